@@ -1,0 +1,35 @@
+//! Domain model, storage traits, tiered engine and recall of agent-memory.
+
+mod clock;
+mod error;
+mod id;
+mod model;
+mod recall;
+mod store;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind, LimitViolation, Result, Retry};
+pub use id::{
+    ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds, SystemIds,
+};
+pub use model::artifact::{Artifact, Product, Quality};
+pub use model::entity::{Entity, Scalar};
+pub use model::episode::{Episode, EpisodeStatus, ToolUse};
+pub use model::heuristic::Heuristic;
+pub use model::json::Json;
+pub use model::kind::{Column, ColumnType, Kind, KindSpec};
+pub use model::outcome::Outcome;
+pub use model::pattern::{Pattern, PatternBody, PatternUse};
+pub use model::playbook::{Playbook, PlaybookStep};
+pub use model::reflection::{Insight, Reflection};
+pub use model::reward::Reward;
+pub use model::step::{Action, Step, StepResult};
+pub use model::task::{Complexity, Task};
+pub use recall::document::{Field, SearchDocument};
+pub use store::query::{Condition, Order, Page, Scan};
+pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
+pub use store::traits::{
+    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Durable, Orphans, Outbox,
+    OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
+};
+pub use store::wire::{MAX_RECORD_BYTES, Row};

@@ -1,0 +1,15 @@
+//! What the memory keeps: the domain types, one file a record kind, and [`Entity`], their closed sum.
+
+pub(crate) mod artifact;
+pub(crate) mod entity;
+pub(crate) mod episode;
+pub(crate) mod heuristic;
+pub(crate) mod json;
+pub(crate) mod kind;
+pub(crate) mod outcome;
+pub(crate) mod pattern;
+pub(crate) mod playbook;
+pub(crate) mod reflection;
+pub(crate) mod reward;
+pub(crate) mod step;
+pub(crate) mod task;

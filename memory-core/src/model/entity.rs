@@ -1,0 +1,175 @@
+//! The closed sum of everything that is kept.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::artifact::Artifact;
+use crate::model::episode::Episode;
+use crate::model::heuristic::Heuristic;
+use crate::model::kind::Kind;
+use crate::model::pattern::{Pattern, PatternUse};
+use crate::model::playbook::Playbook;
+use crate::model::reflection::Reflection;
+use crate::model::reward::Reward;
+use crate::model::step::Step;
+
+macro_rules! entity {
+    ($($kind:ident),+ $(,)?) => {
+        /// The content of a record. Backends handle it whole; a new kind touches no backend.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "each variant holds the type of its name")]
+        pub enum Entity {
+            $($kind($kind)),+
+        }
+
+        impl Entity {
+            /// Returns the kind.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind),+
+                }
+            }
+
+            /// Encodes the content as the JSON body of the durable tier.
+            ///
+            /// # Errors
+            /// [`ErrorKind::InvalidInput`] if the content has no JSON form.
+            pub fn to_json(&self) -> Result<String> {
+                match self {
+                    $(Self::$kind(content) => serde_json::to_string(content)),+
+                }
+                .map_err(no_json_form)
+            }
+
+            /// Encodes the content as a JSON value, to read declared columns from.
+            ///
+            /// # Errors
+            /// [`ErrorKind::InvalidInput`] if the content has no JSON form.
+            pub fn to_value(&self) -> Result<Value> {
+                match self {
+                    $(Self::$kind(content) => serde_json::to_value(content)),+
+                }
+                .map_err(no_json_form)
+            }
+
+            /// Decodes a JSON body of the durable tier. Unknown fields are ignored.
+            ///
+            /// # Errors
+            /// [`ErrorKind::Corrupt`] if the body is not that of this kind.
+            pub fn from_json(kind: Kind, body: &str) -> Result<Self> {
+                match kind {
+                    $(Kind::$kind => serde_json::from_str(body).map(Self::$kind)),+
+                }
+                .map_err(|source| {
+                    Error::new(ErrorKind::Corrupt, "decode record", format!("the body is not that of a {kind}"))
+                        .with_source(source)
+                })
+            }
+        }
+
+        $(
+            impl From<$kind> for Entity {
+                fn from(content: $kind) -> Self {
+                    Self::$kind(content)
+                }
+            }
+        )+
+    };
+}
+
+entity!(Episode, Step, Artifact, Reward, Reflection, Pattern, PatternUse, Heuristic, Playbook);
+
+fn no_json_form(source: serde_json::Error) -> Error {
+    Error::new(ErrorKind::InvalidInput, "encode record", "the content has no JSON form").with_source(source)
+}
+
+impl Entity {
+    /// Returns roughly how many bytes the content takes in memory.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Episode(episode) => {
+                let task = &episode.task;
+                let labels = [&task.domain, &task.language, &task.framework, &task.agent, &task.correlation_id];
+                std::mem::size_of::<Episode>()
+                    + task.description.len()
+                    + labels.iter().map(|label| label.as_ref().map_or(0, String::len)).sum::<usize>()
+                    + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
+                    + episode.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
+                    + episode.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
+            }
+            Self::Step(step) => {
+                let action = &step.action;
+                std::mem::size_of::<Step>()
+                    + action.tool.len()
+                    + action.description.len()
+                    + action.observation.len()
+                    + action.arguments.weight()
+            }
+            Self::Artifact(artifact) => {
+                let product = &artifact.product;
+                std::mem::size_of::<Artifact>()
+                    + product.name.len()
+                    + product.media_type.len()
+                    + product.content.len()
+            }
+            // Derived knowledge is small; its JSON length is a fair measure.
+            _ => self.to_json().map_or(1024, |body| body.len()),
+        }
+    }
+
+    /// Returns the episode, if it is one.
+    pub fn as_episode(&self) -> Option<&Episode> {
+        if let Self::Episode(episode) = self { Some(episode) } else { None }
+    }
+
+    /// Returns the step, if it is one.
+    pub fn as_step(&self) -> Option<&Step> {
+        if let Self::Step(step) = self { Some(step) } else { None }
+    }
+
+    /// Returns the artifact, if it is one.
+    pub fn as_artifact(&self) -> Option<&Artifact> {
+        if let Self::Artifact(artifact) = self { Some(artifact) } else { None }
+    }
+}
+
+/// A column's value, comparable as SQL compares it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// Absent or JSON null.
+    Null,
+    /// Text.
+    Text(String),
+    /// An integer; booleans are 0 and 1.
+    Integer(i64),
+    /// A float.
+    Real(f64),
+}
+
+impl From<&str> for Scalar {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl Scalar {
+    /// Converts a JSON value as SQLite's `json_extract` does; arrays and objects become their JSON text.
+    pub(crate) fn from_json(value: Option<&Value>) -> Self {
+        match value {
+            None | Some(Value::Null) => Self::Null,
+            Some(Value::Bool(flag)) => Self::Integer(i64::from(*flag)),
+            Some(Value::Number(number)) => match number.as_i64() {
+                Some(integer) => Self::Integer(integer),
+                None => Self::Real(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Some(Value::String(text)) => Self::Text(text.clone()),
+            Some(nested) => Self::Text(nested.to_string()),
+        }
+    }
+}
+
+/// Follows an SQLite JSON path of the form `$.a.b`.
+pub(crate) fn follow<'a>(body: &'a Value, path: &str) -> Option<&'a Value> {
+    path.trim_start_matches("$.").split('.').try_fold(body, |value, field| value.get(field))
+}

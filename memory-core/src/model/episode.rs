@@ -1,0 +1,82 @@
+//! One task from start to outcome.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::EpisodeId;
+use crate::model::outcome::Outcome;
+use crate::model::task::Task;
+
+/// Whether an episode still takes steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeStatus {
+    /// Started, takes steps.
+    Open,
+    /// Has its outcome, takes no more steps.
+    Completed,
+}
+
+/// How often an episode used one tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolUse {
+    /// The tool.
+    pub tool: String,
+    /// Steps with this tool.
+    pub calls: u32,
+    /// Those of them that ended in an error or a timeout.
+    pub failures: u32,
+}
+
+/// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their
+/// own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Episode {
+    /// The identifier.
+    pub id: EpisodeId,
+    /// What was asked.
+    pub task: Task,
+    /// Whether it still takes steps.
+    pub status: EpisodeStatus,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it was completed.
+    pub completed_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// The number of steps; 0 until completed.
+    pub steps: u32,
+    /// The tools used, in order of first use; empty until completed.
+    pub tools: Vec<ToolUse>,
+    /// The sum of the steps' durations in milliseconds; 0 until completed.
+    pub step_duration_ms: u64,
+    /// The sum of the steps' tokens; 0 until completed.
+    pub tokens: u64,
+    /// How many secrets were redacted from the task, the steps and the outcome.
+    pub redactions: u32,
+}
+
+impl Episode {
+    /// Creates an open episode.
+    pub fn open(id: EpisodeId, task: Task, started_at: Timestamp) -> Self {
+        Self {
+            id,
+            task,
+            status: EpisodeStatus::Open,
+            started_at,
+            completed_at: None,
+            outcome: None,
+            steps: 0,
+            tools: Vec::new(),
+            step_duration_ms: 0,
+            tokens: 0,
+            redactions: 0,
+        }
+    }
+
+    /// Returns true once the episode has its outcome.
+    pub fn is_completed(&self) -> bool {
+        self.status == EpisodeStatus::Completed
+    }
+}

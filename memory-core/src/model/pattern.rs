@@ -1,0 +1,105 @@
+//! What recurs in episodes, and the evidence for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{EpisodeId, PatternId, PatternUseId};
+
+/// What recurs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PatternBody {
+    /// Tools called in this order.
+    ToolSequence {
+        /// The tools.
+        tools: Vec<String>,
+    },
+    /// Under a condition, one action was chosen over others.
+    DecisionPoint {
+        /// The condition.
+        condition: String,
+        /// The action chosen.
+        action: String,
+        /// The actions not chosen.
+        alternatives: Vec<String>,
+    },
+    /// An error and what fixed it.
+    ErrorRecovery {
+        /// The normalised error text.
+        error: String,
+        /// The steps that fixed it, as tools and descriptions.
+        fix: Vec<String>,
+    },
+    /// What tasks in this context have in common.
+    Context {
+        /// Labels and terms of the context.
+        features: Vec<String>,
+        /// What to do in it.
+        recommendation: String,
+    },
+    /// What failing episodes do that succeeding ones of the same cluster do not.
+    AntiPattern {
+        /// What they do.
+        behaviour: String,
+        /// What follows.
+        consequence: String,
+    },
+    /// A sequence of steps with placeholders for what varies.
+    WorkflowTemplate {
+        /// The steps; placeholders are written `{name}`.
+        steps: Vec<String>,
+        /// The placeholders' names.
+        placeholders: Vec<String>,
+    },
+}
+
+impl PatternBody {
+    /// Returns the stable name of the variant.
+    pub fn strategy(&self) -> &'static str {
+        match self {
+            Self::ToolSequence { .. } => "tool_sequence",
+            Self::DecisionPoint { .. } => "decision_point",
+            Self::ErrorRecovery { .. } => "error_recovery",
+            Self::Context { .. } => "context",
+            Self::AntiPattern { .. } => "anti_pattern",
+            Self::WorkflowTemplate { .. } => "workflow_template",
+        }
+    }
+}
+
+/// A pattern: its content and where it was first seen. Its statistics derive from [`PatternUse`] records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pattern {
+    /// The identifier.
+    pub id: PatternId,
+    /// The strategy that found it, as [`PatternBody::strategy`] names it.
+    pub strategy: String,
+    /// The subject area it was found in.
+    pub domain: Option<String>,
+    /// The kind of task it was found in.
+    pub task_kind: String,
+    /// What recurs.
+    pub body: PatternBody,
+    /// When it was found.
+    pub created_at: Timestamp,
+}
+
+/// One use of a pattern and how that episode ended: append-only evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatternUse {
+    /// The identifier.
+    pub id: PatternUseId,
+    /// The pattern used.
+    pub pattern: PatternId,
+    /// The episode that used it.
+    pub episode: EpisodeId,
+    /// When.
+    pub at: Timestamp,
+    /// Whether the episode succeeded.
+    pub success: bool,
+    /// How long the episode took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The circumstances, in words.
+    pub context: String,
+}

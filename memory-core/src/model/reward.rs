@@ -1,0 +1,27 @@
+//! The score of a completed episode.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::EpisodeId;
+
+/// A score with every factor that led to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reward {
+    /// The episode scored.
+    pub episode: EpisodeId,
+    /// When it was scored.
+    pub at: Timestamp,
+    /// The score.
+    pub total: f64,
+    /// What the outcome alone is worth.
+    pub outcome: f64,
+    /// Steps and time against what this kind of task usually takes.
+    pub efficiency: f64,
+    /// How hard the task is.
+    pub complexity: f64,
+    /// Tests, lint, review, acceptance, recovery from errors.
+    pub quality: f64,
+    /// What was new.
+    pub learning_bonus: f64,
+}

@@ -1,0 +1,138 @@
+//! One action of an agent.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::id::EpisodeId;
+use crate::model::json::Json;
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepResult {
+    /// It worked.
+    #[default]
+    Success,
+    /// It failed; the observation has the error.
+    Error,
+    /// It was given up on.
+    Timeout,
+}
+
+impl StepResult {
+    /// Returns the stable name: `success`, `error` or `timeout`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// What an application says about one action; the engine adds number and time to make it a [`Step`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Action {
+    /// The tool called (`bash`, `search_flights`); empty for an action without a tool.
+    pub tool: String,
+    /// What was done, in words.
+    pub description: String,
+    /// The arguments of the call.
+    pub arguments: Json,
+    /// What came back.
+    pub observation: String,
+    /// How it ended.
+    pub result: StepResult,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Model tokens it cost.
+    pub tokens: Option<u64>,
+}
+
+impl Action {
+    /// Creates a successful call of `tool` without arguments.
+    pub fn tool(tool: impl Into<String>) -> Self {
+        Self { tool: tool.into(), ..Self::default() }
+    }
+
+    /// Creates an action without a tool (a message to the user, a thought).
+    pub fn note(description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..Self::default() }
+    }
+
+    /// Says what was done.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Sets the arguments of the call.
+    #[must_use]
+    pub fn arguments(mut self, arguments: Value) -> Self {
+        self.arguments = Json(arguments);
+        self
+    }
+
+    /// Sets what came back.
+    #[must_use]
+    pub fn observation(mut self, observation: impl Into<String>) -> Self {
+        self.observation = observation.into();
+        self
+    }
+
+    /// Marks the action as failed with this error text.
+    #[must_use]
+    pub fn error(mut self, error: impl Into<String>) -> Self {
+        self.observation = error.into();
+        self.result = StepResult::Error;
+        self
+    }
+
+    /// Marks the action as given up on.
+    #[must_use]
+    pub fn timeout(mut self) -> Self {
+        self.result = StepResult::Timeout;
+        self
+    }
+
+    /// Sets how long it took, in milliseconds.
+    #[must_use]
+    pub fn duration_ms(mut self, duration_ms: u64) -> Self {
+        self.duration_ms = Some(duration_ms);
+        self
+    }
+
+    /// Sets the model tokens it cost.
+    #[must_use]
+    pub fn tokens(mut self, tokens: u64) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+}
+
+/// A recorded action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Step {
+    /// The episode it belongs to.
+    pub episode: EpisodeId,
+    /// Its place in the episode, from 1, given by the engine.
+    pub number: u32,
+    /// Which instance of the engine logged it: two processes that log into one episode at the same time may
+    /// give the same number, and both steps are kept.
+    pub writer: u64,
+    /// When it was logged.
+    pub at: Timestamp,
+    /// What was done.
+    pub action: Action,
+}
+
+impl Step {
+    /// Creates a step.
+    pub fn new(episode: EpisodeId, number: u32, writer: u64, at: Timestamp, action: Action) -> Self {
+        Self { episode, number, writer, at, action }
+    }
+}

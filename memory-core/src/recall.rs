@@ -1,0 +1,3 @@
+//! Finding what helps with a task.
+
+pub(crate) mod document;

@@ -1,0 +1,308 @@
+//! The traits of both tiers. No method has a default body, so a wrapper cannot forget one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::model::kind::Kind;
+use crate::recall::document::SearchDocument;
+use crate::store::query::{Page, Scan};
+use crate::store::record::{Key, Namespace, Record, Revision};
+
+/// What both tiers do. All methods are batch-first.
+///
+/// A store merges by revision: a version is applied only if it is higher than the one stored, so a batch
+/// applied twice, or out of order, ends in the same state.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Applies versions atomically: all of them or, on error, none. Several versions of one key may be in a
+    /// batch; the highest wins.
+    ///
+    /// # Errors
+    /// After an error of a durable store whose outcome is unknown (a lost answer), the batch may or may not be
+    /// applied; applying it again is safe.
+    async fn commit(&self, records: &[Record]) -> Result<()>;
+
+    /// Returns the stored version of each key, in order: tombstones and expired records too, `None` where
+    /// nothing is stored.
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>>;
+
+    /// Returns one page of live records. Expired records that are not purged yet are included.
+    async fn scan(&self, scan: &Scan) -> Result<Page>;
+
+    /// Purges the records and tombstones of every namespace that have expired at `now`; returns how many.
+    async fn delete_expired(&self, now: Timestamp) -> Result<u64>;
+
+    /// Checks that the store answers.
+    async fn health(&self) -> Result<()>;
+}
+
+/// The number of a commit in the durable tier, in commit order; 0 is before the first.
+pub type Seq = u64;
+
+/// Asks for what has changed behind a position of the change feed.
+#[derive(Debug, Clone)]
+pub struct ChangesQuery {
+    /// Only these namespaces.
+    pub namespaces: Vec<Namespace>,
+    /// Only commits behind this one.
+    pub after: Seq,
+    /// About how many changes to return; a commit is never split, so there may be more.
+    pub limit: usize,
+    /// For which kinds to return the records themselves; of others only key and revision.
+    pub bodies: Vec<Kind>,
+}
+
+/// A record that has changed.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Which record.
+    pub key: Key,
+    /// Its revision now.
+    pub revision: Revision,
+    /// The record, for the kinds asked for.
+    pub record: Option<Record>,
+}
+
+/// An answer of the change feed.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    /// The changed records in commit order; each record at most once, in its latest version.
+    pub changes: Vec<Change>,
+    /// The position to ask from next time.
+    pub next: Seq,
+    /// The number of the last commit in the database. A head below a position seen before means that the
+    /// server has lost acknowledged commits.
+    pub head: Seq,
+    /// Tombstones up to here may have been purged: a reader whose position is lower and not 0 must start over.
+    pub floor: Seq,
+    /// Identifies the database; another identity means another database behind the same address.
+    pub database: String,
+    /// Rows whose kind or body this program cannot read; they are passed over.
+    pub unreadable: u64,
+}
+
+/// What the durable tier adds: the change feed, for caches and other processes.
+#[async_trait]
+pub trait Durable: Store {
+    /// Returns what has changed, oldest first.
+    async fn changes(&self, query: &ChangesQuery) -> Result<Changes>;
+
+    /// Counts the live records of each kind in a namespace. Kinds without any are left out.
+    async fn count(&self, namespace: &Namespace) -> Result<Vec<(Kind, u64)>>;
+
+    /// Does the store's own upkeep (checkpoints the write-ahead log, drops idle connections).
+    async fn maintain(&self) -> Result<()>;
+
+    /// Ends the store's use of its files and connections; later calls fail with `Closed`.
+    async fn close(&self) -> Result<()>;
+}
+
+/// What a cache holds and how it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct CacheUsage {
+    /// Cached records.
+    pub records: u64,
+    /// The size on disk, in bytes.
+    pub bytes: u64,
+    /// The configured bound on that size, in bytes.
+    pub limit_bytes: u64,
+    /// Reads that found a record.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Records evicted to stay under the bound.
+    pub evicted: u64,
+    /// Entries that did not decode and were treated as misses.
+    pub corrupt: u64,
+}
+
+/// The position of a cache in the change feed, and of which database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// The database the position belongs to; empty before the first pull.
+    pub database: String,
+    /// The last commit applied to the cache and its search documents.
+    pub seq: Seq,
+}
+
+/// What the cache tier adds: eviction, usage, the pull cursor and the search documents.
+///
+/// A cache may lose anything at any time; what it keeps is a consistent prefix of what it was given.
+#[async_trait]
+pub trait Cache: Store {
+    /// Returns the record of each key with the time it was filled; expired by TTL or not. Reading counts as
+    /// use for LRU.
+    async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>>;
+
+    /// Forgets keys.
+    async fn remove(&self, keys: &[Key]) -> Result<()>;
+
+    /// Returns the pull cursor; the default before the first.
+    async fn cursor(&self) -> Result<Cursor>;
+
+    /// Sets the pull cursor. What was committed before is never lost without the cursor going back too.
+    async fn set_cursor(&self, cursor: &Cursor) -> Result<()>;
+
+    /// Evicts least recently used records until the file is under its limit; returns how many.
+    async fn evict(&self) -> Result<u64>;
+
+    /// Returns figures for the status.
+    async fn usage(&self) -> Result<CacheUsage>;
+
+    /// Stores search documents by key, or removes those that are `None`. They are outside LRU.
+    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()>;
+
+    /// Returns up to `limit` search documents of a namespace behind `after`, in key order.
+    async fn documents(
+        &self,
+        namespace: &Namespace,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, SearchDocument)>>;
+
+    /// Forgets everything: records, documents and cursor.
+    async fn clear(&self) -> Result<()>;
+
+    /// Makes what was written so far durable, as far as a cache is.
+    async fn persist(&self) -> Result<()>;
+}
+
+/// A record as a cache returns it.
+#[derive(Debug, Clone)]
+pub struct CachedRecord {
+    /// The record.
+    pub record: Record,
+    /// When it was filled.
+    pub filled_at: Timestamp,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone)]
+pub struct OutboxRow {
+    /// Its place in the outbox.
+    pub seq: Seq,
+    /// When it was appended.
+    pub appended_at: Timestamp,
+    /// What to send.
+    pub record: Record,
+}
+
+/// A row that the durable tier refused, kept for inspection and replay.
+#[derive(Debug, Clone)]
+pub struct SetAside {
+    /// The row.
+    pub seq: Seq,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was to be sent; `None` if it does not decode.
+    pub record: Option<Record>,
+}
+
+/// What an outbox holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OutboxUsage {
+    /// Rows that wait to be sent.
+    pub rows: u64,
+    /// Their encoded size, in bytes.
+    pub bytes: u64,
+    /// When the oldest of them was appended.
+    pub oldest: Option<Timestamp>,
+    /// The sequence number of the last row ever appended.
+    pub last_seq: Seq,
+    /// Rows set aside.
+    pub set_aside: u64,
+    /// Acknowledged rows kept in the tail.
+    pub tail_rows: u64,
+    /// Their encoded size, in bytes.
+    pub tail_bytes: u64,
+    /// The bound on rows.
+    pub limit_rows: u64,
+    /// The bound on bytes.
+    pub limit_bytes: u64,
+}
+
+/// The write-ahead outbox of remote mode. Its methods block: call them on a thread that may.
+pub trait Outbox: Send + Sync {
+    /// Appends records in order, atomically and durably: on return they survive power loss. Returns the
+    /// sequence number of the last.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::QuotaExceeded`] with the figures when the rows would not fit; nothing is appended.
+    /// Any other error leaves the outbox closed for writing until [`Outbox::reopen`].
+    fn append(&self, records: &[Record], now: Timestamp) -> Result<Seq>;
+
+    /// Reopens the file after a failed commit, recovering to the last durable one.
+    fn reopen(&self) -> Result<()>;
+
+    /// Returns waiting rows behind `after` in order, up to both limits but at least one if any waits. A row
+    /// that does not decode is set aside and passed over.
+    fn peek(&self, after: Seq, limit_rows: usize, limit_bytes: usize) -> Result<Vec<OutboxRow>>;
+
+    /// Moves waiting rows with these numbers to the tail: the durable tier has them. Not durable by itself; after a
+    /// crash they may be waiting again.
+    fn ack(&self, seqs: &[Seq], now: Timestamp) -> Result<()>;
+
+    /// Moves a waiting row to the set-aside rows.
+    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()>;
+
+    /// Lists up to `limit` set-aside rows, oldest first.
+    fn list_set_aside(&self, limit: usize) -> Result<Vec<SetAside>>;
+
+    /// Makes every set-aside row that decodes wait again, durably; returns how many.
+    fn retry_set_aside(&self, now: Timestamp) -> Result<u64>;
+
+    /// Makes every row of the tail wait again, durably; returns how many. For a server that lost commits.
+    fn replay_tail(&self, now: Timestamp) -> Result<u64>;
+
+    /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.
+    fn trim_tail(&self, before: Timestamp) -> Result<()>;
+
+    /// Returns the latest waiting version of each key.
+    fn pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>>;
+
+    /// Returns the latest waiting version of every record, tombstones too, whose key a scan of this namespace, kind and
+    /// prefix would visit, in ascending order of ids; the scan's conditions and cursor are ignored.
+    fn pending_scan(&self, scan: &Scan) -> Result<Vec<Record>>;
+
+    /// Returns figures for status and backpressure. Never touches the disk.
+    fn usage(&self) -> OutboxUsage;
+}
+
+/// Takes over what other instances left behind.
+pub trait Orphans: Send + Sync {
+    /// Moves the waiting and set-aside rows of every outbox that nobody holds into `into`; returns how many.
+    fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Result<u64>;
+}
+
+/// The stores an engine is assembled from.
+#[derive(Clone)]
+pub struct Tiers {
+    /// The durable tier.
+    pub durable: Arc<dyn Durable>,
+    /// The local cache.
+    pub cache: Arc<dyn Cache>,
+    /// The outbox and its orphans; present in remote mode.
+    pub outbox: Option<(Arc<dyn Outbox>, Arc<dyn Orphans>)>,
+}
+
+/// Deadlines for calls to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For one read; 5 s by default.
+    pub read: Duration,
+    /// For one write; 10 s by default.
+    pub write: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { read: Duration::from_secs(5), write: Duration::from_secs(10) }
+    }
+}

@@ -1,0 +1,1 @@
+//! Embeddable self-learning memory for AI agents.

@@ -1,0 +1,2 @@
+//! Crash test.
+fn main() {}
