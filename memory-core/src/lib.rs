@@ -26,6 +26,16 @@ pub use model::reward::Reward;
 pub use model::step::{Action, Step, StepResult};
 pub use model::task::{Complexity, Task};
 pub use recall::document::{Field, SearchDocument};
+#[cfg(feature = "testing")]
+pub use store::conformance;
+pub use store::decorate::breaker::{Breaker, BreakerConfig, BreakerState, BreakerStatus};
+#[cfg(feature = "testing")]
+pub use store::decorate::faulty::{Fault, Faulty};
+pub use store::decorate::retry::Retry as RetryLayer;
+pub use store::decorate::timeout::Timeout;
+pub use store::decorate::{Layer, Layered, Operation};
+#[cfg(feature = "testing")]
+pub use store::memory_store::MemoryStore;
 pub use store::query::{Condition, Order, Page, Scan};
 pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
 pub use store::traits::{

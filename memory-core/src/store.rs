@@ -4,6 +4,8 @@
 pub mod conformance;
 pub(crate) mod decorate;
 #[cfg(feature = "testing")]
+pub(crate) mod fixtures;
+#[cfg(feature = "testing")]
 pub(crate) mod memory_store;
 pub(crate) mod query;
 pub(crate) mod record;

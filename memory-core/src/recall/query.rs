@@ -1,0 +1,131 @@
+//! What recall is asked.
+
+/// How a completed episode ended, for [`RecallQuery::outcome`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The task was done.
+    Success,
+    /// A part of the task was done.
+    Partial,
+    /// The task was not done.
+    Failure,
+    /// The agent declined or was told to stop.
+    Abstained,
+}
+
+impl Verdict {
+    /// Returns the stable name, as [`crate::Outcome::verdict`] gives it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Partial => "partial",
+            Self::Failure => "failure",
+            Self::Abstained => "abstained",
+        }
+    }
+}
+
+/// Asks for episodes that help with a task.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RecallQuery {
+    /// The task at hand, in words.
+    pub text: String,
+    /// The kind of work; episodes of the same kind rank higher.
+    pub kind: Option<String>,
+    /// The subject area; episodes of the same domain rank higher.
+    pub domain: Option<String>,
+    /// Labels, searched like words of the text.
+    pub tags: Vec<String>,
+    /// Only episodes that ended so; empty for any.
+    pub outcomes: Vec<Verdict>,
+    /// The most episodes to return; 5 by default, at most [`RecallQuery::MAX_LIMIT`].
+    pub limit: usize,
+    /// Whether episodes that are not completed are found too; false by default.
+    pub include_open: bool,
+    /// The keyword score, in `0.0..=1.0`, below which an episode is not relevant;
+    /// [`RecallQuery::MIN_RELEVANCE`] by default.
+    pub min_relevance: f64,
+}
+
+impl RecallQuery {
+    /// The most episodes one query may ask for.
+    pub const MAX_LIMIT: usize = 100;
+    /// The default of [`RecallQuery::min_relevance`].
+    pub const MIN_RELEVANCE: f64 = 0.10;
+
+    /// Asks for the five most relevant completed episodes.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            kind: None,
+            domain: None,
+            tags: Vec::new(),
+            outcomes: Vec::new(),
+            limit: 5,
+            include_open: false,
+            min_relevance: Self::MIN_RELEVANCE,
+        }
+    }
+
+    /// Sets the kind of work.
+    #[must_use]
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Sets the subject area.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Adds one label.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Admits episodes that ended so; given several times, any of them.
+    #[must_use]
+    pub fn outcome(mut self, verdict: Verdict) -> Self {
+        self.outcomes.push(verdict);
+        self
+    }
+
+    /// Sets the most episodes to return.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets whether episodes that are not completed are found too.
+    #[must_use]
+    pub fn include_open(mut self, include_open: bool) -> Self {
+        self.include_open = include_open;
+        self
+    }
+
+    /// Sets the keyword score below which an episode is not relevant.
+    #[must_use]
+    pub fn min_relevance(mut self, min_relevance: f64) -> Self {
+        self.min_relevance = min_relevance;
+        self
+    }
+}
+
+impl From<&str> for RecallQuery {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for RecallQuery {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}

@@ -1,0 +1,91 @@
+//! What the cache tier adds.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::model::kind::Kind;
+use crate::recall::document::{Field, SearchDocument};
+use crate::store::conformance::Factory;
+use crate::store::fixtures::{episode, record};
+use crate::store::record::{Key, Namespace, Revision, WriterId};
+use crate::store::traits::{Cache, Cursor};
+
+/// Runs every case of [`Cache`] but its size, which depends on how a backend measures it.
+pub async fn check_cache(factory: &dyn Factory) {
+    lookups(factory).await;
+    documents(factory).await;
+    cursor_and_clear(factory).await;
+}
+
+async fn open(factory: &dyn Factory, case: &str) -> (Arc<dyn Cache>, Namespace) {
+    (factory.open(case).await.cache(), Namespace::new(case).unwrap_or_default())
+}
+
+async fn lookups(factory: &dyn Factory) {
+    let (cache, space) = open(factory, "lookups").await;
+    let stored = record(&space, "a", 1, Some(episode(1)));
+    cache.commit(std::slice::from_ref(&stored)).await.expect("commit works");
+    let missing = Key::new(&space, Kind::Episode, "missing");
+    let found = cache.lookup(&[missing, stored.key.clone()]).await.expect("lookup works");
+    assert!(found[0].is_none());
+    assert_eq!(found[1].as_ref().map(|cached| &cached.record), Some(&stored));
+    let usage = cache.usage().await.expect("usage works");
+    assert_eq!((usage.records, usage.hits, usage.misses, usage.corrupt), (1, 1, 1, 0));
+    cache.remove(std::slice::from_ref(&stored.key)).await.expect("remove works");
+    assert!(cache.lookup(std::slice::from_ref(&stored.key)).await.expect("lookup works")[0].is_none());
+    let older = record(&space, "a", 0, Some(episode(2)));
+    cache.commit(std::slice::from_ref(&older)).await.expect("commit works");
+    let found = cache.get(std::slice::from_ref(&older.key)).await.expect("get works");
+    assert_eq!(found, [Some(older)], "removing leaves no tombstone");
+    cache.evict().await.expect("evict works");
+    cache.persist().await.expect("persist works");
+}
+
+fn document(text: &str, clock: u64) -> SearchDocument {
+    SearchDocument {
+        revision: Revision { clock, writer: WriterId::new(1) },
+        expires_at: Some(Timestamp(7)),
+        terms: vec![(Field::Task, vec![(text.into(), 2)]), (Field::Tools, vec![("bash".into(), 1)])],
+        state: "success".into(),
+        task_kind: "general".into(),
+        domain: Some("web".into()),
+        tags: vec!["ci".into()],
+        started_at: Timestamp(5),
+    }
+}
+
+async fn documents(factory: &dyn Factory) {
+    let (cache, space) = open(factory, "documents").await;
+    let other = Namespace::new("documents-2").unwrap_or_default();
+    let key = |space: &Namespace, id: &str| Key::new(space, Kind::Episode, id);
+    let put: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .map(|id| (key(&space, id), Some(document(id, 1))))
+        .chain([(key(&other, "z"), Some(document("z", 1)))])
+        .collect();
+    cache.put_documents(&put).await.expect("put works");
+    cache
+        .put_documents(&[(key(&space, "b"), None), (key(&space, "c"), Some(document("new", 2)))])
+        .await
+        .expect("put works");
+    let expected = [(key(&space, "a"), document("a", 1)), (key(&space, "c"), document("new", 2))];
+    let all = cache.documents(&space, None, 10).await.expect("documents work");
+    assert_eq!(all, expected, "latest documents of the namespace in key order");
+    let page = cache.documents(&space, Some(&expected[0].0), 1).await.expect("documents work");
+    assert_eq!(page, expected[1..], "paging");
+}
+
+async fn cursor_and_clear(factory: &dyn Factory) {
+    let (cache, space) = open(factory, "cursor").await;
+    assert_eq!(cache.cursor().await.expect("cursor works"), Cursor::default());
+    let cursor = Cursor { database: "db".into(), seq: u64::from(u32::MAX) + 5 };
+    cache.set_cursor(&cursor).await.expect("set_cursor works");
+    assert_eq!(cache.cursor().await.expect("cursor works"), cursor);
+    let stored = record(&space, "a", 1, Some(episode(1)));
+    cache.commit(std::slice::from_ref(&stored)).await.expect("commit works");
+    cache.put_documents(&[(stored.key.clone(), Some(document("a", 1)))]).await.expect("put works");
+    cache.clear().await.expect("clear works");
+    assert_eq!(cache.cursor().await.expect("cursor works"), Cursor::default());
+    assert_eq!(cache.get(&[stored.key]).await.expect("get works"), [None]);
+    assert!(cache.documents(&space, None, 10).await.expect("documents work").is_empty());
+}

@@ -1,0 +1,163 @@
+//! What the durable tier adds.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::model::kind::Kind;
+use crate::store::conformance::Factory;
+use crate::store::fixtures::{entities, episode, record, record_of};
+use crate::store::record::{Namespace, Record};
+use crate::store::traits::{Changes, ChangesQuery, Durable};
+
+/// Runs every case of [`Durable`].
+pub async fn check_durable(factory: &dyn Factory) {
+    feed_is_complete_and_ordered(factory).await;
+    feed_never_splits_a_commit(factory).await;
+    feed_filters(factory).await;
+    numbers_are_not_reused(factory).await;
+    counts(factory).await;
+    closes(factory).await;
+}
+
+async fn open(factory: &dyn Factory, case: &str) -> (Arc<dyn Durable>, Namespace) {
+    (factory.open(case).await.durable(), Namespace::new(case).unwrap_or_default())
+}
+
+async fn commit(store: &Arc<dyn Durable>, records: &[Record]) {
+    store.commit(records).await.unwrap_or_else(|error| panic!("commit works: {error:?}"));
+}
+
+async fn changes(store: &Arc<dyn Durable>, space: &Namespace, after: u64, limit: usize) -> Changes {
+    let query = ChangesQuery { namespaces: vec![space.clone()], after, limit, bodies: vec![Kind::Episode] };
+    let changes = store.changes(&query).await.unwrap_or_else(|error| panic!("changes work: {error:?}"));
+    assert!(changes.next >= after && changes.head >= changes.next, "positions only grow");
+    assert!(!changes.database.is_empty(), "the database has an identity");
+    changes
+}
+
+fn ids(changes: &Changes) -> Vec<&str> {
+    changes.changes.iter().map(|change| change.key.id.as_ref()).collect()
+}
+
+async fn feed_is_complete_and_ordered(factory: &dyn Factory) {
+    let (store, space) = open(factory, "feed").await;
+    let start = changes(&store, &space, 0, 10).await.next;
+    for id in ["c", "a", "b"] {
+        commit(&store, &[record(&space, id, 1, Some(episode(1)))]).await;
+    }
+    let seen = changes(&store, &space, start, 10).await;
+    assert_eq!(ids(&seen), ["c", "a", "b"], "commit order, not key order");
+    assert!(changes(&store, &space, seen.next, 10).await.changes.is_empty(), "nothing new behind next");
+    commit(&store, &[record(&space, "a", 2, None)]).await;
+    let later = changes(&store, &space, seen.next, 10).await;
+    assert_eq!(ids(&later), ["a"], "a tombstone is a change");
+    let record = later.changes[0].record.as_ref().expect("the body was asked for");
+    assert!(record.is_tombstone());
+    commit(&store, &[self::record(&space, "a", 1, Some(episode(1)))]).await;
+    assert!(
+        changes(&store, &space, later.next, 10).await.changes.is_empty(),
+        "a write that loses is no change"
+    );
+    let all = changes(&store, &space, 0, 100).await;
+    assert_eq!(ids(&all).iter().filter(|id| **id == "a").count(), 1, "each record once, in its latest version");
+    assert_eq!(all.database, seen.database, "the identity does not change");
+}
+
+async fn feed_never_splits_a_commit(factory: &dyn Factory) {
+    let (store, space) = open(factory, "split").await;
+    let start = changes(&store, &space, 0, 10).await.head;
+    let batch = |name: &str, n: u64| -> Vec<Record> {
+        (0..n).map(|i| record(&space, &format!("{name}{i:03}"), 1, Some(episode(i)))).collect()
+    };
+    for (name, n) in [("a", 3), ("b", 250), ("c", 2), ("d", 1)] {
+        commit(&store, &batch(name, n)).await;
+    }
+    let (mut position, mut seen) = (start, Vec::new());
+    for _ in 0..100 {
+        let page = changes(&store, &space, position, 4).await;
+        if page.changes.is_empty() {
+            break;
+        }
+        for name in ["a", "b", "c", "d"] {
+            let there = ids(&page).iter().filter(|id| id.starts_with(name)).count();
+            let whole = match name {
+                "a" => 3,
+                "b" => 250,
+                "c" => 2,
+                _ => 1,
+            };
+            assert!(there == 0 || there == whole, "commit {name} is whole in a page, {there} rows of it are");
+        }
+        seen.extend(ids(&page).into_iter().map(str::to_owned));
+        position = page.next;
+    }
+    assert_eq!(seen.len(), 256, "small pages see everything once");
+}
+
+async fn feed_filters(factory: &dyn Factory) {
+    let (store, space) = open(factory, "feedfilter").await;
+    let other = Namespace::new("feedfilter-2").unwrap_or_default();
+    let start = changes(&store, &space, 0, 10).await.head;
+    let step = entities(1).swap_remove(1);
+    commit(
+        &store,
+        &[
+            record(&space, "mine", 1, Some(episode(1))),
+            record(&other, "theirs", 1, Some(episode(2))),
+            record(&space, "step", 1, Some(step)),
+        ],
+    )
+    .await;
+    let mut seen = changes(&store, &space, start, 10).await.changes;
+    seen.sort_by(|a, b| a.key.id.cmp(&b.key.id));
+    let seen: Vec<_> = seen.iter().map(|change| (change.key.id.as_ref(), change.record.is_some())).collect();
+    assert_eq!(seen, [("mine", true), ("step", false)], "own namespace only; bodies of the kinds asked for");
+}
+
+async fn numbers_are_not_reused(factory: &dyn Factory) {
+    let (store, space) = open(factory, "purge").await;
+    commit(&store, &[record(&space, "stays", 1, Some(episode(1)))]).await;
+    let mut grave = record(&space, "grave", 1, None);
+    grave.expires_at = Some(Timestamp(10));
+    let mut brief = record(&space, "brief", 1, Some(episode(2)));
+    brief.expires_at = Some(Timestamp(10));
+    commit(&store, &[grave]).await;
+    commit(&store, &[brief]).await;
+    let before = changes(&store, &space, 0, 100).await;
+    assert!(before.floor < before.head);
+    store.delete_expired(Timestamp(10)).await.expect("delete_expired works");
+    let after = changes(&store, &space, before.next, 100).await;
+    assert!(after.head >= before.head, "purging does not lower the head");
+    assert!(after.floor > before.floor, "purging a tombstone raises the floor");
+    assert!(after.floor < before.next, "but not past the live record purged behind it");
+    commit(&store, &[record(&space, "new", 1, Some(episode(3)))]).await;
+    let seen = changes(&store, &space, before.next, 100).await;
+    assert_eq!(ids(&seen), ["new"], "a reader at the old head sees the next commit");
+}
+
+async fn counts(factory: &dyn Factory) {
+    let (store, space) = open(factory, "counts").await;
+    let step = entities(1).swap_remove(1);
+    commit(
+        &store,
+        &[
+            record(&space, "a", 1, Some(episode(1))),
+            record(&space, "b", 1, Some(episode(2))),
+            record(&space, "c", 1, None),
+            record_of(&space, Kind::Step, "s", 1, Some(step)),
+        ],
+    )
+    .await;
+    let mut counts = store.count(&space).await.expect("count works");
+    counts.sort_unstable();
+    assert_eq!(counts, [(Kind::Episode, 2), (Kind::Step, 1)]);
+    store.maintain().await.expect("maintain works");
+}
+
+async fn closes(factory: &dyn Factory) {
+    let (store, space) = open(factory, "closes").await;
+    commit(&store, &[record(&space, "a", 1, Some(episode(1)))]).await;
+    store.close().await.expect("close works");
+    assert!(store.commit(&[record(&space, "b", 1, Some(episode(1)))]).await.is_err(), "closed is closed");
+    assert!(store.health().await.is_err());
+}

@@ -1,0 +1,170 @@
+//! What an outbox does.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::error::ErrorKind;
+use crate::model::kind::Kind;
+use crate::store::conformance::Factory;
+use crate::store::fixtures::{entities, episode, record, record_of};
+use crate::store::query::Scan;
+use crate::store::record::{Key, Namespace, Record};
+use crate::store::traits::{Outbox, OutboxRow, Seq};
+
+/// Runs every case of [`Outbox`]. The factory opens outboxes with room for at least 1,000 rows and 8 MB.
+pub async fn check_outbox(factory: &dyn Factory) {
+    keeps_order(factory).await;
+    serves_pending(factory).await;
+    sets_aside(factory).await;
+    keeps_a_tail(factory).await;
+    survives_reopening(factory).await;
+    is_bounded(factory).await;
+}
+
+const NOW: Timestamp = Timestamp(1_000);
+
+async fn open(factory: &dyn Factory, case: &str) -> (Arc<dyn Outbox>, Namespace) {
+    (factory.open(case).await.outbox(), Namespace::new(case).unwrap_or_default())
+}
+
+fn append(outbox: &Arc<dyn Outbox>, records: &[Record]) -> Seq {
+    outbox.append(records, NOW).unwrap_or_else(|error| panic!("append works: {error:?}"))
+}
+
+fn peek(outbox: &Arc<dyn Outbox>, after: Seq, limit: usize) -> Vec<OutboxRow> {
+    outbox.peek(after, limit, 8_000_000).unwrap_or_else(|error| panic!("peek works: {error:?}"))
+}
+
+fn ids(rows: &[OutboxRow]) -> Vec<&str> {
+    rows.iter().map(|row| row.record.key.id.as_ref()).collect()
+}
+
+async fn keeps_order(factory: &dyn Factory) {
+    let (outbox, space) = open(factory, "order").await;
+    assert!(peek(&outbox, 0, 10).is_empty());
+    let records: Vec<_> = entities(1)
+        .into_iter()
+        .enumerate()
+        .map(|(i, entity)| record(&space, &format!("k{i}"), 1, Some(entity)))
+        .collect();
+    let last = append(&outbox, &records);
+    let later = append(&outbox, &[record(&space, "later", 1, None)]);
+    assert!(later > last);
+    let rows = peek(&outbox, 0, 100);
+    assert!(rows.windows(2).all(|pair| pair[0].seq < pair[1].seq), "ascending");
+    assert_eq!(rows.len(), records.len() + 1);
+    for (row, record) in rows.iter().zip(&records) {
+        assert_eq!(&row.record, record, "the exact record comes back");
+        assert_eq!(row.appended_at, NOW);
+    }
+    assert_eq!(rows[records.len() - 1].seq, last, "append returns the last number");
+    assert_eq!(ids(&peek(&outbox, last, 100)), ["later"], "peek continues behind a number");
+    assert_eq!(peek(&outbox, 0, 3).len(), 3, "the row limit holds");
+    assert_eq!(outbox.peek(0, 100, 1).expect("peek works").len(), 1, "at least one row");
+    let usage = outbox.usage();
+    assert_eq!((usage.rows, usage.last_seq, usage.oldest), (rows.len() as u64, later, Some(NOW)));
+    assert!(usage.bytes > 0);
+    outbox.ack(&rows.iter().map(|row| row.seq).collect::<Vec<_>>(), NOW).expect("ack works");
+    let usage = outbox.usage();
+    assert_eq!((usage.rows, usage.bytes, usage.oldest), (0, 0, None), "an empty outbox is empty");
+    assert!(append(&outbox, &[record(&space, "again", 1, None)]) > later, "numbers are not reused");
+}
+
+async fn serves_pending(factory: &dyn Factory) {
+    let (outbox, space) = open(factory, "pending").await;
+    let old = record(&space, "a", 1, Some(episode(1)));
+    let new = record(&space, "a", 2, Some(episode(2)));
+    let tombstone = record(&space, "b", 3, None);
+    let step = record_of(&space, Kind::Step, "a:1", 1, Some(entities(1).swap_remove(1)));
+    let seqs = [
+        append(&outbox, std::slice::from_ref(&old)),
+        append(&outbox, std::slice::from_ref(&new)),
+        append(&outbox, &[tombstone.clone(), step.clone()]),
+    ];
+    let pending = |id: &str| {
+        let key = Key::new(&space, Kind::Episode, id);
+        outbox.pending(&[key]).expect("pending works").swap_remove(0)
+    };
+    assert_eq!(pending("a"), Some(new.clone()), "the newest waiting version");
+    assert_eq!(pending("b"), Some(tombstone.clone()));
+    assert_eq!(pending("c"), None);
+    let scan = Scan::new(&space, Kind::Episode);
+    assert_eq!(outbox.pending_scan(&scan).expect("scan works"), [new.clone(), tombstone], "by kind, by id");
+    let steps = Scan::new(&space, Kind::Step).prefix("a:");
+    assert_eq!(outbox.pending_scan(&steps).expect("scan works"), [step], "by prefix");
+    outbox.ack(&[seqs[0]], NOW).expect("ack works");
+    assert_eq!(pending("a"), Some(new), "acknowledging an older version leaves the newer pending");
+    outbox.ack(&[seqs[1]], NOW).expect("ack works");
+    assert_eq!(pending("a"), None, "acknowledged is no longer pending");
+}
+
+async fn sets_aside(factory: &dyn Factory) {
+    let (outbox, space) = open(factory, "aside").await;
+    let [good, bad] = ["good", "bad"].map(|id| record(&space, id, 1, Some(episode(1))));
+    append(&outbox, &[bad.clone(), good]);
+    let seq = peek(&outbox, 0, 1)[0].seq;
+    outbox.set_aside(seq, "too strange", Timestamp(7)).expect("set_aside works");
+    assert_eq!(ids(&peek(&outbox, 0, 10)), ["good"], "the rest goes on");
+    let listed = outbox.list_set_aside(10).expect("list works");
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].reason.as_str(), listed[0].at), ("too strange", Timestamp(7)));
+    assert_eq!(listed[0].record.as_ref(), Some(&bad));
+    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (1, 1));
+    assert_eq!(outbox.retry_set_aside(NOW).expect("retry works"), 1);
+    assert_eq!(ids(&peek(&outbox, 0, 10)), ["good", "bad"], "a retried row waits behind the others");
+    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (2, 0));
+}
+
+async fn keeps_a_tail(factory: &dyn Factory) {
+    let (outbox, space) = open(factory, "tail").await;
+    append(&outbox, &[record(&space, "a", 1, Some(episode(1))), record(&space, "b", 1, Some(episode(2)))]);
+    let rows = peek(&outbox, 0, 10);
+    outbox.ack(&[rows[0].seq], Timestamp(10)).expect("ack works");
+    outbox.ack(&[rows[1].seq], Timestamp(20)).expect("ack works");
+    assert_eq!((outbox.usage().rows, outbox.usage().tail_rows), (0, 2));
+    outbox.trim_tail(Timestamp(15)).expect("trim works");
+    assert_eq!(outbox.usage().tail_rows, 1, "older than the bound is gone");
+    assert_eq!(outbox.replay_tail(NOW).expect("replay works"), 1);
+    assert_eq!(ids(&peek(&outbox, 0, 10)), ["b"], "a replayed row waits again");
+    assert_eq!((outbox.usage().rows, outbox.usage().tail_rows, outbox.usage().tail_bytes), (1, 0, 0));
+}
+
+async fn survives_reopening(factory: &dyn Factory) {
+    let (outbox, space) = open(factory, "reopen").await;
+    append(&outbox, &[record(&space, "a", 1, Some(episode(1))), record(&space, "b", 1, Some(episode(2)))]);
+    let rows = peek(&outbox, 0, 10);
+    outbox.set_aside(rows[0].seq, "why", NOW).expect("set_aside works");
+    outbox.reopen().expect("reopen works");
+    append(&outbox, &[record(&space, "c", 1, Some(episode(3)))]);
+    let before = outbox.usage();
+    drop(outbox);
+    let (outbox, _) = open(factory, "reopen").await;
+    assert_eq!(ids(&peek(&outbox, 0, 10)), ["b", "c"]);
+    let after = outbox.usage();
+    assert_eq!(
+        (after.rows, after.bytes, after.set_aside, after.last_seq, after.oldest),
+        (before.rows, before.bytes, before.set_aside, before.last_seq, before.oldest),
+        "the figures survive"
+    );
+}
+
+async fn is_bounded(factory: &dyn Factory) {
+    let (outbox, space) = open(factory, "bounded").await;
+    let usage = outbox.usage();
+    assert!(usage.limit_rows >= 1_000 && usage.limit_bytes >= 8_000_000, "the suite needs some room");
+    if usage.limit_rows > 100_000 {
+        return;
+    }
+    let batch: Vec<_> = (0..500).map(|i| record(&space, &format!("k{i}"), 1, None)).collect();
+    for _ in 0..usage.limit_rows / 500 {
+        append(&outbox, &batch);
+    }
+    let full = outbox.usage();
+    let error = outbox.append(&batch, NOW).expect_err("a full outbox refuses");
+    assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+    let violation = error.violation().expect("the figures are named");
+    assert_eq!((violation.limit, violation.field.as_str()), (usage.limit_rows, "outbox.rows"));
+    assert_eq!(outbox.usage(), full, "a refused append changes nothing");
+    outbox.ack(&peek(&outbox, 0, 500).iter().map(|row| row.seq).collect::<Vec<_>>(), NOW).expect("ack works");
+    append(&outbox, &batch);
+}

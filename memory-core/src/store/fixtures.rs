@@ -1,0 +1,160 @@
+//! Records for tests: one entity of every kind, all fields set, with text that is hard to store.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::clock::Timestamp;
+use crate::id::{
+    ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds,
+};
+use crate::model::artifact::{Artifact, Product, Quality};
+use crate::model::entity::Entity;
+use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
+use crate::model::heuristic::Heuristic;
+use crate::model::kind::Kind;
+use crate::model::outcome::Outcome;
+use crate::model::pattern::{Pattern, PatternBody, PatternUse};
+use crate::model::playbook::{Playbook, PlaybookStep};
+use crate::model::reflection::{Insight, Reflection};
+use crate::model::reward::Reward;
+use crate::model::step::{Action, Step};
+use crate::model::task::{Complexity, Task};
+use crate::store::record::{Key, Namespace, Record, Revision, WriterId};
+
+/// Text with quotes, control characters, NUL and characters outside the basic plane.
+pub const HARD_TEXT: &str = "it's \"quoted\" \\ %_*?[ \0 \n\t ünïcode 漢字 🦀 \u{202e}rtl";
+
+/// Returns an entity of each kind, made from a seed.
+pub fn entities(seed: u64) -> Vec<Entity> {
+    let ids = SeededIds::new(seed);
+    let at = Timestamp(1_700_000_000_000 + seed);
+    let id = || ids.next(at);
+    let episode_id = EpisodeId(id());
+    let task = Task::new(HARD_TEXT)
+        .kind("debugging")
+        .domain("web")
+        .language("rust")
+        .framework("axum")
+        .tag("a")
+        .tag("b c")
+        .complexity(Complexity::Complex)
+        .agent("agent-1")
+        .correlation_id("trace 7");
+    let mut episode = Episode::open(episode_id, task, at);
+    episode.status = EpisodeStatus::Completed;
+    episode.completed_at = Some(Timestamp(at.0 + 5));
+    episode.outcome = Some(Outcome::partial(0.1 + 0.2, HARD_TEXT));
+    episode.steps = 3;
+    episode.tools = vec![ToolUse { tool: "bash".into(), calls: 3, failures: 1 }];
+    episode.step_duration_ms = 1_234;
+    episode.tokens = u64::from(u32::MAX) + 1;
+    episode.redactions = 2;
+    let arguments = json!({"deep": [{"n": 1.5, "big": u64::MAX, "neg": -3, "none": null}], "t": HARD_TEXT});
+    let action = Action::tool("bash")
+        .description("run the tests")
+        .arguments(arguments)
+        .observation(HARD_TEXT)
+        .timeout()
+        .duration_ms(17)
+        .tokens(99);
+    let quality = Quality::default().tests(10, 1).lint_findings(2).review_score(0.75).accepted(true);
+    let pattern_id = PatternId(id());
+    vec![
+        episode.into(),
+        Step::new(episode_id, 3, 42, at, action).into(),
+        Artifact::new(
+            ArtifactId(id()),
+            episode_id,
+            at,
+            Product::new("src/lib.rs", HARD_TEXT).media_type("text/x-rust").quality(quality),
+        )
+        .into(),
+        Reward {
+            episode: episode_id,
+            at,
+            total: 1.0 / 3.0,
+            outcome: 1.0,
+            efficiency: 0.5,
+            complexity: 1.1,
+            quality: -0.0,
+            learning_bonus: f64::MIN_POSITIVE,
+        }
+        .into(),
+        Reflection {
+            episode: episode_id,
+            at,
+            worked: vec![Insight { text: "ran the tests first".into(), steps: vec![1, 2] }],
+            failed: vec![],
+            improve: vec![Insight { text: HARD_TEXT.into(), steps: vec![] }],
+        }
+        .into(),
+        Pattern {
+            id: pattern_id,
+            strategy: "tool_sequence".into(),
+            domain: None,
+            task_kind: "debugging".into(),
+            body: PatternBody::ToolSequence { tools: vec!["bash".into(), "edit".into()] },
+            created_at: at,
+        }
+        .into(),
+        PatternUse {
+            id: PatternUseId(id()),
+            pattern: pattern_id,
+            episode: episode_id,
+            at,
+            success: true,
+            duration_ms: Some(12),
+            context: "ci".into(),
+        }
+        .into(),
+        Heuristic {
+            id: HeuristicId(id()),
+            condition: "the build fails".into(),
+            action: "read the first error".into(),
+            domain: Some("web".into()),
+            confidence: 0.875,
+            supporting: vec![episode_id],
+            contradicting: vec![],
+            created_at: at,
+        }
+        .into(),
+        Playbook {
+            id: PlaybookId(id()),
+            title: "Fix a build".into(),
+            domain: None,
+            steps: vec![PlaybookStep { tool: "bash".into(), instruction: "cargo check {crate}".into() }],
+            placeholders: vec!["crate".into()],
+            sources: vec![episode_id],
+            created_at: at,
+        }
+        .into(),
+    ]
+}
+
+/// Returns the episode of [`entities`].
+pub fn episode(seed: u64) -> Entity {
+    entities(seed).swap_remove(0)
+}
+
+/// Makes a record; the revision is `clock` by writer 1, it never expires.
+pub fn record(namespace: &Namespace, id: &str, clock: u64, entity: Option<Entity>) -> Record {
+    record_of(namespace, entity.as_ref().map_or(Kind::Episode, Entity::kind), id, clock, entity)
+}
+
+/// Makes a record of a given kind; without an entity it is a tombstone that expires in the year 2100.
+pub fn record_of(
+    namespace: &Namespace,
+    kind: Kind,
+    id: &str,
+    clock: u64,
+    entity: Option<Entity>,
+) -> Record {
+    Record {
+        key: Key::new(namespace, kind, id),
+        revision: Revision { clock, writer: WriterId::new(1) },
+        updated_at: Timestamp(clock),
+        expires_at: entity.is_none().then_some(Timestamp(4_102_444_800_000)),
+        entity: entity.map(Arc::new),
+    }
+}

@@ -1,0 +1,239 @@
+//! A store that keeps everything in memory, for tests: the reference that the conformance suite is checked
+//! against, and the quickest way to assemble an engine.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::model::kind::Kind;
+use crate::recall::document::SearchDocument;
+use crate::store::query::{Order, Page, Scan};
+use crate::store::record::{Key, Namespace, Record};
+use crate::store::traits::{
+    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Durable, Seq, Store,
+};
+
+/// Keeps records in memory; implements `Durable` and `Cache`.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    records: BTreeMap<Key, (Record, Seq, Timestamp)>,
+    head: Seq,
+    floor: Seq,
+    closed: bool,
+    cursor: Cursor,
+    documents: BTreeMap<Key, SearchDocument>,
+    usage: CacheUsage,
+}
+
+impl MemoryStore {
+    /// Creates an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> Result<std::sync::MutexGuard<'_, State>> {
+        let state = lock(&self.state);
+        if state.closed {
+            return Err(Error::new(ErrorKind::Closed, "memory store", "the store is closed"));
+        }
+        Ok(state)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, records: &[Record]) -> Result<()> {
+        let mut state = self.state()?;
+        let seq = state.head + 1;
+        for record in records {
+            let stored = state.records.get(&record.key);
+            if stored.is_none_or(|(stored, ..)| record.supersedes(stored)) {
+                state.head = seq;
+                state.records.insert(record.key.clone(), (record.clone(), seq, record.updated_at));
+            }
+        }
+        Ok(())
+    }
+
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        let state = self.state()?;
+        Ok(keys.iter().map(|key| state.records.get(key).map(|(record, ..)| record.clone())).collect())
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page> {
+        scan.validate()?;
+        let state = self.state()?;
+        let admitted = state.records.values().map(|(record, ..)| record).filter(|record| scan.admits(record));
+        let records = match scan.order {
+            Order::Ascending => admitted.take(scan.limit + 1).cloned().collect(),
+            Order::Descending => admitted.rev().take(scan.limit + 1).cloned().collect(),
+        };
+        Ok(Page::cut(records, scan.limit))
+    }
+
+    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+        let mut state = self.state()?;
+        let before = state.records.len();
+        let mut floor = state.floor;
+        state.records.retain(|_, (record, seq, _)| {
+            let expired = record.is_expired(now);
+            if expired && record.is_tombstone() {
+                floor = floor.max(*seq);
+            }
+            !expired
+        });
+        state.floor = floor;
+        Ok((before - state.records.len()) as u64)
+    }
+
+    async fn health(&self) -> Result<()> {
+        self.state().map(drop)
+    }
+}
+
+#[async_trait]
+impl Durable for MemoryStore {
+    async fn changes(&self, query: &ChangesQuery) -> Result<Changes> {
+        let state = self.state()?;
+        let mut rows: Vec<_> = state
+            .records
+            .values()
+            .filter(|(record, seq, _)| *seq > query.after && query.namespaces.contains(&record.key.namespace))
+            .collect();
+        rows.sort_by_key(|(_, seq, _)| *seq);
+        let cut = rows.get(query.limit.saturating_sub(1)).map(|(_, seq, _)| *seq);
+        let next = match cut {
+            Some(seq) => {
+                rows.retain(|(_, other, _)| *other <= seq);
+                seq
+            }
+            None => state.head.max(query.after),
+        };
+        let changes = rows
+            .into_iter()
+            .map(|(record, ..)| Change {
+                key: record.key.clone(),
+                revision: record.revision,
+                record: query.bodies.contains(&record.key.kind).then(|| record.clone()),
+            })
+            .collect();
+        Ok(Changes {
+            changes,
+            next,
+            head: state.head,
+            floor: state.floor,
+            database: "memory".into(),
+            unreadable: 0,
+        })
+    }
+
+    async fn count(&self, namespace: &Namespace) -> Result<Vec<(Kind, u64)>> {
+        let state = self.state()?;
+        let mut counts = BTreeMap::new();
+        for (record, ..) in state.records.values() {
+            if record.key.namespace == *namespace && !record.is_tombstone() {
+                *counts.entry(record.key.kind).or_insert(0) += 1;
+            }
+        }
+        Ok(counts.into_iter().collect())
+    }
+
+    async fn maintain(&self) -> Result<()> {
+        self.state().map(drop)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.state()?.closed = true;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Cache for MemoryStore {
+    async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>> {
+        let mut state = self.state()?;
+        let found: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let (record, _, filled_at) = state.records.get(key)?;
+                Some(CachedRecord { record: record.clone(), filled_at: *filled_at })
+            })
+            .collect();
+        let hits = found.iter().flatten().count() as u64;
+        state.usage.hits += hits;
+        state.usage.misses += keys.len() as u64 - hits;
+        Ok(found)
+    }
+
+    async fn remove(&self, keys: &[Key]) -> Result<()> {
+        let mut state = self.state()?;
+        for key in keys {
+            state.records.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn cursor(&self) -> Result<Cursor> {
+        Ok(self.state()?.cursor.clone())
+    }
+
+    async fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
+        self.state()?.cursor = cursor.clone();
+        Ok(())
+    }
+
+    async fn evict(&self) -> Result<u64> {
+        self.state().map(|_| 0)
+    }
+
+    async fn usage(&self) -> Result<CacheUsage> {
+        let state = self.state()?;
+        Ok(CacheUsage { records: state.records.len() as u64, ..state.usage })
+    }
+
+    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+        let mut state = self.state()?;
+        for (key, document) in documents {
+            match document {
+                Some(document) => state.documents.insert(key.clone(), document.clone()),
+                None => state.documents.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    async fn documents(
+        &self,
+        namespace: &Namespace,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, SearchDocument)>> {
+        let state = self.state()?;
+        Ok(state
+            .documents
+            .iter()
+            .filter(|(key, _)| key.namespace == *namespace && after.is_none_or(|after| *key > after))
+            .take(limit)
+            .map(|(key, document)| (key.clone(), document.clone()))
+            .collect())
+    }
+
+    async fn clear(&self) -> Result<()> {
+        let mut state = self.state()?;
+        *state = State::default();
+        Ok(())
+    }
+
+    async fn persist(&self) -> Result<()> {
+        self.state().map(drop)
+    }
+}

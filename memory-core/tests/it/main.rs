@@ -1,0 +1,3 @@
+//! Integration tests of the core against its in-memory stores.
+
+mod conformance;
