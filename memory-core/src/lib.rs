@@ -3,7 +3,9 @@
 mod clock;
 mod error;
 mod id;
+mod limits;
 mod model;
+mod rate;
 mod recall;
 mod store;
 
@@ -12,6 +14,7 @@ pub use error::{Error, ErrorKind, LimitViolation, Result, Retry};
 pub use id::{
     ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds, SystemIds,
 };
+pub use limits::{Limits, Quotas};
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::entity::{Entity, Scalar};
 pub use model::episode::{Episode, EpisodeStatus, ToolUse};
@@ -25,7 +28,12 @@ pub use model::reflection::{Insight, Reflection};
 pub use model::reward::Reward;
 pub use model::step::{Action, Step, StepResult};
 pub use model::task::{Complexity, Task};
+pub use rate::{RateLimit, RateLimiter};
+pub use recall::answer::{PromptItem, estimate_tokens, to_prompt};
 pub use recall::document::{Field, SearchDocument};
+pub use recall::lexical::LexicalIndex;
+pub use recall::query::{RecallQuery, Verdict};
+pub use recall::rank::{Hit, ScoreParts};
 #[cfg(feature = "testing")]
 pub use store::conformance;
 pub use store::decorate::breaker::{Breaker, BreakerConfig, BreakerState, BreakerStatus};

@@ -266,13 +266,7 @@ fn chars(operation: &'static str, field: &str, text: &str, limit: usize) -> Resu
     at_most(operation, field, found as u64, limit as u64, "characters")
 }
 
-fn at_most(
-    operation: &'static str,
-    field: &str,
-    found: u64,
-    limit: u64,
-    unit: &'static str,
-) -> Result<()> {
+fn at_most(operation: &'static str, field: &str, found: u64, limit: u64, unit: &'static str) -> Result<()> {
     if found <= limit {
         return Ok(());
     }
@@ -323,7 +317,10 @@ mod tests {
         check(limits.check_action(&observed), Some(("step.observation", 10_000, 10_001)));
         let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
         check(limits.check_action(&Action::tool("t").arguments(nested(64))), None);
-        check(limits.check_action(&Action::tool("t").arguments(nested(65))), Some(("step.arguments", 64, 65)));
+        check(
+            limits.check_action(&Action::tool("t").arguments(nested(65))),
+            Some(("step.arguments", 64, 65)),
+        );
         let long = Action::tool("t").arguments(Value::String("x".repeat(262_144)));
         check(limits.check_action(&long), Some(("step.arguments", 262_144, 262_146)));
         check(limits.check_outcome(&Outcome::failure(text(10_001))), Some(("outcome.text", 10_000, 10_001)));

@@ -1,3 +1,8 @@
 //! Finding what helps with a task.
 
+pub(crate) mod answer;
 pub(crate) mod document;
+pub(crate) mod lexical;
+pub(crate) mod query;
+pub(crate) mod rank;
+mod tokenize;

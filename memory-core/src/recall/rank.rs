@@ -1,0 +1,281 @@
+//! Scores the documents of an index against a query.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::clock::Timestamp;
+use crate::id::lock;
+use crate::recall::document::Field;
+use crate::recall::lexical::{Entry, Posting, Shard, State};
+use crate::recall::query::{RecallQuery, Verdict};
+use crate::recall::tokenize::{normalize_label, tokenize};
+use crate::store::record::Key;
+
+/// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
+const K1: f32 = 1.2;
+/// BM25's normalisation by length (the same).
+const B: f32 = 0.75;
+/// What having a term at all is worth (BM25+: Lv, Zhai: "Lower-Bounding Term Frequency Normalization", CIKM 2011).
+const DELTA: f32 = 1.0;
+/// The most one query term can contribute per unit of its weight.
+const CEILING: f32 = K1 + 1.0 + DELTA;
+/// Of a longer query the terms of least weight are left out.
+const MAX_QUERY_TERMS: usize = 128;
+/// Words shown a field in a reason.
+const MAX_REASON_WORDS: usize = 6;
+
+const KEYWORD_WEIGHT: f64 = 0.30;
+const DOMAIN_WEIGHT: f64 = 0.20;
+const KIND_WEIGHT: f64 = 0.10;
+
+/// A document found, with what its score is made of.
+///
+/// The score is the mean of the parts weighed 0.30 keyword, 0.20 domain, 0.10 kind, over the parts that the query
+/// asks for, in `0.0..=1.0`.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Hit {
+    /// The record.
+    pub key: Key,
+    /// How well it fits, in `0.0..=1.0`.
+    pub score: f64,
+    /// What the score is made of.
+    pub parts: ScoreParts,
+    /// Why it was found, in words.
+    pub reasons: Vec<String>,
+}
+
+/// What a score is made of; each part in `0.0..=1.0`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct ScoreParts {
+    /// The BM25+ score of the query's terms as a share of the highest any document could reach; 0 with no term
+    /// in common. A query term that no document of the namespace has lowers it for all of them, so that a query
+    /// about something else stays low.
+    pub keyword: f64,
+    /// 1 for the same domain, 0 for another or none; `None` if the query names none.
+    pub domain: Option<f64>,
+    /// 1 for the same kind of task, 0 for another; `None` if the query names none.
+    pub kind: Option<f64>,
+}
+
+impl ScoreParts {
+    fn score(&self) -> f64 {
+        let parts =
+            [(KEYWORD_WEIGHT, Some(self.keyword)), (DOMAIN_WEIGHT, self.domain), (KIND_WEIGHT, self.kind)];
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (weight, part) in parts {
+            if let Some(part) = part {
+                sum += weight * part;
+                weights += weight;
+            }
+        }
+        sum / weights
+    }
+}
+
+/// A term of the query that the index knows.
+struct QueryTerm<'s> {
+    postings: &'s [Posting],
+    /// Weight in the query times inverse document frequency.
+    weight: f32,
+    surface: String,
+}
+
+/// The query as the index sees it.
+struct Plan<'s> {
+    terms: Vec<QueryTerm<'s>>,
+    /// The score of a document that would reach the ceiling of every query term.
+    ceiling: f32,
+}
+
+pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
+    let plan = plan(shard, query);
+    if plan.terms.is_empty() {
+        return Vec::new();
+    }
+    let mut scores = lock(&shard.scratch).pop().unwrap_or_default();
+    scores.resize(shard.entries.len(), 0.0);
+    accumulate(shard, &plan, &mut scores);
+    let best = select(shard, query, now, plan.ceiling, &mut scores);
+    lock(&shard.scratch).push(scores);
+    best.into_iter().map(|candidate| candidate.into_hit(query, &plan)).collect()
+}
+
+/// Looks the query's terms up and weighs them.
+fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
+    struct Found<'s> {
+        term: String,
+        surface: String,
+        compound: Option<usize>,
+        joined: bool,
+        weight: f32,
+        postings: &'s [Posting],
+    }
+    let mut found: Vec<Found<'s>> = Vec::new();
+    let mut words = 0;
+    for text in std::iter::once(&query.text).chain(&query.tags) {
+        let first = words;
+        tokenize(text, |token| {
+            words = first + token.word + 1;
+            let compound = (token.parts > 1).then_some(first + token.word);
+            found.push(Found {
+                term: token.term.to_owned(),
+                surface: token.surface.to_lowercase(),
+                compound,
+                joined: token.joined,
+                weight: if compound.is_some() && !token.joined { 0.5 } else { 1.0 },
+                postings: shard.postings(token.term),
+            });
+        });
+    }
+    // A compound is known by its joined form or by its parts: the one that is unknown is not held against it.
+    let mut known: HashMap<(usize, bool), bool> = HashMap::new();
+    for term in &found {
+        if let Some(word) = term.compound {
+            *known.entry((word, term.joined)).or_default() |= !term.postings.is_empty();
+        }
+    }
+    found.retain(|term| {
+        let other_form = term.compound.and_then(|word| known.get(&(word, !term.joined)));
+        !term.postings.is_empty() || other_form != Some(&true)
+    });
+    found.sort_by(|a, b| a.term.cmp(&b.term).then(b.weight.total_cmp(&a.weight)));
+    found.dedup_by(|a, b| a.term == b.term);
+
+    let documents = shard.len() as f32;
+    let idf = |frequency: usize| (1.0 + (documents - frequency as f32 + 0.5) / (frequency as f32 + 0.5)).ln();
+    for term in &mut found {
+        term.weight *= idf(term.postings.len());
+    }
+    found.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.term.cmp(&b.term)));
+    found.truncate(MAX_QUERY_TERMS);
+    let ceiling = found.iter().map(|term| term.weight * CEILING).sum();
+    let terms = found
+        .into_iter()
+        .filter(|term| !term.postings.is_empty())
+        .map(|term| QueryTerm { postings: term.postings, weight: term.weight, surface: term.surface })
+        .collect();
+    Plan { terms, ceiling }
+}
+
+/// Adds up the BM25F/BM25+ contributions of every query term, term by term, into one score a slot.
+fn accumulate(shard: &Shard, plan: &Plan<'_>, scores: &mut [f32]) {
+    let average = shard.total_length as f32 / shard.len() as f32;
+    let per_length = K1 * B * Shard::UNITS / average.max(1.0);
+    for term in &plan.terms {
+        for posting in term.postings {
+            let slot = posting.slot as usize;
+            let frequency = f32::from(posting.frequency);
+            // Frequency and length are in units; scaling the constant instead of both keeps the ratio.
+            let saturation = K1 * (1.0 - B) * Shard::UNITS + per_length * shard.lengths[slot] as f32;
+            scores[slot] += term.weight * (DELTA + (K1 + 1.0) * frequency / (frequency + saturation));
+        }
+    }
+}
+
+struct Candidate<'s> {
+    slot: u32,
+    entry: &'s Entry,
+    score: f64,
+    parts: ScoreParts,
+}
+
+impl Candidate<'_> {
+    /// Best first; of equals the newer key.
+    fn order(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then_with(|| other.entry.key.cmp(&self.entry.key))
+    }
+
+    fn into_hit(self, query: &RecallQuery, plan: &Plan<'_>) -> Hit {
+        let reasons = reasons(self.slot, &self.parts, query, plan);
+        Hit { key: self.entry.key.clone(), score: self.score, parts: self.parts, reasons }
+    }
+}
+
+/// Returns the best documents that the query admits, and sets all scores back to zero.
+fn select<'s>(
+    shard: &'s Shard,
+    query: &RecallQuery,
+    now: Timestamp,
+    ceiling: f32,
+    scores: &mut [f32],
+) -> Vec<Candidate<'s>> {
+    let limit = query.limit.min(RecallQuery::MAX_LIMIT);
+    let domain = query.domain.as_deref().map(normalize_label);
+    let kind = query.kind.as_deref().map(normalize_label);
+    let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
+    for (slot, score) in scores.iter_mut().enumerate() {
+        let raw = std::mem::take(score);
+        if raw <= 0.0 || limit == 0 {
+            continue;
+        }
+        let keyword = f64::from(raw / ceiling).min(1.0);
+        if keyword < query.min_relevance {
+            continue;
+        }
+        let at_best =
+            ScoreParts { keyword, domain: domain.as_ref().map(|_| 1.0), kind: kind.as_ref().map(|_| 1.0) };
+        if best.len() == limit && best.last().is_some_and(|worst| at_best.score() < worst.score) {
+            continue;
+        }
+        let Some(entry) = &shard.entries[slot] else { continue };
+        if entry.is_expired(now) || !admits(query, entry.state) {
+            continue;
+        }
+        let equal = |same: bool| if same { 1.0 } else { 0.0 };
+        let parts = ScoreParts {
+            keyword,
+            domain: domain.as_deref().map(|domain| equal(entry.domain.as_deref() == Some(domain))),
+            kind: kind.as_deref().map(|kind| equal(&*entry.kind == kind)),
+        };
+        let candidate = Candidate { slot: slot as u32, entry, score: parts.score(), parts };
+        let place = best.partition_point(|held| held.order(&candidate).is_lt());
+        best.insert(place, candidate);
+        best.truncate(limit);
+    }
+    best
+}
+
+fn admits(query: &RecallQuery, state: State) -> bool {
+    let is = |verdict: &Verdict| {
+        state
+            == match verdict {
+                Verdict::Success => State::Success,
+                Verdict::Partial => State::Partial,
+                Verdict::Failure => State::Failure,
+                Verdict::Abstained => State::Abstained,
+            }
+    };
+    if query.outcomes.is_empty() {
+        state != State::Open || query.include_open
+    } else {
+        query.outcomes.iter().any(is)
+    }
+}
+
+/// Says which words of the query the document has, by field and in order of weight, and which labels agree.
+fn reasons(slot: u32, parts: &ScoreParts, query: &RecallQuery, plan: &Plan<'_>) -> Vec<String> {
+    let mut words: BTreeMap<Field, Vec<&str>> = BTreeMap::new();
+    for term in &plan.terms {
+        let Ok(at) = term.postings.binary_search_by_key(&slot, |posting| posting.slot) else { continue };
+        for field in Field::ALL {
+            if term.postings[at].fields & (1 << field as u8) != 0 {
+                let shown = words.entry(field).or_default();
+                if shown.len() < MAX_REASON_WORDS && !shown.contains(&term.surface.as_str()) {
+                    shown.push(&term.surface);
+                }
+            }
+        }
+    }
+    let fields: Vec<String> =
+        words.iter().map(|(field, words)| format!("{} ({})", words.join(", "), field.name())).collect();
+    let mut reasons = vec![format!("matches: {}", fields.join("; "))];
+    let labels = [("domain", parts.domain, &query.domain), ("kind", parts.kind, &query.kind)];
+    for (name, part, label) in labels {
+        if let (Some(1.0), Some(label)) = (part, label) {
+            reasons.push(format!("same {name}: {label}"));
+        }
+    }
+    reasons
+}
