@@ -8,7 +8,7 @@
 //! port, no answer): a test that cannot run has failed. They start no async runtime, so they work in plain and in
 //! async tests alike.
 //!
-//! ```no_run
+//! ```
 //! use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 //!
 //! let sqld = Sqld::start(SqldOptions::new());

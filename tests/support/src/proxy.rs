@@ -29,7 +29,7 @@ pub enum Mode {
     DropAnswer,
     /// Lets the server carry the request out and closes in the middle of the answer's body.
     Truncate,
-    /// Waits this long before forwarding each request.
+    /// Waits this long before forwarding each request, also when the client has given up by then.
     Slow(Duration),
 }
 
