@@ -1,0 +1,123 @@
+//! Reads the change feed.
+
+use std::collections::HashSet;
+
+use memory_core::{Change, Changes, ChangesQuery, Kind, Namespace, Row, Seq};
+
+use crate::classify::Failure;
+use crate::operation::rows::{VERSION_COLUMNS, take_row};
+use crate::operation::{Access, Operation, truncated};
+use crate::session::{Cells, Session, integer, text};
+
+/// Reads what has changed behind a position.
+pub(crate) struct ReadChanges {
+    pub(crate) query: ChangesQuery,
+}
+
+/// One consistent reading: rows in commit order, and where the feed stood at that moment.
+struct Reading {
+    rows: Vec<(Seq, Option<Row>)>,
+    head: Seq,
+    floor: Seq,
+    database: String,
+}
+
+/// Which rows to read.
+enum Range {
+    /// At most so many behind a commit.
+    After(Seq, usize),
+    /// All of one commit.
+    Of(Seq),
+}
+
+impl Operation for ReadChanges {
+    type Answer = Changes;
+    const NAME: &'static str = "changes";
+    const ACCESS: Access = Access::Read;
+
+    async fn run(&self, session: &Session) -> Result<Changes, Failure> {
+        let limit = self.query.limit.max(1);
+        let mut reading = self.read(session, Range::After(self.query.after, limit.saturating_add(1))).await?;
+        let mut next = reading.head.max(self.query.after);
+        if reading.rows.len() > limit {
+            let cut = reading.rows.pop().map_or(0, |(seq, _)| seq);
+            if reading.rows.first().is_some_and(|(seq, _)| *seq == cut) {
+                // The first commit alone is larger than a page: a page of its own.
+                reading.rows = self.read(session, Range::Of(cut)).await?.rows;
+            } else {
+                reading.rows.retain(|(seq, _)| *seq != cut);
+            }
+            next = reading.rows.last().map_or(cut, |(seq, _)| *seq);
+        }
+        Ok(self.answer(reading, next))
+    }
+}
+
+impl ReadChanges {
+    fn answer(&self, reading: Reading, next: Seq) -> Changes {
+        let bodies: HashSet<Kind> = self.query.bodies.iter().copied().collect();
+        let mut changes = Vec::with_capacity(reading.rows.len());
+        let mut unreadable = 0;
+        for (_, row) in reading.rows {
+            let change = row.and_then(|row| {
+                let (key, revision) = (row.key().ok()?, row.revision());
+                let record = match bodies.contains(&key.kind) {
+                    true => Some(row.decode().ok()?),
+                    false => None,
+                };
+                Some(Change { key, revision, record })
+            });
+            match change {
+                Some(change) => changes.push(change),
+                None => unreadable += 1,
+            }
+        }
+        let Reading { head, floor, database, .. } = reading;
+        Changes { changes, next, head, floor, database, unreadable }
+    }
+
+    /// Reads rows and the feed's figures in one statement, hence of one moment. The figures come as the last row:
+    /// an answer without them was cut off on its way.
+    async fn read(&self, session: &Session, range: Range) -> Result<Reading, Failure> {
+        let kinds: Vec<_> = self.query.bodies.iter().map(|kind| format!("'{}'", kind.name())).collect();
+        let spaces = vec!["?"; self.query.namespaces.len()].join(", ");
+        let (test, bound, limit) = match range {
+            Range::After(seq, limit) => ("seq > ?", seq, limit),
+            Range::Of(seq) => ("seq = ?", seq, usize::MAX),
+        };
+        let mut values = vec![integer(bound)];
+        values.extend(self.query.namespaces.iter().map(Namespace::as_str).map(text));
+        values.push(integer(limit.min(i64::MAX as usize) as u64));
+        let sql = format!(
+            "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
+             CASE WHEN kind IN ({}) THEN {} END FROM records WHERE {test} AND namespace IN ({spaces}) \
+             ORDER BY seq, namespace, kind, id LIMIT ?) \
+             UNION ALL SELECT NULL, database_id, NULL, NULL, \
+             max(coalesce((SELECT max(seq) FROM records), 0), purged_seq), tombstone_floor, 0, 0, NULL \
+             FROM agent_memory_feed",
+            kinds.join(", "),
+            session.body(),
+        );
+        let mut rows = Vec::new();
+        let mut figures = None;
+        for mut cells in session.query(Self::NAME, &sql, values).await? {
+            match cells.maybe_integer(Self::NAME)? {
+                Some(seq) => rows.push((seq, take_change(&mut cells))),
+                None => figures = Some(cells),
+            }
+        }
+        let mut figures = figures.ok_or_else(|| truncated(Self::NAME))?;
+        let database = figures.text(Self::NAME)?;
+        let (_, _) = (figures.maybe_text(Self::NAME)?, figures.maybe_text(Self::NAME)?);
+        let (head, floor) = (figures.integer(Self::NAME)?, figures.integer(Self::NAME)?);
+        rows.sort_by_key(|(seq, _)| *seq);
+        Ok(Reading { rows, head, floor, database })
+    }
+}
+
+/// Takes a row of the feed; `None` if a column is not what it must be.
+fn take_change(cells: &mut Cells) -> Option<Row> {
+    const NAME: &str = ReadChanges::NAME;
+    let (namespace, kind, id) = (cells.text(NAME).ok()?, cells.text(NAME).ok()?, cells.text(NAME).ok()?);
+    take_row(NAME, cells, (&namespace, &kind, id)).ok()
+}

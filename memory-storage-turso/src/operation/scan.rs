@@ -1,0 +1,98 @@
+//! Reads one page of live records.
+
+use libsql::Value;
+use memory_core::{Order, Page, Record, Scalar, Scan};
+
+use crate::classify::Failure;
+use crate::operation::rows::{VERSION_COLUMNS, take_record};
+use crate::operation::{Access, Operation, truncated};
+use crate::session::{Session, integer, text};
+
+/// Reads a page of a scan that has been validated.
+pub(crate) struct ReadPage {
+    pub(crate) scan: Scan,
+}
+
+impl Operation for ReadPage {
+    type Answer = Page;
+    const NAME: &'static str = "scan";
+    const ACCESS: Access = Access::Read;
+
+    /// SQL narrows down, [`Scan::admits`] decides: SQLite compares 1 and 1.0 as equal, cuts text at NUL and may
+    /// round a float differently, so it may let a few rows too many through, never too few.
+    async fn run(&self, session: &Session) -> Result<Page, Failure> {
+        let wanted = self.scan.limit.saturating_add(1);
+        let mut step = self.scan.clone();
+        let mut records: Vec<Record> = Vec::new();
+        loop {
+            let ask = wanted - records.len();
+            let rows = read(session, &step, ask).await?;
+            let complete = rows.len() < ask;
+            step.after = rows.last().map(|record| record.key.id.clone());
+            records.extend(rows.into_iter().filter(|record| self.scan.admits(record)));
+            if complete || records.len() >= wanted {
+                return Ok(Page::cut(records, self.scan.limit));
+            }
+        }
+    }
+}
+
+async fn read(session: &Session, scan: &Scan, limit: usize) -> Result<Vec<Record>, Failure> {
+    // The kind is spelled out because only then does SQLite consider the indexes of that kind.
+    let mut filter = format!("namespace = ? AND kind = '{}' AND deleted = 0", scan.kind);
+    let mut values = vec![text(scan.namespace.as_str())];
+    if let Some(prefix) = scan.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
+        // No printable character sorts behind the last code point.
+        filter.push_str(" AND id >= ? AND id < ?");
+        values.extend([text(prefix), text(format!("{prefix}{}", char::MAX))]);
+    }
+    let (beyond, direction) = match scan.order {
+        Order::Ascending => ('>', "ASC"),
+        Order::Descending => ('<', "DESC"),
+    };
+    if let Some(after) = &scan.after {
+        filter.push_str(&format!(" AND id {beyond} ?"));
+        values.push(text(after.as_ref()));
+    }
+    for condition in &scan.conditions {
+        let Some(column) = scan.kind.column(&condition.column) else { continue };
+        if let Some((test, bound)) = narrow(column.path, &condition.equals) {
+            filter.push_str(&format!(" AND {test}"));
+            values.extend(bound);
+        }
+    }
+    values.push(integer(limit.min(i64::MAX as usize) as u64));
+    let sql = format!(
+        "SELECT * FROM (SELECT id, {VERSION_COLUMNS}, {} FROM records WHERE {filter} ORDER BY id {direction} \
+         LIMIT ?) UNION ALL SELECT NULL, 0, 0, 0, 0, NULL",
+        session.body()
+    );
+    let mut records = Vec::new();
+    let mut ended = false;
+    for mut cells in session.query(ReadPage::NAME, &sql, values).await? {
+        match cells.maybe_text(ReadPage::NAME)? {
+            Some(id) => {
+                records.push(take_record(ReadPage::NAME, &mut cells, (&scan.namespace, scan.kind, id))?);
+            }
+            None => ended = true,
+        }
+    }
+    if ended { Ok(records) } else { Err(truncated(ReadPage::NAME).into()) }
+}
+
+/// Writes a test that every row with this value passes; `None` if there is no such test.
+fn narrow(path: &str, equals: &Scalar) -> Option<(String, Vec<Value>)> {
+    let column = format!("json_extract(body, '{path}')");
+    match equals {
+        Scalar::Null => Some((format!("{column} IS NULL"), Vec::new())),
+        Scalar::Text(value) if value.contains('\0') => None,
+        Scalar::Text(value) => Some((format!("{column} = ?"), vec![text(value.as_str())])),
+        Scalar::Integer(value) => Some((format!("{column} = ?"), vec![Value::Integer(*value)])),
+        Scalar::Real(value) if value.is_finite() => {
+            let slack = value.abs() * 1e-12 + f64::MIN_POSITIVE;
+            let bounds = vec![Value::Real(value - slack), Value::Real(value + slack)];
+            Some((format!("{column} BETWEEN ? AND ?"), bounds))
+        }
+        Scalar::Real(_) => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! The durable tier on a server.

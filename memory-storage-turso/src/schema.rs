@@ -1,0 +1,178 @@
+//! The schema: tables, the trigger behind the feed's figures, and a view and indexes per kind.
+
+use memory_core::{Error, ErrorKind, Kind, KindSpec};
+
+use crate::classify::Failure;
+use crate::operation::truncated;
+use crate::session::Session;
+
+/// The version of the schema that this program writes and the newest it reads.
+///
+/// It rises with every change of [`MIGRATIONS`], and with every change of a kind's name, view or columns, because
+/// views and indexes are made anew only then.
+pub const SCHEMA_VERSION: u64 = 1;
+
+const NAME: &str = "open schema";
+
+/// What leads from one version to the next: entry 0 makes version 1. Only additions, each safe to repeat.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [V1];
+
+/// `seq` numbers commits. `purged_seq` is the highest number ever purged, so that no number is given out twice;
+/// `tombstone_floor` is the highest number of a purged row that a reader of the feed must have seen: a tombstone, or a
+/// record without an expiry that somebody deleted by hand.
+const V1: &str = "
+CREATE TABLE IF NOT EXISTS records (
+  namespace TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  writer INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  deleted INTEGER NOT NULL,
+  body TEXT,
+  PRIMARY KEY (namespace, kind, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS records_seq ON records (seq);
+CREATE INDEX IF NOT EXISTS records_expires_at ON records (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS agent_memory_schema (version INTEGER PRIMARY KEY, migrated_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS agent_memory_feed (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  database_id TEXT NOT NULL,
+  purged_seq INTEGER NOT NULL,
+  tombstone_floor INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO agent_memory_feed (id, database_id, purged_seq, tombstone_floor)
+  VALUES (1, lower(hex(randomblob(16))), 0, 0);
+CREATE TRIGGER IF NOT EXISTS records_purged AFTER DELETE ON records BEGIN
+  UPDATE agent_memory_feed SET
+    purged_seq = max(purged_seq, old.seq),
+    tombstone_floor = CASE WHEN old.deleted OR old.expires_at IS NULL
+      THEN max(tombstone_floor, old.seq) ELSE tombstone_floor END;
+END;
+";
+
+/// Brings the database to [`SCHEMA_VERSION`]. Several programs may do so at the same time.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] if the schema is newer, [`ErrorKind::InvalidInput`] if the database belongs to
+/// something else; neither changes it.
+pub(crate) async fn open(session: &Session) -> Result<(), Failure> {
+    let found = version(session).await?;
+    if found < SCHEMA_VERSION {
+        session.execute_script(NAME, &script(found)).await?;
+        // Another program may have been quicker, and newer.
+        version(session).await?;
+    }
+    Ok(())
+}
+
+/// Checks, without changing anything, that the database is empty or ours.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn check(session: &Session) -> Result<(), Failure> {
+    version(session).await.map(drop)
+}
+
+/// Returns the version found, 0 for an empty database, and refuses what this program must not touch.
+async fn version(session: &Session) -> Result<u64, Failure> {
+    let mut answer = session.query(NAME, LOOK, Vec::new()).await?;
+    let mut cells = answer.pop().ok_or_else(|| truncated(NAME))?;
+    let ours = cells.integer(NAME)? > 0;
+    if !ours {
+        return match cells.maybe_text(NAME)? {
+            None => Ok(0),
+            Some(found) => Err(foreign(&found).into()),
+        };
+    }
+    let newest = "SELECT coalesce(max(version), 0) FROM agent_memory_schema";
+    let mut answer = session.query(NAME, newest, Vec::new()).await?;
+    let version = answer.pop().ok_or_else(|| truncated(NAME))?.integer(NAME)?;
+    if version > SCHEMA_VERSION { Err(newer(version).into()) } else { Ok(version) }
+}
+
+/// Asks whether the schema is ours, and which tables there are otherwise. Names that start with an underscore,
+/// `sqlite_` or `libsql_` belong to the database itself.
+const LOOK: &str = "
+SELECT count(*) FILTER (WHERE name = 'agent_memory_schema'),
+  group_concat(name, ', ') FILTER (WHERE substr(name, 1, 1) <> '_'
+    AND substr(name, 1, 7) NOT IN ('sqlite_', 'libsql_'))
+FROM sqlite_master WHERE type IN ('table', 'view')";
+
+fn foreign(found: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        NAME,
+        format!("the database belongs to something else: it has {found}, and no agent_memory_schema"),
+    )
+    .with_hint("name a new file or an empty database; nothing was changed in this one")
+}
+
+fn newer(version: u64) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        NAME,
+        format!("the database has schema version {version}, this program knows up to {SCHEMA_VERSION}"),
+    )
+    .with_hint("upgrade this program; nothing was changed in the database")
+}
+
+/// Writes the statements that lead from a version to the newest, with views and indexes of all kinds anew.
+pub(crate) fn script(from: u64) -> String {
+    let mut script = String::new();
+    for (migration, version) in MIGRATIONS.iter().zip(1..).filter(|(_, version)| *version > from) {
+        script.push_str(migration);
+        script.push_str(&format!(
+            "INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) \
+             VALUES ({version}, 1000 * strftime('%s', 'now'));\n"
+        ));
+    }
+    for kind in Kind::ALL {
+        view(kind.spec(), &mut script);
+        indexes(kind.spec(), &mut script);
+    }
+    script
+}
+
+/// Writes the view of a kind: its live records with every declared column.
+fn view(spec: &KindSpec, script: &mut String) {
+    let KindSpec { name, view, columns, .. } = spec;
+    script.push_str(&format!("DROP VIEW IF EXISTS {view};\nCREATE VIEW {view} AS SELECT id, namespace"));
+    for column in *columns {
+        script.push_str(&format!(",\n  json_extract(body, '{}') AS \"{}\"", column.path, column.name));
+    }
+    script.push_str(&format!(
+        ",\n  updated_at, seq, body\nFROM records WHERE kind = '{name}' AND deleted = 0;\n"
+    ));
+}
+
+/// Writes the indexes behind the columns of a kind that are filtered on. SQLite appends the primary key, so each is
+/// also in order of ids.
+fn indexes(spec: &KindSpec, script: &mut String) {
+    for column in spec.columns.iter().filter(|column| column.indexed) {
+        let (kind, name, path) = (spec.name, column.name, column.path);
+        script.push_str(&format!(
+            "DROP INDEX IF EXISTS records_{kind}_{name};\nCREATE INDEX records_{kind}_{name} ON records \
+             (namespace, json_extract(body, '{path}')) WHERE kind = '{kind}' AND deleted = 0;\n"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change of the script without a new version would leave old databases with old views.
+    #[test]
+    fn script_is_that_of_its_version() {
+        let golden = include_str!("schema/v1.sql");
+        let found = script(0);
+        assert!(
+            found == golden,
+            "the schema changed: raise SCHEMA_VERSION, add a migration, and write the new golden file:\n{found}"
+        );
+        assert_eq!(MIGRATIONS.len() as u64, SCHEMA_VERSION);
+    }
+}

@@ -1,0 +1,148 @@
+
+CREATE TABLE IF NOT EXISTS records (
+  namespace TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  writer INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  deleted INTEGER NOT NULL,
+  body TEXT,
+  PRIMARY KEY (namespace, kind, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS records_seq ON records (seq);
+CREATE INDEX IF NOT EXISTS records_expires_at ON records (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS agent_memory_schema (version INTEGER PRIMARY KEY, migrated_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS agent_memory_feed (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  database_id TEXT NOT NULL,
+  purged_seq INTEGER NOT NULL,
+  tombstone_floor INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO agent_memory_feed (id, database_id, purged_seq, tombstone_floor)
+  VALUES (1, lower(hex(randomblob(16))), 0, 0);
+CREATE TRIGGER IF NOT EXISTS records_purged AFTER DELETE ON records BEGIN
+  UPDATE agent_memory_feed SET
+    purged_seq = max(purged_seq, old.seq),
+    tombstone_floor = CASE WHEN old.deleted OR old.expires_at IS NULL
+      THEN max(tombstone_floor, old.seq) ELSE tombstone_floor END;
+END;
+INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (1, 1000 * strftime('%s', 'now'));
+DROP VIEW IF EXISTS episodes;
+CREATE VIEW episodes AS SELECT id, namespace,
+  json_extract(body, '$.status') AS "status",
+  json_extract(body, '$.outcome.verdict') AS "outcome",
+  json_extract(body, '$.outcome.fraction') AS "fraction",
+  json_extract(body, '$.outcome.text') AS "outcome_text",
+  json_extract(body, '$.task.description') AS "description",
+  json_extract(body, '$.task.kind') AS "task_kind",
+  json_extract(body, '$.task.domain') AS "domain",
+  json_extract(body, '$.task.language') AS "language",
+  json_extract(body, '$.task.framework') AS "framework",
+  json_extract(body, '$.task.complexity') AS "complexity",
+  json_extract(body, '$.task.agent') AS "agent",
+  json_extract(body, '$.task.correlation_id') AS "correlation_id",
+  json_extract(body, '$.started_at') AS "started_at",
+  json_extract(body, '$.completed_at') AS "completed_at",
+  json_extract(body, '$.steps') AS "steps",
+  json_extract(body, '$.step_duration_ms') AS "step_duration_ms",
+  json_extract(body, '$.tokens') AS "tokens",
+  json_extract(body, '$.redactions') AS "redactions",
+  updated_at, seq, body
+FROM records WHERE kind = 'episode' AND deleted = 0;
+DROP INDEX IF EXISTS records_episode_status;
+CREATE INDEX records_episode_status ON records (namespace, json_extract(body, '$.status')) WHERE kind = 'episode' AND deleted = 0;
+DROP INDEX IF EXISTS records_episode_domain;
+CREATE INDEX records_episode_domain ON records (namespace, json_extract(body, '$.task.domain')) WHERE kind = 'episode' AND deleted = 0;
+DROP INDEX IF EXISTS records_episode_correlation_id;
+CREATE INDEX records_episode_correlation_id ON records (namespace, json_extract(body, '$.task.correlation_id')) WHERE kind = 'episode' AND deleted = 0;
+DROP VIEW IF EXISTS steps;
+CREATE VIEW steps AS SELECT id, namespace,
+  json_extract(body, '$.episode') AS "episode",
+  json_extract(body, '$.number') AS "number",
+  json_extract(body, '$.at') AS "at",
+  json_extract(body, '$.action.tool') AS "tool",
+  json_extract(body, '$.action.description') AS "description",
+  json_extract(body, '$.action.observation') AS "observation",
+  json_extract(body, '$.action.result') AS "result",
+  json_extract(body, '$.action.duration_ms') AS "duration_ms",
+  json_extract(body, '$.action.tokens') AS "tokens",
+  updated_at, seq, body
+FROM records WHERE kind = 'step' AND deleted = 0;
+DROP VIEW IF EXISTS artifacts;
+CREATE VIEW artifacts AS SELECT id, namespace,
+  json_extract(body, '$.episode') AS "episode",
+  json_extract(body, '$.at') AS "at",
+  json_extract(body, '$.product.name') AS "name",
+  json_extract(body, '$.product.media_type') AS "media_type",
+  json_extract(body, '$.product.quality.tests_passed') AS "tests_passed",
+  json_extract(body, '$.product.quality.tests_failed') AS "tests_failed",
+  json_extract(body, '$.product.quality.lint_findings') AS "lint_findings",
+  json_extract(body, '$.product.quality.review_score') AS "review_score",
+  json_extract(body, '$.product.quality.accepted') AS "accepted",
+  updated_at, seq, body
+FROM records WHERE kind = 'artifact' AND deleted = 0;
+DROP VIEW IF EXISTS rewards;
+CREATE VIEW rewards AS SELECT id, namespace,
+  json_extract(body, '$.episode') AS "episode",
+  json_extract(body, '$.at') AS "at",
+  json_extract(body, '$.total') AS "total",
+  json_extract(body, '$.outcome') AS "outcome",
+  json_extract(body, '$.efficiency') AS "efficiency",
+  json_extract(body, '$.complexity') AS "complexity",
+  json_extract(body, '$.quality') AS "quality",
+  json_extract(body, '$.learning_bonus') AS "learning_bonus",
+  updated_at, seq, body
+FROM records WHERE kind = 'reward' AND deleted = 0;
+DROP INDEX IF EXISTS records_reward_episode;
+CREATE INDEX records_reward_episode ON records (namespace, json_extract(body, '$.episode')) WHERE kind = 'reward' AND deleted = 0;
+DROP VIEW IF EXISTS reflections;
+CREATE VIEW reflections AS SELECT id, namespace,
+  json_extract(body, '$.episode') AS "episode",
+  json_extract(body, '$.at') AS "at",
+  updated_at, seq, body
+FROM records WHERE kind = 'reflection' AND deleted = 0;
+DROP INDEX IF EXISTS records_reflection_episode;
+CREATE INDEX records_reflection_episode ON records (namespace, json_extract(body, '$.episode')) WHERE kind = 'reflection' AND deleted = 0;
+DROP VIEW IF EXISTS patterns;
+CREATE VIEW patterns AS SELECT id, namespace,
+  json_extract(body, '$.strategy') AS "strategy",
+  json_extract(body, '$.domain') AS "domain",
+  json_extract(body, '$.task_kind') AS "task_kind",
+  json_extract(body, '$.created_at') AS "created_at",
+  updated_at, seq, body
+FROM records WHERE kind = 'pattern' AND deleted = 0;
+DROP INDEX IF EXISTS records_pattern_strategy;
+CREATE INDEX records_pattern_strategy ON records (namespace, json_extract(body, '$.strategy')) WHERE kind = 'pattern' AND deleted = 0;
+DROP VIEW IF EXISTS pattern_usage;
+CREATE VIEW pattern_usage AS SELECT id, namespace,
+  json_extract(body, '$.pattern') AS "pattern",
+  json_extract(body, '$.episode') AS "episode",
+  json_extract(body, '$.at') AS "at",
+  json_extract(body, '$.success') AS "success",
+  json_extract(body, '$.duration_ms') AS "duration_ms",
+  json_extract(body, '$.context') AS "context",
+  updated_at, seq, body
+FROM records WHERE kind = 'pattern_use' AND deleted = 0;
+DROP INDEX IF EXISTS records_pattern_use_pattern;
+CREATE INDEX records_pattern_use_pattern ON records (namespace, json_extract(body, '$.pattern')) WHERE kind = 'pattern_use' AND deleted = 0;
+DROP INDEX IF EXISTS records_pattern_use_episode;
+CREATE INDEX records_pattern_use_episode ON records (namespace, json_extract(body, '$.episode')) WHERE kind = 'pattern_use' AND deleted = 0;
+DROP VIEW IF EXISTS heuristics;
+CREATE VIEW heuristics AS SELECT id, namespace,
+  json_extract(body, '$.condition') AS "condition",
+  json_extract(body, '$.action') AS "action",
+  json_extract(body, '$.domain') AS "domain",
+  json_extract(body, '$.confidence') AS "confidence",
+  json_extract(body, '$.created_at') AS "created_at",
+  updated_at, seq, body
+FROM records WHERE kind = 'heuristic' AND deleted = 0;
+DROP VIEW IF EXISTS playbooks;
+CREATE VIEW playbooks AS SELECT id, namespace,
+  json_extract(body, '$.title') AS "title",
+  json_extract(body, '$.domain') AS "domain",
+  json_extract(body, '$.created_at') AS "created_at",
+  updated_at, seq, body
+FROM records WHERE kind = 'playbook' AND deleted = 0;
