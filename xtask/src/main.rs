@@ -1,2 +1,65 @@
-//! Development tasks.
-fn main() {}
+//! Runs the development tasks: `cargo xtask` prints what there is.
+
+mod arguments;
+mod check;
+mod examples;
+mod run;
+mod server;
+mod sqld;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use crate::arguments::Arguments;
+use crate::run::Failure;
+
+const USAGE: &str = "\
+Usage: cargo xtask <task> [options]
+
+  test [--quick]      Run everything that CI runs. --quick: only format, clippy and tests.
+  sqld                Fetch the sqld server that the tests use into the target folder.
+  crash --rounds N --mode local|remote [--release]
+                      Kill a writing process N times and check that nothing acknowledged is lost.
+  bench-report [--json]
+                      Measure the targets against their raw comparators, in release mode.
+  fuzz --seconds N    Run each fuzz target for N seconds (needs cargo-fuzz).
+  deny [--advisories] Check licences, bans and sources (needs cargo-deny). --advisories: also known vulnerabilities,
+                      for which the advisory database is downloaded from GitHub.
+
+Environment: CARGO_TARGET_DIR is respected; SQLD_BIN names an sqld binary to use in place of the fetched one.
+Exit codes: 0 passed, 1 failed, 2 wrong usage; crash, bench-report, fuzz and deny pass on the exit code of the tool.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::new(std::env::args().skip(1));
+    let task = arguments.task();
+    let result = match task.as_deref() {
+        Some("test") => check::test(arguments),
+        Some("sqld") => sqld::task(arguments),
+        Some("crash") => tools::crash(arguments),
+        Some("bench-report") => tools::bench_report(arguments),
+        Some("fuzz") => tools::fuzz(arguments),
+        Some("deny") => tools::deny(arguments),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => Err(Failure::Usage(format!("there is no task {other:?}"))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("xtask: {message}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Task(message)) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Tool { message, code }) => {
+            eprintln!("xtask: {message}");
+            ExitCode::from(code)
+        }
+    }
+}

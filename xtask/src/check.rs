@@ -1,0 +1,143 @@
+//! Runs everything that CI runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::arguments::Arguments;
+use crate::run::{Failure, cargo, run};
+use crate::workspace::Workspace;
+use crate::{examples, sqld};
+
+/// How often each bounded crash run kills the writer.
+const CRASH_ROUNDS: &str = "20";
+
+/// One step: what its heading says, and what it does.
+struct Step {
+    name: &'static str,
+    /// Whether `--quick` has it, too.
+    quick: bool,
+    act: fn(&Context) -> Result<(), Failure>,
+}
+
+/// What the steps work with.
+struct Context {
+    workspace: Workspace,
+    sqld: PathBuf,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", quick: true, act: |context| context.cargo("fmt --all --check") },
+    Step {
+        name: "clippy",
+        quick: true,
+        act: |context| context.cargo("clippy --workspace --all-targets --all-features -- -D warnings"),
+    },
+    Step { name: "feature variants", quick: false, act: feature_variants },
+    Step {
+        name: "tests",
+        quick: true,
+        // Unit, integration and documentation tests; examples are built.
+        act: |context| context.cargo("test --workspace --all-features --no-fail-fast"),
+    },
+    Step { name: "documentation", quick: false, act: documentation },
+    Step {
+        name: "examples",
+        quick: false,
+        act: |context| examples::run_all(&context.workspace, &context.sqld),
+    },
+    Step { name: "crash, local mode", quick: false, act: |context| context.crash("local") },
+    Step { name: "crash, remote mode", quick: false, act: |context| context.crash("remote") },
+    Step { name: "demo", quick: false, act: demo },
+];
+
+/// Runs `cargo xtask test`.
+pub(crate) fn test(mut arguments: Arguments) -> Result<(), Failure> {
+    let quick = arguments.flag("--quick");
+    arguments.finish()?;
+    let workspace = Workspace::find()?;
+    let start = Instant::now();
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| step.quick || !quick).collect();
+    // The fetching of sqld is a step, too.
+    let total = steps.len() + 1;
+    let sqld = timed("sqld", 1, total, || sqld::ensure(&workspace))?;
+    let context = Context { workspace, sqld };
+    for (index, step) in steps.iter().enumerate() {
+        timed(step.name, index + 2, total, || (step.act)(&context))?;
+    }
+    println!("xtask test: all {total} steps passed in {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Runs one step under its heading and says how long it took.
+fn timed<T>(
+    name: &str,
+    number: usize,
+    total: usize,
+    act: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    println!("\n=== [{number}/{total}] {name}");
+    let start = Instant::now();
+    let result = act();
+    let seconds = start.elapsed().as_secs_f64();
+    match result {
+        Ok(value) => {
+            println!("=== [{number}/{total}] {name}: passed in {seconds:.1} s");
+            Ok(value)
+        }
+        Err(Failure::Task(message) | Failure::Tool { message, .. }) => Err(Failure::Task(format!(
+            "{message}\nxtask test: step {number}/{total} FAILED after {seconds:.1} s: {name}"
+        ))),
+        Err(usage) => Err(usage),
+    }
+}
+
+impl Context {
+    fn cargo(&self, arguments: &str) -> Result<(), Failure> {
+        self.cargo_in(self.workspace.root(), &[], arguments)
+    }
+
+    fn cargo_in(
+        &self,
+        dir: &Path,
+        environment: &[(&str, &std::ffi::OsStr)],
+        arguments: &str,
+    ) -> Result<(), Failure> {
+        let mut command = cargo(&self.workspace);
+        command.args(arguments.split(' ')).current_dir(dir).env("SQLD_BIN", &self.sqld);
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        run(&mut command)
+    }
+
+    fn crash(&self, mode: &str) -> Result<(), Failure> {
+        self.cargo(&format!("run --quiet --package memory-crash -- --rounds {CRASH_ROUNDS} --mode {mode}"))
+    }
+}
+
+/// Checks that each library also compiles with its default features, without what `--all-features` brings in.
+fn feature_variants(context: &Context) -> Result<(), Failure> {
+    for package in ["memory-core", "memory-storage-redb", "memory-storage-turso", "agent-memory"] {
+        context.cargo(&format!("check --package {package} --lib"))?;
+    }
+    Ok(())
+}
+
+fn documentation(context: &Context) -> Result<(), Failure> {
+    context.cargo_in(
+        context.workspace.root(),
+        &[("RUSTDOCFLAGS", "-D warnings".as_ref())],
+        "doc --workspace --all-features --no-deps",
+    )
+}
+
+/// Runs the demo of the `memory` command on a folder of its own.
+fn demo(context: &Context) -> Result<(), Failure> {
+    let dir = context.workspace.fresh_dir("demo")?;
+    // From the root, so that cargo finds the command by the workspace's default members.
+    context.cargo_in(
+        context.workspace.root(),
+        &[("MEMORY_DB_PATH", dir.join("memory").as_os_str())],
+        "run --quiet -- demo",
+    )
+}

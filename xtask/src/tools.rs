@@ -1,0 +1,107 @@
+//! Hands tasks on to the programs that do them.
+
+use std::fs;
+use std::process::Command;
+
+use crate::arguments::Arguments;
+use crate::run::{Failure, cargo, output, pass_on};
+use crate::sqld;
+use crate::workspace::Workspace;
+
+/// Runs `cargo xtask crash`.
+pub(crate) fn crash(mut arguments: Arguments) -> Result<(), Failure> {
+    let release = arguments.flag("--release");
+    let rounds = arguments.required_number("--rounds")?;
+    let mode = arguments.required("--mode")?;
+    arguments.finish()?;
+    if !["local", "remote"].contains(&mode.as_str()) {
+        return Err(Failure::Usage(format!("--mode is local or remote, not {mode:?}")));
+    }
+    let workspace = Workspace::find()?;
+    let mut command = cargo(&workspace);
+    command.args(["run", "--quiet", "--package", "memory-crash"]);
+    if release {
+        command.arg("--release");
+    }
+    command.args(["--", "--rounds", &rounds.to_string(), "--mode", &mode]);
+    if mode == "remote" {
+        command.env("SQLD_BIN", sqld::ensure(&workspace)?);
+    }
+    pass_on(&mut command)
+}
+
+/// Runs `cargo xtask bench-report`.
+pub(crate) fn bench_report(mut arguments: Arguments) -> Result<(), Failure> {
+    let json = arguments.flag("--json");
+    arguments.finish()?;
+    let workspace = Workspace::find()?;
+    let mut command = cargo(&workspace);
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "memory-benches",
+        "--bin",
+        "bench-report",
+        "--",
+    ]);
+    if json {
+        command.arg("--json");
+    }
+    command.env("SQLD_BIN", sqld::ensure(&workspace)?);
+    pass_on(&mut command)
+}
+
+/// Runs `cargo xtask fuzz`.
+pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
+    const FOLDER: &str = "memory-storage-redb";
+    let seconds = arguments.required_number("--seconds")?;
+    arguments.finish()?;
+    let workspace = Workspace::find()?;
+    require(&workspace, "fuzz", "cargo-fuzz")?;
+    let crate_dir = workspace.root().join(FOLDER);
+    // cargo-fuzz keeps its targets in a workspace of their own, one file a target.
+    let sources = crate_dir.join("fuzz").join("fuzz_targets");
+    let mut targets: Vec<String> = fs::read_dir(&sources)
+        .map_err(|error| Failure::Task(format!("no fuzz targets at {}: {error}", sources.display())))?
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .collect();
+    targets.sort();
+    if targets.is_empty() {
+        return Err(Failure::Task(format!("no fuzz targets at {}", sources.display())));
+    }
+    for target in &targets {
+        let mut command = cargo(&workspace);
+        // The sanitizer flags are unstable; this admits them on the stable toolchain.
+        command.env("RUSTC_BOOTSTRAP", "1").current_dir(&crate_dir);
+        command.args(["fuzz", "run", target, "--", &format!("-max_total_time={seconds}")]);
+        pass_on(&mut command)?;
+    }
+    println!("xtask fuzz: {} targets, {seconds} s each, no finding: {}", targets.len(), targets.join(", "));
+    Ok(())
+}
+
+/// Runs `cargo xtask deny`.
+pub(crate) fn deny(mut arguments: Arguments) -> Result<(), Failure> {
+    let advisories = arguments.flag("--advisories");
+    arguments.finish()?;
+    let workspace = Workspace::find()?;
+    require(&workspace, "deny", "cargo-deny")?;
+    let mut command = cargo(&workspace);
+    command.args(["deny", "--all-features", "check", "licenses", "bans", "sources"]);
+    if advisories {
+        command.arg("advisories");
+    }
+    pass_on(&mut command)
+}
+
+/// Fails with the command that installs a cargo subcommand, when it is missing.
+fn require(workspace: &Workspace, subcommand: &str, package: &str) -> Result<(), Failure> {
+    let mut command: Command = cargo(workspace);
+    command.args([subcommand, "--version"]).stderr(std::process::Stdio::null());
+    if output(&mut command).is_err() {
+        return Err(Failure::Task(format!("{package} is not installed: cargo install --locked {package}")));
+    }
+    Ok(())
+}
