@@ -1,6 +1,7 @@
 //! Domain model, storage traits, tiered engine and recall of agent-memory.
 
 mod clock;
+mod engine;
 mod error;
 mod id;
 mod limits;
@@ -10,6 +11,9 @@ mod recall;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use engine::{
+    Ack, Engine, EngineConfig, EngineStatus, Freshness, HotUsage, Leftover, Mode, OutboxStatus, Read, SyncStatus,
+};
 pub use error::{Error, ErrorKind, LimitViolation, Result, Retry};
 pub use id::{
     ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds, SystemIds,

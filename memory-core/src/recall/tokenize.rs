@@ -223,7 +223,7 @@ mod tests {
         check("web_apis", "web api webapi");
         check("WebApi", "web api webapi");
         check("webapis", "webapi");
-        check("HTTPServer", "http server httpserv");
+        check("HTTPServer", "http server httpserver");
         check("log_in", "log login");
         check(
             "Return #W6067464 via credit_card_4190576",

@@ -1,0 +1,259 @@
+//! The committer: one thread that turns whatever has queued up into one commit (group commit).
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, LimitViolation, Result};
+use crate::id::lock;
+use crate::recall::document::SearchDocument;
+use crate::store::record::{Key, Record};
+use crate::store::traits::{Durable, Outbox, Seq};
+
+/// Rows in one commit at most; bounds how long the first of them waits for the others' bytes.
+const GROUP_ROWS: usize = 1_024;
+/// Bytes in one commit, about.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// A caller's write: all of it or nothing.
+pub(crate) struct Write {
+    pub(crate) records: Vec<Record>,
+    /// What recall learns from the records.
+    pub(crate) documents: Vec<(Key, Option<SearchDocument>)>,
+    /// The encoded size, about.
+    pub(crate) bytes: usize,
+}
+
+/// Where a write ended up in the outbox; `None` in local mode, where the durable tier has it already.
+pub(crate) type Place = Option<(Seq, Seq)>;
+
+struct Request {
+    write: Write,
+    reply: oneshot::Sender<Result<Place>>,
+}
+
+/// Where commits go.
+pub(crate) enum Target {
+    Durable(Arc<dyn Durable>),
+    Outbox(Arc<dyn Outbox>),
+}
+
+/// Called on the committer's thread for what was committed, before its callers wake.
+pub(crate) type OnCommit = Box<dyn Fn(Vec<Write>) + Send>;
+
+#[derive(Default)]
+struct Queue {
+    requests: VecDeque<Request>,
+    rows: usize,
+    bytes: usize,
+    closed: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    max_rows: usize,
+    max_bytes: usize,
+}
+
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Committer {
+    pub(crate) fn start(
+        target: Target,
+        clock: Arc<dyn Clock>,
+        (max_rows, max_bytes): (usize, usize),
+        on_commit: OnCommit,
+    ) -> Result<Self> {
+        let shared =
+            Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), max_rows, max_bytes });
+        let worker = Worker { shared: shared.clone(), target, clock, on_commit, needs_reopen: false };
+        let thread =
+            std::thread::Builder::new().name("memory-commit".into()).spawn(move || worker.run()).map_err(
+                |source| {
+                    Error::new(ErrorKind::Io, "open", "cannot start the committer thread").with_source(source)
+                },
+            )?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a write and waits for its commit. Cancelling the wait does not cancel the write.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` if too much waits already, `Closed` after [`Committer::close`], or the commit's own
+    /// error; in each case nothing of the write is stored, unless the error says that the outcome is unknown.
+    pub(crate) async fn commit(&self, write: Write) -> Result<Place> {
+        let (reply, committed) = oneshot::channel();
+        {
+            let mut queue = lock(&self.shared.queue);
+            if queue.closed {
+                return Err(closed());
+            }
+            let found = queue.rows + write.records.len();
+            if found > self.shared.max_rows {
+                return Err(full("queue.rows", self.shared.max_rows, found, "rows"));
+            }
+            let found = queue.bytes + write.bytes;
+            if found > self.shared.max_bytes {
+                return Err(full("queue.bytes", self.shared.max_bytes, found, "bytes"));
+            }
+            queue.rows += write.records.len();
+            queue.bytes += write.bytes;
+            queue.requests.push_back(Request { write, reply });
+        }
+        self.shared.wake.notify_one();
+        committed.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Returns the rows that wait for a commit.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.shared.queue).rows
+    }
+
+    /// Refuses further writes; those queued are still committed.
+    pub(crate) fn close(&self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.wake.notify_all();
+    }
+
+    /// Waits for the thread after [`Committer::close`]. Blocks.
+    pub(crate) fn join(&self) {
+        if let Some(thread) = lock(&self.thread).take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "commit", "the memory is closed")
+}
+
+fn full(field: &str, limit: usize, found: usize, unit: &'static str) -> Error {
+    let violation = LimitViolation { field: field.into(), limit: limit as u64, found: found as u64, unit };
+    Error::limit(ErrorKind::QuotaExceeded, "commit", violation)
+        .with_hint("writes arrive faster than the disk takes them; slow down or write in larger batches")
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    target: Target,
+    clock: Arc<dyn Clock>,
+    on_commit: OnCommit,
+    /// The outbox refused a commit for a reason of the file's: it must be reopened before the next one.
+    needs_reopen: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Some(group) = self.next_group() {
+            self.commit(group);
+        }
+    }
+
+    fn next_group(&self) -> Option<Vec<Request>> {
+        let mut queue = lock(&self.shared.queue);
+        while queue.requests.is_empty() {
+            if queue.closed {
+                return None;
+            }
+            queue = self.shared.wake.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        let (mut rows, mut bytes, mut group) = (0, 0, Vec::new());
+        while let Some(request) = queue.requests.pop_front() {
+            let (request_rows, request_bytes) = (request.write.records.len(), request.write.bytes);
+            if !group.is_empty() && (rows + request_rows > GROUP_ROWS || bytes + request_bytes > GROUP_BYTES) {
+                queue.requests.push_front(request);
+                break;
+            }
+            rows += request_rows;
+            bytes += request_bytes;
+            group.push(request);
+        }
+        queue.rows -= rows;
+        queue.bytes -= bytes;
+        Some(group)
+    }
+
+    fn commit(&mut self, group: Vec<Request>) {
+        let all: Vec<Record> = group.iter().flat_map(|request| request.write.records.clone()).collect();
+        match self.store(&all) {
+            Ok(last) => {
+                let mut from = last.map(|last| last + 1 - all.len() as Seq);
+                let (mut writes, mut replies) = (Vec::new(), Vec::new());
+                for Request { write, reply } in group {
+                    let place = from.map(|first| (first, first + write.records.len() as Seq - 1));
+                    from = from.map(|first| first + write.records.len() as Seq);
+                    writes.push(write);
+                    replies.push((reply, place));
+                }
+                (self.on_commit)(writes);
+                for (reply, place) in replies {
+                    let _cancelled = reply.send(Ok(place));
+                }
+            }
+            // One caller's bad row, or a batch too large, must not fail the others.
+            Err(error) if group.len() > 1 && blames_content(&error) => {
+                for request in group {
+                    self.commit(vec![request]);
+                }
+            }
+            Err(error) => {
+                for request in group {
+                    let _cancelled = request.reply.send(Err(error.duplicate()));
+                }
+            }
+        }
+    }
+
+    fn store(&mut self, records: &[Record]) -> Result<Option<Seq>> {
+        match &self.target {
+            Target::Durable(durable) => block_on(durable.commit(records)).map(|()| None),
+            Target::Outbox(outbox) => {
+                if self.needs_reopen {
+                    outbox.reopen()?;
+                    self.needs_reopen = false;
+                }
+                let appended = outbox.append(records, self.clock.now());
+                if let Err(error) = &appended {
+                    self.needs_reopen = !blames_content(error);
+                }
+                appended.map(Some)
+            }
+        }
+    }
+}
+
+fn blames_content(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Rejected | ErrorKind::InvalidInput | ErrorKind::QuotaExceeded)
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future on this thread, outside any runtime: a local store sees that it may block here, and does
+/// its work in place instead of handing it to another thread.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

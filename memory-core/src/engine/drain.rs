@@ -1,0 +1,181 @@
+//! The drain: sends the outbox to the durable tier in order.
+//!
+//! A batch is one atomic, idempotent upsert, so a lost answer only means the same batch again. A permanent
+//! rejection is bisected down to the rows that cause it; these are set aside and the rest goes on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::{Shared, upkeep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::store::record::{Key, Record};
+use crate::store::traits::{OutboxRow, Seq};
+
+/// How many rows set aside are remembered for callers that wait for a durable acknowledgement.
+const REMEMBERED: usize = 1_024;
+
+/// The longest pause between attempts when nothing says how long to wait.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs until shutdown.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut shutdown = shared.shutdown.subscribe();
+    loop {
+        let pause = match shared.drain().await {
+            Ok(()) => None,
+            Err(error) => {
+                shared.report(&error);
+                Some(error.retry_after().unwrap_or(PAUSE).max(Duration::from_millis(10)))
+            }
+        };
+        tokio::select! {
+            _ = shutdown.wait_for(|down| *down) => return,
+            () = tokio::time::sleep(pause.unwrap_or(Duration::from_secs(30))) => {}
+            // While the durable tier is away a new row is no reason to try again.
+            () = shared.appended.notified(), if pause.is_none() => {}
+            () = shared.kicked.notified() => {}
+        }
+    }
+}
+
+/// One key's newest waiting version, and all the rows that it settles.
+struct Send {
+    record: Record,
+    newest: Seq,
+    seqs: Vec<Seq>,
+}
+
+impl Shared {
+    /// Sends everything that waits.
+    async fn drain(&self) -> Result<()> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+        let mut rows = self.peek(0).await?;
+        loop {
+            let Some(last) = rows.last().map(|row| row.seq) else {
+                let last = outbox.usage();
+                if last.rows == 0 {
+                    self.watermark.send_replace(last.last_seq);
+                    return Ok(());
+                }
+                // Rows were appended since, or retried ones wait: look again.
+                rows = self.peek(0).await?;
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            };
+            let batch = coalesce(std::mem::take(&mut rows));
+            // Reading the next rows overlaps with sending these.
+            let (sent, next) = tokio::join!(self.send(batch), self.peek(last));
+            sent?;
+            self.watermark.send_if_modified(|reached| {
+                let moved = last > *reached;
+                *reached = last.max(*reached);
+                moved
+            });
+            self.synced();
+            rows = next?;
+        }
+    }
+
+    async fn peek(&self, after: Seq) -> Result<Vec<OutboxRow>> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(Vec::new()) };
+        let (rows, bytes) = (self.config.batch_rows, self.config.batch_bytes);
+        upkeep::blocking(move || outbox.peek(after, rows, bytes)).await
+    }
+
+    /// Sends a batch; on return each of its rows is acknowledged or set aside.
+    async fn send(&self, batch: Vec<Send>) -> Result<()> {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            let records: Vec<Record> = part.iter().map(|send| send.record.clone()).collect();
+            match self.durable.commit(&records).await {
+                Ok(()) => self.acknowledge(part.into_iter().flat_map(|send| send.seqs).collect()).await?,
+                Err(error) if !blames_rows(&error) => return Err(error),
+                Err(error) if part.len() == 1 => {
+                    for send in part {
+                        self.set_row_aside(send, &error).await?;
+                    }
+                }
+                Err(_) => {
+                    let rest = part.split_off(part.len() / 2);
+                    parts.push(rest);
+                    parts.push(part);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&self, seqs: Vec<Seq>) -> Result<()> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+        let now = self.clock.now();
+        upkeep::blocking(move || outbox.ack(&seqs, now)).await
+    }
+
+    async fn set_row_aside(&self, send: Send, error: &Error) -> Result<()> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+        let reason = error.to_string();
+        tracing::warn!(key = %send.record.key, reason, "the durable tier refuses a row; it is set aside");
+        {
+            let mut progress = lock(&self.progress);
+            let excess = (progress.set_aside.len() + 1).saturating_sub(REMEMBERED);
+            progress.set_aside.drain(..excess);
+            progress.set_aside.push((send.newest, reason.clone()));
+        }
+        let now = self.clock.now();
+        let older: Vec<Seq> = send.seqs.iter().copied().filter(|seq| *seq != send.newest).collect();
+        upkeep::blocking(move || {
+            outbox.set_aside(send.newest, &reason, now)?;
+            outbox.ack(&older, now)
+        })
+        .await
+    }
+}
+
+fn blames_rows(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Rejected | ErrorKind::InvalidInput | ErrorKind::Corrupt)
+}
+
+/// Keeps the newest version of each key, in order of its first row.
+fn coalesce(rows: Vec<OutboxRow>) -> Vec<Send> {
+    let mut places: HashMap<Key, usize> = HashMap::with_capacity(rows.len());
+    let mut sends: Vec<Send> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = *places.entry(row.record.key.clone()).or_insert(sends.len());
+        match sends.get_mut(place) {
+            None => sends.push(Send { record: row.record, newest: row.seq, seqs: vec![row.seq] }),
+            Some(send) => {
+                send.seqs.push(row.seq);
+                if !send.record.supersedes(&row.record) {
+                    send.record = row.record;
+                    send.newest = row.seq;
+                }
+            }
+        }
+    }
+    sends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::store::fixtures::{episode, record};
+    use crate::store::record::Namespace;
+
+    #[test]
+    fn coalescing_keeps_the_newest_and_settles_all() {
+        let row = |seq, id: &str, clock| OutboxRow {
+            seq,
+            appended_at: Timestamp(0),
+            record: record(&Namespace::default(), id, clock, Some(episode(1))),
+        };
+        let sends = coalesce(vec![row(1, "a", 5), row(2, "b", 1), row(3, "a", 4), row(4, "a", 6)]);
+        let got: Vec<_> =
+            sends.iter().map(|send| (send.record.revision.clock, send.newest, send.seqs.clone())).collect();
+        assert_eq!(got, [(6, 4, vec![1, 3, 4]), (1, 2, vec![2])]);
+    }
+}

@@ -1,0 +1,233 @@
+//! The filler: one thread that writes to the cache file, in order, off the callers' path.
+//!
+//! Until a committed record is in the cache file, the overlay holds it, so that a reader who misses the hot
+//! layer never meets an older version below it. Order matters too: the pull cursor is written behind the
+//! records it covers.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::recall::document::SearchDocument;
+use crate::store::record::{Key, Record};
+use crate::store::traits::{Cache, Cursor};
+
+/// Work for the filler.
+pub(crate) enum Fill {
+    Records(Vec<Record>),
+    Documents(Vec<(Key, Option<SearchDocument>)>),
+    Forget(Vec<Key>),
+    Cursor(Cursor),
+    Clear,
+    Expire(Timestamp),
+    Evict,
+    Persist,
+    /// Answers when everything before it is done.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// Records that may wait for the cache file; past it the committer waits, so memory stays bounded.
+const MAX_WAITING: usize = 65_536;
+
+#[derive(Default)]
+struct Queue {
+    work: Vec<Fill>,
+    waiting: usize,
+    closed: bool,
+}
+
+pub(crate) struct Filler {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    space: Condvar,
+    overlay: RwLock<HashMap<Key, Record>>,
+    overlay_used: AtomicBool,
+    failures: AtomicU64,
+    last_error: Mutex<Option<String>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Filler {
+    /// Starts the thread.
+    pub(crate) fn start(cache: Arc<dyn Cache>, runtime: Handle) -> Result<Arc<Self>> {
+        let filler = Arc::new(Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            space: Condvar::new(),
+            overlay: RwLock::default(),
+            overlay_used: AtomicBool::new(false),
+            failures: AtomicU64::new(0),
+            last_error: Mutex::default(),
+            thread: Mutex::default(),
+        });
+        let own = filler.clone();
+        let thread = std::thread::Builder::new()
+            .name("memory-fill".into())
+            .spawn(move || own.run(cache.as_ref(), &runtime))
+            .map_err(|source| {
+                Error::new(ErrorKind::Io, "open", "cannot start the filler thread").with_source(source)
+            })?;
+        *lock(&filler.thread) = Some(thread);
+        Ok(filler)
+    }
+
+    /// Puts committed records into the overlay and queues them for the cache file. Blocks while too much waits.
+    pub(crate) fn committed(&self, records: Vec<Record>) {
+        {
+            let mut overlay = write(&self.overlay);
+            for record in &records {
+                let held = overlay.get(&record.key);
+                if held.is_none_or(|held| record.supersedes(held)) {
+                    overlay.insert(record.key.clone(), record.clone());
+                }
+            }
+            self.overlay_used.store(true, Ordering::Release);
+        }
+        let mut queue = lock(&self.queue);
+        while queue.waiting >= MAX_WAITING && !queue.closed {
+            queue = self.space.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        queue.waiting += records.len();
+        queue.work.push(Fill::Records(records));
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Queues work that no reader depends on.
+    pub(crate) fn push(&self, fill: Fill) {
+        let mut queue = lock(&self.queue);
+        if let Fill::Records(records) = &fill {
+            queue.waiting += records.len();
+        }
+        queue.work.push(fill);
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Waits until everything queued so far is done.
+    pub(crate) async fn settle(&self) {
+        let (done, wait) = oneshot::channel();
+        self.push(Fill::Barrier(done));
+        // An error means that the filler has ended, and with it all its work.
+        let _ended = wait.await;
+    }
+
+    /// Returns the version of a record that is not in the cache file yet.
+    pub(crate) fn overlaid(&self, key: &Key) -> Option<Record> {
+        if !self.overlay_used.load(Ordering::Acquire) {
+            return None;
+        }
+        read(&self.overlay).get(key).cloned()
+    }
+
+    /// Returns how many cache operations failed, and the last error.
+    pub(crate) fn failures(&self) -> (u64, Option<String>) {
+        (self.failures.load(Ordering::Relaxed), lock(&self.last_error).clone())
+    }
+
+    /// Ends the thread once its queue is empty.
+    pub(crate) fn close(&self) {
+        lock(&self.queue).closed = true;
+        self.wake.notify_all();
+        self.space.notify_all();
+    }
+
+    /// Waits for the thread after [`Filler::close`]. Blocks.
+    pub(crate) fn join(&self) {
+        if let Some(thread) = lock(&self.thread).take() {
+            let _panicked = thread.join();
+        }
+    }
+
+    fn run(&self, cache: &dyn Cache, runtime: &Handle) {
+        loop {
+            let work = {
+                let mut queue = lock(&self.queue);
+                while queue.work.is_empty() {
+                    if queue.closed {
+                        return;
+                    }
+                    queue = self.wake.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+                }
+                queue.waiting = 0;
+                std::mem::take(&mut queue.work)
+            };
+            self.space.notify_all();
+            for fill in merge(work) {
+                self.apply(cache, runtime, fill);
+            }
+        }
+    }
+
+    fn apply(&self, cache: &dyn Cache, runtime: &Handle, fill: Fill) {
+        let result = match fill {
+            Fill::Records(records) => {
+                let result = runtime.block_on(cache.commit(&records)).or_else(|error| {
+                    // An older version must not outlive the one that could not be written.
+                    let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
+                    runtime.block_on(cache.remove(&keys)).or_else(|_| runtime.block_on(cache.clear()))?;
+                    Err(error)
+                });
+                self.release(&records);
+                result
+            }
+            Fill::Documents(documents) => runtime.block_on(cache.put_documents(&documents)),
+            Fill::Forget(keys) => runtime.block_on(cache.remove(&keys)),
+            Fill::Cursor(cursor) => runtime.block_on(cache.set_cursor(&cursor)),
+            Fill::Clear => runtime.block_on(cache.clear()),
+            Fill::Expire(now) => runtime.block_on(cache.delete_expired(now)).map(drop),
+            Fill::Evict => runtime.block_on(cache.evict()).map(drop),
+            Fill::Persist => runtime.block_on(cache.persist()),
+            Fill::Barrier(done) => {
+                let _gone = done.send(());
+                Ok(())
+            }
+        };
+        if let Err(error) = result {
+            // The cache is disposable: what failed costs speed, and the status tells.
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            *lock(&self.last_error) = Some(error.to_string());
+            tracing::warn!(%error, "the cache file could not be written");
+        }
+    }
+
+    fn release(&self, records: &[Record]) {
+        let mut overlay = write(&self.overlay);
+        for record in records {
+            if overlay.get(&record.key).is_some_and(|held| !held.supersedes(record)) {
+                overlay.remove(&record.key);
+            }
+        }
+        if overlay.is_empty() {
+            self.overlay_used.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Joins neighbours of the same sort, so that a burst costs few transactions.
+fn merge(work: Vec<Fill>) -> Vec<Fill> {
+    let mut merged: Vec<Fill> = Vec::with_capacity(work.len());
+    for fill in work {
+        match (merged.last_mut(), fill) {
+            (Some(Fill::Records(all)), Fill::Records(more)) if all.len() < 4_096 => all.extend(more),
+            (Some(Fill::Documents(all)), Fill::Documents(more)) if all.len() < 4_096 => all.extend(more),
+            (_, fill) => merged.push(fill),
+        }
+    }
+    merged
+}
+
+fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+//! The puller: applies the change feed to caches and recall index.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::engine::fill::Fill;
+use crate::engine::{Shared, document_of, index_documents, upkeep};
+use crate::error::Result;
+use crate::id::lock;
+use crate::model::kind::Kind;
+use crate::recall::lexical::LexicalIndex;
+use crate::store::query::Scan;
+use crate::store::record::{Key, Record};
+use crate::store::traits::{Changes, ChangesQuery, Cursor};
+
+/// Changes asked for at once.
+const PAGE: usize = 500;
+
+/// Runs until shutdown.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut shutdown = shared.shutdown.subscribe();
+    let default = if shared.outbox().is_some() { 1_000 } else { 100 };
+    let interval = shared.config.poll_interval.unwrap_or(Duration::from_millis(default));
+    loop {
+        let pause = match shared.pull().await {
+            Ok(()) => interval,
+            Err(error) => {
+                shared.report(&error);
+                error.retry_after().unwrap_or(interval).max(interval)
+            }
+        };
+        tokio::select! {
+            _ = shutdown.wait_for(|down| *down) => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+impl Shared {
+    /// Reads the change feed to its end.
+    pub(super) async fn pull(&self) -> Result<()> {
+        // One pull at a time: the cursor must not be moved by two.
+        let _turn = self.pulling.lock().await;
+        loop {
+            let cursor = lock(&self.progress).cursor.clone();
+            let query = ChangesQuery {
+                namespaces: vec![self.namespace.clone()],
+                after: cursor.seq,
+                limit: PAGE,
+                bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
+            };
+            let changes = self.durable.changes(&query).await?;
+            if self.must_start_over(&cursor, &changes).await? {
+                continue;
+            }
+            let complete = changes.changes.len() < PAGE;
+            self.apply(changes).await;
+            if complete {
+                break;
+            }
+        }
+        self.synced();
+        lock(&self.progress).pulls += 1;
+        Ok(())
+    }
+
+    /// Resets the caches if the position means nothing to the database that answered.
+    async fn must_start_over(&self, cursor: &Cursor, changes: &Changes) -> Result<bool> {
+        let fresh = cursor.seq == 0;
+        let other = !cursor.database.is_empty() && cursor.database != changes.database;
+        let lost = !fresh && changes.head < cursor.seq;
+        // While catching up from the start a position below the floor is fine, unless the floor has risen since.
+        let known_floor = lock(&self.progress).floor;
+        let too_old = !fresh && cursor.seq < changes.floor && changes.floor > known_floor;
+        if !(other || lost || too_old) {
+            return Ok(false);
+        }
+        if (lost || other) && let Some(outbox) = self.outbox().cloned() {
+            // The server has lost commits that it had acknowledged: what the tail still has is sent again.
+            let now = self.clock.now();
+            let replayed = upkeep::blocking(move || outbox.replay_tail(now)).await?;
+            tracing::warn!(head = changes.head, seen = cursor.seq, replayed, "the server has lost commits");
+            self.kick();
+        }
+        tracing::warn!(other, lost, too_old, "the caches start over");
+        self.hot.clear();
+        self.missing.invalidate_all();
+        self.filler.push(Fill::Clear);
+        self.filler.settle().await;
+        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = LexicalIndex::new();
+        self.load_pending().await?;
+        let mut progress = lock(&self.progress);
+        progress.cursor = Cursor { database: changes.database.clone(), seq: 0 };
+        progress.floor = changes.floor;
+        Ok(true)
+    }
+
+    async fn apply(&self, changes: Changes) {
+        let (mut records, mut outdated) = (Vec::<Record>::new(), Vec::<Key>::new());
+        let mut seen = Vec::with_capacity(changes.changes.len());
+        for change in changes.changes {
+            self.revisions.observe(change.revision);
+            self.missing.invalidate(&change.key);
+            seen.push((change.key.clone(), change.revision));
+            match change.record {
+                Some(record) => records.push(record),
+                None => outdated.push(change.key),
+            }
+        }
+        let documents: Vec<_> = records.iter().filter_map(document_of).collect();
+        index_documents(&self.index, &records, &documents);
+        self.unreadable.fetch_add(changes.unreadable, Ordering::Relaxed);
+        let cursor = Cursor { database: changes.database, seq: changes.next };
+        let moved = {
+            let mut progress = lock(&self.progress);
+            let moved = progress.cursor != cursor;
+            progress.cursor = cursor.clone();
+            progress.head = changes.head;
+            progress.floor = changes.floor;
+            moved
+        };
+        if !moved {
+            return;
+        }
+        if !outdated.is_empty() {
+            self.filler.push(Fill::Forget(outdated));
+        }
+        if !records.is_empty() {
+            self.filler.push(Fill::Records(records));
+            self.filler.push(Fill::Documents(documents));
+        }
+        // Behind what it covers: the filler works in order.
+        self.filler.push(Fill::Cursor(cursor));
+        // Only when the cache file has the new versions may the hot layer drop the old ones, or a read in between
+        // would bring them back.
+        self.filler.settle().await;
+        self.feed_generation.fetch_add(1, Ordering::AcqRel);
+        for (key, revision) in seen {
+            self.hot.outdate(&key, revision);
+        }
+    }
+
+    /// Fills the index from the search documents of the cache file.
+    pub(super) async fn load_documents(&self) -> Result<()> {
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.tiers.cache.documents(&self.namespace, after.as_ref(), 2_000).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for (key, document) in page {
+                index.upsert(&key, &document);
+            }
+        }
+    }
+
+    /// Fills the index from what waits in the outbox.
+    pub(super) async fn load_pending(&self) -> Result<()> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
+            let (outbox, scan) = (outbox.clone(), Scan::new(&self.namespace, kind));
+            let pending = upkeep::blocking(move || outbox.pending_scan(&scan)).await?;
+            let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
+            index_documents(&self.index, &pending, &documents);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Reads by key: hot layer → overlay → outbox → cache file → durable tier, filling upward.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::engine::fill::Fill;
+use crate::engine::{Engine, Shared};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::store::record::{Key, Record};
+use crate::store::traits::CachedRecord;
+
+/// How current an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// Within the promise: at most one TTL behind another writer.
+    #[default]
+    Fresh,
+    /// The durable tier could not be asked; this is what was known `age` ago.
+    Stale {
+        /// How long ago the answer was current, as far as is known.
+        age: Duration,
+    },
+}
+
+/// The answer to a read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The record or tombstone; `None` if there is none or it has expired.
+    pub record: Option<Record>,
+    /// How current it is.
+    pub freshness: Freshness,
+}
+
+impl Read {
+    fn fresh(record: Option<Record>) -> Self {
+        Self { record, freshness: Freshness::Fresh }
+    }
+}
+
+type Landing = Option<Result<Option<Record>, Arc<Error>>>;
+
+/// Requests to the durable tier under way, so that concurrent misses of one key make one request.
+#[derive(Default)]
+pub(crate) struct Flights {
+    under_way: Mutex<HashMap<Key, watch::Receiver<Landing>>>,
+}
+
+/// Takes a flight off the list when its leader is done or cancelled.
+struct Departure<'a> {
+    flights: &'a Flights,
+    key: &'a Key,
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        lock(&self.flights.under_way).remove(self.key);
+    }
+}
+
+enum Role {
+    Lead(watch::Sender<Landing>),
+    Follow(watch::Receiver<Landing>),
+}
+
+impl Flights {
+    fn board(&self, key: &Key) -> Role {
+        let mut under_way = lock(&self.under_way);
+        if let Some(flight) = under_way.get(key) {
+            return Role::Follow(flight.clone());
+        }
+        let (leader, flight) = watch::channel(None);
+        under_way.insert(key.clone(), flight);
+        Role::Lead(leader)
+    }
+}
+
+impl Engine {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Unauthorized` when only the durable tier could know and it does not answer; `Corrupt` when
+    /// what it answers does not decode.
+    pub async fn read(&self, key: &Key) -> Result<Read> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let hot = shared.hot.get(key);
+        if let Some(cached) = &hot
+            && now.since(cached.filled_at) < shared.config.ttl
+        {
+            let live = !cached.record.is_expired(now);
+            return Ok(Read::fresh(live.then(|| cached.record.clone())));
+        }
+        let mut read = shared.read_below(key, hot).await?;
+        read.record = read.record.filter(|record| !record.is_expired(now));
+        Ok(read)
+    }
+}
+
+impl Shared {
+    async fn read_below(&self, key: &Key, stale: Option<Arc<CachedRecord>>) -> Result<Read> {
+        let now = self.clock.now();
+        if let Some(record) = self.overlaid_or_pending(key)? {
+            self.hot.fill(&record, now);
+            return Ok(Read::fresh(Some(record)));
+        }
+        let generation = self.feed_generation.load(Ordering::Acquire);
+        // A cache that cannot be read is a miss; the durable tier has the record.
+        let cached = self.tiers.cache.lookup(std::slice::from_ref(key)).await;
+        let cached = cached.ok().and_then(|mut found| found.pop().flatten());
+        if let Some(cached) = &cached
+            && now.since(cached.filled_at) < self.config.ttl
+        {
+            if generation == self.feed_generation.load(Ordering::Acquire) {
+                self.hot.fill(&cached.record, cached.filled_at);
+            }
+            return Ok(Read::fresh(Some(cached.record.clone())));
+        }
+        if self.missing.contains_key(key) {
+            return Ok(Read::fresh(None));
+        }
+        let known = [stale.as_deref().cloned(), cached].into_iter().flatten();
+        let known = known.max_by_key(|cached| (cached.record.revision, cached.filled_at));
+        match (self.fetch(key).await, known) {
+            (Ok(record), _) => Ok(Read::fresh(record)),
+            (Err(error), Some(known)) if means_away(&error) => Ok(Read {
+                record: Some(known.record),
+                freshness: Freshness::Stale { age: now.since(known.filled_at) },
+            }),
+            (Err(error), _) => Err(error.duplicate().with_context("key", key.to_string())),
+        }
+    }
+
+    pub(super) fn overlaid_or_pending(&self, key: &Key) -> Result<Option<Record>> {
+        if let Some(record) = self.filler.overlaid(key) {
+            return Ok(Some(record));
+        }
+        match self.outbox() {
+            Some(outbox) if outbox.usage().rows > 0 => {
+                Ok(outbox.pending(std::slice::from_ref(key))?.pop().flatten())
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks the durable tier, once for all who ask at the same time.
+    async fn fetch(&self, key: &Key) -> Result<Option<Record>, Arc<Error>> {
+        loop {
+            match self.flights.board(key) {
+                Role::Lead(leader) => {
+                    let departure = Departure { flights: &self.flights, key };
+                    let answer = self.durable.get(std::slice::from_ref(key)).await;
+                    let answer = answer.map(|mut found| found.pop().flatten()).map_err(Arc::new);
+                    if let Ok(found) = &answer {
+                        self.landed(key, found.as_ref());
+                    }
+                    leader.send_replace(Some(answer.clone()));
+                    drop(departure);
+                    return answer;
+                }
+                Role::Follow(mut flight) => {
+                    // An error means that the leader was cancelled: somebody else must lead.
+                    if let Ok(landed) = flight.wait_for(Option::is_some).await
+                        && let Some(answer) = landed.clone()
+                    {
+                        return answer;
+                    }
+                }
+            }
+        }
+    }
+
+    fn landed(&self, key: &Key, found: Option<&Record>) {
+        match found {
+            Some(record) => {
+                self.revisions.observe(record.revision);
+                self.hot.fill(record, self.clock.now());
+                self.filler.push(Fill::Records(vec![record.clone()]));
+            }
+            None => {
+                self.missing.insert(key.clone(), ());
+                // A commit fills the hot layer and then clears the mark: one of the two sees the other.
+                if self.hot.get(key).is_some() {
+                    self.missing.invalidate(key);
+                }
+            }
+        }
+    }
+}
+
+/// Errors for which an older answer is better than none.
+pub(super) fn means_away(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Busy)
+}

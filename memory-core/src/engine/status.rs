@@ -1,0 +1,144 @@
+//! What the engine says of itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::engine::hot::HotUsage;
+use crate::engine::{Engine, Shared};
+use crate::id::lock;
+use crate::store::decorate::breaker::{BreakerState, BreakerStatus};
+use crate::store::traits::{CacheUsage, Seq};
+
+/// Where the durable tier is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A libsql file on this machine.
+    Local,
+    /// A server, behind an outbox.
+    Remote,
+}
+
+/// The outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OutboxStatus {
+    /// Rows that wait to be sent.
+    pub rows: u64,
+    /// Their encoded size, in bytes.
+    pub bytes: u64,
+    /// How long the oldest of them has waited, in milliseconds.
+    pub oldest_age_ms: Option<u64>,
+    /// The bound on rows.
+    pub limit_rows: u64,
+    /// The bound on bytes.
+    pub limit_bytes: u64,
+    /// Rows that the durable tier refused; `memory sync retry` sends them again.
+    pub set_aside: u64,
+    /// Acknowledged rows kept in case the server loses them.
+    pub tail_rows: u64,
+    /// Their encoded size, in bytes.
+    pub tail_bytes: u64,
+}
+
+/// How sync goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SyncStatus {
+    /// When the durable tier last answered a pull or took a batch.
+    pub last_sync: Option<Timestamp>,
+    /// The last error of background work; `None` once sync works again.
+    pub last_error: Option<String>,
+    /// The position in the change feed.
+    pub position: Seq,
+    /// The last commit that the durable tier had when it was asked.
+    pub head: Seq,
+    /// Rows of the feed that this program cannot read.
+    pub unreadable: u64,
+}
+
+/// The state of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineStatus {
+    /// Local or remote.
+    pub mode: Mode,
+    /// The circuit breaker; `None` in local mode.
+    pub breaker: Option<BreakerStatus>,
+    /// The outbox; `None` in local mode.
+    pub outbox: Option<OutboxStatus>,
+    /// Rows that wait for the committer.
+    pub queued: u64,
+    /// Sync.
+    pub sync: SyncStatus,
+    /// The hot layer.
+    pub hot: HotUsage,
+    /// The cache file; `None` if it cannot be read.
+    pub cache: Option<CacheUsage>,
+    /// Operations on the cache file that failed.
+    pub cache_failures: u64,
+    /// The last of their errors.
+    pub cache_error: Option<String>,
+    /// Documents in the recall index.
+    pub indexed: u64,
+    /// Its estimated size in memory, in bytes.
+    pub index_bytes: u64,
+    /// Live records of each kind in the durable tier; `None` when it cannot be asked now.
+    pub records: Option<BTreeMap<&'static str, u64>>,
+}
+
+impl Engine {
+    /// Reports the state. Asks the durable tier for its counts unless the breaker says that it is away.
+    pub async fn status(&self) -> EngineStatus {
+        let shared = &self.shared;
+        let breaker = shared.breaker.as_ref().map(|breaker| breaker.status());
+        let away = breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
+        let records = if away { None } else { self.count().await.ok() };
+        let (cache_failures, cache_error) = shared.filler.failures();
+        let (indexed, index_bytes) =
+            self.with_index(|index| (index.len(&shared.namespace) as u64, index.bytes() as u64));
+        EngineStatus {
+            mode: if shared.outbox().is_some() { Mode::Remote } else { Mode::Local },
+            breaker: shared.breaker.as_ref().map(|breaker| breaker.status()),
+            outbox: shared.outbox_status(),
+            queued: shared.committer.waiting() as u64,
+            sync: shared.sync_status(),
+            hot: shared.hot.usage(),
+            cache: shared.tiers.cache.usage().await.ok(),
+            cache_failures,
+            cache_error,
+            indexed,
+            index_bytes,
+            records: records
+                .map(|counts| counts.into_iter().map(|(kind, count)| (kind.name(), count)).collect()),
+        }
+    }
+}
+
+impl Shared {
+    fn outbox_status(&self) -> Option<OutboxStatus> {
+        let usage = self.outbox()?.usage();
+        let age = usage.oldest.map(|oldest| self.clock.now().since(oldest));
+        Some(OutboxStatus {
+            rows: usage.rows,
+            bytes: usage.bytes,
+            oldest_age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            limit_rows: usage.limit_rows,
+            limit_bytes: usage.limit_bytes,
+            set_aside: usage.set_aside,
+            tail_rows: usage.tail_rows,
+            tail_bytes: usage.tail_bytes,
+        })
+    }
+
+    fn sync_status(&self) -> SyncStatus {
+        let progress = lock(&self.progress);
+        SyncStatus {
+            last_sync: progress.last_sync,
+            last_error: progress.last_error.clone(),
+            position: progress.cursor.seq,
+            head: progress.head,
+            unreadable: self.unreadable.load(Ordering::Relaxed),
+        }
+    }
+}

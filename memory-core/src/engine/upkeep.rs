@@ -1,0 +1,70 @@
+//! Upkeep: eviction, checkpoints, the outbox's tail, orphaned outboxes, expired records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::engine::Shared;
+use crate::engine::fill::Fill;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Runs a blocking call off the async workers.
+pub(super) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(source) => {
+            Err(Error::new(ErrorKind::Closed, "background work", "the runtime is shutting down").with_source(source))
+        }
+    }
+}
+
+/// Runs until shutdown.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut shutdown = shared.shutdown.subscribe();
+    let mut purged_at: Option<Timestamp> = None;
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|down| *down) => return,
+            () = tokio::time::sleep(shared.config.upkeep_interval) => {}
+        }
+        let now = shared.clock.now();
+        let purge = purged_at.is_none_or(|at| now.since(at) >= shared.config.purge_interval);
+        if purge {
+            purged_at = Some(now);
+        }
+        if let Err(error) = shared.upkeep(now, purge).await {
+            shared.report(&error);
+        }
+    }
+}
+
+impl Shared {
+    /// Does one round. Each part is tried even if one before it failed; the first error is returned.
+    pub(super) async fn upkeep(&self, now: Timestamp, purge: bool) -> Result<()> {
+        self.hot.forget_expired(now);
+        self.filler.push(Fill::Evict);
+        self.filler.push(Fill::Persist);
+        let mut results = Vec::new();
+        if let Some((outbox, orphans)) = self.tiers.outbox.clone() {
+            let tail = Timestamp(now.0.saturating_sub(millis(self.config.tail_retention)));
+            let (into, adopter) = (outbox.clone(), orphans);
+            let adopted = blocking(move || adopter.adopt(into.as_ref(), now)).await;
+            if adopted.as_ref().is_ok_and(|rows| *rows > 0) {
+                self.load_pending().await?;
+                self.appended.notify_one();
+            }
+            results.push(adopted.map(drop));
+            results.push(blocking(move || outbox.trim_tail(tail)).await);
+        }
+        results.push(self.durable.maintain().await);
+        if purge {
+            self.filler.push(Fill::Expire(now));
+            results.push(self.durable.delete_expired(now).await.map(drop));
+        }
+        results.into_iter().collect()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
