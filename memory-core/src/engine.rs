@@ -337,6 +337,14 @@ impl Engine {
         self.shared.pull().await
     }
 
+    /// In local mode, sees what other processes have committed until now; elsewhere the puller does in its time.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports.
+    pub async fn refresh(&self) -> Result<()> {
+        if self.shared.outbox().is_some() { Ok(()) } else { self.shared.pull().await }
+    }
+
     /// Makes every row set aside wait again; returns how many.
     ///
     /// # Errors

@@ -5,9 +5,11 @@ mod engine;
 mod error;
 mod id;
 mod limits;
+mod memory;
 mod model;
 mod rate;
 mod recall;
+mod redact;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -19,6 +21,10 @@ pub use id::{
     ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds, SystemIds,
 };
 pub use limits::{Limits, Quotas};
+pub use memory::{
+    EpisodePage, EpisodeQuery, Found, Memory, MemoryConfig, OpenEpisode, Recall, RecalledEpisode, Recorded,
+    Recording, Status,
+};
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::entity::{Entity, Scalar};
 pub use model::episode::{Episode, EpisodeStatus, ToolUse};
@@ -38,6 +44,7 @@ pub use recall::document::{Field, SearchDocument};
 pub use recall::lexical::LexicalIndex;
 pub use recall::query::{RecallQuery, Verdict};
 pub use recall::rank::{Hit, ScoreParts};
+pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]
 pub use store::conformance;
 pub use store::decorate::breaker::{Breaker, BreakerConfig, BreakerState, BreakerStatus};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
 use crate::model::outcome::Outcome;
+use crate::model::step::{Action, StepResult};
 use crate::model::task::Task;
 
 /// Whether an episode still takes steps.
@@ -26,6 +27,23 @@ pub struct ToolUse {
     pub calls: u32,
     /// Those of them that ended in an error or a timeout.
     pub failures: u32,
+}
+
+impl ToolUse {
+    /// Adds an action to the uses counted so far, which stay in order of first use.
+    pub(crate) fn add(uses: &mut Vec<ToolUse>, action: &Action) {
+        if action.tool.is_empty() {
+            return;
+        }
+        let failures = u32::from(action.result != StepResult::Success);
+        match uses.iter_mut().find(|used| used.tool == action.tool) {
+            Some(used) => {
+                used.calls += 1;
+                used.failures += failures;
+            }
+            None => uses.push(ToolUse { tool: action.tool.clone(), calls: 1, failures }),
+        }
+    }
 }
 
 /// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their

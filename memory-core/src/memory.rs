@@ -1,0 +1,346 @@
+//! The memory: the verbs that an application uses.
+
+mod answers;
+mod config;
+mod handle;
+mod recording;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::engine::{Engine, Freshness, Leftover};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EpisodeId, IdSource};
+use crate::limits::{Limits, Quotas};
+use crate::model::artifact::Artifact;
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
+use crate::model::kind::Kind;
+use crate::model::step::Step;
+use crate::model::task::Task;
+use crate::rate::RateLimiter;
+use crate::recall::query::RecallQuery;
+use crate::redact::Redactor;
+use crate::store::query::{Order, Scan};
+use crate::store::record::{Key, Namespace, Record};
+use crate::store::traits::{SetAside, Tiers};
+
+pub use answers::{EpisodePage, EpisodeQuery, Found, Recall, RecalledEpisode, Status};
+pub use config::MemoryConfig;
+pub use handle::OpenEpisode;
+pub use recording::{Recorded, Recording};
+
+/// A memory of one namespace; cheap to clone, clones share everything.
+///
+/// It answers from this machine wherever it can: a durable tier that is away delays nothing but the arrival of
+/// records there.
+#[derive(Clone)]
+pub struct Memory {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    limits: Limits,
+    quotas: Quotas,
+    rate: Option<RateLimiter>,
+    redactor: Redactor,
+    ids: Arc<dyn IdSource>,
+    redactions: AtomicU64,
+}
+
+impl Memory {
+    /// Assembles a memory from its tiers, on the current tokio runtime. Applications use the facade's `open` and
+    /// `builder` instead.
+    ///
+    /// # Errors
+    /// `InvalidInput` for limits out of bounds; whatever [`Engine::open`] reports.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn assemble(
+        namespace: Namespace,
+        config: MemoryConfig,
+        tiers: Tiers,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Result<Self> {
+        config.limits.validate()?;
+        let rate = config.rate_limit.map(RateLimiter::new).transpose()?;
+        let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                limits: config.limits,
+                quotas: config.quotas,
+                rate,
+                redactor: config.redactor,
+                ids,
+                redactions: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Starts an episode. The handle logs its steps and completes it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and what the commit reports.
+    pub async fn start(&self, task: impl Into<Task>) -> Result<OpenEpisode> {
+        let mut task = task.into();
+        let inner = &self.inner;
+        inner.take_token()?;
+        inner.check_quota()?;
+        inner.limits.check_task(&task)?;
+        let redactions = inner.count_redactions(inner.redactor.redact_task(&mut task));
+        let now = inner.engine.clock().now();
+        let mut episode = Episode::open(EpisodeId(inner.ids.next(now)), task, now);
+        episode.redactions = redactions;
+        let record = inner.version_of(&episode)?;
+        let bytes = inner.encoded_len("start", "task", &record)?;
+        inner.engine.commit(vec![record]).await?;
+        Ok(OpenEpisode::new(self.inner.clone(), episode, bytes))
+    }
+
+    /// Takes up an open episode again, after a crash or in another process, with every acknowledged step.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown or forgotten episode, `Conflict` for a completed one, `Unavailable` when
+    /// nobody reachable knows it.
+    pub async fn resume(&self, id: EpisodeId) -> Result<OpenEpisode> {
+        let episode = self.inner.open_episode("resume", id).await?;
+        let steps = self.steps(id).await?;
+        let artifacts = self.artifacts(id).await?;
+        OpenEpisode::resumed(self.inner.clone(), episode, &steps, &artifacts)
+    }
+
+    /// Returns an episode; `None` if there is none or it was forgotten.
+    ///
+    /// # Errors
+    /// `Unavailable` when only the durable tier could know and it does not answer.
+    pub async fn get(&self, id: EpisodeId) -> Result<Option<Found>> {
+        let key = Key::episode(self.inner.engine.namespace(), id);
+        let read = self.inner.engine.read(&key).await?;
+        Ok(read.record.and_then(|record| record.entity).map(|entity| Found::new(entity, read.freshness)))
+    }
+
+    /// Returns the steps of an episode in order; empty for an unknown one.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn steps(&self, id: EpisodeId) -> Result<Vec<Step>> {
+        let records = self.inner.owned(Kind::Step, id).await?;
+        Ok(records.iter().filter_map(|record| record.entity.as_ref()?.as_step().cloned()).collect())
+    }
+
+    /// Returns the artifacts of an episode in order of recording; empty for an unknown one.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn artifacts(&self, id: EpisodeId) -> Result<Vec<Artifact>> {
+        let records = self.inner.owned(Kind::Artifact, id).await?;
+        Ok(records.iter().filter_map(|record| record.entity.as_ref()?.as_artifact().cloned()).collect())
+    }
+
+    /// Lists episodes page by page, newest first unless asked otherwise.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a limit of 0.
+    pub async fn list(&self, query: &EpisodeQuery) -> Result<EpisodePage> {
+        let scan = query.scan(self.inner.engine.namespace());
+        let (page, freshness) = self.inner.engine.scan_fresh(&scan).await?;
+        let episodes = page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
+        Ok(EpisodePage {
+            episodes: episodes.collect(),
+            next: page.next.map(|next| next.to_string()),
+            freshness,
+        })
+    }
+
+    /// Finds what is known that helps with a task, best first; finding nothing is a legal answer.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a query over a limit.
+    pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
+        let query = query.into();
+        let inner = &self.inner;
+        inner.limits.check_query(&query)?;
+        let now = inner.engine.clock().now();
+        let space = inner.engine.namespace();
+        let (hits, searched) =
+            inner.engine.with_index(|index| (index.search(space, &query, now), index.len(space)));
+        let mut recall = Recall::new(searched);
+        for hit in hits {
+            match inner.engine.read(&hit.key).await {
+                Ok(read) => recall.add(hit, read),
+                // The index knows more than this machine has at hand; the answer says how much is missing.
+                Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                    recall.out_of_reach += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(recall)
+    }
+
+    /// Forgets an episode with its steps and artifacts, here and in the durable tier; returns false if there is
+    /// none.
+    ///
+    /// # Errors
+    /// `Unavailable` when the durable tier must say which steps there are and does not answer.
+    pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
+        let inner = &self.inner;
+        let key = Key::episode(inner.engine.namespace(), id);
+        let known = inner.engine.read(&key).await?;
+        if known.record.is_none_or(|record| record.is_tombstone()) {
+            return Ok(false);
+        }
+        let mut tombstones = vec![inner.engine.version(key, None)];
+        for kind in [Kind::Step, Kind::Artifact] {
+            let owned = inner.owned_now(kind, id).await?;
+            tombstones.extend(owned.into_iter().map(|record| inner.engine.version(record.key, None)));
+        }
+        inner.engine.commit(tombstones).await?;
+        Ok(true)
+    }
+
+    /// Reports how the memory is.
+    pub async fn status(&self) -> Status {
+        Status {
+            namespace: self.inner.engine.namespace().to_string(),
+            engine: self.inner.engine.status().await,
+            redactions: self.inner.redactions.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until the durable tier has everything acknowledged so far. In local mode it has already.
+    ///
+    /// # Errors
+    /// `Unavailable` with the rows left when that takes longer than `timeout`.
+    pub async fn flush(&self, timeout: Duration) -> Result<()> {
+        self.inner.engine.flush(timeout).await
+    }
+
+    /// Sends everything that waits and pulls what others wrote, for at most `timeout` each.
+    ///
+    /// # Errors
+    /// `Unavailable` when the durable tier does not answer in time.
+    pub async fn sync(&self, timeout: Duration) -> Result<()> {
+        self.inner.engine.flush(timeout).await?;
+        tokio::time::timeout(timeout, self.inner.engine.pull()).await.unwrap_or_else(|_| {
+            let message = format!("the change feed could not be read within {} ms", timeout.as_millis());
+            Err(Error::new(ErrorKind::Unavailable, "sync", message))
+        })
+    }
+
+    /// Lists up to `limit` records that the durable tier refused, oldest first, with the reasons.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be read.
+    pub async fn set_aside(&self, limit: usize) -> Result<Vec<SetAside>> {
+        self.inner.engine.set_aside(limit).await
+    }
+
+    /// Sends the records that the durable tier refused once more; returns how many.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be written.
+    pub async fn retry_set_aside(&self) -> Result<u64> {
+        self.inner.engine.retry_set_aside().await
+    }
+
+    /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
+    /// for the next instance. The files are free once the last clone and handle are dropped.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports on closing.
+    pub async fn close(self, timeout: Duration) -> Result<Leftover> {
+        self.inner.engine.close(timeout).await
+    }
+}
+
+impl Inner {
+    fn take_token(&self) -> Result<()> {
+        match &self.rate {
+            Some(rate) => rate.try_take(self.engine.namespace(), self.engine.clock().monotonic()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_quota(&self) -> Result<()> {
+        let space = self.engine.namespace();
+        let held = self.engine.with_index(|index| index.len(space));
+        self.quotas.check_episodes(space, held as u64)
+    }
+
+    fn count_redactions(&self, found: u32) -> u32 {
+        self.redactions.fetch_add(u64::from(found), Ordering::Relaxed);
+        found
+    }
+
+    fn version_of(&self, episode: &Episode) -> Result<Record> {
+        let key = Key::episode(self.engine.namespace(), episode.id);
+        Ok(self.engine.version(key, Some(Entity::Episode(episode.clone()))))
+    }
+
+    /// Returns the encoded size of a record's body after checking it against the limit.
+    fn encoded_len(&self, operation: &'static str, field: &str, record: &Record) -> Result<u64> {
+        let body = record.entity.as_ref().map(|entity| entity.to_json()).transpose()?;
+        let bytes = body.map_or(0, |body| body.len() as u64);
+        self.limits.check_record_bytes(operation, field, bytes)?;
+        Ok(bytes)
+    }
+
+    /// Returns an episode that still takes steps.
+    async fn open_episode(&self, operation: &'static str, id: EpisodeId) -> Result<Episode> {
+        let key = Key::episode(self.engine.namespace(), id);
+        let record = self.engine.read(&key).await?.record;
+        let episode = record.and_then(|record| record.entity?.as_episode().cloned());
+        let Some(episode) = episode else {
+            return Err(Error::new(ErrorKind::NotFound, operation, format!("there is no episode {id}"))
+                .with_hint("`memory episodes list` shows the episodes of this namespace"));
+        };
+        if episode.is_completed() {
+            let verdict = episode.outcome.as_ref().map_or("completed", |outcome| outcome.verdict());
+            let message = format!("episode {id} is completed already ({verdict})");
+            return Err(Error::new(ErrorKind::Conflict, operation, message)
+                .with_hint("a completed episode takes no steps and no second outcome; start a new one"));
+        }
+        Ok(episode)
+    }
+
+    /// Returns the live records that an episode owns, in order of ids.
+    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<Vec<Record>> {
+        self.collect(kind, id, false).await
+    }
+
+    /// The same, but refuses an answer that may be incomplete.
+    async fn owned_now(&self, kind: Kind, id: EpisodeId) -> Result<Vec<Record>> {
+        self.collect(kind, id, true).await
+    }
+
+    async fn collect(&self, kind: Kind, id: EpisodeId, complete: bool) -> Result<Vec<Record>> {
+        let mut scan = Scan::new(self.engine.namespace(), kind)
+            .prefix(Key::episode_prefix(id))
+            .order(Order::Ascending)
+            .limit(500);
+        let mut all = Vec::new();
+        loop {
+            let (page, freshness) = self.engine.scan_fresh(&scan).await?;
+            if complete && freshness != Freshness::Fresh {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "forget",
+                    "the durable tier is away, so it is not known which steps there are",
+                )
+                .with_hint("nothing was changed; try again when `memory status` shows the server as reachable"));
+            }
+            all.extend(page.records);
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+}

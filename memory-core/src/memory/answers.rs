@@ -1,0 +1,238 @@
+//! Questions to a memory, and its answers.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::engine::{EngineStatus, Freshness, Read};
+use crate::id::EpisodeId;
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
+use crate::model::kind::Kind;
+use crate::recall::answer::{PromptItem, to_prompt};
+use crate::recall::query::Verdict;
+use crate::recall::rank::{Hit, ScoreParts};
+use crate::store::query::{Order, Scan};
+use crate::store::record::Namespace;
+
+/// An episode as it was found; dereferences to [`Episode`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    entity: Arc<Entity>,
+    /// How current it is.
+    pub freshness: Freshness,
+}
+
+impl Found {
+    /// Wraps the content of an episode record.
+    pub(crate) fn new(entity: Arc<Entity>, freshness: Freshness) -> Self {
+        Self { entity, freshness }
+    }
+}
+
+impl Deref for Found {
+    type Target = Episode;
+
+    fn deref(&self) -> &Episode {
+        match self.entity.as_ref() {
+            Entity::Episode(episode) => episode,
+            other => unreachable!("a key of kind episode holds a {}", other.kind()),
+        }
+    }
+}
+
+/// Asks for episodes; the default asks for all, newest first, 50 a page.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EpisodeQuery {
+    /// Only open (`true`) or completed ones (`false`).
+    pub open: Option<bool>,
+    /// Only with this outcome.
+    pub outcome: Option<Verdict>,
+    /// Only of this kind of task.
+    pub kind: Option<String>,
+    /// Only of this domain.
+    pub domain: Option<String>,
+    /// Only by this agent.
+    pub agent: Option<String>,
+    /// Only with this correlation id.
+    pub correlation_id: Option<String>,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+    /// Episodes a page, at least 1; 50 by default.
+    pub limit: usize,
+    /// Where to continue: [`EpisodePage::next`].
+    pub after: Option<String>,
+}
+
+impl Default for EpisodeQuery {
+    fn default() -> Self {
+        Self {
+            open: None,
+            outcome: None,
+            kind: None,
+            domain: None,
+            agent: None,
+            correlation_id: None,
+            oldest_first: false,
+            limit: 50,
+            after: None,
+        }
+    }
+}
+
+impl EpisodeQuery {
+    /// Asks for open episodes only.
+    pub fn open() -> Self {
+        Self { open: Some(true), ..Self::default() }
+    }
+
+    /// Restricts to an outcome.
+    #[must_use]
+    pub fn outcome(mut self, outcome: Verdict) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    /// Restricts to a domain.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Restricts to a correlation id.
+    #[must_use]
+    pub fn correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
+        self.correlation_id = Some(correlation_id.into());
+        self
+    }
+
+    /// Sets the page size.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Continues behind a page.
+    #[must_use]
+    pub fn after(mut self, after: Option<String>) -> Self {
+        self.after = after;
+        self
+    }
+
+    pub(crate) fn scan(&self, namespace: &Namespace) -> Scan {
+        let order = if self.oldest_first { Order::Ascending } else { Order::Descending };
+        let status = self.open.map(|open| if open { "open" } else { "completed" });
+        let conditions = [
+            ("status", status),
+            ("outcome", self.outcome.map(Verdict::as_str)),
+            ("task_kind", self.kind.as_deref()),
+            ("domain", self.domain.as_deref()),
+            ("agent", self.agent.as_deref()),
+            ("correlation_id", self.correlation_id.as_deref()),
+        ];
+        let scan = Scan::new(namespace, Kind::Episode)
+            .order(order)
+            .limit(self.limit)
+            .after(self.after.as_deref().map(Into::into));
+        conditions
+            .into_iter()
+            .filter_map(|(column, value)| Some((column, value?)))
+            .fold(scan, |scan, (column, value)| scan.equals(column, value))
+    }
+}
+
+/// One page of episodes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpisodePage {
+    /// The episodes.
+    pub episodes: Vec<Episode>,
+    /// Where the next page starts; `None` behind the last.
+    pub next: Option<String>,
+    /// How current the page is.
+    pub freshness: Freshness,
+}
+
+/// An episode that may help, with why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecalledEpisode {
+    /// The identifier.
+    pub id: EpisodeId,
+    /// How well it fits, in `0.0..=1.0`.
+    pub score: f64,
+    /// What the score is made of.
+    pub parts: ScoreParts,
+    /// Why it was recalled.
+    pub reasons: Vec<String>,
+    /// The episode.
+    pub episode: Episode,
+}
+
+/// The answer to "what do we know that helps with this?".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recall {
+    /// The episodes, best first; empty if nothing relevant is known.
+    pub episodes: Vec<RecalledEpisode>,
+    /// How many episodes were searched.
+    pub searched: usize,
+    /// How many relevant ones could not be shown because the durable tier is away.
+    pub out_of_reach: usize,
+    /// How current the least current of them is.
+    pub freshness: Freshness,
+}
+
+impl Recall {
+    pub(crate) fn new(searched: usize) -> Self {
+        Self { episodes: Vec::new(), searched, out_of_reach: 0, freshness: Freshness::Fresh }
+    }
+
+    /// Adds what was read for a hit, unless it is gone by now.
+    pub(crate) fn add(&mut self, hit: Hit, read: Read) {
+        let Some(episode) = read.record.and_then(|record| record.entity?.as_episode().cloned()) else {
+            return;
+        };
+        self.freshness = older(self.freshness, read.freshness);
+        let Hit { score, parts, reasons, .. } = hit;
+        self.episodes.push(RecalledEpisode { id: episode.id, score, parts, reasons, episode });
+    }
+
+    /// Returns true if nothing relevant is known.
+    pub fn is_empty(&self) -> bool {
+        self.episodes.is_empty()
+    }
+
+    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens; empty if there is
+    /// nothing to say.
+    pub fn to_prompt(&self, max_tokens: usize) -> String {
+        let items: Vec<PromptItem<'_>> = self
+            .episodes
+            .iter()
+            .map(|item| PromptItem { episode: &item.episode, score: item.score, reasons: &item.reasons })
+            .collect();
+        to_prompt(&items, max_tokens)
+    }
+}
+
+fn older(a: Freshness, b: Freshness) -> Freshness {
+    let age = |freshness| match freshness {
+        Freshness::Fresh => Duration::ZERO,
+        Freshness::Stale { age } => age.max(Duration::from_nanos(1)),
+    };
+    if age(b) > age(a) { b } else { a }
+}
+
+/// How a memory is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// The namespace.
+    pub namespace: String,
+    /// The engine.
+    #[serde(flatten)]
+    pub engine: EngineStatus,
+    /// Secrets redacted since opening.
+    pub redactions: u64,
+}

@@ -1,0 +1,206 @@
+//! The handle of an open episode.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ArtifactId, EpisodeId};
+use crate::memory::Inner;
+use crate::model::artifact::{Artifact, Product};
+use crate::model::entity::Entity;
+use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
+use crate::model::kind::Kind;
+use crate::model::outcome::Outcome;
+use crate::model::step::{Action, Step};
+use crate::store::record::Key;
+
+/// An open episode: logs steps and artifacts, and is used up by completing it.
+///
+/// Dropping it leaves the episode open; [`crate::Memory::resume`] takes it up again.
+pub struct OpenEpisode {
+    inner: Arc<Inner>,
+    episode: Episode,
+    totals: Totals,
+}
+
+/// What completing sums up.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Totals {
+    last_number: u32,
+    steps: u32,
+    bytes: u64,
+    tools: Vec<ToolUse>,
+    step_duration_ms: u64,
+    tokens: u64,
+    redactions: u32,
+}
+
+impl Totals {
+    fn add(&mut self, action: &Action, bytes: u64) {
+        self.steps += 1;
+        self.bytes += bytes;
+        self.step_duration_ms = self.step_duration_ms.saturating_add(action.duration_ms.unwrap_or(0));
+        self.tokens = self.tokens.saturating_add(action.tokens.unwrap_or(0));
+        ToolUse::add(&mut self.tools, action);
+    }
+}
+
+impl fmt::Debug for OpenEpisode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenEpisode").field("episode", &self.episode).finish_non_exhaustive()
+    }
+}
+
+impl OpenEpisode {
+    pub(super) fn new(inner: Arc<Inner>, episode: Episode, bytes: u64) -> Self {
+        let totals = Totals { bytes, redactions: episode.redactions, ..Totals::default() };
+        Self { inner, episode, totals }
+    }
+
+    /// Rebuilds the totals from what is stored.
+    pub(super) fn resumed(
+        inner: Arc<Inner>,
+        episode: Episode,
+        steps: &[Step],
+        artifacts: &[Artifact],
+    ) -> Result<Self> {
+        let head = Entity::Episode(episode.clone()).to_json()?;
+        let mut handle = Self::new(inner, episode, head.len() as u64);
+        for step in steps {
+            let body = Entity::Step(step.clone()).to_json()?;
+            handle.totals.add(&step.action, body.len() as u64);
+            handle.totals.last_number = handle.totals.last_number.max(step.number);
+            handle.totals.redactions += markers(&body);
+        }
+        for artifact in artifacts {
+            let body = Entity::Artifact(artifact.clone()).to_json()?;
+            handle.totals.bytes += body.len() as u64;
+            handle.totals.redactions += markers(&body);
+        }
+        Ok(handle)
+    }
+
+    /// Returns the identifier.
+    pub fn id(&self) -> EpisodeId {
+        self.episode.id
+    }
+
+    /// Returns the episode's head.
+    pub fn episode(&self) -> &Episode {
+        &self.episode
+    }
+
+    /// Returns how many steps are logged.
+    pub fn steps(&self) -> u32 {
+        self.totals.steps
+    }
+
+    /// Logs a step and returns its number, from 1.
+    ///
+    /// Cancelling the future does not cancel the write; the number is then used up.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an action over a limit or an episode that is full, `Conflict` if the episode was completed
+    /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    pub async fn step(&mut self, action: impl Into<Action>) -> Result<u32> {
+        let mut action = action.into();
+        let inner = self.inner.clone();
+        inner.limits.check_action(&action)?;
+        inner.limits.check_steps(u64::from(self.totals.steps) + 1)?;
+        self.must_be_open("step").await?;
+        let redactions = inner.redactor.redact_action(&mut action);
+        let number = self.totals.last_number + 1;
+        let engine = &inner.engine;
+        let step = Step::new(self.id(), number, engine.writer().get(), engine.clock().now(), action);
+        let record =
+            engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
+        let bytes = inner.encoded_len("step", "step", &record)?;
+        inner.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
+        // Used up before the commit: a step whose commit was cancelled may be stored, and the next one must not
+        // overwrite it.
+        self.totals.last_number = number;
+        if let Err(error) = engine.commit(vec![record]).await {
+            if nothing_stored(&error) {
+                self.totals.last_number = number - 1;
+            }
+            return Err(error);
+        }
+        self.totals.redactions += inner.count_redactions(redactions);
+        self.totals.add(&step.action, bytes);
+        Ok(number)
+    }
+
+    /// Records something that the episode produced.
+    ///
+    /// # Errors
+    /// As [`OpenEpisode::step`].
+    pub async fn artifact(&mut self, product: impl Into<Product>) -> Result<ArtifactId> {
+        let mut product = product.into();
+        let inner = self.inner.clone();
+        inner.limits.check_product(&product)?;
+        self.must_be_open("artifact").await?;
+        let redactions = inner.redactor.redact_product(&mut product);
+        let engine = &inner.engine;
+        let now = engine.clock().now();
+        let artifact = Artifact::new(ArtifactId(inner.ids.next(now)), self.id(), now, product);
+        let id = artifact.id;
+        let key = Key::new(engine.namespace(), Kind::Artifact, format!("{}:{id}", self.id()));
+        let record = engine.version(key, Some(Entity::Artifact(artifact)));
+        let bytes = inner.encoded_len("artifact", "artifact", &record)?;
+        inner.limits.check_episode_bytes("artifact", self.totals.bytes + bytes)?;
+        engine.commit(vec![record]).await?;
+        self.totals.redactions += inner.count_redactions(redactions);
+        self.totals.bytes += bytes;
+        Ok(id)
+    }
+
+    /// Completes the episode and returns its final head.
+    ///
+    /// On error the episode stays open; [`crate::Memory::resume`] gives a new handle.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was completed
+    /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    pub async fn complete(self, outcome: Outcome) -> Result<Episode> {
+        let mut outcome = outcome;
+        let inner = self.inner.clone();
+        inner.limits.check_outcome(&outcome)?;
+        inner.engine.refresh().await?;
+        self.must_be_open("complete").await?;
+        let redactions = inner.redactor.redact_outcome(&mut outcome);
+        let mut episode = self.episode.clone();
+        episode.status = EpisodeStatus::Completed;
+        episode.completed_at = Some(inner.engine.clock().now());
+        episode.outcome = Some(outcome);
+        episode.steps = self.totals.steps;
+        episode.tools = self.totals.tools.clone();
+        episode.step_duration_ms = self.totals.step_duration_ms;
+        episode.tokens = self.totals.tokens;
+        episode.redactions = self.totals.redactions + redactions;
+        let record = inner.version_of(&episode)?;
+        inner.encoded_len("complete", "episode", &record)?;
+        inner.engine.commit(vec![record]).await?;
+        inner.count_redactions(redactions);
+        Ok(episode)
+    }
+
+    /// Checks that nobody else completed or forgot the episode, as far as is known here.
+    async fn must_be_open(&self, operation: &'static str) -> Result<()> {
+        match self.inner.open_episode(operation, self.id()).await {
+            Ok(_) => Ok(()),
+            // Recording goes on while the durable tier is away and the head has left this machine's caches.
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Errors after which it is certain that nothing was stored.
+fn nothing_stored(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::QuotaExceeded | ErrorKind::Closed)
+}
+
+/// Counts the marks that redaction left in stored text.
+fn markers(body: &str) -> u32 {
+    u32::try_from(body.matches("[REDACTED:").count()).unwrap_or(u32::MAX)
+}
