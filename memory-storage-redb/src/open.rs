@@ -1,0 +1,98 @@
+//! Opening database files, and setting aside those that are none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use redb::{Builder, Database};
+
+use crate::backend::{Bounded, FileSize, Opener};
+use crate::failure::{Failure, Outcome, guarded};
+
+/// Says what was found when a file was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenReport {
+    /// Why a new file was started in the place of one that could not be read; `None` if the file was fine or
+    /// did not exist.
+    pub rebuilt: Option<String>,
+    /// Where the unreadable file went.
+    pub set_aside: Option<PathBuf>,
+    /// Rows that were found in the unreadable file and wait again in the new one (outbox only).
+    pub recovered: u64,
+}
+
+/// Opens the database in a backend. Never writes to one that is not a database.
+pub(crate) fn open_database(
+    opener: &Opener,
+    size: &Arc<FileSize>,
+    page_cache_bytes: usize,
+) -> Outcome<Database> {
+    guarded(|| {
+        let backend = Bounded::new(opener()?, size.clone())?;
+        Ok(Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?)
+    })
+}
+
+/// Creates the folder of a file.
+pub(crate) fn create_folder(path: &Path) -> Outcome<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder).map_err(Failure::Io),
+        _ => Ok(()),
+    }
+}
+
+/// Renames a file or folder to `<name>.corrupt-<unix milliseconds>` and returns the new path.
+pub(crate) fn set_aside(path: &Path) -> Outcome<PathBuf> {
+    let mut stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    loop {
+        let target = sibling(path, &format!(".corrupt-{stamp}"));
+        if fs::symlink_metadata(&target).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            fs::rename(path, &target).map_err(Failure::Io)?;
+            return Ok(target);
+        }
+        stamp += 1;
+    }
+}
+
+/// Deletes all but the `keep` latest set-aside copies of a file.
+pub(crate) fn prune_set_aside(path: &Path, keep: usize) -> Outcome<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let prefix = format!("{}.corrupt-", name.to_string_lossy());
+    let mut copies = Vec::new();
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    for entry in fs::read_dir(folder).map_err(Failure::Io)? {
+        let entry = entry.map_err(Failure::Io)?;
+        let name = entry.file_name();
+        let stamp = name.to_string_lossy().strip_prefix(&prefix).map(str::parse::<u128>);
+        // A folder that stood in the file's place is somebody else's: it is never deleted.
+        let is_file = entry.file_type().map_err(Failure::Io)?.is_file();
+        if let (true, Some(Ok(stamp))) = (is_file, stamp) {
+            copies.push((stamp, entry.path()));
+        }
+    }
+    copies.sort_unstable();
+    for (_, copy) in copies.iter().rev().skip(keep) {
+        fs::remove_file(copy).map_err(Failure::Io)?;
+    }
+    Ok(())
+}
+
+/// Makes renames and new files in the folder of `path` survive power loss.
+pub(crate) fn sync_folder(path: &Path) -> Outcome<()> {
+    // Only Unix lets a folder be opened and synced; elsewhere the file system journals names itself.
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::File::open(folder.unwrap_or(Path::new("."))).map_err(Failure::Io)?;
+        folder.sync_all().map_err(Failure::Io)?;
+    }
+    Ok(())
+}
+
+/// Returns the path beside `path` whose name ends in `suffix`.
+pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}

@@ -1,0 +1,142 @@
+//! Adopting what instances that no longer run have left in their outboxes.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use memory_core::{ErrorKind, Orphans, Outbox, Record, Result, Seq, Timestamp};
+
+use crate::outbox::{OutboxOptions, RedbOutbox};
+use crate::slots::{Slot, io_error};
+
+/// The name of an outbox in an instance folder.
+const OUTBOX_FILE: &str = "outbox.redb";
+
+/// Rows and bytes moved at a time.
+const BATCH_ROWS: usize = 500;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Finds the outboxes of instances that no longer run, beside one's own.
+///
+/// A row is removed from the orphan only after it is durable in the new outbox: a crash between the two
+/// delivers it twice, which changes nothing, because the higher revision wins. Rows that were set aside wait
+/// again; those that do not decode stay where they are. A folder that a process holds is never opened.
+#[derive(Debug)]
+pub struct OrphanFolders {
+    root: PathBuf,
+    own: PathBuf,
+    options: OutboxOptions,
+    /// Outboxes that held nothing to adopt when last looked at, and what the file was like then.
+    empty: Mutex<HashMap<PathBuf, (u64, SystemTime)>>,
+}
+
+impl OrphanFolders {
+    /// Looks below `root`, where the slots are, at all slots but `own`.
+    pub fn new(root: impl Into<PathBuf>, own: &Slot) -> Self {
+        Self {
+            root: root.into(),
+            own: own.path().to_owned(),
+            options: OutboxOptions::default(),
+            empty: Mutex::default(),
+        }
+    }
+
+    /// Returns the folders of other slots, lowest number first.
+    fn others(&self) -> Result<Vec<PathBuf>> {
+        let mut others = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(|source| io_error(source, &self.root))? {
+            let entry = entry.map_err(|source| io_error(source, &self.root))?;
+            let number = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+            let path = entry.path();
+            if let Some(number) = number.filter(|_| path != self.own) {
+                others.push((number, path));
+            }
+        }
+        others.sort_unstable();
+        Ok(others.into_iter().map(|(_, path)| path).collect())
+    }
+
+    fn adopt_one(&self, folder: PathBuf, into: &dyn Outbox, now: Timestamp) -> Result<u64> {
+        let file = folder.join(OUTBOX_FILE);
+        if !file.is_file() || self.is_known_empty(&file) {
+            return Ok(0);
+        }
+        // Held to the end, so that a new process does not take the folder meanwhile.
+        let Some(_slot) = Slot::try_lock(folder)? else { return Ok(0) };
+        let orphan = RedbOutbox::open(&file, self.options)?;
+        let mut moved = 0;
+        let outcome = move_waiting(&orphan, into, now, &mut moved)
+            .and_then(|()| move_set_aside(&orphan, into, now, &mut moved));
+        drop(orphan);
+        match outcome {
+            Ok(()) => self.remember_empty(&file),
+            // The rest stays where it is until there is room.
+            Err(error) if error.kind() == ErrorKind::QuotaExceeded => {}
+            Err(error) => return Err(error),
+        }
+        Ok(moved)
+    }
+
+    fn is_known_empty(&self, file: &Path) -> bool {
+        let empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner);
+        empty.get(file).is_some_and(|known| looks_like(file).as_ref() == Some(known))
+    }
+
+    fn remember_empty(&self, file: &Path) {
+        if let Some(state) = looks_like(file) {
+            self.empty.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_owned(), state);
+        }
+    }
+}
+
+impl Orphans for OrphanFolders {
+    fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Result<u64> {
+        let (mut moved, mut failed) = (0, None);
+        for folder in self.others()? {
+            match self.adopt_one(folder, into, now) {
+                Ok(more) => moved += more,
+                // One damaged orphan does not keep the others from being adopted.
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        if moved > 0 {
+            tracing::info!(rows = moved, "outbox rows adopted");
+        }
+        failed.map_or(Ok(moved), Err)
+    }
+}
+
+fn looks_like(file: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
+fn move_waiting(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &mut u64) -> Result<()> {
+    loop {
+        let rows = orphan.peek(0, BATCH_ROWS, BATCH_BYTES)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (seqs, records): (Vec<Seq>, Vec<Record>) =
+            rows.into_iter().map(|row| (row.seq, row.record)).unzip();
+        into.append(&records, now)?;
+        orphan.hand_over(&seqs)?;
+        *moved += seqs.len() as u64;
+    }
+}
+
+fn move_set_aside(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &mut u64) -> Result<()> {
+    let listed = orphan.list_set_aside(usize::MAX)?;
+    let readable: Vec<_> = listed.into_iter().filter_map(|row| row.record.map(|it| (row.seq, it))).collect();
+    for rows in readable.chunks(BATCH_ROWS) {
+        let (seqs, records): (Vec<Seq>, Vec<Record>) = rows.iter().cloned().unzip();
+        into.append(&records, now)?;
+        orphan.hand_over_refused(&seqs)?;
+        *moved += seqs.len() as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! The write-ahead outbox of remote mode: what a caller was told is kept, until the durable tier has it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use memory_core::{Error, ErrorKind, OutboxUsage, Result, Timestamp};
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
+
+use crate::backend::{FileSize, Opener, file_opener};
+use crate::failure::{Failure, Outcome, guarded};
+use crate::open::{OpenReport, create_folder, open_database, sync_folder};
+
+mod append;
+mod contract;
+mod figures;
+mod peek;
+mod pending;
+mod refused;
+mod salvage;
+mod settle;
+mod tail;
+
+use figures::Figures;
+
+/// Sequence number → row, whether it waits or is in the tail; and under [`FIGURES_SEQ`] the figures, because
+/// the page of the newest rows is the one that every append writes anyway.
+const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+/// [`crate::keys::version_key`] of each waiting row that no acknowledged version supersedes.
+const VERSIONS: TableDefinition<&[u8], ()> = TableDefinition::new("versions");
+/// Sequence number of an acknowledged row → when it was acknowledged, its size in bytes.
+const TAIL: TableDefinition<u64, (u64, u64)> = TableDefinition::new("tail");
+/// Sequence number → refused row with reason and time.
+const SET_ASIDE: TableDefinition<u64, &[u8]> = TableDefinition::new("set_aside");
+
+/// The key of the figures, above every row's.
+const FIGURES_SEQ: u64 = u64::MAX;
+
+/// Settings of an outbox.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct OutboxOptions {
+    /// The bound on waiting rows; 1,000,000 by default.
+    pub limit_rows: u64,
+    /// The bound on their encoded size, in bytes; 1 GiB by default.
+    pub limit_bytes: u64,
+    /// The bound on the size of the acknowledged rows kept, in bytes; 64 MiB by default.
+    pub tail_bytes: u64,
+    /// The memory redb may use for pages, in bytes; 32 MiB by default.
+    pub page_cache_bytes: usize,
+}
+
+impl Default for OutboxOptions {
+    fn default() -> Self {
+        Self {
+            limit_rows: 1_000_000,
+            limit_bytes: 1024 * 1024 * 1024,
+            tail_bytes: 64 * 1024 * 1024,
+            page_cache_bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+impl OutboxOptions {
+    /// Sets the bound on waiting rows.
+    #[must_use]
+    pub fn limit_rows(mut self, limit_rows: u64) -> Self {
+        self.limit_rows = limit_rows;
+        self
+    }
+
+    /// Sets the bound on the encoded size of waiting rows, in bytes.
+    #[must_use]
+    pub fn limit_bytes(mut self, limit_bytes: u64) -> Self {
+        self.limit_bytes = limit_bytes;
+        self
+    }
+
+    /// Sets the bound on the size of the acknowledged rows kept, in bytes.
+    #[must_use]
+    pub fn tail_bytes(mut self, tail_bytes: u64) -> Self {
+        self.tail_bytes = tail_bytes;
+        self
+    }
+
+    /// Sets the memory redb may use for pages, in bytes.
+    #[must_use]
+    pub fn page_cache_bytes(mut self, page_cache_bytes: usize) -> Self {
+        self.page_cache_bytes = page_cache_bytes;
+        self
+    }
+}
+
+/// Keeps acknowledged writes in a redb file until the durable tier has them.
+///
+/// An append is one durable commit: on return its rows survive power loss, whatever happens to the process.
+/// Acknowledging, setting aside and trimming go to memory first and reach the disk with the next durable
+/// commit; after a crash a row may wait again that had been sent, which is harmless.
+///
+/// After a failed commit the outbox refuses to write until [`memory_core::Outbox::reopen`]: a sync is never
+/// retried, because the kernel may have dropped the pages it could not write.
+pub struct RedbOutbox {
+    /// `None` for a backend that is no file.
+    path: Option<PathBuf>,
+    name: String,
+    opener: Opener,
+    size: Arc<FileSize>,
+    options: OutboxOptions,
+    /// `None` only while the file cannot be opened.
+    database: RwLock<Option<Database>>,
+    /// Serialises writers. Lock order: writer, then database, then usage.
+    writer: Mutex<Writer>,
+    usage: Mutex<OutboxUsage>,
+    /// No row below this number waits; kept apart so that reading never waits for a writer.
+    first_waiting: AtomicU64,
+    report: Mutex<OpenReport>,
+}
+
+/// The state of the one writer.
+#[derive(Debug, Default)]
+struct Writer {
+    figures: Figures,
+    /// Why nothing may be written until the file is opened again.
+    failed: Option<Failure>,
+    /// Whether commits wait for the next durable one.
+    unsynced: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for RedbOutbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedbOutbox").field("file", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl RedbOutbox {
+    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on how much it
+    /// holds.
+    ///
+    /// A file that redb cannot read is renamed to `<name>.corrupt-<unix milliseconds>`, never deleted; every
+    /// row in it whose checksum holds is moved to a new file. [`RedbOutbox::opened`] tells.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] if another process has the file open, [`ErrorKind::Io`] if the operating system
+    /// refuses, [`ErrorKind::Unsupported`] if a newer program wrote the file.
+    pub fn open(path: impl AsRef<Path>, options: OutboxOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        create_folder(path).map_err(|failure| failure.into_error("open outbox", &name))?;
+        Self::build(Some(path.to_owned()), name, file_opener(path), options)
+    }
+
+    fn build(path: Option<PathBuf>, name: String, opener: Opener, options: OutboxOptions) -> Result<Self> {
+        let outbox = Self {
+            path,
+            name,
+            opener,
+            // redb's own bound on a file is far below this; the outbox bounds its rows instead.
+            size: FileSize::new(u64::MAX),
+            options,
+            database: RwLock::new(None),
+            writer: Mutex::default(),
+            usage: Mutex::default(),
+            first_waiting: AtomicU64::new(0),
+            report: Mutex::default(),
+        };
+        outbox.reopen_file("open outbox")?;
+        Ok(outbox)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn open_with(opener: Opener, options: OutboxOptions) -> Result<Self> {
+        Self::build(None, "test backend".into(), opener, options)
+    }
+
+    /// Returns what was found when the file was opened, or last had to be opened again.
+    pub fn opened(&self) -> OpenReport {
+        lock(&self.report).clone()
+    }
+
+    fn error(&self, operation: &'static str, failure: Failure) -> Error {
+        failure.into_error(operation, &self.name)
+    }
+
+    /// Closes the file and opens it again; salvages its rows if it is damaged.
+    fn reopen_file(&self, operation: &'static str) -> Result<()> {
+        let mut writer = lock(&self.writer);
+        let known = match writer.failed.take() {
+            Some(Failure::Damaged(reason)) => Some(reason),
+            _ => None,
+        };
+        let outcome = self.reopen_or_salvage(known);
+        match outcome {
+            Ok(figures) => {
+                *writer = Writer { figures, failed: None, unsynced: false };
+                self.publish(&figures);
+                Ok(())
+            }
+            Err(failure) => {
+                writer.failed = Some(failure.duplicate());
+                Err(self.error(operation, failure))
+            }
+        }
+    }
+
+    fn reopen_or_salvage(&self, known_damage: Option<String>) -> Outcome<Figures> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // The old handle goes first: it holds the file's lock.
+        *database = None;
+        self.finish_salvage()?;
+        let opened = match known_damage {
+            Some(reason) => Err(Failure::Damaged(reason)),
+            None => self.open_once(),
+        };
+        let (opened, figures) = match opened {
+            Err(Failure::Damaged(reason)) => self.salvage(reason)?,
+            other => other?,
+        };
+        *database = Some(opened);
+        Ok(figures)
+    }
+
+    fn open_once(&self) -> Outcome<(Database, Figures)> {
+        let database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
+        let figures = guarded(|| figures::prepare(&database))?;
+        if let Some(path) = &self.path {
+            // A new file must still be found after power loss.
+            sync_folder(path)?;
+        }
+        Ok((database, figures))
+    }
+
+    /// Makes the figures of a commit visible.
+    fn publish(&self, figures: &Figures) {
+        self.first_waiting.store(figures.first_waiting, Ordering::Release);
+        *lock(&self.usage) = OutboxUsage {
+            rows: figures.rows,
+            bytes: figures.bytes,
+            oldest: figures.oldest.map(Timestamp),
+            last_seq: figures.last_seq,
+            set_aside: figures.set_aside,
+            tail_rows: figures.tail_rows,
+            tail_bytes: figures.tail_bytes,
+            limit_rows: self.options.limit_rows,
+            limit_bytes: self.options.limit_bytes,
+        };
+    }
+
+    /// Runs a read. Damage found on the way closes the outbox for writing until it is opened again.
+    fn read<T>(
+        &self,
+        operation: &'static str,
+        read: impl FnOnce(&ReadTransaction) -> Outcome<T>,
+    ) -> Result<T> {
+        let outcome = self.with_database(|database| guarded(|| read(&database.begin_read()?)));
+        outcome.map_err(|failure| {
+            if let Failure::Damaged(_) = &failure {
+                lock(&self.writer).failed.get_or_insert_with(|| failure.duplicate());
+            }
+            self.error(operation, failure)
+        })
+    }
+
+    fn with_database<T>(&self, run: impl FnOnce(&Database) -> Outcome<T>) -> Outcome<T> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        match database.as_ref() {
+            Some(database) => run(database),
+            None => Err(Failure::Io(std::io::Error::other("the outbox file is not open"))),
+        }
+    }
+
+    /// Refuses to write after a failed commit.
+    fn check_writable(&self, operation: &'static str, writer: &Writer) -> Result<()> {
+        match &writer.failed {
+            None => Ok(()),
+            Some(failure) => {
+                let cause = self.error(operation, failure.duplicate());
+                let message = "an earlier write failed, so the file must be opened again first";
+                Err(Error::new(ErrorKind::Io, operation, message)
+                    .with_context("file", self.name.clone())
+                    .with_hint(cause.hint().unwrap_or("reopen the outbox").to_owned())
+                    .with_source(cause))
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Appending, and the commit that every change of the outbox goes through.
+
+use memory_core::{Error, ErrorKind, LimitViolation, Record, Result, Revision, Seq, Timestamp};
+use redb::{Durability, Table, WriteTransaction};
+
+use super::figures::{Figures, Rows, Tail};
+use super::{ROWS, RedbOutbox, TAIL, VERSIONS, Writer, lock};
+use crate::codec::encode_row;
+use crate::failure::{Failure, Outcome, guarded};
+use crate::keys::{key_bytes, version_key};
+
+pub(super) type Versions<'a> = Table<'a, &'static [u8], ()>;
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// It does: on return it survives power loss.
+    Now,
+    /// It does not: the next durable commit carries it.
+    Later,
+}
+
+/// An open transaction with its tables, and the figures it leads to.
+pub(super) struct Change<'a> {
+    pub(super) transaction: &'a WriteTransaction,
+    pub(super) rows: Rows<'a>,
+    pub(super) versions: Versions<'a>,
+    pub(super) figures: Figures,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn tail(&self) -> Outcome<Tail<'a>> {
+        Ok(self.transaction.open_table(TAIL)?)
+    }
+
+    /// Adds an encoded row at the end.
+    pub(super) fn push(
+        &mut self,
+        key: &[u8],
+        revision: Revision,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Outcome<()> {
+        let figures = &mut self.figures;
+        figures.last_seq += 1;
+        if figures.rows == 0 {
+            figures.first_waiting = figures.last_seq;
+            figures.oldest = Some(now.0);
+        }
+        figures.rows += 1;
+        figures.bytes += bytes.len() as u64;
+        self.rows.insert(figures.last_seq, bytes)?;
+        self.versions.insert(version_key(key, revision, figures.last_seq).as_slice(), ())?;
+        Ok(())
+    }
+}
+
+impl RedbOutbox {
+    pub(super) fn append_rows(&self, records: &[Record], now: Timestamp) -> Result<Seq> {
+        let mut rows = Vec::with_capacity(records.len());
+        for record in records {
+            rows.push((key_bytes(&record.key)?, record, encode_row(record, now)?));
+        }
+        let bytes: usize = rows.iter().map(|(.., bytes)| bytes.len()).sum();
+        let mut writer = lock(&self.writer);
+        self.check_writable("append to outbox", &writer)?;
+        if rows.is_empty() {
+            return Ok(writer.figures.last_seq);
+        }
+        self.check_quota(&writer.figures, rows.len() as u64, bytes as u64)?;
+        self.transact("append to outbox", &mut writer, Sync::Now, |change| {
+            rows.iter().try_for_each(|(key, record, bytes)| change.push(key, record.revision, bytes, now))
+        })?;
+        Ok(writer.figures.last_seq)
+    }
+
+    /// Refuses rows that do not fit.
+    pub(super) fn check_quota(&self, figures: &Figures, rows: u64, bytes: u64) -> Result<()> {
+        let options = &self.options;
+        let refuse = |field: &str, limit, found, unit| {
+            let violation = LimitViolation { field: field.into(), limit, found, unit };
+            Err(Error::limit(ErrorKind::QuotaExceeded, "append to outbox", violation).with_hint(
+                "the durable tier has been away for long; `memory sync` tells, or raise the limit",
+            ))
+        };
+        if figures.rows + rows > options.limit_rows {
+            return refuse("outbox.rows", options.limit_rows, figures.rows + rows, "rows");
+        }
+        if figures.bytes + bytes > options.limit_bytes {
+            return refuse("outbox.bytes", options.limit_bytes, figures.bytes + bytes, "bytes");
+        }
+        Ok(())
+    }
+
+    /// Commits a change with the figures it leads to. After a failure nothing may be written until the file
+    /// is opened again.
+    pub(super) fn transact(
+        &self,
+        operation: &'static str,
+        writer: &mut Writer,
+        sync: Sync,
+        run: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
+    ) -> Result<()> {
+        let outcome = self.with_database(|database| {
+            guarded(|| {
+                let mut transaction = database.begin_write()?;
+                transaction.set_durability(match sync {
+                    Sync::Now => Durability::Immediate,
+                    Sync::Later => Durability::None,
+                })?;
+                // Only durable commits save what a quick repair needs.
+                transaction.set_quick_repair(sync == Sync::Now);
+                let mut change = Change {
+                    transaction: &transaction,
+                    rows: transaction.open_table(ROWS)?,
+                    versions: transaction.open_table(VERSIONS)?,
+                    figures: writer.figures,
+                };
+                run(&mut change)?;
+                let figures = change.figures;
+                figures.store(&mut change.rows)?;
+                drop(change);
+                transaction.commit()?;
+                Ok(figures)
+            })
+        });
+        match outcome {
+            Ok(figures) => {
+                writer.figures = figures;
+                writer.unsynced = sync == Sync::Later;
+                self.publish(&figures);
+                Ok(())
+            }
+            // The caller broke a rule; the transaction was dropped and the file is as it was.
+            Err(Failure::Refused(error)) => Err(error),
+            Err(failure) => {
+                writer.failed = Some(failure.duplicate());
+                Err(self.error(operation, failure))
+            }
+        }
+    }
+}

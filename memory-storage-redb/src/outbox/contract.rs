@@ -1,0 +1,55 @@
+//! The storage trait, as the engine sees the outbox.
+
+use memory_core::{Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, SetAside, Timestamp};
+
+use super::{RedbOutbox, lock};
+
+impl Outbox for RedbOutbox {
+    fn append(&self, records: &[Record], now: Timestamp) -> Result<Seq> {
+        self.append_rows(records, now)
+    }
+
+    fn reopen(&self) -> Result<()> {
+        self.reopen_file("reopen outbox")
+    }
+
+    fn peek(&self, after: Seq, limit_rows: usize, limit_bytes: usize) -> Result<Vec<OutboxRow>> {
+        self.peek_rows(after, limit_rows, limit_bytes)
+    }
+
+    fn ack(&self, seqs: &[Seq], now: Timestamp) -> Result<()> {
+        if seqs.is_empty() { Ok(()) } else { self.acknowledge(seqs, now) }
+    }
+
+    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()> {
+        self.refuse(seq, reason, now)
+    }
+
+    fn list_set_aside(&self, limit: usize) -> Result<Vec<SetAside>> {
+        self.list_refused(limit)
+    }
+
+    fn retry_set_aside(&self, now: Timestamp) -> Result<u64> {
+        self.retry_refused(now)
+    }
+
+    fn replay_tail(&self, now: Timestamp) -> Result<u64> {
+        self.replay(now)
+    }
+
+    fn trim_tail(&self, before: Timestamp) -> Result<()> {
+        self.trim(before)
+    }
+
+    fn pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        self.pending_records(keys)
+    }
+
+    fn pending_scan(&self, scan: &Scan) -> Result<Vec<Record>> {
+        self.pending_of_kind(scan)
+    }
+
+    fn usage(&self) -> OutboxUsage {
+        *lock(&self.usage)
+    }
+}

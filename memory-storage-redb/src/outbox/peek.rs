@@ -1,0 +1,71 @@
+//! Reading what waits to be sent, in order.
+
+use std::sync::atomic::Ordering;
+
+use memory_core::{OutboxRow, Record, Result, Seq};
+use redb::ReadTransaction;
+
+use super::{FIGURES_SEQ, ROWS, RedbOutbox, TAIL};
+use crate::codec::decode_row;
+use crate::failure::Outcome;
+
+/// What a read found: rows, and numbers of rows that do not decode with the reason.
+#[derive(Default)]
+struct Found {
+    rows: Vec<OutboxRow>,
+    unreadable: Vec<(Seq, String)>,
+}
+
+impl RedbOutbox {
+    pub(super) fn peek_rows(
+        &self,
+        after: Seq,
+        limit_rows: usize,
+        limit_bytes: usize,
+    ) -> Result<Vec<OutboxRow>> {
+        // Acknowledged rows pile up in front of the first that waits; they are passed over in one step.
+        let from = after.saturating_add(1).max(self.first_waiting.load(Ordering::Acquire));
+        let found = self.read("read outbox", |read| collect(read, from, limit_rows, limit_bytes))?;
+        self.set_unreadable_aside(&found.unreadable)?;
+        Ok(found.rows)
+    }
+}
+
+fn collect(read: &ReadTransaction, from: Seq, limit_rows: usize, limit_bytes: usize) -> Outcome<Found> {
+    let (rows, tail) = (read.open_table(ROWS)?, read.open_table(TAIL)?);
+    let mut acknowledged = tail.range(from..)?;
+    let mut next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
+    let mut found = Found::default();
+    let mut bytes = 0;
+    for row in rows.range(from..FIGURES_SEQ.max(from))? {
+        let (seq, value) = row?;
+        let seq = seq.value();
+        if next_acknowledged == Some(seq) {
+            next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
+            continue;
+        }
+        let value = value.value();
+        bytes += value.len();
+        let full = found.rows.len() >= limit_rows || bytes > limit_bytes;
+        if full && !found.rows.is_empty() {
+            break;
+        }
+        match decode(seq, value) {
+            Ok(row) => found.rows.push(row),
+            Err(reason) => found.unreadable.push((seq, reason)),
+        }
+    }
+    Ok(found)
+}
+
+fn decode(seq: Seq, bytes: &[u8]) -> Result<OutboxRow, String> {
+    let pending = decode_row(bytes).map_err(|unreadable| unreadable.to_string())?;
+    let appended_at = pending.appended_at;
+    let record = pending.row.decode().map_err(|error| error.to_string())?;
+    Ok(OutboxRow { seq, appended_at, record })
+}
+
+/// Decodes the record of a stored row; the reason if it does not.
+pub(super) fn decode_record(bytes: &[u8]) -> Result<Record, String> {
+    decode(0, bytes).map(|row| row.record)
+}

@@ -1,0 +1,71 @@
+//! The tail: rows that the durable tier has acknowledged, kept for a while in case it loses them.
+
+use memory_core::{Result, Timestamp};
+use redb::ReadableTable;
+
+use super::append::Sync;
+use super::refused::wait_again;
+use super::{RedbOutbox, lock};
+use crate::codec::borrow_row;
+
+impl RedbOutbox {
+    /// Makes the tail wait again, with new numbers: whoever reads on behind the last row seen sees them.
+    pub(super) fn replay(&self, now: Timestamp) -> Result<u64> {
+        let mut writer = lock(&self.writer);
+        self.check_writable("replay tail", &writer)?;
+        let mut replayed = 0;
+        self.transact("replay tail", &mut writer, Sync::Now, |change| {
+            let mut tail = change.tail()?;
+            let mut seqs = Vec::new();
+            for entry in tail.iter()? {
+                seqs.push(entry?.0.value());
+            }
+            for seq in seqs {
+                let Some(row) = change.rows.get(seq)?.map(|row| row.value().to_vec()) else { continue };
+                // A row of the tail that has become unreadable is on the server; it stays until trimmed.
+                if borrow_row(&row).is_err() {
+                    continue;
+                }
+                tail.remove(seq)?;
+                change.rows.remove(seq)?;
+                change.figures.tail_rows -= 1;
+                change.figures.tail_bytes -= row.len() as u64;
+                wait_again(change, &row, now)?;
+                replayed += 1;
+            }
+            change.figures.advance(&change.rows, &tail)
+        })?;
+        Ok(replayed)
+    }
+
+    /// Drops what is older than `before` and what exceeds the bound, oldest first. Makes everything so far
+    /// durable, so that a crash after it sends little again.
+    pub(super) fn trim(&self, before: Timestamp) -> Result<()> {
+        let mut writer = lock(&self.writer);
+        self.check_writable("trim tail", &writer)?;
+        let limit = self.options.tail_bytes;
+        if writer.figures.tail_rows == 0 && !writer.unsynced {
+            return Ok(());
+        }
+        self.transact("trim tail", &mut writer, Sync::Now, |change| {
+            let mut tail = change.tail()?;
+            let mut dropped = Vec::new();
+            let mut kept = change.figures.tail_bytes;
+            for entry in tail.iter()? {
+                let (seq, entry) = entry?;
+                let (acknowledged_at, size) = entry.value();
+                if acknowledged_at < before.0 || kept > limit {
+                    kept -= size;
+                    dropped.push(seq.value());
+                }
+            }
+            for seq in &dropped {
+                tail.remove(seq)?;
+                change.rows.remove(seq)?;
+            }
+            change.figures.tail_rows -= dropped.len() as u64;
+            change.figures.tail_bytes = kept;
+            Ok(())
+        })
+    }
+}
