@@ -23,6 +23,8 @@ use crate::redact::rules::{Accept, BUILT_IN};
 
 const MARK_START: &str = "[REDACTED:";
 const MARK_END: char = ']';
+/// The groups that hold the secret of a pattern; at most one takes part in a match. Without any, all of it is secret.
+const SECRET_GROUPS: [&str; 6] = ["secret", "double", "escaped", "single", "tick", "bare"];
 
 /// Configures redaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +136,10 @@ impl Redactor {
             (compiled, rule.trigger.to_owned())
         });
         let (rules, triggers): (Vec<_>, Vec<_>) = built_in.chain(extra).unzip();
-        #[expect(clippy::expect_used, reason = "built-in triggers are tested, those of others compiled before")]
+        #[expect(
+            clippy::expect_used,
+            reason = "built-in triggers are tested, those of others compiled before"
+        )]
         let triggers = RegexSet::new(triggers).expect("every trigger compiles");
         Self { rules: Some(Arc::new(Rules { triggers, rules, fields: enabled(field::RULE) })) }
     }
@@ -239,7 +244,10 @@ impl Rules {
 
 impl Rule {
     fn regex(&self) -> &Regex {
-        #[expect(clippy::expect_used, reason = "built-in patterns are tested, those of others compiled before")]
+        #[expect(
+            clippy::expect_used,
+            reason = "built-in patterns are tested, those of others compiled before"
+        )]
         self.regex.get_or_init(|| Regex::new(self.pattern).expect("every pattern compiles"))
     }
 
@@ -255,7 +263,7 @@ impl Rule {
             let end = gap.map_or(text.len(), |(mark, _)| start + mark);
             for captures in self.regex().captures_iter(&text[start..end]) {
                 let whole = captures.get_match();
-                let secret = captures.name("secret").unwrap_or(whole);
+                let secret = SECRET_GROUPS.iter().find_map(|group| captures.name(group)).unwrap_or(whole);
                 let found = assignment::Found {
                     name: captures.name("name").map_or("", |name| name.as_str()),
                     before: &text[start..start + secret.start()],

@@ -3,6 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Serialize;
+
+use serde::Serialize;
+
 use crate::clock::Timestamp;
 use crate::id::lock;
 use crate::recall::document::Field;
@@ -46,7 +50,7 @@ pub struct Hit {
 }
 
 /// What a score is made of; each part in `0.0..=1.0`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ScoreParts {
     /// The BM25+ score of the query's terms as a share of the highest any document could reach; 0 with no term

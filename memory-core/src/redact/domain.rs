@@ -9,8 +9,13 @@ use crate::redact::Redactor;
 impl Redactor {
     /// Replaces the secrets in every text of a task; returns how many.
     pub fn redact_task(&self, task: &mut Task) -> u32 {
-        let labels =
-            [&mut task.domain, &mut task.language, &mut task.framework, &mut task.agent, &mut task.correlation_id];
+        let labels = [
+            &mut task.domain,
+            &mut task.language,
+            &mut task.framework,
+            &mut task.agent,
+            &mut task.correlation_id,
+        ];
         [&mut task.description, &mut task.kind]
             .into_iter()
             .chain(labels.into_iter().flatten())

@@ -18,8 +18,6 @@ pub(super) struct BuiltIn {
 pub(super) enum Accept {
     /// The shape says enough.
     Always,
-    /// Letters of both cases with digits, or long hexadecimal.
-    Random,
     /// Letters and digits.
     Mixed,
     /// Exactly this long: a longer run is something else.
@@ -47,11 +45,10 @@ impl Accept {
         let whole = |accepted: bool| accepted.then_some(secret.len());
         match self {
             Self::Always => Some(secret.len()),
-            Self::Random => whole(shape::random(secret)),
             Self::Mixed => whole(shape::mixed(secret)),
             Self::Length(length) => whole(secret.len() == length),
             Self::KeyBlock => whole(secret.split(|c: char| !is_base64(c)).any(|run| run.len() >= 32)),
-            Self::Header => whole(secret.len() >= 4 && !shape::placeholder(secret) && !shape::code(secret)),
+            Self::Header => whole(is_header_secret(found)),
             Self::Basic => whole(shape::basic_credentials(secret)),
             Self::UrlPassword => {
                 let reference = secret.starts_with(['$', '{', '<', '%', '*']) && !shape::mixed(secret);
@@ -59,9 +56,22 @@ impl Accept {
             }
             Self::Assignment => assignment::secret_length(found),
             Self::Prose => assignment::prose_length(found),
-            Self::Cookie => whole(secret.split([';', '=']).any(|part| part.trim().len() >= 16 && shape::mixed(part))),
+            Self::Cookie => {
+                whole(secret.split([';', '=']).any(|part| part.trim().len() >= 16 && shape::mixed(part)))
+            }
         }
     }
+}
+
+/// After a scheme ("Bearer") more passes for credentials than without one.
+fn is_header_secret(found: &Found<'_>) -> bool {
+    let secret = found.secret;
+    if shape::placeholder(secret) || shape::code(secret) || shape::is_remark(secret) {
+        return false;
+    }
+    let scheme = found.before.trim_end().ends_with(|c: char| c.is_ascii_alphanumeric());
+    let lower = secret.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_' | b'.'));
+    if scheme { secret.len() >= 6 && !lower } else { secret.len() >= 8 && shape::mixed(secret) }
 }
 
 fn is_base64(c: char) -> bool {
@@ -113,7 +123,12 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         Accept::Mixed
     ),
     token!("google-key", "AIza", r"AIza[A-Za-z0-9_-]{35,}", Accept::Length(39)),
-    token!("google-oauth", r"GOCSPX-|ya29\.", r"(?:GOCSPX-[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_-]{20,})", Accept::Always),
+    token!(
+        "google-oauth",
+        r"GOCSPX-|ya29\.",
+        r"(?:GOCSPX-[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_-]{20,})",
+        Accept::Always
+    ),
     token!(
         "github-token",
         "gh[pousr]_|github_pat_",
@@ -126,7 +141,12 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas|imt|ffct)-[A-Za-z0-9_.-]{20,}",
         Accept::Mixed
     ),
-    token!("slack-token", "xox[a-z]-|xapp-", r"(?:xox[abeoprs]-[A-Za-z0-9.-]{10,}|xapp-[A-Za-z0-9-]{20,})", Accept::Mixed),
+    token!(
+        "slack-token",
+        "xox[a-z]-|xapp-",
+        r"(?:xox[abeoprs]-[A-Za-z0-9.-]{10,}|xapp-[A-Za-z0-9-]{20,})",
+        Accept::Mixed
+    ),
     rule(
         "webhook",
         "hooks.slack.com|/api/webhooks/",
@@ -150,10 +170,20 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     token!("databricks-token", "dapi", r"dapi[a-f0-9]{32}(?:-\d)?", Accept::Always),
     token!("telegram-token", ":AA", r"\d{8,10}:AA[A-Za-z0-9_-]{33}", Accept::Always),
     token!("vault-token", r"hv[sbr]\.", r"hv[sbr]\.[A-Za-z0-9_-]{24,}", Accept::Mixed),
-    token!("grafana-token", "glsa_|glc_", r"(?:glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/=]{32,})", Accept::Always),
+    token!(
+        "grafana-token",
+        "glsa_|glc_",
+        r"(?:glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/=]{32,})",
+        Accept::Always
+    ),
     token!("atlassian-token", "ATATT3|ATCTT3", r"AT[AC]TT3[A-Za-z0-9_=-]{60,}", Accept::Always),
     token!("docker-token", "dckr_", r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}", Accept::Always),
-    token!("supabase-token", "sbp_|sb_secret_", r"(?:sbp_[a-f0-9]{40}|sb_secret_[A-Za-z0-9_-]{20,})", Accept::Always),
+    token!(
+        "supabase-token",
+        "sbp_|sb_secret_",
+        r"(?:sbp_[a-f0-9]{40}|sb_secret_[A-Za-z0-9_-]{20,})",
+        Accept::Always
+    ),
     token!(
         "model-provider-key",
         "gsk_|xai-|pplx-|r8_|tvly-|fw_|nvapi-|jina_|csk-",
@@ -172,7 +202,12 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
         Accept::Always
     ),
-    token!("aws-access-key-id", "AKIA|ASIA|ABIA|ACCA", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}", Accept::Length(20)),
+    token!(
+        "aws-access-key-id",
+        "AKIA|ASIA|ABIA|ACCA",
+        r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}",
+        Accept::Length(20)
+    ),
     rule(
         "aws-secret-key",
         r"(?i-u:aws|secret)(?i-u:[a-z_ .-]*key)",
@@ -204,8 +239,19 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         r#"(?i-u:\b(?:set-)?cookie)\\*["']?\s*:\s*\\*["']?(?P<secret>[A-Za-z0-9_.-]+=[^\r\n"'\\]+)"#,
         Accept::Cookie,
     ),
+    rule(
+        "curl-user",
+        "(?i-u:curl) ",
+        r#"(?-u:\b)curl[ \t][^\r\n|;]*?(?:-u|--user)[ \t=]*["']?[^\s:"']+:(?P<secret>[^\s"'\\]+)"#,
+        Accept::UrlPassword,
+    ),
     rule("assignment", assignment::TRIGGER, assignment::PATTERN, Accept::Assignment),
-    rule("option", "--(?i-u:[a-z-]*(?:pass|token|secret|key))", assignment::OPTION_PATTERN, Accept::Assignment),
+    rule(
+        "option",
+        "--(?i-u:[a-z-]*(?:pass|token|secret|key))",
+        assignment::OPTION_PATTERN,
+        Accept::Assignment,
+    ),
     rule("password-said", r"(?i-u:pass(?:word|code|phrase)) ", assignment::PROSE_PATTERN, Accept::Prose),
 ];
 

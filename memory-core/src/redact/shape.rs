@@ -5,78 +5,213 @@ pub(super) fn mixed(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Returns true for text with upper-case and lower-case letters and digits, or a long run of hexadecimal digits.
-pub(super) fn random(text: &str) -> bool {
-    let has = |class: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| class(byte));
-    has(u8::is_ascii_digit)
-        && has(u8::is_ascii_alphabetic)
-        && ((has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
-            || text.split(|c: char| !c.is_ascii_alphanumeric()).any(|run| run.len() >= 24 && mixed(run)))
-}
-
 /// Returns true for what stands for a secret without being one: `${TOKEN}`, `<your key>`, `****`, `null`, …
 pub(super) fn placeholder(text: &str) -> bool {
     const WORDS: &[&str] = &[
-        "none", "null", "nil", "true", "false", "undefined", "empty", "unset", "hidden", "masked", "redacted", "removed",
-        "string", "str", "text", "password", "passwd", "secret", "token", "required", "optional", "missing", "invalid",
-        "todo", "tbd", "n/a", "unknown", "default", "value", "example", "placeholder",
+        "none",
+        "null",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "empty",
+        "unset",
+        "hidden",
+        "masked",
+        "redacted",
+        "removed",
+        "string",
+        "str",
+        "text",
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "required",
+        "optional",
+        "missing",
+        "invalid",
+        "todo",
+        "tbd",
+        "n/a",
+        "unknown",
+        "default",
+        "value",
+        "example",
+        "placeholder",
     ];
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
-    let starts = ["$", "<", "{", "%(", "%{", "%s", "`", "...", "…", "process.env", "os.environ", "env.", "env:", "vault:", "secrets."];
+    let starts = [
+        "$",
+        "<",
+        "{",
+        "%(",
+        "%{",
+        "%s",
+        "`",
+        "...",
+        "…",
+        "process.env",
+        "os.environ",
+        "env.",
+        "env:",
+        "vault:",
+        "secrets.",
+    ];
     text.is_empty()
         || WORDS.contains(&lower.as_str())
         || starts.iter().any(|start| lower.starts_with(start))
         || text.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '.' | '•' | '-' | '_' | '#' | '?'))
-        || ((lower.starts_with("your") || lower.starts_with("my")) && lower.contains(['-', '_', ' ']) && !mixed(text))
+        || ((lower.starts_with("your") || lower.starts_with("my"))
+            && lower.contains(['-', '_', ' '])
+            && !mixed(text))
+}
+
+/// Words with which remarks about a secret begin.
+const REMARKS: &[&str] = &[
+    "a",
+    "an",
+    "the",
+    "this",
+    "your",
+    "you",
+    "is",
+    "are",
+    "must",
+    "should",
+    "can",
+    "can't",
+    "cannot",
+    "may",
+    "enter",
+    "please",
+    "password",
+    "passwords",
+    "token",
+    "secret",
+    "user",
+    "user's",
+    "new",
+    "current",
+    "old",
+    "field",
+    "too",
+    "not",
+    "no",
+    "if",
+    "used",
+    "optional",
+    "required",
+    "invalid",
+    "incorrect",
+    "wrong",
+    "missing",
+    "at",
+    "minimum",
+    "api",
+    "client",
+    "access",
+    "refresh",
+    "for",
+    "will",
+    "was",
+    "has",
+    "does",
+    "doesn't",
+    "expired",
+    "choose",
+    "set",
+    "use",
+    "see",
+    "unable",
+    "failed",
+    "changed",
+    "correct",
+    "accepted",
+    "rejected",
+    "protected",
+    "encrypted",
+    "hashed",
+    "stored",
+    "disabled",
+    "enabled",
+    "prompt",
+    "authentication",
+    "weak",
+    "strong",
+    "reset",
+    "valid",
+    "updated",
+    "input",
+    "change",
+    "access",
+    "continue",
+    "login",
+];
+
+/// Returns true for a word that remarks on a secret instead of being one: "required", "incorrect".
+pub(super) fn is_remark(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    REMARKS.contains(&word.trim_end_matches(['.', ',', ':', '!']))
 }
 
 /// Returns true for text that begins like a sentence about a secret: "must be at least 8 characters".
 pub(super) fn sentence(text: &str) -> bool {
-    const FIRST: &[&str] = &[
-        "a", "an", "the", "this", "your", "you", "is", "are", "must", "should", "can", "can't", "cannot", "may", "enter",
-        "please", "password", "passwords", "token", "secret", "user", "user's", "new", "current", "old", "field", "too",
-        "not", "no", "if", "used", "optional", "optional.", "required", "required.", "invalid", "incorrect", "wrong",
-        "missing", "at", "minimum", "api", "client", "access", "refresh", "for", "will", "was", "has", "does", "doesn't",
-        "expired", "choose", "set", "use", "see", "unable", "failed",
-    ];
     let mut words = text.split_whitespace();
-    let first = words.next().unwrap_or_default().to_ascii_lowercase();
-    words.next().is_some() && FIRST.contains(&first.trim_end_matches([',', ':'])) 
+    let first = words.next().unwrap_or_default();
+    words.next().is_some() && is_remark(first)
 }
 
-/// Returns true for code and references rather than a literal: calls, indexing, paths, constants, types, URLs.
+/// Returns true for a quoted value that says where the secret is: a path, a URL, the name of a constant.
+pub(super) fn reference(text: &str) -> bool {
+    (text.contains("://") && !text.contains('@')) || is_constant(text) || is_path(text)
+}
+
+/// Returns true for code and references rather than a literal: calls, indexing, members, types, paths.
 pub(super) fn code(text: &str) -> bool {
-    let identifier = |part: &str| {
-        part.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    let constant = text.contains('_')
-        && identifier(text)
-        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-        && !text.split('_').any(|part| part.len() > 12 && mixed(part));
     let member = text.contains('.')
-        && text.split('.').all(|part| identifier(part) && !part.bytes().any(|byte| byte.is_ascii_digit()));
-    let path = (text.starts_with('/') || text.starts_with("./") || text.starts_with("../") || text.starts_with("~/"))
-        && (text.matches('/').count() >= 2 || text.contains('.'));
-    let windows_path = text.as_bytes().get(1..3) == Some(b":\\") || text.as_bytes().get(1..3) == Some(b":/");
+        && text.split('.').all(|part| is_identifier(part) && !part.bytes().any(|byte| byte.is_ascii_digit()));
     text.contains(['(', '[', '<'])
         || text.starts_with(['&', '{', '@', '*', '!', '|', '>', '='])
         || text.contains("://")
         || text.contains("::")
         || text.contains("=>")
-        || constant
         || member
-        || path
-        || windows_path
+        || is_constant(text)
+        || is_path(text)
         || type_name(text)
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// `DB_PASSWORD`, but not a key of capitals and digits.
+fn is_constant(text: &str) -> bool {
+    text.contains('_')
+        && is_identifier(text)
+        && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+        && !text.split('_').any(|part| part.len() > 8 && mixed(part))
+}
+
+fn is_path(text: &str) -> bool {
+    let rooted = ["/", "./", "../", "~/"].iter().any(|root| text.starts_with(root));
+    let drive = matches!(text.as_bytes().get(1..3), Some(b":\\" | b":/"));
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '~' | '\\' | ':' | ' ');
+    (rooted && (text.matches('/').count() >= 2 || text.contains('.')) || drive) && text.chars().all(plain)
 }
 
 fn type_name(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit());
-    ["u", "i", "f", "int", "uint", "float", "str", "string", "varchar", "char", "text", "bool", "uuid", "base", "sha", "md", "bcrypt", "argon", "utf"]
-        .contains(&stem)
+    [
+        "u", "i", "f", "int", "uint", "float", "str", "string", "varchar", "char", "text", "bool", "uuid",
+        "base", "sha", "md", "bcrypt", "argon", "utf",
+    ]
+    .contains(&stem)
         && lower.len() - stem.len() <= 3
 }
 
