@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use serde::Serialize;
-
 use crate::clock::Timestamp;
 use crate::id::lock;
 use crate::recall::document::Field;
