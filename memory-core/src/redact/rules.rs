@@ -138,13 +138,13 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     token!(
         "gitlab-token",
         "gl[a-z]+-",
-        r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas|imt|ffct)-[A-Za-z0-9_.-]{20,}",
+        r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas|imt|ffct)-[A-Za-z0-9_-]{20,}(?:\.[0-9a-z]{2}\.[0-9a-z]+)?",
         Accept::Mixed
     ),
     token!(
         "slack-token",
         "xox[a-z]-|xapp-",
-        r"(?:xox[abeoprs]-[A-Za-z0-9.-]{10,}|xapp-[A-Za-z0-9-]{20,})",
+        r"(?:xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{20,})",
         Accept::Mixed
     ),
     rule(
@@ -199,7 +199,7 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     token!(
         "jwt",
         r"eyJ[A-Za-z0-9_-]*\.eyJ",
-        r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
+        r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)?",
         Accept::Always
     ),
     token!(

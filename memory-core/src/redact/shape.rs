@@ -127,7 +127,6 @@ const REMARKS: &[&str] = &[
     "unable",
     "failed",
     "changed",
-    "correct",
     "accepted",
     "rejected",
     "protected",

@@ -30,7 +30,12 @@ fn key(length: usize, seed: u64) -> String {
 }
 
 fn hex(length: usize, seed: u64) -> String {
-    key(length * 2, seed).bytes().map(|byte| char::from(b"0123456789abcdef"[byte as usize % 16])).take(length - 2).collect::<String>() + "a1"
+    key(length * 2, seed)
+        .bytes()
+        .map(|byte| char::from(b"0123456789abcdef"[byte as usize % 16]))
+        .take(length - 2)
+        .collect::<String>()
+        + "a1"
 }
 
 /// Secrets that are known by their shape alone, with the rule that takes them.
@@ -84,13 +89,21 @@ fn shaped(seed: u64) -> Vec<(&'static str, String)> {
         ("aws-access-key-id", format!("ASIA{}", upper(16))),
         (
             "private-key",
-            format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n{}\n-----END RSA PRIVATE KEY-----", key(64), key(64)),
+            format!(
+                "-----BEGIN RSA PRIVATE KEY-----\n{}\n{}\n-----END RSA PRIVATE KEY-----",
+                key(64),
+                key(64)
+            ),
         ),
         (
             "private-key",
-            format!("-----BEGIN PRIVATE KEY-----\\n{}\\n{}==\\n-----END PRIVATE KEY-----\\n", key(64), key(20))
-                .trim_end_matches("\\n")
-                .to_owned(),
+            format!(
+                "-----BEGIN PRIVATE KEY-----\\n{}\\n{}==\\n-----END PRIVATE KEY-----\\n",
+                key(64),
+                key(20)
+            )
+            .trim_end_matches("\\n")
+            .to_owned(),
         ),
         (
             "private-key",
@@ -98,7 +111,10 @@ fn shaped(seed: u64) -> Vec<(&'static str, String)> {
         ),
         (
             "private-key",
-            format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n{}\n-----END PGP PRIVATE KEY BLOCK-----", key(64)),
+            format!(
+                "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n{}\n-----END PGP PRIVATE KEY BLOCK-----",
+                key(64)
+            ),
         ),
     ]
 }
@@ -106,15 +122,33 @@ fn shaped(seed: u64) -> Vec<(&'static str, String)> {
 #[test]
 fn shapes_are_taken_whole_by_their_rule() {
     let surroundings = [
-        ("", ""), ("call with ", " please"), ("\"", "\""), ("key='", "'"), ("(", ")"), ("<", ">"), ("https://x.io/?k=", "&y=1"),
-        ("line\n", "\nline"), ("{\\n", "\\n}"), ("a,", ",b"), ("`", "`"), ("\u{1b}[31m", "\u{1b}[0m"), ("key%3D", ""), ("ключ:", "。"),
-        ("export KEY=", "\n"), ("[", "]"), ("see ", "."),
+        ("", ""),
+        ("call with ", " please"),
+        ("\"", "\""),
+        ("key='", "'"),
+        ("(", ")"),
+        ("<", ">"),
+        ("https://x.io/?k=", "&y=1"),
+        ("line\n", "\nline"),
+        ("{\\n", "\\n}"),
+        ("a,", ",b"),
+        ("`", "`"),
+        ("\u{1b}[31m", "\u{1b}[0m"),
+        ("key%3D", ""),
+        ("ключ:", "。"),
+        ("export KEY=", "\n"),
+        ("[", "]"),
+        ("see ", "."),
     ];
     for (rule, secret) in shaped(7) {
         for (before, after) in surroundings {
             let text = format!("{before}{secret}{after}");
             let (found, count) = redacted(&text);
-            assert_eq!((found.as_str(), count), (format!("{before}[REDACTED:{rule}]{after}").as_str(), 1), "{text}");
+            assert_eq!(
+                (found.as_str(), count),
+                (format!("{before}[REDACTED:{rule}]{after}").as_str(), 1),
+                "{text}"
+            );
         }
     }
 }
@@ -125,8 +159,14 @@ fn secrets_in_context() {
     check("Authorization: Bearer abcDEF123", "Authorization: Bearer [REDACTED:authorization]");
     check("authorization: bearer abcdef-123456.xyz_7", "authorization: bearer [REDACTED:authorization]");
     check("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic [REDACTED:authorization]");
-    check("curl -H 'Authorization: token 0123abcdef'", "curl -H 'Authorization: token [REDACTED:authorization]'");
-    check(r#"{\"Authorization\": \"Bearer abcDEF123\"}"#, r#"{\"Authorization\": \"Bearer [REDACTED:authorization]\"}"#);
+    check(
+        "curl -H 'Authorization: token 0123abcdef'",
+        "curl -H 'Authorization: token [REDACTED:authorization]'",
+    );
+    check(
+        r#"{\"Authorization\": \"Bearer abcDEF123\"}"#,
+        r#"{\"Authorization\": \"Bearer [REDACTED:authorization]\"}"#,
+    );
     check("sent Bearer 0123456789abcdef0123", "sent Bearer [REDACTED:bearer]");
     check("used Basic YWxpY2U6aHVudGVyMg==", "used Basic [REDACTED:basic]");
     check("postgres://app:s3cr3t@db.local:5432/x", "postgres://app:[REDACTED:url-password]@db.local:5432/x");
@@ -140,8 +180,14 @@ fn secrets_in_context() {
     check("  password: letmein\n  user: bob", "  password: [REDACTED:assignment]\n  user: bob");
     check("password = 'correct horse'", "password = '[REDACTED:assignment]'");
     check(r#"let password: &str = "hunter2";"#, r#"let password: &str = "[REDACTED:assignment]";"#);
-    check(r#"{"user":"bob","password":"hunter2","x":1}"#, r#"{"user":"bob","password":"[REDACTED:assignment]","x":1}"#);
-    check(r#"{\"password\": \"hunter2\", \"x\": 1}"#, r#"{\"password\": \"[REDACTED:assignment]\", \"x\": 1}"#);
+    check(
+        r#"{"user":"bob","password":"hunter2","x":1}"#,
+        r#"{"user":"bob","password":"[REDACTED:assignment]","x":1}"#,
+    );
+    check(
+        r#"{\"password\": \"hunter2\", \"x\": 1}"#,
+        r#"{\"password\": \"[REDACTED:assignment]\", \"x\": 1}"#,
+    );
     check(r#"dbPassword: "a\"b c""#, r#"dbPassword: "[REDACTED:assignment]""#);
     check("api_key=abc123def456&x=1", "api_key=[REDACTED:assignment]&x=1");
     check("X-Api-Key: 0a1b2c3d4e", "X-Api-Key: [REDACTED:assignment]");
@@ -149,16 +195,25 @@ fn secrets_in_context() {
     check("client_secret = \"Zx8~q2.abc\"", "client_secret = \"[REDACTED:assignment]\"");
     check("token: '8f14e45fceea167a5a36dedd4bea2543'", "token: '[REDACTED:assignment]'");
     check("user=bob token=5 password=a1b2c3", "user=bob token=5 password=[REDACTED:assignment]");
-    check("password=aaa111 and password=bbb222", "password=[REDACTED:assignment] and password=[REDACTED:assignment]");
+    check(
+        "password=aaa111 and password=bbb222",
+        "password=[REDACTED:assignment] and password=[REDACTED:assignment]",
+    );
     check("--token abc123def456 --verbose", "--token [REDACTED:option] --verbose");
     check("--password=hunter2", "--password=[REDACTED:assignment]");
     check("my password is hunter2, ok?", "my password is [REDACTED:password-said], ok?");
-    check("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AWS_SECRET_ACCESS_KEY=[REDACTED:aws-secret-key]");
+    check(
+        "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "AWS_SECRET_ACCESS_KEY=[REDACTED:aws-secret-key]",
+    );
     check(
         r#""SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY""#,
         r#""SecretAccessKey": "[REDACTED:aws-secret-key]""#,
     );
-    check("AccountName=a;AccountKey=aB1+aB1/aB1+aB1/aB1+aB1/aB1+aB1/==;", "AccountName=a;AccountKey=[REDACTED:azure-key];");
+    check(
+        "AccountName=a;AccountKey=aB1+aB1/aB1+aB1/aB1+aB1/aB1+aB1/==;",
+        "AccountName=a;AccountKey=[REDACTED:azure-key];",
+    );
     check("Cookie: session=0123456789abcdef0123; theme=dark\n", "Cookie: [REDACTED:cookie]\n");
     check(
         "https://hooks.slack.com/services/T000/B000/aB1aB1aB1aB1aB1aB1aB1aB1",
@@ -289,9 +344,20 @@ fn fields_are_known_by_their_name() {
         assert_eq!(redactor.redact_json(&mut value), 0, "{value}");
     };
     let mark = "[REDACTED:secret-field]";
-    for name in
-        ["password", "Passwd", "db_password", "secret", "api_key", "apiKey", "X-API-Key", "accessToken", "refresh_token", "client_secret", "private_key", "authorization"]
-    {
+    for name in [
+        "password",
+        "Passwd",
+        "db_password",
+        "secret",
+        "api_key",
+        "apiKey",
+        "X-API-Key",
+        "accessToken",
+        "refresh_token",
+        "client_secret",
+        "private_key",
+        "authorization",
+    ] {
         check(json!({name: "abcd efgh".replace(' ', "")}), json!({name: mark}), 1);
         check(json!({"a": [{name: "hunter2"}]}), json!({"a": [{name: mark}]}), 1);
         check(json!({name: ""}), json!({name: ""}), 0);
@@ -306,10 +372,18 @@ fn fields_are_known_by_their_name() {
     check(json!({"tokens": ["hello", "a1b2c3d4"]}), json!({"tokens": ["hello", "a1b2c3d4"]}), 0);
     check(json!({"max_tokens": 100}), json!({"max_tokens": 100}), 0);
     check(json!({"password": "is too short"}), json!({"password": "is too short"}), 0);
-    check(json!({"password": "The password of the user"}), json!({"password": "The password of the user"}), 0);
+    check(
+        json!({"password": "The password of the user"}),
+        json!({"password": "The password of the user"}),
+        0,
+    );
     check(json!({"private_key": "/etc/ssl/key.pem"}), json!({"private_key": "/etc/ssl/key.pem"}), 0);
     let token = format!("ghp_{}", key(36, 1));
-    check(json!({"nested": {"deep": [[token]]}}), json!({"nested": {"deep": [["[REDACTED:github-token]"]]}}), 1);
+    check(
+        json!({"nested": {"deep": [[token]]}}),
+        json!({"nested": {"deep": [["[REDACTED:github-token]"]]}}),
+        1,
+    );
     let other = format!("ghp_{}", key(36, 2));
     let mut keys = json!({token.as_str(): 1, other.as_str(): 2});
     assert_eq!(Redactor::default().redact_json(&mut keys), 2);
@@ -335,9 +409,12 @@ fn every_text_of_the_domain_is_covered() {
     assert_eq!(redactor.redact_action(&mut action), 5);
     clean(format!("{action:?}"));
 
-    for mut outcome in
-        [Outcome::success(text()), Outcome::partial(0.5, text()), Outcome::failure(text()), Outcome::abstained(text())]
-    {
+    for mut outcome in [
+        Outcome::success(text()),
+        Outcome::partial(0.5, text()),
+        Outcome::failure(text()),
+        Outcome::abstained(text()),
+    ] {
         assert_eq!(redactor.redact_outcome(&mut outcome), 1);
         clean(format!("{outcome:?}"));
     }
@@ -358,7 +435,8 @@ fn configuration() {
     let mut config = RedactionConfig::default();
     assert_eq!(redact(&config), "[REDACTED:github-token] TICKET-17 password=[REDACTED:assignment]");
     config.disabled_rules = vec!["github-token".into()];
-    config.extra_rules = vec![RedactionRule { name: "ticket".into(), pattern: r"TICKET-(?P<secret>\d+)".into() }];
+    config.extra_rules =
+        vec![RedactionRule { name: "ticket".into(), pattern: r"TICKET-(?P<secret>\d+)".into() }];
     assert_eq!(redact(&config), format!("{token} TICKET-[REDACTED:ticket] password=[REDACTED:assignment]"));
     config.enabled = false;
     assert_eq!(redact(&config), format!("{token} TICKET-17 password=hunter2"));
@@ -404,7 +482,8 @@ fn innocent() -> impl Strategy<Value = String> {
         1 => "[a-z]{2,6}/[a-z]{2,6}\\.rs",
         1 => "[a-z]{2,6}@[a-z]{2,6}\\.com",
     ];
-    let joint = prop_oneof![6 => Just(" "), 1 => Just(", "), 1 => Just("\n"), 1 => Just(". "), 1 => Just(" - ")];
+    let joint =
+        prop_oneof![6 => Just(" "), 1 => Just(", "), 1 => Just("\n"), 1 => Just(". "), 1 => Just(" - ")];
     proptest::collection::vec((word, joint), 0..60)
         .prop_map(|words| words.into_iter().map(|(word, joint)| word + joint).collect())
 }
