@@ -1,1 +1,43 @@
 //! Embeddable self-learning memory for AI agents.
+//!
+//! An application records *episodes* (task, steps with tool calls, outcome) and asks, before the next task,
+//! what is known that helps. Everything acknowledged is on disk, fsynced; with a shared Turso / sqld database many
+//! processes on many machines remember together, and an outage of it delays nothing but the arrival of records there.
+//!
+//! ```
+//! use agent_memory::{Action, Memory, Outcome, Task};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), agent_memory::Error> {
+//! # let folder = tempfile::tempdir().expect("a temporary folder");
+//! # let path = folder.path();
+//! let memory = Memory::open(path).await?;
+//! let mut episode = memory.start(Task::new("Fix the flaky login test").domain("web")).await?;
+//! episode.step(Action::tool("bash").description("run the tests").error("timeout in login_spec")).await?;
+//! episode.step(Action::tool("edit").description("wait for the session cookie")).await?;
+//! episode.complete(Outcome::success("the test waits for the cookie")).await?;
+//!
+//! let recall = memory.recall("login test times out").await?;
+//! println!("{}", recall.to_prompt(500));
+//! # assert_eq!(recall.episodes.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crate re-exports what applications need of `memory-core`; it alone knows the storage backends.
+
+mod builder;
+mod open;
+mod settings;
+
+pub use builder::Builder;
+pub use memory_core::{
+    Ack, Action, Artifact, ArtifactId, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, Episode, EpisodeId,
+    EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Found, Freshness, Heuristic, HotUsage, IdSource,
+    Insight, Json, Key, Kind, Leftover, LimitViolation, Limits, ManualClock, Mode, Namespace, OpenEpisode, Outcome,
+    OutboxStatus, Pattern, PatternBody, PatternUse, Playbook, PlaybookStep, Product, Quality, Quotas, RateLimit,
+    Recall, RecallQuery, RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Reflection,
+    Result, Retry, Reward, ScoreParts, SeededIds, SetAside, Status, Step, StepResult, SyncStatus, SystemClock,
+    SystemIds, Task, Timestamp, ToolUse, Verdict, estimate_tokens,
+};
+pub use open::Memory;

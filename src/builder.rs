@@ -1,0 +1,231 @@
+//! Building a memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memory_core::{
+    Ack, Clock, IdSource, Kind, Limits, Quotas, RateLimit, RedactionConfig, Result, SystemClock, SystemIds,
+};
+
+use crate::open::{Memory, open};
+use crate::settings::Settings;
+
+/// Builds a [`Memory`].
+///
+/// A setting is taken from the first of these that has it: a method called here, the environment
+/// ([`Builder::env`]), the settings file ([`Builder::config_file`]), the default.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    set: Settings,
+    environment: bool,
+    file: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            set: Settings::default(),
+            environment: false,
+            file: None,
+            clock: Arc::new(SystemClock::new()),
+            ids: Arc::new(SystemIds::default()),
+        }
+    }
+}
+
+impl Builder {
+    /// Sets the folder for everything on this machine; required here, in the environment or in the file. It is
+    /// created if it does not exist, readable for its owner only.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.set.path = Some(path.into());
+        self
+    }
+
+    /// Keeps the records in a Turso or sqld database at this URL (`libsql://`, `https://` or `http://`), behind an
+    /// outbox in the folder. Needs the feature `remote`. Default: a libsql file in the folder.
+    #[must_use]
+    pub fn remote(mut self, url: impl Into<String>) -> Self {
+        self.set.url = Some(url.into());
+        self
+    }
+
+    /// Sets the token for the database; none by default.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.set.token = Some(token.into());
+        self
+    }
+
+    /// Sets the namespace; `default` by default. One namespace never sees another's records.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.set.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Sets when a write returns; `Ack::Local` by default.
+    #[must_use]
+    pub fn ack(mut self, ack: Ack) -> Self {
+        self.set.ack = Some(ack);
+        self
+    }
+
+    /// Sets the weight of decoded records kept in memory, in bytes; 64 MiB by default.
+    #[must_use]
+    pub fn hot_bytes(mut self, bytes: u64) -> Self {
+        self.set.hot_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the bound on the cache file, in bytes; 256 MiB by default.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.set.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how long a cached record is served without asking the durable tier; 5 min by default.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.set.ttl_ms = Some(millis(ttl));
+        self
+    }
+
+    /// Sets how often changes by other processes are pulled; 100 ms by default in local mode, 1 s in remote mode.
+    #[must_use]
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.set.poll_interval_ms = Some(millis(interval));
+        self
+    }
+
+    /// Sets the deadlines of one read and one write of the remote database; 5 s and 10 s by default.
+    #[must_use]
+    pub fn deadlines(mut self, read: Duration, write: Duration) -> Self {
+        self.set.read_deadline_ms = Some(millis(read));
+        self.set.write_deadline_ms = Some(millis(write));
+        self
+    }
+
+    /// Sets how long opening waits for the first answer of the remote database; 3 s by default. Opening succeeds
+    /// without one.
+    #[must_use]
+    pub fn first_pull(mut self, wait: Duration) -> Self {
+        self.set.first_pull_ms = Some(millis(wait));
+        self
+    }
+
+    /// Sets the bound on connections to the remote database; 4 by default.
+    #[must_use]
+    pub fn pool_size(mut self, connections: usize) -> Self {
+        self.set.pool_size = Some(connections);
+        self
+    }
+
+    /// Sets the rows sent to the remote database at once; 128 by default.
+    #[must_use]
+    pub fn batch_rows(mut self, rows: usize) -> Self {
+        self.set.batch_rows = Some(rows);
+        self
+    }
+
+    /// Sets the bounds on the outbox; 1,000,000 rows and 1 GiB by default.
+    #[must_use]
+    pub fn outbox(mut self, rows: u64, bytes: u64) -> Self {
+        self.set.outbox_rows = Some(rows);
+        self.set.outbox_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how long records of a kind are kept after their last change, in days; for ever by default, and with 0.
+    #[must_use]
+    pub fn retention_days(mut self, kind: Kind, days: u32) -> Self {
+        self.set.retention_days.get_or_insert_default().insert(kind.name().to_owned(), days);
+        self
+    }
+
+    /// Sets the sizes allowed.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.set.limits = Some(limits);
+        self
+    }
+
+    /// Sets the amounts allowed; none by default.
+    #[must_use]
+    pub fn quotas(mut self, quotas: Quotas) -> Self {
+        self.set.quotas = Some(quotas);
+        self
+    }
+
+    /// Sets how fast episodes may be started; unlimited by default.
+    #[must_use]
+    pub fn rate_limit(mut self, rate_limit: RateLimit) -> Self {
+        self.set.rate_limit = Some(rate_limit);
+        self
+    }
+
+    /// Sets what is redacted before storage; common secret shapes by default.
+    #[must_use]
+    pub fn redaction(mut self, redaction: RedactionConfig) -> Self {
+        self.set.redaction = Some(redaction);
+        self
+    }
+
+    /// Also takes settings from `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN` and `MEMORY_DB_PATH`.
+    #[must_use]
+    pub fn env(mut self) -> Self {
+        self.environment = true;
+        self
+    }
+
+    /// Also takes settings from a TOML file.
+    #[must_use]
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Sets the source of time; the machine's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the source of ids; the operating system's by default.
+    #[must_use]
+    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// Opens the memory on the current tokio runtime, which must have its timer and I/O drivers enabled.
+    ///
+    /// In remote mode it opens whether or not the database answers.
+    ///
+    /// # Errors
+    /// `InvalidInput` for settings that are missing, malformed or out of bounds; `Io` for a folder that cannot be
+    /// used; `Unsupported` for a file of a newer program or a URL without the feature `remote`; `Corrupt` for
+    /// a file that is no database.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(self) -> Result<Memory> {
+        let mut settings = self.set;
+        if self.environment {
+            settings = settings.over(Settings::from_env(|name| std::env::var_os(name))?);
+        }
+        if let Some(file) = &self.file {
+            settings = settings.over(Settings::from_file(file)?);
+        }
+        open(settings, self.clock, self.ids).await
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,244 @@
+//! Opening a memory: folders, tiers, engine.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use memory_core::{
+    Clock, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
+    Redactor, Result, Tiers,
+};
+use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
+use memory_storage_turso::{LocalOptions, LocalStore};
+
+use crate::builder::Builder;
+use crate::settings::Settings;
+
+/// A memory with its tiers; cheap to clone, clones share everything. Its verbs are those of
+/// [`memory_core::Memory`], to which it dereferences.
+#[derive(Clone)]
+pub struct Memory {
+    core: memory_core::Memory,
+    /// Holds this instance's folder; freed with the last clone.
+    _slot: Arc<Slot>,
+}
+
+impl Deref for Memory {
+    type Target = memory_core::Memory;
+
+    fn deref(&self) -> &memory_core::Memory {
+        &self.core
+    }
+}
+
+impl Memory {
+    /// Opens a memory in a folder of this machine, with the defaults; creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::builder().path(path).open().await
+    }
+
+    /// Returns a builder with the defaults.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
+    /// for the next instance. The files are free once the last clone and episode handle are dropped.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports on closing.
+    pub async fn close(self, timeout: Duration) -> Result<Leftover> {
+        self.core.close(timeout).await
+    }
+}
+
+/// Opens the tiers and assembles them.
+pub(crate) async fn open(settings: Settings, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Memory> {
+    let root = settings.path.clone().ok_or_else(|| {
+        Error::invalid("open", "path", "no folder is given")
+            .with_hint("give a folder with `Memory::open`, `Builder::path` or MEMORY_DB_PATH")
+    })?;
+    let namespace = match &settings.namespace {
+        Some(name) => Namespace::new(name)?,
+        None => Namespace::default(),
+    };
+    let config = memory_config(&settings)?;
+    // What blocks (files, locks, recovery) stays off the runtime's workers.
+    let blocking = {
+        let (settings, namespace, clock) = (settings.clone(), namespace.clone(), clock.clone());
+        tokio::task::spawn_blocking(move || open_tiers(&settings, &root, &namespace, clock))
+    };
+    let (tiers, slot) = blocking.await.map_err(|source| {
+        Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
+    })??;
+    let core = memory_core::Memory::assemble(namespace, config, tiers, clock, ids).await?;
+    Ok(Memory { core, _slot: Arc::new(slot) })
+}
+
+fn open_tiers(
+    settings: &Settings,
+    root: &Path,
+    namespace: &Namespace,
+    clock: Arc<dyn Clock>,
+) -> Result<(Tiers, Slot)> {
+    // A URL that cannot be one fails before anything is created.
+    let remote = settings.url.as_deref().map(|url| connect(url, settings)).transpose()?;
+    create_folder(root)?;
+    let instances = instances_folder(root, settings.url.as_deref(), namespace)?;
+    let slot = Slots::claim(&instances)?;
+    let mut options = CacheOptions::default().clock(clock);
+    if let Some(bytes) = settings.cache_bytes {
+        options = options.limit_bytes(bytes);
+    }
+    let cache = Arc::new(RedbCache::open(slot.path().join("cache.redb"), options)?);
+    let (durable, outbox): (Arc<dyn Durable>, _) = match remote {
+        None => (Arc::new(LocalStore::open(&root.join("memory.db"), LocalOptions::new())?), None),
+        Some(durable) => {
+            let mut options = OutboxOptions::default();
+            if let Some(rows) = settings.outbox_rows {
+                options = options.limit_rows(rows);
+            }
+            if let Some(bytes) = settings.outbox_bytes {
+                options = options.limit_bytes(bytes);
+            }
+            let outbox: Arc<dyn Outbox> = Arc::new(RedbOutbox::open(slot.path().join("outbox.redb"), options)?);
+            let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
+            (durable, Some((outbox, orphans)))
+        }
+    };
+    Ok((Tiers { durable, cache, outbox }, slot))
+}
+
+#[cfg(feature = "remote")]
+fn connect(url: &str, settings: &Settings) -> Result<Arc<dyn Durable>> {
+    use memory_storage_turso::{RemoteOptions, RemoteStore};
+
+    let mut options = RemoteOptions::new(url);
+    if let Some(token) = &settings.token {
+        options = options.token(token);
+    }
+    if let Some(connections) = settings.pool_size {
+        options = options.pool_size(connections);
+    }
+    Ok(Arc::new(RemoteStore::connect(options)?))
+}
+
+#[cfg(not(feature = "remote"))]
+fn connect(_url: &str, _settings: &Settings) -> Result<Arc<dyn Durable>> {
+    Err(Error::new(ErrorKind::Unsupported, "open", "a remote database is configured, but remote mode is not compiled in")
+        .with_hint("enable the feature `remote` of agent-memory, or unset TURSO_DATABASE_URL"))
+}
+
+/// Creates the folder, for its owner only: episodes may hold what nobody else should read.
+fn create_folder(root: &Path) -> Result<()> {
+    let fail = |source: std::io::Error| {
+        Error::new(ErrorKind::Io, "open", format!("cannot use the folder {}: {source}", root.display()))
+            .with_hint("give a folder that you may create or write to")
+            .with_source(source)
+    };
+    if root.exists() && !root.is_dir() {
+        let message = format!("{} is a file, a folder is needed", root.display());
+        return Err(Error::invalid("open", "path", message)
+            .with_hint("the memory keeps several files; give the folder that holds (or shall hold) them"));
+    }
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.create(root).map_err(fail)
+}
+
+/// Returns where the instances of one database and namespace keep their caches and outboxes.
+fn instances_folder(root: &Path, url: Option<&str>, namespace: &Namespace) -> Result<PathBuf> {
+    let space = format!("ns-{namespace}");
+    let Some(url) = url else { return Ok(root.join("local").join(space)) };
+    let name = folder_name(url);
+    if name.len() > 200 {
+        let problem = format!("{} bytes as a folder name, the limit is 200", name.len());
+        return Err(Error::invalid("open", "url", problem));
+    }
+    Ok(root.join("remote").join(name).join(space))
+}
+
+/// Escapes a URL so that different URLs have different names that any file system takes.
+fn folder_name(url: &str) -> String {
+    url.bytes().fold(String::new(), |mut name, byte| {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => name.push(char::from(byte)),
+            b'.' if !name.is_empty() => name.push('.'),
+            _ => name.push_str(&format!("_{byte:02x}")),
+        }
+        name
+    })
+}
+
+fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
+    let mut engine = EngineConfig::default();
+    let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
+    engine.ack = settings.ack.unwrap_or(engine.ack);
+    engine.hot_bytes = settings.hot_bytes.unwrap_or(engine.hot_bytes);
+    engine.ttl = ms(settings.ttl_ms, engine.ttl);
+    engine.poll_interval = settings.poll_interval_ms.map(Duration::from_millis);
+    engine.deadlines.read = ms(settings.read_deadline_ms, engine.deadlines.read);
+    engine.deadlines.write = ms(settings.write_deadline_ms, engine.deadlines.write);
+    engine.first_pull = ms(settings.first_pull_ms, engine.first_pull);
+    engine.batch_rows = settings.batch_rows.unwrap_or(engine.batch_rows);
+    for (name, value) in [("poll_interval_ms", settings.poll_interval_ms), ("ttl_ms", settings.ttl_ms)] {
+        if value == Some(0) {
+            return Err(Error::invalid("open", name, "0 ms, at least 1 is needed"));
+        }
+    }
+    for (name, value) in [("batch_rows", settings.batch_rows), ("pool_size", settings.pool_size)] {
+        if value == Some(0) {
+            return Err(Error::invalid("open", name, "0, at least 1 is needed"));
+        }
+    }
+    engine.retention = retention(settings.retention_days.as_ref())?;
+    Ok(MemoryConfig {
+        engine,
+        limits: settings.limits.clone().unwrap_or_default(),
+        quotas: settings.quotas.clone().unwrap_or_default(),
+        rate_limit: settings.rate_limit,
+        redactor: match &settings.redaction {
+            Some(config) => Redactor::new(config)?,
+            None => Redactor::default(),
+        },
+    })
+}
+
+fn retention(days: Option<&BTreeMap<String, u32>>) -> Result<BTreeMap<Kind, Option<Duration>>> {
+    let Some(days) = days else { return Ok(BTreeMap::new()) };
+    days.iter()
+        .map(|(name, days)| {
+            let kind = name.parse::<Kind>().map_err(|_| {
+                let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+                let problem = format!("no kind is named {name:?}; kinds are {}", known.join(", "));
+                Error::invalid("open", "retention_days", problem)
+            })?;
+            let kept = (*days > 0).then(|| Duration::from_secs(u64::from(*days) * 86_400));
+            Ok((kind, kept))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_names_are_distinct_and_harmless() {
+        let check = |url: &str, expected: &str| assert_eq!(folder_name(url), expected);
+        check("http://127.0.0.1:8080", "http_3a_2f_2f127.0.0.1_3a8080");
+        check("..", "_2e.");
+        assert_ne!(folder_name("http://a_b"), folder_name("http://a.b"));
+        assert_ne!(folder_name("http://A"), folder_name("http://a"));
+    }
+}

@@ -1,0 +1,171 @@
+//! Settings by layer: set in code, found in the environment, read from a file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use memory_core::{Ack, Error, ErrorKind, Limits, Quotas, RateLimit, RedactionConfig, Result};
+use serde::Deserialize;
+
+/// One layer of settings; `None` leaves the choice to the layer below.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) url: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) ack: Option<Ack>,
+    pub(crate) hot_bytes: Option<u64>,
+    pub(crate) cache_bytes: Option<u64>,
+    pub(crate) ttl_ms: Option<u64>,
+    pub(crate) poll_interval_ms: Option<u64>,
+    pub(crate) read_deadline_ms: Option<u64>,
+    pub(crate) write_deadline_ms: Option<u64>,
+    pub(crate) first_pull_ms: Option<u64>,
+    pub(crate) pool_size: Option<usize>,
+    pub(crate) batch_rows: Option<usize>,
+    pub(crate) outbox_rows: Option<u64>,
+    pub(crate) outbox_bytes: Option<u64>,
+    /// Days by the kind's stored name; 0 keeps for ever.
+    pub(crate) retention_days: Option<BTreeMap<String, u32>>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) quotas: Option<Quotas>,
+    pub(crate) rate_limit: Option<RateLimit>,
+    pub(crate) redaction: Option<RedactionConfig>,
+}
+
+impl fmt::Debug for Settings {
+    /// Leaves the token out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("path", &self.path)
+            .field("url", &self.url)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! over {
+    ($upper:ident, $lower:ident, $($field:ident),+ $(,)?) => {
+        Settings { $($field: $upper.$field.or($lower.$field)),+ }
+    };
+}
+
+impl Settings {
+    /// Lays these settings over others.
+    pub(crate) fn over(self, lower: Settings) -> Settings {
+        let upper = self;
+        over!(
+            upper,
+            lower,
+            path,
+            url,
+            token,
+            namespace,
+            ack,
+            hot_bytes,
+            cache_bytes,
+            ttl_ms,
+            poll_interval_ms,
+            read_deadline_ms,
+            write_deadline_ms,
+            first_pull_ms,
+            pool_size,
+            batch_rows,
+            outbox_rows,
+            outbox_bytes,
+            retention_days,
+            limits,
+            quotas,
+            rate_limit,
+            redaction,
+        )
+    }
+
+    /// Reads `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN` and `MEMORY_DB_PATH` through `get`; empty means unset.
+    pub(crate) fn from_env(get: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Settings> {
+        let text = |name: &'static str| match get(name).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => value.into_string().map(Some).map_err(|_| {
+                Error::invalid("read the environment", name, "the value is not UTF-8")
+            }),
+        };
+        Ok(Settings {
+            path: get("MEMORY_DB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from),
+            url: text("TURSO_DATABASE_URL")?,
+            token: text("TURSO_AUTH_TOKEN")?,
+            ..Settings::default()
+        })
+    }
+
+    /// Reads a TOML file.
+    pub(crate) fn from_file(path: &Path) -> Result<Settings> {
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            Error::new(ErrorKind::Io, "read settings", format!("cannot read {}: {source}", path.display()))
+                .with_hint("check the path and its permissions; the file is TOML in UTF-8")
+                .with_source(source)
+        })?;
+        toml::from_str(&text).map_err(|source| {
+            // Only the place and the reason: a line of the file may hold the token.
+            let line = source.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = line.map_or_else(String::new, |line| format!(" line {line}"));
+            let message = format!("{}{place}: {}", path.display(), source.message());
+            Error::new(ErrorKind::InvalidInput, "read settings", message)
+                .with_hint("the README has a table of all settings")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> Settings {
+        Settings { path: Some(name.into()), ..Settings::default() }
+    }
+
+    #[test]
+    fn the_upper_layer_wins_field_by_field() {
+        let lower = Settings { url: Some("http://a".into()), ..path("lower") };
+        let merged = path("upper").over(lower);
+        assert_eq!(merged.path.as_deref(), Some(Path::new("upper")));
+        assert_eq!(merged.url.as_deref(), Some("http://a"));
+    }
+
+    #[test]
+    fn the_environment_is_read_and_empty_is_unset() {
+        let get = |name: &str| match name {
+            "TURSO_DATABASE_URL" => Some("libsql://x".into()),
+            "TURSO_AUTH_TOKEN" => Some("".into()),
+            _ => None,
+        };
+        let settings = Settings::from_env(get).unwrap();
+        assert_eq!((settings.url.as_deref(), settings.token, settings.path), (Some("libsql://x"), None, None));
+    }
+
+    #[test]
+    fn errors_of_a_file_name_the_line_and_never_show_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("memory.toml");
+        let check = |text: &str, expected: &str| {
+            std::fs::write(&file, text).unwrap();
+            let error = Settings::from_file(&file).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        };
+        check("ack = 'local'\nttl_s = 5\n", "line 2: unknown field `ttl_s`");
+        check("token = s3cret\n", "line 1");
+        check("ack = 'never'\n", "unknown variant `never`");
+        check("[limits]\nsteps = 10\nnonsense = 1\n", "unknown field `nonsense`");
+        std::fs::write(&file, [0xff, 0xfe]).unwrap();
+        assert_eq!(Settings::from_file(&file).unwrap_err().kind(), ErrorKind::Io);
+    }
+
+    #[test]
+    fn debug_hides_the_token() {
+        let settings = Settings { token: Some("s3cret".into()), ..Settings::default() };
+        assert!(!format!("{settings:?}").contains("s3cret"));
+    }
+}
