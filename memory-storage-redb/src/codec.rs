@@ -86,3 +86,8 @@ fn borrow_payload<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadab
         _ => Err(Unreadable::Content),
     }
 }
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod hostile;

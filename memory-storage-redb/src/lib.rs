@@ -10,6 +10,9 @@ mod orphans;
 mod outbox;
 mod slots;
 
+#[cfg(test)]
+mod power_loss;
+
 pub use cache::{CacheOptions, RedbCache};
 pub use open::OpenReport;
 pub use orphans::OrphanFolders;

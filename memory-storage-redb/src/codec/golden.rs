@@ -1,0 +1,71 @@
+//! Golden bytes: what earlier programs stored must still decode, to the same content, and encode to the same
+//! bytes. A change that breaks these needs another `schema` or `format` number (cache entries and documents, which
+//! may be lost), or a decoder for both (outbox rows, which may not).
+
+use memory_core::{Entity, Key, Kind, Row, SearchDocument, Timestamp};
+
+use super::*;
+
+/// Key, hex of the entry, JSON body (`-` for a tombstone), separated by tabs.
+const ENTRIES: &str = include_str!("golden/entries.txt");
+/// Hex of the row, JSON body (`-` for a tombstone).
+const ROWS: &str = include_str!("golden/rows.txt");
+/// Key, hex of the document, its debug form.
+const DOCUMENTS: &str = include_str!("golden/documents.txt");
+
+fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().map(|line| line.split('\t').collect())
+}
+
+fn from_hex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn cache_entries_of_every_kind() {
+    let mut kinds = Vec::new();
+    for line in lines(ENTRIES) {
+        let [key, hex, json] = line[..] else { panic!("three columns: {line:?}") };
+        let (kind, id) = key.split_once('/').unwrap();
+        let key = Key::new(&Default::default(), kind.parse::<Kind>().unwrap(), id);
+        let key_bytes = crate::keys::key_bytes(&key).unwrap();
+        let entry = decode_entry(&key_bytes, &from_hex(hex)).unwrap();
+        let expected = (json != "-").then(|| Entity::from_json(key.kind, json).unwrap());
+        assert_eq!(entry.entity.as_deref(), expected.as_ref());
+        kinds.push(key.kind);
+        let filled_at = entry.filled_at;
+        let again = encode_entry(&key_bytes, &entry.into_record(key), filled_at).unwrap();
+        assert_eq!(to_hex(&again), hex, "{kind}");
+    }
+    kinds.dedup();
+    assert_eq!(kinds, Kind::ALL);
+}
+
+#[test]
+fn outbox_rows_of_every_kind() {
+    let mut kinds = Vec::new();
+    for line in lines(ROWS) {
+        let [hex, json] = line[..] else { panic!("two columns: {line:?}") };
+        let PendingRow { row, appended_at } = decode_row(&from_hex(hex)).unwrap();
+        assert_eq!(row.body.as_deref().unwrap_or("-"), json);
+        assert_eq!(appended_at, Timestamp(1_800_000_000_007));
+        assert_eq!(to_hex(&row::seal_row(&row, appended_at).unwrap()), hex);
+        kinds.push(Row::clone(&row).decode().unwrap().key.kind);
+    }
+    kinds.dedup();
+    assert_eq!(kinds, Kind::ALL);
+}
+
+#[test]
+fn search_documents() {
+    for line in lines(DOCUMENTS) {
+        let [key, hex, debug] = line[..] else { panic!("three columns: {line:?}") };
+        let document: SearchDocument = decode_document(key.as_bytes(), &from_hex(hex)).unwrap();
+        assert_eq!(format!("{document:?}"), debug);
+        assert_eq!(to_hex(&encode_document(key.as_bytes(), &document).unwrap()), hex);
+    }
+}

@@ -1,0 +1,157 @@
+//! Bytes that nobody should have written: no panic, no abort, no more memory than the limit.
+
+use memory_core::conformance::{entities, record};
+use memory_core::{Field, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId};
+use proptest::prelude::*;
+
+use super::frame::{self, Sort};
+use super::*;
+
+const KEY: &[u8] = b"default\0episode\0x";
+
+fn records() -> Vec<Record> {
+    let space = Namespace::default();
+    let mut records: Vec<_> =
+        entities(7).into_iter().enumerate().map(|(i, it)| record(&space, &format!("k{i}"), 5, Some(it))).collect();
+    records.push(record(&space, "grave", 6, None));
+    records
+}
+
+fn document() -> SearchDocument {
+    SearchDocument {
+        revision: Revision { clock: 9, writer: WriterId::new(3) },
+        expires_at: None,
+        terms: vec![(Field::Task, vec![("timeout".into(), 2)]), (Field::Tools, vec![("bash".into(), 1)])],
+        state: "open".into(),
+        task_kind: "general".into(),
+        domain: None,
+        tags: vec!["ci".into()],
+        started_at: Timestamp(5),
+    }
+}
+
+/// Checks that every flip of one bit and every truncation of valid bytes is refused, and one byte more too.
+fn check_damage(valid: &[u8], readable: impl Fn(&[u8]) -> bool) {
+    assert!(readable(valid));
+    let mut bytes = valid.to_vec();
+    for bit in 0..bytes.len() * 8 {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(!readable(&bytes), "bit {bit} flipped");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    for length in 0..valid.len() {
+        assert!(!readable(&valid[..length]), "cut to {length}");
+    }
+    bytes.push(0);
+    assert!(!readable(&bytes), "one byte more");
+}
+
+#[test]
+fn every_bit_flip_and_truncation_is_noticed() {
+    for record in records() {
+        let entry = encode_entry(KEY, &record, Timestamp(3)).unwrap();
+        check_damage(&entry, |bytes| decode_entry(KEY, bytes).is_ok());
+        check_damage(&entry, |bytes| entry_revision(KEY, bytes).is_ok());
+        let row = encode_row(&record, Timestamp(3)).unwrap();
+        check_damage(&row, |bytes| decode_row(bytes).is_ok());
+    }
+    let bytes = encode_document(KEY, &document()).unwrap();
+    check_damage(&bytes, |bytes| decode_document(KEY, bytes).is_ok());
+    check_damage(&encode_set_aside(b"row", "why", Timestamp(1)).unwrap(), |it| decode_set_aside(it).is_ok());
+    check_damage(&encode_meta("name", &(7_u64, "x")).unwrap(), |it| {
+        decode_meta::<(u64, String)>("name", it).is_ok()
+    });
+}
+
+#[test]
+fn an_entry_under_another_key_is_unreadable() {
+    let record = &records()[0];
+    let entry = encode_entry(KEY, record, Timestamp(3)).unwrap();
+    assert_eq!(decode_entry(b"other\0episode\0x", &entry), Err(Unreadable::Checksum));
+    let bytes = encode_document(KEY, &document()).unwrap();
+    assert_eq!(decode_document(b"other\0episode\0x", &bytes), Err(Unreadable::Checksum));
+}
+
+#[test]
+fn another_version_is_told_apart_from_damage() {
+    let record = &records()[0];
+    let valid = encode_entry(KEY, record, Timestamp(3)).unwrap();
+    for (at, expected) in [(0, Unreadable::Magic), (4, Unreadable::Version), (6, Unreadable::Version)] {
+        let mut bytes = valid.clone();
+        bytes[at] = bytes[at].wrapping_add(1);
+        assert_eq!(decode_entry(KEY, &bytes), Err(expected));
+    }
+    assert_eq!(decode_row(&valid), Err(Unreadable::Magic));
+}
+
+/// Frames with a valid checksum around a body made up by an attacker.
+fn sealed(magic: &[u8; 4], context: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut frame = frame::start(Sort { magic: *magic, format: 1, schema: 1 }, body.len());
+    frame.extend_from_slice(body);
+    frame::seal(frame, context).unwrap()
+}
+
+#[test]
+fn forged_lengths_do_not_allocate() {
+    // bincode's marker for a 64-bit length, and a length near 2^64.
+    let forged = [&[253_u8][..], &[0xff; 8]].concat();
+    assert_eq!(decode_row(&sealed(b"AMor", &[], &[&[0; 8][..], &forged].concat())), Err(Unreadable::Content));
+    assert!(decode_document(KEY, &sealed(b"AMsd", KEY, &[&[0, 0, 0, 1][..], &forged].concat())).is_err());
+    for variant in 0..9 {
+        let body = [&[0; 41][..], &[variant], &[16], &[0; 16], &forged].concat();
+        assert!(decode_entry(KEY, &sealed(b"AMce", KEY, &body)).is_err());
+    }
+    let reason = [&[0; 8][..], &[0xff; 4], b"x"].concat();
+    assert!(decode_set_aside(&sealed(b"AMsa", &[], &reason)).is_err());
+}
+
+#[test]
+fn reasons_are_cut_at_a_character() {
+    let long = "ä".repeat(5_000);
+    let bytes = encode_set_aside(b"row", &long, Timestamp(1)).unwrap();
+    let entry = decode_set_aside(&bytes).unwrap();
+    assert_eq!((entry.reason.len(), entry.row), (4096, &b"row"[..]));
+}
+
+proptest! {
+    #[test]
+    fn records_round_trip(seed: u64, clock: u64, writer: u64, at: u64, expiry: Option<u64>, filled: u64) {
+        for entity in entities(seed % (1 << 40)).into_iter().map(Some).chain([None]) {
+            let mut record = record(&Namespace::default(), "id", 1, entity);
+            record.revision = Revision { clock, writer: WriterId::new(writer) };
+            record.updated_at = Timestamp(at);
+            record.expires_at = expiry.map(Timestamp);
+            let bytes = encode_entry(KEY, &record, Timestamp(filled)).unwrap();
+            prop_assert_eq!(entry_revision(KEY, &bytes).unwrap(), record.revision);
+            let entry = decode_entry(KEY, &bytes).unwrap();
+            prop_assert_eq!(entry.filled_at, Timestamp(filled));
+            prop_assert_eq!(&entry.into_record(record.key.clone()), &record);
+            let pending = decode_row(&encode_row(&record, Timestamp(filled)).unwrap()).unwrap();
+            prop_assert_eq!(pending.appended_at, Timestamp(filled));
+            prop_assert_eq!(pending.row.decode().unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn documents_round_trip(
+        terms in proptest::collection::vec((".*", any::<u16>()), 0..20),
+        state in ".*",
+        domain in proptest::option::of(".*"),
+        tags in proptest::collection::vec(".*", 0..5),
+        expiry: Option<u64>,
+    ) {
+        let document = SearchDocument {
+            terms: vec![(Field::Labels, terms)], state, domain, tags, expires_at: expiry.map(Timestamp), ..document()
+        };
+        let bytes = encode_document(KEY, &document).unwrap();
+        prop_assert_eq!(decode_document(KEY, &bytes).unwrap(), document);
+    }
+
+    #[test]
+    fn any_content_with_a_valid_checksum_is_survived(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode_entry(KEY, &sealed(b"AMce", KEY, &body));
+        let _ = decode_row(&sealed(b"AMor", &[], &body));
+        let _ = decode_document(KEY, &sealed(b"AMsd", KEY, &body));
+        let _ = decode_set_aside(&sealed(b"AMsa", &[], &body));
+    }
+}
