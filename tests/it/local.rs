@@ -1,0 +1,157 @@
+//! Local mode: the embedded default.
+
+use std::time::Duration;
+
+use agent_memory::{
+    Action, EpisodeQuery, ErrorKind, Memory, Outcome, Product, Quality, Recorded, Recording, Task, Verdict,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn record_one(memory: &Memory, description: &str) -> agent_memory::Episode {
+    let mut episode = memory.start(Task::new(description).domain("web").tag("ci")).await.unwrap();
+    episode.step(Action::tool("bash").error("timeout").duration_ms(5).tokens(10)).await.unwrap();
+    episode.step(Action::tool("edit").duration_ms(7)).await.unwrap();
+    episode.complete(Outcome::success("done")).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_episode_from_start_to_recall_and_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let done = record_one(&memory, "Fix the flaky login test").await;
+    assert_eq!((done.steps, done.step_duration_ms, done.tokens), (2, 12, 10));
+    assert_eq!(done.tools.iter().map(|t| (t.tool.as_str(), t.failures)).collect::<Vec<_>>(), [("bash", 1), ("edit", 0)]);
+
+    let recall = memory.recall("login test flaky").await.unwrap();
+    assert_eq!(recall.episodes[0].id, done.id, "visible to the next call");
+    assert!(!recall.episodes[0].reasons.is_empty());
+    assert!(recall.to_prompt(300).contains("flaky login"));
+    assert!(memory.recall("zebra migration patterns").await.unwrap().is_empty(), "nothing is an answer");
+
+    let steps = memory.steps(done.id).await.unwrap();
+    assert_eq!(steps.iter().map(|step| step.number).collect::<Vec<_>>(), [1, 2]);
+    memory.close(PATIENCE).await.unwrap();
+
+    let memory = Memory::open(folder.path()).await.unwrap();
+    assert_eq!(*memory.get(done.id).await.unwrap().unwrap(), done);
+    assert_eq!(memory.recall("login test flaky").await.unwrap().episodes.len(), 1);
+    let status = memory.status().await;
+    assert_eq!(status.engine.records.unwrap()["step"], 2);
+}
+
+#[tokio::test]
+async fn lifecycle_breaches_are_clear_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let mut open = memory.start("one").await.unwrap();
+    open.step(Action::tool("a")).await.unwrap();
+    let mut second = memory.resume(open.id()).await.unwrap();
+    assert_eq!(second.step(Action::tool("b")).await.unwrap(), 2);
+    let id = open.id();
+    second.complete(Outcome::failure("no")).await.unwrap();
+    assert_eq!(open.step(Action::tool("c")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(open.complete(Outcome::success("yes")).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(memory.resume(id).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let episode = memory.get(id).await.unwrap().unwrap();
+    assert_eq!(episode.outcome, Some(Outcome::failure("no")), "the first outcome stays");
+    let unknown = "0190a0a0-0000-7000-8000-000000000000".parse().unwrap();
+    assert_eq!(memory.resume(unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(memory.get(unknown).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn lists_page_without_a_cap_and_filter() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let mut ids = Vec::new();
+    for i in 0..25 {
+        ids.push(record_one(&memory, &format!("task {i}")).await.id);
+    }
+    let open = memory.start("still open").await.unwrap();
+    let listed = memory.list(&EpisodeQuery::open()).await.unwrap().episodes;
+    assert_eq!(listed.iter().map(|e| e.id).collect::<Vec<_>>(), [open.id()]);
+    let mut query = EpisodeQuery::default().outcome(Verdict::Success).limit(10);
+    let mut seen = Vec::new();
+    loop {
+        let page = memory.list(&query).await.unwrap();
+        seen.extend(page.episodes.iter().map(|episode| episode.id));
+        if page.next.is_none() {
+            break;
+        }
+        query = query.after(page.next);
+    }
+    ids.reverse();
+    assert_eq!(seen, ids, "newest first, all of them");
+}
+
+#[tokio::test]
+async fn secrets_never_reach_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut episode = memory.start(format!("push with {secret}")).await.unwrap();
+    let arguments = serde_json::json!({"env": {"GITHUB_TOKEN": secret}});
+    episode.step(Action::tool("git").arguments(arguments).observation(secret)).await.unwrap();
+    episode.artifact(Product::new("log", secret).quality(Quality::default().accepted(true))).await.unwrap();
+    let done = episode.complete(Outcome::failure(format!("bad {secret}"))).await.unwrap();
+    assert_eq!(done.redactions, 5);
+    memory.close(PATIENCE).await.unwrap();
+    for entry in walk(folder.path()) {
+        let bytes = std::fs::read(&entry).unwrap();
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "{} holds the secret", entry.display());
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn recording_twice_changes_nothing_and_forgetting_is_lasting() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let recording = Recording {
+        source_key: "file:1".into(),
+        task: Task::new("book a flight"),
+        actions: vec![Action::tool("search"), Action::tool("book")],
+        outcome: Outcome::success("booked"),
+        at: None,
+    };
+    let Recorded::New(id) = memory.record(recording.clone()).await.unwrap() else { panic!("new") };
+    let before = memory.get(id).await.unwrap().unwrap();
+    assert_eq!(memory.record(recording.clone()).await.unwrap(), Recorded::Known(id));
+    assert_eq!(memory.get(id).await.unwrap().unwrap(), before);
+    assert!(memory.forget(id).await.unwrap());
+    assert!(!memory.forget(id).await.unwrap());
+    assert!(memory.get(id).await.unwrap().is_none());
+    assert!(memory.steps(id).await.unwrap().is_empty());
+    assert!(memory.recall("book a flight").await.unwrap().is_empty());
+    assert_eq!(memory.record(recording).await.unwrap(), Recorded::Forgotten(id));
+}
+
+#[tokio::test]
+async fn refused_input_stores_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let error = memory.start("x".repeat(10_001)).await.unwrap_err();
+    let violation = error.violation().unwrap();
+    assert_eq!((violation.field.as_str(), violation.limit, violation.found), ("task.description", 10_000, 10_001));
+    let mut episode = memory.start("fine").await.unwrap();
+    let error = episode.step(Action::tool("t").observation("y".repeat(10_001))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(episode.step(Action::tool("t")).await.unwrap(), 1, "a refused step uses no number");
+    let error = episode.complete(Outcome::partial(1.5, "")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let status = memory.status().await.engine;
+    assert_eq!(status.records.unwrap().into_iter().collect::<Vec<_>>(), [("episode", 1), ("step", 1)]);
+}
