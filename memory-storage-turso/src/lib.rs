@@ -28,4 +28,6 @@ mod schema;
 mod session;
 
 pub use local::{LocalOptions, LocalStore};
+#[cfg(feature = "remote")]
+pub use remote::{RemoteOptions, RemoteStore};
 pub use schema::SCHEMA_VERSION;

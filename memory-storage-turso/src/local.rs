@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use crate::local::lane::Lane;
 use crate::local::writer::Writer;
 use crate::operation::{Access, Commit, Count, Get, Operation, Probe, Purge, ReadChanges, ReadPage};
-use crate::session::Session;
+use crate::session::{Session, finish};
 
 /// How to open a [`LocalStore`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl LocalStore {
         let inner = &self.inner;
         let answer = match O::ACCESS {
             Access::Read => {
-                let job = move |session: &Session| lane::finish(operation.run(session)).map_err(Error::from);
+                let job = move |session: &Session| finish(operation.run(session)).map_err(Error::from);
                 inner.lane(O::NAME, |lanes| lanes.read.submit(O::NAME, job))?.await
             }
             Access::Write if Handle::try_current().is_err() => inner.writer.run(&operation),

@@ -1,7 +1,10 @@
 //! One database connection with its prepared statements, the same for files and servers.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use libsql::{Connection, Statement, Value};
 use memory_core::{Error, ErrorKind};
@@ -180,6 +183,18 @@ impl Cells {
     /// Takes a cell that is an integer of at least 0.
     pub(crate) fn integer(&mut self, operation: &'static str) -> Result<u64, Error> {
         self.maybe_integer(operation)?.ok_or_else(|| Self::wrong(operation, "an integer", Some(Value::Null)))
+    }
+}
+
+/// Finishes a future that never waits for anything: the client builds databases and uses files that way.
+pub(crate) fn finish<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -8,8 +8,8 @@ use libsql::{Builder, Connection};
 use memory_core::{Error, ErrorKind, Result};
 
 use crate::classify::{Failure, classify};
-use crate::local::lane::{finish, guarded};
-use crate::session::{Place, Session};
+use crate::local::lane::guarded;
+use crate::session::{Place, Session, finish};
 
 const NAME: &str = "open database";
 

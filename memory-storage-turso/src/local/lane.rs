@@ -2,10 +2,8 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::thread::{Builder, JoinHandle};
 
 use memory_core::{Error, ErrorKind, Result};
@@ -106,16 +104,4 @@ pub(crate) fn guarded<T>(operation: &'static str, work: impl FnOnce() -> Result<
         Err(Error::new(ErrorKind::Corrupt, operation, "the database client panicked on what it read")
             .with_hint("the file may be damaged; check it with `PRAGMA integrity_check`"))
     })
-}
-
-/// Finishes a future of a file connection, which never waits for anything.
-pub(crate) fn finish<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
-        }
-        std::thread::yield_now();
-    }
 }

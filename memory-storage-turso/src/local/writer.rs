@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use memory_core::{Error, Result};
+use memory_core::{Error, ErrorKind, Result};
 
 use crate::classify::{Failure, Recovery};
-use crate::local::lane::{finish, guarded};
+use crate::local::lane::guarded;
 use crate::local::lock::WriteLock;
 use crate::local::{closed, file};
 use crate::operation::Operation;
-use crate::session::Session;
+use crate::session::{Session, finish};
 
 /// The writing connection, and the lock under which it is used.
 pub(crate) struct Writer {
@@ -90,7 +90,7 @@ impl Writer {
             Ok(answer) if !stuck => Ok(answer),
             Ok(_) => {
                 *state = State::Broken;
-                Err(Error::new(memory_core::ErrorKind::Io, operation, "the transaction did not end"))
+                Err(Error::new(ErrorKind::Io, operation, "the transaction did not end"))
             }
             Err(failure) => {
                 if stuck || failure.recovery == Recovery::Reopen {

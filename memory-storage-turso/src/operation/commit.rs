@@ -85,6 +85,13 @@ async fn upsert(session: &Session, sql: &str, rows: &[Row]) -> Result<(), Failur
 /// Writes the upsert of `count` rows.
 fn statement(count: usize, seq: &str) -> String {
     const ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?)";
+    if count == 1 {
+        // Without the detour of collecting the rows before the first insert.
+        return format!(
+            "INSERT INTO records (namespace, kind, id, revision, writer, updated_at, expires_at, body, deleted, seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8 IS NULL, {seq}){MERGE}"
+        );
+    }
     let rows = vec![ROW; count].join(", ");
     format!(
         "WITH next (seq) AS (SELECT {seq}) \

@@ -37,7 +37,8 @@ impl Operation for ReadPage {
     }
 }
 
-async fn read(session: &Session, scan: &Scan, limit: usize) -> Result<Vec<Record>, Failure> {
+/// Writes the query of at most `limit` rows, ended by a row without an id.
+fn query(scan: &Scan, limit: usize, body: &str) -> (String, Vec<Value>) {
     // The kind is spelled out because only then does SQLite consider the indexes of that kind.
     let mut filter = format!("namespace = ? AND kind = '{}' AND deleted = 0", scan.kind);
     let mut values = vec![text(scan.namespace.as_str())];
@@ -65,8 +66,13 @@ async fn read(session: &Session, scan: &Scan, limit: usize) -> Result<Vec<Record
     let sql = format!(
         "SELECT * FROM (SELECT id, {VERSION_COLUMNS}, {} FROM records WHERE {filter} ORDER BY id {direction} \
          LIMIT ?) UNION ALL SELECT NULL, 0, 0, 0, 0, NULL",
-        session.body()
+        body
     );
+    (sql, values)
+}
+
+async fn read(session: &Session, scan: &Scan, limit: usize) -> Result<Vec<Record>, Failure> {
+    let (sql, values) = query(scan, limit, session.body());
     let mut records = Vec::new();
     let mut ended = false;
     for mut cells in session.query(ReadPage::NAME, &sql, values).await? {
@@ -94,5 +100,44 @@ fn narrow(path: &str, equals: &Scalar) -> Option<(String, Vec<Value>)> {
             Some((format!("{column} BETWEEN ? AND ?"), bounds))
         }
         Scalar::Real(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Place, finish};
+    use memory_core::{Kind, Namespace};
+
+    /// Returns the plan of a scan's query on a fresh database.
+    fn plan(session: &Session, scan: &Scan) -> String {
+        let (sql, values) = query(scan, 10, "body");
+        let rows = finish(session.query("plan", &format!("EXPLAIN QUERY PLAN {sql}"), values)).unwrap();
+        rows.into_iter().map(|row| format!("{row:?}\n")).collect()
+    }
+
+    #[test]
+    fn scans_use_the_primary_key_and_the_indexes_of_a_kind() {
+        let connection = finish(libsql::Builder::new_local(":memory:").build()).unwrap().connect().unwrap();
+        let session = Session::new(connection, Place::Local);
+        finish(crate::schema::open(&session)).unwrap();
+        let space = Namespace::default();
+        for kind in Kind::ALL {
+            let plain = plan(&session, &Scan::new(&space, kind).prefix("a").after(Some("b".into())));
+            assert!(
+                plain.contains("USING PRIMARY KEY (namespace=? AND kind=? AND id>? AND id<?)"),
+                "{plain}"
+            );
+            for column in kind.spec().columns.iter().filter(|column| column.indexed) {
+                for order in [Order::Ascending, Order::Descending] {
+                    let scan = Scan::new(&space, kind).equals(column.name, "x").order(order);
+                    let plan = plan(&session, &scan);
+                    let index =
+                        format!("USING INDEX records_{kind}_{} (namespace=? AND <expr>=?", column.name);
+                    assert!(plan.contains(&index), "{kind} by {}: {plan}", column.name);
+                    assert!(!plan.contains("TEMP B-TREE"), "the index is in order of ids: {plan}");
+                }
+            }
+        }
     }
 }

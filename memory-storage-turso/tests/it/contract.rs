@@ -1,26 +1,40 @@
-//! The conformance suite.
+//! The conformance suite on both stores.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use memory_core::conformance::{Factory, Opened, check_durable, check_persistence, check_store};
-use memory_storage_turso::{LocalOptions, LocalStore};
+use memory_storage_turso::{RemoteOptions, RemoteStore};
+use memory_test_support::{Sqld, SqldOptions};
 use tempfile::TempDir;
 
-struct LocalFactory {
-    folder: TempDir,
-}
+use crate::fixtures::open;
+
+struct Local(TempDir);
 
 #[async_trait]
-impl Factory for LocalFactory {
+impl Factory for Local {
     async fn open(&self, case: &str) -> Opened {
-        let path = self.folder.path().join(format!("{case}.db"));
-        Opened::Durable(Arc::new(LocalStore::open(&path, LocalOptions::new()).expect("the file opens")))
+        Opened::Durable(Arc::new(open(&self.0.path().join(format!("{case}.db")))))
     }
 }
 
-fn local() -> LocalFactory {
-    LocalFactory { folder: tempfile::tempdir().expect("a temporary folder") }
+struct Remote(Sqld);
+
+#[async_trait]
+impl Factory for Remote {
+    async fn open(&self, _case: &str) -> Opened {
+        let store = RemoteStore::connect(RemoteOptions::new(self.0.url())).expect("the URL is valid");
+        Opened::Durable(Arc::new(store))
+    }
+}
+
+fn local() -> Local {
+    Local(tempfile::tempdir().expect("a temporary folder"))
+}
+
+fn remote() -> Remote {
+    Remote(Sqld::start(SqldOptions::new()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,4 +50,19 @@ async fn local_durable() {
 #[tokio::test]
 async fn local_persistence() {
     check_persistence(&local()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_store() {
+    check_store(&remote()).await;
+}
+
+#[tokio::test]
+async fn remote_durable() {
+    check_durable(&remote()).await;
+}
+
+#[tokio::test]
+async fn remote_persistence() {
+    check_persistence(&remote()).await;
 }

@@ -1,3 +1,10 @@
 //! The durable tier against its contract, the traps of its substrate, and a real server.
 
 mod contract;
+mod fixtures;
+mod local_faults;
+mod local_files;
+mod local_sharing;
+mod remote_errors;
+mod remote_pool;
+mod schema;
