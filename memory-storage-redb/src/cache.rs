@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use memory_core::{Clock, Result, SystemClock};
-use redb::{Database, TableDefinition};
+use redb::TableDefinition;
 
 use crate::backend::{FileSize, Opener, file_opener};
 use crate::failure::{Failure, Outcome};
-use crate::open::{OpenReport, create_folder, open_database, prune_set_aside, set_aside};
+use crate::open::{Handle, OpenReport, create_folder, open_database, prune_set_aside, set_aside};
 
 mod contract;
 mod evict;
@@ -104,7 +104,7 @@ pub struct RedbCache {
     size: Arc<FileSize>,
     options: CacheOptions,
     /// `None` between a failure and the next use, which opens the file again.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Handle>>,
     /// Counts openings, so that a failure is answered by one reopening however many calls saw it.
     generation: AtomicU64,
     /// Serialises writers. Lock order: writer, then database, then touched.
@@ -211,9 +211,9 @@ impl RedbCache {
         Ok(())
     }
 
-    fn open_once(&self) -> Outcome<(Database, write::Figures)> {
+    fn open_once(&self) -> Outcome<(Handle, write::Figures)> {
         let database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
-        let figures = write::prepare(&database)?;
+        let figures = write::prepare(database.get()?)?;
         Ok((database, figures))
     }
 

@@ -23,15 +23,47 @@ pub struct OpenReport {
     pub recovered: u64,
 }
 
+/// An open database, closed on drop.
+pub(crate) struct Handle(Option<Database>);
+
+impl Handle {
+    pub(crate) fn get(&self) -> Outcome<&Database> {
+        self.0.as_ref().ok_or_else(closed)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> Outcome<&mut Database> {
+        self.0.as_mut().ok_or_else(closed)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        // redb writes when it closes, and panics if damage has stopped it before; what was committed durably
+        // does not depend on it.
+        if let Err(failure) = guarded(|| {
+            drop(database);
+            Ok(())
+        }) {
+            tracing::warn!(?failure, "database not closed in order");
+        }
+    }
+}
+
+fn closed() -> Failure {
+    Failure::Io(io::Error::other("the file is not open"))
+}
+
 /// Opens the database in a backend. Never writes to one that is not a database.
 pub(crate) fn open_database(
     opener: &Opener,
     size: &Arc<FileSize>,
     page_cache_bytes: usize,
-) -> Outcome<Database> {
+) -> Outcome<Handle> {
     guarded(|| {
         let backend = Bounded::new(opener()?, size.clone())?;
-        Ok(Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?)
+        let database = Builder::new().set_cache_size(page_cache_bytes).create_with_backend(backend)?;
+        Ok(Handle(Some(database)))
     })
 }
 

@@ -9,7 +9,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
 
 use crate::backend::{FileSize, Opener, file_opener};
 use crate::failure::{Failure, Outcome, guarded};
-use crate::open::{OpenReport, create_folder, open_database, sync_folder};
+use crate::open::{Handle, OpenReport, create_folder, open_database, sync_folder};
 
 mod append;
 mod contract;
@@ -107,7 +107,7 @@ pub struct RedbOutbox {
     size: Arc<FileSize>,
     options: OutboxOptions,
     /// `None` only while the file cannot be opened.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Handle>>,
     /// Serialises writers. Lock order: writer, then database, then usage.
     writer: Mutex<Writer>,
     usage: Mutex<OutboxUsage>,
@@ -223,9 +223,9 @@ impl RedbOutbox {
         Ok(figures)
     }
 
-    fn open_once(&self) -> Outcome<(Database, Figures)> {
+    fn open_once(&self) -> Outcome<(Handle, Figures)> {
         let database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
-        let figures = guarded(|| figures::prepare(&database))?;
+        let figures = guarded(|| figures::prepare(database.get()?))?;
         if let Some(path) = &self.path {
             // A new file must still be found after power loss.
             sync_folder(path)?;
@@ -267,7 +267,7 @@ impl RedbOutbox {
     fn with_database<T>(&self, run: impl FnOnce(&Database) -> Outcome<T>) -> Outcome<T> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         match database.as_ref() {
-            Some(database) => run(database),
+            Some(database) => run(database.get()?),
             None => Err(Failure::Io(std::io::Error::other("the outbox file is not open"))),
         }
     }

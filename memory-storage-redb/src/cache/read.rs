@@ -62,7 +62,7 @@ impl RedbCache {
     pub(super) fn with_database<T>(&self, run: impl FnOnce(&Database) -> Outcome<T>) -> Outcome<T> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         match database.as_ref() {
-            Some(database) => run(database),
+            Some(database) => run(database.get()?),
             None => Err(Failure::Io(std::io::Error::other("the cache file is not open"))),
         }
     }

@@ -19,12 +19,11 @@ const LEDGER_ROW: u64 = 24;
 /// Estimates the bytes of leaf pages an entry takes, from above.
 fn leaf_bytes(pair: u64) -> u64 {
     let pair = pair + ENTRY_OVERHEAD;
-    if pair > PAGE / 2 {
+    match PAGE / pair {
         // It has a leaf to itself, of a power of two of pages.
-        pair.div_ceil(PAGE).next_power_of_two() * PAGE
-    } else {
-        // Leaves are two thirds full on average, or hold one entry less than would fit.
-        pair * 8 / 5
+        0 | 1 => pair.div_ceil(PAGE).next_power_of_two() * PAGE,
+        // Keys that come and go at random leave leaves a little more than half full.
+        fit => PAGE * 100 / (fit * 55),
     }
 }
 
@@ -125,7 +124,8 @@ mod tests {
     #[test]
     fn charges_are_upper_estimates() {
         let check = |pair, expected| assert_eq!(leaf_bytes(pair), expected);
-        check(76, 160);
+        check(76, 186);
+        check(1_900, 3_723);
         check(2_100, PAGE);
         check(5_000, 2 * PAGE);
         check(9_000, 4 * PAGE);

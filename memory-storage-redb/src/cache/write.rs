@@ -330,7 +330,7 @@ impl RedbCache {
         let outcome = {
             let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
             guarded(|| match database.as_mut() {
-                Some(database) => Ok(database.compact().map(drop)?),
+                Some(database) => Ok(database.get_mut()?.compact().map(drop)?),
                 None => Ok(()),
             })
         };

@@ -11,8 +11,11 @@ const KEY: &[u8] = b"default\0episode\0x";
 
 fn records() -> Vec<Record> {
     let space = Namespace::default();
-    let mut records: Vec<_> =
-        entities(7).into_iter().enumerate().map(|(i, it)| record(&space, &format!("k{i}"), 5, Some(it))).collect();
+    let mut records: Vec<_> = entities(7)
+        .into_iter()
+        .enumerate()
+        .map(|(i, it)| record(&space, &format!("k{i}"), 5, Some(it)))
+        .collect();
     records.push(record(&space, "grave", 6, None));
     records
 }

@@ -18,7 +18,7 @@ use super::{ROWS, RedbOutbox, VERSIONS, lock};
 use crate::backend::{FileSize, file_opener};
 use crate::codec::{HEADER_BYTES, PAYLOAD_LIMIT, ROW_MAGIC, borrow_row, framed_length};
 use crate::failure::{Failure, Outcome, guarded};
-use crate::open::{OpenReport, open_database, set_aside, sibling, sync_folder};
+use crate::open::{Handle, OpenReport, open_database, set_aside, sibling, sync_folder};
 
 /// How much of the file is looked at at once. Rows are far smaller than half of it.
 const WINDOW: usize = 2 * (PAYLOAD_LIMIT + 1024);
@@ -34,16 +34,16 @@ impl RedbOutbox {
     ///
     /// The new file takes the place of the damaged one only when it is complete, so that a crash on the way
     /// leaves one or the other.
-    pub(super) fn salvage(&self, reason: String) -> Outcome<(Database, Figures)> {
+    pub(super) fn salvage(&self, reason: String) -> Outcome<(Handle, Figures)> {
         let Some(path) = &self.path else { return Err(Failure::Damaged(reason)) };
         let places = find_rows(path)?;
         let fresh = sibling(path, SALVAGED);
         remove_leftover(&fresh)?;
         let size = FileSize::new(u64::MAX);
         let database = open_database(&file_opener(&fresh), &size, self.options.page_cache_bytes)?;
-        let mut figures = guarded(|| figures::prepare(&database))?;
+        let mut figures = guarded(|| figures::prepare(database.get()?))?;
         for places in places.chunks(BATCH) {
-            figures = guarded(|| append_found(&database, figures, path, places))?;
+            figures = guarded(|| append_found(database.get()?, figures, path, places))?;
         }
         drop(database);
         let copy = set_aside(path)?;

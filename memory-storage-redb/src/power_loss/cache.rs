@@ -79,7 +79,9 @@ async fn a_failed_commit_is_an_error_and_the_cache_goes_on() {
         disk.fail(Some(fault));
         let mut failed = None;
         for n in 0..64 {
-            let batch: Vec<_> = (0..64).map(|i| record(&first.key.namespace, &format!("{n}-{i}"), 1, Some(episode(i)))).collect();
+            let batch: Vec<_> = (0..64)
+                .map(|i| record(&first.key.namespace, &format!("{n}-{i}"), 1, Some(episode(i))))
+                .collect();
             let result = cache.commit(&batch).await;
             let result = if fault == Fault::Full { result } else { result.and(cache.persist().await) };
             failed = failed.or(result.err());

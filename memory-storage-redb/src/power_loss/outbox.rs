@@ -135,7 +135,13 @@ fn after_a_failed_commit_nothing_is_written_until_reopened() {
         let mut failed = None;
         for clock in 0..8 {
             let action = memory_core::Action::tool("t").observation(big.clone());
-            let step = memory_core::Step::new(memory_core::EpisodeId(SeededIds::new(1).next(NOW)), 1, 1, NOW, action);
+            let step = memory_core::Step::new(
+                memory_core::EpisodeId(SeededIds::new(1).next(NOW)),
+                1,
+                1,
+                NOW,
+                action,
+            );
             let result = outbox.append(&[record(&space, "big", clock, Some(step.into()))], NOW);
             failed = failed.or(result.err());
         }

@@ -1,0 +1,99 @@
+//! Adopting the outboxes of instances that no longer run.
+
+use std::fs;
+use std::path::Path;
+
+use memory_core::{Orphans, Outbox, Timestamp};
+use memory_storage_redb::{OrphanFolders, OutboxOptions, RedbOutbox, Slot, Slots};
+
+use crate::stored;
+
+const NOW: Timestamp = Timestamp(1_000);
+
+fn outbox(slot: &Slot) -> RedbOutbox {
+    RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default()).unwrap()
+}
+
+fn ids(outbox: &RedbOutbox) -> Vec<String> {
+    let rows = outbox.peek(0, usize::MAX, usize::MAX).unwrap();
+    rows.iter().map(|row| row.record.key.id.to_string()).collect()
+}
+
+/// Leaves rows behind in the slot of this number: some wait, some set aside, one sent.
+fn leave_behind(root: &Path, holders: &mut Vec<Slot>, name: &str) {
+    let slot = Slots::claim(root).unwrap();
+    let left = outbox(&slot);
+    left.append(&["1", "2", "3"].map(|id| stored(&format!("{name}{id}"), 1)), NOW).unwrap();
+    left.ack(&[1], NOW).unwrap();
+    left.set_aside(2, "refused", NOW).unwrap();
+    holders.push(slot);
+}
+
+#[test]
+fn adopts_what_nobody_holds_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let mut holders = Vec::new();
+    let own = Slots::claim(root.path()).unwrap();
+    let into = outbox(&own);
+    leave_behind(root.path(), &mut holders, "a");
+    leave_behind(root.path(), &mut holders, "b");
+    fs::create_dir(root.path().join("not-a-slot")).unwrap();
+    let orphans = OrphanFolders::new(root.path(), &own);
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 0, "both are held");
+    drop(holders.remove(0));
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 2);
+    assert_eq!(ids(&into), ["a3", "a2"], "what waited, then what had been refused");
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 0, "nothing is adopted twice");
+    let freed = Slots::claim(root.path()).unwrap();
+    assert_eq!(freed.path(), root.path().join("1"));
+    let left = outbox(&freed);
+    assert_eq!((left.usage().rows, left.usage().set_aside, left.usage().tail_rows), (0, 0, 1));
+    left.append(&[stored("a4", 1)], NOW).unwrap();
+    drop((left, freed));
+    assert_eq!(
+        orphans.adopt(&into, NOW).unwrap(),
+        1,
+        "an outbox that was empty is looked at again when it changes"
+    );
+    drop(holders);
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 2);
+    assert_eq!(into.usage().rows, 5);
+}
+
+#[test]
+fn stops_without_loss_when_there_is_no_room() {
+    let root = tempfile::tempdir().unwrap();
+    let own = Slots::claim(root.path()).unwrap();
+    let options = OutboxOptions::default().limit_rows(1);
+    let into = RedbOutbox::open(own.path().join("outbox.redb"), options).unwrap();
+    let mut holders = Vec::new();
+    leave_behind(root.path(), &mut holders, "a");
+    drop(holders);
+    let orphans = OrphanFolders::new(root.path(), &own);
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 1, "what fits");
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 0);
+    let seq = into.peek(0, 1, 1).unwrap()[0].seq;
+    into.ack(&[seq], NOW).unwrap();
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 1, "the rest, once there is room");
+    assert_eq!(ids(&into), ["a2"]);
+}
+
+#[test]
+fn a_damaged_orphan_is_salvaged_and_does_not_keep_the_others_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    let own = Slots::claim(root.path()).unwrap();
+    let into = outbox(&own);
+    let mut holders = Vec::new();
+    leave_behind(root.path(), &mut holders, "a");
+    leave_behind(root.path(), &mut holders, "b");
+    drop(holders);
+    let damaged = root.path().join("1/outbox.redb");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[..64].fill(0);
+    fs::write(&damaged, bytes).unwrap();
+    let orphans = OrphanFolders::new(root.path(), &own);
+    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 5, "of the damaged one also what had been sent");
+    let mut ids = ids(&into);
+    ids.sort();
+    assert_eq!(ids, ["a1", "a2", "a3", "b2", "b3"]);
+}
