@@ -10,6 +10,8 @@ pub(crate) enum Recovery {
     Report,
     /// The connection is at fault, not the server: once more on a new one.
     Reconnect,
+    /// Another writer was in the way: again after a moment.
+    Retry,
     /// The file connection must be opened anew before the next write; the failed step is not repeated.
     Reopen,
 }
@@ -41,6 +43,10 @@ const TOKEN_HINT: &str = "check the URL (TURSO_DATABASE_URL) and that the token 
 /// Classifies an error of the database client.
 pub(crate) fn classify(operation: &'static str, error: libsql::Error) -> Failure {
     let (class, message) = match &error {
+        // An index or a condition met a body that is no JSON.
+        libsql::Error::SqliteFailure(_, message) if message == "malformed JSON" => {
+            ((ErrorKind::Corrupt, Recovery::Report, None), message.clone())
+        }
         libsql::Error::SqliteFailure(code, message) => (local(*code), message.clone()),
         libsql::Error::ConnectionFailed(message) => (open(message), message.clone()),
         libsql::Error::Hrana(source) => {
@@ -54,7 +60,11 @@ pub(crate) fn classify(operation: &'static str, error: libsql::Error) -> Failure
         other => ((ErrorKind::Rejected, Recovery::Report, None), other.to_string()),
     };
     let (kind, recovery, hint) = class;
-    let mut report = Error::new(kind, operation, message).with_source(error);
+    let mut report = Error::new(kind, operation, message);
+    // A server's text is in the message, bounded; its source would repeat it at any length.
+    if !matches!(error, libsql::Error::Hrana(_)) {
+        report = report.with_source(error);
+    }
     if let Some(hint) = hint {
         report = report.with_hint(hint);
     }
@@ -102,7 +112,7 @@ fn open(message: &str) -> Class {
 /// What is not recognised is taken for an outage: a row is given up only when the server itself says that it
 /// refuses it.
 fn remote(text: &str) -> Class {
-    use Recovery::{Reconnect, Report};
+    use Recovery::{Reconnect, Report, Retry};
     let unauthorized = (ErrorKind::Unauthorized, Report, Some(TOKEN_HINT));
     let unavailable = (ErrorKind::Unavailable, Report, None);
     if let Some(status) = status(text) {
@@ -118,7 +128,7 @@ fn remote(text: &str) -> Class {
         return match code {
             _ if stream_lost(text) => (ErrorKind::Busy, Reconnect, None),
             _ if code.starts_with("SQLITE_BUSY") || code.starts_with("SQLITE_LOCKED") => {
-                (ErrorKind::Busy, Report, None)
+                (ErrorKind::Busy, Retry, None)
             }
             "TRANSACTION_TIMEOUT" | "TRANSACTION_BUSY" => (ErrorKind::Busy, Report, None),
             "BLOCKED" => unauthorized,
@@ -150,12 +160,14 @@ fn remote(text: &str) -> Class {
     }
     // A batch reports its failed statement by message alone.
     if text.contains("database is locked") || text.contains("SQLITE_BUSY") {
-        return (ErrorKind::Busy, Report, None);
+        return (ErrorKind::Busy, Retry, None);
     }
     if text.starts_with("api error: `SQLite error: ") || text.starts_with("api error: `SQL ") {
         return (ErrorKind::Rejected, Report, None);
     }
-    if text.contains("connection closed before message completed") || text.contains("connection error") {
+    const LOST: [&str; 3] =
+        ["connection closed before message completed", "`connection error", "`channel closed`"];
+    if LOST.iter().any(|sign| text.contains(sign)) {
         return (ErrorKind::Unavailable, Reconnect, None);
     }
     unavailable

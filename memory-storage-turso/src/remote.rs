@@ -83,27 +83,36 @@ impl Shared {
         self.attempt(O::NAME, operation).await
     }
 
-    /// Runs an operation, once more on a new connection if the old one was at fault.
+    /// Runs an operation: once more if the connection was at fault, a few times if another writer was in the way.
     ///
     /// A connection returns to the pool only after a success: one that failed, or whose call was dropped in the
     /// middle, may have a stream or a transaction open.
     async fn attempt<O: Operation>(&self, name: &'static str, operation: &O) -> Result<O::Answer, Failure> {
         let mut lease = self.pool.lease(name).await?;
-        let reused = lease.is_reused();
-        let mut outcome = run_guarded(operation, lease.session(name)?).await;
-        if let Err(failure) = &outcome
-            && failure.recovery == Recovery::Reconnect
-            && reused
-        {
+        let mut pauses = BUSY_PAUSES_MS.iter();
+        loop {
+            let failure = match run_guarded(operation, lease.session(name)?).await {
+                Ok(answer) => {
+                    lease.give_back();
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            match failure.recovery {
+                Recovery::Reconnect if lease.is_reused() => {}
+                Recovery::Retry => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(Duration::from_millis(*pause)).await,
+                    None => return Err(failure),
+                },
+                _ => return Err(failure),
+            }
             lease.renew(name)?;
-            outcome = run_guarded(operation, lease.session(name)?).await;
         }
-        if outcome.is_ok() {
-            lease.give_back();
-        }
-        outcome
     }
 }
+
+/// How long to wait before each further try when the server says that its database is locked.
+const BUSY_PAUSES_MS: [u64; 8] = [3, 7, 15, 30, 60, 120, 240, 480];
 
 async fn run_guarded<O: Operation>(operation: &O, session: &Session) -> Result<O::Answer, Failure> {
     let run = Box::pin(operation.run(session));

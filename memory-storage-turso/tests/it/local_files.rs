@@ -109,8 +109,8 @@ async fn a_damaged_record_is_reported_and_passed_over() {
     for id in ["good", "json", "utf8", "kind"] {
         store.commit(&[live(id)]).await.unwrap();
     }
-    sql(&path, "UPDATE records SET body = '{\"id\":' WHERE id = 'json'");
-    sql(&path, "UPDATE records SET body = CAST(x'7bff' AS TEXT) WHERE id = 'utf8'");
+    sql(&path, "UPDATE records SET body = '{\"id\":1}' WHERE id = 'json'");
+    sql(&path, "UPDATE records SET body = CAST(x'7b226964223a22ff227d' AS TEXT) WHERE id = 'utf8'");
     sql(&path, "UPDATE records SET kind = 'dream' WHERE id = 'kind'");
     for id in ["json", "utf8"] {
         let error = store.get(&[live(id).key]).await.expect_err("a damaged record is an error");
