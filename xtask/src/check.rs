@@ -1,10 +1,11 @@
 //! Runs everything that CI runs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, cargo, run};
+use crate::run::{Failure, cargo, program, run};
 use crate::workspace::Workspace;
 use crate::{examples, sqld};
 
@@ -40,6 +41,12 @@ const STEPS: &[Step] = &[
         act: |context| context.cargo("test --workspace --all-features --no-fail-fast"),
     },
     Step { name: "documentation", quick: false, act: documentation },
+    Step {
+        name: "programs",
+        quick: false,
+        // With the packages and features of the tests, so that nothing below is compiled for a second time.
+        act: |context| context.cargo("build --workspace --all-features --bins --examples"),
+    },
     Step {
         name: "examples",
         quick: false,
@@ -92,26 +99,21 @@ fn timed<T>(
 }
 
 impl Context {
-    fn cargo(&self, arguments: &str) -> Result<(), Failure> {
-        self.cargo_in(self.workspace.root(), &[], arguments)
+    /// Returns cargo with these arguments and what the tests need.
+    fn cargo_command(&self, arguments: &str) -> Command {
+        let mut command = cargo(&self.workspace);
+        command.args(arguments.split(' ')).env("SQLD_BIN", &self.sqld);
+        command
     }
 
-    fn cargo_in(
-        &self,
-        dir: &Path,
-        environment: &[(&str, &std::ffi::OsStr)],
-        arguments: &str,
-    ) -> Result<(), Failure> {
-        let mut command = cargo(&self.workspace);
-        command.args(arguments.split(' ')).current_dir(dir).env("SQLD_BIN", &self.sqld);
-        for (name, value) in environment {
-            command.env(name, value);
-        }
-        run(&mut command)
+    fn cargo(&self, arguments: &str) -> Result<(), Failure> {
+        run(&mut self.cargo_command(arguments))
     }
 
     fn crash(&self, mode: &str) -> Result<(), Failure> {
-        self.cargo(&format!("run --quiet --package memory-crash -- --rounds {CRASH_ROUNDS} --mode {mode}"))
+        let mut command = program(&self.workspace, "memory-crash");
+        command.args(["--rounds", CRASH_ROUNDS, "--mode", mode]).env("SQLD_BIN", &self.sqld);
+        run(&mut command)
     }
 }
 
@@ -124,20 +126,12 @@ fn feature_variants(context: &Context) -> Result<(), Failure> {
 }
 
 fn documentation(context: &Context) -> Result<(), Failure> {
-    context.cargo_in(
-        context.workspace.root(),
-        &[("RUSTDOCFLAGS", "-D warnings".as_ref())],
-        "doc --workspace --all-features --no-deps",
-    )
+    run(context.cargo_command("doc --workspace --all-features --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Runs the demo of the `memory` command on a folder of its own.
 fn demo(context: &Context) -> Result<(), Failure> {
     let dir = context.workspace.fresh_dir("demo")?;
-    // From the root, so that cargo finds the command by the workspace's default members.
-    context.cargo_in(
-        context.workspace.root(),
-        &[("MEMORY_DB_PATH", dir.join("memory").as_os_str())],
-        "run --quiet -- demo",
-    )
+    let mut command = program(&context.workspace, "memory");
+    run(command.arg("demo").env("MEMORY_DB_PATH", dir.join("memory")).current_dir(&dir))
 }

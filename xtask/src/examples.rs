@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Failure, cargo, run};
+use crate::run::{Failure, program, run};
 use crate::server::Server;
 use crate::workspace::Workspace;
 
-/// Runs every example in a fresh folder; one whose source names `TURSO_DATABASE_URL` gets a fresh server under that
+/// Runs every example, built before, in a fresh folder; one whose source names `TURSO_DATABASE_URL` gets a fresh server under that
 /// name.
 pub(crate) fn run_all(workspace: &Workspace, sqld: &Path) -> Result<(), Failure> {
     let examples = find(&workspace.root().join("examples"))?;
@@ -16,9 +16,7 @@ pub(crate) fn run_all(workspace: &Workspace, sqld: &Path) -> Result<(), Failure>
     }
     for (name, source) in examples {
         let dir = workspace.fresh_dir(&format!("example-{name}"))?;
-        let mut command = cargo(workspace);
-        command.args(["run", "--quiet", "--all-features", "--example", &name, "--manifest-path"]);
-        command.arg(workspace.root().join("Cargo.toml"));
+        let mut command = program(workspace, &format!("examples/{name}"));
         command.current_dir(&dir);
         command.env("MEMORY_DB_PATH", dir.join("memory"));
         let server = if source.contains("TURSO_DATABASE_URL") {

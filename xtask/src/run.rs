@@ -23,7 +23,23 @@ pub(crate) fn cargo(workspace: &Workspace) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
     command.current_dir(workspace.root()).env("CARGO_TARGET_DIR", workspace.target());
+    isolate(&mut command);
     command
+}
+
+/// Returns a program that was built with the dev profile; an example's name is `examples/<name>`.
+pub(crate) fn program(workspace: &Workspace, name: &str) -> Command {
+    let mut command = Command::new(workspace.target().join("debug").join(name));
+    command.current_dir(workspace.root());
+    isolate(&mut command);
+    command
+}
+
+/// Hides the user's own memory: no test may touch a database that the environment happens to name.
+fn isolate(command: &mut Command) {
+    for name in ["TURSO_DATABASE_URL", "TURSO_AUTH_TOKEN", "MEMORY_DB_PATH"] {
+        command.env_remove(name);
+    }
 }
 
 /// Runs a program with its output shown, and fails when it does.
