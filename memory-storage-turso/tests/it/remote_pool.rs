@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::client::HttpConnector;
 use memory_core::Store;
 use memory_storage_turso::RemoteOptions;
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
@@ -16,9 +17,15 @@ async fn an_expired_stream_does_not_surface() {
     let sqld = Sqld::start(SqldOptions::new());
     let store = connect_with(RemoteOptions::new(sqld.url()).pool_size(1));
     store.commit(&[live("a")]).await.unwrap();
+    let builder = libsql::Builder::new_remote(sqld.url(), String::new());
+    let bare = builder.connector(HttpConnector::new()).build().await.unwrap().connect().unwrap();
     for _ in 0..2 {
         assert!(store.get(&[live("a").key]).await.unwrap()[0].is_some());
+        drop(bare.query("SELECT 1", ()).await.expect("the bare client's stream is new"));
         sleep(Duration::from_secs(11)).await;
+        let error = bare.query("SELECT 1", ()).await.expect_err("the bare client's stream has expired");
+        assert!(error.to_string().contains("STREAM_EXPIRED"), "{error}");
+        bare.reset().await;
     }
     store.commit(&[live("b")]).await.expect("a write after silence");
     assert!(store.get(&[live("b").key]).await.expect("a read after silence")[0].is_some());
