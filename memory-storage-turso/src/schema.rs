@@ -8,7 +8,7 @@ use crate::session::Session;
 
 /// The version of the schema that this program writes and the newest it reads.
 ///
-/// It rises with every change of [`MIGRATIONS`], and with every change of a kind's name, view or columns, because
+/// It rises with every migration, and with every change of a kind's name, view or columns, because
 /// views and indexes are made anew only then.
 pub const SCHEMA_VERSION: u64 = 1;
 

@@ -1,4 +1,5 @@
 //! The durable tier against its contract, the traps of its substrate, and a real server.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed, as it should")]
 
 mod contract;
 mod fixtures;
