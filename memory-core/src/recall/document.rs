@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(document.state, "failure");
         assert_eq!(
             document.terms[2],
-            (Field::Tools, terms(&[("cancel", 1), ("cancelord", 1), ("order", 1)]))
+            (Field::Tools, terms(&[("cancel", 1), ("cancelorder", 1), ("order", 1)]))
         );
         assert_eq!(document.terms[3], (Field::Outcome, terms(&[("out", 1), ("stock", 1)])));
     }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::recall::document::{Field, SearchDocument};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::{self, Hit};
-use crate::recall::tokenize::normalize_label;
+use crate::recall::tokenize::{normalize_label, stem};
 use crate::store::record::{Key, Namespace, Revision};
 
 /// Tombstones remembered a namespace; beyond it the older half is dropped.
@@ -78,6 +78,8 @@ pub(crate) struct Shard {
     /// By term id: the term and its postings, slots ascending. Empty lists are free ids.
     postings: Vec<(Arc<str>, Vec<Posting>)>,
     free_terms: Vec<u32>,
+    /// Stem to the ids of its forms. The index holds words as they are; a search looks the forms up.
+    forms: HashMap<Box<str>, Vec<u32>>,
     slots: HashMap<Key, u32>,
     pub(crate) entries: Vec<Option<Entry>>,
     free_slots: Vec<u32>,
@@ -109,8 +111,19 @@ impl Shard {
         self.slots.len()
     }
 
-    pub(crate) fn postings(&self, term: &str) -> &[Posting] {
-        self.dictionary.get(term).map_or(&[], |id| &self.postings[*id as usize].1)
+    pub(crate) fn term(&self, term: &str) -> Option<u32> {
+        self.dictionary.get(term).copied()
+    }
+
+    /// Returns the ids of the forms of a word, itself included if the index has it; in no order.
+    pub(crate) fn forms(&self, term: &str) -> &[u32] {
+        stem(term).and_then(|stem| self.forms.get(&*stem)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns a term by id with its postings, slots ascending.
+    pub(crate) fn postings(&self, id: u32) -> (&Arc<str>, &[Posting]) {
+        let (term, postings) = &self.postings[id as usize];
+        (term, postings)
     }
 
     fn upsert(&mut self, key: &Key, document: &SearchDocument) -> bool {
@@ -234,8 +247,27 @@ impl Shard {
                 (self.postings.len() - 1) as u32
             }
         };
+        if let Some(stem) = stem(&term) {
+            self.forms.entry(stem.into()).or_default().push(id);
+        }
         self.dictionary.insert(term, id);
         id
+    }
+
+    /// Forgets a term that no document has any more.
+    fn free_term(&mut self, id: u32) {
+        let (term, list) = std::mem::replace(&mut self.postings[id as usize], ("".into(), Vec::new()));
+        debug_assert!(list.is_empty());
+        self.dictionary.remove(&term);
+        if let Some(stem) = stem(&term) {
+            if let Some(forms) = self.forms.get_mut(&*stem) {
+                forms.retain(|form| *form != id);
+                if forms.is_empty() {
+                    self.forms.remove(&*stem);
+                }
+            }
+        }
+        self.free_terms.push(id);
     }
 
     /// Brings the postings of a slot from its old terms to its new ones; both ascending.
@@ -274,15 +306,12 @@ impl Shard {
     }
 
     fn remove_posting(&mut self, id: u32, slot: u32) {
-        let (term, list) = &mut self.postings[id as usize];
+        let list = &mut self.postings[id as usize].1;
         if let Ok(at) = list.binary_search_by_key(&slot, |held| held.slot) {
             list.remove(at);
         }
         if list.is_empty() {
-            *list = Vec::new();
-            self.dictionary.remove(term);
-            *term = "".into();
-            self.free_terms.push(id);
+            self.free_term(id);
         } else if list.capacity() > 4 * list.len() + 16 {
             list.shrink_to(2 * list.len());
         }
@@ -309,6 +338,7 @@ impl Shard {
             + self.postings.capacity() * size_of::<(Arc<str>, Vec<Posting>)>()
             + self.entries.capacity() * size_of::<Option<Entry>>()
             + self.dictionary.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
+            + self.forms.capacity() * (size_of::<(Box<str>, Vec<u32>)>() + 2 + 48)
             + self.slots.capacity() * (size_of::<(Key, u32)>() + 2)
             + self.tombstones.capacity() * (size_of::<(Key, Revision)>() + 2)
             + self.lengths.capacity() * size_of::<u32>()

@@ -17,12 +17,15 @@ use crate::store::record::Key;
 const K1: f32 = 1.2;
 /// BM25's normalisation by length (the same).
 const B: f32 = 0.75;
-/// What having a term at all is worth (BM25+: Lv, Zhai: "Lower-Bounding Term Frequency Normalization", CIKM 2011).
-const DELTA: f32 = 1.0;
 /// The most one query term can contribute per unit of its weight.
-const CEILING: f32 = K1 + 1.0 + DELTA;
-/// Of a longer query the terms of least weight are left out.
-const MAX_QUERY_TERMS: usize = 128;
+const CEILING: f32 = K1 + 1.0;
+/// What another form of a query's word counts against the word itself.
+const OTHER_FORM: f32 = 0.5;
+/// A query of more words than this need not be covered whole: one that tells a long story is answered by a document
+/// that shares part of it, so the score to reach grows with the square root of the words from here on.
+const STORY_WORDS: f32 = 5.0;
+/// Of a longer query the words of least weight are left out.
+const MAX_QUERY_WORDS: usize = 128;
 /// Words shown a field in a reason.
 const MAX_REASON_WORDS: usize = 6;
 
@@ -51,9 +54,9 @@ pub struct Hit {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ScoreParts {
-    /// The BM25+ score of the query's terms as a share of the highest any document could reach; 0 with no term
-    /// in common. A query term that no document of the namespace has lowers it for all of them, so that a query
-    /// about something else stays low.
+    /// The BM25 score of the query's words as a share of the highest that any document could reach (of a query of more
+    /// than five words, correspondingly less); 0 with no word in common. A word that no document of the namespace has
+    /// lowers it for all of them, so that a query about something else stays low.
     pub keyword: f64,
     /// 1 for the same domain, 0 for another or none; `None` if the query names none.
     pub domain: Option<f64>,
@@ -87,7 +90,7 @@ struct QueryTerm<'s> {
 /// The query as the index sees it.
 struct Plan<'s> {
     terms: Vec<QueryTerm<'s>>,
-    /// The score of a document that would reach the ceiling of every query term.
+    /// The score that counts as 1.
     ceiling: f32,
 }
 
@@ -104,64 +107,110 @@ pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<
     best.into_iter().map(|candidate| candidate.into_hit(query, &plan)).collect()
 }
 
-/// Looks the query's terms up and weighs them.
-fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
-    struct Found<'s> {
-        term: String,
-        surface: String,
-        compound: Option<usize>,
-        joined: bool,
-        weight: f32,
-        postings: &'s [Posting],
+/// A word of the query.
+struct Word {
+    term: String,
+    surface: String,
+    /// The word of the text it belongs to, if that is a compound.
+    compound: Option<usize>,
+    joined: bool,
+    /// Its share in the compound; 1 for a word by itself.
+    share: f32,
+    /// Its id, if the index has it.
+    own: Option<u32>,
+    /// The ids of its other forms in the index, in order of the terms.
+    forms: Vec<u32>,
+    /// Share times inverse document frequency; of a word that the index does not have, that of its rarest form.
+    weight: f32,
+}
+
+impl Word {
+    fn is_known(&self) -> bool {
+        self.own.is_some() || !self.forms.is_empty()
     }
-    let mut found: Vec<Found<'s>> = Vec::new();
-    let mut words = 0;
+}
+
+/// Looks the query's words up and weighs them.
+fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
+    let mut words = words(shard, query);
+    let documents = shard.len() as f32;
+    let frequency = |id: u32| shard.postings(id).1.len();
+    let idf = |frequency: usize| (1.0 + (documents - frequency as f32 + 0.5) / (frequency as f32 + 0.5)).ln();
+    for word in &mut words {
+        let rarest = word.forms.iter().map(|id| frequency(*id)).min().unwrap_or(0);
+        word.weight = word.share * idf(word.own.map_or(rarest, frequency));
+    }
+    words.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.term.cmp(&b.term)));
+    words.truncate(MAX_QUERY_WORDS);
+
+    let mut terms: Vec<(u32, QueryTerm<'s>)> = Vec::with_capacity(words.len());
+    let mut add = |id: u32, weight: f32, surface: &str| {
+        let postings = shard.postings(id).1;
+        terms.push((id, QueryTerm { postings, weight, surface: surface.to_owned() }));
+    };
+    for word in &words {
+        if let Some(id) = word.own {
+            add(id, word.weight, &word.surface);
+        }
+        for &form in &word.forms {
+            add(form, OTHER_FORM * word.weight.min(word.share * idf(frequency(form))), &word.surface);
+        }
+    }
+    // A term that stands for several words of the query counts once, with its highest weight.
+    terms.sort_by(|(a_id, a), (b_id, b)| a_id.cmp(b_id).then(b.weight.total_cmp(&a.weight)));
+    terms.dedup_by_key(|(id, _)| *id);
+    // Ids depend on the history of the index; scores must not, so the order of addition is that of the terms.
+    terms.sort_by(|(a_id, a), (b_id, b)| {
+        b.weight.total_cmp(&a.weight).then_with(|| shard.postings(*a_id).0.cmp(shard.postings(*b_id).0))
+    });
+
+    let shares: f32 = words.iter().map(|word| word.share).sum();
+    let whole: f32 = words.iter().map(|word| word.weight * CEILING).sum();
+    let ceiling = whole * (STORY_WORDS / shares.max(STORY_WORDS)).sqrt();
+    Plan { terms: terms.into_iter().map(|(_, term)| term).collect(), ceiling }
+}
+
+fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut count = 0;
     for text in std::iter::once(&query.text).chain(&query.tags) {
-        let first = words;
+        let first = count;
         tokenize(text, |token| {
-            words = first + token.word + 1;
+            count = first + token.word + 1;
             let compound = (token.parts > 1).then_some(first + token.word);
-            found.push(Found {
+            let own = shard.term(token.term);
+            let mut forms: Vec<u32> = shard.forms(token.term).to_vec();
+            forms.retain(|form| Some(*form) != own);
+            forms.sort_by(|a, b| shard.postings(*a).0.cmp(shard.postings(*b).0));
+            words.push(Word {
                 term: token.term.to_owned(),
                 surface: token.surface.to_lowercase(),
                 compound,
                 joined: token.joined,
-                weight: if compound.is_some() && !token.joined { 0.5 } else { 1.0 },
-                postings: shard.postings(token.term),
+                share: if compound.is_some() && !token.joined { 0.5 } else { 1.0 },
+                own,
+                forms,
+                weight: 0.0,
             });
         });
     }
     // A compound is known by its joined form or by its parts: the one that is unknown is not held against it.
     let mut known: HashMap<(usize, bool), bool> = HashMap::new();
-    for term in &found {
-        if let Some(word) = term.compound {
-            *known.entry((word, term.joined)).or_default() |= !term.postings.is_empty();
+    for word in &words {
+        if let Some(compound) = word.compound {
+            *known.entry((compound, word.joined)).or_default() |= word.is_known();
         }
     }
-    found.retain(|term| {
-        let other_form = term.compound.and_then(|word| known.get(&(word, !term.joined)));
-        !term.postings.is_empty() || other_form != Some(&true)
+    words.retain(|word| {
+        let other_form = word.compound.and_then(|compound| known.get(&(compound, !word.joined)));
+        word.is_known() || other_form != Some(&true)
     });
-    found.sort_by(|a, b| a.term.cmp(&b.term).then(b.weight.total_cmp(&a.weight)));
-    found.dedup_by(|a, b| a.term == b.term);
-
-    let documents = shard.len() as f32;
-    let idf = |frequency: usize| (1.0 + (documents - frequency as f32 + 0.5) / (frequency as f32 + 0.5)).ln();
-    for term in &mut found {
-        term.weight *= idf(term.postings.len());
-    }
-    found.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.term.cmp(&b.term)));
-    found.truncate(MAX_QUERY_TERMS);
-    let ceiling = found.iter().map(|term| term.weight * CEILING).sum();
-    let terms = found
-        .into_iter()
-        .filter(|term| !term.postings.is_empty())
-        .map(|term| QueryTerm { postings: term.postings, weight: term.weight, surface: term.surface })
-        .collect();
-    Plan { terms, ceiling }
+    words.sort_by(|a, b| a.term.cmp(&b.term).then(b.share.total_cmp(&a.share)));
+    words.dedup_by(|a, b| a.term == b.term);
+    words
 }
 
-/// Adds up the BM25F/BM25+ contributions of every query term, term by term, into one score a slot.
+/// Adds up the BM25F contributions of every query term, term by term, into one score a slot.
 fn accumulate(shard: &Shard, plan: &Plan<'_>, scores: &mut [f32]) {
     let average = shard.total_length as f32 / shard.len() as f32;
     let per_length = K1 * B * Shard::UNITS / average.max(1.0);
@@ -171,7 +220,7 @@ fn accumulate(shard: &Shard, plan: &Plan<'_>, scores: &mut [f32]) {
             let frequency = f32::from(posting.frequency);
             // Frequency and length are in units; scaling the constant instead of both keeps the ratio.
             let saturation = K1 * (1.0 - B) * Shard::UNITS + per_length * shard.lengths[slot] as f32;
-            scores[slot] += term.weight * (DELTA + (K1 + 1.0) * frequency / (frequency + saturation));
+            scores[slot] += term.weight * (K1 + 1.0) * frequency / (frequency + saturation);
         }
     }
 }
@@ -179,6 +228,8 @@ fn accumulate(shard: &Shard, plan: &Plan<'_>, scores: &mut [f32]) {
 struct Candidate<'s> {
     slot: u32,
     entry: &'s Entry,
+    /// The BM25 score itself, which tells apart what is beyond the ceiling.
+    raw: f32,
     score: f64,
     parts: ScoreParts,
 }
@@ -186,7 +237,8 @@ struct Candidate<'s> {
 impl Candidate<'_> {
     /// Best first; of equals the newer key.
     fn order(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then_with(|| other.entry.key.cmp(&self.entry.key))
+        let by_score = other.score.total_cmp(&self.score).then(other.raw.total_cmp(&self.raw));
+        by_score.then_with(|| other.entry.key.cmp(&self.entry.key))
     }
 
     fn into_hit(self, query: &RecallQuery, plan: &Plan<'_>) -> Hit {
@@ -231,7 +283,7 @@ fn select<'s>(
             domain: domain.as_deref().map(|domain| equal(entry.domain.as_deref() == Some(domain))),
             kind: kind.as_deref().map(|kind| equal(&*entry.kind == kind)),
         };
-        let candidate = Candidate { slot: slot as u32, entry, score: parts.score(), parts };
+        let candidate = Candidate { slot: slot as u32, entry, raw, score: parts.score(), parts };
         let place = best.partition_point(|held| held.order(&candidate).is_lt());
         best.insert(place, candidate);
         best.truncate(limit);
