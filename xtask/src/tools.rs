@@ -74,10 +74,20 @@ pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
         let mut command = cargo(&workspace);
         // The sanitizer flags are unstable; this admits them on the stable toolchain.
         command.env("RUSTC_BOOTSTRAP", "1").current_dir(&crate_dir);
-        command.args(["fuzz", "run", target, "--", &format!("-max_total_time={seconds}")]);
+        command.args(["fuzz", "run", target]);
+        // libFuzzer adds what it finds to the first folder only: the committed seeds stay as they are.
+        let found = workspace.target().join("xtask").join("fuzz").join(target);
+        fs::create_dir_all(&found)
+            .map_err(|error| Failure::Task(format!("cannot make the folder {}: {error}", found.display())))?;
+        command.arg(found);
+        let seeds = crate_dir.join("fuzz").join("corpus").join(target);
+        if seeds.is_dir() {
+            command.arg(seeds);
+        }
+        command.args(["--", &format!("-max_total_time={seconds}")]);
         pass_on(&mut command)?;
     }
-    println!("xtask fuzz: {} targets, {seconds} s each, no finding: {}", targets.len(), targets.join(", "));
+    println!("xtask fuzz: no finding in {seconds} s each: {}", targets.join(", "));
     Ok(())
 }
 
