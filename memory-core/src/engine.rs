@@ -228,8 +228,11 @@ impl Engine {
     async fn wait_for_first_pull(&self) {
         let deadline = tokio::time::Instant::now() + self.shared.config.first_pull;
         while tokio::time::Instant::now() < deadline {
-            let progress = (lock(&self.shared.progress).pulls, lock(&self.shared.progress).last_error.is_some());
-            if progress != (0, false) {
+            let answered = {
+                let progress = lock(&self.shared.progress);
+                progress.pulls > 0 || progress.last_error.is_some()
+            };
+            if answered {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

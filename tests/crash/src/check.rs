@@ -1,0 +1,173 @@
+//! The checker: reopens the memory and compares it, and the server, with what was acknowledged.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent_memory::{EpisodeId, Memory, Step};
+use memory_test_support::Sqld;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::content;
+use crate::tally::{Acknowledged, Round, Tally};
+
+/// How long the outbox may take to drain.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Checker<'s> {
+    runtime: Runtime,
+    folder: PathBuf,
+    sqld: Option<&'s Sqld>,
+    /// Everything acknowledged in any round: steps by episode.
+    all: BTreeMap<EpisodeId, u64>,
+}
+
+impl<'s> Checker<'s> {
+    pub(crate) fn new(folder: &Path, sqld: Option<&'s Sqld>) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+        Ok(Self { runtime, folder: folder.to_owned(), sqld, all: BTreeMap::new() })
+    }
+
+    /// Checks the episodes of one round.
+    pub(crate) fn check(&mut self, round: &Round, tally: &mut Tally) -> Result<(), String> {
+        self.runtime.block_on(async {
+            let memory = self.open().await?;
+            for (id, acknowledged) in round {
+                tally.acknowledged +=
+                    1 + acknowledged.steps.len() as u64 + u64::from(acknowledged.completed);
+                check_episode(&memory, *id, acknowledged, tally).await?;
+            }
+            close(memory).await
+        })?;
+        for (id, acknowledged) in round {
+            self.all.insert(*id, acknowledged.steps.len() as u64);
+            if let Some(sqld) = self.sqld {
+                check_server(sqld, *id, acknowledged, tally);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks at the end that no later round harmed an earlier one.
+    pub(crate) fn check_all(&self, tally: &mut Tally) -> Result<(), String> {
+        self.runtime.block_on(async {
+            let memory = self.open().await?;
+            for (id, steps) in &self.all {
+                let found = memory.steps(*id).await.map_err(|error| format!("steps: {error:?}"))?;
+                tally.lost += steps.saturating_sub(found.len() as u64);
+                let episode = memory.get(*id).await.map_err(|error| format!("get: {error:?}"))?;
+                tally.lost += u64::from(episode.is_none());
+            }
+            close(memory).await
+        })
+    }
+
+    async fn open(&self) -> Result<Memory, String> {
+        let mut builder = Memory::builder().path(&self.folder);
+        if let Some(sqld) = self.sqld {
+            builder = builder.remote(sqld.url());
+        }
+        builder.open().await.map_err(|error| format!("open: {error:?}"))
+    }
+}
+
+/// Closes the memory, which sends all that waits.
+async fn close(memory: Memory) -> Result<(), String> {
+    let left = memory.close(PATIENCE).await.map_err(|error| format!("close: {error:?}"))?;
+    if left.rows + left.set_aside > 0 { Err(format!("rows left after closing: {left:?}")) } else { Ok(()) }
+}
+
+async fn check_episode(
+    memory: &Memory,
+    id: EpisodeId,
+    acknowledged: &Acknowledged,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let nonce = acknowledged.nonce;
+    let Some(episode) = memory.get(id).await.map_err(|error| format!("get {id}: {error:?}"))? else {
+        eprintln!("episode {id} is lost");
+        tally.lost += 1;
+        return Ok(());
+    };
+    if episode.task.description != content::description(nonce) {
+        eprintln!("episode {id} has another description");
+        tally.corrupted += 1;
+    }
+    let outcome = episode.outcome.as_ref().map(|outcome| outcome.text().to_owned());
+    match outcome {
+        None if acknowledged.completed => {
+            eprintln!("the outcome of episode {id} is lost");
+            tally.lost += 1;
+        }
+        Some(text) if text != content::outcome(nonce) => {
+            eprintln!("episode {id} has another outcome");
+            tally.corrupted += 1;
+        }
+        _ => {}
+    }
+    let steps = memory.steps(id).await.map_err(|error| format!("steps of {id}: {error:?}"))?;
+    let found = steps.iter().map(|step: &Step| (step.number, step.action.observation.as_str()));
+    compare(id, acknowledged, found, tally);
+    Ok(())
+}
+
+/// Asks the server itself, past all of our own code.
+fn check_server(sqld: &Sqld, id: EpisodeId, acknowledged: &Acknowledged, tally: &mut Tally) {
+    let head = sqld.sql(&format!(
+        "SELECT json_extract(body, '$.task.description') FROM records WHERE kind = 'episode' AND id = '{id}'"
+    ));
+    match rows(&head).as_slice() {
+        [] => {
+            eprintln!("the server does not have episode {id}");
+            tally.lost += 1;
+        }
+        [row] if text(row, 0) == content::description(acknowledged.nonce) => {}
+        [_] => tally.corrupted += 1,
+        more => tally.duplicated += more.len() as u64 - 1,
+    }
+    let steps = sqld.sql(&format!(
+        "SELECT json_extract(body, '$.number'), json_extract(body, '$.action.observation') FROM records \
+         WHERE namespace = 'default' AND kind = 'step' AND id >= '{id}:' AND id < '{id};' ORDER BY id"
+    ));
+    let steps: Vec<(u32, String)> =
+        rows(&steps).iter().map(|row| (text(row, 0).parse().unwrap_or(0), text(row, 1))).collect();
+    compare(id, acknowledged, steps.iter().map(|(number, text)| (*number, text.as_str())), tally);
+}
+
+fn compare<'a>(
+    id: EpisodeId,
+    acknowledged: &Acknowledged,
+    found: impl Iterator<Item = (u32, &'a str)>,
+    tally: &mut Tally,
+) {
+    let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
+    for (number, observation) in found {
+        *seen.entry(number).or_default() += 1;
+        if observation != content::observation(acknowledged.nonce, number) {
+            eprintln!("step {number} of {id} has another content");
+            tally.corrupted += 1;
+        }
+    }
+    for number in &acknowledged.steps {
+        if !seen.contains_key(number) {
+            eprintln!("step {number} of {id} is lost");
+            tally.lost += 1;
+        }
+    }
+    tally.duplicated += seen.values().map(|times| times - 1).sum::<u64>();
+}
+
+fn rows(result: &Value) -> Vec<Vec<Value>> {
+    let rows = result.as_array().cloned().unwrap_or_default();
+    rows.into_iter().map(|row| row.as_array().cloned().unwrap_or_default()).collect()
+}
+
+fn text(row: &[Value], column: usize) -> String {
+    match row.get(column) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}

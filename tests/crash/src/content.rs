@@ -1,0 +1,30 @@
+//! What the writer writes: everything follows from a nonce, so that the checker knows what must be there.
+
+/// Steps an episode of the writer has before it is completed.
+pub(crate) const STEPS: u32 = 40;
+
+/// Describes the task of the episode with this nonce.
+pub(crate) fn description(nonce: u64) -> String {
+    format!("crash task {nonce:016x}")
+}
+
+/// Returns what step `number` of the episode observes: 64 to about 1,500 characters.
+pub(crate) fn observation(nonce: u64, number: u32) -> String {
+    let mut state = nonce ^ (u64::from(number) << 48);
+    let words = 4 + mix(&mut state) % 90;
+    (0..words).map(|_| format!("{:016x}", mix(&mut state))).collect()
+}
+
+/// Returns how the episode ends.
+pub(crate) fn outcome(nonce: u64) -> String {
+    format!("ended {nonce:016x}")
+}
+
+/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+pub(crate) fn mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
