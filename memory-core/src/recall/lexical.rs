@@ -435,3 +435,6 @@ impl LexicalIndex {
         self.shards.entry(namespace.clone()).or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;
