@@ -259,12 +259,12 @@ impl Shard {
         let (term, list) = std::mem::replace(&mut self.postings[id as usize], ("".into(), Vec::new()));
         debug_assert!(list.is_empty());
         self.dictionary.remove(&term);
-        if let Some(stem) = stem(&term) {
-            if let Some(forms) = self.forms.get_mut(&*stem) {
-                forms.retain(|form| *form != id);
-                if forms.is_empty() {
-                    self.forms.remove(&*stem);
-                }
+        if let Some(stem) = stem(&term)
+            && let Some(forms) = self.forms.get_mut(&*stem)
+        {
+            forms.retain(|form| *form != id);
+            if forms.is_empty() {
+                self.forms.remove(&*stem);
             }
         }
         self.free_terms.push(id);
@@ -286,10 +286,10 @@ impl Shard {
                     self.remove_posting(id, slot);
                 }
             }
-            if order.is_ge() {
-                if let Some((id, posting)) = new.next() {
-                    self.put_posting(*id, Posting { slot, ..*posting });
-                }
+            if order.is_ge()
+                && let Some((id, posting)) = new.next()
+            {
+                self.put_posting(*id, Posting { slot, ..*posting });
             }
         }
     }

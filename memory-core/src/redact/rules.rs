@@ -47,7 +47,7 @@ impl Accept {
             Self::Always => Some(secret.len()),
             Self::Mixed => whole(shape::mixed(secret)),
             Self::Length(length) => whole(secret.len() == length),
-            Self::KeyBlock => whole(secret.split(|c: char| !is_base64(c)).any(|run| run.len() >= 32)),
+            Self::KeyBlock => key_block_length(secret),
             Self::Header => whole(is_header_secret(found)),
             Self::Basic => whole(shape::basic_credentials(secret)),
             Self::UrlPassword => {
@@ -61,6 +61,25 @@ impl Accept {
             }
         }
     }
+}
+
+/// Returns the length of a key block that holds a key. One without an end, cut off somewhere, goes up to the last line
+/// of the key.
+fn key_block_length(block: &str) -> Option<usize> {
+    let mut end = None;
+    let mut start = 0;
+    for run in block.split(|c| !is_base64(c)) {
+        let behind = start + run.len();
+        let between = |end: usize| block[end..start].chars().all(|c| c.is_whitespace() || c == '\\');
+        let last_line = !run.is_empty() && behind == block.len() && end.is_some_and(between);
+        if run.len() >= 32 || last_line {
+            end = Some(behind);
+        }
+        // What separates runs may be longer than a byte.
+        start = behind + block[behind..].chars().next().map_or(0, char::len_utf8);
+    }
+    let complete = block.ends_with("KEY-----") || block.ends_with("BLOCK-----");
+    if complete { end.map(|_| block.len()) } else { end }
 }
 
 /// After a scheme ("Bearer") more passes for credentials than without one.
@@ -105,7 +124,8 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     rule(
         "private-key",
         "PRIVATE KEY",
-        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:(?s:.)*?-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|(?:(?:\s|\\+[nrt])*[A-Za-z0-9+/=]{32,})+(?:(?:\s|\\+[nrt])*[A-Za-z0-9+/=]+\z)?)",
+        // The body ends at the next five dashes, so that what one match scans no other scans again.
+        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-{1,4}[^-])*(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?",
         Accept::KeyBlock,
     ),
     token!("age-key", "AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[0-9A-Z]{50,}", Accept::Always),

@@ -221,6 +221,34 @@ fn secrets_in_context() {
     );
 }
 
+#[test]
+fn a_key_that_is_cut_off_goes_up_to_where_it_ends() {
+    let line = key(64, 5);
+    let check = |text: String, expected: &str| assert_eq!(redacted(&text).0, expected, "{text}");
+    let begin = "-----BEGIN PRIVATE KEY-----";
+    check(format!("a {begin}\n{line}\n{line}"), "a [REDACTED:private-key]");
+    check(format!("a {begin}\n{line}\nMIIE"), "a [REDACTED:private-key]");
+    check(format!("a {begin}\n{line}\n… is a key, länger"), "a [REDACTED:private-key]\n… is a key, länger");
+    check(format!("{begin}\n{line}\n{begin}\n{line}"), "[REDACTED:private-key]\n[REDACTED:private-key]");
+}
+
+#[test]
+fn hostile_text_takes_linear_time() {
+    // Each of these would take minutes if every match scanned to the end of the text.
+    let key = key(40, 1);
+    for part in [
+        format!("-----BEGIN PRIVATE KEY-----\n{key}\n"),
+        "-----BEGIN PRIVATE KEY-----".to_owned(),
+        "curl -x ".to_owned(),
+        "password=\"".to_owned(),
+        "://a:b".to_owned(),
+        "eyJ".to_owned(),
+        "[REDACTED:".to_owned(),
+    ] {
+        redacted(&part.repeat(1_000_000 / part.len()));
+    }
+}
+
 /// What must stay as it is.
 const HARMLESS: &[&str] = &[
     "",
