@@ -10,7 +10,7 @@ use memory_core::{
     Clock, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
     Redactor, Result, Tiers,
 };
-use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
+use memory_storage_redb::{CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use crate::builder::Builder;
@@ -99,6 +99,7 @@ fn open_tiers(
         options = options.limit_bytes(bytes);
     }
     let cache = Arc::new(RedbCache::open(slot.path().join("cache.redb"), options)?);
+    let mut warnings: Vec<String> = warning("cache", &cache.opened()).into_iter().collect();
     let (durable, outbox): (Arc<dyn Durable>, _) = match remote {
         None => (Arc::new(LocalStore::open(&root.join("memory.db"), LocalOptions::new())?), None),
         Some(durable) => {
@@ -109,12 +110,21 @@ fn open_tiers(
             if let Some(bytes) = settings.outbox_bytes {
                 options = options.limit_bytes(bytes);
             }
-            let outbox: Arc<dyn Outbox> = Arc::new(RedbOutbox::open(slot.path().join("outbox.redb"), options)?);
+            let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), options)?;
+            warnings.extend(warning("outbox", &outbox.opened()));
+            let outbox: Arc<dyn Outbox> = Arc::new(outbox);
             let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
             (durable, Some((outbox, orphans)))
         }
     };
-    Ok((Tiers { durable, cache, outbox }, slot))
+    Ok((Tiers { durable, cache, outbox, warnings }, slot))
+}
+
+/// Says what opening a file of the local tier had to do, if that was not nothing.
+fn warning(name: &str, report: &OpenReport) -> Option<String> {
+    let reason = report.rebuilt.as_ref()?;
+    let kept = report.set_aside.as_ref().map(|path| format!("; the old file is kept as {}", path.display()));
+    Some(format!("the {name} file was rebuilt: {reason}{}", kept.unwrap_or_default()))
 }
 
 #[cfg(feature = "remote")]

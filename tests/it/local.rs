@@ -1,19 +1,10 @@
 //! Local mode: the embedded default.
 
-use std::time::Duration;
-
 use agent_memory::{
     Action, EpisodeQuery, ErrorKind, Memory, Outcome, Product, Quality, Recorded, Recording, Task, Verdict,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn record_one(memory: &Memory, description: &str) -> agent_memory::Episode {
-    let mut episode = memory.start(Task::new(description).domain("web").tag("ci")).await.unwrap();
-    episode.step(Action::tool("bash").error("timeout").duration_ms(5).tokens(10)).await.unwrap();
-    episode.step(Action::tool("edit").duration_ms(7)).await.unwrap();
-    episode.complete(Outcome::success("done")).await.unwrap()
-}
+use crate::common::{PATIENCE, files, record_one};
 
 #[tokio::test]
 async fn an_episode_from_start_to_recall_and_reopening() {
@@ -97,23 +88,11 @@ async fn secrets_never_reach_the_disk() {
     let done = episode.complete(Outcome::failure(format!("bad {secret}"))).await.unwrap();
     assert_eq!(done.redactions, 5);
     memory.close(PATIENCE).await.unwrap();
-    for entry in walk(folder.path()) {
+    for entry in files(folder.path()) {
         let bytes = std::fs::read(&entry).unwrap();
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{} holds the secret", entry.display());
     }
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files
 }
 
 #[tokio::test]

@@ -1,3 +1,11 @@
 //! End-to-end tests of the facade: real files, real processes, a real sqld.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod common;
+mod conformance;
+mod load;
 mod local;
+mod outage;
+mod processes;
+mod recovery;
+mod remote;

@@ -233,6 +233,8 @@ pub struct Status {
     /// The engine.
     #[serde(flatten)]
     pub engine: EngineStatus,
+    /// What had to be repaired or set aside on opening.
+    pub warnings: Vec<String>,
     /// Secrets redacted since opening.
     pub redactions: u64,
 }

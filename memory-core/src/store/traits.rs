@@ -290,6 +290,8 @@ pub struct Tiers {
     pub cache: Arc<dyn Cache>,
     /// The outbox and its orphans; present in remote mode.
     pub outbox: Option<(Arc<dyn Outbox>, Arc<dyn Orphans>)>,
+    /// What had to be repaired or set aside on opening them, for people to read.
+    pub warnings: Vec<String>,
 }
 
 /// Deadlines for calls to a store.

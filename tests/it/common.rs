@@ -1,0 +1,59 @@
+//! What the tests share.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use agent_memory::{Action, Builder, Episode, Memory, Outcome, Task};
+
+/// How long anything may take before a test gives up; never a measure of speed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A builder with a fast poll and short deadlines, so that outages are noticed quickly.
+pub(crate) fn remote(folder: &Path, url: &str) -> Builder {
+    Memory::builder()
+        .path(folder)
+        .remote(url)
+        .poll_interval(Duration::from_millis(50))
+        .deadlines(Duration::from_millis(1_500), Duration::from_millis(1_500))
+}
+
+/// Records an episode of two steps.
+pub(crate) async fn record_one(memory: &Memory, description: &str) -> Episode {
+    let mut episode = memory.start(Task::new(description).domain("web").tag("ci")).await.unwrap();
+    episode.step(Action::tool("bash").error("timeout").duration_ms(5).tokens(10)).await.unwrap();
+    episode.step(Action::tool("edit").duration_ms(7)).await.unwrap();
+    episode.complete(Outcome::success("done")).await.unwrap()
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually<F>(what: &str, mut condition: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Returns every file below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+/// Returns the only file of this name below a folder.
+pub(crate) fn file_named(folder: &Path, name: &str) -> std::path::PathBuf {
+    let mut found: Vec<_> =
+        files(folder).into_iter().filter(|path| path.file_name().is_some_and(|n| n == name)).collect();
+    assert_eq!(found.len(), 1, "{name} in {}: {found:?}", folder.display());
+    found.remove(0)
+}

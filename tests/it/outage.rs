@@ -1,0 +1,190 @@
+//! Outages in mid-stream: recording goes on, the status tells, everything arrives.
+
+use std::time::Duration;
+
+use agent_memory::{Action, BreakerState, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome};
+use memory_test_support::{Access, FaultProxy, JwtKeys, Mode, Sqld, SqldOptions};
+
+use crate::common::{PATIENCE, eventually, record_one, remote};
+
+/// Records before, in and after an outage; checks what works in it and that everything arrives.
+async fn check(sqld: &Sqld, memory: &Memory, begin: impl FnOnce(), end: impl FnOnce()) {
+    let before = record_one(memory, "before the outage").await;
+    memory.flush(PATIENCE).await.unwrap();
+    let mut across = memory.start("across the outage").await.unwrap();
+    begin();
+    across.step(Action::tool("bash")).await.unwrap();
+    let during = record_one(memory, "during the outage").await;
+    eventually("the breaker opens", async || {
+        let status = memory.status().await.engine;
+        status.breaker.unwrap().state != BreakerState::Closed
+    })
+    .await;
+    let status = memory.status().await.engine;
+    assert!(status.outbox.unwrap().rows >= 4, "{status:?}");
+    assert!(status.outbox.unwrap().oldest_age_ms.is_some());
+    assert!(status.sync.last_error.is_some(), "the reason is told");
+    assert_eq!(status.records, None, "counts are not made up");
+    assert_eq!(memory.get(before.id).await.unwrap().unwrap().id, before.id);
+    assert_eq!(memory.steps(during.id).await.unwrap().len(), 2, "own writes are read through any outage");
+    let recall = memory.recall("during the outage").await.unwrap();
+    assert_eq!(recall.episodes[0].id, during.id);
+    let page = memory.list(&EpisodeQuery::default()).await.unwrap();
+    assert_eq!(page.episodes.len(), 3, "what this machine knows");
+    assert!(matches!(page.freshness, Freshness::Stale { .. }), "and says so");
+    let error = memory.flush(Duration::from_millis(200)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    end();
+    let done = across.complete(Outcome::success("survived")).await.unwrap();
+    assert_eq!(done.steps, 1);
+    memory.flush(PATIENCE).await.unwrap();
+    eventually("the breaker closes", async || {
+        memory.status().await.engine.breaker.unwrap().state == BreakerState::Closed
+    })
+    .await;
+    assert_eq!(sqld.scalar("SELECT count(*) FROM episodes WHERE status = 'completed'"), 3);
+    assert_eq!(sqld.scalar("SELECT count(*) FROM steps"), 5);
+    assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_killed() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), &sqld.url()).open().await.unwrap();
+    check(&sqld, &memory, || sqld.kill(), || sqld.restart()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_paused() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), &sqld.url()).open().await.unwrap();
+    check(&sqld, &memory, || sqld.pause(), || sqld.resume()).await;
+}
+
+async fn through_proxy(mode: Mode) {
+    let sqld = Sqld::start(SqldOptions::new());
+    let proxy = FaultProxy::start(sqld.addr());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), &proxy.url()).open().await.unwrap();
+    check(&sqld, &memory, || proxy.set_mode(mode), || proxy.set_mode(Mode::Pass)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_answers_503() {
+    through_proxy(Mode::Status503).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_answers_garbage() {
+    through_proxy(Mode::Garbage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_never_answers() {
+    through_proxy(Mode::Hang).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_truncated() {
+    through_proxy(Mode::Truncate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledgements_are_lost() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let proxy = FaultProxy::start(sqld.addr());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), &proxy.url()).open().await.unwrap();
+    record_one(&memory, "first").await;
+    memory.flush(PATIENCE).await.unwrap();
+    for i in 0..10 {
+        proxy.fault_next(2, Mode::DropAnswer);
+        record_one(&memory, &format!("task {i}")).await;
+    }
+    proxy.set_mode(Mode::Pass);
+    memory.flush(PATIENCE).await.unwrap();
+    assert!(proxy.faults() > 0, "answers were dropped");
+    assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 11);
+    assert_eq!(sqld.scalar("SELECT count(*) FROM steps"), 22);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_revoked_and_restored() {
+    let keys = JwtKeys::generate();
+    let sqld = Sqld::start(SqldOptions::new().jwt(&keys));
+    let folder = tempfile::tempdir().unwrap();
+    let token = keys.token(Access::ReadWrite);
+    let memory = remote(folder.path(), &sqld.url()).token(token).open().await.unwrap();
+    let other = JwtKeys::generate();
+    check(&sqld, &memory, || sqld.restart_with_keys(Some(&other)), || sqld.restart_with_keys(Some(&keys))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_needs_attention_and_loses_nothing() {
+    let keys = JwtKeys::generate();
+    let sqld = Sqld::start(SqldOptions::new().jwt(&keys));
+    let folder = tempfile::tempdir().unwrap();
+    let open = async |token: String| remote(folder.path(), &sqld.url()).token(token).open().await.unwrap();
+    let memory = open(keys.expired_token(Access::ReadWrite)).await;
+    let done = record_one(&memory, "kept for later").await;
+    eventually("the status asks for attention", async || {
+        memory.status().await.engine.breaker.unwrap().needs_attention
+    })
+    .await;
+    let left = memory.close(Duration::from_millis(100)).await.unwrap();
+    assert_eq!(left.rows, 4);
+    let memory = open(keys.token(Access::ReadWrite)).await;
+    memory.flush(PATIENCE).await.unwrap();
+    assert_eq!(memory.get(done.id).await.unwrap().unwrap().id, done.id);
+    assert_eq!(sqld.scalar("SELECT count(*) FROM steps"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opens_and_works_while_the_server_is_away() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folder = tempfile::tempdir().unwrap();
+    let url = sqld.url();
+    let memory = remote(folder.path(), &url).open().await.unwrap();
+    let done = record_one(&memory, "prune the docker images").await;
+    memory.close(PATIENCE).await.unwrap();
+    sqld.kill();
+    let memory = remote(folder.path(), &url).open().await.unwrap();
+    assert_eq!(memory.recall("docker images").await.unwrap().episodes[0].id, done.id, "from the cache file");
+    let kept = record_one(&memory, "written while away").await;
+    memory.close(Duration::from_millis(50)).await.unwrap();
+    let memory = remote(folder.path(), &url).open().await.unwrap();
+    assert_eq!(memory.recall("written while away").await.unwrap().episodes[0].id, kept.id, "from the outbox");
+    sqld.restart();
+    memory.flush(PATIENCE).await.unwrap();
+    assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_row_is_set_aside_and_the_rest_goes_on() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), &sqld.url()).open().await.unwrap();
+    record_one(&memory, "first").await;
+    memory.flush(PATIENCE).await.unwrap();
+    sqld.sql(
+        "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN new.body LIKE '%poison%' \
+         BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
+    );
+    for i in 0..10 {
+        let description = if i == 4 { "a poison task".to_owned() } else { format!("task {i}") };
+        memory.start(description).await.unwrap();
+    }
+    memory.flush(PATIENCE).await.unwrap();
+    assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 10, "all but the refused one");
+    let aside = memory.set_aside(10).await.unwrap();
+    assert_eq!(aside.len(), 1);
+    assert!(aside[0].reason.contains("no poison here"), "{}", aside[0].reason);
+    assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 1);
+    sqld.sql("DROP TRIGGER refuse");
+    assert_eq!(memory.retry_set_aside().await.unwrap(), 1);
+    memory.flush(PATIENCE).await.unwrap();
+    assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 11);
+    assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 0);
+}
