@@ -61,13 +61,24 @@ pub(super) fn secret_length(found: &Found<'_>) -> Option<usize> {
     let name = classify(found.name)?;
     let accepted = |value: &str, secret: bool| secret.then_some(value.len());
     if found.before.ends_with(['"', '\'', '`']) {
-        return accepted(found.secret, quoted(name, found.secret));
+        return accepted(found.secret, quoted(name, found.secret) && !closes_a_prompt(found));
     }
     let value = trim_punctuation(found.secret);
     if shape::placeholder(value) || shape::code(found.secret) {
         return None;
     }
     accepted(value, bare(name, value, found))
+}
+
+/// Returns true if the quote before the value ends a string that the name is in: `prompt='Password: ', stream=None`.
+fn closes_a_prompt(found: &Found<'_>) -> bool {
+    let Some(at) = found.before.rfind(found.name) else { return false };
+    let opening = found.before[..at].chars().next_back();
+    let between = &found.before[at + found.name.len()..];
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
+    between.chars().filter(|c| is_quote(*c)).count() == 1
+        && opening.is_some_and(is_quote)
+        && between.chars().next_back() == opening
 }
 
 fn quoted(name: Name, value: &str) -> bool {

@@ -62,7 +62,7 @@ pub(super) fn placeholder(text: &str) -> bool {
     text.is_empty()
         || WORDS.contains(&lower.as_str())
         || starts.iter().any(|start| lower.starts_with(start))
-        || text.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '.' | '•' | '-' | '_' | '#' | '?'))
+        || text.chars().all(|c| matches!(c, '*' | 'x' | 'X' | '.' | '•' | '-' | '_' | '#' | '?' | ':'))
         || ((lower.starts_with("your") || lower.starts_with("my"))
             && lower.contains(['-', '_', ' '])
             && !mixed(text))
