@@ -97,14 +97,7 @@ impl LocalStore {
     /// [`ErrorKind::Unsupported`] for a newer schema, [`ErrorKind::Io`] where the system refuses,
     /// [`ErrorKind::Busy`] if another process holds the lock for too long. Each says what to do.
     pub fn open(path: &Path, options: LocalOptions) -> Result<Self> {
-        file::prepare(path)?;
-        let writer = Arc::new(Writer::open(path, options.lock_timeout)?);
-        let readers = (0..options.readers).map(|_| file::reader(path)).collect::<Result<Vec<_>>>()?;
-        let lanes = Lanes {
-            read: Lane::start("memory-read", readers)?,
-            write: Lane::start("memory-write", vec![writer.clone()])?,
-        };
-        let inner = Inner { path: path.to_owned(), options, writer, lanes: Mutex::new(Some(lanes)) };
+        let inner = Inner::open(path, options).map_err(|error| named(error, path))?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -126,11 +119,22 @@ impl LocalStore {
                 inner.lane(O::NAME, |lanes| lanes.write.submit(O::NAME, job))?.await
             }
         };
-        answer.map_err(|error| error.with_context("file", inner.path.display().to_string()))
+        answer.map_err(|error| named(error, &inner.path))
     }
 }
 
 impl Inner {
+    fn open(path: &Path, options: LocalOptions) -> Result<Self> {
+        file::prepare(path)?;
+        let writer = Arc::new(Writer::open(path, options.lock_timeout)?);
+        let readers = (0..options.readers).map(|_| file::reader(path)).collect::<Result<Vec<_>>>()?;
+        let lanes = Lanes {
+            read: Lane::start("memory-read", readers)?,
+            write: Lane::start("memory-write", vec![writer.clone()])?,
+        };
+        Ok(Self { path: path.to_owned(), options, writer, lanes: Mutex::new(Some(lanes)) })
+    }
+
     fn lane<T>(&self, operation: &'static str, submit: impl FnOnce(&Lanes) -> T) -> Result<T> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.as_ref().map(submit).ok_or_else(|| closed(operation))
@@ -149,6 +153,10 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.shut_down(Duration::from_secs(1));
     }
+}
+
+fn named(error: Error, path: &Path) -> Error {
+    error.with_context("file", path.display().to_string())
 }
 
 fn closed(operation: &'static str) -> Error {
@@ -209,7 +217,8 @@ impl Durable for LocalStore {
         const NAME: &str = "maintain";
         let threshold = self.inner.options.checkpoint_bytes;
         let job = move |writer: &Arc<Writer>| writer.checkpoint_above(threshold);
-        self.inner.lane(NAME, |lanes| lanes.write.submit(NAME, job))?.await
+        let done = self.inner.lane(NAME, |lanes| lanes.write.submit(NAME, job))?.await;
+        done.map_err(|error| named(error, &self.inner.path))
     }
 
     async fn close(&self) -> Result<()> {

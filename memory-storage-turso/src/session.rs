@@ -11,8 +11,11 @@ use memory_core::{Error, ErrorKind};
 
 use crate::classify::{Failure, classify};
 
-/// The most statements that stay prepared on a connection.
-const MAX_PREPARED: usize = 128;
+/// The most statements that stay prepared on a connection. Each keeps the values last bound to it.
+const MAX_PREPARED: usize = 32;
+
+/// The longest statement that stays prepared, in bytes: about 130 rows of an upsert.
+const MAX_PREPARED_BYTES: usize = 4_096;
 
 /// Where a session leads; the two differ in what a round trip costs and in how text comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,11 +104,13 @@ impl Session {
         }
         let statement =
             Arc::new(self.connection.prepare(sql).await.map_err(|error| classify(operation, error))?);
-        let mut prepared = self.prepared();
-        if prepared.len() >= MAX_PREPARED {
-            prepared.clear();
+        if sql.len() <= MAX_PREPARED_BYTES {
+            let mut prepared = self.prepared();
+            if prepared.len() >= MAX_PREPARED {
+                prepared.clear();
+            }
+            prepared.insert(sql.to_owned(), statement.clone());
         }
-        prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 

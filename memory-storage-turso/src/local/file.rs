@@ -18,27 +18,24 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks the path and makes its folder.
 pub(crate) fn prepare(path: &Path) -> Result<()> {
-    let context = |error: Error| error.with_context("file", path.display().to_string());
     if path.to_str().is_none() {
-        return Err(context(Error::invalid(NAME, "path", "not UTF-8; choose another path")));
+        return Err(Error::invalid(NAME, "path", "not UTF-8; choose another path"));
     }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => {
             let error = Error::invalid(NAME, "path", "a folder is there, a file is needed");
-            Err(context(error).with_hint("name a file in it, such as memory.db"))
+            Err(error.with_hint("name a file in it, such as memory.db"))
         }
         Ok(found) if found.permissions().readonly() => {
             let error = Error::new(ErrorKind::Io, NAME, "the file is read-only");
-            Err(context(error).with_hint("make the file and its folder writable for this user"))
+            Err(error.with_hint("make the file and its folder writable for this user"))
         }
         Ok(_) => Ok(()),
         Err(_) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             folder.map_or(Ok(()), fs::create_dir_all).map_err(|source| {
                 let error = Error::new(ErrorKind::Io, NAME, format!("the folder cannot be made: {source}"));
-                context(error)
-                    .with_hint("choose a path in a folder that this user may write in")
-                    .with_source(source)
+                error.with_hint("choose a path in a folder that this user may write in").with_source(source)
             })
         }
     }
@@ -48,8 +45,7 @@ pub(crate) fn prepare(path: &Path) -> Result<()> {
 pub(crate) fn writer(path: &Path) -> Result<Session> {
     guarded(NAME, || {
         let session = connect(path)?;
-        // The first read, so that a file of something else is refused before anything is changed in it.
-        finish(session.query(NAME, "SELECT count(*) FROM sqlite_master", Vec::new()))?;
+        // Before anything is changed in a file of something else.
         finish(crate::schema::check(&session))?;
         let mut mode = finish(session.query(NAME, "PRAGMA journal_mode = WAL", Vec::new()))?;
         let mode = mode.pop().map_or(Ok(None), |mut cells| cells.maybe_text(NAME))?;
@@ -62,7 +58,6 @@ pub(crate) fn writer(path: &Path) -> Result<Session> {
         finish(crate::schema::open(&session))?;
         Ok(session)
     })
-    .map_err(|error| error.with_context("file", path.display().to_string()))
 }
 
 /// Opens a connection that cannot write.
@@ -72,7 +67,6 @@ pub(crate) fn reader(path: &Path) -> Result<Session> {
         finish(session.execute_batch(NAME, "PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON;"))?;
         Ok(session)
     })
-    .map_err(|error| error.with_context("file", path.display().to_string()))
 }
 
 fn connect(path: &Path) -> Result<Session> {

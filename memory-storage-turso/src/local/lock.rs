@@ -38,7 +38,7 @@ impl WriteLock {
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = opened.map_err(|source| {
             Error::new(ErrorKind::Io, "open database", format!("the lock file cannot be opened: {source}"))
-                .with_context("file", path.display().to_string())
+                .with_context("lock", path.display().to_string())
                 .with_hint("make the folder writable for this user, or choose another path")
                 .with_source(source)
         })?;

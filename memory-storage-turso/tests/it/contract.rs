@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use memory_core::ChangesQuery;
 use memory_core::conformance::{Factory, Opened, check_durable, check_persistence, check_store};
 use memory_storage_turso::{RemoteOptions, RemoteStore};
 use memory_test_support::{Sqld, SqldOptions};
 use tempfile::TempDir;
 
-use crate::fixtures::open;
+use crate::fixtures::{live, open, since};
 
 struct Local(TempDir);
 
@@ -65,4 +66,20 @@ async fn remote_durable() {
 #[tokio::test]
 async fn remote_persistence() {
     check_persistence(&remote()).await;
+}
+
+#[tokio::test]
+async fn the_feed_of_nothing_is_empty() {
+    let (local, remote) = (local(), remote());
+    for factory in [&local as &dyn Factory, &remote] {
+        let Opened::Durable(store) = factory.open("nothing").await else { panic!("a durable store") };
+        store.commit(&[live("a")]).await.unwrap();
+        let keys_only = ChangesQuery { bodies: Vec::new(), ..since(0) };
+        let changes = store.changes(&keys_only).await.unwrap().changes;
+        assert!(changes.len() == 1 && changes[0].record.is_none());
+        let nobody = ChangesQuery { namespaces: Vec::new(), ..since(0) };
+        let changes = store.changes(&nobody).await.unwrap();
+        assert!(changes.changes.is_empty());
+        assert_eq!(changes.next, changes.head);
+    }
 }

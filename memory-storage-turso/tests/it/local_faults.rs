@@ -183,3 +183,52 @@ async fn closing_ends_every_use() {
         ErrorKind::Closed
     );
 }
+
+const FILE_OF_CHILD: &str = "MEMORY_TEST_FULL_FILE_OF_CHILD";
+
+/// The disk fills up in the middle of writing; a limit on the size of files stands in for it. No write is acknowledged
+/// that is not there.
+#[test]
+fn a_full_disk_is_an_error_and_loses_nothing() {
+    if let Some(path) = std::env::var_os(FILE_OF_CHILD) {
+        return fill_up(Path::new(&path));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.db");
+    // An ignored signal stays ignored in the program that follows, whose writes then fail instead.
+    let script = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" --exact local_faults::a_full_disk_is_an_error_and_loses_nothing";
+    let child = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(FILE_OF_CHILD, &path)
+        .status()
+        .unwrap();
+    assert!(child.success(), "see above");
+    let acknowledged: u64 = fs::read_to_string(beside(&path, ".count")).unwrap().parse().unwrap();
+    let store = open(&path);
+    let stored: u64 = rows(&path, "SELECT count(*) FROM records WHERE id LIKE 'k%'")[0][0].parse().unwrap();
+    assert!(acknowledged > 10 && stored >= acknowledged, "{acknowledged} acknowledged, {stored} stored");
+    assert_eq!(rows(&path, "PRAGMA integrity_check"), [["ok"]]);
+    ready(store.commit(&[live("more")])).expect("there is room again");
+}
+
+/// Writes on for a while after the disk is full, and leaves the number of acknowledged writes beside the file.
+fn fill_up(path: &Path) {
+    let store = open(path);
+    let (mut acknowledged, mut failed) = (0, 0);
+    for i in 0..20_000 {
+        match ready(store.commit(&[live(&format!("k{i:05}"))])) {
+            Ok(()) => acknowledged += 1,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+                assert!(error.hint().is_some(), "{error:?}");
+                failed += 1;
+            }
+        }
+        if failed == 20 {
+            break;
+        }
+    }
+    assert!(failed > 0, "the limit works");
+    fs::write(beside(path, ".count"), acknowledged.to_string()).unwrap();
+}

@@ -157,3 +157,16 @@ async fn closing_ends_every_use() {
     assert_eq!(store.health().await.expect_err("the store is closed").kind(), ErrorKind::Closed);
     assert_eq!(store.maintain().await.expect_err("the store is closed").kind(), ErrorKind::Closed);
 }
+
+#[tokio::test]
+async fn a_server_without_tls_is_an_outage_for_tls() {
+    let sqld = Sqld::start(SqldOptions::new());
+    for scheme in ["https", "libsql"] {
+        let store = connect(&sqld.url().replace("http", scheme));
+        refused(&store, ErrorKind::Unavailable).await;
+    }
+    connect(&format!("{}?tls=0", sqld.url().replace("http", "libsql")))
+        .health()
+        .await
+        .expect("TLS is turned off");
+}
