@@ -1,2 +1,81 @@
-//! The memory command.
-fn main() {}
+//! The `memory` command: the memory's verbs for people at a terminal and for scripts.
+
+mod cli;
+mod commands;
+mod failure;
+mod import;
+mod log;
+mod output;
+mod session;
+mod table;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Color, Command};
+use crate::failure::{Exit, Failure, Report};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let mut output = Output::new(cli.global.json, cli.global.color);
+    let exit = match run(&cli, &mut output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if let Some(report) = failure.report() {
+                output.fail(&report);
+            }
+            failure.exit()
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
+    log::start()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|source| {
+        let hint = "the system refuses threads; close other programs or raise its limits";
+        Failure::Command {
+            exit: Exit::Failed,
+            kind: "io",
+            message: format!("cannot start: {source}"),
+            hint: Some(hint.into()),
+        }
+    })?;
+    let exit = runtime.block_on(dispatch(cli, output))?;
+    output.flush()?;
+    Ok(exit)
+}
+
+async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Demo => commands::demo::run(global, output).await,
+        Command::Import(arguments) => commands::import::run(global, arguments, output).await,
+        Command::Episodes(command) => commands::episodes::run(global, command, output).await,
+        Command::Recall(arguments) => commands::recall::run(global, arguments, output).await,
+        Command::Status => commands::status::run(global, output).await,
+        Command::Sync(arguments) => commands::sync::run(global, arguments, output).await,
+    }
+}
+
+/// Tells what is wrong with the arguments, or answers `--help` and `--version`.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let mut lines = text.trim().splitn(2, "\n\n");
+        let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let report = Report { kind: "usage", message, hint: Some("see memory --help".into()) };
+        Output::new(true, Color::Never).fail(&report);
+    } else {
+        // A reader that is gone needs no answer.
+        let _nobody_listens = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done } as u8)
+}

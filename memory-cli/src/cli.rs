@@ -1,0 +1,220 @@
+//! The command line: commands, flags and what `--help` says.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER_HELP: &str = "\
+Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, TURSO_DATABASE_URL, \
+TURSO_AUTH_TOKEN); the file of --config; defaults. The token is never a flag: other users see arguments.
+
+Exit codes:
+  0  done (recall that finds nothing relevant is done, too)
+  1  failed: files, data, or an episode that does not exist
+  2  wrong arguments or settings
+  3  import: some lines were bad and were skipped, or stopped it with --strict
+  4  the durable tier is not available, or refuses the credentials; what was recorded is kept here and sent later
+
+NO_COLOR is honoured; RUST_LOG (for example RUST_LOG=info) writes a log to standard error.";
+
+/// Remembers what AI agents did, and finds what helps with the next task.
+#[derive(Debug, Parser)]
+#[command(name = "memory", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The folder of the memory [default: agent-memory in the user's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+    /// The Turso or sqld database to share (libsql://, https:// or http://) [default: a file in the folder]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The namespace [default: default]
+    #[arg(long, global = true, value_name = "NS")]
+    pub(crate) namespace: Option<String>,
+    /// A TOML file with settings
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write one JSON object instead of text; errors too, to standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the memory at work on a shipped sample, in a folder of its own: no server, no account, no key
+    ///
+    /// Records the sample and one live episode, recalls for two new tasks, closes, reopens, and shows the status.
+    /// The folder is --path, or `demo` in the usual folder; --url and --config are not taken. Running it again
+    /// records the sample only once.
+    Demo,
+    /// Record episodes from JSON Lines files; importing again changes nothing
+    Import(ImportArgs),
+    /// List, show and forget episodes
+    #[command(subcommand)]
+    Episodes(EpisodesCommand),
+    /// Find what is known that helps with a task
+    Recall(RecallArgs),
+    /// Show how the memory is: records, caches, outbox, sync
+    Status,
+    /// Send what waits and fetch what others recorded
+    #[command(args_conflicts_with_subcommands = true)]
+    Sync(SyncArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// JSON Lines files; `-` is standard input
+    ///
+    /// A line is either a conversation, {"task_id", "trial", "reward", "messages": [OpenAI chat format]}, or a task
+    /// with its actions, {"id", "user_id", "instruction", "actions": [{"name", "kwargs"}], "outputs"}. Both may name
+    /// "kind", "domain", "agent" and "tags". A line is identified by its content: importing it again, from
+    /// whichever file, changes nothing.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The shape of the lines
+    #[arg(long, default_value = "auto")]
+    pub(crate) format: Format,
+    /// Stop at the first bad line
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// The domain of lines that name none
+    #[arg(long, value_name = "D")]
+    pub(crate) domain: Option<String>,
+    /// The agent of lines that name none
+    #[arg(long, value_name = "A")]
+    pub(crate) agent: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Look at each line
+    Auto,
+    /// Conversations
+    Chat,
+    /// Tasks with their actions
+    Tasks,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EpisodesCommand {
+    /// List episodes, newest first
+    List(ListArgs),
+    /// Show an episode with its steps and artifacts
+    Show {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+    /// Forget an episode with its steps and artifacts, here and in the durable tier
+    Forget {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+        /// Say that you mean it: there is no way back
+        #[arg(long, required = true)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only episodes that still take steps
+    #[arg(long, conflicts_with = "completed")]
+    pub(crate) open: bool,
+    /// Only completed episodes
+    #[arg(long)]
+    pub(crate) completed: bool,
+    /// Only episodes that ended so
+    #[arg(long)]
+    pub(crate) outcome: Option<OutcomeArg>,
+    /// Only this domain
+    #[arg(long, value_name = "D")]
+    pub(crate) domain: Option<String>,
+    /// Only this kind of task
+    #[arg(long, value_name = "K")]
+    pub(crate) kind: Option<String>,
+    /// Episodes to list
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// Where to continue: the cursor that the page before ends with
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+    /// List all that there are
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutcomeArg {
+    Success,
+    Partial,
+    Failure,
+    Abstained,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecallArgs {
+    /// The task at hand, in words; `-` reads it from standard input
+    #[arg(required = true, value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+    /// The subject area; episodes of the same domain rank higher
+    #[arg(long, value_name = "D")]
+    pub(crate) domain: Option<String>,
+    /// The kind of work; episodes of the same kind rank higher
+    #[arg(long, value_name = "K")]
+    pub(crate) kind: Option<String>,
+    /// A label to search for; may be given several times
+    #[arg(long, value_name = "T")]
+    pub(crate) tag: Vec<String>,
+    /// The most episodes to show
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) limit: u32,
+    /// Write Markdown for a prompt, at most so many tokens, instead
+    #[arg(long, value_name = "MAX_TOKENS")]
+    pub(crate) prompt: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SyncCommand>,
+    /// How long to wait for the durable tier, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) timeout: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SyncCommand {
+    /// Send the records that the durable tier refused once more
+    Retry {
+        /// How long to wait for the durable tier, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+        timeout: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,428 @@
+//! `memory demo`: the main job on a shipped sample, told in sections.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use agent_memory::{Action, EpisodeId, EpisodeQuery, Memory, Outcome, Recall, RecallQuery, Task};
+use serde_json::{Value, json};
+
+use super::status::{self, SET_ASIDE_SHOWN};
+use super::{recall, view};
+use crate::cli::{Format, Global};
+use crate::failure::{Exit, Failure};
+use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
+use crate::output::Output;
+use crate::output::style::{self, paint};
+use crate::session::{Session, folder, refuse};
+use crate::text;
+
+/// Episodes of made-up agents, in the two shapes that `memory import` reads.
+const SAMPLE: &[u8] = include_bytes!("../../data/sample.jsonl");
+/// Marks the live episode, so that the next run can tell it from others.
+const LIVE_RUN: &str = "memory-demo-live";
+/// A task that resembles some of the sample.
+const RELATED: &str = "Our signup end-to-end test is flaky in CI, it sometimes times out";
+/// A task that resembles nothing in it.
+const UNRELATED: &str = "Compose a wedding speech for my sister";
+const PROMPT_TOKENS: usize = 300;
+/// Closing in local mode has nothing to send.
+const CLOSING: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+    let why = "the demo has a folder of its own on this machine: choose it with --path";
+    refuse("--url", global.url.is_some(), why)?;
+    refuse("--config", global.config.is_some(), why)?;
+    refuse("--namespace", global.namespace.is_some(), why)?;
+    let folder = match &global.path {
+        Some(path) => path.clone(),
+        None => folder(global, None)?.join("demo"),
+    };
+    let mut told = Telling::new(output);
+    told.opening(&folder)?;
+    let memory = Memory::open(&folder).await?;
+
+    told.section("Import what agents did before")?;
+    let sample = import(&memory).await?;
+    told.imported(&sample)?;
+
+    told.section("Do a task, logging each step as it happens")?;
+    let live = live(&memory, &mut told).await?;
+
+    told.section("Recall for a new task")?;
+    let related = ask(&memory, RELATED).await?;
+    told.answer(RELATED, &related)?;
+
+    told.section("The same, as text for the agent's prompt")?;
+    let prompt = related.recall.to_prompt(PROMPT_TOKENS);
+    told.prompt(&prompt)?;
+
+    told.section("Recall for a task that nobody has done")?;
+    let unrelated = ask(&memory, UNRELATED).await?;
+    told.answer(UNRELATED, &unrelated)?;
+
+    told.section("Close, open again: everything is still there")?;
+    let (session, reopened) = reopen(memory, &folder, live.id).await?;
+    told.reopened(&reopened)?;
+
+    told.section("Status")?;
+    let status = session.memory.status().await;
+    let set_aside = session.memory.set_aside(SET_ASIDE_SHOWN).await?;
+    let object = json!({
+        "folder": folder.display().to_string(),
+        "sample": {
+            "new": sample.tally.new,
+            "known": sample.tally.known,
+            "steps": sample.tally.steps,
+            "elapsed_us": micros(sample.taken),
+        },
+        "live": {
+            "id": live.id,
+            "writes": live.writes,
+            "elapsed_us": micros(live.taken),
+            "writes_per_second": live.rate(),
+        },
+        "related": related.object(RELATED),
+        "prompt": prompt,
+        "unrelated": unrelated.object(UNRELATED),
+        "reopen": {
+            "close_us": micros(reopened.closing),
+            "open_us": micros(reopened.opening),
+            "episodes": reopened.episodes,
+            "live_steps": reopened.live_steps,
+        },
+        "status": status::object(&session, &status, &set_aside)?,
+    });
+    told.status(&status::lines(&session, &status, &set_aside, told.columns()))?;
+    session.close().await?;
+    told.ending(&folder, &object)?;
+    Ok(Exit::Done)
+}
+
+/// An import and how long it took.
+struct Imported {
+    tally: Tally,
+    taken: Duration,
+}
+
+/// The sample has no bad lines; a test says so.
+struct Unwatched;
+
+impl Sink for Unwatched {
+    fn read(&mut self, _bytes: u64) {}
+
+    fn bad(&mut self, _place: &BadPlace) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn import(memory: &Memory) -> Result<Imported, Failure> {
+    let start = Instant::now();
+    let mut sink = Unwatched;
+    let mut import = Import::new(memory.clone(), Format::Auto, true, Defaults::default(), &mut sink);
+    import.file("sample.jsonl", SAMPLE).await?;
+    Ok(Imported { tally: import.into_tally(), taken: start.elapsed() })
+}
+
+/// The episode that was logged step by step.
+struct Live {
+    id: EpisodeId,
+    writes: u64,
+    taken: Duration,
+}
+
+impl Live {
+    /// Returns acknowledged writes a second, one after the other.
+    fn rate(&self) -> u64 {
+        (self.writes as f64 / self.taken.as_secs_f64().max(1e-6)) as u64
+    }
+}
+
+async fn live(memory: &Memory, told: &mut Telling<'_>) -> Result<Live, Failure> {
+    // The live episode of an earlier run would be the best answer to every later one.
+    let earlier = memory.list(&EpisodeQuery::default().correlation_id(LIVE_RUN)).await?.episodes;
+    for episode in &earlier {
+        memory.forget(episode.id).await?;
+    }
+    if !earlier.is_empty() {
+        told.line(paint(style::FAINT, "(the live episode of the last run is forgotten first)"))?;
+    }
+    let task = Task::new("The profile page test is flaky: the avatar upload times out on slow CI runners")
+        .kind("debugging")
+        .domain("web")
+        .agent("coder")
+        .tag("flaky-test")
+        .correlation_id(LIVE_RUN);
+    told.line(format!("task    {}", text::one_line(&task.description)))?;
+    let start = Instant::now();
+    let mut episode = memory.start(task).await?;
+    let mut taken = start.elapsed();
+    for action in actions() {
+        let shown = action.clone();
+        let start = Instant::now();
+        let number = episode.step(action).await?;
+        let one = start.elapsed();
+        taken += one;
+        told.step(number, &shown, one)?;
+    }
+    let (id, writes) = (episode.id(), u64::from(episode.steps()) + 2);
+    let start = Instant::now();
+    let outcome = "The test waits for the upload's response instead of a fixed time; 40 of 40 runs pass.";
+    episode.complete(Outcome::success(outcome)).await?;
+    taken += start.elapsed();
+    let live = Live { id, writes, taken };
+    told.completed(outcome, &live)?;
+    Ok(live)
+}
+
+fn actions() -> Vec<Action> {
+    let call = |tool: &str, name: &str, value: &str| Action::tool(tool).arguments(json!({name: value}));
+    vec![
+        call("bash", "command", "npx playwright test profile.spec.ts --repeat-each 20")
+            .description("reproduce it")
+            .error("Error: 6 of 20 failed: Timeout 5000ms exceeded waiting for img.avatar")
+            .duration_ms(48_200),
+        call("read_file", "path", "tests/profile.spec.ts")
+            .description("see what the test waits for")
+            .observation("await page.setInputFiles('#avatar', file);\nawait page.waitForTimeout(1000);"),
+        Action::note("assistant message").observation("A fixed second is too short for a slow runner."),
+        call("edit_file", "path", "tests/profile.spec.ts")
+            .description("wait for the response of the upload")
+            .observation("1 replacement"),
+        call("bash", "command", "npx playwright test profile.spec.ts --repeat-each 40")
+            .description("check the fix")
+            .observation("40 passed (2.1m)")
+            .duration_ms(126_000),
+    ]
+}
+
+/// A question's answer and how long it took.
+struct Answer {
+    recall: Recall,
+    taken: Duration,
+}
+
+impl Answer {
+    fn object(&self, question: &str) -> Value {
+        let mut object = recall::object(&self.recall, None);
+        object["text"] = question.into();
+        object["elapsed_us"] = micros(self.taken).into();
+        object
+    }
+}
+
+async fn ask(memory: &Memory, question: &str) -> Result<Answer, Failure> {
+    let start = Instant::now();
+    let recall = memory.recall(RecallQuery::new(question).limit(3)).await?;
+    Ok(Answer { recall, taken: start.elapsed() })
+}
+
+/// What was found after opening again.
+struct Reopened {
+    closing: Duration,
+    opening: Duration,
+    episodes: u64,
+    live_steps: u64,
+}
+
+async fn reopen(memory: Memory, folder: &Path, live: EpisodeId) -> Result<(Session, Reopened), Failure> {
+    let start = Instant::now();
+    memory.close(CLOSING).await?;
+    let closing = start.elapsed();
+    let start = Instant::now();
+    let memory = Memory::open(folder).await?;
+    let opening = start.elapsed();
+    let session = Session { memory, folder: folder.to_owned(), url: None };
+    let live_steps = session.memory.steps(live).await?.len() as u64;
+    let mut query = EpisodeQuery::default().limit(500);
+    let mut episodes = 0;
+    loop {
+        let page = session.memory.list(&query).await?;
+        episodes += page.episodes.len() as u64;
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    Ok((session, Reopened { closing, opening, episodes, live_steps }))
+}
+
+fn micros(taken: Duration) -> u64 {
+    u64::try_from(taken.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Tells a person what happens; silent when the answer is one object.
+struct Telling<'o> {
+    output: &'o mut Output,
+    sections: u32,
+}
+
+impl<'o> Telling<'o> {
+    fn new(output: &'o mut Output) -> Self {
+        Self { output, sections: 0 }
+    }
+
+    fn columns(&self) -> usize {
+        self.output.columns()
+    }
+
+    fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return Ok(());
+        }
+        let line = line.as_ref();
+        Ok(if line.is_empty() { self.output.line("") } else { self.output.line(format!("  {line}")) }?)
+    }
+
+    fn section(&mut self, title: &str) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return Ok(());
+        }
+        self.sections += 1;
+        let rule = "─".repeat(self.columns().min(78).saturating_sub(text::width(title) + 5));
+        self.output.line("")?;
+        let number = paint(style::NAME.bold(), self.sections.to_string());
+        Ok(self.output.line(format!(
+            "{number}  {} {}",
+            paint(style::TITLE, title),
+            paint(style::FAINT, rule)
+        ))?)
+    }
+
+    fn opening(&mut self, folder: &Path) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return Ok(());
+        }
+        let title = paint(style::TITLE, "agent-memory: what agents did, remembered for the next task");
+        self.output.line(title)?;
+        let place = format!("in {}: no server, no account, no key", folder.display());
+        Ok(self.output.line(paint(style::FAINT, text::one_line(&place)))?)
+    }
+
+    fn imported(&mut self, sample: &Imported) -> Result<(), Failure> {
+        let tally = &sample.tally;
+        if tally.new > 0 {
+            let rows = tally.new + tally.steps;
+            let rate = rows as f64 / sample.taken.as_secs_f64().max(1e-6);
+            self.line(format!(
+                "{} with {}, in {}: {} acknowledged records/s, all on disk",
+                paint(style::GOOD, format!("{} recorded", text::count(tally.new, "episode"))),
+                text::count(tally.steps, "step"),
+                text::duration(sample.taken),
+                text::number(rate as u64),
+            ))?;
+            self.line(paint(style::FAINT, "debugging, deploys, refunds, data pipelines; some failed"))?;
+        }
+        if tally.known > 0 {
+            let known = text::count(tally.known, "episode");
+            self.line(format!("{known} known already: importing again changes nothing"))?;
+        }
+        if tally.forgotten > 0 {
+            self.line(format!("{} forgotten before and left so", text::count(tally.forgotten, "episode")))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, number: u32, action: &Action, taken: Duration) -> Result<(), Failure> {
+        let (mark, look) = view::mark(action.result);
+        let name = if action.tool.is_empty() { "says" } else { &action.tool };
+        let (what, more) = match (action.tool.is_empty(), action.result) {
+            (true, _) => (action.observation.as_str(), ""),
+            (false, agent_memory::StepResult::Error) => {
+                (action.description.as_str(), action.observation.as_str())
+            }
+            (false, _) => (action.description.as_str(), ""),
+        };
+        let separator = if more.is_empty() { "" } else { ": " };
+        let time = format!("{:>8}", text::duration(taken));
+        let room = self.columns().min(100).saturating_sub(32);
+        let what = text::cut(&text::one_line(&format!("{what}{separator}{more}")), room);
+        let padding = " ".repeat(room - text::width(&what));
+        self.line(format!(
+            "step {number}  {} {} {what}{padding} {}",
+            paint(look, mark),
+            paint(style::NAME, format!("{name:<9}")),
+            paint(style::FAINT, time)
+        ))
+    }
+
+    fn completed(&mut self, outcome: &str, live: &Live) -> Result<(), Failure> {
+        self.line(format!("{} {outcome}", paint(style::GOOD.bold(), "success")))?;
+        let told = format!(
+            "{} writes one after the other, each fsynced before it returned: {} in all, {} acknowledged writes/s",
+            live.writes,
+            text::duration(live.taken),
+            text::number(live.rate())
+        );
+        self.line(paint(style::FAINT, told))
+    }
+
+    fn answer(&mut self, question: &str, answer: &Answer) -> Result<(), Failure> {
+        let searched = text::count(answer.recall.searched as u64, "episode");
+        self.line(format!("“{}”", paint(style::TITLE, question)))?;
+        self.line(paint(style::FAINT, format!("{searched} searched in {}", text::duration(answer.taken))))?;
+        self.line("")?;
+        if answer.recall.is_empty() {
+            self.line(paint(style::UNSURE, recall::silence(&answer.recall)))?;
+            return self.line(paint(style::FAINT, "An honest nothing keeps an agent from being led astray."));
+        }
+        for line in view::recalled(&answer.recall, self.columns().saturating_sub(2)) {
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn prompt(&mut self, prompt: &str) -> Result<(), Failure> {
+        let told =
+            format!("recall.to_prompt({PROMPT_TOKENS}): at most {PROMPT_TOKENS} tokens, ready to paste");
+        self.line(paint(style::FAINT, told))?;
+        self.line("")?;
+        let room = self.columns().saturating_sub(4);
+        for line in text::harmless(prompt.trim_end()).lines() {
+            if line.is_empty() {
+                self.line(paint(style::FAINT, "│"))?;
+            }
+            for part in text::wrap(line, room) {
+                self.line(format!("{} {part}", paint(style::FAINT, "│")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reopened(&mut self, reopened: &Reopened) -> Result<(), Failure> {
+        self.line(format!(
+            "closed in {}, open again in {}",
+            text::duration(reopened.closing),
+            text::duration(reopened.opening)
+        ))?;
+        self.line(paint(
+            style::GOOD,
+            format!(
+                "{} there, the live one with its {}",
+                text::count(reopened.episodes, "episode"),
+                text::count(reopened.live_steps, "step")
+            ),
+        ))
+    }
+
+    fn status(&mut self, lines: &[String]) -> Result<(), Failure> {
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    fn ending(&mut self, folder: &Path, object: &Value) -> Result<(), Failure> {
+        if self.output.is_json() {
+            return Ok(self.output.object(object)?);
+        }
+        self.output.line("")?;
+        self.output.line(paint(style::TITLE, "Go on"))?;
+        let folder = text::one_line(&folder.display().to_string());
+        for (command, what) in [
+            ("episodes list", "what is there"),
+            ("recall \"too many postgres connections\"", "ask something else"),
+            ("import FILE.jsonl", "your own conversations"),
+        ] {
+            let command = paint(style::NAME, format!("memory --path {folder} {command}"));
+            self.output.line(format!("  {command}  {}", paint(style::FAINT, format!("# {what}"))))?;
+        }
+        Ok(())
+    }
+}

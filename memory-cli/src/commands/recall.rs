@@ -1,0 +1,127 @@
+//! `memory recall`
+
+use std::io::Read;
+
+use agent_memory::{Error, Recall, RecallQuery};
+use serde_json::{Value, json};
+
+use super::view;
+use crate::cli::{Global, RecallArgs};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, style};
+use crate::session::Session;
+use crate::text;
+
+/// The most that is read from standard input, in bytes; the limit on characters is checked by the memory.
+const MAX_INPUT_BYTES: u64 = 1 << 20;
+
+pub(crate) async fn run(
+    global: &Global,
+    arguments: &RecallArgs,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let text = question(&arguments.text)?;
+    let mut query = RecallQuery::new(text.trim()).limit(arguments.limit as usize);
+    if let Some(domain) = &arguments.domain {
+        query = query.domain(domain);
+    }
+    if let Some(kind) = &arguments.kind {
+        query = query.kind(kind);
+    }
+    for tag in &arguments.tag {
+        query = query.tag(tag);
+    }
+    let session = Session::open(global).await?;
+    let recall = session.memory.recall(query).await?;
+    session.close().await?;
+    let prompt = arguments.prompt.map(|tokens| recall.to_prompt(tokens as usize));
+    if output.is_json() {
+        output.object(&object(&recall, prompt.as_deref()))?;
+    } else if let Some(prompt) = prompt {
+        if prompt.is_empty() {
+            output.note("note", style::UNSURE, silence(&recall))?;
+        } else {
+            output.line(text::harmless(prompt.trim_end()))?;
+        }
+    } else {
+        tell(&recall, output)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns the words of the question, from the arguments or from standard input.
+fn question(words: &[String]) -> Result<String, Failure> {
+    if words != ["-"] {
+        return Ok(words.join(" "));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_INPUT_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Failure::file("standard input", &source))?;
+    String::from_utf8(bytes)
+        .map_err(|_| Error::invalid("recall", "query.text", "standard input is not UTF-8").into())
+}
+
+/// Returns the answer as `--json` shows it.
+pub(super) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
+    let episodes: Vec<Value> = recall
+        .episodes
+        .iter()
+        .map(|item| {
+            json!({
+                "id": item.id,
+                "score": item.score,
+                "parts": item.parts,
+                "reasons": item.reasons,
+                "episode": item.episode,
+            })
+        })
+        .collect();
+    let mut object = json!({
+        "episodes": episodes,
+        "searched": recall.searched,
+        "out_of_reach": recall.out_of_reach,
+        "stale_ms": view::stale_ms(recall.freshness),
+    });
+    if let Some(prompt) = prompt {
+        object["prompt"] = prompt.into();
+    }
+    object
+}
+
+fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
+    if recall.is_empty() {
+        output.line(silence(recall))?;
+    } else {
+        let found = text::count(recall.episodes.len() as u64, "episode");
+        let searched = text::number(recall.searched as u64);
+        output.line(style::paint(style::TITLE, format!("{found} of {searched} may help")))?;
+        output.line("")?;
+        for line in view::recalled(recall, output.columns()) {
+            output.line(line)?;
+        }
+    }
+    if recall.out_of_reach > 0 && !recall.is_empty() {
+        let remark = format!("{} more cannot be shown: the durable tier is away", recall.out_of_reach);
+        output.note("note", style::UNSURE, remark)?;
+    }
+    if let Some(remark) = view::stale_remark(recall.freshness) {
+        output.note("note", style::UNSURE, remark)?;
+    }
+    Ok(())
+}
+
+/// Says why there is no answer.
+pub(super) fn silence(recall: &Recall) -> String {
+    let searched = text::count(recall.searched as u64, "episode");
+    match (recall.out_of_reach, recall.searched) {
+        (0, 0) => "Nothing is known yet: the memory has no episodes.".into(),
+        (0, _) => format!("Nothing relevant is known: none of {searched} is close enough to this task."),
+        (more, _) if recall.is_empty() => {
+            format!("{} may help, but the durable tier is away.", text::count(more as u64, "episode"))
+        }
+        _ => "What is known does not fit into so few tokens.".into(),
+    }
+}

@@ -1,0 +1,179 @@
+//! One line: which shape it has, and the episode in it.
+
+use agent_memory::{Limits, Recording, Task};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{chat, identity, tasks};
+use crate::cli::Format;
+
+/// Why a line is bad.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadLine(pub(crate) String);
+
+/// What lines that do not say are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defaults {
+    pub(crate) domain: Option<String>,
+    pub(crate) agent: Option<String>,
+}
+
+/// An episode read from a line.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) recording: Recording,
+    /// Texts that were too long and were cut.
+    pub(crate) truncated: u64,
+}
+
+/// Labels that a line of either shape may have.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Labels {
+    kind: Option<String>,
+    domain: Option<String>,
+    agent: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+impl Labels {
+    pub(super) fn apply(self, mut task: Task, kind: &str, defaults: &Defaults) -> Task {
+        task = task.kind(self.kind.as_deref().unwrap_or(kind));
+        if let Some(domain) = self.domain.or_else(|| defaults.domain.clone()) {
+            task = task.domain(domain);
+        }
+        if let Some(agent) = self.agent.or_else(|| defaults.agent.clone()) {
+            task = task.agent(agent);
+        }
+        self.tags.into_iter().fold(task, Task::tag)
+    }
+}
+
+/// Reads the episode in a line.
+pub(crate) fn parse(bytes: &[u8], format: Format, defaults: &Defaults) -> Result<Parsed, BadLine> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| BadLine(format!("not UTF-8 from byte {} on", error.valid_up_to() + 1)))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| BadLine(format!("not JSON: {}", reason(&error))))?;
+    let source_key = identity::source_key(&value);
+    let has = |field| value.get(field).is_some();
+    let chat = match format {
+        Format::Chat => true,
+        Format::Tasks => false,
+        Format::Auto if has("messages") => true,
+        Format::Auto if has("actions") => false,
+        Format::Auto => {
+            let wanted = "an object with `messages` (a conversation) or `actions` (a task) is needed";
+            return Err(BadLine(wanted.into()));
+        }
+    };
+    let parsed = if chat { chat::read(value, defaults) } else { tasks::read(value, defaults) }?;
+    Ok(Parsed { recording: Recording { source_key, ..parsed.recording }, ..parsed })
+}
+
+/// Tells what is wrong without "at line 1", which is not the line of the file.
+pub(super) fn reason(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
+}
+
+/// Texts cut to the limits, with a mark that says so.
+#[derive(Debug, Default)]
+pub(super) struct Cutter {
+    pub(super) truncated: u64,
+}
+
+impl Cutter {
+    /// Cuts what a step observed.
+    pub(super) fn observation(&mut self, text: String) -> String {
+        self.cut(text, Limits::default().observation_chars)
+    }
+
+    /// Cuts a description.
+    pub(super) fn description(&mut self, text: String) -> String {
+        self.cut(text, Limits::default().description_chars)
+    }
+
+    /// Cuts the text of an outcome.
+    pub(super) fn outcome(&mut self, text: String) -> String {
+        self.cut(text, Limits::default().outcome_chars)
+    }
+
+    fn cut(&mut self, text: String, limit: usize) -> String {
+        if text.len() <= limit {
+            return text;
+        }
+        let found = text.chars().count();
+        if found <= limit {
+            return text;
+        }
+        self.truncated += 1;
+        // The mark is at most as long as it is for the largest number it could show.
+        let room = limit.saturating_sub(mark(found).chars().count());
+        let mut kept: String = text.chars().take(room).collect();
+        kept.push_str(&mark(found - room));
+        kept
+    }
+}
+
+fn mark(characters: usize) -> String {
+    format!("… [truncated {characters} characters]")
+}
+
+/// Returns a scalar as text: ids are numbers in one source and strings in another.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_told_apart_and_bad_lines_say_why() {
+        let check = |line: &[u8], format, expected: Result<&str, &str>| {
+            let found = parse(line, format, &Defaults::default());
+            let found = found.map(|parsed| parsed.recording.task.kind).map_err(|BadLine(reason)| reason);
+            assert_eq!(found.as_deref().map_err(String::as_str), expected);
+        };
+        let chat = br#"{"reward": 1, "messages": [{"role": "user", "content": "hi"}]}"#;
+        let task = br#"{"id": 1, "instruction": "x", "actions": []}"#;
+        check(chat, Format::Auto, Ok("conversation"));
+        check(task, Format::Auto, Ok("task"));
+        check(task, Format::Chat, Err("not a conversation: missing field `reward`"));
+        check(chat, Format::Tasks, Err("not a task: missing field `instruction`"));
+        check(b"{\"a\": \xff}", Format::Auto, Err("not UTF-8 from byte 7 on"));
+        check(b"{\"a\": ", Format::Auto, Err("not JSON: EOF while parsing a value at column 6"));
+        check(
+            b"[1]",
+            Format::Auto,
+            Err("an object with `messages` (a conversation) or `actions` (a task) is needed"),
+        );
+        let deep = [b"[".repeat(200), b"]".repeat(200)].concat();
+        check(&deep, Format::Auto, Err("not JSON: recursion limit exceeded at column 128"));
+    }
+
+    #[test]
+    fn long_texts_are_cut_to_the_limit_with_a_mark() {
+        let mut cutter = Cutter::default();
+        assert_eq!(cutter.observation("ä".repeat(10_000)).chars().count(), 10_000);
+        assert_eq!(cutter.truncated, 0);
+        let cut = cutter.observation("ä".repeat(12_345));
+        assert!(cut.chars().count() <= 10_000);
+        let kept = cut.chars().filter(|c| *c == 'ä').count();
+        assert!(cut.ends_with(&format!("… [truncated {} characters]", 12_345 - kept)));
+        assert_eq!(cutter.truncated, 1);
+    }
+
+    #[test]
+    fn labels_of_the_line_win_over_the_defaults() {
+        let defaults = Defaults { domain: Some("retail".into()), agent: Some("a1".into()) };
+        let line = br#"{"id": 1, "instruction": "x", "actions": [], "domain": "web", "tags": ["t"]}"#;
+        let task = parse(line, Format::Auto, &defaults).unwrap().recording.task;
+        assert_eq!((task.domain.as_deref(), task.agent.as_deref()), (Some("web"), Some("a1")));
+        assert_eq!(task.tags, ["t"]);
+    }
+}

@@ -1,0 +1,148 @@
+//! Opening and closing the memory that the flags, the environment and the settings file name.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use agent_memory::{Leftover, Memory};
+
+use crate::cli::Global;
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, style};
+use crate::text;
+
+/// How long a command that wrote waits for the durable tier before it ends.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// An open memory and where it is.
+pub(crate) struct Session {
+    pub(crate) memory: Memory,
+    pub(crate) folder: PathBuf,
+    /// The database, without credentials; `None` in local mode.
+    pub(crate) url: Option<String>,
+}
+
+impl Session {
+    /// Opens the memory.
+    pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
+        let file = global.config.as_deref().map(Located::from_file).transpose()?.unwrap_or_default();
+        let folder = folder(global, file.path)?;
+        let mut builder = Memory::builder().path(&folder).env();
+        if let Some(config) = &global.config {
+            builder = builder.config_file(config);
+        }
+        if let Some(url) = &global.url {
+            builder = builder.remote(url);
+        }
+        if let Some(namespace) = &global.namespace {
+            builder = builder.namespace(namespace);
+        }
+        let memory = builder.open().await?;
+        let from_env = set("TURSO_DATABASE_URL").and_then(|url| url.into_string().ok());
+        let url = global.url.clone().or(from_env).or(file.url);
+        Ok(Self { memory, folder, url: url.map(|url| without_credentials(&url)) })
+    }
+
+    /// Ends a command that only read.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        self.memory.close(Duration::ZERO).await?;
+        Ok(())
+    }
+
+    /// Ends a command that wrote: waits a little for the durable tier, and tells what has not arrived yet.
+    pub(crate) async fn drain(self, output: &mut Output) -> Result<Leftover, Failure> {
+        let left = self.memory.close(DRAIN).await?;
+        if left.rows > 0 && !output.is_json() {
+            let remark = format!(
+                "{} ({}) wait here for the durable tier; `memory sync` sends them",
+                text::count(left.rows, "row"),
+                text::bytes(left.bytes)
+            );
+            output.note("note", style::UNSURE, remark)?;
+        }
+        Ok(left)
+    }
+}
+
+/// What of a settings file says where the memory is. Whether the file is right otherwise is judged on opening.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Located {
+    path: Option<PathBuf>,
+    url: Option<String>,
+}
+
+impl Located {
+    fn from_file(file: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| Failure::file(&file.display().to_string(), &source))?;
+        Ok(toml::from_str(&text).unwrap_or_default())
+    }
+}
+
+/// Returns the folder: flag, environment, settings file, or the default.
+pub(crate) fn folder(global: &Global, from_file: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let named = global.path.clone().or_else(|| set("MEMORY_DB_PATH").map(PathBuf::from)).or(from_file);
+    match named {
+        Some(folder) => Ok(folder),
+        None => data_folder().map(|data| data.join("agent-memory")).ok_or_else(|| {
+            let message = "no folder is given, and HOME is not set";
+            Failure::usage(message, "give one with --path or MEMORY_DB_PATH")
+        }),
+    }
+}
+
+/// Returns the user's data folder by the XDG rules, which ignore relative names; on Windows the local one.
+fn data_folder() -> Option<PathBuf> {
+    if cfg!(windows) {
+        return set("LOCALAPPDATA").map(PathBuf::from);
+    }
+    let xdg = set("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    xdg.or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+}
+
+/// Reads an environment variable; empty means unset.
+fn set(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Takes user, password, query and fragment out of a URL.
+fn without_credentials(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    match bare.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => bare.to_owned(),
+    }
+}
+
+/// Refuses flags that a command does not take.
+pub(crate) fn refuse(flag: &str, given: bool, why: &str) -> Result<(), Failure> {
+    if given {
+        return Err(Failure::Command {
+            exit: Exit::Usage,
+            kind: "usage",
+            message: format!("{flag} does not go with this command"),
+            hint: Some(why.into()),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lose_their_secrets() {
+        let check = |url: &str, expected: &str| assert_eq!(without_credentials(url), expected);
+        check("libsql://db.turso.io?authToken=s3cret", "libsql://db.turso.io");
+        check("http://u:p@w@127.0.0.1:8080/ns", "http://127.0.0.1:8080/ns");
+        check("http://127.0.0.1:8080", "http://127.0.0.1:8080");
+        check("nonsense", "nonsense");
+    }
+}
