@@ -1,0 +1,314 @@
+//! Prints what the memory takes for its work, beside what the bare libraries take for the same.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use memory_benches::{
+    CacheFileHit, Contest, Drain, Figure, HotRead, Keeper, LocalWrite, RecallBook, RemoteWrite, Report,
+    Result, Role, Run, Target, Verb, child, median,
+};
+
+const USAGE: &str = "\
+Usage: bench-report [--json] [--quick] [--only TEXT]...
+
+Measures the memory and, in turns, the bare libraries; prints medians of rounds and the targets.
+
+  --json       One JSON object a line: metric, ours, baseline, ratio, target, unit, met.
+  --quick      Fewer and smaller rounds, and 64 MB instead of 1 GB in the outbox: for a first look.
+  --only TEXT  Only the groups whose name contains TEXT: local, remote 1, remote 64, drain, hot, cache file, reopen,
+               recall. May be given several times.
+
+What is lost or duplicated over crashes is not a matter of speed: `cargo xtask crash` tells.
+
+Environment: SQLD_BIN names the sqld binary; TMPDIR the folder to measure in.
+Exit codes: 0 measured (whether or not targets are met), 1 failed, 2 wrong usage.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        // A process that this program starts to kill it.
+        ["--child", role, bytes, folder] => match (Role::parse(role), bytes.parse()) {
+            (Some(role), Ok(bytes)) => child(role, bytes, Path::new(folder)),
+            _ => return usage(&format!("there is no child {role:?} of {bytes:?} bytes")),
+        },
+        ["--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        words => match Options::parse(words) {
+            Ok(options) => run(&options),
+            Err(message) => return usage(&message),
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-report: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(message: &str) -> ExitCode {
+    eprintln!("bench-report: {message}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+#[derive(Debug, Default)]
+struct Options {
+    json: bool,
+    quick: bool,
+    only: Vec<String>,
+}
+
+impl Options {
+    fn parse(words: &[&str]) -> std::result::Result<Self, String> {
+        let mut options = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--json" => options.json = true,
+                "--quick" => options.quick = true,
+                "--only" => {
+                    let text = words.next().ok_or("--only needs a text")?;
+                    options.only.push(text.to_lowercase());
+                }
+                other => return Err(format!("unexpected argument {other:?}")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn wants(&self, group: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|text| group.contains(text.as_str()))
+    }
+
+    /// Picks the size of a measurement.
+    fn size(&self, full: u64, quick: u64) -> u64 {
+        if self.quick { quick } else { full }
+    }
+}
+
+type Measure = fn(&Options, &mut Report) -> Result<()>;
+
+const GROUPS: [(&str, Measure); 8] = [
+    ("local", local),
+    ("remote 1", |options, report| remote(options, report, 1)),
+    ("remote 64", |options, report| remote(options, report, 64)),
+    ("drain", drain),
+    ("hot", hot),
+    ("cache file", cache_file),
+    ("reopen", reopen),
+    ("recall", recall),
+];
+
+fn run(options: &Options) -> Result<()> {
+    let groups: Vec<_> = GROUPS.iter().filter(|(name, _)| options.wants(name)).collect();
+    if groups.is_empty() {
+        return Err(format!("no group is named like {}", options.only.join(" or ")).into());
+    }
+    let mut report = Report::start(options.json);
+    for (_, measure) in groups {
+        measure(options, &mut report)?;
+    }
+    if !options.json {
+        println!("\ntargets missed: {}", report.missed());
+        println!("lost or duplicated: see `cargo xtask crash --rounds N --mode local|remote`");
+    }
+    Ok(())
+}
+
+const MICROS: f64 = 1e6;
+const NANOS: f64 = 1e9;
+const MILLIS: f64 = 1e3;
+
+/// Runs both sides in turns and returns the median of each, in units of an operation's time.
+fn medians(contest: &mut dyn Contest, rounds: u64, operations: u64, unit: f64) -> Result<(f64, f64)> {
+    let each = |elapsed: Duration| elapsed.as_secs_f64() * unit / operations as f64;
+    let (mut ours, mut baseline) = (Vec::new(), Vec::new());
+    // The first round fills caches and files, and does not count.
+    for round in 0..=rounds {
+        // Whoever goes first in one round goes second in the next.
+        let (mine, raw) = if round % 2 == 0 {
+            let mine = contest.ours(operations)?;
+            (mine, contest.baseline(operations)?)
+        } else {
+            let raw = contest.baseline(operations)?;
+            (contest.ours(operations)?, raw)
+        };
+        if round > 0 {
+            ours.push(each(mine));
+            baseline.push(each(raw));
+        }
+    }
+    Ok((median(ours), median(baseline)))
+}
+
+fn local(options: &Options, report: &mut Report) -> Result<()> {
+    for verb in [Verb::Commit, Verb::Step] {
+        let mut contest = LocalWrite::new(verb)?;
+        let (ours, baseline) = medians(&mut contest, options.size(7, 3), options.size(1_000, 300), MICROS)?;
+        report.add(&Figure {
+            metric: format!("acknowledged write, local: {} / libsql FULL", verb.name()),
+            ours,
+            baseline: Some(baseline),
+            target: Target::RatioAtMost(1.2),
+            unit: "us",
+        });
+    }
+    Ok(())
+}
+
+/// Rounds of one side, by what is asked of them.
+#[derive(Default)]
+struct Rounds(Vec<Run>);
+
+impl Rounds {
+    fn median(&self, figure: impl Fn(&Run) -> f64) -> f64 {
+        median(self.0.iter().map(figure).collect())
+    }
+}
+
+fn mean_us(run: &Run) -> f64 {
+    MICROS / run.rate()
+}
+
+fn p99_us(run: &Run) -> f64 {
+    run.percentile(0.99).as_secs_f64() * MICROS
+}
+
+fn remote(options: &Options, report: &mut Report, clients: usize) -> Result<()> {
+    let writes = if clients == 1 { options.size(1_500, 500) } else { options.size(12_800, 6_400) };
+    let rounds = options.size(5, 2);
+    for verb in [Verb::Commit, Verb::Step] {
+        let mut contest = RemoteWrite::new(verb, clients)?;
+        let (mut up, mut down) = (Rounds::default(), Rounds::default());
+        let (mut raw, mut raw_down) = (Rounds::default(), Rounds::default());
+        for round in 0..=rounds {
+            contest.server_up()?;
+            let (mine, other) = (contest.run_ours(writes)?, contest.run_baseline(writes)?);
+            contest.server_down();
+            let (mine_down, other_down) = (contest.run_ours(writes)?, contest.run_baseline(writes)?);
+            if round > 0 {
+                up.0.push(mine);
+                raw.0.push(other);
+                down.0.push(mine_down);
+                raw_down.0.push(other_down);
+            }
+        }
+        let name = verb.name();
+        let write =
+            format!("acknowledged write, remote, {clients} client{}", if clients == 1 { "" } else { "s" });
+        let figures: [(&str, &Rounds, &Rounds); 2] =
+            [("server up", &up, &raw), ("server down", &down, &raw_down)];
+        for (state, ours, baseline) in figures {
+            report.add(&if clients == 1 {
+                Figure {
+                    metric: format!("{write}, {state}: {name} / redb commit"),
+                    ours: ours.median(mean_us),
+                    baseline: Some(baseline.median(mean_us)),
+                    target: Target::RatioAtMost(1.3),
+                    unit: "us",
+                }
+            } else {
+                Figure {
+                    metric: format!("{write}, {state}: {name} / redb group"),
+                    ours: ours.median(Run::rate),
+                    baseline: Some(baseline.median(Run::rate)),
+                    target: Target::RatioAtLeast(0.8),
+                    unit: "ack/s",
+                }
+            });
+        }
+        report.add(&Figure {
+            metric: format!("{write}, p99: {name} server down / up"),
+            ours: down.median(p99_us),
+            baseline: Some(up.median(p99_us)),
+            target: Target::RatioAtMost(1.1),
+            unit: "us",
+        });
+    }
+    Ok(())
+}
+
+fn drain(options: &Options, report: &mut Report) -> Result<()> {
+    let rows = options.size(12_800, 3_200);
+    let (ours, baseline) = medians(&mut Drain::new()?, options.size(5, 2), rows, 1.0)?;
+    report.add(&Figure {
+        metric: "drain of the outbox into sqld / multi-row upserts".into(),
+        ours: 1.0 / ours,
+        baseline: Some(1.0 / baseline),
+        target: Target::RatioAtLeast(0.9),
+        unit: "rows/s",
+    });
+    Ok(())
+}
+
+fn hot(options: &Options, report: &mut Report) -> Result<()> {
+    let (ours, baseline) =
+        medians(&mut HotRead::new()?, options.size(15, 5), options.size(200_000, 100_000), NANOS)?;
+    report.add(&Figure {
+        metric: "hot read: engine read / moka hit".into(),
+        ours,
+        baseline: Some(baseline),
+        target: Target::RatioAtMost(1.3),
+        unit: "ns",
+    });
+    Ok(())
+}
+
+fn cache_file(options: &Options, report: &mut Report) -> Result<()> {
+    let (ours, baseline) =
+        medians(&mut CacheFileHit::new()?, options.size(15, 5), options.size(20_000, 10_000), NANOS)?;
+    report.add(&Figure {
+        metric: "cache file hit: lookup / redb get + decode".into(),
+        ours,
+        baseline: Some(baseline),
+        target: Target::RatioAtMost(1.5),
+        unit: "ns",
+    });
+    Ok(())
+}
+
+fn reopen(options: &Options, report: &mut Report) -> Result<()> {
+    let bytes = options.size(1_000_000_000, 64_000_000);
+    let keeper = Keeper::fill(std::env::current_exe()?, bytes)?;
+    let (mut ours, mut baseline) = (Vec::new(), Vec::new());
+    for _ in 0..options.size(5, 3) {
+        ours.push(keeper.ours()?.as_secs_f64() * MILLIS);
+        baseline.push(keeper.baseline()?.as_secs_f64() * MILLIS);
+    }
+    report.add(&Figure {
+        metric: format!("reopen after kill -9, {} MB kept, to the first write / redb", bytes / 1_000_000),
+        ours: median(ours),
+        baseline: Some(median(baseline)),
+        target: Target::AtMost(50.0),
+        unit: "ms",
+    });
+    Ok(())
+}
+
+fn recall(options: &Options, report: &mut Report) -> Result<()> {
+    let mut book = RecallBook::new()?;
+    let sizes: &[u64] = if options.quick { &[1_000] } else { &[1_000, 10_000] };
+    for &episodes in sizes {
+        let filled = book.fill(episodes)?;
+        let figure =
+            |metric: String, ours, unit| Figure { metric, ours, baseline: None, target: Target::None, unit };
+        let before = episodes - filled.latencies.len() as u64;
+        report.add(&figure(
+            format!("import, one after the other, episodes {before} to {episodes}"),
+            filled.rate(),
+            "ep/s",
+        ));
+        book.ask(50)?;
+        let asked = book.ask(options.size(400, 200))?;
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let ours = asked.percentile(share).as_secs_f64() * MICROS;
+            report.add(&figure(format!("recall among {episodes} episodes, {name}"), ours, "us"));
+        }
+    }
+    Ok(())
+}
