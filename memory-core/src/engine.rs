@@ -204,9 +204,10 @@ impl Engine {
             let adopt = move || orphans.adopt(outbox.as_ref(), now).map(drop);
             upkeep::blocking(adopt).await.unwrap_or_else(|error| shared.report(&error));
         }
-        shared.load_documents().await?;
+        let cursor = shared.tiers.cache.cursor().await?;
+        shared.load_documents(&cursor).await?;
         shared.load_pending().await?;
-        lock(&shared.progress).cursor = shared.tiers.cache.cursor().await?;
+        lock(&shared.progress).cursor = cursor;
         if shared.tiers.outbox.is_none() {
             // The file is here: what it says is part of opening.
             shared.pull().await?;

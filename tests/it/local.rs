@@ -134,3 +134,47 @@ async fn refused_input_stores_nothing() {
     let status = memory.status().await.engine;
     assert_eq!(status.records.unwrap().into_iter().collect::<Vec<_>>(), [("episode", 1), ("step", 1)]);
 }
+
+#[tokio::test]
+async fn quota_and_rate_limit_name_the_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
+    let memory = Memory::builder()
+        .path(folder.path())
+        .clock(clock.clone())
+        .quotas(agent_memory::Quotas::default().max_episodes(3))
+        .rate_limit(agent_memory::RateLimit { per_second: 2.0, burst: 2 })
+        .open()
+        .await
+        .unwrap();
+    memory.start("one").await.unwrap();
+    memory.start("two").await.unwrap();
+    let error = memory.start("too fast").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimitExceeded);
+    let wait = error.retry_after().unwrap();
+    assert_eq!(wait, std::time::Duration::from_millis(500));
+    clock.advance(wait);
+    memory.start("three").await.unwrap();
+    clock.advance(std::time::Duration::from_secs(5));
+    let error = memory.start("too many").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+    let violation = error.violation().unwrap();
+    assert_eq!((violation.limit, violation.found), (3, 4));
+    assert_eq!(memory.list(&EpisodeQuery::default()).await.unwrap().episodes.len(), 3);
+}
+
+#[tokio::test]
+async fn retention_expires_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
+    let builder = Memory::builder().path(folder.path()).clock(clock.clone());
+    let memory = builder.retention_days(agent_memory::Kind::Episode, 2).open().await.unwrap();
+    let done = record_one(&memory, "rotate the logs").await;
+    clock.advance(std::time::Duration::from_secs(86_400));
+    assert!(memory.get(done.id).await.unwrap().is_some());
+    assert_eq!(memory.recall("rotate logs").await.unwrap().episodes.len(), 1);
+    clock.advance(std::time::Duration::from_secs(86_400));
+    assert!(memory.get(done.id).await.unwrap().is_none());
+    assert!(memory.recall("rotate logs").await.unwrap().is_empty());
+    assert!(memory.list(&EpisodeQuery::default()).await.unwrap().episodes.is_empty());
+}

@@ -3,6 +3,7 @@
 
 mod common;
 mod conformance;
+mod engine;
 mod load;
 mod local;
 mod outage;

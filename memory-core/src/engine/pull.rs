@@ -9,6 +9,7 @@ use crate::engine::{Shared, document_of, index_documents, upkeep};
 use crate::error::Result;
 use crate::id::lock;
 use crate::model::kind::Kind;
+use crate::recall::document::SearchDocument;
 use crate::recall::lexical::LexicalIndex;
 use crate::store::query::Scan;
 use crate::store::record::{Key, Record};
@@ -35,6 +36,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Names what a position belongs to: the database, and the way search documents are made from its records. When
+/// either changes, caches and documents start over.
+fn identity(database: &str) -> String {
+    format!("{}:{database}", SearchDocument::ANALYSIS)
 }
 
 impl Shared {
@@ -68,7 +75,7 @@ impl Shared {
     /// Resets the caches if the position means nothing to the database that answered.
     async fn must_start_over(&self, cursor: &Cursor, changes: &Changes) -> Result<bool> {
         let fresh = cursor.seq == 0;
-        let other = !cursor.database.is_empty() && cursor.database != changes.database;
+        let other = !cursor.database.is_empty() && cursor.database != identity(&changes.database);
         let lost = !fresh && changes.head < cursor.seq;
         // While catching up from the start a position below the floor is fine, unless the floor has risen since.
         let known_floor = lock(&self.progress).floor;
@@ -91,7 +98,7 @@ impl Shared {
         *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = LexicalIndex::new();
         self.load_pending().await?;
         let mut progress = lock(&self.progress);
-        progress.cursor = Cursor { database: changes.database.clone(), seq: 0 };
+        progress.cursor = Cursor { database: identity(&changes.database), seq: 0 };
         progress.floor = changes.floor;
         Ok(true)
     }
@@ -111,7 +118,7 @@ impl Shared {
         let documents: Vec<_> = records.iter().filter_map(document_of).collect();
         index_documents(&self.index, &records, &documents);
         self.unreadable.fetch_add(changes.unreadable, Ordering::Relaxed);
-        let cursor = Cursor { database: changes.database, seq: changes.next };
+        let cursor = Cursor { database: identity(&changes.database), seq: changes.next };
         let moved = {
             let mut progress = lock(&self.progress);
             let moved = progress.cursor != cursor;
@@ -142,7 +149,11 @@ impl Shared {
     }
 
     /// Fills the index from the search documents of the cache file.
-    pub(super) async fn load_documents(&self) -> Result<()> {
+    pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
+        if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
+            // Made in another way; the first pull starts over.
+            return Ok(());
+        }
         let mut after: Option<Key> = None;
         loop {
             let page = self.tiers.cache.documents(&self.namespace, after.as_ref(), 2_000).await?;

@@ -42,11 +42,16 @@ impl Shared {
     /// Does one round. Each part is tried even if one before it failed; the first error is returned.
     pub(super) async fn upkeep(&self, now: Timestamp, purge: bool) -> Result<()> {
         self.hot.forget_expired(now);
+        {
+            let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            index.purge_expired(now);
+            index.prune_tombstones(before(now, self.config.tombstone_retention));
+        }
         self.filler.push(Fill::Evict);
         self.filler.push(Fill::Persist);
         let mut results = Vec::new();
         if let Some((outbox, orphans)) = self.tiers.outbox.clone() {
-            let tail = Timestamp(now.0.saturating_sub(millis(self.config.tail_retention)));
+            let tail = before(now, self.config.tail_retention);
             let (into, adopter) = (outbox.clone(), orphans);
             let adopted = blocking(move || adopter.adopt(into.as_ref(), now)).await;
             if adopted.as_ref().is_ok_and(|rows| *rows > 0) {
@@ -65,6 +70,6 @@ impl Shared {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn before(now: Timestamp, duration: Duration) -> Timestamp {
+    Timestamp(now.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
 }

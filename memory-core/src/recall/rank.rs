@@ -24,6 +24,9 @@ const OTHER_FORM: f32 = 0.5;
 /// A query of more words than this need not be covered whole: one that tells a long story is answered by a document
 /// that shares part of it, so the score to reach grows with the square root of the words from here on.
 const STORY_WORDS: f32 = 5.0;
+/// Documents without any of the query's words that frequencies are counted as if there were besides the real ones: in a
+/// memory of a few episodes a word that all of them have still says more than none.
+const PRIOR_DOCUMENTS: f32 = 20.0;
 /// Of a longer query the words of least weight are left out.
 const MAX_QUERY_WORDS: usize = 128;
 /// Words shown a field in a reason.
@@ -133,7 +136,7 @@ impl Word {
 /// Looks the query's words up and weighs them.
 fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
     let mut words = words(shard, query);
-    let documents = shard.len() as f32;
+    let documents = shard.len() as f32 + PRIOR_DOCUMENTS;
     let frequency = |id: u32| shard.postings(id).1.len();
     let idf = |frequency: usize| (1.0 + (documents - frequency as f32 + 0.5) / (frequency as f32 + 0.5)).ln();
     for word in &mut words {

@@ -18,9 +18,16 @@ use crate::store::traits::{
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
+    name: String,
     state: Mutex<State>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::named("memory")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +45,11 @@ impl MemoryStore {
     /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates an empty store with this identity of its database.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.into(), state: Mutex::default() }
     }
 
     fn state(&self) -> Result<std::sync::MutexGuard<'_, State>> {
@@ -131,7 +143,7 @@ impl Durable for MemoryStore {
             next,
             head: state.head,
             floor: state.floor,
-            database: "memory".into(),
+            database: self.name.clone(),
             unreadable: 0,
         })
     }

@@ -1,0 +1,231 @@
+//! The engine with scripted faults in the durable tier and a clock that stands still.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use memory_core::conformance::{episode, record};
+use memory_core::{
+    Clock, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key, Kind, Layered, ManualClock,
+    MemoryStore, Namespace, Operation, Orphans, Outbox, Record, SeededIds, Store, Tiers, Timestamp,
+};
+use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
+
+use crate::common::{PATIENCE, eventually};
+
+struct Bench {
+    engine: Arc<Engine>,
+    /// The durable tier itself, past the faults.
+    server: Arc<MemoryStore>,
+    faults: Faulty,
+    clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    async fn open(folder: &Path, configure: impl FnOnce(&mut EngineConfig)) -> Self {
+        Self::over(folder, Arc::new(MemoryStore::new()), configure).await
+    }
+
+    async fn over(folder: &Path, server: Arc<MemoryStore>, configure: impl FnOnce(&mut EngineConfig)) -> Self {
+        let faults = Faulty::new();
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let slot = Slots::claim(folder).unwrap();
+        let options = CacheOptions::default().clock(clock.clone());
+        let cache = Arc::new(RedbCache::open(slot.path().join("cache.redb"), options).unwrap());
+        let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default()).unwrap();
+        let outbox: Arc<dyn Outbox> = Arc::new(outbox);
+        let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(folder, &slot));
+        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
+        let mut config = EngineConfig::default();
+        // The puller is called by the tests themselves.
+        config.poll_interval = Some(Duration::from_secs(3_600));
+        config.attempts = 1;
+        config.deadlines.read = Duration::from_millis(300);
+        configure(&mut config);
+        let tiers = Tiers { durable, cache, outbox: Some((outbox, orphans)), warnings: Vec::new() };
+        let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(3));
+        let engine = Engine::open(Namespace::default(), config, tiers, clock.clone(), ids).await.unwrap();
+        Self { engine: Arc::new(engine), server, faults, clock }
+    }
+}
+
+fn version(id: &str, clock: u64) -> Record {
+    record(&Namespace::default(), id, clock, Some(episode(clock)))
+}
+
+fn key(id: &str) -> Key {
+    Key::new(&Namespace::default(), Kind::Episode, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_misses_of_one_key_make_one_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    bench.server.commit(&[version("k", 5)]).await.unwrap();
+    let before = bench.faults.calls();
+    let readers: Vec<_> = (0..50)
+        .map(|_| {
+            let engine = bench.engine.clone();
+            tokio::spawn(async move { engine.read(&key("k")).await.unwrap().record.unwrap() })
+        })
+        .collect();
+    for reader in readers {
+        assert_eq!(reader.await.unwrap(), version("k", 5));
+    }
+    assert!(bench.faults.calls() - before <= 3, "{} requests for one key", bench.faults.calls() - before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_key_is_remembered_briefly() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |config| config.missing_ttl = Duration::from_secs(3_600)).await;
+    assert_eq!(bench.engine.read(&key("none")).await.unwrap().record, None);
+    let before = bench.faults.calls();
+    for _ in 0..10 {
+        assert_eq!(bench.engine.read(&key("none")).await.unwrap().record, None);
+    }
+    assert_eq!(bench.faults.calls(), before, "asked once");
+    bench.engine.commit(vec![version("none", 1)]).await.unwrap();
+    assert!(bench.engine.read(&key("none")).await.unwrap().record.is_some(), "a write ends it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_answers_are_bounded_and_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ttl = Duration::from_secs(60);
+    let bench = Bench::open(folder.path(), |config| config.ttl = ttl).await;
+    bench.server.commit(&[version("k", 5)]).await.unwrap();
+    let read = async || {
+        let read = bench.engine.read(&key("k")).await.unwrap();
+        (read.record.map(|record| record.revision.clock), read.freshness)
+    };
+    assert_eq!(read().await, (Some(5), Freshness::Fresh));
+    bench.server.commit(&[version("k", 6)]).await.unwrap();
+    bench.clock.advance(ttl / 2);
+    assert_eq!(read().await, (Some(5), Freshness::Fresh), "within the TTL the cached one is served");
+    bench.clock.advance(ttl / 2);
+    assert_eq!(read().await, (Some(6), Freshness::Fresh), "behind it the durable tier is asked");
+    bench.server.commit(&[version("k", 7)]).await.unwrap();
+    bench.engine.pull().await.unwrap();
+    assert_eq!(read().await, (Some(7), Freshness::Fresh), "at once when the feed has been read");
+    bench.faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+    bench.clock.advance(ttl * 3);
+    let (clock, freshness) = read().await;
+    assert_eq!(clock, Some(7));
+    assert_eq!(freshness, Freshness::Stale { age: ttl * 3 }, "an outage serves what is known, and says so");
+    let error = bench.engine.read(&key("unknown")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "what nobody knows is not made up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_fill_never_overwrites_a_newer_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    bench.server.commit(&[version("k", 5)]).await.unwrap();
+    for round in 0..50 {
+        let reader = tokio::spawn({
+            let engine = bench.engine.clone();
+            async move { engine.read(&key("k")).await.map(drop) }
+        });
+        let written = version("k", 100 + round);
+        bench.engine.commit(vec![written.clone()]).await.unwrap();
+        assert_eq!(bench.engine.read(&key("k")).await.unwrap().record, Some(written.clone()));
+        reader.await.unwrap().unwrap();
+        assert_eq!(bench.engine.read(&key("k")).await.unwrap().record, Some(written));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_drain_coalesces_versions_and_survives_lost_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    bench.faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+    for clock in 1..=40 {
+        bench.engine.commit(vec![version("k", clock)]).await.unwrap();
+    }
+    bench.faults.always(None);
+    for _ in 0..3 {
+        bench.faults.then(Some(Operation::Commit), Fault::LoseAnswer);
+    }
+    let before = bench.faults.calls();
+    // The clock stands still, so only a flush lets the breaker probe.
+    eventually("everything arrives", async || bench.engine.flush(Duration::from_millis(200)).await.is_ok()).await;
+    assert_eq!(bench.server.get(&[key("k")]).await.unwrap(), [Some(version("k", 40))]);
+    assert!(bench.faults.calls() - before < 40, "versions of one key are sent as one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_callers_bad_record_does_not_fail_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    let writers: Vec<_> = (0..20_u64)
+        .map(|i| {
+            let engine = bench.engine.clone();
+            tokio::spawn(async move {
+                let mut written = version(&format!("k{i}"), 1);
+                if i == 7 {
+                    let product = memory_core::Product::new("too big", "x".repeat(5 << 20));
+                    let id = memory_core::ArtifactId(SeededIds::new(1).next(Timestamp(1)));
+                    let of = memory_core::EpisodeId(id.0);
+                    let artifact = memory_core::Artifact::new(id, of, Timestamp(1), product);
+                    written.entity = Some(Arc::new(artifact.into()));
+                }
+                engine.commit(vec![written]).await.map_err(|error| error.kind())
+            })
+        })
+        .collect();
+    for (i, writer) in writers.into_iter().enumerate() {
+        let expected = if i == 7 { Err(ErrorKind::InvalidInput) } else { Ok(()) };
+        assert_eq!(writer.await.unwrap(), expected, "writer {i}");
+    }
+    bench.engine.flush(PATIENCE).await.unwrap();
+    assert_eq!(bench.engine.status().await.records.unwrap()["episode"], 19);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_database_behind_the_same_address_starts_the_caches_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    bench.server.commit(&[version("old", 5)]).await.unwrap();
+    bench.engine.pull().await.unwrap();
+    assert!(bench.engine.read(&key("old")).await.unwrap().record.is_some());
+    assert_eq!(bench.engine.status().await.indexed, 1);
+    let Bench { engine, .. } = bench;
+    engine.close(PATIENCE).await.unwrap();
+    drop(engine);
+    let fresh = Bench::over(folder.path(), Arc::new(MemoryStore::named("another")), |_| {}).await;
+    fresh.engine.pull().await.unwrap();
+    assert_eq!(fresh.engine.read(&key("old")).await.unwrap().record, None);
+    assert_eq!(fresh.engine.status().await.indexed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_behind_purged_tombstones_starts_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    let space = Namespace::default();
+    bench.server.commit(&[version("gone", 5), version("stays", 5)]).await.unwrap();
+    bench.engine.pull().await.unwrap();
+    assert_eq!(bench.engine.status().await.indexed, 2);
+    let mut tombstone = record(&space, "gone", 6, None);
+    tombstone.expires_at = Some(Timestamp(10));
+    bench.server.commit(&[tombstone]).await.unwrap();
+    bench.server.commit(&[version("new", 7)]).await.unwrap();
+    bench.server.delete_expired(Timestamp(10)).await.unwrap();
+    bench.engine.pull().await.unwrap();
+    assert_eq!(bench.engine.read(&key("gone")).await.unwrap().record, None, "the delete is not missed");
+    assert_eq!(bench.engine.status().await.indexed, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    bench.engine.commit(vec![version("k", 1)]).await.unwrap();
+    let left = bench.engine.close(PATIENCE).await.unwrap();
+    assert_eq!(left.rows, 0);
+    let error = bench.engine.commit(vec![version("k", 2)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    bench.engine.close(PATIENCE).await.unwrap();
+    assert!(bench.clock.now() >= Timestamp(1_000_000));
+}
