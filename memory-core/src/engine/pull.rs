@@ -61,7 +61,7 @@ impl Shared {
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
-            let complete = changes.changes.len() < PAGE;
+            let complete = changes.next >= changes.head || changes.changes.is_empty();
             self.apply(changes).await;
             if complete {
                 break;
@@ -75,12 +75,14 @@ impl Shared {
     /// Resets the caches if the position means nothing to the database that answered.
     async fn must_start_over(&self, cursor: &Cursor, changes: &Changes) -> Result<bool> {
         let fresh = cursor.seq == 0;
-        let other = !cursor.database.is_empty() && cursor.database != identity(&changes.database);
+        let known = cursor.database.split_once(':');
+        let other = known.is_some_and(|(_, database)| database != changes.database);
+        let reanalyse = known.is_some() && cursor.database != identity(&changes.database);
         let lost = !fresh && changes.head < cursor.seq;
         // While catching up from the start a position below the floor is fine, unless the floor has risen since.
         let known_floor = lock(&self.progress).floor;
         let too_old = !fresh && cursor.seq < changes.floor && changes.floor > known_floor;
-        if !(other || lost || too_old) {
+        if !(reanalyse || lost || too_old) {
             return Ok(false);
         }
         if (lost || other) && let Some(outbox) = self.outbox().cloned() {
@@ -90,7 +92,7 @@ impl Shared {
             tracing::warn!(head = changes.head, seen = cursor.seq, replayed, "the server has lost commits");
             self.kick();
         }
-        tracing::warn!(other, lost, too_old, "the caches start over");
+        tracing::warn!(other, reanalyse, lost, too_old, "the caches start over");
         self.hot.clear();
         self.missing.invalidate_all();
         self.filler.push(Fill::Clear);
