@@ -86,7 +86,7 @@ mod tests {
             lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
         assert_eq!(
             plain,
-            ["TASK               STEPS", "日本語の航空券…        7", "book a flight         12"]
+            ["TASK               STEPS", "日本語の航空券を…      7", "book a flight         12"]
         );
     }
 }

@@ -415,13 +415,17 @@ impl<'o> Telling<'o> {
         self.output.line("")?;
         self.output.line(paint(style::TITLE, "Go on"))?;
         let folder = text::one_line(&folder.display().to_string());
-        for (command, what) in [
+        let commands = [
             ("episodes list", "what is there"),
             ("recall \"too many postgres connections\"", "ask something else"),
             ("import FILE.jsonl", "your own conversations"),
-        ] {
-            let command = paint(style::NAME, format!("memory --path {folder} {command}"));
-            self.output.line(format!("  {command}  {}", paint(style::FAINT, format!("# {what}"))))?;
+        ]
+        .map(|(command, what)| (format!("memory --path {folder} {command}"), what));
+        let longest = commands.iter().map(|(command, _)| text::width(command)).max().unwrap_or_default();
+        for (command, what) in commands {
+            let padding = " ".repeat(longest - text::width(&command));
+            let remark = paint(style::FAINT, format!("# {what}"));
+            self.output.line(format!("  {}{padding}  {remark}", paint(style::NAME, command)))?;
         }
         Ok(())
     }

@@ -42,7 +42,10 @@ pub(crate) async fn run(
     watcher.bar.finish_and_clear();
     let taken = start.elapsed();
     if let Some(failure) = failed {
-        let remark = format!("before that {} recorded and stay", were(tally.new, "episode"));
+        let remark = match tally.new {
+            0 => "nothing was recorded before that".to_owned(),
+            new => format!("{} recorded before that, and will not be recorded twice", were(new, "episode")),
+        };
         if !output.is_json() {
             output.note("note", style::UNSURE, remark)?;
         }
@@ -138,16 +141,19 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
         let remark = format!("{} more", text::number(tally.bad - told));
         output.note("bad lines", style::BAD, remark)?;
     }
-    let rate = tally.new as f64 / taken.as_secs_f64().max(1e-6);
-    let head = format!("{} recorded", were(tally.new, "episode"));
-    output.line(format!(
-        "{}, with {}: {} in {}{}",
-        paint(if tally.new > 0 { style::GOOD.bold() } else { style::TITLE }, head),
-        text::count(tally.steps, "step"),
-        text::bytes(tally.bytes),
-        text::duration(taken),
-        if tally.new > 0 { format!(", {} episodes/s", text::number(rate as u64)) } else { String::new() },
-    ))?;
+    let read = format!("{} in {}", text::bytes(tally.bytes), text::duration(taken));
+    if tally.new > 0 {
+        let rate = tally.new as f64 / taken.as_secs_f64().max(1e-6);
+        let head = format!("{} recorded", were(tally.new, "episode"));
+        output.line(format!(
+            "{}, with {}: {read}, {} episodes/s",
+            paint(style::GOOD.bold(), head),
+            text::count(tally.steps, "step"),
+            text::number(rate as u64),
+        ))?;
+    } else {
+        output.line(format!("{}: {read}", paint(style::TITLE, "Nothing new was recorded")))?;
+    }
     let others = [
         (tally.known, "known already", style::PLAIN),
         (tally.forgotten, "forgotten before and left so", style::PLAIN),

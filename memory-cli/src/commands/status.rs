@@ -124,7 +124,8 @@ pub(super) fn lines(
     }
     if let Some(breaker) = &engine.breaker {
         let told = match breaker.state {
-            BreakerState::Closed => paint(style::GOOD, "reachable"),
+            BreakerState::Closed if engine.records.is_none() => paint(style::BAD, "does not answer"),
+            BreakerState::Closed => paint(style::GOOD, "answers"),
             BreakerState::HalfOpen => paint(style::UNSURE, "being probed"),
             BreakerState::Open if breaker.needs_attention => paint(style::BAD, "refuses this client"),
             BreakerState::Open => paint(

@@ -52,6 +52,6 @@ mod tests {
     #[test]
     fn keys_stay_the_same_between_versions() {
         let key = source_key(&serde_json::json!({"id": "t1", "instruction": "ä", "actions": []}));
-        assert_eq!(key, "jsonl:KEY");
+        assert_eq!(key, "jsonl:26690312-7541-5190-b8bd-491a7d2e35ed");
     }
 }

@@ -199,7 +199,7 @@ impl<'s> Import<'s> {
                 Ok(Recorded::Known(_)) => self.tally.known += 1,
                 Ok(Recorded::Forgotten(_)) => self.tally.forgotten += 1,
                 Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                    let reason = error.to_string();
+                    let reason = refusal(&error);
                     self.bad(BadPlace { file: done.file, line: done.line, reason })?;
                 }
                 Err(error) => {
@@ -233,4 +233,10 @@ async fn patiently(memory: &Memory, recording: Recording) -> Result<Recorded, Er
             result => return result,
         }
     }
+}
+
+/// Tells why the memory refuses an episode, and at which step.
+fn refusal(error: &Error) -> String {
+    let step = error.context().iter().find(|(name, _)| *name == "step");
+    step.map_or_else(|| error.message().to_owned(), |(_, step)| format!("step {step}: {}", error.message()))
 }

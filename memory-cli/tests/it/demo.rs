@@ -1,0 +1,47 @@
+use serde_json::Value;
+
+use crate::command::{World, names};
+
+#[test]
+fn the_demo_is_told_in_sections() {
+    let world = World::new();
+    insta::assert_snapshot!(world.stable(&world.run(["demo"]).ok()));
+}
+
+#[test]
+fn the_demo_is_one_object_and_running_it_again_adds_nothing() {
+    let world = World::new();
+    let first = world.run(["demo", "--json"]).object();
+    let fields =
+        ["folder", "live", "prompt", "related", "reopen", "sample", "status", "unrelated"].map(str::to_owned);
+    assert_eq!(names(&first), fields);
+    assert_eq!(first["folder"], world.path("memory/demo").to_str().unwrap());
+    let sample = first["sample"]["new"].as_u64().unwrap();
+    assert!(sample >= 24, "{sample}");
+    assert_eq!(first["reopen"]["episodes"], sample + 1);
+    assert_eq!(first["reopen"]["live_steps"], 5);
+    assert_eq!(first["unrelated"]["episodes"], Value::Array(Vec::new()));
+    assert_eq!(first["related"]["episodes"][0]["id"], first["live"]["id"]);
+    assert!(!first["prompt"].as_str().unwrap().is_empty());
+
+    let second = world.run(["demo", "--json"]).object();
+    assert_eq!(
+        (&second["sample"]["new"], &second["sample"]["known"]),
+        (&Value::from(0), &Value::from(sample))
+    );
+    assert_eq!(second["reopen"]["episodes"], sample + 1);
+    assert_ne!(second["live"]["id"], first["live"]["id"]);
+    // The usual memory of the user has none of it.
+    assert_eq!(world.run(["episodes", "list", "--json"]).object()["episodes"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn the_demo_never_leaves_the_machine() {
+    let world = World::new();
+    let (_, hint) = world.run(["demo", "--json", "--url", "http://127.0.0.1:9"]).error(2, "usage");
+    assert!(hint.contains("--path"), "{hint}");
+    let mut command = world.command();
+    command.env("TURSO_DATABASE_URL", "http://127.0.0.1:9").args(["demo", "--json", "--path", "here"]);
+    assert_eq!(crate::command::finish(&mut command).object()["status"]["mode"], "local");
+    assert!(world.path("here/memory.db").is_file());
+}

@@ -1,0 +1,154 @@
+use serde_json::Value;
+
+use crate::command::{LINES, World, is_empty};
+
+#[test]
+fn imports_both_shapes_and_tells() {
+    let world = World::new();
+    world.file("lines.jsonl", LINES);
+    insta::assert_snapshot!("import", world.stable(&world.run(["import", "lines.jsonl"]).ok()));
+    insta::assert_snapshot!("import_again", world.stable(&world.run(["import", "lines.jsonl"]).ok()));
+    insta::assert_snapshot!(
+        "import_json",
+        world.stable(&world.run(["import", "--json", "lines.jsonl"]).ok())
+    );
+}
+
+#[test]
+fn importing_again_changes_nothing_wherever_the_lines_are() {
+    let world = World::new();
+    world.file("lines.jsonl", LINES);
+    world.run(["import", "lines.jsonl"]).ok();
+    let before = world.run(["episodes", "list", "--json"]).ok();
+    let mut lines: Vec<String> = LINES.lines().map(str::to_owned).collect();
+    lines.reverse();
+    // Another order of the lines, other spaces, another name, no last line end, the same line twice.
+    let moved = [lines[0].replace("\": ", "\":"), lines[1].clone(), lines[2].clone(), lines[0].clone()]
+        .join("\r\n\r\n");
+    world.file("other.jsonl", format!("\u{feff}{moved}"));
+    let again = world.run(["import", "--json", "other.jsonl", "lines.jsonl"]).object();
+    assert_eq!((&again["lines"], &again["new"], &again["known"]), (&7.into(), &0.into(), &7.into()));
+    assert_eq!(world.run(["episodes", "list", "--json"]).ok(), before);
+}
+
+#[test]
+fn the_same_line_twice_in_a_file_is_one_episode() {
+    let world = World::new();
+    let line = LINES.lines().next().unwrap();
+    world.file("twice.jsonl", [line; 40].join("\n"));
+    let report = world.run(["import", "--json", "twice.jsonl"]).object();
+    assert_eq!((&report["new"], &report["known"]), (&1.into(), &39.into()));
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let world = World::new();
+    let run = world
+        .run_with_input(&["import", "-", "--json", "--domain", "retail", "--agent", "a9"], LINES.as_bytes());
+    assert_eq!(run.object()["new"], 3);
+    let list = world.run(["episodes", "list", "--json", "--domain", "retail"]).object();
+    assert_eq!(list["episodes"].as_array().unwrap().len(), 2);
+    assert_eq!(list["episodes"][0]["task"]["agent"], "a9");
+}
+
+fn bad_file() -> Vec<u8> {
+    let good: Vec<&str> = LINES.lines().collect();
+    let long = format!(r#"{{"id": 1, "instruction": "{}", "actions": []}}"#, "x".repeat(10_001));
+    let lines: Vec<&[u8]> = vec![
+        good[0].as_bytes(),
+        b"{\"id\": ",
+        b"{\"id\": \"\xff\xfe\"}",
+        b"{\"neither\": 1}",
+        b"",
+        b"{\"id\": 1, \"instruction\": \"\\u001b[2J\", \"actions\": 7}",
+        long.as_bytes(),
+        good[2].as_bytes(),
+    ];
+    lines.join(&b'\n')
+}
+
+#[test]
+fn bad_lines_are_named_and_skipped() {
+    let world = World::new();
+    world.file("bad.jsonl", bad_file());
+    let run = world.run(["import", "bad.jsonl"]);
+    assert_eq!(run.code, 3);
+    insta::assert_snapshot!(
+        "bad_lines",
+        world.stable(&format!("{}---\n{}", run.stdout, sorted(&run.stderr)))
+    );
+    let again = world.run(["import", "--json", "bad.jsonl"]);
+    assert_eq!((again.code, again.stderr.as_str()), (3, ""));
+    let report: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!((&report["known"], &report["bad"], &report["stopped"]), (&2.into(), &5.into(), &false.into()));
+    let places = report["bad_lines"].as_array().unwrap();
+    let numbers: Vec<u64> = places.iter().map(|place| place["line"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [2, 3, 4, 6, 7]);
+    assert!(places.iter().all(|place| place["file"] == "bad.jsonl"));
+}
+
+/// Lines are recorded side by side, so the memory's own refusals come in no particular order.
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+#[test]
+fn strict_stops_at_the_first_bad_line_and_keeps_what_came_before() {
+    let world = World::new();
+    world.file("bad.jsonl", bad_file());
+    world.file("good.jsonl", LINES);
+    let run = world.run(["import", "--strict", "bad.jsonl", "good.jsonl"]);
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.starts_with("bad line: bad.jsonl:2: not JSON"), "{}", run.stderr);
+    assert!(run.stdout.contains("what came before stays recorded"), "{}", run.stdout);
+    let list = world.run(["episodes", "list", "--json"]).object();
+    assert_eq!(list["episodes"].as_array().unwrap().len(), 1);
+    // The memory's own refusals stop it, too.
+    let over = format!("{{\"id\": 2, \"instruction\": \" \", \"actions\": []}}\n{LINES}");
+    world.file("over.jsonl", over);
+    assert_eq!(world.run(["import", "--strict", "over.jsonl"]).code, 3);
+    assert_eq!(world.run(["episodes", "list", "--json"]).object(), list);
+}
+
+#[test]
+fn absurdly_long_lines_are_skipped_in_bounded_memory() {
+    let world = World::new();
+    let good = LINES.lines().next().unwrap();
+    let mut content = vec![b'x'; (32 << 20) + 10];
+    content.extend_from_slice(b"\n");
+    content.extend_from_slice(good.as_bytes());
+    world.file("long.jsonl", content);
+    let run = world.run(["import", "long.jsonl"]);
+    assert_eq!((run.code, run.stderr.as_str()), (3, "bad line: long.jsonl:1: longer than 32 MiB\n"));
+    assert!(run.stdout.starts_with("1 episode was recorded"), "{}", run.stdout);
+}
+
+#[test]
+fn long_texts_are_cut_with_a_mark() {
+    let world = World::new();
+    let answer = "ä".repeat(12_000);
+    let line = format!(
+        r#"{{"reward": 1, "messages": [{{"role": "user", "content": "hi"}}, {{"role": "assistant", "content": "{answer}"}}]}}"#
+    );
+    world.file("long.jsonl", line);
+    let report = world.run(["import", "--json", "long.jsonl"]).object();
+    // The message as a step, and as the outcome.
+    assert_eq!((&report["new"], &report["truncated"]), (&1.into(), &2.into()));
+    let list = world.run(["episodes", "list", "--json"]).object();
+    let summary = list["episodes"][0]["outcome"]["text"].as_str().unwrap();
+    assert!(summary.contains("… [truncated "), "{}", &summary[summary.len() - 60..]);
+}
+
+#[test]
+fn nothing_is_recorded_unless_all_files_are_there() {
+    let world = World::new();
+    world.file("lines.jsonl", LINES);
+    let (message, hint) = world.run(["import", "--json", "lines.jsonl", "missing.jsonl"]).error(1, "io");
+    assert!(message.contains("missing.jsonl") && hint.contains("check the name"), "{message} {hint}");
+    let folder = world.path("");
+    let (message, _) = world.run(["import", "--json", folder.to_str().unwrap()]).error(1, "io");
+    assert!(message.contains("folder"), "{message}");
+    assert!(is_empty(&world.path("memory")));
+}
