@@ -65,7 +65,7 @@ impl Failure {
             Self::Memory(error) => Report {
                 kind: error.kind().as_str(),
                 message: chain(error),
-                hint: error.hint().map(str::to_owned),
+                hint: error.hint().or_else(|| usual_hint(error.kind())).map(str::to_owned),
             },
             Self::Command { kind, message, hint, .. } => {
                 Report { kind, message: message.clone(), hint: hint.clone() }
@@ -78,6 +78,19 @@ impl Failure {
             },
         })
     }
+}
+
+/// Returns what to do about an error that does not say so itself.
+fn usual_hint(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Unavailable | ErrorKind::Busy => {
+            "nothing acknowledged is lost: what waits is sent when the durable tier is back; `memory status` tells more"
+        }
+        ErrorKind::Unauthorized => {
+            "check TURSO_AUTH_TOKEN and the namespace; what waits is kept until they are right"
+        }
+        _ => return None,
+    })
 }
 
 /// Tells an error with its causes, leaving out what the error itself repeats of them.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use agent_memory::{ErrorKind, Mode};
+use agent_memory::Mode;
 use serde_json::json;
 
 use super::status::SET_ASIDE_SHOWN;
@@ -30,14 +30,9 @@ pub(crate) async fn run(global: &Global, arguments: &SyncArgs, output: &mut Outp
     let refused = engine.outbox.map_or(0, |outbox| outbox.set_aside);
     let set_aside = session.memory.set_aside(SET_ASIDE_SHOWN).await?;
     session.close().await?;
+    // Opening in remote mode succeeds without an answer: here the answer is what is asked for.
     if let Some(error) = failed {
-        // Opening in remote mode succeeds without an answer: here the answer is what is asked for.
-        return Err(Failure::Memory(match error.kind() {
-            ErrorKind::Unavailable if error.hint().is_none() => {
-                error.with_hint("nothing is lost: what waits is sent when the durable tier is back; `memory status` tells more")
-            }
-            _ => error,
-        }));
+        return Err(error.into());
     }
     // Until the rows are gone they are counted, whether they were sent before or while this ran.
     let sent = waiting.saturating_sub(left);

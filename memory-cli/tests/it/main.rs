@@ -1,5 +1,7 @@
 //! Runs the built command in temporary folders.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod command;
 mod demo;
 mod episodes;

@@ -25,7 +25,7 @@ fn the_status_tells_and_sync_fails() {
     let told = at(&world, &url, &["status"]).ok();
     assert!(told.contains("does not answer"), "{told}");
     let (message, hint) = at(&world, &url, &["sync", "--json", "--timeout", "2"]).error(4, "unavailable");
-    assert!(message.contains("refused") && hint.contains("nothing is lost"), "{message} {hint}");
+    assert!(message.contains("refused") && hint.contains("nothing acknowledged is lost"), "{message} {hint}");
     at(&world, &url, &["sync", "retry", "--json", "--timeout", "2"]).error(4, "unavailable");
     let recall = at(&world, &url, &["recall", "anything", "--json"]).object();
     assert_eq!(recall["episodes"], Value::Array(Vec::new()));
