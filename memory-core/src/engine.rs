@@ -94,6 +94,9 @@ struct Shared {
     kicked: Notify,
     /// Counts the times that the change feed was applied; a reader that spans one does not fill the hot layer.
     feed_generation: AtomicU64,
+    /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed): the cache file
+    /// may hold older versions of them.
+    recovered: AtomicU64,
     /// Held while the change feed is read.
     pulling: tokio::sync::Mutex<()>,
     progress: Mutex<Progress>,
@@ -181,6 +184,7 @@ impl Engine {
             appended,
             kicked: Notify::new(),
             feed_generation: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
             pulling: tokio::sync::Mutex::default(),
             progress: Mutex::default(),
             unreadable: AtomicU64::new(0),
@@ -203,6 +207,7 @@ impl Engine {
             let now = shared.clock.now();
             let adopt = move || orphans.adopt(outbox.as_ref(), now).map(drop);
             upkeep::blocking(adopt).await.unwrap_or_else(|error| shared.report(&error));
+            shared.mark_recovered();
         }
         let cursor = shared.tiers.cache.cursor().await?;
         shared.load_documents(&cursor).await?;
@@ -357,6 +362,7 @@ impl Engine {
         let Some((outbox, _)) = self.shared.tiers.outbox.clone() else { return Ok(0) };
         let now = self.shared.clock.now();
         let retried = upkeep::blocking(move || outbox.retry_set_aside(now)).await?;
+        self.shared.mark_recovered();
         self.shared.kick();
         Ok(retried)
     }
@@ -423,6 +429,13 @@ impl Shared {
             breaker.probe_now();
         }
         self.kicked.notify_one();
+    }
+
+    /// Notes that the rows now in the outbox may be news to the cache file.
+    fn mark_recovered(&self) {
+        if let Some(outbox) = self.outbox() {
+            self.recovered.fetch_max(outbox.usage().last_seq, Ordering::AcqRel);
+        }
     }
 
     fn leftover(&self) -> Leftover {

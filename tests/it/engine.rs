@@ -154,6 +154,28 @@ async fn the_drain_coalesces_versions_and_survives_lost_answers() {
     assert!(bench.faults.calls() - before < 40, "versions of one key are sent as one");
 }
 
+/// A killed instance may leave an outbox that is ahead of its cache file.
+#[tokio::test(flavor = "multi_thread")]
+async fn recovered_rows_replace_older_versions_in_the_cache_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Arc::new(MemoryStore::new());
+    {
+        let slot = Slots::claim(folder.path()).unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let options = CacheOptions::default().clock(clock.clone());
+        let cache = RedbCache::open(slot.path().join("cache.redb"), options).unwrap();
+        cache.commit(&[version("k", 5)]).await.unwrap();
+        memory_core::Cache::persist(&cache).await.unwrap();
+        let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default()).unwrap();
+        outbox.append(&[version("k", 6)], Timestamp(1_000_000)).unwrap();
+    }
+    let bench = Bench::over(folder.path(), server, |_| {}).await;
+    let read = async || bench.engine.read(&key("k")).await.unwrap().record.unwrap().revision.clock;
+    assert_eq!(read().await, 6, "while it waits");
+    bench.engine.flush(PATIENCE).await.unwrap();
+    assert_eq!(read().await, 6, "once it is sent");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_callers_bad_record_does_not_fail_the_others() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::engine::fill::Fill;
 use crate::engine::{Shared, upkeep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
@@ -92,7 +94,10 @@ impl Shared {
         while let Some(mut part) = parts.pop() {
             let records: Vec<Record> = part.iter().map(|send| send.record.clone()).collect();
             match self.durable.commit(&records).await {
-                Ok(()) => self.acknowledge(part.into_iter().flat_map(|send| send.seqs).collect()).await?,
+                Ok(()) => {
+                    self.cache_recovered(&part).await;
+                    self.acknowledge(part.into_iter().flat_map(|send| send.seqs).collect()).await?;
+                }
                 Err(error) if !blames_rows(&error) => return Err(error),
                 Err(error) if part.len() == 1 => {
                     for send in part {
@@ -107,6 +112,22 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Puts rows that this instance did not append into the caches before they leave the outbox: a read must not fall
+    /// through to an older version that a killed instance's cache file was left with.
+    async fn cache_recovered(&self, sent: &[Send]) {
+        let recovered = self.recovered.load(Ordering::Acquire);
+        let news = sent.iter().filter(|send| send.seqs.iter().any(|seq| *seq <= recovered));
+        let records: Vec<Record> = news.map(|send| send.record.clone()).collect();
+        if records.is_empty() {
+            return;
+        }
+        for record in &records {
+            self.hot.outdate(&record.key, record.revision);
+        }
+        self.filler.push(Fill::Records(records));
+        self.filler.settle().await;
     }
 
     async fn acknowledge(&self, seqs: Vec<Seq>) -> Result<()> {

@@ -89,6 +89,7 @@ impl Shared {
             // The server has lost commits that it had acknowledged: what the tail still has is sent again.
             let now = self.clock.now();
             let replayed = upkeep::blocking(move || outbox.replay_tail(now)).await?;
+            self.mark_recovered();
             tracing::warn!(head = changes.head, seen = cursor.seq, replayed, "the server has lost commits");
             self.kick();
         }

@@ -55,6 +55,7 @@ impl Shared {
             let (into, adopter) = (outbox.clone(), orphans);
             let adopted = blocking(move || adopter.adopt(into.as_ref(), now)).await;
             if adopted.as_ref().is_ok_and(|rows| *rows > 0) {
+                self.mark_recovered();
                 self.load_pending().await?;
                 self.appended.notify_one();
             }
