@@ -13,7 +13,7 @@ Exit codes:
   1  failed: files, data, or an episode that does not exist
   2  wrong arguments or settings
   3  import: some lines were bad and were skipped, or stopped it with --strict
-  4  the durable tier is not available, or refuses the credentials; what was recorded is kept here and sent later
+  4  the durable tier is away or refuses the credentials; what waits to be sent stays here
 
 NO_COLOR is honoured; RUST_LOG (for example RUST_LOG=info) writes a log to standard error.";
 
@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The folder of the memory [default: agent-memory in the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]

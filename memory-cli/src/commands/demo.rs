@@ -1,20 +1,22 @@
 //! `memory demo`: the main job on a shipped sample, told in sections.
 
+mod telling;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use agent_memory::{Action, EpisodeId, EpisodeQuery, Memory, Outcome, Recall, RecallQuery, Task};
 use serde_json::{Value, json};
 
+use super::recall;
 use super::status::{self, SET_ASIDE_SHOWN};
-use super::{recall, view};
 use crate::cli::{Format, Global};
 use crate::failure::{Exit, Failure};
 use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
 use crate::output::Output;
-use crate::output::style::{self, paint};
 use crate::session::{Session, folder, refuse};
-use crate::text;
+
+use telling::Telling;
 
 /// Episodes of made-up agents, in the two shapes that `memory import` reads.
 const SAMPLE: &[u8] = include_bytes!("../../data/sample.jsonl");
@@ -144,7 +146,7 @@ async fn live(memory: &Memory, told: &mut Telling<'_>) -> Result<Live, Failure> 
         memory.forget(episode.id).await?;
     }
     if !earlier.is_empty() {
-        told.line(paint(style::FAINT, "(the live episode of the last run is forgotten first)"))?;
+        told.forgot_the_last()?;
     }
     let task = Task::new("The profile page test is flaky: the avatar upload times out on slow CI runners")
         .kind("debugging")
@@ -152,7 +154,7 @@ async fn live(memory: &Memory, told: &mut Telling<'_>) -> Result<Live, Failure> 
         .agent("coder")
         .tag("flaky-test")
         .correlation_id(LIVE_RUN);
-    told.line(format!("task    {}", text::one_line(&task.description)))?;
+    told.task(&task.description)?;
     let start = Instant::now();
     let mut episode = memory.start(task).await?;
     let mut taken = start.elapsed();
@@ -248,185 +250,4 @@ async fn reopen(memory: Memory, folder: &Path, live: EpisodeId) -> Result<(Sessi
 
 fn micros(taken: Duration) -> u64 {
     u64::try_from(taken.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Tells a person what happens; silent when the answer is one object.
-struct Telling<'o> {
-    output: &'o mut Output,
-    sections: u32,
-}
-
-impl<'o> Telling<'o> {
-    fn new(output: &'o mut Output) -> Self {
-        Self { output, sections: 0 }
-    }
-
-    fn columns(&self) -> usize {
-        self.output.columns()
-    }
-
-    fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
-        if self.output.is_json() {
-            return Ok(());
-        }
-        let line = line.as_ref();
-        Ok(if line.is_empty() { self.output.line("") } else { self.output.line(format!("  {line}")) }?)
-    }
-
-    fn section(&mut self, title: &str) -> Result<(), Failure> {
-        if self.output.is_json() {
-            return Ok(());
-        }
-        self.sections += 1;
-        let rule = "─".repeat(self.columns().min(78).saturating_sub(text::width(title) + 5));
-        self.output.line("")?;
-        let number = paint(style::NAME.bold(), self.sections.to_string());
-        Ok(self.output.line(format!(
-            "{number}  {} {}",
-            paint(style::TITLE, title),
-            paint(style::FAINT, rule)
-        ))?)
-    }
-
-    fn opening(&mut self, folder: &Path) -> Result<(), Failure> {
-        if self.output.is_json() {
-            return Ok(());
-        }
-        let title = paint(style::TITLE, "agent-memory: what agents did, remembered for the next task");
-        self.output.line(title)?;
-        let place = format!("in {}: no server, no account, no key", folder.display());
-        Ok(self.output.line(paint(style::FAINT, text::one_line(&place)))?)
-    }
-
-    fn imported(&mut self, sample: &Imported) -> Result<(), Failure> {
-        let tally = &sample.tally;
-        if tally.new > 0 {
-            let rows = tally.new + tally.steps;
-            let rate = rows as f64 / sample.taken.as_secs_f64().max(1e-6);
-            self.line(format!(
-                "{} with {}, in {}: {} acknowledged records/s, all on disk",
-                paint(style::GOOD, format!("{} recorded", text::count(tally.new, "episode"))),
-                text::count(tally.steps, "step"),
-                text::duration(sample.taken),
-                text::number(rate as u64),
-            ))?;
-            self.line(paint(style::FAINT, "debugging, deploys, refunds, data pipelines; some failed"))?;
-        }
-        if tally.known > 0 {
-            let known = text::count(tally.known, "episode");
-            self.line(format!("{known} known already: importing again changes nothing"))?;
-        }
-        if tally.forgotten > 0 {
-            self.line(format!("{} forgotten before and left so", text::count(tally.forgotten, "episode")))?;
-        }
-        Ok(())
-    }
-
-    fn step(&mut self, number: u32, action: &Action, taken: Duration) -> Result<(), Failure> {
-        let (mark, look) = view::mark(action.result);
-        let name = if action.tool.is_empty() { "says" } else { &action.tool };
-        let (what, more) = match (action.tool.is_empty(), action.result) {
-            (true, _) => (action.observation.as_str(), ""),
-            (false, agent_memory::StepResult::Error) => {
-                (action.description.as_str(), action.observation.as_str())
-            }
-            (false, _) => (action.description.as_str(), ""),
-        };
-        let separator = if more.is_empty() { "" } else { ": " };
-        let time = format!("{:>8}", text::duration(taken));
-        let room = self.columns().min(100).saturating_sub(32);
-        let what = text::cut(&text::one_line(&format!("{what}{separator}{more}")), room);
-        let padding = " ".repeat(room - text::width(&what));
-        self.line(format!(
-            "step {number}  {} {} {what}{padding} {}",
-            paint(look, mark),
-            paint(style::NAME, format!("{name:<9}")),
-            paint(style::FAINT, time)
-        ))
-    }
-
-    fn completed(&mut self, outcome: &str, live: &Live) -> Result<(), Failure> {
-        self.line(format!("{} {outcome}", paint(style::GOOD.bold(), "success")))?;
-        let told = format!(
-            "{} writes one after the other, each fsynced before it returned: {} in all, {} acknowledged writes/s",
-            live.writes,
-            text::duration(live.taken),
-            text::number(live.rate())
-        );
-        self.line(paint(style::FAINT, told))
-    }
-
-    fn answer(&mut self, question: &str, answer: &Answer) -> Result<(), Failure> {
-        let searched = text::count(answer.recall.searched as u64, "episode");
-        self.line(format!("“{}”", paint(style::TITLE, question)))?;
-        self.line(paint(style::FAINT, format!("{searched} searched in {}", text::duration(answer.taken))))?;
-        self.line("")?;
-        if answer.recall.is_empty() {
-            self.line(paint(style::UNSURE, recall::silence(&answer.recall)))?;
-            return self.line(paint(style::FAINT, "An honest nothing keeps an agent from being led astray."));
-        }
-        for line in view::recalled(&answer.recall, self.columns().saturating_sub(2)) {
-            self.line(line)?;
-        }
-        Ok(())
-    }
-
-    fn prompt(&mut self, prompt: &str) -> Result<(), Failure> {
-        let told =
-            format!("recall.to_prompt({PROMPT_TOKENS}): at most {PROMPT_TOKENS} tokens, ready to paste");
-        self.line(paint(style::FAINT, told))?;
-        self.line("")?;
-        let room = self.columns().saturating_sub(4);
-        for line in text::harmless(prompt.trim_end()).lines() {
-            if line.is_empty() {
-                self.line(paint(style::FAINT, "│"))?;
-            }
-            for part in text::wrap(line, room) {
-                self.line(format!("{} {part}", paint(style::FAINT, "│")))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn reopened(&mut self, reopened: &Reopened) -> Result<(), Failure> {
-        self.line(format!(
-            "closed in {}, open again in {}",
-            text::duration(reopened.closing),
-            text::duration(reopened.opening)
-        ))?;
-        self.line(paint(
-            style::GOOD,
-            format!(
-                "{} there, the live one with its {}",
-                text::count(reopened.episodes, "episode"),
-                text::count(reopened.live_steps, "step")
-            ),
-        ))
-    }
-
-    fn status(&mut self, lines: &[String]) -> Result<(), Failure> {
-        lines.iter().try_for_each(|line| self.line(line))
-    }
-
-    fn ending(&mut self, folder: &Path, object: &Value) -> Result<(), Failure> {
-        if self.output.is_json() {
-            return Ok(self.output.object(object)?);
-        }
-        self.output.line("")?;
-        self.output.line(paint(style::TITLE, "Go on"))?;
-        let folder = text::one_line(&folder.display().to_string());
-        let commands = [
-            ("episodes list", "what is there"),
-            ("recall \"too many postgres connections\"", "ask something else"),
-            ("import FILE.jsonl", "your own conversations"),
-        ]
-        .map(|(command, what)| (format!("memory --path {folder} {command}"), what));
-        let longest = commands.iter().map(|(command, _)| text::width(command)).max().unwrap_or_default();
-        for (command, what) in commands {
-            let padding = " ".repeat(longest - text::width(&command));
-            let remark = paint(style::FAINT, format!("# {what}"));
-            self.output.line(format!("  {}{padding}  {remark}", paint(style::NAME, command)))?;
-        }
-        Ok(())
-    }
 }

@@ -65,7 +65,7 @@ fn question(words: &[String]) -> Result<String, Failure> {
 }
 
 /// Returns the answer as `--json` shows it.
-pub(super) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
+pub(crate) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
     let episodes: Vec<Value> = recall
         .episodes
         .iter()
@@ -114,7 +114,7 @@ fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
 }
 
 /// Says why there is no answer.
-pub(super) fn silence(recall: &Recall) -> String {
+pub(crate) fn silence(recall: &Recall) -> String {
     let searched = text::count(recall.searched as u64, "episode");
     match (recall.out_of_reach, recall.searched) {
         (0, 0) => "Nothing is known yet: the memory has no episodes.".into(),
