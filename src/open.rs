@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
+    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
     Redactor, Result, Tiers,
 };
 use memory_storage_redb::{CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
@@ -131,7 +131,7 @@ fn warning(name: &str, report: &OpenReport) -> Option<String> {
 fn connect(url: &str, settings: &Settings) -> Result<Arc<dyn Durable>> {
     use memory_storage_turso::{RemoteOptions, RemoteStore};
 
-    let mut options = RemoteOptions::new(url);
+    let mut options = RemoteOptions::new(url).deadlines(deadlines(settings));
     if let Some(token) = &settings.token {
         options = options.token(token);
     }
@@ -190,6 +190,12 @@ fn folder_name(url: &str) -> String {
     })
 }
 
+fn deadlines(settings: &Settings) -> Deadlines {
+    let default = Deadlines::default();
+    let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
+    Deadlines { read: ms(settings.read_deadline_ms, default.read), write: ms(settings.write_deadline_ms, default.write) }
+}
+
 fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
     let mut engine = EngineConfig::default();
     let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
@@ -197,8 +203,7 @@ fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
     engine.hot_bytes = settings.hot_bytes.unwrap_or(engine.hot_bytes);
     engine.ttl = ms(settings.ttl_ms, engine.ttl);
     engine.poll_interval = settings.poll_interval_ms.map(Duration::from_millis);
-    engine.deadlines.read = ms(settings.read_deadline_ms, engine.deadlines.read);
-    engine.deadlines.write = ms(settings.write_deadline_ms, engine.deadlines.write);
+    engine.deadlines = deadlines(settings);
     engine.first_pull = ms(settings.first_pull_ms, engine.first_pull);
     engine.batch_rows = settings.batch_rows.unwrap_or(engine.batch_rows);
     for (name, value) in [("poll_interval_ms", settings.poll_interval_ms), ("ttl_ms", settings.ttl_ms)] {

@@ -86,6 +86,11 @@ impl Memory {
         })
     }
 
+    /// Returns the sizes allowed.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
     /// Starts an episode. The handle logs its steps and completes it.
     ///
     /// # Errors

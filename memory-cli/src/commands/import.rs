@@ -28,7 +28,11 @@ pub(crate) async fn run(
     let session = Session::open(global).await?;
     let start = Instant::now();
     let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);
-    let defaults = Defaults { domain: arguments.domain.clone(), agent: arguments.agent.clone() };
+    let defaults = Defaults {
+        domain: arguments.domain.clone(),
+        agent: arguments.agent.clone(),
+        limits: session.memory.limits().clone(),
+    };
     let mut import =
         Import::new(session.memory.clone(), arguments.format, arguments.strict, defaults, &mut watcher);
     let mut failed = None;

@@ -16,6 +16,8 @@ pub(crate) struct BadLine(pub(crate) String);
 pub(crate) struct Defaults {
     pub(crate) domain: Option<String>,
     pub(crate) agent: Option<String>,
+    /// The sizes that texts are cut to.
+    pub(crate) limits: Limits,
 }
 
 /// An episode read from a line.
@@ -79,23 +81,28 @@ pub(super) fn reason(error: &serde_json::Error) -> String {
 /// Texts cut to the limits, with a mark that says so.
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
+    limits: Limits,
     pub(super) truncated: u64,
 }
 
 impl Cutter {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { limits: limits.clone(), truncated: 0 }
+    }
+
     /// Cuts what a step observed.
     pub(super) fn observation(&mut self, text: String) -> String {
-        self.cut(text, Limits::default().observation_chars)
+        self.cut(text, self.limits.observation_chars)
     }
 
     /// Cuts a description.
     pub(super) fn description(&mut self, text: String) -> String {
-        self.cut(text, Limits::default().description_chars)
+        self.cut(text, self.limits.description_chars)
     }
 
     /// Cuts the text of an outcome.
     pub(super) fn outcome(&mut self, text: String) -> String {
-        self.cut(text, Limits::default().outcome_chars)
+        self.cut(text, self.limits.outcome_chars)
     }
 
     fn cut(&mut self, text: String, limit: usize) -> String {
@@ -170,7 +177,7 @@ mod tests {
 
     #[test]
     fn labels_of_the_line_win_over_the_defaults() {
-        let defaults = Defaults { domain: Some("retail".into()), agent: Some("a1".into()) };
+        let defaults = Defaults { domain: Some("retail".into()), agent: Some("a1".into()), ..Defaults::default() };
         let line = br#"{"id": 1, "instruction": "x", "actions": [], "domain": "web", "tags": ["t"]}"#;
         let task = parse(line, Format::Auto, &defaults).unwrap().recording.task;
         assert_eq!((task.domain.as_deref(), task.agent.as_deref()), (Some("web"), Some("a1")));

@@ -34,7 +34,7 @@ struct Call {
 pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> {
     let solved: Solved =
         serde_json::from_value(line).map_err(|error| BadLine(format!("not a task: {}", reason(&error))))?;
-    let mut cutter = Cutter::default();
+    let mut cutter = Cutter::new(&defaults.limits);
     let mut task = solved.labels.apply(Task::new(solved.instruction), KIND, defaults);
     if let Some(id) = scalar(&solved.id) {
         task = task.correlation_id(id);

@@ -173,10 +173,17 @@ impl Shared {
     pub(super) async fn load_pending(&self) -> Result<()> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
-            let (outbox, scan) = (outbox.clone(), Scan::new(&self.namespace, kind));
-            let pending = upkeep::blocking(move || outbox.pending_scan(&scan)).await?;
-            let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
-            index_documents(&self.index, &pending, &documents);
+            let mut scan = Scan::new(&self.namespace, kind);
+            loop {
+                let (outbox, asked) = (outbox.clone(), scan.clone());
+                let pending = upkeep::blocking(move || outbox.pending_scan(&asked, PAGE)).await?;
+                let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
+                index_documents(&self.index, &pending, &documents);
+                match pending.last() {
+                    Some(last) if pending.len() == PAGE => scan.after = Some(last.key.id.clone()),
+                    _ => break,
+                }
+            }
         }
         Ok(())
     }

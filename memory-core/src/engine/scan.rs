@@ -21,7 +21,7 @@ impl Engine {
         let now = shared.clock.now();
         // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
         let pending = match shared.outbox() {
-            Some(outbox) if outbox.usage().rows > 0 => outbox.pending_scan(scan)?,
+            Some(outbox) if outbox.usage().rows > 0 => outbox.pending_scan(scan, pending_limit(scan))?,
             _ => Vec::new(),
         };
         let (page, freshness) = match shared.durable.scan(scan).await {
@@ -40,10 +40,29 @@ impl Engine {
     }
 }
 
+/// How many pending versions are laid over one page: a long outage must not make each page read all of them.
+fn pending_limit(scan: &Scan) -> usize {
+    scan.limit.saturating_mul(2).max(256)
+}
+
 /// Lays pending versions over a page of the durable tier.
-fn overlay(scan: &Scan, page: Page, pending: Vec<Record>) -> Page {
+fn overlay(scan: &Scan, mut page: Page, pending: Vec<Record>) -> Page {
     if pending.is_empty() {
         return page;
+    }
+    if pending.len() == pending_limit(scan)
+        && let Some(last) = pending.last()
+    {
+        // There may be more pending versions behind the last one: what lies there is for the next page.
+        let end = last.key.id.clone();
+        let reached = |id: &str| match scan.order {
+            Order::Ascending => id <= end.as_ref(),
+            Order::Descending => id >= end.as_ref(),
+        };
+        page.records.retain(|record| reached(&record.key.id));
+        if page.next.as_deref().is_none_or(|next| !reached(next)) {
+            page.next = Some(end.clone());
+        }
     }
     let mut merged: BTreeMap<_, Record> =
         page.records.into_iter().map(|record| (record.key.id.clone(), record)).collect();
@@ -111,5 +130,7 @@ mod tests {
         check(Descending, 2, (&["d", "b"], Some("b")), &[live("c", 1)], (&["d", "c"], Some("c")));
         check(Descending, 2, (&["d", "b"], Some("b")), &[live("a", 1)], (&["d", "b"], Some("b")));
         check(Ascending, 1, (&[], None), &[live("a", 1), live("b", 1)], (&["a"], Some("a")));
+        let many: Vec<Record> = (0..256).map(|i| dead(&format!("m{i:03}"), 9)).collect();
+        check(Ascending, 3, (&["a", "m007", "z"], None), &many, (&["a"], Some("m255")));
     }
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::engine::Read;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::EpisodeId;
 use crate::memory::Memory;
 use crate::model::entity::Entity;
@@ -12,7 +13,7 @@ use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
 use crate::model::task::Task;
-use crate::store::record::Key;
+use crate::store::record::{Key, Record};
 
 /// A finished episode to record as a whole.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +35,7 @@ pub struct Recording {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
-    /// It was not known and is stored now.
+    /// It was not known, as far as could be asked, and is stored now.
     New(EpisodeId),
     /// It was recorded before; nothing was changed.
     Known(EpisodeId),
@@ -51,8 +52,14 @@ impl Memory {
         let inner = &self.inner;
         let id = derive_id(inner.engine.namespace().as_str(), &recording.source_key)?;
         let key = Key::episode(inner.engine.namespace(), id);
-        if let Some(record) = inner.engine.read(&key).await?.record {
-            return Ok(if record.is_tombstone() { Recorded::Forgotten(id) } else { Recorded::Known(id) });
+        match inner.engine.read(&key).await {
+            Ok(Read { record: Some(record), .. }) => {
+                return Ok(if record.is_tombstone() { Recorded::Forgotten(id) } else { Recorded::Known(id) });
+            }
+            Ok(_) => {}
+            // Recording goes on while the durable tier is away; if it does know the episode, it keeps what it has.
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {}
+            Err(error) => return Err(error),
         }
         inner.take_token()?;
         inner.check_quota()?;
@@ -78,13 +85,14 @@ impl Memory {
         episode.redactions = redactions;
         sum_up(&mut episode, &actions);
         let engine = &inner.engine;
-        let head = inner.version_of(&episode)?;
+        let head = first_version(inner.version_of(&episode)?);
         let mut bytes = inner.encoded_len("record", "episode", &head)?;
         let mut records = Vec::with_capacity(actions.len() + 1);
         for (number, action) in (1..).zip(actions) {
             // No writer in the key: recording twice at the same time is the same record twice.
             let step = Step::new(id, number, 0, at, action);
-            let record = engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step)));
+            let key = Key::step(engine.namespace(), &step);
+            let record = first_version(engine.version(key, Some(Entity::Step(step))));
             bytes += inner.encoded_len("record", "step", &record)?;
             records.push(record);
         }
@@ -94,6 +102,12 @@ impl Memory {
         inner.count_redactions(redactions);
         Ok(Recorded::New(id))
     }
+}
+
+/// Gives a record the lowest revision: any other version of it, a tombstone too, wins wherever the two meet.
+fn first_version(mut record: Record) -> Record {
+    record.revision.clock = 1;
+    record
 }
 
 fn sum_up(episode: &mut Episode, actions: &[Action]) {

@@ -267,9 +267,10 @@ pub trait Outbox: Send + Sync {
     /// Returns the latest waiting version of each key.
     fn pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>>;
 
-    /// Returns the latest waiting version of every record, tombstones too, whose key a scan of this namespace, kind and
-    /// prefix would visit, in ascending order of ids; the scan's conditions and cursor are ignored.
-    fn pending_scan(&self, scan: &Scan) -> Result<Vec<Record>>;
+    /// Returns the latest waiting version of each record, tombstones too, whose id a scan of this namespace, kind,
+    /// prefix and cursor would visit, in scan order and at most `limit`. The scan's conditions are ignored: a version
+    /// that does not meet them still hides an older one that does.
+    fn pending_scan(&self, scan: &Scan, limit: usize) -> Result<Vec<Record>>;
 
     /// Returns figures for status and backpressure. Never touches the disk.
     fn usage(&self) -> OutboxUsage;

@@ -45,8 +45,8 @@ impl Outbox for RedbOutbox {
         self.pending_records(keys)
     }
 
-    fn pending_scan(&self, scan: &Scan) -> Result<Vec<Record>> {
-        self.pending_of_kind(scan)
+    fn pending_scan(&self, scan: &Scan, limit: usize) -> Result<Vec<Record>> {
+        self.pending_of_kind(scan, limit)
     }
 
     fn usage(&self) -> OutboxUsage {

@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
-use memory_core::{Key, Record, Result, Scan, Seq};
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
+use memory_core::{Key, Order, Record, Result, Scan, Seq};
+use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTableMetadata, StorageError};
 
 use super::peek::decode_record;
 use super::{ROWS, RedbOutbox, VERSIONS};
@@ -36,25 +36,21 @@ impl RedbOutbox {
         })
     }
 
-    pub(super) fn pending_of_kind(&self, scan: &Scan) -> Result<Vec<Record>> {
-        let mut low = kind_prefix(&scan.namespace, scan.kind);
+    pub(super) fn pending_of_kind(&self, scan: &Scan, limit: usize) -> Result<Vec<Record>> {
+        let kind = kind_prefix(&scan.namespace, scan.kind);
+        let mut low = kind.clone();
         low.extend_from_slice(scan.prefix.as_deref().unwrap_or_default().as_bytes());
         let high = prefix_end(&low);
         self.read_readable(|read, unreadable| {
             let (versions, rows) = (read.open_table(VERSIONS)?, read.open_table(ROWS)?);
             let range = (Bound::Included(low.as_slice()), Bound::Excluded(high.as_slice()));
-            // The versions of a key follow each other, the newest last.
-            let mut newest: Vec<(Vec<u8>, Seq)> = Vec::new();
-            for version in versions.range::<&[u8]>(range)? {
-                let (version, _) = version?;
-                let Some((key, seq)) = parse_version_key(version.value()) else { continue };
-                match newest.last_mut() {
-                    Some((last, newest)) if last == key => *newest = seq,
-                    _ => newest.push((key.to_vec(), seq)),
-                }
-            }
-            let mut found = Vec::with_capacity(newest.len());
-            for (_, seq) in newest {
+            let range = versions.range::<&[u8]>(range)?;
+            let seqs = match scan.order {
+                Order::Ascending => newest_seqs(range, &kind, scan, limit)?,
+                Order::Descending => newest_seqs(range.rev(), &kind, scan, limit)?,
+            };
+            let mut found = Vec::with_capacity(seqs.len());
+            for seq in seqs {
                 found.extend(read_row(&rows, Some(seq), unreadable)?);
             }
             Ok(found)
@@ -74,6 +70,40 @@ impl RedbOutbox {
             self.set_unreadable_aside(&unreadable)?;
         }
     }
+}
+
+/// Picks the newest version of each key that the scan's cursor admits, at most `limit`.
+///
+/// The versions of a key follow each other, the newest last in ascending order.
+fn newest_seqs<'a>(
+    versions: impl Iterator<Item = Result<(AccessGuard<'a, &'static [u8]>, AccessGuard<'a, ()>), StorageError>>,
+    kind: &[u8],
+    scan: &Scan,
+    limit: usize,
+) -> Outcome<Vec<Seq>> {
+    let mut newest: Vec<(Vec<u8>, Seq)> = Vec::new();
+    for version in versions {
+        let (version, _) = version?;
+        let Some((key, seq)) = parse_version_key(version.value()) else { continue };
+        match newest.last_mut() {
+            Some((last, held)) if last == key => {
+                if scan.order == Order::Ascending {
+                    *held = seq;
+                }
+            }
+            _ => {
+                let id = key.get(kind.len()..).and_then(|id| std::str::from_utf8(id).ok());
+                if !id.is_some_and(|id| scan.admits_id(id)) {
+                    continue;
+                }
+                if newest.len() == limit {
+                    break;
+                }
+                newest.push((key.to_vec(), seq));
+            }
+        }
+    }
+    Ok(newest.into_iter().map(|(_, seq)| seq).collect())
 }
 
 fn read_row(

@@ -7,7 +7,7 @@ use crate::error::ErrorKind;
 use crate::model::kind::Kind;
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{entities, episode, record, record_of};
-use crate::store::query::Scan;
+use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{Outbox, OutboxRow, Seq};
 
@@ -89,9 +89,16 @@ async fn serves_pending(factory: &dyn Factory) {
     assert_eq!(pending("b"), Some(tombstone.clone()));
     assert_eq!(pending("c"), None);
     let scan = Scan::new(&space, Kind::Episode);
-    assert_eq!(outbox.pending_scan(&scan).expect("scan works"), [new.clone(), tombstone], "by kind, by id");
+    let both = [new.clone(), tombstone];
+    let scanned = |scan: &Scan, limit| outbox.pending_scan(scan, limit).expect("scan works");
+    assert_eq!(scanned(&scan, 10), both, "by kind, by id");
+    assert_eq!(scanned(&scan, 1), both[..1], "at most so many");
+    assert_eq!(scanned(&scan.clone().after(Some("a".into())), 10), both[1..], "behind the cursor");
+    let backwards = scan.order(Order::Descending);
+    assert_eq!(scanned(&backwards, 1), both[1..], "in scan order");
+    assert_eq!(scanned(&backwards.after(Some("b".into())), 10), both[..1], "behind the cursor, downwards");
     let steps = Scan::new(&space, Kind::Step).prefix("a:");
-    assert_eq!(outbox.pending_scan(&steps).expect("scan works"), [step], "by prefix");
+    assert_eq!(scanned(&steps, 10), [step], "by prefix");
     outbox.ack(&[seqs[0]], NOW).expect("ack works");
     assert_eq!(pending("a"), Some(new), "acknowledging an older version leaves the newer pending");
     outbox.ack(&[seqs[1]], NOW).expect("ack works");
