@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
-    Redactor, Result, Tiers,
+    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig,
+    Namespace, Orphans, Outbox, Redactor, Result, Tiers,
 };
-use memory_storage_redb::{CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
+use memory_storage_redb::{
+    CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,
+};
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use crate::builder::Builder;
@@ -61,7 +63,11 @@ impl Memory {
 }
 
 /// Opens the tiers and assembles them.
-pub(crate) async fn open(settings: Settings, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Result<Memory> {
+pub(crate) async fn open(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+) -> Result<Memory> {
     let root = settings.path.clone().ok_or_else(|| {
         Error::invalid("open", "path", "no folder is given")
             .with_hint("give a folder with `Memory::open`, `Builder::path` or MEMORY_DB_PATH")
@@ -143,8 +149,12 @@ fn connect(url: &str, settings: &Settings) -> Result<Arc<dyn Durable>> {
 
 #[cfg(not(feature = "remote"))]
 fn connect(_url: &str, _settings: &Settings) -> Result<Arc<dyn Durable>> {
-    Err(Error::new(ErrorKind::Unsupported, "open", "a remote database is configured, but remote mode is not compiled in")
-        .with_hint("enable the feature `remote` of agent-memory, or unset TURSO_DATABASE_URL"))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "open",
+        "a remote database is configured, but remote mode is not compiled in",
+    )
+    .with_hint("enable the feature `remote` of agent-memory, or unset TURSO_DATABASE_URL"))
 }
 
 /// Creates the folder, for its owner only: episodes may hold what nobody else should read.
@@ -193,7 +203,10 @@ fn folder_name(url: &str) -> String {
 fn deadlines(settings: &Settings) -> Deadlines {
     let default = Deadlines::default();
     let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
-    Deadlines { read: ms(settings.read_deadline_ms, default.read), write: ms(settings.write_deadline_ms, default.write) }
+    Deadlines {
+        read: ms(settings.read_deadline_ms, default.read),
+        write: ms(settings.write_deadline_ms, default.write),
+    }
 }
 
 fn memory_config(settings: &Settings) -> Result<MemoryConfig> {

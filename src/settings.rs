@@ -88,9 +88,10 @@ impl Settings {
     pub(crate) fn from_env(get: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Settings> {
         let text = |name: &'static str| match get(name).filter(|value| !value.is_empty()) {
             None => Ok(None),
-            Some(value) => value.into_string().map(Some).map_err(|_| {
-                Error::invalid("read the environment", name, "the value is not UTF-8")
-            }),
+            Some(value) => value
+                .into_string()
+                .map(Some)
+                .map_err(|_| Error::invalid("read the environment", name, "the value is not UTF-8")),
         };
         Ok(Settings {
             path: get("MEMORY_DB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from),
@@ -142,7 +143,10 @@ mod tests {
             _ => None,
         };
         let settings = Settings::from_env(get).unwrap();
-        assert_eq!((settings.url.as_deref(), settings.token, settings.path), (Some("libsql://x"), None, None));
+        assert_eq!(
+            (settings.url.as_deref(), settings.token, settings.path),
+            (Some("libsql://x"), None, None)
+        );
     }
 
     #[test]

@@ -158,8 +158,14 @@ impl Engine {
         let filler = Filler::start(tiers.cache.clone(), Handle::current())?;
         let index = Arc::new(RwLock::new(LexicalIndex::new()));
         let appended = Arc::new(Notify::new());
-        let on_commit =
-            on_commit(hot.clone(), filler.clone(), missing.clone(), index.clone(), appended.clone(), clock.clone());
+        let on_commit = on_commit(
+            hot.clone(),
+            filler.clone(),
+            missing.clone(),
+            index.clone(),
+            appended.clone(),
+            clock.clone(),
+        );
         let target = match &tiers.outbox {
             Some((outbox, _)) => Target::Outbox(outbox.clone()),
             None => Target::Durable(tiers.durable.clone()),
@@ -327,8 +333,9 @@ impl Engine {
             usage.bytes,
             timeout.as_millis()
         );
-        let error = Error::new(ErrorKind::Unavailable, "flush", message)
-            .with_hint("nothing is lost: they are sent when the server is back; see the status for the reason");
+        let error = Error::new(ErrorKind::Unavailable, "flush", message).with_hint(
+            "nothing is lost: they are sent when the server is back; see the status for the reason",
+        );
         Err(match lock(&self.shared.progress).last_error.clone() {
             Some(last) => error.with_context("last error", last),
             None => error,
@@ -494,7 +501,11 @@ fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument>)> {
 }
 
 /// Applies documents to the index; `None` removes, at the revision of the record it came from.
-fn index_documents(index: &RwLock<LexicalIndex>, records: &[Record], documents: &[(Key, Option<SearchDocument>)]) {
+fn index_documents(
+    index: &RwLock<LexicalIndex>,
+    records: &[Record],
+    documents: &[(Key, Option<SearchDocument>)],
+) {
     if documents.is_empty() {
         return;
     }

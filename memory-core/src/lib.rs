@@ -14,7 +14,8 @@ mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use engine::{
-    Ack, Engine, EngineConfig, EngineStatus, Freshness, HotUsage, Leftover, Mode, OutboxStatus, Read, SyncStatus,
+    Ack, Engine, EngineConfig, EngineStatus, Freshness, HotUsage, Leftover, Mode, OutboxStatus, Read,
+    SyncStatus,
 };
 pub use error::{Error, ErrorKind, LimitViolation, Result, Retry};
 pub use id::{
@@ -58,7 +59,7 @@ pub use store::memory_store::MemoryStore;
 pub use store::query::{Condition, Order, Page, Scan};
 pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
 pub use store::traits::{
-    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Durable, Orphans, Outbox,
-    OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
+    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Durable, Orphans,
+    Outbox, OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

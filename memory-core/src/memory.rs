@@ -343,7 +343,9 @@ impl Inner {
                     "forget",
                     "the durable tier is away, so it is not known which steps there are",
                 )
-                .with_hint("nothing was changed; try again when `memory status` shows the server as reachable"));
+                .with_hint(
+                    "nothing was changed; try again when `memory status` shows the server as reachable",
+                ));
             }
             all.extend(page.records);
             match page.next {

@@ -28,7 +28,8 @@ impl Factory for Assembled {
         let slot = Slots::claim(folder.join("slots")).unwrap();
         // The clock stands at the moment at which the suite purges.
         let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
-        let cache = RedbCache::open(slot.path().join("cache.redb"), CacheOptions::default().clock(clock.clone()));
+        let cache =
+            RedbCache::open(slot.path().join("cache.redb"), CacheOptions::default().clock(clock.clone()));
         let outbox = self.remote.then(|| {
             let path = slot.path().join("outbox.redb");
             let outbox: Arc<dyn Outbox> = Arc::new(RedbOutbox::open(path, OutboxOptions::default()).unwrap());
@@ -40,7 +41,8 @@ impl Factory for Assembled {
         config.ack = if case.len() % 2 == 0 { Ack::Local } else { Ack::Durable };
         let tiers = Tiers { durable, cache: Arc::new(cache.unwrap()), outbox, warnings: Vec::new() };
         let namespace = Namespace::new(case).unwrap();
-        let engine = Engine::open(namespace, config, tiers, clock, Arc::new(SeededIds::new(1))).await.unwrap();
+        let engine =
+            Engine::open(namespace, config, tiers, clock, Arc::new(SeededIds::new(1))).await.unwrap();
         // The slot's lock is freed here: a case opens one engine at a time.
         Opened::Store(Arc::new(engine))
     }

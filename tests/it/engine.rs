@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use memory_core::conformance::{episode, record};
 use memory_core::{
-    Clock, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key, Kind, Layered, ManualClock,
-    MemoryStore, Namespace, Operation, Orphans, Outbox, Record, SeededIds, Store, Tiers, Timestamp,
+    Clock, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key, Kind, Layered,
+    ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, Record, SeededIds, Store, Tiers,
+    Timestamp,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
 
@@ -26,7 +27,11 @@ impl Bench {
         Self::over(folder, Arc::new(MemoryStore::new()), configure).await
     }
 
-    async fn over(folder: &Path, server: Arc<MemoryStore>, configure: impl FnOnce(&mut EngineConfig)) -> Self {
+    async fn over(
+        folder: &Path,
+        server: Arc<MemoryStore>,
+        configure: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
         let faults = Faulty::new();
         let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
         let slot = Slots::claim(folder).unwrap();
@@ -149,7 +154,8 @@ async fn the_drain_coalesces_versions_and_survives_lost_answers() {
     }
     let before = bench.faults.calls();
     // The clock stands still, so only a flush lets the breaker probe.
-    eventually("everything arrives", async || bench.engine.flush(Duration::from_millis(200)).await.is_ok()).await;
+    eventually("everything arrives", async || bench.engine.flush(Duration::from_millis(200)).await.is_ok())
+        .await;
     assert_eq!(bench.server.get(&[key("k")]).await.unwrap(), [Some(version("k", 40))]);
     assert!(bench.faults.calls() - before < 40, "versions of one key are sent as one");
 }

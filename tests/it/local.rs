@@ -12,7 +12,10 @@ async fn an_episode_from_start_to_recall_and_reopening() {
     let memory = Memory::open(folder.path()).await.unwrap();
     let done = record_one(&memory, "Fix the flaky login test").await;
     assert_eq!((done.steps, done.step_duration_ms, done.tokens), (2, 12, 10));
-    assert_eq!(done.tools.iter().map(|t| (t.tool.as_str(), t.failures)).collect::<Vec<_>>(), [("bash", 1), ("edit", 0)]);
+    assert_eq!(
+        done.tools.iter().map(|t| (t.tool.as_str(), t.failures)).collect::<Vec<_>>(),
+        [("bash", 1), ("edit", 0)]
+    );
 
     let recall = memory.recall("login test flaky").await.unwrap();
     assert_eq!(recall.episodes[0].id, done.id, "visible to the next call");
@@ -124,7 +127,10 @@ async fn refused_input_stores_nothing() {
     let memory = Memory::open(folder.path()).await.unwrap();
     let error = memory.start("x".repeat(10_001)).await.unwrap_err();
     let violation = error.violation().unwrap();
-    assert_eq!((violation.field.as_str(), violation.limit, violation.found), ("task.description", 10_000, 10_001));
+    assert_eq!(
+        (violation.field.as_str(), violation.limit, violation.found),
+        ("task.description", 10_000, 10_001)
+    );
     let mut episode = memory.start("fine").await.unwrap();
     let error = episode.step(Action::tool("t").observation("y".repeat(10_001))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);

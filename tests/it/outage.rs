@@ -118,7 +118,8 @@ async fn token_revoked_and_restored() {
     let token = keys.token(Access::ReadWrite);
     let memory = remote(folder.path(), &sqld.url()).token(token).open().await.unwrap();
     let other = JwtKeys::generate();
-    check(&sqld, &memory, || sqld.restart_with_keys(Some(&other)), || sqld.restart_with_keys(Some(&keys))).await;
+    check(&sqld, &memory, || sqld.restart_with_keys(Some(&other)), || sqld.restart_with_keys(Some(&keys)))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

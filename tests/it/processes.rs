@@ -155,7 +155,8 @@ async fn a_full_disk_is_an_error_and_harms_nothing_acknowledged() {
         let lines: Vec<String> = output.lines().map_while(Result::ok).collect();
         child.wait().unwrap();
         let find = |word: &str| -> Vec<String> {
-            let found = lines.iter().filter_map(|line| Some(line[line.find(word)? + word.len()..].to_owned()));
+            let found =
+                lines.iter().filter_map(|line| Some(line[line.find(word)? + word.len()..].to_owned()));
             found.collect()
         };
         let id: EpisodeId = find("id ")[0].parse().unwrap();
@@ -172,6 +173,9 @@ async fn a_full_disk_is_an_error_and_harms_nothing_acknowledged() {
         assert!(steps.len() >= acknowledged, "{} of {acknowledged}", steps.len());
         let resumed = memory.resume(id).await.unwrap().step(Action::tool("on")).await;
         assert!(resumed.is_ok_and(|number| number as usize > acknowledged), "and it goes on with space");
-        assert_eq!(memory.resume(EpisodeId(id.0)).await.map(|e| e.id()).map_err(|e| e.kind()), Ok::<_, ErrorKind>(id));
+        assert_eq!(
+            memory.resume(EpisodeId(id.0)).await.map(|e| e.id()).map_err(|e| e.kind()),
+            Ok::<_, ErrorKind>(id)
+        );
     }
 }

@@ -62,7 +62,10 @@ async fn machines_see_each_other() {
     assert_eq!(taken.step(Action::tool("psql").description("again")).await.unwrap(), 2);
     let done = taken.complete(Outcome::success("migrated")).await.unwrap();
     b.flush(PATIENCE).await.unwrap();
-    eventually("a sees the outcome", async || a.get(done.id).await.unwrap().is_some_and(|e| e.is_completed())).await;
+    eventually("a sees the outcome", async || {
+        a.get(done.id).await.unwrap().is_some_and(|e| e.is_completed())
+    })
+    .await;
     assert_eq!(open.step(Action::tool("late")).await.unwrap_err().kind(), ErrorKind::Conflict);
     let recall = a.recall("billing tables").await.unwrap();
     assert_eq!(recall.episodes[0].episode.tools[0].calls, 2, "recall has the other's outcome too");
@@ -81,7 +84,11 @@ async fn a_new_machine_recalls_what_others_recorded() {
     a.close(PATIENCE).await.unwrap();
     let b = remote(folders[1].path(), &sqld.url()).open().await.unwrap();
     let recall = b.recall("TLS certificates").await.unwrap();
-    assert_eq!((recall.episodes.len(), recall.freshness), (1, Freshness::Fresh), "opening has pulled the feed");
+    assert_eq!(
+        (recall.episodes.len(), recall.freshness),
+        (1, Freshness::Fresh),
+        "opening has pulled the feed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn labels_of_the_line_win_over_the_defaults() {
-        let defaults = Defaults { domain: Some("retail".into()), agent: Some("a1".into()), ..Defaults::default() };
+        let defaults =
+            Defaults { domain: Some("retail".into()), agent: Some("a1".into()), ..Defaults::default() };
         let line = br#"{"id": 1, "instruction": "x", "actions": [], "domain": "web", "tags": ["t"]}"#;
         let task = parse(line, Format::Auto, &defaults).unwrap().recording.task;
         assert_eq!((task.domain.as_deref(), task.agent.as_deref()), (Some("web"), Some("a1")));

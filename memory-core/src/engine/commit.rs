@@ -74,15 +74,14 @@ impl Committer {
         (max_rows, max_bytes): (usize, usize),
         on_commit: OnCommit,
     ) -> Result<Self> {
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), max_rows, max_bytes });
+        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), max_rows, max_bytes });
         let worker = Worker { shared: shared.clone(), target, clock, on_commit, needs_reopen: false };
-        let thread =
-            std::thread::Builder::new().name("memory-commit".into()).spawn(move || worker.run()).map_err(
-                |source| {
-                    Error::new(ErrorKind::Io, "open", "cannot start the committer thread").with_source(source)
-                },
-            )?;
+        let thread = std::thread::Builder::new()
+            .name("memory-commit".into())
+            .spawn(move || worker.run())
+            .map_err(|source| {
+                Error::new(ErrorKind::Io, "open", "cannot start the committer thread").with_source(source)
+            })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -170,7 +169,8 @@ impl Worker {
         let (mut rows, mut bytes, mut group) = (0, 0, Vec::new());
         while let Some(request) = queue.requests.pop_front() {
             let (request_rows, request_bytes) = (request.write.records.len(), request.write.bytes);
-            if !group.is_empty() && (rows + request_rows > GROUP_ROWS || bytes + request_bytes > GROUP_BYTES) {
+            if !group.is_empty() && (rows + request_rows > GROUP_ROWS || bytes + request_bytes > GROUP_BYTES)
+            {
                 queue.requests.push_front(request);
                 break;
             }

@@ -85,7 +85,9 @@ impl Shared {
         if !(reanalyse || lost || too_old) {
             return Ok(false);
         }
-        if (lost || other) && let Some(outbox) = self.outbox().cloned() {
+        if (lost || other)
+            && let Some(outbox) = self.outbox().cloned()
+        {
             // The server has lost commits that it had acknowledged: what the tail still has is sent again.
             let now = self.clock.now();
             let replayed = upkeep::blocking(move || outbox.replay_tail(now)).await?;

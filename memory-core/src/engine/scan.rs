@@ -111,7 +111,11 @@ mod tests {
 
     #[test]
     fn pending_versions_are_laid_over_the_page() {
-        let check = |order, limit, durable: (&[&str], Option<&str>), pending: &[Record], expected: (&[&str], Option<&str>)| {
+        let check = |order,
+                     limit,
+                     durable: (&[&str], Option<&str>),
+                     pending: &[Record],
+                     expected: (&[&str], Option<&str>)| {
             let scan = Scan::new(&Namespace::default(), Kind::Episode).order(order).limit(limit);
             let page = Page {
                 records: durable.0.iter().map(|id| live(id, 5)).collect(),

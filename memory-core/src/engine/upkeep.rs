@@ -9,12 +9,13 @@ use crate::engine::fill::Fill;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Runs a blocking call off the async workers.
-pub(super) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result,
-        Err(source) => {
-            Err(Error::new(ErrorKind::Closed, "background work", "the runtime is shutting down").with_source(source))
-        }
+        Err(source) => Err(Error::new(ErrorKind::Closed, "background work", "the runtime is shutting down")
+            .with_source(source)),
     }
 }
 

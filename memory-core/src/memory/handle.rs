@@ -112,8 +112,7 @@ impl OpenEpisode {
         let number = self.totals.last_number + 1;
         let engine = &inner.engine;
         let step = Step::new(self.id(), number, engine.writer().get(), engine.clock().now(), action);
-        let record =
-            engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
+        let record = engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
         let bytes = inner.encoded_len("step", "step", &record)?;
         inner.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
         // Used up before the commit: a step whose commit was cancelled may be stored, and the next one must not

@@ -73,7 +73,8 @@ impl Memory {
                 .check_action(action)
                 .map_err(|error| error.with_context("step", (i + 1).to_string()))?;
         }
-        let mut redactions = inner.redactor.redact_task(&mut task) + inner.redactor.redact_outcome(&mut outcome);
+        let mut redactions =
+            inner.redactor.redact_task(&mut task) + inner.redactor.redact_outcome(&mut outcome);
         for action in &mut actions {
             redactions += inner.redactor.redact_action(action);
         }

@@ -90,7 +90,8 @@ impl Entity {
         match self {
             Self::Episode(episode) => {
                 let task = &episode.task;
-                let labels = [&task.domain, &task.language, &task.framework, &task.agent, &task.correlation_id];
+                let labels =
+                    [&task.domain, &task.language, &task.framework, &task.agent, &task.correlation_id];
                 std::mem::size_of::<Episode>()
                     + task.description.len()
                     + labels.iter().map(|label| label.as_ref().map_or(0, String::len)).sum::<usize>()

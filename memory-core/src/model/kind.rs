@@ -273,10 +273,9 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        Kind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "read kind", format!("no kind is named {name:?}")))
+        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "read kind", format!("no kind is named {name:?}"))
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A case gets a factory. Cases are isolated by their own namespace, so that one database may serve them all.
 //! Each panics with an explanation on the first breach.
+#![expect(clippy::expect_used, reason = "a case ends by panicking")]
 
 mod cache;
 mod durable;

@@ -143,13 +143,7 @@ pub fn record(namespace: &Namespace, id: &str, clock: u64, entity: Option<Entity
 }
 
 /// Makes a record of a given kind; without an entity it is a tombstone that expires in the year 2100.
-pub fn record_of(
-    namespace: &Namespace,
-    kind: Kind,
-    id: &str,
-    clock: u64,
-    entity: Option<Entity>,
-) -> Record {
+pub fn record_of(namespace: &Namespace, kind: Kind, id: &str, clock: u64, entity: Option<Entity>) -> Record {
     Record {
         key: Key::new(namespace, kind, id),
         revision: Revision { clock, writer: WriterId::new(1) },

@@ -96,6 +96,9 @@ impl Row {
 
     /// Returns the encoded size in bytes, as batches count it.
     pub fn size(&self) -> usize {
-        64 + self.namespace.len() + self.kind.len() + self.id.len() + self.body.as_ref().map_or(0, String::len)
+        64 + self.namespace.len()
+            + self.kind.len()
+            + self.id.len()
+            + self.body.as_ref().map_or(0, String::len)
     }
 }

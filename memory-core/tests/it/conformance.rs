@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use memory_core::conformance::{self, Factory, Opened};
 use memory_core::{
-    Breaker, BreakerConfig, Deadlines, Durable, Faulty, Layered, MemoryStore, RetryLayer, SeededIds, SystemClock,
-    Timeout,
+    Breaker, BreakerConfig, Deadlines, Durable, Faulty, Layered, MemoryStore, RetryLayer, SeededIds,
+    SystemClock, Timeout,
 };
 
 /// Keeps the stores of a case, so that reopening finds their content.

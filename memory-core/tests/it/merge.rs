@@ -33,8 +33,9 @@ fn state(batches: &[Vec<Record>]) -> BTreeMap<String, Record> {
 
 /// Versions of which no two share record, clock and writer: a writer never issues a revision twice.
 fn versions() -> impl Strategy<Value = Vec<Version>> {
-    proptest::collection::btree_map((0..8_u8, 0..12_u8, 0..3_u8), any::<bool>(), 1..60)
-        .prop_map(|map| map.into_iter().map(|((id, clock, writer), dead)| (id, clock, writer, dead)).collect())
+    proptest::collection::btree_map((0..8_u8, 0..12_u8, 0..3_u8), any::<bool>(), 1..60).prop_map(|map| {
+        map.into_iter().map(|((id, clock, writer), dead)| (id, clock, writer, dead)).collect()
+    })
 }
 
 proptest! {

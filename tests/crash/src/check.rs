@@ -35,8 +35,7 @@ impl<'s> Checker<'s> {
         self.runtime.block_on(async {
             let memory = self.open().await?;
             for (id, acknowledged) in round {
-                tally.acknowledged +=
-                    1 + acknowledged.steps.len() as u64 + u64::from(acknowledged.completed);
+                tally.acknowledged += 1 + acknowledged.steps.len() as u64 + u64::from(acknowledged.completed);
                 check_episode(&memory, *id, acknowledged, tally).await?;
             }
             close(memory).await

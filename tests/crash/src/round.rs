@@ -27,32 +27,51 @@ pub(crate) struct Plan {
     pub(crate) keep: Option<PathBuf>,
 }
 
+/// Rounds before folder and server are made anew: a server takes the longer to start the more it holds, and each world
+/// is also checked as a whole at its end.
+const ROUNDS_A_WORLD: u64 = 40;
+
 /// Runs all rounds. Stops early when something was lost, so that the folder shows the state.
 pub(crate) fn run(plan: &Plan) -> Result<Tally, String> {
     let temporary = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let root = plan.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let folder = root.join("memory");
-    let sqld = match plan.mode {
-        Mode::Local => None,
-        Mode::Remote => Some(Sqld::start(SqldOptions::new())),
-    };
-    let mut checker = Checker::new(&folder, sqld.as_ref())?;
     let mut tally = Tally::default();
     let mut random = plan.seed;
     let started = Instant::now();
-    for number in 1..=plan.rounds {
-        let round = kill_once(&folder, sqld.as_ref(), &mut random)?;
-        tally.rounds = number;
-        checker.check(&round, &mut tally)?;
-        if number % 10 == 0 || number == plan.rounds || !tally.is_clean() {
-            eprintln!("{:>6.1} s  {tally}", started.elapsed().as_secs_f64());
+    while tally.rounds < plan.rounds && tally.is_clean() {
+        let rounds = ROUNDS_A_WORLD.min(plan.rounds - tally.rounds);
+        let folder = root.join(format!("from-round-{}", tally.rounds + 1));
+        run_world(&folder, plan.mode, rounds, &mut random, &mut tally)?;
+        if plan.keep.is_none() && tally.is_clean() {
+            std::fs::remove_dir_all(&folder).map_err(|error| format!("cannot clean up: {error}"))?;
         }
+        eprintln!("{:>6.1} s  {tally}", started.elapsed().as_secs_f64());
+    }
+    Ok(tally)
+}
+
+/// Runs some rounds on one folder and one server, then checks all of them together.
+fn run_world(
+    folder: &Path,
+    mode: Mode,
+    rounds: u64,
+    random: &mut u64,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let sqld = match mode {
+        Mode::Local => None,
+        Mode::Remote => Some(Sqld::start(SqldOptions::new())),
+    };
+    let mut checker = Checker::new(folder, sqld.as_ref())?;
+    for _ in 0..rounds {
+        let round = kill_once(folder, sqld.as_ref(), random)?;
+        tally.rounds += 1;
+        checker.check(&round, tally)?;
         if !tally.is_clean() {
-            return Ok(tally);
+            return Ok(());
         }
     }
-    checker.check_all(&mut tally)?;
-    Ok(tally)
+    checker.check_all(tally)
 }
 
 /// Lets a writer run for a while, kills it, and returns what it acknowledged.

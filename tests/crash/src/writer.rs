@@ -11,13 +11,14 @@ use crate::content;
 pub(crate) const COMMAND: &str = "writer";
 
 /// Concurrent episodes.
-const WRITERS: u64 = 8;
+const WRITERS: u64 = 32;
 
 /// Runs until killed. Arguments: folder, seed, and in remote mode the URL.
 pub(crate) fn main(arguments: &[String]) -> ExitCode {
     let [folder, seed, url @ ..] = arguments else { return ExitCode::from(2) };
     let Ok(mut seed) = seed.parse::<u64>() else { return ExitCode::from(2) };
-    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+    else {
         return ExitCode::FAILURE;
     };
     let result = runtime.block_on(async {
@@ -26,9 +27,8 @@ pub(crate) fn main(arguments: &[String]) -> ExitCode {
             builder = builder.remote(url);
         }
         let memory = builder.open().await?;
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|_| tokio::spawn(write(memory.clone(), content::mix(&mut seed))))
-            .collect();
+        let writers: Vec<_> =
+            (0..WRITERS).map(|_| tokio::spawn(write(memory.clone(), content::mix(&mut seed)))).collect();
         for writer in writers {
             if let Ok(result) = writer.await {
                 result?;

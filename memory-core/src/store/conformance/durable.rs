@@ -59,7 +59,11 @@ async fn feed_is_complete_and_ordered(factory: &dyn Factory) {
         "a write that loses is no change"
     );
     let all = changes(&store, &space, 0, 100).await;
-    assert_eq!(ids(&all).iter().filter(|id| **id == "a").count(), 1, "each record once, in its latest version");
+    assert_eq!(
+        ids(&all).iter().filter(|id| **id == "a").count(),
+        1,
+        "each record once, in its latest version"
+    );
     assert_eq!(all.database, seen.database, "the identity does not change");
 }
 

@@ -164,7 +164,7 @@ async fn merge_is_order_free(factory: &dyn Factory) {
         let space = Namespace::new(&format!("merge-{round}")).unwrap_or_default();
         let mut versions: Vec<Record> = (0..40)
             .map(|i: u64| {
-                let entity = (i % 5 != 0).then(|| episode(i));
+                let entity = (!i.is_multiple_of(5)).then(|| episode(i));
                 record(&space, &format!("k{}", i % 7), 100 + i * 37 % 41, entity)
             })
             .collect();
@@ -200,8 +200,7 @@ async fn merge_is_order_free(factory: &dyn Factory) {
 async fn pages(factory: &dyn Factory) {
     let (store, space) = open(factory, "pages").await;
     let mut expected: Vec<String> = (0..23).map(|i| format!("k{i:02}")).collect();
-    let records: Vec<_> =
-        expected.iter().rev().map(|id| record(&space, id, 1, Some(episode(1)))).collect();
+    let records: Vec<_> = expected.iter().rev().map(|id| record(&space, id, 1, Some(episode(1)))).collect();
     commit(&store, &records).await;
     commit(&store, &[record(&space, "k05", 2, None)]).await;
     expected.remove(5);

@@ -59,7 +59,8 @@ impl Faulty {
         if let Some(fault) = script.always {
             return Some(fault);
         }
-        let at = script.next.iter().position(|(scripted, _)| scripted.is_none_or(|only| only == operation))?;
+        let at =
+            script.next.iter().position(|(scripted, _)| scripted.is_none_or(|only| only == operation))?;
         script.next.remove(at).map(|(_, fault)| fault)
     }
 }
