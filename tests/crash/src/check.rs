@@ -42,9 +42,9 @@ impl<'s> Checker<'s> {
         })?;
         for (id, acknowledged) in round {
             self.all.insert(*id, acknowledged.steps.len() as u64);
-            if let Some(sqld) = self.sqld {
-                check_server(sqld, *id, acknowledged, tally);
-            }
+        }
+        if let Some(sqld) = self.sqld {
+            check_server(sqld, round, tally);
         }
         Ok(())
     }
@@ -113,26 +113,37 @@ async fn check_episode(
 }
 
 /// Asks the server itself, past all of our own code.
-fn check_server(sqld: &Sqld, id: EpisodeId, acknowledged: &Acknowledged, tally: &mut Tally) {
-    let head = sqld.sql(&format!(
-        "SELECT json_extract(body, '$.task.description') FROM records WHERE kind = 'episode' AND id = '{id}'"
-    ));
-    match rows(&head).as_slice() {
-        [] => {
-            eprintln!("the server does not have episode {id}");
-            tally.lost += 1;
-        }
-        [row] if text(row, 0) == content::description(acknowledged.nonce) => {}
-        [_] => tally.corrupted += 1,
-        more => tally.duplicated += more.len() as u64 - 1,
+fn check_server(sqld: &Sqld, round: &Round, tally: &mut Tally) {
+    let (Some(first), Some(last)) = (round.keys().next(), round.keys().next_back()) else { return };
+    let mut heads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows(&sqld.sql(&format!(
+        "SELECT id, json_extract(body, '$.task.description') FROM records \
+         WHERE namespace = 'default' AND kind = 'episode' AND id >= '{first}' AND id <= '{last}'"
+    ))) {
+        heads.entry(text(&row, 0)).or_default().push(text(&row, 1));
     }
-    let steps = sqld.sql(&format!(
-        "SELECT json_extract(body, '$.number'), json_extract(body, '$.action.observation') FROM records \
-         WHERE namespace = 'default' AND kind = 'step' AND id >= '{id}:' AND id < '{id};' ORDER BY id"
-    ));
-    let steps: Vec<(u32, String)> =
-        rows(&steps).iter().map(|row| (text(row, 0).parse().unwrap_or(0), text(row, 1))).collect();
-    compare(id, acknowledged, steps.iter().map(|(number, text)| (*number, text.as_str())), tally);
+    let mut steps: BTreeMap<String, Vec<(u32, String)>> = BTreeMap::new();
+    for row in rows(&sqld.sql(&format!(
+        "SELECT json_extract(body, '$.episode'), json_extract(body, '$.number'), \
+                json_extract(body, '$.action.observation') FROM records \
+         WHERE namespace = 'default' AND kind = 'step' AND id >= '{first}:' AND id < '{last};' ORDER BY id"
+    ))) {
+        let step = (text(&row, 1).parse().unwrap_or(0), text(&row, 2));
+        steps.entry(text(&row, 0)).or_default().push(step);
+    }
+    for (id, acknowledged) in round {
+        match heads.get(&id.to_string()).map(Vec::as_slice) {
+            None | Some([]) => {
+                eprintln!("the server does not have episode {id}");
+                tally.lost += 1;
+            }
+            Some([head]) if *head == content::description(acknowledged.nonce) => {}
+            Some([_]) => tally.corrupted += 1,
+            Some(more) => tally.duplicated += more.len() as u64 - 1,
+        }
+        let found = steps.get(&id.to_string()).map(Vec::as_slice).unwrap_or_default();
+        compare(*id, acknowledged, found.iter().map(|(number, text)| (*number, text.as_str())), tally);
+    }
 }
 
 fn compare<'a>(
