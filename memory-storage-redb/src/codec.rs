@@ -22,6 +22,8 @@ pub use entry::{CacheEntry, decode_entry, encode_entry};
 pub use row::{PendingRow, decode_row, encode_row};
 
 pub(crate) use entry::entry_revision;
+#[cfg(feature = "fuzzing")]
+pub use frame::reseal;
 pub(crate) use frame::{HEADER_BYTES, framed_length};
 pub(crate) use meta::{decode_meta, encode_meta};
 pub(crate) use row::{MAGIC as ROW_MAGIC, RowHead, borrow_row, restamp_row};
