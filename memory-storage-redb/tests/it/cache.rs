@@ -60,10 +60,11 @@ async fn the_file_stays_under_its_limit_and_keeps_what_is_used() {
         let usage = cache.usage().await.unwrap();
         assert_eq!(usage.bytes, fs::metadata(&path).unwrap().len());
         assert!(usage.evicted > 0, "{name}: {usage:?}");
-        // An entry has about 300 bytes beside the text.
+        // An entry has about 300 bytes beside the text. How much of the file waits to be reused depends on where in
+        // the cycle of filling, evicting and freeing the last commit fell; a quarter is held at any point of it.
         let held = usage.records * (bytes as u64 + 300);
         assert!(
-            held * 3 > usage.bytes,
+            held * 4 > usage.bytes,
             "{name}: a fair share of the file is used: {held} bytes of {usage:?}"
         );
         assert_eq!(usage.corrupt, 0);
