@@ -10,7 +10,7 @@ use crate::common::{PATIENCE, eventually, record_one, remote};
 /// Records before, in and after an outage; checks what works in it and that everything arrives.
 async fn check(sqld: &Sqld, memory: &Memory, begin: impl FnOnce(), end: impl FnOnce()) {
     let before = record_one(memory, "before the outage").await;
-    memory.flush(PATIENCE).await.unwrap();
+    memory.sync(PATIENCE).await.unwrap();
     let mut across = memory.start("across the outage").await.unwrap();
     begin();
     across.step(Action::tool("bash")).await.unwrap();
@@ -27,6 +27,7 @@ async fn check(sqld: &Sqld, memory: &Memory, begin: impl FnOnce(), end: impl FnO
     assert_eq!(status.records, None, "counts are not made up");
     assert_eq!(memory.get(before.id).await.unwrap().unwrap().id, before.id);
     assert_eq!(memory.steps(during.id).await.unwrap().len(), 2, "own writes are read through any outage");
+    assert_eq!(memory.steps(before.id).await.unwrap().len(), 2, "those the server has, too");
     let recall = memory.recall("during the outage").await.unwrap();
     assert_eq!(recall.episodes[0].id, during.id);
     let page = memory.list(&EpisodeQuery::default()).await.unwrap();

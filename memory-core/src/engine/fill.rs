@@ -16,14 +16,15 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::recall::document::SearchDocument;
-use crate::store::record::{Key, Record};
+use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::{Cache, Cursor};
 
 /// Work for the filler.
 pub(crate) enum Fill {
     Records(Vec<Record>),
     Documents(Vec<(Key, Option<SearchDocument>)>),
-    Forget(Vec<Key>),
+    /// Forgets the records that are older than these revisions.
+    Outdate(Vec<(Key, Revision)>),
     Cursor(Cursor),
     Clear,
     Expire(Timestamp),
@@ -179,7 +180,7 @@ impl Filler {
                 result
             }
             Fill::Documents(documents) => runtime.block_on(cache.put_documents(&documents)),
-            Fill::Forget(keys) => runtime.block_on(cache.remove(&keys)),
+            Fill::Outdate(changed) => runtime.block_on(outdate(cache, &changed)),
             Fill::Cursor(cursor) => runtime.block_on(cache.set_cursor(&cursor)),
             Fill::Clear => runtime.block_on(cache.clear()),
             Fill::Expire(now) => runtime.block_on(cache.delete_expired(now)).map(drop),
@@ -209,6 +210,15 @@ impl Filler {
             self.overlay_used.store(false, Ordering::Release);
         }
     }
+}
+
+async fn outdate(cache: &dyn Cache, changed: &[(Key, Revision)]) -> Result<()> {
+    let keys: Vec<Key> = changed.iter().map(|(key, _)| key.clone()).collect();
+    let held = cache.get(&keys).await?;
+    let older = changed.iter().zip(held).filter_map(|((key, revision), held)| {
+        held.is_some_and(|held| held.revision < *revision).then(|| key.clone())
+    });
+    cache.remove(&older.collect::<Vec<_>>()).await
 }
 
 /// Joins neighbours of the same sort, so that a burst costs few transactions.

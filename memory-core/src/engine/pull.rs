@@ -109,7 +109,7 @@ impl Shared {
     }
 
     async fn apply(&self, changes: Changes) {
-        let (mut records, mut outdated) = (Vec::<Record>::new(), Vec::<Key>::new());
+        let (mut records, mut outdated) = (Vec::<Record>::new(), Vec::new());
         let mut seen = Vec::with_capacity(changes.changes.len());
         for change in changes.changes {
             self.revisions.observe(change.revision);
@@ -117,7 +117,7 @@ impl Shared {
             seen.push((change.key.clone(), change.revision));
             match change.record {
                 Some(record) => records.push(record),
-                None => outdated.push(change.key),
+                None => outdated.push((change.key, change.revision)),
             }
         }
         let documents: Vec<_> = records.iter().filter_map(document_of).collect();
@@ -136,7 +136,7 @@ impl Shared {
             return;
         }
         if !outdated.is_empty() {
-            self.filler.push(Fill::Forget(outdated));
+            self.filler.push(Fill::Outdate(outdated));
         }
         if !records.is_empty() {
             self.filler.push(Fill::Records(records));
