@@ -81,7 +81,7 @@ pub(crate) async fn engine(folder: &Path, url: Option<&str>, space: &Namespace) 
 
 /// One client's writes, made before the clock starts.
 enum Work {
-    Steps { memory: Memory, episode: OpenEpisode, actions: Vec<Action> },
+    Steps { memory: Memory, episode: Box<OpenEpisode>, actions: Vec<Action> },
     Commits { engine: Arc<Engine>, steps: Vec<(Key, Entity)> },
 }
 
@@ -134,7 +134,7 @@ impl Ours {
         Ok(match &self.inner {
             Inner::Memory(memory) => {
                 let mut text = Text::new(rand());
-                let episode = memory.start(Task::new("measure how fast steps are kept")).await?;
+                let episode = Box::new(memory.start(Task::new("measure how fast steps are kept")).await?);
                 let actions = (0..writes).map(|_| payload::action(&mut text)).collect();
                 Work::Steps { memory: memory.clone(), episode, actions }
             }
@@ -180,7 +180,7 @@ impl Work {
                 for action in actions {
                     let before = Instant::now();
                     if episode.steps() >= STEPS_AN_EPISODE {
-                        episode = memory.start(Task::new("measure on")).await?;
+                        *episode = memory.start(Task::new("measure on")).await?;
                     }
                     episode.step(action).await?;
                     latencies.push(before.elapsed());

@@ -37,7 +37,7 @@ fn collect(read: &ReadTransaction, from: Seq, limit_rows: usize, limit_bytes: us
     let mut next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
     let mut found = Found::default();
     let mut bytes = 0;
-    for row in rows.range(from..FIGURES_SEQ.max(from))? {
+    for row in rows.range(from..FIGURES_SEQ)? {
         let (seq, value) = row?;
         let seq = seq.value();
         if next_acknowledged == Some(seq) {

@@ -104,7 +104,7 @@ async fn a_cache_without_a_disk_answers_with_errors_and_comes_back() {
     cache.persist().await.unwrap();
     disk.cut_power();
     assert_eq!(cache.persist().await.unwrap_err().kind(), ErrorKind::Io);
-    assert_eq!(cache.lookup(&[first.key.clone()]).await.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(cache.lookup(std::slice::from_ref(&first.key)).await.unwrap_err().kind(), ErrorKind::Io);
     disk.restore_power(&SeededIds::new(3));
-    assert_eq!(cache.get(&[first.key.clone()]).await.unwrap(), [Some(first)]);
+    assert_eq!(cache.get(std::slice::from_ref(&first.key)).await.unwrap(), [Some(first)]);
 }

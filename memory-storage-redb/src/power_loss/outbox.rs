@@ -169,8 +169,8 @@ fn reopening_fails_while_the_disk_does() {
     disk.cut_power();
     assert!(outbox.append(std::slice::from_ref(&kept), NOW).is_err());
     assert_eq!(outbox.reopen().unwrap_err().kind(), ErrorKind::Io);
-    assert_eq!(outbox.pending(&[kept.key.clone()]).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(outbox.pending(std::slice::from_ref(&kept.key)).unwrap_err().kind(), ErrorKind::Io);
     disk.restore_power(&SeededIds::new(1));
     outbox.reopen().unwrap();
-    assert_eq!(outbox.pending(&[kept.key.clone()]).unwrap(), [Some(kept)]);
+    assert_eq!(outbox.pending(std::slice::from_ref(&kept.key)).unwrap(), [Some(kept)]);
 }
