@@ -2,7 +2,7 @@
 //!
 //! Nothing outside this module names bincode. Every decoder takes bytes from a file that may have been damaged
 //! or written by somebody else: it answers with [`Unreadable`], never with a panic, and allocates at most
-//! [`PAYLOAD_LIMIT`] bytes beyond its input.
+//! `PAYLOAD_LIMIT` bytes beyond its input.
 
 use std::fmt;
 

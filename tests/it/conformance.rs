@@ -38,7 +38,7 @@ impl Factory for Assembled {
         });
         let mut config = EngineConfig::default();
         config.upkeep_interval = Duration::from_secs(3_600);
-        config.ack = if case.len() % 2 == 0 { Ack::Local } else { Ack::Durable };
+        config.ack = if case.len().is_multiple_of(2) { Ack::Local } else { Ack::Durable };
         let tiers = Tiers { durable, cache: Arc::new(cache.unwrap()), outbox, warnings: Vec::new() };
         let namespace = Namespace::new(case).unwrap();
         let engine =

@@ -11,11 +11,14 @@ use memory_core::{
     SystemClock, Timeout,
 };
 
+/// Puts a decorator around a store.
+type Wrap = fn(Arc<dyn Durable>) -> Arc<dyn Durable>;
+
 /// Keeps the stores of a case, so that reopening finds their content.
 #[derive(Default)]
 struct InMemory {
     stores: Mutex<HashMap<String, Arc<MemoryStore>>>,
-    wrap: Option<fn(Arc<dyn Durable>) -> Arc<dyn Durable>>,
+    wrap: Option<Wrap>,
     cache: bool,
 }
 
@@ -31,7 +34,7 @@ impl Factory for InMemory {
     }
 }
 
-async fn check_all(wrap: Option<fn(Arc<dyn Durable>) -> Arc<dyn Durable>>) {
+async fn check_all(wrap: Option<Wrap>) {
     let factory = InMemory { wrap, ..InMemory::default() };
     conformance::check_store(&factory).await;
     conformance::check_persistence(&factory).await;

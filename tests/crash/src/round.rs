@@ -92,7 +92,7 @@ fn kill_once(folder: &Path, sqld: Option<&Sqld>, random: &mut u64) -> Result<Rou
     });
     // Opening is not what is tested: the clock starts with the first acknowledgement, except that now and then
     // the writer is killed while it opens.
-    if content::mix(random) % 10 != 0 && running.recv_timeout(Duration::from_secs(30)).is_err() {
+    if !content::mix(random).is_multiple_of(10) && running.recv_timeout(Duration::from_secs(30)).is_err() {
         let status = child.try_wait().ok().flatten();
         let _killed = child.kill();
         return Err(format!("the writer acknowledged nothing within 30 s ({status:?})"));
