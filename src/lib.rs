@@ -34,11 +34,11 @@ pub use builder::Builder;
 pub use memory_core::{
     Ack, Action, Artifact, ArtifactId, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, Episode,
     EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Found, Freshness, Heuristic,
-    HotUsage, IdSource, Insight, Json, Key, Kind, Leftover, LimitViolation, Limits, ManualClock, Mode,
-    Namespace, OpenEpisode, OutboxStatus, Outcome, Pattern, PatternBody, PatternUse, Playbook, PlaybookStep,
-    Product, Quality, Quotas, RateLimit, Recall, RecallQuery, RecalledEpisode, Record, Recorded, Recording,
-    RedactionConfig, RedactionRule, Reflection, Result, Retry, Reward, ScoreParts, SeededIds, SetAside,
-    Status, Step, StepResult, SyncStatus, SystemClock, SystemIds, Task, Timestamp, ToolUse, Verdict,
-    estimate_tokens,
+    HotUsage, IdSource, Insight, Json, Key, Kind, Leftover, LimitViolation, Limits, Listed, ManualClock,
+    Mode, Namespace, OpenEpisode, OutboxStatus, Outcome, Pattern, PatternBody, PatternUse, Playbook,
+    PlaybookStep, Product, Quality, Quotas, RateLimit, Recall, RecallQuery, RecalledEpisode, Record,
+    Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Result, Retry, Reward, ScoreParts,
+    SeededIds, SetAside, Status, Step, StepResult, SyncStatus, SystemClock, SystemIds, Task, Timestamp,
+    ToolUse, Verdict, estimate_tokens,
 };
 pub use open::Memory;

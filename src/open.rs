@@ -178,9 +178,10 @@ fn create_folder(root: &Path) -> Result<()> {
 
 /// Returns where the instances of one database and namespace keep their caches and outboxes.
 fn instances_folder(root: &Path, url: Option<&str>, namespace: &Namespace) -> Result<PathBuf> {
-    let space = format!("ns-{namespace}");
+    // Escaped, because some file systems take `A` and `a` for the same name.
+    let space = format!("ns-{}", folder_name(namespace.as_str()));
     let Some(url) = url else { return Ok(root.join("local").join(space)) };
-    let name = folder_name(url);
+    let name = folder_name(url.trim_end_matches('/'));
     if name.len() > 200 {
         let problem = format!("{} bytes as a folder name, the limit is 200", name.len());
         return Err(Error::invalid("open", "url", problem));

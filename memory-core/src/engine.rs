@@ -118,6 +118,8 @@ struct Progress {
     floor: Seq,
     /// Completed pulls since opening.
     pulls: u64,
+    /// The durable tier was away, and has not answered a pull since.
+    away: bool,
     /// Rows set aside since opening, with the reason; for callers that wait for a durable acknowledgement.
     set_aside: Vec<(Seq, String)>,
 }
@@ -353,6 +355,17 @@ impl Engine {
         self.shared.pull().await
     }
 
+    /// Returns true if a version of the record waits in the outbox.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be read.
+    pub fn is_pending(&self, key: &Key) -> Result<bool> {
+        match self.shared.outbox() {
+            Some(outbox) => Ok(outbox.pending(std::slice::from_ref(key))?.pop().flatten().is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// In local mode, sees what other processes have committed until now; elsewhere the puller does in its time.
     ///
     /// # Errors
@@ -453,7 +466,9 @@ impl Shared {
     /// Notes an error of a background task, for the status.
     fn report(&self, error: &Error) {
         tracing::debug!(%error, "background work failed");
-        lock(&self.progress).last_error = Some(error.to_string());
+        let mut progress = lock(&self.progress);
+        progress.last_error = Some(error.to_string());
+        progress.away |= error.kind() == ErrorKind::Unavailable;
     }
 
     fn synced(&self) {

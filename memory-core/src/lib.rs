@@ -23,8 +23,8 @@ pub use id::{
 };
 pub use limits::{Limits, Quotas};
 pub use memory::{
-    EpisodePage, EpisodeQuery, Found, Memory, MemoryConfig, OpenEpisode, Recall, RecalledEpisode, Recorded,
-    Recording, Status,
+    EpisodePage, EpisodeQuery, Found, Listed, Memory, MemoryConfig, OpenEpisode, Recall, RecalledEpisode,
+    Recorded, Recording, Status,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::entity::{Entity, Scalar};

@@ -27,7 +27,7 @@ use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{SetAside, Tiers};
 
-pub use answers::{EpisodePage, EpisodeQuery, Found, Recall, RecalledEpisode, Status};
+pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Recall, RecalledEpisode, Status};
 pub use config::MemoryConfig;
 pub use handle::OpenEpisode;
 pub use recording::{Recorded, Recording};
@@ -113,13 +113,19 @@ impl Memory {
 
     /// Takes up an open episode again, after a crash or in another process, with every acknowledged step.
     ///
+    /// While the durable tier is away, an episode can be resumed whose steps are at hand here; its totals are summed up
+    /// anew on completion if the tier is back by then.
+    ///
     /// # Errors
     /// `NotFound` for an unknown or forgotten episode, `Conflict` for a completed one, `Unavailable` when
-    /// nobody reachable knows it.
+    /// nobody reachable knows it or its steps.
     pub async fn resume(&self, id: EpisodeId) -> Result<OpenEpisode> {
         let episode = self.inner.open_episode("resume", id).await?;
         let steps = self.steps(id).await?;
         let artifacts = self.artifacts(id).await?;
+        if steps.freshness != Freshness::Fresh && !self.inner.holds_all(id, &steps)? {
+            return Err(unknown_steps("resume"));
+        }
         OpenEpisode::resumed(self.inner.clone(), episode, &steps, &artifacts)
     }
 
@@ -137,18 +143,16 @@ impl Memory {
     ///
     /// # Errors
     /// Whatever the tiers report.
-    pub async fn steps(&self, id: EpisodeId) -> Result<Vec<Step>> {
-        let records = self.inner.owned(Kind::Step, id).await?;
-        Ok(records.iter().filter_map(|record| record.entity.as_ref()?.as_step().cloned()).collect())
+    pub async fn steps(&self, id: EpisodeId) -> Result<Listed<Step>> {
+        self.inner.owned_items(Kind::Step, id, Entity::as_step).await
     }
 
     /// Returns the artifacts of an episode in order of recording; empty for an unknown one.
     ///
     /// # Errors
     /// Whatever the tiers report.
-    pub async fn artifacts(&self, id: EpisodeId) -> Result<Vec<Artifact>> {
-        let records = self.inner.owned(Kind::Artifact, id).await?;
-        Ok(records.iter().filter_map(|record| record.entity.as_ref()?.as_artifact().cloned()).collect())
+    pub async fn artifacts(&self, id: EpisodeId) -> Result<Listed<Artifact>> {
+        self.inner.owned_items(Kind::Artifact, id, Entity::as_artifact).await
     }
 
     /// Lists episodes page by page, newest first unless asked otherwise.
@@ -206,7 +210,10 @@ impl Memory {
         }
         let mut tombstones = vec![inner.engine.version(key, None)];
         for kind in [Kind::Step, Kind::Artifact] {
-            let owned = inner.owned_now(kind, id).await?;
+            let (owned, freshness) = inner.owned(kind, id).await?;
+            if freshness != Freshness::Fresh {
+                return Err(unknown_steps("forget"));
+            }
             tombstones.extend(owned.into_iter().map(|record| inner.engine.version(record.key, None)));
         }
         inner.engine.commit(tombstones).await?;
@@ -320,38 +327,45 @@ impl Inner {
     }
 
     /// Returns the live records that an episode owns, in order of ids.
-    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<Vec<Record>> {
-        self.collect(kind, id, false).await
-    }
-
-    /// The same, but refuses an answer that may be incomplete.
-    async fn owned_now(&self, kind: Kind, id: EpisodeId) -> Result<Vec<Record>> {
-        self.collect(kind, id, true).await
-    }
-
-    async fn collect(&self, kind: Kind, id: EpisodeId, complete: bool) -> Result<Vec<Record>> {
+    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<(Vec<Record>, Freshness)> {
         let mut scan = Scan::new(self.engine.namespace(), kind)
             .prefix(Key::episode_prefix(id))
             .order(Order::Ascending)
             .limit(500);
-        let mut all = Vec::new();
+        let (mut all, mut staleness) = (Vec::new(), Freshness::Fresh);
         loop {
             let (page, freshness) = self.engine.scan_fresh(&scan).await?;
-            if complete && freshness != Freshness::Fresh {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "forget",
-                    "the durable tier is away, so it is not known which steps there are",
-                )
-                .with_hint(
-                    "nothing was changed; try again when `memory status` shows the server as reachable",
-                ));
-            }
+            staleness = staleness.or_staler(freshness);
             all.extend(page.records);
             match page.next {
                 Some(next) => scan.after = Some(next),
-                None => return Ok(all),
+                None => return Ok((all, staleness)),
             }
         }
     }
+
+    async fn owned_items<T: Clone>(
+        &self,
+        kind: Kind,
+        id: EpisodeId,
+        item: fn(&Entity) -> Option<&T>,
+    ) -> Result<Listed<T>> {
+        let (records, freshness) = self.owned(kind, id).await?;
+        let items = records.iter().filter_map(|record| item(record.entity.as_ref()?).cloned()).collect();
+        Ok(Listed { items, freshness })
+    }
+
+    /// Returns true if the steps at hand can be taken for all of an episode's: nobody else can have logged into one
+    /// that the server has not seen, and otherwise none is missing from 1 to the last.
+    fn holds_all(&self, id: EpisodeId, steps: &[Step]) -> Result<bool> {
+        let contiguous = (1..).zip(steps).all(|(number, step)| step.number == number);
+        let head = Key::episode(self.engine.namespace(), id);
+        Ok(contiguous && (!steps.is_empty() || self.engine.is_pending(&head)?))
+    }
+}
+
+fn unknown_steps(operation: &'static str) -> Error {
+    let message = "the durable tier is away, so it is not known which steps there are";
+    Error::new(ErrorKind::Unavailable, operation, message)
+        .with_hint("nothing was changed; try again when `memory status` shows the server as reachable")
 }

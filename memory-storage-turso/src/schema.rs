@@ -19,7 +19,7 @@ const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [V1];
 
 /// `seq` numbers commits. `purged_seq` is the highest number ever purged, so that no number is given out twice;
 /// `tombstone_floor` is the highest number of a purged row that a reader of the feed must have seen: a tombstone, or a
-/// record without an expiry that somebody deleted by hand.
+/// record without an expiry that somebody deleted by hand. A reader that had seen the latter cannot know of its end.
 const V1: &str = "
 CREATE TABLE IF NOT EXISTS records (
   namespace TEXT NOT NULL,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use agent_memory::{ErrorKind, Memory};
-use memory_test_support::{Sqld, SqldOptions};
+use agent_memory::{Action, BreakerState, ErrorKind, Freshness, Memory, Outcome};
+use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, eventually, file_named, record_one, remote};
 
@@ -131,4 +131,51 @@ async fn a_server_that_lost_commits_gets_them_again() {
         sqld.scalar("SELECT count(*) FROM records WHERE deleted = 0") == 3
     })
     .await;
+}
+
+/// A power loss takes the commits that this process has sent but not read back yet, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_lost_in_an_outage_is_sent_again() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let proxy = FaultProxy::start(sqld.addr());
+    let folder = tempfile::tempdir().unwrap();
+    let builder = remote(folder.path(), &proxy.url()).poll_interval(Duration::from_millis(200));
+    let memory = builder.open().await.unwrap();
+    record_one(&memory, "before").await;
+    memory.sync(PATIENCE).await.unwrap();
+    let newest = record_one(&memory, "sent, acknowledged, lost").await;
+    memory.flush(PATIENCE).await.unwrap();
+    proxy.set_mode(Mode::Status503);
+    eventually("the outage is noticed", async || {
+        memory.status().await.engine.breaker.unwrap().state != BreakerState::Closed
+    })
+    .await;
+    sqld.sql(&format!("DELETE FROM records WHERE id LIKE '{}%'", newest.id));
+    proxy.set_mode(Mode::Pass);
+    let count = format!("SELECT count(*) FROM records WHERE id LIKE '{}%'", newest.id);
+    eventually("the tail is sent again", async || sqld.scalar(&count) == 3).await;
+}
+
+/// Another machine's open episode, of which this one knows the head only.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_episode_is_not_resumed_without_its_steps() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let a = remote(folders[0].path(), &sqld.url()).open().await.unwrap();
+    let b = remote(folders[1].path(), &sqld.url()).open().await.unwrap();
+    let mut open = a.start("left open").await.unwrap();
+    for _ in 0..3 {
+        open.step(Action::tool("bash")).await.unwrap();
+    }
+    a.flush(PATIENCE).await.unwrap();
+    b.sync(PATIENCE).await.unwrap();
+    assert!(b.get(open.id()).await.unwrap().is_some());
+    sqld.kill();
+    assert!(matches!(b.steps(open.id()).await.unwrap().freshness, Freshness::Stale { .. }));
+    assert_eq!(b.resume(open.id()).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(a.resume(open.id()).await.unwrap().steps(), 3, "the machine that wrote them has them");
+    sqld.restart();
+    eventually("the server is back", async || b.sync(PATIENCE).await.is_ok()).await;
+    let done = b.resume(open.id()).await.unwrap().complete(Outcome::success("by another")).await.unwrap();
+    assert_eq!(done.steps, 3);
 }

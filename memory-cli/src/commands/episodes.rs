@@ -146,28 +146,29 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     let Some(found) = memory.get(id).await? else { return Err(unknown(&id.to_string())) };
     let steps = memory.steps(id).await?;
     let artifacts = memory.artifacts(id).await?;
+    let freshness = found.freshness.or_staler(steps.freshness).or_staler(artifacts.freshness);
     if output.is_json() {
         let episode: &Episode = &found;
         let object = json!({
             "episode": episode,
-            "steps": steps,
-            "artifacts": artifacts,
-            "stale_ms": view::stale_ms(found.freshness),
+            "steps": steps.items,
+            "artifacts": artifacts.items,
+            "stale_ms": view::stale_ms(freshness),
         });
         return Ok(output.object(&object)?);
     }
     for line in head(&found, output.columns()) {
         output.line(line)?;
     }
-    for step in &steps {
+    for step in steps.iter() {
         for line in step_lines(step, output.columns()) {
             output.line(line)?;
         }
     }
-    for artifact in &artifacts {
+    for artifact in artifacts.iter() {
         output.line(artifact_line(artifact))?;
     }
-    tell_stale(found.freshness, output)
+    tell_stale(freshness, output)
 }
 
 fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<(), Failure> {

@@ -46,7 +46,7 @@ pub struct EngineConfig {
     pub batch_bytes: usize,
     /// Deadlines for calls to the durable tier in remote mode.
     pub deadlines: Deadlines,
-    /// Attempts of one read in remote mode; 3 by default.
+    /// Attempts of one call in remote mode; 3 by default.
     pub attempts: u32,
     /// The circuit breaker around the durable tier in remote mode.
     pub breaker: BreakerConfig,

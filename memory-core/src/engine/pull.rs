@@ -68,7 +68,25 @@ impl Shared {
             }
         }
         self.synced();
-        lock(&self.progress).pulls += 1;
+        let was_away = {
+            let mut progress = lock(&self.progress);
+            progress.pulls += 1;
+            std::mem::take(&mut progress.away)
+        };
+        if was_away { self.replay_tail("the durable tier was away").await } else { Ok(()) }
+    }
+
+    /// Sends what the durable tier acknowledged lately once more: one that acknowledges before its own fsync may have
+    /// lost it with its power, and rows that it still has are not changed by another copy.
+    async fn replay_tail(&self, why: &'static str) -> Result<()> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+        let now = self.clock.now();
+        let rows = upkeep::blocking(move || outbox.replay_tail(now)).await?;
+        if rows > 0 {
+            tracing::info!(rows, why, "rows acknowledged lately are sent again");
+            self.mark_recovered();
+            self.kick();
+        }
         Ok(())
     }
 
@@ -85,15 +103,8 @@ impl Shared {
         if !(reanalyse || lost || too_old) {
             return Ok(false);
         }
-        if (lost || other)
-            && let Some(outbox) = self.outbox().cloned()
-        {
-            // The server has lost commits that it had acknowledged: what the tail still has is sent again.
-            let now = self.clock.now();
-            let replayed = upkeep::blocking(move || outbox.replay_tail(now)).await?;
-            self.mark_recovered();
-            tracing::warn!(head = changes.head, seen = cursor.seq, replayed, "the server has lost commits");
-            self.kick();
+        if lost || other {
+            self.replay_tail("the server does not have commits that were seen").await?;
         }
         tracing::warn!(other, reanalyse, lost, too_old, "the caches start over");
         self.hot.clear();

@@ -29,6 +29,18 @@ pub enum Freshness {
     },
 }
 
+impl Freshness {
+    /// Returns the less current of two.
+    #[must_use]
+    pub fn or_staler(self, other: Freshness) -> Freshness {
+        match (self, other) {
+            (Self::Stale { age }, Self::Stale { age: older }) => Self::Stale { age: age.max(older) },
+            (Self::Fresh, other) => other,
+            (stale, Self::Fresh) => stale,
+        }
+    }
+}
+
 /// The answer to a read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {

@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -40,6 +39,23 @@ impl Deref for Found {
             Entity::Episode(episode) => episode,
             other => unreachable!("a key of kind episode holds a {}", other.kind()),
         }
+    }
+}
+
+/// What an episode owns, in order, and how current the list is; dereferences to a slice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Listed<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// How current the list is; if stale, items that other machines wrote may be missing.
+    pub freshness: Freshness,
+}
+
+impl<T> Deref for Listed<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
     }
 }
 
@@ -195,7 +211,7 @@ impl Recall {
         let Some(episode) = read.record.and_then(|record| record.entity?.as_episode().cloned()) else {
             return;
         };
-        self.freshness = older(self.freshness, read.freshness);
+        self.freshness = self.freshness.or_staler(read.freshness);
         let Hit { score, parts, reasons, .. } = hit;
         self.episodes.push(RecalledEpisode { id: episode.id, score, parts, reasons, episode });
     }
@@ -215,14 +231,6 @@ impl Recall {
             .collect();
         to_prompt(&items, max_tokens)
     }
-}
-
-fn older(a: Freshness, b: Freshness) -> Freshness {
-    let age = |freshness| match freshness {
-        Freshness::Fresh => Duration::ZERO,
-        Freshness::Stale { age } => age.max(Duration::from_nanos(1)),
-    };
-    if age(b) > age(a) { b } else { a }
 }
 
 /// How a memory is.

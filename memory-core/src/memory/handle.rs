@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ArtifactId, EpisodeId};
-use crate::memory::Inner;
+use crate::memory::{Inner, Listed};
 use crate::model::artifact::{Artifact, Product};
 use crate::model::entity::Entity;
 use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
@@ -21,6 +22,8 @@ pub struct OpenEpisode {
     inner: Arc<Inner>,
     episode: Episode,
     totals: Totals,
+    /// The totals were summed up while the durable tier was away: steps that others logged may be missing.
+    uncertain: bool,
 }
 
 /// What completing sums up.
@@ -54,25 +57,26 @@ impl fmt::Debug for OpenEpisode {
 impl OpenEpisode {
     pub(super) fn new(inner: Arc<Inner>, episode: Episode, bytes: u64) -> Self {
         let totals = Totals { bytes, redactions: episode.redactions, ..Totals::default() };
-        Self { inner, episode, totals }
+        Self { inner, episode, totals, uncertain: false }
     }
 
     /// Rebuilds the totals from what is stored.
     pub(super) fn resumed(
         inner: Arc<Inner>,
         episode: Episode,
-        steps: &[Step],
-        artifacts: &[Artifact],
+        steps: &Listed<Step>,
+        artifacts: &Listed<Artifact>,
     ) -> Result<Self> {
         let head = Entity::Episode(episode.clone()).to_json()?;
         let mut handle = Self::new(inner, episode, head.len() as u64);
-        for step in steps {
+        handle.uncertain = steps.freshness.or_staler(artifacts.freshness) != Freshness::Fresh;
+        for step in steps.iter() {
             let body = Entity::Step(step.clone()).to_json()?;
             handle.totals.add(&step.action, body.len() as u64);
             handle.totals.last_number = handle.totals.last_number.max(step.number);
             handle.totals.redactions += markers(&body);
         }
-        for artifact in artifacts {
+        for artifact in artifacts.iter() {
             let body = Entity::Artifact(artifact.clone()).to_json()?;
             handle.totals.bytes += body.len() as u64;
             handle.totals.redactions += markers(&body);
@@ -160,12 +164,18 @@ impl OpenEpisode {
     /// # Errors
     /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was completed
     /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
-    pub async fn complete(self, outcome: Outcome) -> Result<Episode> {
+    pub async fn complete(mut self, outcome: Outcome) -> Result<Episode> {
         let mut outcome = outcome;
         let inner = self.inner.clone();
         inner.limits.check_outcome(&outcome)?;
         inner.engine.refresh().await?;
         self.must_be_open("complete").await?;
+        if self.uncertain {
+            let id = self.id();
+            let steps = inner.owned_items(Kind::Step, id, Entity::as_step).await?;
+            let artifacts = inner.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
+            self = Self::resumed(inner.clone(), self.episode, &steps, &artifacts)?;
+        }
         let redactions = inner.redactor.redact_outcome(&mut outcome);
         let mut episode = self.episode.clone();
         episode.status = EpisodeStatus::Completed;

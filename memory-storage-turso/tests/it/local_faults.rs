@@ -139,7 +139,7 @@ async fn a_huge_batch_is_one_commit() {
 }
 
 #[tokio::test]
-async fn a_deletion_by_hand_makes_readers_start_over() {
+async fn a_deletion_by_hand_raises_the_floor_and_frees_no_number() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("memory.db");
     let store = open(&path);

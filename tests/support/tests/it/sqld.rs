@@ -67,7 +67,7 @@ fn pauses_and_resumes() {
 }
 
 #[test]
-fn strong_durability_is_set_and_survives_a_restart() {
+fn strong_durability_is_set_at_every_start() {
     let sqld = Sqld::start(SqldOptions::new().strong_durability());
     // FULL is 2, and relaxed mode runs with NORMAL, which is 1.
     assert_eq!(sqld.scalar("PRAGMA synchronous"), 2);
