@@ -99,31 +99,65 @@ fn open_tiers(
     let remote = settings.url.as_deref().map(|url| connect(url, settings)).transpose()?;
     create_folder(root)?;
     let instances = instances_folder(root, settings.url.as_deref(), namespace)?;
-    let slot = Slots::claim(&instances)?;
+    let durable: Option<Arc<dyn Durable>> = remote;
+    let mut held = Vec::new();
+    let (slot, local) = loop {
+        let slot = Slots::claim(&instances)?;
+        match open_local_tier(settings, &slot, durable.is_some(), clock.clone()) {
+            // The lock is free but a file is not: a memory that was dropped a moment ago still lets go of it.
+            Err(error) if error.kind() == ErrorKind::Conflict && held.len() < MAX_HELD => held.push(slot),
+            opened => break (slot, opened?),
+        }
+    };
+    let LocalTier { cache, outbox, warnings } = local;
+    let tiers = match (durable, outbox) {
+        (Some(durable), Some(outbox)) => {
+            let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
+            Tiers { durable, cache, outbox: Some((outbox, orphans)), warnings }
+        }
+        _ => {
+            let durable = Arc::new(LocalStore::open(&root.join("memory.db"), LocalOptions::new())?);
+            Tiers { durable, cache, outbox: None, warnings }
+        }
+    };
+    Ok((tiers, slot))
+}
+
+/// How many instance folders whose files are still held are passed over.
+const MAX_HELD: usize = 16;
+
+/// The files of one instance.
+struct LocalTier {
+    cache: Arc<RedbCache>,
+    outbox: Option<Arc<dyn Outbox>>,
+    warnings: Vec<String>,
+}
+
+fn open_local_tier(
+    settings: &Settings,
+    slot: &Slot,
+    remote: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<LocalTier> {
     let mut options = CacheOptions::default().clock(clock);
     if let Some(bytes) = settings.cache_bytes {
         options = options.limit_bytes(bytes);
     }
     let cache = Arc::new(RedbCache::open(slot.path().join("cache.redb"), options)?);
     let mut warnings: Vec<String> = warning("cache", &cache.opened()).into_iter().collect();
-    let (durable, outbox): (Arc<dyn Durable>, _) = match remote {
-        None => (Arc::new(LocalStore::open(&root.join("memory.db"), LocalOptions::new())?), None),
-        Some(durable) => {
-            let mut options = OutboxOptions::default();
-            if let Some(rows) = settings.outbox_rows {
-                options = options.limit_rows(rows);
-            }
-            if let Some(bytes) = settings.outbox_bytes {
-                options = options.limit_bytes(bytes);
-            }
-            let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), options)?;
-            warnings.extend(warning("outbox", &outbox.opened()));
-            let outbox: Arc<dyn Outbox> = Arc::new(outbox);
-            let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
-            (durable, Some((outbox, orphans)))
-        }
-    };
-    Ok((Tiers { durable, cache, outbox, warnings }, slot))
+    if !remote {
+        return Ok(LocalTier { cache, outbox: None, warnings });
+    }
+    let mut options = OutboxOptions::default();
+    if let Some(rows) = settings.outbox_rows {
+        options = options.limit_rows(rows);
+    }
+    if let Some(bytes) = settings.outbox_bytes {
+        options = options.limit_bytes(bytes);
+    }
+    let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), options)?;
+    warnings.extend(warning("outbox", &outbox.opened()));
+    Ok(LocalTier { cache, outbox: Some(Arc::new(outbox)), warnings })
 }
 
 /// Says what opening a file of the local tier had to do, if that was not nothing.

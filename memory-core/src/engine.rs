@@ -15,6 +15,7 @@ mod scan;
 mod status;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -58,6 +59,9 @@ pub struct Engine {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
+
+/// How long closing waits for tasks to end by themselves.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What [`Engine::close`] left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -103,13 +107,33 @@ struct Shared {
     unreadable: AtomicU64,
     shutdown: watch::Sender<bool>,
     closed: AtomicBool,
+    opened_at: Timestamp,
+}
+
+/// A background task, as far as its errors are concerned; the first is the most telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    Drain,
+    Pull,
+    Adopt,
+    Upkeep,
+}
+
+impl Progress {
+    fn last_error(&self) -> Option<String> {
+        let errors: Vec<&str> = self.errors.values().map(String::as_str).collect();
+        let mut distinct = errors.clone();
+        distinct.dedup();
+        (!errors.is_empty()).then(|| distinct.join("; "))
+    }
 }
 
 /// What the background tasks report.
 #[derive(Debug, Default)]
 struct Progress {
     last_sync: Option<Timestamp>,
-    last_error: Option<String>,
+    /// The last error of each task, until that task succeeds.
+    errors: BTreeMap<Task, String>,
     /// The position in the change feed, and of which database.
     cursor: crate::store::traits::Cursor,
     /// The last commit of the database when it was asked.
@@ -143,6 +167,7 @@ impl Engine {
         ids: Arc<dyn IdSource>,
     ) -> Result<Self> {
         let remote = tiers.outbox.is_some();
+        let opened_at = clock.now();
         let breaker = remote.then(|| Breaker::new(config.breaker, clock.clone(), ids.clone()));
         let durable: Arc<dyn Durable> = match &breaker {
             None => tiers.durable.clone(),
@@ -198,6 +223,7 @@ impl Engine {
             unreadable: AtomicU64::new(0),
             shutdown: watch::Sender::new(false),
             closed: AtomicBool::new(false),
+            opened_at,
         });
         let engine = Self { shared, tasks: Mutex::default() };
         engine.load().await?;
@@ -214,7 +240,7 @@ impl Engine {
         if let Some((outbox, orphans)) = shared.tiers.outbox.clone() {
             let now = shared.clock.now();
             let adopt = move || orphans.adopt(outbox.as_ref(), now).map(drop);
-            upkeep::blocking(adopt).await.unwrap_or_else(|error| shared.report(&error));
+            upkeep::blocking(adopt).await.unwrap_or_else(|error| shared.report(Task::Adopt, &error));
             shared.mark_recovered();
         }
         let cursor = shared.tiers.cache.cursor().await?;
@@ -244,7 +270,7 @@ impl Engine {
         while tokio::time::Instant::now() < deadline {
             let answered = {
                 let progress = lock(&self.shared.progress);
-                progress.pulls > 0 || progress.last_error.is_some()
+                progress.pulls > 0 || progress.errors.contains_key(&Task::Pull)
             };
             if answered {
                 return;
@@ -338,7 +364,7 @@ impl Engine {
         let error = Error::new(ErrorKind::Unavailable, "flush", message).with_hint(
             "nothing is lost: they are sent when the server is back; see the status for the reason",
         );
-        Err(match lock(&self.shared.progress).last_error.clone() {
+        Err(match lock(&self.shared.progress).last_error() {
             Some(last) => error.with_context("last error", last),
             None => error,
         })
@@ -353,6 +379,16 @@ impl Engine {
             breaker.probe_now();
         }
         self.shared.pull().await
+    }
+
+    /// Returns how current the recall index is: stale while the change feed cannot be read.
+    pub fn index_freshness(&self) -> Freshness {
+        let progress = lock(&self.shared.progress);
+        if !progress.errors.contains_key(&Task::Pull) {
+            return Freshness::Fresh;
+        }
+        let since = progress.last_sync.unwrap_or(self.shared.opened_at);
+        Freshness::Stale { age: self.shared.clock.now().since(since) }
     }
 
     /// Returns true if a version of the record waits in the outbox.
@@ -418,8 +454,13 @@ impl Engine {
         }
         shared.shutdown.send_replace(true);
         let tasks = std::mem::take(&mut *lock(&self.tasks));
-        for task in tasks {
-            let _panicked = task.await;
+        let grace = tokio::time::Instant::now() + GRACE;
+        for mut task in tasks {
+            if tokio::time::timeout_at(grace, &mut task).await.is_err() {
+                // It waits for the durable tier; all it could lose is time.
+                task.abort();
+                let _cancelled = task.await;
+            }
         }
         shared.filler.push(Fill::Persist);
         shared.filler.close();
@@ -437,6 +478,9 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.shutdown.send_replace(true);
+        for task in lock(&self.tasks).drain(..) {
+            task.abort();
+        }
         self.shared.committer.close();
         self.shared.filler.close();
     }
@@ -464,17 +508,23 @@ impl Shared {
     }
 
     /// Notes an error of a background task, for the status.
-    fn report(&self, error: &Error) {
+    fn report(&self, task: Task, error: &Error) {
         tracing::debug!(%error, "background work failed");
         let mut progress = lock(&self.progress);
-        progress.last_error = Some(error.to_string());
+        progress.errors.insert(task, error.to_string());
         progress.away |= error.kind() == ErrorKind::Unavailable;
     }
 
-    fn synced(&self) {
+    /// Notes that a task works again.
+    fn succeeded(&self, task: Task) {
+        lock(&self.progress).errors.remove(&task);
+    }
+
+    /// Notes that the durable tier has answered a task.
+    fn synced(&self, task: Task) {
         let mut progress = lock(&self.progress);
         progress.last_sync = Some(self.clock.now());
-        progress.last_error = None;
+        progress.errors.remove(&task);
     }
 
     async fn wait_durable(&self, (first, last): (Seq, Seq)) -> Result<()> {

@@ -93,6 +93,9 @@ impl Memory {
 
     /// Starts an episode. The handle logs its steps and completes it.
     ///
+    /// With [`crate::Ack::Durable`] after `Unavailable` the episode is kept and will be sent; [`Memory::list`] with
+    /// [`EpisodeQuery::open`] has it.
+    ///
     /// # Errors
     /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and what the commit reports.
     pub async fn start(&self, task: impl Into<Task>) -> Result<OpenEpisode> {
@@ -182,7 +185,7 @@ impl Memory {
         let space = inner.engine.namespace();
         let (hits, searched) =
             inner.engine.with_index(|index| (index.search(space, &query, now), index.len(space)));
-        let mut recall = Recall::new(searched);
+        let mut recall = Recall::new(searched, inner.engine.index_freshness());
         for hit in hits {
             match inner.engine.read(&hit.key).await {
                 Ok(read) => recall.add(hit, read),

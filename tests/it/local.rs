@@ -184,3 +184,31 @@ async fn retention_expires_records() {
     assert!(memory.recall("rotate logs").await.unwrap().is_empty());
     assert!(memory.list(&EpisodeQuery::default()).await.unwrap().episodes.is_empty());
 }
+
+#[tokio::test]
+async fn two_handles_of_one_episode_overwrite_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let mut a = memory.start("shared").await.unwrap();
+    a.step(Action::tool("one")).await.unwrap();
+    let mut b = memory.resume(a.id()).await.unwrap();
+    a.step(Action::tool("from a")).await.unwrap();
+    b.step(Action::tool("from b")).await.unwrap();
+    let steps = memory.steps(a.id()).await.unwrap();
+    let mut tools: Vec<_> = steps.iter().map(|step| step.action.tool.as_str()).collect();
+    tools.sort_unstable();
+    assert_eq!(tools, ["from a", "from b", "one"]);
+}
+
+#[tokio::test]
+async fn a_cancelled_step_is_counted_if_it_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    let mut episode = memory.start("impatient").await.unwrap();
+    for _ in 0..20 {
+        let step = episode.step(Action::tool("t"));
+        let _late = tokio::time::timeout(std::time::Duration::from_micros(150), step).await;
+    }
+    let done = episode.complete(Outcome::success("done")).await.unwrap();
+    assert_eq!(done.steps as usize, memory.steps(done.id).await.unwrap().len());
+}

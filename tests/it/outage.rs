@@ -190,3 +190,34 @@ async fn a_refused_row_is_set_aside_and_the_rest_goes_on() {
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 11);
     assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_keeps_its_deadline_and_frees_the_folder() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let proxy = FaultProxy::start(sqld.addr());
+    let folder = tempfile::tempdir().unwrap();
+    let slow = || remote(folder.path(), &proxy.url()).deadlines(PATIENCE, PATIENCE);
+    let memory = slow().first_pull(Duration::ZERO).open().await.unwrap();
+    memory.flush(PATIENCE).await.unwrap();
+    proxy.set_mode(Mode::Hang);
+    memory.start("kept").await.unwrap();
+    let clone = memory.clone();
+    // The server would answer in a minute at the earliest.
+    let closing = tokio::time::timeout(PATIENCE / 2, memory.close(Duration::from_millis(100)));
+    assert_eq!(closing.await.unwrap().unwrap().rows, 1);
+    let listing = tokio::time::timeout(PATIENCE / 2, clone.list(&EpisodeQuery::default())).await;
+    assert!(listing.is_ok(), "a clone does not hang after closing");
+    drop(clone);
+    for _ in 0..3 {
+        let memory = slow().first_pull(Duration::ZERO).open().await.unwrap();
+        drop(memory);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recall_says_when_the_server_was_never_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), "http://127.0.0.1:1").open().await.unwrap();
+    let recall = memory.recall("anything").await.unwrap();
+    assert!(recall.is_empty() && matches!(recall.freshness, Freshness::Stale { .. }));
+}

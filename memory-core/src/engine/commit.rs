@@ -110,7 +110,7 @@ impl Committer {
             queue.requests.push_back(Request { write, reply });
         }
         self.shared.wake.notify_one();
-        committed.await.unwrap_or_else(|_| Err(closed()))
+        committed.await.unwrap_or_else(|_| Err(ended()))
     }
 
     /// Returns the rows that wait for a commit.
@@ -136,6 +136,15 @@ fn closed() -> Error {
     Error::new(ErrorKind::Closed, "commit", "the memory is closed")
 }
 
+fn ended() -> Error {
+    Error::new(
+        ErrorKind::Closed,
+        "commit",
+        "the committer has ended; whether the write is stored is not known",
+    )
+    .with_hint("open the memory again and look")
+}
+
 fn full(field: &str, limit: usize, found: usize, unit: &'static str) -> Error {
     let violation = LimitViolation { field: field.into(), limit: limit as u64, found: found as u64, unit };
     Error::limit(ErrorKind::QuotaExceeded, "commit", violation)
@@ -153,6 +162,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
+        let _end = End(self.shared.clone());
         while let Some(group) = self.next_group() {
             self.commit(group);
         }
@@ -229,6 +239,17 @@ impl Worker {
                 appended.map(Some)
             }
         }
+    }
+}
+
+/// Leaves no caller waiting when the thread ends, by a panic too.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        queue.closed = true;
+        queue.requests.clear();
     }
 }
 

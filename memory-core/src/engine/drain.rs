@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Shared, upkeep};
+use crate::engine::{Shared, Task, upkeep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Record};
@@ -26,9 +26,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut shutdown = shared.shutdown.subscribe();
     loop {
         let pause = match shared.drain().await {
-            Ok(()) => None,
+            Ok(()) => {
+                shared.succeeded(Task::Drain);
+                None
+            }
             Err(error) => {
-                shared.report(&error);
+                shared.report(Task::Drain, &error);
                 Some(error.retry_after().unwrap_or(PAUSE).max(Duration::from_millis(10)))
             }
         };
@@ -77,7 +80,7 @@ impl Shared {
                 *reached = last.max(*reached);
                 moved
             });
-            self.synced();
+            self.synced(Task::Drain);
             rows = next?;
         }
     }
@@ -142,9 +145,10 @@ impl Shared {
         tracing::warn!(key = %send.record.key, reason, "the durable tier refuses a row; it is set aside");
         {
             let mut progress = lock(&self.progress);
-            let excess = (progress.set_aside.len() + 1).saturating_sub(REMEMBERED);
-            progress.set_aside.drain(..excess);
-            progress.set_aside.push((send.newest, reason.clone()));
+            let excess = (progress.set_aside.len() + send.seqs.len()).saturating_sub(REMEMBERED);
+            let forgotten = excess.min(progress.set_aside.len());
+            progress.set_aside.drain(..forgotten);
+            progress.set_aside.extend(send.seqs.iter().map(|seq| (*seq, reason.clone())));
         }
         let now = self.clock.now();
         let older: Vec<Seq> = send.seqs.iter().copied().filter(|seq| *seq != send.newest).collect();

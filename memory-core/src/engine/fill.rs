@@ -104,6 +104,10 @@ impl Filler {
     /// Queues work that no reader depends on.
     pub(crate) fn push(&self, fill: Fill) {
         let mut queue = lock(&self.queue);
+        if queue.closed {
+            // Nobody would do it; a barrier's waiter learns by its sender being dropped.
+            return;
+        }
         if let Fill::Records(records) = &fill {
             queue.waiting += records.len();
         }
@@ -148,6 +152,7 @@ impl Filler {
     }
 
     fn run(&self, cache: &dyn Cache, runtime: &Handle) {
+        let _end = End(self);
         loop {
             let work = {
                 let mut queue = lock(&self.queue);
@@ -208,6 +213,23 @@ impl Filler {
         }
         if overlay.is_empty() {
             self.overlay_used.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Leaves nobody waiting when the thread ends, by a panic of the cache too.
+struct End<'a>(&'a Filler);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        queue.closed = true;
+        queue.work.clear();
+        drop(queue);
+        self.0.space.notify_all();
+        if std::thread::panicking() {
+            self.0.failures.fetch_add(1, Ordering::Relaxed);
+            *lock(&self.0.last_error) = Some("the filler of the cache file has ended by a panic".into());
         }
     }
 }

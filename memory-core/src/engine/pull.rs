@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Shared, document_of, index_documents, upkeep};
+use crate::engine::{Shared, Task, document_of, index_documents, upkeep};
 use crate::error::Result;
 use crate::id::lock;
 use crate::model::kind::Kind;
@@ -27,7 +27,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let pause = match shared.pull().await {
             Ok(()) => interval,
             Err(error) => {
-                shared.report(&error);
+                shared.report(Task::Pull, &error);
                 error.retry_after().unwrap_or(interval).max(interval)
             }
         };
@@ -67,7 +67,7 @@ impl Shared {
                 break;
             }
         }
-        self.synced();
+        self.synced(Task::Pull);
         let was_away = {
             let mut progress = lock(&self.progress);
             progress.pulls += 1;

@@ -167,10 +167,11 @@ impl Shared {
             match self.flights.board(key) {
                 Role::Lead(leader) => {
                     let departure = Departure { flights: &self.flights, key };
+                    let generation = self.feed_generation.load(Ordering::Acquire);
                     let answer = self.durable.get(std::slice::from_ref(key)).await;
                     let answer = answer.map(|mut found| found.pop().flatten()).map_err(Arc::new);
                     if let Ok(found) = &answer {
-                        self.landed(key, found.as_ref());
+                        self.landed(key, found.as_ref(), generation);
                     }
                     leader.send_replace(Some(answer.clone()));
                     drop(departure);
@@ -188,10 +189,14 @@ impl Shared {
         }
     }
 
-    fn landed(&self, key: &Key, found: Option<&Record>) {
+    /// Fills upward, unless the change feed was applied since the request: the answer may be older than what it told.
+    fn landed(&self, key: &Key, found: Option<&Record>, generation: u64) {
         match found {
             Some(record) => {
                 self.revisions.observe(record.revision);
+                if generation != self.feed_generation.load(Ordering::Acquire) {
+                    return;
+                }
                 self.hot.fill(record, self.clock.now());
                 self.filler.push(Fill::Records(vec![record.clone()]));
             }

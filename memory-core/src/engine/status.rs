@@ -48,7 +48,7 @@ pub struct OutboxStatus {
 pub struct SyncStatus {
     /// When the durable tier last answered a pull or took a batch.
     pub last_sync: Option<Timestamp>,
-    /// The last error of background work; `None` once sync works again.
+    /// The last error of each part of background work that has not succeeded since; `None` when all work.
     pub last_error: Option<String>,
     /// The position in the change feed.
     pub position: Seq,
@@ -135,7 +135,7 @@ impl Shared {
         let progress = lock(&self.progress);
         SyncStatus {
             last_sync: progress.last_sync,
-            last_error: progress.last_error.clone(),
+            last_error: progress.last_error(),
             position: progress.cursor.seq,
             head: progress.head,
             unreadable: self.unreadable.load(Ordering::Relaxed),

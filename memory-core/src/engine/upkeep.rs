@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::Shared;
 use crate::engine::fill::Fill;
+use crate::engine::{Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Runs a blocking call off the async workers.
@@ -33,8 +33,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
         if purge {
             purged_at = Some(now);
         }
-        if let Err(error) = shared.upkeep(now, purge).await {
-            shared.report(&error);
+        match shared.upkeep(now, purge).await {
+            Ok(()) => shared.succeeded(Task::Upkeep),
+            Err(error) => shared.report(Task::Upkeep, &error),
         }
     }
 }

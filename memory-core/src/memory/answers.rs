@@ -197,13 +197,13 @@ pub struct Recall {
     pub searched: usize,
     /// How many relevant ones could not be shown because the durable tier is away.
     pub out_of_reach: usize,
-    /// How current the least current of them is.
+    /// How current the index and the least current of them is.
     pub freshness: Freshness,
 }
 
 impl Recall {
-    pub(crate) fn new(searched: usize) -> Self {
-        Self { episodes: Vec::new(), searched, out_of_reach: 0, freshness: Freshness::Fresh }
+    pub(crate) fn new(searched: usize, freshness: Freshness) -> Self {
+        Self { episodes: Vec::new(), searched, out_of_reach: 0, freshness }
     }
 
     /// Adds what was read for a hit, unless it is gone by now.

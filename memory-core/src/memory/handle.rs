@@ -13,7 +13,7 @@ use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
-use crate::store::record::Key;
+use crate::store::record::{Key, WriterId};
 
 /// An open episode: logs steps and artifacts, and is used up by completing it.
 ///
@@ -22,7 +22,10 @@ pub struct OpenEpisode {
     inner: Arc<Inner>,
     episode: Episode,
     totals: Totals,
-    /// The totals were summed up while the durable tier was away: steps that others logged may be missing.
+    /// Told apart from other handles of the same episode, in this process too: their steps must not meet in one key.
+    writer: u64,
+    /// Steps may be stored that the totals miss, or the reverse: the durable tier was away when they were summed up, or
+    /// a write ended without a clear answer.
     uncertain: bool,
 }
 
@@ -57,7 +60,8 @@ impl fmt::Debug for OpenEpisode {
 impl OpenEpisode {
     pub(super) fn new(inner: Arc<Inner>, episode: Episode, bytes: u64) -> Self {
         let totals = Totals { bytes, redactions: episode.redactions, ..Totals::default() };
-        Self { inner, episode, totals, uncertain: false }
+        let writer = WriterId::new(inner.ids.random()).get();
+        Self { inner, episode, totals, writer, uncertain: false }
     }
 
     /// Rebuilds the totals from what is stored.
@@ -115,22 +119,31 @@ impl OpenEpisode {
         let redactions = inner.redactor.redact_action(&mut action);
         let number = self.totals.last_number + 1;
         let engine = &inner.engine;
-        let step = Step::new(self.id(), number, engine.writer().get(), engine.clock().now(), action);
+        let step = Step::new(self.id(), number, self.writer, engine.clock().now(), action);
         let record = engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
         let bytes = inner.encoded_len("step", "step", &record)?;
         inner.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
-        // Used up before the commit: a step whose commit was cancelled may be stored, and the next one must not
-        // overwrite it.
+        // Counted before the commit: a step whose commit was cancelled may be stored, and the next one must neither
+        // overwrite nor forget it.
+        let before = self.totals.clone();
         self.totals.last_number = number;
-        if let Err(error) = engine.commit(vec![record]).await {
-            if nothing_stored(&error) {
-                self.totals.last_number = number - 1;
-            }
-            return Err(error);
-        }
-        self.totals.redactions += inner.count_redactions(redactions);
+        self.totals.redactions += redactions;
         self.totals.add(&step.action, bytes);
-        Ok(number)
+        let certain = !std::mem::replace(&mut self.uncertain, true);
+        match engine.commit(vec![record]).await {
+            Ok(()) => {
+                self.uncertain = !certain;
+                inner.count_redactions(redactions);
+                Ok(number)
+            }
+            Err(error) => {
+                if nothing_stored(&error) {
+                    self.totals = before;
+                    self.uncertain = !certain;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Records something that the episode produced.
@@ -159,7 +172,8 @@ impl OpenEpisode {
 
     /// Completes the episode and returns its final head.
     ///
-    /// On error the episode stays open; [`crate::Memory::resume`] gives a new handle.
+    /// On error the episode stays open, and [`crate::Memory::resume`] gives a new handle; except that with
+    /// [`crate::Ack::Durable`] after `Unavailable` it is completed here and will be there.
     ///
     /// # Errors
     /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was completed
@@ -174,7 +188,9 @@ impl OpenEpisode {
             let id = self.id();
             let steps = inner.owned_items(Kind::Step, id, Entity::as_step).await?;
             let artifacts = inner.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
-            self = Self::resumed(inner.clone(), self.episode, &steps, &artifacts)?;
+            if steps.freshness.or_staler(artifacts.freshness) == Freshness::Fresh {
+                self = Self::resumed(inner.clone(), self.episode, &steps, &artifacts)?;
+            }
         }
         let redactions = inner.redactor.redact_outcome(&mut outcome);
         let mut episode = self.episode.clone();

@@ -121,8 +121,8 @@ pub struct Step {
     pub episode: EpisodeId,
     /// Its place in the episode, from 1, given by the engine.
     pub number: u32,
-    /// Which instance of the engine logged it: two processes that log into one episode at the same time may
-    /// give the same number, and both steps are kept.
+    /// Which handle logged it: two that log into one episode at the same time may give the same number, and both
+    /// steps are kept.
     pub writer: u64,
     /// When it was logged.
     pub at: Timestamp,

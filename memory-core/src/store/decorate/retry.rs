@@ -8,7 +8,11 @@ use crate::error::Result;
 use crate::id::IdSource;
 use crate::store::decorate::{Layer, Operation};
 
-/// Repeats a call that failed with a transient error, with exponential back-off and jitter.
+/// A call that took longer than this before it failed is not repeated: it met a deadline, and its caller has waited
+/// enough.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// Repeats a call that failed quickly with a transient error, with exponential back-off and jitter.
 #[derive(Debug, Clone)]
 pub struct Retry {
     attempts: u32,
@@ -42,8 +46,11 @@ impl Layer for Retry {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            let started = tokio::time::Instant::now();
             match call().await {
-                Err(error) if error.is_transient() && attempt < self.attempts => {
+                Err(error)
+                    if error.is_transient() && attempt < self.attempts && started.elapsed() < QUICK =>
+                {
                     let pause = backoff(self.base, attempt, Duration::from_secs(1), self.random.random());
                     tracing::debug!(%error, attempt, "transient failure, trying again");
                     tokio::time::sleep(pause).await;
