@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, MemoryConfig,
-    Namespace, Orphans, Outbox, Redactor, Result, Tiers,
+    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, LimitViolation,
+    MemoryConfig, Namespace, Orphans, Outbox, Redactor, Result, Tiers,
 };
 use memory_storage_redb::{
     CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,
@@ -18,11 +18,17 @@ use memory_storage_turso::{LocalOptions, LocalStore};
 use crate::builder::Builder;
 use crate::settings::Settings;
 
+/// The most connections to a server, and the most rows of one batch.
+const MAX_POOL_SIZE: usize = 1_024;
+const MAX_BATCH_ROWS: usize = 4_096;
+
 /// A memory with its tiers; cheap to clone, clones share everything. Its verbs are those of
 /// [`memory_core::Memory`], to which it dereferences.
 #[derive(Clone)]
 pub struct Memory {
     core: memory_core::Memory,
+    /// What opening had to repair or set aside.
+    warnings: Arc<[String]>,
     /// Holds this instance's folder; freed with the last clone.
     _slot: Arc<Slot>,
 }
@@ -50,6 +56,12 @@ impl Memory {
     /// Returns a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// Returns what opening had to repair or set aside, as [`memory_core::Status::warnings`] does, without asking any
+    /// tier.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
@@ -85,8 +97,9 @@ pub(crate) async fn open(
     let (tiers, slot) = blocking.await.map_err(|source| {
         Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
     })??;
+    let warnings = tiers.warnings.clone().into();
     let core = memory_core::Memory::assemble(namespace, config, tiers, clock, ids).await?;
-    Ok(Memory { core, _slot: Arc::new(slot) })
+    Ok(Memory { core, warnings, _slot: Arc::new(slot) })
 }
 
 fn open_tiers(
@@ -259,9 +272,18 @@ fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
             return Err(Error::invalid("open", name, "0 ms, at least 1 is needed"));
         }
     }
-    for (name, value) in [("batch_rows", settings.batch_rows), ("pool_size", settings.pool_size)] {
-        if value == Some(0) {
-            return Err(Error::invalid("open", name, "0, at least 1 is needed"));
+    for (field, value, limit, unit) in [
+        ("batch_rows", settings.batch_rows, MAX_BATCH_ROWS, "rows"),
+        ("pool_size", settings.pool_size, MAX_POOL_SIZE, "connections"),
+    ] {
+        match value {
+            Some(0) => return Err(Error::invalid("open", field, "0, at least 1 is needed")),
+            Some(found) if found > limit => {
+                let violation =
+                    LimitViolation { field: field.into(), limit: limit as u64, found: found as u64, unit };
+                return Err(Error::limit(ErrorKind::InvalidInput, "open", violation));
+            }
+            _ => {}
         }
     }
     engine.retention = retention(settings.retention_days.as_ref())?;
@@ -295,6 +317,25 @@ fn retention(days: Option<&BTreeMap<String, u32>>) -> Result<BTreeMap<Kind, Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_out_of_bounds_are_refused() {
+        let check = |settings: Settings, expected: Option<&str>| {
+            let refused = memory_config(&settings).err();
+            let refused = refused.map(|error| {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                error.message().to_owned()
+            });
+            assert_eq!(refused.as_deref(), expected);
+        };
+        let pool = |size| Settings { pool_size: Some(size), ..Settings::default() };
+        let batch = |rows| Settings { batch_rows: Some(rows), ..Settings::default() };
+        check(pool(0), Some("pool_size: 0, at least 1 is needed"));
+        check(pool(1_024), None);
+        check(pool(1_025), Some("pool_size: 1025 connections, the limit is 1024 connections"));
+        check(batch(4_096), None);
+        check(batch(4_097), Some("batch_rows: 4097 rows, the limit is 4096 rows"));
+    }
 
     #[test]
     fn folder_names_are_distinct_and_harmless() {

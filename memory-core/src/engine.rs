@@ -60,6 +60,9 @@ pub struct Engine {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// Warnings kept for the status.
+const MAX_WARNINGS: usize = 100;
+
 /// How long closing waits for tasks to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -144,6 +147,8 @@ struct Progress {
     pulls: u64,
     /// The durable tier was away, and has not answered a pull since.
     away: bool,
+    /// What people should know of damage and repairs, each once.
+    warnings: Vec<String>,
     /// Rows set aside since opening, with the reason; for callers that wait for a durable acknowledgement.
     set_aside: Vec<(Seq, String)>,
 }
@@ -237,12 +242,8 @@ impl Engine {
     /// Loads cursor, search documents and pending rows, so that recall works before anything is pulled.
     async fn load(&self) -> Result<()> {
         let shared = &self.shared;
-        if let Some((outbox, orphans)) = shared.tiers.outbox.clone() {
-            let now = shared.clock.now();
-            let adopt = move || orphans.adopt(outbox.as_ref(), now).map(drop);
-            upkeep::blocking(adopt).await.unwrap_or_else(|error| shared.report(Task::Adopt, &error));
-            shared.mark_recovered();
-        }
+        shared.adopt().await?;
+        shared.mark_recovered();
         let cursor = shared.tiers.cache.cursor().await?;
         shared.load_documents(&cursor).await?;
         shared.load_pending().await?;
@@ -381,6 +382,13 @@ impl Engine {
         self.shared.pull().await
     }
 
+    /// Returns what people should know of damage and repairs since opening.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.shared.tiers.warnings.clone();
+        warnings.extend(lock(&self.shared.progress).warnings.iter().cloned());
+        warnings
+    }
+
     /// Returns how current the recall index is: stale while the change feed cannot be read.
     pub fn index_freshness(&self) -> Freshness {
         let progress = lock(&self.shared.progress);
@@ -513,6 +521,15 @@ impl Shared {
         let mut progress = lock(&self.progress);
         progress.errors.insert(task, error.to_string());
         progress.away |= error.kind() == ErrorKind::Unavailable;
+    }
+
+    /// Keeps something for people to read in the status.
+    fn warn(&self, warning: String) {
+        tracing::warn!(warning);
+        let mut progress = lock(&self.progress);
+        if progress.warnings.len() < MAX_WARNINGS && !progress.warnings.contains(&warning) {
+            progress.warnings.push(warning);
+        }
     }
 
     /// Notes that a task works again.

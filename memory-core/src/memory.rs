@@ -49,7 +49,6 @@ struct Inner {
     redactor: Redactor,
     ids: Arc<dyn IdSource>,
     redactions: AtomicU64,
-    warnings: Vec<String>,
 }
 
 impl Memory {
@@ -70,7 +69,6 @@ impl Memory {
     ) -> Result<Self> {
         config.limits.validate()?;
         let rate = config.rate_limit.map(RateLimiter::new).transpose()?;
-        let warnings = tiers.warnings.clone();
         let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -81,7 +79,6 @@ impl Memory {
                 redactor: config.redactor,
                 ids,
                 redactions: AtomicU64::new(0),
-                warnings,
             }),
         })
     }
@@ -228,7 +225,7 @@ impl Memory {
         Status {
             namespace: self.inner.engine.namespace().to_string(),
             engine: self.inner.engine.status().await,
-            warnings: self.inner.warnings.clone(),
+            warnings: self.inner.engine.warnings(),
             redactions: self.inner.redactions.load(Ordering::Relaxed),
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use memory_core::{ErrorKind, Orphans, Outbox, Record, Result, Seq, Timestamp};
+use memory_core::{Adopted, Orphans, Outbox, Record, Result, Seq, Timestamp};
 
 use crate::outbox::{OutboxOptions, RedbOutbox};
 use crate::slots::{Slot, io_error};
@@ -58,25 +58,33 @@ impl OrphanFolders {
         Ok(others.into_iter().map(|(_, path)| path).collect())
     }
 
-    fn adopt_one(&self, folder: PathBuf, into: &dyn Outbox, now: Timestamp) -> Result<u64> {
+    fn adopt_one(
+        &self,
+        folder: PathBuf,
+        into: &dyn Outbox,
+        now: Timestamp,
+        adopted: &mut Adopted,
+    ) -> Result<()> {
         let file = folder.join(OUTBOX_FILE);
         if !file.is_file() || self.is_known_empty(&file) {
-            return Ok(0);
+            return Ok(());
         }
         // Held to the end, so that a new process does not take the folder meanwhile.
-        let Some(_slot) = Slot::try_lock(folder)? else { return Ok(0) };
+        let Some(_slot) = Slot::try_lock(folder)? else { return Ok(()) };
         let orphan = RedbOutbox::open(&file, self.options)?;
-        let mut moved = 0;
-        let outcome = move_waiting(&orphan, into, now, &mut moved)
-            .and_then(|()| move_set_aside(&orphan, into, now, &mut moved));
-        drop(orphan);
-        match outcome {
-            Ok(()) => self.remember_empty(&file),
-            // The rest stays where it is until there is room.
-            Err(error) if error.kind() == ErrorKind::QuotaExceeded => {}
-            Err(error) => return Err(error),
+        if let Some(reason) = orphan.opened().rebuilt {
+            adopted.warnings.push(format!("the outbox {} was damaged and rebuilt: {reason}", file.display()));
         }
-        Ok(moved)
+        let outcome = move_waiting(&orphan, into, now, &mut adopted.rows)
+            .and_then(|()| move_set_aside(&orphan, into, now, &mut adopted.rows));
+        let left = orphan.usage().set_aside;
+        drop(orphan);
+        outcome?;
+        if left > 0 {
+            adopted.warnings.push(format!("{left} rows of {} cannot be read and stay there", file.display()));
+        }
+        self.remember_empty(&file);
+        Ok(())
     }
 
     fn is_known_empty(&self, file: &Path) -> bool {
@@ -92,21 +100,23 @@ impl OrphanFolders {
 }
 
 impl Orphans for OrphanFolders {
-    fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Result<u64> {
-        let (mut moved, mut failed) = (0, None);
-        for folder in self.others()? {
-            match self.adopt_one(folder, into, now) {
-                Ok(more) => moved += more,
-                // One damaged orphan does not keep the others from being adopted.
-                Err(error) => {
-                    failed.get_or_insert(error);
-                }
+    fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Adopted {
+        let mut adopted = Adopted::default();
+        let folders = match self.others() {
+            Ok(folders) => folders,
+            Err(error) => return Adopted { error: Some(error), ..adopted },
+        };
+        for folder in folders {
+            // One damaged orphan does not keep the others from being adopted, and what does not fit stays where it is
+            // until there is room.
+            if let Err(error) = self.adopt_one(folder, into, now, &mut adopted) {
+                adopted.error.get_or_insert(error);
             }
         }
-        if moved > 0 {
-            tracing::info!(rows = moved, "outbox rows adopted");
+        if adopted.rows > 0 {
+            tracing::info!(rows = adopted.rows, "outbox rows adopted");
         }
-        failed.map_or(Ok(moved), Err)
+        adopted
     }
 }
 

@@ -179,3 +179,16 @@ async fn an_episode_is_not_resumed_without_its_steps() {
     let done = b.resume(open.id()).await.unwrap().complete(Outcome::success("by another")).await.unwrap();
     assert_eq!(done.steps, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    record_one(&memory, "gone").await;
+    memory.close(PATIENCE).await.unwrap();
+    std::fs::remove_file(folder.path().join("memory.db")).unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    assert!(memory.recall("gone").await.unwrap().is_empty());
+    let warnings = memory.status().await.warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("another than last time")), "{warnings:?}");
+}

@@ -104,6 +104,10 @@ impl Shared {
             return Ok(false);
         }
         if lost || other {
+            let what = if other { "is another than last time" } else { "has lost commits that were seen" };
+            self.warn(format!(
+                "the database {what}; the caches started over and the outbox's tail is sent again"
+            ));
             self.replay_tail("the server does not have commits that were seen").await?;
         }
         tracing::warn!(other, reanalyse, lost, too_old, "the caches start over");

@@ -41,6 +41,26 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
+    /// Takes over the outboxes of instances that no longer run.
+    pub(super) async fn adopt(&self) -> Result<()> {
+        let Some((outbox, orphans)) = self.tiers.outbox.clone() else { return Ok(()) };
+        let now = self.clock.now();
+        let adopted = blocking(move || Ok(orphans.adopt(outbox.as_ref(), now))).await?;
+        for warning in adopted.warnings {
+            self.warn(warning);
+        }
+        match &adopted.error {
+            Some(error) => self.report(Task::Adopt, error),
+            None => self.succeeded(Task::Adopt),
+        }
+        if adopted.rows > 0 {
+            self.mark_recovered();
+            self.load_pending().await?;
+            self.appended.notify_one();
+        }
+        Ok(())
+    }
+
     /// Does one round. Each part is tried even if one before it failed; the first error is returned.
     pub(super) async fn upkeep(&self, now: Timestamp, purge: bool) -> Result<()> {
         self.hot.forget_expired(now);
@@ -52,16 +72,9 @@ impl Shared {
         self.filler.push(Fill::Evict);
         self.filler.push(Fill::Persist);
         let mut results = Vec::new();
-        if let Some((outbox, orphans)) = self.tiers.outbox.clone() {
+        if let Some(outbox) = self.outbox().cloned() {
             let tail = before(now, self.config.tail_retention);
-            let (into, adopter) = (outbox.clone(), orphans);
-            let adopted = blocking(move || adopter.adopt(into.as_ref(), now)).await;
-            if adopted.as_ref().is_ok_and(|rows| *rows > 0) {
-                self.mark_recovered();
-                self.load_pending().await?;
-                self.appended.notify_one();
-            }
-            results.push(adopted.map(drop));
+            self.adopt().await?;
             results.push(blocking(move || outbox.trim_tail(tail)).await);
         }
         results.push(self.durable.maintain().await);

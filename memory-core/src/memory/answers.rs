@@ -241,7 +241,7 @@ pub struct Status {
     /// The engine.
     #[serde(flatten)]
     pub engine: EngineStatus,
-    /// What had to be repaired or set aside on opening.
+    /// What people should know of damage and repairs since opening.
     pub warnings: Vec<String>,
     /// Secrets redacted since opening.
     pub redactions: u64,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::store::query::{Page, Scan};
@@ -276,10 +276,21 @@ pub trait Outbox: Send + Sync {
     fn usage(&self) -> OutboxUsage;
 }
 
+/// What taking over orphaned outboxes came to.
+#[derive(Debug, Default)]
+pub struct Adopted {
+    /// Rows that wait in the new outbox now.
+    pub rows: u64,
+    /// What was damaged or could not be read, for people.
+    pub warnings: Vec<String>,
+    /// The first error, if a folder could not be adopted; the others were.
+    pub error: Option<Error>,
+}
+
 /// Takes over what other instances left behind.
 pub trait Orphans: Send + Sync {
-    /// Moves the waiting and set-aside rows of every outbox that nobody holds into `into`; returns how many.
-    fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Result<u64>;
+    /// Moves the waiting and set-aside rows of every outbox that nobody holds into `into`.
+    fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Adopted;
 }
 
 /// The stores an engine is assembled from.

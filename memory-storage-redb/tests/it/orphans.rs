@@ -39,11 +39,11 @@ fn adopts_what_nobody_holds_and_nothing_else() {
     leave_behind(root.path(), &mut holders, "b");
     fs::create_dir(root.path().join("not-a-slot")).unwrap();
     let orphans = OrphanFolders::new(root.path(), &own);
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 0, "both are held");
+    assert_eq!(orphans.adopt(&into, NOW).rows, 0, "both are held");
     drop(holders.remove(0));
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 2);
+    assert_eq!(orphans.adopt(&into, NOW).rows, 2);
     assert_eq!(ids(&into), ["a3", "a2"], "what waited, then what had been refused");
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 0, "nothing is adopted twice");
+    assert_eq!(orphans.adopt(&into, NOW).rows, 0, "nothing is adopted twice");
     let freed = Slots::claim(root.path()).unwrap();
     assert_eq!(freed.path(), root.path().join("1"));
     let left = outbox(&freed);
@@ -51,12 +51,12 @@ fn adopts_what_nobody_holds_and_nothing_else() {
     left.append(&[stored("a4", 1)], NOW).unwrap();
     drop((left, freed));
     assert_eq!(
-        orphans.adopt(&into, NOW).unwrap(),
+        orphans.adopt(&into, NOW).rows,
         1,
         "an outbox that was empty is looked at again when it changes"
     );
     drop(holders);
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 2);
+    assert_eq!(orphans.adopt(&into, NOW).rows, 2);
     assert_eq!(into.usage().rows, 5);
 }
 
@@ -70,11 +70,13 @@ fn stops_without_loss_when_there_is_no_room() {
     leave_behind(root.path(), &mut holders, "a");
     drop(holders);
     let orphans = OrphanFolders::new(root.path(), &own);
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 1, "what fits");
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 0);
+    assert_eq!(orphans.adopt(&into, NOW).rows, 1, "what fits");
+    let adopted = orphans.adopt(&into, NOW);
+    assert_eq!(adopted.rows, 0);
+    assert_eq!(adopted.error.unwrap().kind(), memory_core::ErrorKind::QuotaExceeded, "and it is told");
     let seq = into.peek(0, 1, 1).unwrap()[0].seq;
     into.ack(&[seq], NOW).unwrap();
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 1, "the rest, once there is room");
+    assert_eq!(orphans.adopt(&into, NOW).rows, 1, "the rest, once there is room");
     assert_eq!(ids(&into), ["a2"]);
 }
 
@@ -92,7 +94,10 @@ fn a_damaged_orphan_is_salvaged_and_does_not_keep_the_others_waiting() {
     bytes[..64].fill(0);
     fs::write(&damaged, bytes).unwrap();
     let orphans = OrphanFolders::new(root.path(), &own);
-    assert_eq!(orphans.adopt(&into, NOW).unwrap(), 5, "of the damaged one also what had been sent");
+    let adopted = orphans.adopt(&into, NOW);
+    assert_eq!(adopted.rows, 5, "of the damaged one also what had been sent");
+    assert!(adopted.error.is_none());
+    assert_eq!(adopted.warnings.len(), 1, "the damage is told: {:?}", adopted.warnings);
     let mut ids = ids(&into);
     ids.sort();
     assert_eq!(ids, ["a1", "a2", "a3", "b2", "b3"]);
