@@ -18,6 +18,9 @@ pub struct RemoteOptions {
 }
 
 impl RemoteOptions {
+    /// The most connections that a pool may have.
+    pub const MAX_POOL_SIZE: usize = 1_024;
+
     /// Names the server: `http://host:port`, `https://host` or `libsql://host` (the same with TLS; `?tls=0` for
     /// without). The URL carries no credentials.
     pub fn new(url: impl Into<String>) -> Self {
@@ -37,7 +40,8 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the most connections at a time; 4 by default, at least 1.
+    /// Sets the most connections at a time; 4 by default, at least 1. Connecting refuses more than
+    /// [`Self::MAX_POOL_SIZE`].
     #[must_use]
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.max(1);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::HttpConnector;
 use libsql::{Builder, Database};
-use memory_core::{Error, ErrorKind, Result};
+use memory_core::{Error, ErrorKind, LimitViolation, Result};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::classify::classify;
@@ -42,6 +42,15 @@ pub(crate) struct Lease<'a> {
 
 impl Pool {
     pub(crate) fn new(options: &RemoteOptions) -> Result<Self> {
+        if options.pool_size > RemoteOptions::MAX_POOL_SIZE {
+            let violation = LimitViolation {
+                field: "pool_size".into(),
+                limit: RemoteOptions::MAX_POOL_SIZE as u64,
+                found: options.pool_size as u64,
+                unit: "connections",
+            };
+            return Err(Error::limit(ErrorKind::InvalidInput, "connect", violation));
+        }
         let endpoint = url::parse(&options.url)?;
         let token = options.token.clone().unwrap_or_default();
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -132,4 +141,18 @@ impl Lease<'_> {
 
 fn closed(operation: &'static str) -> Error {
     Error::new(ErrorKind::Closed, operation, "the store is closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_is_bounded() {
+        let connect = |size| Pool::new(&RemoteOptions::new("http://127.0.0.1:1").pool_size(size));
+        assert!(connect(RemoteOptions::MAX_POOL_SIZE).is_ok());
+        let error = connect(usize::MAX).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.message().contains("pool_size"), "{error}");
+    }
 }
