@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod corrupt;
 mod failure;
 mod import;
 mod log;

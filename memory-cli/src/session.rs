@@ -24,8 +24,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the memory.
-    pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
+    /// Opens the memory, and tells people what opening had to repair.
+    pub(crate) async fn open(global: &Global, output: &mut Output) -> Result<Self, Failure> {
         let file = global.config.as_deref().map(Located::from_file).transpose()?.unwrap_or_default();
         let folder = folder(global, file.path)?;
         let mut builder = Memory::builder().path(&folder).env();
@@ -39,6 +39,7 @@ impl Session {
             builder = builder.namespace(namespace);
         }
         let memory = builder.open().await?;
+        warn(&memory, output)?;
         let from_env = set("TURSO_DATABASE_URL").and_then(|url| url.into_string().ok());
         let url = global.url.clone().or(from_env).or(file.url);
         Ok(Self { memory, folder, url: url.map(|url| without_credentials(&url)) })
@@ -75,10 +76,24 @@ struct Located {
 
 impl Located {
     fn from_file(file: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| Failure::file(&file.display().to_string(), &source))?;
+        let text = std::fs::read_to_string(file).map_err(|source| Failure::Command {
+            exit: Exit::Failed,
+            kind: "io",
+            message: format!("cannot read {}: {source}", file.display()),
+            hint: Some("--config takes a TOML file; check its name and who may read it".into()),
+        })?;
         Ok(toml::from_str(&text).unwrap_or_default())
     }
+}
+
+/// Tells people what opening had to repair; programs find it in the status.
+pub(crate) fn warn(memory: &Memory, output: &mut Output) -> Result<(), Failure> {
+    if !output.is_json() {
+        for warning in memory.warnings() {
+            output.note("warning", style::UNSURE, text::one_line(warning))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the folder: flag, environment, settings file, or the default.

@@ -42,6 +42,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     let mut told = Telling::new(output);
     told.opening(&folder)?;
     let memory = Memory::open(&folder).await?;
+    told.warnings(&memory)?;
 
     told.section("Import what agents did before")?;
     let sample = import(&memory).await?;
@@ -64,6 +65,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 
     told.section("Close, open again: everything is still there")?;
     let (session, reopened) = reopen(memory, &folder, live.id).await?;
+    told.warnings(&session.memory)?;
     told.reopened(&reopened)?;
 
     told.section("Status")?;

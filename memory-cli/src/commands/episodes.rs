@@ -26,10 +26,15 @@ pub(crate) async fn run(
     command: &EpisodesCommand,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let session = Session::open(global).await?;
+    // A cursor that cannot be one fails before anything is opened.
+    let query = match command {
+        EpisodesCommand::List(arguments) => query(arguments)?,
+        _ => EpisodeQuery::default(),
+    };
+    let session = Session::open(global, output).await?;
     match command {
         EpisodesCommand::List(arguments) => {
-            list(&session.memory, arguments, output).await?;
+            list(&session.memory, query, arguments.all, output).await?;
             session.close().await?;
         }
         EpisodesCommand::Show { id } => {
@@ -53,7 +58,7 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-fn query(arguments: &ListArgs) -> EpisodeQuery {
+fn query(arguments: &ListArgs) -> Result<EpisodeQuery, Failure> {
     let mut query = EpisodeQuery::default();
     query.open = match (arguments.open, arguments.completed) {
         (true, _) => Some(true),
@@ -68,17 +73,19 @@ fn query(arguments: &ListArgs) -> EpisodeQuery {
     });
     query.domain.clone_from(&arguments.domain);
     query.kind.clone_from(&arguments.kind);
-    query.after.clone_from(&arguments.after);
+    query.after = arguments.after.as_deref().map(parse).transpose()?.map(|id| id.to_string());
     query.limit = if arguments.all { PAGE } else { arguments.limit as usize };
-    query
+    Ok(query)
 }
 
-async fn list(memory: &Memory, arguments: &ListArgs, output: &mut Output) -> Result<(), Failure> {
-    let mut query = query(arguments);
+async fn list(
+    memory: &Memory,
+    mut query: EpisodeQuery,
+    all: bool,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let mut page = memory.list(&query).await?;
-    while arguments.all
-        && let Some(next) = page.next.take()
-    {
+    while all && let Some(next) = page.next.take() {
         query.after = Some(next);
         let more = memory.list(&query).await?;
         page.episodes.extend(more.episodes);
@@ -93,7 +100,8 @@ async fn list(memory: &Memory, arguments: &ListArgs, output: &mut Output) -> Res
         return Ok(output.object(&object)?);
     }
     if page.episodes.is_empty() {
-        output.line("No episodes.")?;
+        let fresh = page.freshness == Freshness::Fresh;
+        output.line(if fresh { "No episodes." } else { "No episodes are known here." })?;
     } else {
         for line in table(&page.episodes, output) {
             output.line(line)?;
@@ -246,7 +254,7 @@ async fn find(memory: &Memory, id: &str) -> Result<EpisodeId, Failure> {
     let is_end =
         (MIN_ID_END..36).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     if !is_end || id.len() == 32 {
-        return Ok(id.parse::<EpisodeId>()?);
+        return parse(&id);
     }
     let mut found: Vec<EpisodeId> = Vec::new();
     let mut query = EpisodeQuery::default().limit(PAGE);
@@ -268,6 +276,19 @@ async fn find(memory: &Memory, id: &str) -> Result<EpisodeId, Failure> {
             Err(Error::invalid("find", "id", message).with_hint("give more of the id").into())
         }
     }
+}
+
+/// Reads a whole id.
+fn parse(id: &str) -> Result<EpisodeId, Failure> {
+    /// Columns of a wrong id that are told again.
+    const TOLD: usize = 60;
+    // The source repeats the whole of what was given.
+    id.parse::<EpisodeId>().map_err(|error| {
+        let told = text::cut(&text::one_line(id), TOLD);
+        Error::invalid("parse id", "id", format!("“{told}” is not an episode id"))
+            .with_hint(error.hint().unwrap_or_default().to_owned())
+            .into()
+    })
 }
 
 fn unknown(id: &str) -> Failure {
@@ -292,8 +313,8 @@ mod tests {
             after: None,
             all: false,
         };
-        assert_eq!(query(&none), EpisodeQuery::default().limit(20));
+        assert_eq!(query(&none).unwrap(), EpisodeQuery::default().limit(20));
         let open = ListArgs { open: true, all: true, domain: Some("web".into()), ..none };
-        assert_eq!(query(&open), EpisodeQuery::open().domain("web").limit(PAGE));
+        assert_eq!(query(&open).unwrap(), EpisodeQuery::open().domain("web").limit(PAGE));
     }
 }

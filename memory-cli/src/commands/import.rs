@@ -25,7 +25,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     // Before anything is recorded: are all files there?
     let sources = arguments.files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
-    let session = Session::open(global).await?;
+    let session = Session::open(global, output).await?;
     let start = Instant::now();
     let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);
     let defaults = Defaults {
@@ -175,6 +175,13 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
         if count > 0 {
             output.line(paint(look, format!("  {} {what}", text::count(count, "line"))))?;
         }
+    }
+    if tally.unconfirmed > 0 {
+        let remark = format!(
+            "{} not confirmed by the durable tier in time; kept here, to be sent when it answers",
+            were(tally.unconfirmed, "episode")
+        );
+        output.note("note", style::UNSURE, remark)?;
     }
     if tally.truncated > 0 {
         let told = format!("  {} too long and cut, with a mark", were(tally.truncated, "text"));

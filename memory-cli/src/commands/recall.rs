@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use agent_memory::{Error, Recall, RecallQuery};
+use agent_memory::{Error, Freshness, Recall, RecallQuery};
 use serde_json::{Value, json};
 
 use super::view;
@@ -31,7 +31,7 @@ pub(crate) async fn run(
     for tag in &arguments.tag {
         query = query.tag(tag);
     }
-    let session = Session::open(global).await?;
+    let session = Session::open(global, output).await?;
     let recall = session.memory.recall(query).await?;
     session.close().await?;
     let prompt = arguments.prompt.map(|tokens| recall.to_prompt(tokens as usize));
@@ -43,6 +43,7 @@ pub(crate) async fn run(
         } else {
             output.line(text::harmless(prompt.trim_end()))?;
         }
+        tell_stale(&recall, output)?;
     } else {
         tell(&recall, output)?;
     }
@@ -107,16 +108,23 @@ fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
         let remark = format!("{} more cannot be shown: the durable tier is away", recall.out_of_reach);
         output.note("note", style::UNSURE, remark)?;
     }
-    if let Some(remark) = view::stale_remark(recall.freshness) {
-        output.note("note", style::UNSURE, remark)?;
+    tell_stale(recall, output)
+}
+
+fn tell_stale(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
+    match view::stale_remark(recall.freshness) {
+        Some(remark) => Ok(output.note("note", style::UNSURE, remark)?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Says why there is no answer.
 pub(crate) fn silence(recall: &Recall) -> String {
     let searched = text::count(recall.searched as u64, "episode");
     match (recall.out_of_reach, recall.searched) {
+        (0, 0) if recall.freshness != Freshness::Fresh => {
+            "Nothing is known here, and the server is not reached: what it holds is not known.".into()
+        }
         (0, 0) => "Nothing is known yet: the memory has no episodes.".into(),
         (0, _) => format!("Nothing relevant is known: none of {searched} is close enough to this task."),
         (more, _) if recall.is_empty() => {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::view;
 use crate::cli::Global;
+use crate::corrupt::{self, CorruptFile};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::output::style::{self, paint};
@@ -17,7 +18,7 @@ use crate::text;
 pub(super) const SET_ASIDE_SHOWN: usize = 20;
 
 pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
-    let session = Session::open(global).await?;
+    let session = Session::open(global, output).await?;
     let status = session.memory.status().await;
     let set_aside = session.memory.set_aside(SET_ASIDE_SHOWN).await?;
     if output.is_json() {
@@ -40,8 +41,14 @@ pub(super) fn object(session: &Session, status: &Status, set_aside: &[SetAside])
     object["folder"] = session.folder.display().to_string().into();
     object["url"] = json!(session.url);
     object["version"] = env!("CARGO_PKG_VERSION").into();
+    object["warnings"] = json!(warnings(status, &corrupt::find(&session.folder)));
     object["set_aside"] = view::set_aside_json(set_aside);
     Ok(object)
+}
+
+/// Returns what opening had to repair, and what earlier repairs left in the folder.
+fn warnings(status: &Status, corrupt: &[CorruptFile]) -> Vec<String> {
+    status.warnings.iter().cloned().chain(corrupt.iter().map(CorruptFile::meaning)).collect()
 }
 
 /// Returns the status for people.
@@ -52,7 +59,13 @@ pub(super) fn lines(
     columns: usize,
 ) -> Vec<String> {
     let engine = &status.engine;
-    let mut lines = Vec::new();
+    let corrupt = corrupt::find(&session.folder);
+    let mut lines: Vec<String> = warnings(status, &corrupt)
+        .iter()
+        .map(|warning| {
+            format!("{} {}", paint(style::BAD.bold(), format!("{:<10}", "warning")), text::one_line(warning))
+        })
+        .collect();
     let mut add = |name: &str, content: String| {
         lines.push(format!("{}{content}", paint(style::FAINT, format!("{name:<11}"))))
     };
@@ -107,6 +120,10 @@ pub(super) fn lines(
             format!(", the oldest from {}", text::ago(Duration::from_millis(age)))
         });
         let figures = match outbox.rows {
+            // What no server has answered for, or what could not be read, may not have arrived.
+            0 if engine.sync.last_sync.is_none() || corrupt.iter().any(|file| file.is_outbox) => {
+                "nothing waits".into()
+            }
             0 => paint(style::GOOD, "empty: everything has arrived"),
             rows => paint(
                 style::UNSURE,

@@ -19,7 +19,7 @@ pub(crate) async fn run(global: &Global, arguments: &SyncArgs, output: &mut Outp
         None => (arguments.timeout, false),
         Some(SyncCommand::Retry { timeout }) => (*timeout, true),
     };
-    let session = Session::open(global).await?;
+    let session = Session::open(global, output).await?;
     let retried = if retry { Some(session.memory.retry_set_aside().await?) } else { None };
     let waiting = session.memory.status().await.engine.outbox.map_or(0, |outbox| outbox.rows);
     let start = Instant::now();

@@ -43,6 +43,8 @@ pub(crate) struct Tally {
     pub(crate) bad: u64,
     /// Steps of the new episodes.
     pub(crate) steps: u64,
+    /// New episodes that the durable tier has not confirmed in time; they are kept here and will be sent.
+    pub(crate) unconfirmed: u64,
     /// Texts of the new episodes that were too long and were cut.
     pub(crate) truncated: u64,
     pub(crate) bytes: u64,
@@ -84,6 +86,7 @@ struct Done {
     bytes: usize,
     truncated: u64,
     result: Result<Recorded, Error>,
+    confirmed: bool,
 }
 
 impl<'s> Import<'s> {
@@ -169,8 +172,15 @@ impl<'s> Import<'s> {
         self.bytes += bytes;
         let (memory, file) = (self.memory.clone(), file.clone());
         self.tasks.spawn(async move {
-            let result = patiently(&memory, recording).await;
-            Done { file, line, key, steps, bytes, truncated, result }
+            let mut result = patiently(&memory, &recording).await;
+            let mut confirmed = true;
+            // Kept here, but not there in time (`ack = "durable"`): the memory knows it when asked again.
+            if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)
+                && let Ok(Recorded::Known(id)) = patiently(&memory, &recording).await
+            {
+                (result, confirmed) = (Ok(Recorded::New(id)), false);
+            }
+            Done { file, line, key, steps, bytes, truncated, result, confirmed }
         });
         // What came before a bad line is recorded and what comes after is not: one at a time.
         if self.strict { self.settle(0, 0, 0).await } else { Ok(()) }
@@ -193,6 +203,7 @@ impl<'s> Import<'s> {
             match done.result {
                 Ok(Recorded::New(_)) => {
                     self.tally.new += 1;
+                    self.tally.unconfirmed += u64::from(!done.confirmed);
                     self.tally.steps += done.steps as u64;
                     self.tally.truncated += done.truncated;
                 }
@@ -224,7 +235,7 @@ impl<'s> Import<'s> {
 }
 
 /// Records, and waits where the memory limits the rate.
-async fn patiently(memory: &Memory, recording: Recording) -> Result<Recorded, Error> {
+async fn patiently(memory: &Memory, recording: &Recording) -> Result<Recorded, Error> {
     loop {
         match memory.record(recording.clone()).await {
             Err(error) if error.kind() == ErrorKind::RateLimitExceeded => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent_memory::{Action, StepResult};
+use agent_memory::{Action, Memory, StepResult};
 use serde_json::Value;
 
 use super::{Answer, Imported, Live, PROMPT_TOKENS, Reopened};
@@ -11,6 +11,7 @@ use crate::commands::{recall, view};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::output::style::{self, paint};
+use crate::session::warn;
 use crate::text;
 
 /// Tells a person what happens; silent when the answer is one object.
@@ -26,6 +27,11 @@ impl<'o> Telling<'o> {
 
     pub(super) fn columns(&self) -> usize {
         self.output.columns()
+    }
+
+    /// Tells what opening the memory had to repair.
+    pub(super) fn warnings(&mut self, memory: &Memory) -> Result<(), Failure> {
+        warn(memory, self.output)
     }
 
     fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
