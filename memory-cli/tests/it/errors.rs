@@ -34,8 +34,13 @@ fn settings_that_are_wrong() {
     check(&["--namespace", "a/b"], "namespace");
     world.file("memory.toml", "ttl_s = 5\ntoken = 's3cret'\n");
     check(&["--config", "memory.toml"], "line 1: unknown field `ttl_s`");
-    let (message, _) = world.run(["status", "--json", "--config", "missing.toml"]).error(1, "io");
-    assert!(message.contains("missing.toml"), "{message}");
+    for not_a_file in ["missing.toml", "."] {
+        let (message, hint) = world.run(["status", "--json", "--config", not_a_file]).error(1, "io");
+        assert!(message.contains(not_a_file), "{message}");
+        assert!(hint.contains("--config takes a TOML file"), "{hint}");
+    }
+    world.file("memory.toml", "pool_size = 1025\n");
+    check(&["--config", "memory.toml"], "pool_size: 1025 connections, the limit is 1024");
     assert!(is_empty(&world.path("memory")));
 }
 
@@ -92,6 +97,12 @@ fn arguments_that_are_wrong() {
     check(&["status", "--token", "s3cret"], "--token");
     let (_, hint) = world.run(["episodes", "show", "--json", "nonsense"]).error(2, "invalid_input");
     assert!(hint.contains("episodes list"), "{hint}");
+    for command in [["episodes", "list", "--after"], ["episodes", "show", "--"]] {
+        let long = "x".repeat(5_000);
+        let run = world.run(command.iter().copied().chain([long.as_str()]));
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+        assert!(run.stderr.contains("is not an episode id") && run.stderr.len() < 300, "{}", run.stderr);
+    }
     world.run(["episodes", "show", "--json", "01a1fc77-2efc-7000-8160-dfcd548fec4a"]).error(1, "not_found");
     world.run(["episodes", "show", "--json", "abcdef"]).error(1, "not_found");
 }
