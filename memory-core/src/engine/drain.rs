@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Shared, Task, upkeep};
+use crate::engine::{Ack, Shared, Task, upkeep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Record};
@@ -17,6 +17,9 @@ use crate::store::traits::{OutboxRow, Seq};
 
 /// How many rows set aside are remembered for callers that wait for a durable acknowledgement.
 const REMEMBERED: usize = 1_024;
+
+/// How long the drain waits for company for the first row that is appended.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// The longest pause between attempts when nothing says how long to wait.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,12 +38,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 Some(error.retry_after().unwrap_or(PAUSE).max(Duration::from_millis(10)))
             }
         };
-        tokio::select! {
+        let appended = tokio::select! {
             _ = shutdown.wait_for(|down| *down) => return,
-            () = tokio::time::sleep(pause.unwrap_or(Duration::from_secs(30))) => {}
+            () = tokio::time::sleep(pause.unwrap_or(Duration::from_secs(30))) => false,
             // While the durable tier is away a new row is no reason to try again.
-            () = shared.appended.notified(), if pause.is_none() => {}
-            () = shared.kicked.notified() => {}
+            () = shared.appended.notified(), if pause.is_none() => true,
+            () = shared.kicked.notified() => false,
+        };
+        if appended {
+            shared.linger().await;
         }
     }
 }
@@ -53,6 +59,18 @@ struct Send {
 }
 
 impl Shared {
+    /// Waits a moment for more rows, unless somebody waits for these: a batch for each row would take the disk and the
+    /// processor from those who write.
+    async fn linger(&self) {
+        if self.config.ack == Ack::Durable {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LINGER) => {}
+            () = self.kicked.notified() => {}
+        }
+    }
+
     /// Sends everything that waits.
     async fn drain(&self) -> Result<()> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(()) };

@@ -185,6 +185,11 @@ impl OpenEpisode {
         inner.engine.refresh().await?;
         self.must_be_open("complete").await?;
         if self.uncertain {
+            // Commits are in order: once the head is written again, no cancelled step can come behind the count.
+            match inner.engine.commit(vec![inner.version_of(&self.episode)?]).await {
+                Err(error) if !error.is_transient() => return Err(error),
+                _ => {}
+            }
             let id = self.id();
             let steps = inner.owned_items(Kind::Step, id, Entity::as_step).await?;
             let artifacts = inner.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
