@@ -27,8 +27,6 @@ const MAX_BATCH_ROWS: usize = 4_096;
 #[derive(Clone)]
 pub struct Memory {
     core: memory_core::Memory,
-    /// What opening had to repair or set aside.
-    warnings: Arc<[String]>,
     /// Holds this instance's folder; freed with the last clone.
     _slot: Arc<Slot>,
 }
@@ -56,12 +54,6 @@ impl Memory {
     /// Returns a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
-    }
-
-    /// Returns what opening had to repair or set aside, as [`memory_core::Status::warnings`] does, without asking any
-    /// tier.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
     }
 
     /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
@@ -97,9 +89,8 @@ pub(crate) async fn open(
     let (tiers, slot) = blocking.await.map_err(|source| {
         Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
     })??;
-    let warnings = tiers.warnings.clone().into();
     let core = memory_core::Memory::assemble(namespace, config, tiers, clock, ids).await?;
-    Ok(Memory { core, warnings, _slot: Arc::new(slot) })
+    Ok(Memory { core, _slot: Arc::new(slot) })
 }
 
 fn open_tiers(

@@ -90,7 +90,7 @@ impl Located {
 pub(crate) fn warn(memory: &Memory, output: &mut Output) -> Result<(), Failure> {
     if !output.is_json() {
         for warning in memory.warnings() {
-            output.note("warning", style::UNSURE, text::one_line(warning))?;
+            output.note("warning", style::UNSURE, text::one_line(&warning))?;
         }
     }
     Ok(())

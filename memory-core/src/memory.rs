@@ -220,6 +220,11 @@ impl Memory {
         Ok(true)
     }
 
+    /// Returns what people should know of damage and repairs since opening, without asking any tier.
+    pub fn warnings(&self) -> Vec<String> {
+        self.inner.engine.warnings()
+    }
+
     /// Reports how the memory is.
     pub async fn status(&self) -> Status {
         Status {
