@@ -36,6 +36,9 @@ const SET_ASIDE: TableDefinition<u64, &[u8]> = TableDefinition::new("set_aside")
 /// The key of the figures, above every row's.
 const FIGURES_SEQ: u64 = u64::MAX;
 
+/// A file that holds only its tail is shrunk on opening once it is four times larger than the tail and this.
+const SPARE_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Settings of an outbox.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -137,8 +140,8 @@ impl std::fmt::Debug for RedbOutbox {
 }
 
 impl RedbOutbox {
-    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on how much it
-    /// holds.
+    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on how much waits in
+    /// it. A file from which everything has been sent gives back the space that an outage took.
     ///
     /// A file that redb cannot read is renamed to `<name>.corrupt-<unix milliseconds>`, never deleted; every
     /// row in it whose checksum holds is moved to a new file. [`RedbOutbox::opened`] tells.
@@ -224,8 +227,12 @@ impl RedbOutbox {
     }
 
     fn open_once(&self) -> Outcome<(Handle, Figures)> {
-        let database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
+        let mut database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
         let figures = guarded(|| figures::prepare(database.get()?))?;
+        if figures.only_tail() && self.size.bytes() / 4 > figures.tail_bytes + SPARE_BYTES {
+            // An outage made the file large, and redb does not shrink it. Nothing in it is needed to keep a promise now.
+            guarded(|| Ok(database.get_mut()?.compact().map(drop)?))?;
+        }
         if let Some(path) = &self.path {
             // A new file must still be found after power loss.
             sync_folder(path)?;

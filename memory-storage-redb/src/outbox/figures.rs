@@ -37,6 +37,11 @@ pub(super) type Rows<'a> = Table<'a, u64, &'static [u8]>;
 pub(super) type Tail<'a> = Table<'a, u64, (u64, u64)>;
 
 impl Figures {
+    /// Returns true if everything has been sent: all rows left are in the tail.
+    pub(super) fn only_tail(&self) -> bool {
+        self.rows == 0 && self.set_aside == 0
+    }
+
     pub(super) fn store(&self, rows: &mut Rows<'_>) -> Outcome<()> {
         let figures = Self { layout: LAYOUT, ..*self };
         let bytes = encode_meta(NAME, &figures)
@@ -134,4 +139,33 @@ pub(super) fn recount(
     figures.bytes = all_bytes - figures.tail_bytes;
     figures.advance(rows, tail)?;
     Ok(figures)
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{ErrorKind, Outbox};
+
+    use super::*;
+    use crate::outbox::{OutboxOptions, RedbOutbox};
+
+    #[test]
+    fn an_outbox_of_a_newer_program_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.redb");
+        drop(RedbOutbox::open(&path, OutboxOptions::default()).unwrap());
+        let store = |layout| {
+            let database = redb::Database::create(&path).unwrap();
+            let transaction = database.begin_write().unwrap();
+            let newer = encode_meta(NAME, &Figures { layout, last_seq: 7, ..Figures::default() }).unwrap();
+            transaction.open_table(ROWS).unwrap().insert(FIGURES_SEQ, newer.as_slice()).unwrap();
+            transaction.commit().unwrap();
+        };
+        store(LAYOUT + 1);
+        let error = RedbOutbox::open(&path, OutboxOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.hint().is_some());
+        store(LAYOUT);
+        let outbox = RedbOutbox::open(&path, OutboxOptions::default()).unwrap();
+        assert_eq!(outbox.usage().last_seq, 7, "the file is where it was");
+    }
 }

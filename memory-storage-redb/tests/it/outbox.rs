@@ -213,6 +213,34 @@ fn the_tail_is_bounded_in_bytes() {
 }
 
 #[test]
+fn a_drained_file_gives_its_space_back_when_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox.redb");
+    let outbox = open(&path);
+    let mut last = 0;
+    for batch in 0..60 {
+        let records: Vec<_> = (0..1_000).map(|i| stored(&format!("k{i}"), batch * 1_000 + i)).collect();
+        last = outbox.append(&records, NOW).unwrap();
+    }
+    let large = fs::metadata(&path).unwrap().len();
+    assert!(large > 40_000_000, "{large}");
+    outbox.ack(&(1..last).collect::<Vec<_>>(), NOW).unwrap();
+    outbox.trim_tail(Timestamp(2_000)).unwrap();
+    drop(outbox);
+    let outbox = open(&path);
+    assert_eq!(ids(&outbox), ["k999"], "while a row waits the file is left alone");
+    assert!(fs::metadata(&path).unwrap().len() > 40_000_000);
+    outbox.ack(&[last], NOW).unwrap();
+    drop(outbox);
+    let outbox = open(&path);
+    assert!(fs::metadata(&path).unwrap().len() < large / 10);
+    assert_eq!(outbox.usage().tail_rows, 1);
+    assert_eq!(outbox.replay_tail(NOW).unwrap(), 1);
+    assert_eq!(ids(&outbox), ["k999"]);
+    assert_eq!(outbox.usage().last_seq, last + 1);
+}
+
+#[test]
 fn bytes_are_bounded_too() {
     let folder = tempfile::tempdir().unwrap();
     let options = OutboxOptions::default().limit_bytes(10_000);
@@ -231,7 +259,7 @@ fn bytes_are_bounded_too() {
 }
 
 #[test]
-fn a_file_in_use_is_a_conflict_and_a_newer_one_is_left_alone() {
+fn a_file_in_use_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("outbox.redb");
     let held = open(&path);
