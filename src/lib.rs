@@ -35,7 +35,7 @@ pub use memory_core::{
     Ack, Action, Artifact, ArtifactId, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, Episode,
     EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Found, Freshness, Heuristic,
     HotUsage, IdSource, Insight, Json, Key, Kind, Leftover, LimitViolation, Limits, Listed, ManualClock,
-    Mode, Namespace, OpenEpisode, OutboxStatus, Outcome, Pattern, PatternBody, PatternUse, Playbook,
+    Mode, Namespace, OpenEpisode, OutboxStatus, Outcome, Pattern, PatternBody, Playbook,
     PlaybookStep, Product, Quality, Quotas, RateLimit, Recall, RecallQuery, RecalledEpisode, Record,
     Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Result, Retry, Reward, ScoreParts,
     SeededIds, SetAside, Status, Step, StepResult, SyncStatus, SystemClock, SystemIds, Task, Timestamp,

@@ -50,12 +50,14 @@ id_types! {
     ArtifactId,
     /// Identifies a pattern.
     PatternId,
-    /// Identifies one use of a pattern.
-    PatternUseId,
     /// Identifies a heuristic.
     HeuristicId,
     /// Identifies a playbook.
     PlaybookId,
+    /// Identifies a failure lesson.
+    FailureId,
+    /// Identifies a recall.
+    RecallId,
 }
 
 /// A source of identifiers.

@@ -4,6 +4,7 @@ mod clock;
 mod engine;
 mod error;
 mod id;
+mod learn;
 mod limits;
 mod memory;
 mod model;
@@ -19,21 +20,28 @@ pub use engine::{
 };
 pub use error::{Error, ErrorKind, LimitViolation, Result, Retry};
 pub use id::{
-    ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds, SystemIds,
+    ArtifactId, EpisodeId, FailureId, HeuristicId, IdSource, PatternId, PlaybookId, RecallId, SeededIds,
+    SystemIds,
 };
+pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
     EpisodePage, EpisodeQuery, Found, Listed, Memory, MemoryConfig, OpenEpisode, Recall, RecalledEpisode,
     Recorded, Recording, Status,
 };
 pub use model::artifact::{Artifact, Product, Quality};
+pub use model::cycle::{Cycle, Trigger};
+pub use model::embedding::{Embedding, Vector};
 pub use model::entity::{Entity, Scalar};
-pub use model::episode::{Episode, EpisodeStatus, ToolUse};
-pub use model::heuristic::Heuristic;
+pub use model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
+pub use model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
+pub use model::failure::Failure;
+pub use model::heuristic::{Advice, Heuristic, Premise};
 pub use model::json::Json;
 pub use model::kind::{Column, ColumnType, Kind, KindSpec};
 pub use model::outcome::Outcome;
-pub use model::pattern::{Pattern, PatternBody, PatternUse};
+pub use model::metric::Metric;
+pub use model::pattern::{Pattern, PatternBody};
 pub use model::playbook::{Playbook, PlaybookStep};
 pub use model::reflection::{Insight, Reflection};
 pub use model::reward::Reward;

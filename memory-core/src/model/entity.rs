@@ -5,10 +5,15 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::artifact::Artifact;
+use crate::model::cycle::Cycle;
+use crate::model::embedding::Embedding;
 use crate::model::episode::Episode;
+use crate::model::evidence::Evidence;
+use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
-use crate::model::pattern::{Pattern, PatternUse};
+use crate::model::metric::Metric;
+use crate::model::pattern::Pattern;
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::reward::Reward;
@@ -78,7 +83,10 @@ macro_rules! entity {
     };
 }
 
-entity!(Episode, Step, Artifact, Reward, Reflection, Pattern, PatternUse, Heuristic, Playbook);
+entity!(
+    Episode, Step, Artifact, Reward, Reflection, Pattern, Evidence, Heuristic, Playbook, Failure, Metric, Cycle,
+    Embedding,
+);
 
 fn no_json_form(source: serde_json::Error) -> Error {
     Error::new(ErrorKind::InvalidInput, "encode record", "the content has no JSON form").with_source(source)
@@ -98,6 +106,8 @@ impl Entity {
                     + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
                     + episode.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
                     + episode.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
+                    + episode.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
+                    + episode.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
             }
             Self::Step(step) => {
                 let action = &step.action;
@@ -114,6 +124,9 @@ impl Entity {
                     + product.media_type.len()
                     + product.content.len()
             }
+            Self::Embedding(embedding) => {
+                std::mem::size_of::<Embedding>() + 4 * embedding.vector.0.len() + embedding.model.len() + 32
+            }
             // Derived knowledge is small; its JSON length is a fair measure.
             _ => self.to_json().map_or(1024, |body| body.len()),
         }
@@ -127,6 +140,56 @@ impl Entity {
     /// Returns the step, if it is one.
     pub fn as_step(&self) -> Option<&Step> {
         if let Self::Step(step) = self { Some(step) } else { None }
+    }
+
+    /// Returns the reward, if it is one.
+    pub fn as_reward(&self) -> Option<&Reward> {
+        if let Self::Reward(reward) = self { Some(reward) } else { None }
+    }
+
+    /// Returns the reflection, if it is one.
+    pub fn as_reflection(&self) -> Option<&Reflection> {
+        if let Self::Reflection(reflection) = self { Some(reflection) } else { None }
+    }
+
+    /// Returns the pattern, if it is one.
+    pub fn as_pattern(&self) -> Option<&Pattern> {
+        if let Self::Pattern(pattern) = self { Some(pattern) } else { None }
+    }
+
+    /// Returns the evidence, if it is some.
+    pub fn as_evidence(&self) -> Option<&Evidence> {
+        if let Self::Evidence(evidence) = self { Some(evidence) } else { None }
+    }
+
+    /// Returns the heuristic, if it is one.
+    pub fn as_heuristic(&self) -> Option<&Heuristic> {
+        if let Self::Heuristic(heuristic) = self { Some(heuristic) } else { None }
+    }
+
+    /// Returns the playbook, if it is one.
+    pub fn as_playbook(&self) -> Option<&Playbook> {
+        if let Self::Playbook(playbook) = self { Some(playbook) } else { None }
+    }
+
+    /// Returns the failure lesson, if it is one.
+    pub fn as_failure(&self) -> Option<&Failure> {
+        if let Self::Failure(failure) = self { Some(failure) } else { None }
+    }
+
+    /// Returns the metric, if it is one.
+    pub fn as_metric(&self) -> Option<&Metric> {
+        if let Self::Metric(metric) = self { Some(metric) } else { None }
+    }
+
+    /// Returns the consolidation cycle, if it is one.
+    pub fn as_cycle(&self) -> Option<&Cycle> {
+        if let Self::Cycle(cycle) = self { Some(cycle) } else { None }
+    }
+
+    /// Returns the embedding, if it is one.
+    pub fn as_embedding(&self) -> Option<&Embedding> {
+        if let Self::Embedding(embedding) = self { Some(embedding) } else { None }
     }
 
     /// Returns the artifact, if it is one.

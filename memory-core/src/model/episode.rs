@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::id::EpisodeId;
+use crate::id::{EpisodeId, RecallId};
+use crate::model::evidence::ItemId;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, StepResult};
 use crate::model::task::Task;
@@ -46,6 +47,19 @@ impl ToolUse {
     }
 }
 
+/// What was recalled for an episode, and what of it was used.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RecallUse {
+    /// The recall.
+    pub recall: Option<RecallId>,
+    /// The items it answered with.
+    pub shown: Vec<ItemId>,
+    /// Those that the application says were used.
+    pub used: Vec<ItemId>,
+    /// Whether the answer was held back to measure what memory is worth.
+    pub withheld: bool,
+}
+
 /// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their
 /// own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +87,18 @@ pub struct Episode {
     pub tokens: u64,
     /// How many secrets were redacted from the task, the steps and the outcome.
     pub redactions: u32,
+    /// The normalised identity of the task: equal for tasks that differ in figures, ids and word order alone.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// The reward; `None` until completed.
+    #[serde(default)]
+    pub reward: Option<f64>,
+    /// Words of the steps that tell the episode from others (names, ids, dates); empty until completed.
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    /// What was recalled for it; `None` if nobody asked.
+    #[serde(default)]
+    pub recall: Option<RecallUse>,
 }
 
 impl Episode {
@@ -90,6 +116,10 @@ impl Episode {
             step_duration_ms: 0,
             tokens: 0,
             redactions: 0,
+            fingerprint: String::new(),
+            reward: None,
+            keywords: Vec::new(),
+            recall: None,
         }
     }
 

@@ -1,27 +1,89 @@
 //! A learned rule.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, HeuristicId};
+use crate::model::evidence::Tally;
 
-/// A rule `condition → action`. Its confidence derives from the evidence named here.
+/// When a heuristic applies: every part that is set must hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Premise {
+    /// Terms that a part of the task must have, sorted; words as recall compares them.
+    pub terms: Vec<String>,
+    /// The kind of task.
+    pub task_kind: Option<String>,
+    /// The tool used just before.
+    pub after_tool: Option<String>,
+    /// The normalised text of the last error.
+    pub error: Option<String>,
+}
+
+impl fmt::Display for Premise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if !self.terms.is_empty() {
+            parts.push(format!("the task mentions {}", self.terms.join(" and ")));
+        }
+        if let Some(kind) = &self.task_kind {
+            parts.push(format!("it is {kind}"));
+        }
+        if let Some(tool) = &self.after_tool {
+            parts.push(format!("{tool} was used last"));
+        }
+        if let Some(error) = &self.error {
+            parts.push(format!("the last error is {error:?}"));
+        }
+        if parts.is_empty() { f.write_str("always") } else { f.write_str(&parts.join(", ")) }
+    }
+}
+
+/// What a heuristic says about a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Advice {
+    /// Use it.
+    Use,
+    /// Do not use it.
+    Avoid,
+}
+
+/// A rule `condition → action`. Every figure derives from the episodes and the evidence stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heuristic {
-    /// The identifier.
+    /// The identifier, derived from domain, condition, advice and tool.
     pub id: HeuristicId,
     /// When it applies.
-    pub condition: String,
-    /// What to do then.
+    pub condition: Premise,
+    /// What it says about the tool.
+    pub advice: Advice,
+    /// The tool.
+    pub tool: String,
+    /// What to do, in words.
     pub action: String,
     /// The subject area it was learned in.
     pub domain: Option<String>,
-    /// The lower bound of the Beta posterior over its evidence when it was last computed, in `0.0..=1.0`.
+    /// The episodes for and against.
+    pub tally: Tally,
+    /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
-    /// Episodes that support it.
+    /// How much the condition tells about the action: the natural logarithm of the odds with the condition over the
+    /// odds without.
+    pub weight: f64,
+    /// Some of the newest episodes that support it.
     pub supporting: Vec<EpisodeId>,
-    /// Episodes that contradict it.
+    /// Some of the newest episodes that contradict it.
     pub contradicting: Vec<EpisodeId>,
+    /// More special heuristics that it replaces.
+    pub generalises: Vec<HeuristicId>,
+    /// Kept whatever its evidence, because somebody said so.
+    pub pinned: bool,
+    /// Never recalled, because somebody said so.
+    pub rejected: bool,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When its figures were last computed.
+    pub updated_at: Timestamp,
 }

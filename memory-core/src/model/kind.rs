@@ -22,12 +22,20 @@ pub enum Kind {
     Reflection,
     /// [`crate::Pattern`]
     Pattern,
-    /// [`crate::PatternUse`]
-    PatternUse,
+    /// [`crate::Evidence`]
+    Evidence,
     /// [`crate::Heuristic`]
     Heuristic,
     /// [`crate::Playbook`]
     Playbook,
+    /// [`crate::Failure`]
+    Failure,
+    /// [`crate::Metric`]
+    Metric,
+    /// [`crate::Cycle`]
+    Cycle,
+    /// [`crate::Embedding`]
+    Embedding,
 }
 
 /// How SQL sees a column.
@@ -87,7 +95,7 @@ const fn indexed(column: Column) -> Column {
     Column { indexed: true, ..column }
 }
 
-const SPECS: [KindSpec; 9] = [
+const SPECS: [KindSpec; 13] = [
     KindSpec {
         kind: Kind::Episode,
         name: "episode",
@@ -111,6 +119,10 @@ const SPECS: [KindSpec; 9] = [
             integer("step_duration_ms", "$.step_duration_ms"),
             integer("tokens", "$.tokens"),
             integer("redactions", "$.redactions"),
+            indexed(text("fingerprint", "$.fingerprint")),
+            real("reward", "$.reward"),
+            text("recall", "$.recall.recall"),
+            integer("withheld", "$.recall.withheld"),
         ],
         retention: None,
         searchable: true,
@@ -164,6 +176,7 @@ const SPECS: [KindSpec; 9] = [
             real("complexity", "$.complexity"),
             real("quality", "$.quality"),
             real("learning_bonus", "$.learning_bonus"),
+            indexed(integer("learned", "$.learned")),
         ],
         retention: None,
         searchable: false,
@@ -184,20 +197,26 @@ const SPECS: [KindSpec; 9] = [
             indexed(text("strategy", "$.strategy")),
             text("domain", "$.domain"),
             text("task_kind", "$.task_kind"),
+            real("confidence", "$.confidence"),
+            integer("successes", "$.tally.successes"),
+            integer("failures", "$.tally.failures"),
             integer("created_at", "$.created_at"),
+            integer("updated_at", "$.updated_at"),
         ],
         retention: None,
-        searchable: false,
+        searchable: true,
     },
     KindSpec {
-        kind: Kind::PatternUse,
-        name: "pattern_use",
+        kind: Kind::Evidence,
+        name: "evidence",
         view: "pattern_usage",
         columns: &[
-            indexed(text("pattern", "$.pattern")),
+            text("item", "$.item"),
             indexed(text("episode", "$.episode")),
+            text("role", "$.role"),
             integer("at", "$.at"),
-            integer("success", "$.success"),
+            real("success", "$.success"),
+            real("reward", "$.reward"),
             integer("duration_ms", "$.duration_ms"),
             text("context", "$.context"),
         ],
@@ -209,14 +228,21 @@ const SPECS: [KindSpec; 9] = [
         name: "heuristic",
         view: "heuristics",
         columns: &[
-            text("condition", "$.condition"),
+            text("condition", "$.condition.terms"),
+            text("advice", "$.advice"),
+            text("tool", "$.tool"),
             text("action", "$.action"),
             text("domain", "$.domain"),
             real("confidence", "$.confidence"),
+            integer("successes", "$.tally.successes"),
+            integer("failures", "$.tally.failures"),
+            integer("pinned", "$.pinned"),
+            integer("rejected", "$.rejected"),
             integer("created_at", "$.created_at"),
+            integer("updated_at", "$.updated_at"),
         ],
         retention: None,
-        searchable: false,
+        searchable: true,
     },
     KindSpec {
         kind: Kind::Playbook,
@@ -225,8 +251,74 @@ const SPECS: [KindSpec; 9] = [
         columns: &[
             text("title", "$.title"),
             text("domain", "$.domain"),
+            text("task_kind", "$.task_kind"),
+            real("confidence", "$.confidence"),
+            integer("successes", "$.tally.successes"),
+            integer("failures", "$.tally.failures"),
             integer("created_at", "$.created_at"),
+            integer("updated_at", "$.updated_at"),
         ],
+        retention: None,
+        searchable: true,
+    },
+    KindSpec {
+        kind: Kind::Failure,
+        name: "failure",
+        view: "failures",
+        columns: &[
+            text("category", "$.category"),
+            text("error", "$.error"),
+            text("tool", "$.tool"),
+            text("root_cause", "$.root_cause"),
+            text("domain", "$.domain"),
+            text("task_kind", "$.task_kind"),
+            integer("occurrences", "$.occurrences"),
+            integer("resolved", "$.resolved"),
+            integer("first_at", "$.first_at"),
+            integer("last_at", "$.last_at"),
+        ],
+        retention: None,
+        searchable: true,
+    },
+    KindSpec {
+        kind: Kind::Metric,
+        name: "metric",
+        view: "learning_metrics",
+        columns: &[
+            indexed(text("name", "$.name")),
+            real("value", "$.value"),
+            integer("samples", "$.samples"),
+            text("agent", "$.agent"),
+            text("task_kind", "$.task_kind"),
+            text("domain", "$.domain"),
+            integer("day", "$.day"),
+        ],
+        retention: None,
+        searchable: false,
+    },
+    KindSpec {
+        kind: Kind::Cycle,
+        name: "cycle",
+        view: "consolidation_cycles",
+        columns: &[
+            text("trigger", "$.trigger"),
+            integer("started_at", "$.started_at"),
+            integer("duration_ms", "$.duration_ms"),
+            integer("merged", "$.merged"),
+            integer("decayed", "$.decayed"),
+            integer("pruned", "$.pruned"),
+            integer("generalised", "$.generalised"),
+            integer("expired", "$.expired"),
+            integer("interrupted", "$.interrupted"),
+        ],
+        retention: Some(Duration::from_secs(90 * 86_400)),
+        searchable: false,
+    },
+    KindSpec {
+        kind: Kind::Embedding,
+        name: "embedding",
+        view: "embeddings",
+        columns: &[text("model", "$.model"), text("content", "$.content")],
         retention: None,
         searchable: false,
     },
@@ -234,21 +326,25 @@ const SPECS: [KindSpec; 9] = [
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Episode,
         Kind::Step,
         Kind::Artifact,
         Kind::Reward,
         Kind::Reflection,
         Kind::Pattern,
-        Kind::PatternUse,
+        Kind::Evidence,
         Kind::Heuristic,
         Kind::Playbook,
+        Kind::Failure,
+        Kind::Metric,
+        Kind::Cycle,
+        Kind::Embedding,
     ];
 
     /// Returns the declaration of this kind.
     pub fn spec(self) -> &'static KindSpec {
-        static TABLE: [KindSpec; 9] = SPECS;
+        static TABLE: [KindSpec; 13] = SPECS;
         &TABLE[self as usize]
     }
 

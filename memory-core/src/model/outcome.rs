@@ -62,6 +62,15 @@ impl Outcome {
         }
     }
 
+    /// Returns how far the task was done, in `0.0..=1.0`: 1, the fraction, or 0.
+    pub fn success_share(&self) -> f64 {
+        match self {
+            Self::Success { .. } => 1.0,
+            Self::Partial { fraction, .. } => *fraction,
+            Self::Failure { .. } | Self::Abstained { .. } => 0.0,
+        }
+    }
+
     /// Returns the summary, error or reason.
     pub fn text(&self) -> &str {
         match self {

@@ -1,9 +1,10 @@
-//! What recurs in episodes, and the evidence for it.
+//! What recurs in episodes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::id::{EpisodeId, PatternId, PatternUseId};
+use crate::id::{EpisodeId, PatternId};
+use crate::model::evidence::Tally;
 
 /// What recurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +69,10 @@ impl PatternBody {
     }
 }
 
-/// A pattern: its content and where it was first seen. Its statistics derive from [`PatternUse`] records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A pattern: its content and what its evidence adds up to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
-    /// The identifier.
+    /// The identifier, derived from domain, kind of task and content.
     pub id: PatternId,
     /// The strategy that found it, as [`PatternBody::strategy`] names it.
     pub strategy: String,
@@ -81,25 +82,16 @@ pub struct Pattern {
     pub task_kind: String,
     /// What recurs.
     pub body: PatternBody,
+    /// The words that tasks of its episodes have in common, the most telling first.
+    pub terms: Vec<String>,
+    /// What its [`crate::Evidence`] adds up to.
+    pub tally: Tally,
+    /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
+    pub confidence: f64,
+    /// Some of the newest episodes that show it.
+    pub episodes: Vec<EpisodeId>,
     /// When it was found.
     pub created_at: Timestamp,
-}
-
-/// One use of a pattern and how that episode ended: append-only evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PatternUse {
-    /// The identifier.
-    pub id: PatternUseId,
-    /// The pattern used.
-    pub pattern: PatternId,
-    /// The episode that used it.
-    pub episode: EpisodeId,
-    /// When.
-    pub at: Timestamp,
-    /// Whether the episode succeeded.
-    pub success: bool,
-    /// How long the episode took, in milliseconds.
-    pub duration_ms: Option<u64>,
-    /// The circumstances, in words.
-    pub context: String,
+    /// When its figures were last computed.
+    pub updated_at: Timestamp,
 }

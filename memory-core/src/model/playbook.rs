@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PlaybookId};
+use crate::model::evidence::Tally;
 
 /// One step of a playbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,9 +16,9 @@ pub struct PlaybookStep {
 }
 
 /// A procedure with placeholders, distilled from episodes that succeeded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Playbook {
-    /// The identifier.
+    /// The identifier, derived from domain, kind of task and steps.
     pub id: PlaybookId,
     /// What it is for.
     pub title: String,
@@ -27,8 +28,18 @@ pub struct Playbook {
     pub steps: Vec<PlaybookStep>,
     /// The placeholders' names.
     pub placeholders: Vec<String>,
-    /// The episodes it comes from.
+    /// The kind of task it is for.
+    pub task_kind: String,
+    /// The words that tasks of its episodes have in common, the most telling first.
+    pub terms: Vec<String>,
+    /// Some of the newest episodes it comes from.
     pub sources: Vec<EpisodeId>,
+    /// What its [`crate::Evidence`] adds up to.
+    pub tally: Tally,
+    /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
+    pub confidence: f64,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When its figures were last computed.
+    pub updated_at: Timestamp,
 }

@@ -24,4 +24,6 @@ pub struct Reward {
     pub quality: f64,
     /// What was new.
     pub learning_bonus: f64,
+    /// Whether the episode was learned from; until then it is due.
+    pub learned: bool,
 }

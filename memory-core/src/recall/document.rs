@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::model::entity::Entity;
 use crate::model::episode::Episode;
+use crate::model::failure::Failure;
+use crate::model::heuristic::Heuristic;
+use crate::model::pattern::{Pattern, PatternBody};
+use crate::model::playbook::Playbook;
 use crate::recall::tokenize::tokenize;
 use crate::store::record::{Record, Revision};
 
@@ -21,11 +26,14 @@ pub enum Field {
     Tools,
     /// The outcome's text.
     Outcome,
+    /// Words of the steps that tell an episode from others; error texts of failure lessons.
+    Keywords,
 }
 
 impl Field {
     /// Every field.
-    pub(crate) const ALL: [Self; 4] = [Self::Task, Self::Labels, Self::Tools, Self::Outcome];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Task, Self::Labels, Self::Tools, Self::Outcome, Self::Keywords];
 
     /// Returns the name that reasons show.
     pub(crate) fn name(self) -> &'static str {
@@ -34,12 +42,13 @@ impl Field {
             Self::Labels => "labels",
             Self::Tools => "tools",
             Self::Outcome => "outcome",
+            Self::Keywords => "keywords",
         }
     }
 }
 
 /// The searchable form of a record: its terms by field, and what ranking and filters need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
     /// The version of the record it was made from.
     pub revision: Revision,
@@ -47,7 +56,7 @@ pub struct SearchDocument {
     pub expires_at: Option<Timestamp>,
     /// The terms of each field with their counts; each field at most once, its terms sorted.
     pub terms: Vec<(Field, Vec<(String, u16)>)>,
-    /// `open` or the outcome's verdict.
+    /// Of an episode: `open` or the outcome's verdict. Of what was learned: `active`, or `rejected`.
     pub state: String,
     /// The kind of task.
     pub task_kind: String,
@@ -55,13 +64,23 @@ pub struct SearchDocument {
     pub domain: Option<String>,
     /// The task's tags.
     pub tags: Vec<String>,
-    /// When the episode started.
+    /// When the episode started; when what was learned was last updated.
     pub started_at: Timestamp,
+    /// The reward of an episode, the confidence of what was learned; 0 if there is none.
+    pub score: f32,
+    /// The tools used, in order of first use.
+    pub tools: Vec<String>,
+    /// The number of steps of an episode.
+    pub steps: u32,
+    /// The sum of the durations of an episode's steps, in milliseconds.
+    pub duration_ms: u64,
+    /// The fingerprint of an episode's task.
+    pub fingerprint: String,
 }
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 1;
+    pub const ANALYSIS: u16 = 2;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -78,6 +97,7 @@ impl SearchDocument {
             (Field::Labels, count_terms(labels.chain(&task.tags).map(String::as_str))),
             (Field::Tools, count_terms(tools)),
             (Field::Outcome, count_terms(outcome.map(|outcome| outcome.text()))),
+            (Field::Keywords, count_terms(episode.keywords.iter().map(String::as_str))),
         ];
         Self {
             revision,
@@ -88,13 +108,129 @@ impl SearchDocument {
             domain: task.domain.clone(),
             tags: task.tags.clone(),
             started_at: episode.started_at,
+            score: episode.reward.unwrap_or(0.0) as f32,
+            tools: episode.tools.iter().map(|used| used.tool.clone()).collect(),
+            steps: episode.steps,
+            duration_ms: episode.step_duration_ms,
+            fingerprint: episode.fingerprint.clone(),
+        }
+    }
+
+    /// Makes the document of something learned.
+    fn of_learned(record: &Record, learned: &Learned<'_>) -> Self {
+        let kind = (learned.task_kind != Self::DEFAULT_KIND).then_some(learned.task_kind);
+        let labels = learned.domain.into_iter().chain(kind);
+        let terms = [
+            (Field::Task, count_terms(learned.task.iter().copied())),
+            (Field::Labels, count_terms(labels)),
+            (Field::Tools, count_terms(learned.tools.iter().copied())),
+            (Field::Keywords, count_terms(learned.keywords.iter().copied())),
+        ];
+        Self {
+            revision: record.revision,
+            expires_at: record.expires_at,
+            terms: terms.into_iter().filter(|(_, terms)| !terms.is_empty()).collect(),
+            state: if learned.rejected { "rejected" } else { "active" }.to_owned(),
+            task_kind: learned.task_kind.to_owned(),
+            domain: learned.domain.map(str::to_owned),
+            tags: Vec::new(),
+            started_at: record.updated_at,
+            score: learned.score as f32,
+            tools: learned.tools.iter().map(|tool| (*tool).to_owned()).collect(),
+            steps: 0,
+            duration_ms: 0,
+            fingerprint: String::new(),
         }
     }
 
     /// Makes the document of a record; `None` if recall does not search its kind, and for tombstones.
     pub fn of_record(record: &Record) -> Option<Self> {
-        let episode = record.entity.as_ref()?.as_episode()?;
-        Some(Self::of_episode(episode, record.revision, record.expires_at))
+        Some(match record.entity.as_deref()? {
+            Entity::Episode(episode) => Self::of_episode(episode, record.revision, record.expires_at),
+            Entity::Pattern(pattern) => Self::of_learned(record, &Learned::of_pattern(pattern)),
+            Entity::Heuristic(heuristic) => Self::of_learned(record, &Learned::of_heuristic(heuristic)),
+            Entity::Playbook(playbook) => Self::of_learned(record, &Learned::of_playbook(playbook)),
+            Entity::Failure(failure) => Self::of_learned(record, &Learned::of_failure(failure)),
+            _ => return None,
+        })
+    }
+}
+
+/// What is searched of something learned.
+struct Learned<'a> {
+    task: Vec<&'a str>,
+    tools: Vec<&'a str>,
+    keywords: Vec<&'a str>,
+    domain: Option<&'a str>,
+    task_kind: &'a str,
+    score: f64,
+    rejected: bool,
+}
+
+impl<'a> Learned<'a> {
+    fn of_pattern(pattern: &'a Pattern) -> Self {
+        let strs = |texts: &'a [String]| texts.iter().map(String::as_str).collect::<Vec<_>>();
+        let (tools, keywords) = match &pattern.body {
+            PatternBody::ToolSequence { tools } => (strs(tools), vec![]),
+            PatternBody::DecisionPoint { condition, action, alternatives } => {
+                (std::iter::once(action.as_str()).chain(strs(alternatives)).collect(), vec![condition.as_str()])
+            }
+            PatternBody::ErrorRecovery { error, fix } => {
+                (vec![], std::iter::once(error.as_str()).chain(strs(fix)).collect())
+            }
+            PatternBody::Context { features, recommendation } => {
+                (vec![], strs(features).into_iter().chain([recommendation.as_str()]).collect())
+            }
+            PatternBody::AntiPattern { behaviour, consequence } => {
+                (vec![], vec![behaviour.as_str(), consequence.as_str()])
+            }
+            PatternBody::WorkflowTemplate { steps, .. } => (vec![], strs(steps)),
+        };
+        Self {
+            task: strs(&pattern.terms),
+            tools,
+            keywords,
+            domain: pattern.domain.as_deref(),
+            task_kind: &pattern.task_kind,
+            score: pattern.confidence,
+            rejected: false,
+        }
+    }
+
+    fn of_heuristic(heuristic: &'a Heuristic) -> Self {
+        Self {
+            task: heuristic.condition.terms.iter().map(String::as_str).collect(),
+            tools: vec![heuristic.tool.as_str()],
+            keywords: heuristic.condition.error.iter().map(String::as_str).collect(),
+            domain: heuristic.domain.as_deref(),
+            task_kind: heuristic.condition.task_kind.as_deref().unwrap_or(SearchDocument::DEFAULT_KIND),
+            score: heuristic.confidence,
+            rejected: heuristic.rejected,
+        }
+    }
+
+    fn of_playbook(playbook: &'a Playbook) -> Self {
+        Self {
+            task: playbook.terms.iter().map(String::as_str).chain([playbook.title.as_str()]).collect(),
+            tools: playbook.steps.iter().map(|step| step.tool.as_str()).collect(),
+            keywords: Vec::new(),
+            domain: playbook.domain.as_deref(),
+            task_kind: &playbook.task_kind,
+            score: playbook.confidence,
+            rejected: false,
+        }
+    }
+
+    fn of_failure(failure: &'a Failure) -> Self {
+        Self {
+            task: Vec::new(),
+            tools: vec![failure.tool.as_str()],
+            keywords: vec![failure.error.as_str(), failure.category.as_str()],
+            domain: failure.domain.as_deref(),
+            task_kind: &failure.task_kind,
+            score: f64::from(failure.resolved) / f64::from(failure.occurrences.max(1)),
+            rejected: false,
+        }
     }
 }
 

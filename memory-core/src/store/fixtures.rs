@@ -6,15 +6,20 @@ use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::id::{
-    ArtifactId, EpisodeId, HeuristicId, IdSource, PatternId, PatternUseId, PlaybookId, SeededIds,
+    ArtifactId, EpisodeId, FailureId, HeuristicId, IdSource, PatternId, PlaybookId, RecallId, SeededIds,
 };
 use crate::model::artifact::{Artifact, Product, Quality};
+use crate::model::cycle::{Cycle, Trigger};
+use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
-use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
-use crate::model::heuristic::Heuristic;
+use crate::model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
+use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
+use crate::model::failure::Failure;
+use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
-use crate::model::pattern::{Pattern, PatternBody, PatternUse};
+use crate::model::metric::Metric;
+use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::model::reflection::{Insight, Reflection};
 use crate::model::reward::Reward;
@@ -50,6 +55,15 @@ pub fn entities(seed: u64) -> Vec<Entity> {
     episode.step_duration_ms = 1_234;
     episode.tokens = u64::from(u32::MAX) + 1;
     episode.redactions = 2;
+    episode.fingerprint = "00112233445566778899aabbccddeeff".into();
+    episode.reward = Some(2.0 / 3.0);
+    episode.keywords = vec!["axum".into(), "w5442520".into()];
+    episode.recall = Some(RecallUse {
+        recall: Some(RecallId(id())),
+        shown: vec![ItemId::Episode(episode_id), ItemId::Playbook(PlaybookId(id()))],
+        used: vec![ItemId::Episode(episode_id)],
+        withheld: true,
+    });
     let arguments = json!({"deep": [{"n": 1.5, "big": u64::MAX, "neg": -3, "none": null}], "t": HARD_TEXT});
     let action = Action::tool("bash")
         .description("run the tests")
@@ -60,6 +74,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .tokens(99);
     let quality = Quality::default().tests(10, 1).lint_findings(2).review_score(0.75).accepted(true);
     let pattern_id = PatternId(id());
+    let tally = Tally { successes: 3, failures: 1, success_weight: 2.5, failure_weight: 0.1 + 0.2, as_of: at };
     vec![
         episode.into(),
         Step::new(episode_id, 3, 42, at, action).into(),
@@ -79,6 +94,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             complexity: 1.1,
             quality: -0.0,
             learning_bonus: f64::MIN_POSITIVE,
+            learned: true,
         }
         .into(),
         Reflection {
@@ -95,28 +111,47 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             domain: None,
             task_kind: "debugging".into(),
             body: PatternBody::ToolSequence { tools: vec!["bash".into(), "edit".into()] },
+            terms: vec!["build".into(), "fix".into()],
+            tally,
+            confidence: 0.625,
+            episodes: vec![episode_id],
             created_at: at,
+            updated_at: at,
         }
         .into(),
-        PatternUse {
-            id: PatternUseId(id()),
-            pattern: pattern_id,
+        Evidence {
+            item: ItemId::Pattern(pattern_id),
             episode: episode_id,
+            role: EvidenceRole::Used,
             at,
-            success: true,
+            success: 1.0,
+            reward: 0.75,
             duration_ms: Some(12),
             context: "ci".into(),
         }
         .into(),
         Heuristic {
             id: HeuristicId(id()),
-            condition: "the build fails".into(),
+            condition: Premise {
+                terms: vec!["build".into(), "fail".into()],
+                task_kind: Some("debugging".into()),
+                after_tool: Some("edit".into()),
+                error: Some("exit code <n>".into()),
+            },
+            advice: Advice::Avoid,
+            tool: "bash".into(),
             action: "read the first error".into(),
             domain: Some("web".into()),
+            tally,
             confidence: 0.875,
+            weight: 1.5,
             supporting: vec![episode_id],
             contradicting: vec![],
+            generalises: vec![HeuristicId(id())],
+            pinned: true,
+            rejected: false,
             created_at: at,
+            updated_at: at,
         }
         .into(),
         Playbook {
@@ -125,8 +160,59 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             domain: None,
             steps: vec![PlaybookStep { tool: "bash".into(), instruction: "cargo check {crate}".into() }],
             placeholders: vec!["crate".into()],
+            task_kind: "debugging".into(),
+            terms: vec!["build".into()],
             sources: vec![episode_id],
+            tally,
+            confidence: 0.5,
             created_at: at,
+            updated_at: at,
+        }
+        .into(),
+        Failure {
+            id: FailureId(id()),
+            category: "timeout".into(),
+            error: "no answer after <n> ms".into(),
+            example: HARD_TEXT.into(),
+            tool: "bash".into(),
+            root_cause: Some("the server was not started".into()),
+            resolutions: vec!["start the server".into()],
+            domain: Some("web".into()),
+            task_kind: "debugging".into(),
+            occurrences: 3,
+            resolved: 2,
+            episodes: vec![episode_id],
+            first_at: at,
+            last_at: at,
+        }
+        .into(),
+        Metric {
+            name: "success_rate".into(),
+            value: 0.1 + 0.2,
+            samples: 7,
+            agent: Some("agent-1".into()),
+            task_kind: None,
+            domain: Some("web".into()),
+            day: Timestamp(at.0 / 86_400_000 * 86_400_000),
+        }
+        .into(),
+        Cycle {
+            trigger: Trigger::Idle,
+            started_at: at,
+            duration_ms: 12,
+            merged: 1,
+            decayed: 2,
+            pruned: 3,
+            generalised: 4,
+            expired: 5,
+            interrupted: true,
+            notes: vec![HARD_TEXT.into()],
+        }
+        .into(),
+        Embedding {
+            model: "minilm".into(),
+            content: "00112233445566778899aabbccddeeff".into(),
+            vector: Vector(vec![0.6, -0.8, f32::MIN_POSITIVE]),
         }
         .into(),
     ]

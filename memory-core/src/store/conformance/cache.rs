@@ -51,6 +51,11 @@ fn document(text: &str, clock: u64) -> SearchDocument {
         domain: Some("web".into()),
         tags: vec!["ci".into()],
         started_at: Timestamp(5),
+        score: 0.5,
+        tools: vec!["bash".into()],
+        steps: 3,
+        duration_ms: 17,
+        fingerprint: "00ff".into(),
     }
 }
 

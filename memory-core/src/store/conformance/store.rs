@@ -263,7 +263,7 @@ async fn conditions(factory: &dyn Factory) {
     check(Kind::Step, "result", Scalar::Text("timeout".into()), &["x1"]).await;
     check(Kind::Artifact, "accepted", Scalar::Integer(1), &["x2"]).await;
     check(Kind::Artifact, "accepted", Scalar::Integer(0), &[]).await;
-    check(Kind::PatternUse, "success", Scalar::Integer(1), &["x6"]).await;
+    check(Kind::Evidence, "role", Scalar::Text("used".into()), &["x6"]).await;
     check(Kind::Heuristic, "confidence", Scalar::Real(0.875), &["x7"]).await;
     let both = Scan::new(&space, Kind::Episode).equals("steps", Scalar::Integer(3)).equals("domain", "web");
     assert_eq!(ids(&store, both).await, ["x0"], "conditions are joined by and");

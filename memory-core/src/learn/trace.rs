@@ -1,0 +1,29 @@
+//! What learning reads.
+
+use crate::model::artifact::Artifact;
+use crate::model::episode::Episode;
+use crate::model::outcome::Outcome;
+use crate::model::step::Step;
+
+/// A completed episode with its steps in order and its artifacts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    /// The head.
+    pub episode: Episode,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// The artifacts in order.
+    pub artifacts: Vec<Artifact>,
+}
+
+impl Trace {
+    /// Returns how far the episode succeeded, in `0.0..=1.0`: 1, the fraction done, or 0.
+    pub fn success(&self) -> f64 {
+        self.episode.outcome.as_ref().map_or(0.0, Outcome::success_share)
+    }
+
+    /// Returns true if it counts as a success: at least half was done.
+    pub fn succeeded(&self) -> bool {
+        self.success() >= 0.5
+    }
+}
