@@ -180,8 +180,9 @@ impl Memory {
         inner.limits.check_query(&query)?;
         let now = inner.engine.clock().now();
         let space = inner.engine.namespace();
-        let (hits, searched) =
-            inner.engine.with_index(|index| (index.search(space, &query, now), index.len(space)));
+        let (hits, searched) = inner.engine.with_index(|index| {
+            (index.search(space, Kind::Episode, &query, now), index.len(space, Kind::Episode))
+        });
         let mut recall = Recall::new(searched, inner.engine.index_freshness());
         for hit in hits {
             match inner.engine.read(&hit.key).await {
@@ -291,7 +292,7 @@ impl Inner {
 
     fn check_quota(&self) -> Result<()> {
         let space = self.engine.namespace();
-        let held = self.engine.with_index(|index| index.len(space));
+        let held = self.engine.with_index(|index| index.len(space, Kind::Episode));
         self.quotas.check_episodes(space, held as u64)
     }
 

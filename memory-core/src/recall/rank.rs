@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::id::lock;
 use crate::recall::document::Field;
-use crate::recall::lexical::{Entry, Posting, Shard, State};
+use crate::recall::lexical::shard::{Entry, Posting, Shard, State};
 use crate::recall::query::{RecallQuery, Verdict};
 use crate::recall::tokenize::{normalize_label, tokenize};
 use crate::store::record::Key;
@@ -107,7 +107,7 @@ pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<
     accumulate(shard, &plan, &mut scores);
     let best = select(shard, query, now, plan.ceiling, &mut scores);
     lock(&shard.scratch).push(scores);
-    best.into_iter().map(|candidate| candidate.into_hit(query, &plan)).collect()
+    best.into_iter().map(|candidate| candidate.into_hit(shard, query, &plan)).collect()
 }
 
 /// A word of the query.
@@ -241,12 +241,12 @@ impl Candidate<'_> {
     /// Best first; of equals the newer key.
     fn order(&self, other: &Self) -> Ordering {
         let by_score = other.score.total_cmp(&self.score).then(other.raw.total_cmp(&self.raw));
-        by_score.then_with(|| other.entry.key.cmp(&self.entry.key))
+        by_score.then_with(|| other.entry.id.cmp(&self.entry.id))
     }
 
-    fn into_hit(self, query: &RecallQuery, plan: &Plan<'_>) -> Hit {
+    fn into_hit(self, shard: &Shard, query: &RecallQuery, plan: &Plan<'_>) -> Hit {
         let reasons = reasons(self.slot, &self.parts, query, plan);
-        Hit { key: self.entry.key.clone(), score: self.score, parts: self.parts, reasons }
+        Hit { key: shard.key(self.entry), score: self.score, parts: self.parts, reasons }
     }
 }
 

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::shard::MAX_TOMBSTONES;
 use super::*;
 use crate::id::EpisodeId;
 use crate::model::episode::{Episode, ToolUse};
@@ -41,7 +42,7 @@ fn index<T: Into<Task>>(tasks: impl IntoIterator<Item = T>) -> LexicalIndex {
 }
 
 fn search(index: &LexicalIndex, query: impl Into<RecallQuery>) -> Vec<Hit> {
-    index.search(&Namespace::default(), &query.into(), NOW)
+    index.search(&Namespace::default(), Kind::Episode, &query.into(), NOW)
 }
 
 fn found(index: &LexicalIndex, query: impl Into<RecallQuery>) -> Vec<u128> {
@@ -160,7 +161,7 @@ fn outcomes_and_expiry_filter() {
     }
     assert_eq!(found(&index, deploy()), [4, 3]);
     assert_eq!(index.purge_expired(NOW), 2);
-    assert_eq!(index.len(&Namespace::default()), 3);
+    assert_eq!(index.len(&Namespace::default(), Kind::Episode), 3);
     assert_eq!(found(&index, deploy()), [4, 3]);
 }
 
@@ -192,24 +193,24 @@ fn tombstones_are_bounded() {
     for number in 0..=MAX_TOMBSTONES as u64 {
         index.remove(&key(u128::from(number)), revision(number));
     }
-    let shard = &index.shards[&Namespace::default()];
+    let shard = &index.shards[&(Namespace::default(), Kind::Episode)];
     assert!(shard.tombstones.len() <= MAX_TOMBSTONES / 2 + 1);
-    assert!(shard.tombstones.contains_key(&key(MAX_TOMBSTONES as u128)));
+    assert!(shard.tombstones.contains_key(&key(MAX_TOMBSTONES as u128).id));
 }
 
 #[test]
 fn namespaces_share_nothing() {
     let mut index = index(["deploy the service"]);
     let other = Namespace::new("other").unwrap();
-    assert!(index.search(&other, &"deploy".into(), NOW).is_empty());
-    let foreign = Key::new(&other, crate::model::kind::Kind::Episode, key(1).id.clone());
+    assert!(index.search(&other, Kind::Episode, &"deploy".into(), NOW).is_empty());
+    let foreign = Key::new(&other, Kind::Episode, key(1).id.clone());
     index.upsert(&foreign, &document(&completed(Task::new("water the plants")), 9));
     assert_eq!(found(&index, "deploy service"), [1]);
     assert!(found(&index, "plants").is_empty());
-    assert_eq!(index.search(&other, &"plants".into(), NOW)[0].key, foreign);
+    assert_eq!(index.search(&other, Kind::Episode, &"plants".into(), NOW)[0].key, foreign);
     index.clear(&other);
-    assert!(index.is_empty(&other));
-    assert_eq!(index.len(&Namespace::default()), 1);
+    assert!(index.is_empty(&other, Kind::Episode));
+    assert_eq!(index.len(&Namespace::default(), Kind::Episode), 1);
 }
 
 #[test]
@@ -225,9 +226,8 @@ fn memory_is_given_back() {
     for number in 0..400_u64 {
         index.remove(&key(number.into()), revision(2));
     }
-    let shard = &index.shards[&Namespace::default()];
-    assert!(shard.dictionary.is_empty() && shard.forms.is_empty() && shard.total_length == 0);
-    assert!(shard.postings.iter().all(|(_, list)| list.capacity() == 0));
+    let shard = &index.shards[&(Namespace::default(), Kind::Episode)];
+    assert!(shard.is_blank());
     for number in 0..400_u64 {
         index.upsert(&key(number.into()), &document(&completed(Task::new(texts(number))), 3));
     }
@@ -309,12 +309,12 @@ proptest! {
             fresh.upsert(key, document);
         }
         let namespace = Namespace::default();
-        prop_assert_eq!(index.len(&namespace), fresh.len(&namespace));
+        prop_assert_eq!(index.len(&namespace, Kind::Episode), fresh.len(&namespace, Kind::Episode));
         for indexes in &queries {
             let query = RecallQuery::new(words(indexes)).limit(20).min_relevance(0.0).domain("domain1");
-            let hits = index.search(&namespace, &query, NOW);
-            prop_assert_eq!(&hits, &fresh.search(&namespace, &query, NOW));
-            prop_assert_eq!(&hits, &index.search(&namespace, &query, NOW), "a search leaves no trace");
+            let hits = index.search(&namespace, Kind::Episode, &query, NOW);
+            prop_assert_eq!(&hits, &fresh.search(&namespace, Kind::Episode, &query, NOW));
+            prop_assert_eq!(&hits, &index.search(&namespace, Kind::Episode, &query, NOW), "a search leaves no trace");
             for hit in &hits {
                 prop_assert!((0.0..=1.0).contains(&hit.score), "{:?}", hit);
                 prop_assert!(hit.parts.keyword > 0.0 && hit.parts.keyword <= 1.0);

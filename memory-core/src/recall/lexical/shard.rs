@@ -1,0 +1,398 @@
+//! The inverted index of one kind in one namespace, changed in place.
+//!
+//! Every change is exact at once: posting lists, document frequencies and the average length are those of the
+//! live documents, so that any history of changes gives the answers of an index built anew. A document keeps its
+//! slot when it changes, and only the terms that differ touch their posting lists.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::mem::size_of;
+use std::sync::{Arc, Mutex};
+
+use crate::clock::Timestamp;
+use crate::model::kind::Kind;
+use crate::recall::document::{Field, SearchDocument};
+use crate::recall::tokenize::{normalize_label, stem};
+use crate::store::record::{Key, Namespace, Revision};
+
+/// Tombstones remembered a shard; beyond it the older half is dropped.
+pub(super) const MAX_TOMBSTONES: usize = 65_536;
+
+/// A document that has a term.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Posting {
+    pub(crate) slot: u32,
+    /// The frequency weighed by field, in units of [`Shard::UNITS`] to one.
+    pub(crate) frequency: u16,
+    /// One bit a [`Field`].
+    pub(crate) fields: u8,
+}
+
+/// What the index keeps of a document besides its postings.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: Arc<str>,
+    pub(crate) revision: Revision,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// `open` or the verdict.
+    pub(crate) state: State,
+    /// Normalised, see [`normalize_label`].
+    pub(crate) kind: Box<str>,
+    /// Normalised.
+    pub(crate) domain: Option<Box<str>>,
+    /// The ids of its terms, ascending.
+    terms: Box<[u32]>,
+}
+
+/// Whether and how an episode ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    Success,
+    Partial,
+    Failure,
+    Abstained,
+    /// A verdict of a newer program.
+    Other,
+}
+
+impl State {
+    fn parse(name: &str) -> Self {
+        match name {
+            "open" => Self::Open,
+            "success" => Self::Success,
+            "partial" => Self::Partial,
+            "failure" => Self::Failure,
+            "abstained" => Self::Abstained,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The index of one kind in one namespace.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    namespace: Namespace,
+    kind: Kind,
+    /// Term to id.
+    dictionary: HashMap<Arc<str>, u32>,
+    /// By term id: the term and its postings, slots ascending. Empty lists are free ids.
+    postings: Vec<(Arc<str>, Vec<Posting>)>,
+    free_terms: Vec<u32>,
+    /// Stem to the ids of its forms. The index holds words as they are; a search looks the forms up.
+    forms: HashMap<Box<str>, Vec<u32>>,
+    slots: HashMap<Arc<str>, u32>,
+    pub(crate) entries: Vec<Option<Entry>>,
+    free_slots: Vec<u32>,
+    /// By slot: the length weighed by field, in units.
+    pub(crate) lengths: Vec<u32>,
+    /// The sum of all lengths.
+    pub(crate) total_length: u64,
+    pub(super) tombstones: HashMap<Arc<str>, Revision>,
+    /// Score accumulators that searches reuse, all zero.
+    pub(crate) scratch: Mutex<Vec<Vec<f32>>>,
+}
+
+impl Shard {
+    /// Units of frequency and length to one, so that field weights of halves stay exact integers.
+    pub(crate) const UNITS: f32 = 2.0;
+
+    /// The weight of a field in units: what BM25F (Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple
+    /// weighted fields", CIKM 2004) multiplies frequencies by before it saturates them. Labels are few and chosen
+    /// (1.5); an outcome is written after the fact, so a query has it less (0.5).
+    fn weight(field: Field) -> u32 {
+        match field {
+            Field::Task | Field::Tools => 2,
+            Field::Labels => 3,
+            Field::Outcome => 1,
+        }
+    }
+
+    pub(super) fn new(namespace: Namespace, kind: Kind) -> Self {
+        Self {
+            namespace,
+            kind,
+            dictionary: HashMap::new(),
+            postings: Vec::new(),
+            free_terms: Vec::new(),
+            forms: HashMap::new(),
+            slots: HashMap::new(),
+            entries: Vec::new(),
+            free_slots: Vec::new(),
+            lengths: Vec::new(),
+            total_length: 0,
+            tombstones: HashMap::new(),
+            scratch: Mutex::default(),
+        }
+    }
+
+    /// Returns the key of a document.
+    pub(crate) fn key(&self, entry: &Entry) -> Key {
+        Key { namespace: self.namespace.clone(), kind: self.kind, id: entry.id.clone() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn term(&self, term: &str) -> Option<u32> {
+        self.dictionary.get(term).copied()
+    }
+
+    /// Returns the ids of the forms of a word, itself included if the index has it; in no order.
+    pub(crate) fn forms(&self, term: &str) -> &[u32] {
+        stem(term).and_then(|stem| self.forms.get(&*stem)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns a term by id with its postings, slots ascending.
+    pub(crate) fn postings(&self, id: u32) -> (&Arc<str>, &[Posting]) {
+        let (term, postings) = &self.postings[id as usize];
+        (term, postings)
+    }
+
+    pub(super) fn upsert(&mut self, id: &Arc<str>, document: &SearchDocument) -> bool {
+        let removed = self.tombstones.get(id).is_some_and(|tombstone| *tombstone >= document.revision);
+        let slot = self.slots.get(id).copied();
+        let held = slot.and_then(|slot| self.entries[slot as usize].as_ref());
+        if removed || held.is_some_and(|held| held.revision >= document.revision) {
+            return false;
+        }
+        self.tombstones.remove(id);
+        let slot = slot.unwrap_or_else(|| self.claim_slot(id));
+        let old = self.entries[slot as usize].take().map(|entry| entry.terms).unwrap_or_default();
+        let new = self.weigh(document);
+        self.replace_postings(slot, &old, &new);
+        let length = new.iter().map(|(_, posting)| u32::from(posting.frequency)).sum();
+        self.set_length(slot, length);
+        self.entries[slot as usize] = Some(Entry {
+            id: id.clone(),
+            revision: document.revision,
+            expires_at: document.expires_at,
+            state: State::parse(&document.state),
+            kind: normalize_label(&document.task_kind).into(),
+            domain: document.domain.as_deref().map(|domain| normalize_label(domain).into()),
+            terms: new.iter().map(|(id, _)| *id).collect(),
+        });
+        true
+    }
+
+    pub(super) fn remove(&mut self, id: &Arc<str>, revision: Revision) -> bool {
+        if let Some(&slot) = self.slots.get(id) {
+            let held = self.entries[slot as usize].as_ref();
+            if held.is_some_and(|held| held.revision > revision) {
+                return false;
+            }
+            self.drop_slot(id, slot);
+        }
+        let tombstone = self.tombstones.entry(id.clone()).or_insert(revision);
+        *tombstone = revision.max(*tombstone);
+        if self.tombstones.len() > MAX_TOMBSTONES {
+            let mut revisions: Vec<Revision> = self.tombstones.values().copied().collect();
+            let (_, middle, _) = revisions.select_nth_unstable(MAX_TOMBSTONES / 2);
+            let middle = *middle;
+            self.tombstones.retain(|_, revision| *revision >= middle);
+        }
+        true
+    }
+
+    pub(super) fn revision(&self, id: &str) -> Option<Revision> {
+        let slot = *self.slots.get(id)?;
+        self.entries[slot as usize].as_ref().map(|entry| entry.revision)
+    }
+
+    /// Forgets removals of revisions made before `before`.
+    pub(super) fn prune_tombstones(&mut self, before: Timestamp) {
+        self.tombstones.retain(|_, revision| revision.at() >= before);
+        self.tombstones.shrink_to(2 * self.tombstones.len());
+    }
+
+    fn drop_slot(&mut self, id: &Arc<str>, slot: u32) {
+        let old = self.entries[slot as usize].take().map(|entry| entry.terms).unwrap_or_default();
+        self.replace_postings(slot, &old, &[]);
+        self.set_length(slot, 0);
+        self.slots.remove(id);
+        self.free_slots.push(slot);
+    }
+
+    pub(super) fn purge_expired(&mut self, now: Timestamp) -> usize {
+        let expired: Vec<(Arc<str>, u32)> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| {
+                self.entries[**slot as usize].as_ref().is_some_and(|entry| entry.is_expired(now))
+            })
+            .map(|(id, slot)| (id.clone(), *slot))
+            .collect();
+        for (id, slot) in &expired {
+            self.drop_slot(id, *slot);
+        }
+        expired.len()
+    }
+
+    fn claim_slot(&mut self, id: &Arc<str>) -> u32 {
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.lengths.push(0);
+            (self.entries.len() - 1) as u32
+        });
+        self.slots.insert(id.clone(), slot);
+        slot
+    }
+
+    fn set_length(&mut self, slot: u32, length: u32) {
+        let held = &mut self.lengths[slot as usize];
+        self.total_length = self.total_length - u64::from(*held) + u64::from(length);
+        *held = length;
+    }
+
+    /// Adds up the weighed frequencies of a document's terms over its fields; ids ascending.
+    fn weigh(&mut self, document: &SearchDocument) -> Vec<(u32, Posting)> {
+        let mut weighed = Vec::with_capacity(document.terms.iter().map(|(_, terms)| terms.len()).sum());
+        for (field, terms) in &document.terms {
+            for (term, count) in terms {
+                let frequency = saturate(u32::from(*count) * Self::weight(*field));
+                let posting = Posting { slot: 0, frequency, fields: 1 << *field as u8 };
+                weighed.push((self.intern(term), posting));
+            }
+        }
+        weighed.sort_unstable_by_key(|(id, _)| *id);
+        weighed.dedup_by(|(id, posting), (kept_id, kept)| {
+            let same = id == kept_id;
+            if same {
+                kept.frequency = saturate(u32::from(kept.frequency) + u32::from(posting.frequency));
+                kept.fields |= posting.fields;
+            }
+            same
+        });
+        weighed
+    }
+
+    fn intern(&mut self, term: &str) -> u32 {
+        if let Some(id) = self.dictionary.get(term) {
+            return *id;
+        }
+        let term: Arc<str> = term.into();
+        let id = match self.free_terms.pop() {
+            Some(id) => {
+                self.postings[id as usize].0 = term.clone();
+                id
+            }
+            None => {
+                self.postings.push((term.clone(), Vec::new()));
+                (self.postings.len() - 1) as u32
+            }
+        };
+        if let Some(stem) = stem(&term) {
+            self.forms.entry(stem.into()).or_default().push(id);
+        }
+        self.dictionary.insert(term, id);
+        id
+    }
+
+    /// Forgets a term that no document has any more.
+    fn free_term(&mut self, id: u32) {
+        let (term, list) = std::mem::replace(&mut self.postings[id as usize], ("".into(), Vec::new()));
+        debug_assert!(list.is_empty());
+        self.dictionary.remove(&term);
+        if let Some(stem) = stem(&term)
+            && let Some(forms) = self.forms.get_mut(&*stem)
+        {
+            forms.retain(|form| *form != id);
+            if forms.is_empty() {
+                self.forms.remove(&*stem);
+            }
+        }
+        self.free_terms.push(id);
+    }
+
+    /// Brings the postings of a slot from its old terms to its new ones; both ascending.
+    fn replace_postings(&mut self, slot: u32, old: &[u32], new: &[(u32, Posting)]) {
+        let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some((new, _))) => old.cmp(&new),
+            };
+            if order.is_le() {
+                let id = old.next().copied();
+                if let (Ordering::Less, Some(id)) = (order, id) {
+                    self.remove_posting(id, slot);
+                }
+            }
+            if order.is_ge()
+                && let Some((id, posting)) = new.next()
+            {
+                self.put_posting(*id, Posting { slot, ..*posting });
+            }
+        }
+    }
+
+    fn put_posting(&mut self, id: u32, posting: Posting) {
+        let list = &mut self.postings[id as usize].1;
+        if list.last().is_none_or(|last| last.slot < posting.slot) {
+            return list.push(posting);
+        }
+        match list.binary_search_by_key(&posting.slot, |held| held.slot) {
+            Ok(at) => list[at] = posting,
+            Err(at) => list.insert(at, posting),
+        }
+    }
+
+    fn remove_posting(&mut self, id: u32, slot: u32) {
+        let list = &mut self.postings[id as usize].1;
+        if let Ok(at) = list.binary_search_by_key(&slot, |held| held.slot) {
+            list.remove(at);
+        }
+        if list.is_empty() {
+            self.free_term(id);
+        } else if list.capacity() > 4 * list.len() + 16 {
+            list.shrink_to(2 * list.len());
+        }
+    }
+
+    /// Returns true if no trace is left of any document.
+    #[cfg(test)]
+    pub(super) fn is_blank(&self) -> bool {
+        let given_back = self.postings.iter().all(|(_, list)| list.capacity() == 0);
+        self.dictionary.is_empty() && self.forms.is_empty() && self.total_length == 0 && given_back
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        // A hash table keeps about 8/7 of its entries plus a byte each; a heap block costs about 16 bytes.
+        let postings: usize = self
+            .postings
+            .iter()
+            .map(|(term, list)| term.len() + 32 + list.capacity() * size_of::<Posting>())
+            .sum();
+        let entries: usize = self
+            .entries
+            .iter()
+            .flatten()
+            .map(|entry| {
+                let labels = entry.kind.len() + entry.domain.as_ref().map_or(0, |domain| domain.len() + 16);
+                entry.terms.len() * size_of::<u32>() + entry.id.len() + labels + 64
+            })
+            .sum();
+        postings
+            + entries
+            + self.postings.capacity() * size_of::<(Arc<str>, Vec<Posting>)>()
+            + self.entries.capacity() * size_of::<Option<Entry>>()
+            + self.dictionary.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
+            + self.forms.capacity() * (size_of::<(Box<str>, Vec<u32>)>() + 2 + 48)
+            + self.slots.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
+            + self.tombstones.capacity() * (size_of::<(Arc<str>, Revision)>() + 2)
+            + self.lengths.capacity() * size_of::<u32>()
+    }
+}
+
+impl Entry {
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expiry| expiry <= now)
+    }
+}
+
+fn saturate(frequency: u32) -> u16 {
+    u16::try_from(frequency).unwrap_or(u16::MAX)
+}
