@@ -158,3 +158,16 @@ pub struct Tally {
     /// As of when the weights are; the time of the newest evidence.
     pub as_of: Timestamp,
 }
+
+/// What recall does with an item, by how it fared where it was used after a recall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is recalled.
+    #[default]
+    Active,
+    /// Its uses went worse than episodes without it: it ranks lower.
+    Demoted,
+    /// Its uses went clearly worse: it is not recalled.
+    Withheld,
+}

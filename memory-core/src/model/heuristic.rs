@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, HeuristicId};
-use crate::model::evidence::Tally;
+use crate::model::evidence::{Standing, Tally};
 
 /// When a heuristic applies: every part that is set must hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -69,6 +69,10 @@ pub struct Heuristic {
     pub tally: Tally,
     /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
+    /// The uses after a recall.
+    pub used: Tally,
+    /// What recall does with it, by those uses.
+    pub standing: Standing,
     /// How much the condition tells about the action: the natural logarithm of the odds with the condition over the
     /// odds without.
     pub weight: f64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PatternId};
-use crate::model::evidence::Tally;
+use crate::model::evidence::{Standing, Tally};
 
 /// What recurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +88,10 @@ pub struct Pattern {
     pub tally: Tally,
     /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
+    /// The uses after a recall.
+    pub used: Tally,
+    /// What recall does with it, by those uses.
+    pub standing: Standing,
     /// Some of the newest episodes that show it.
     pub episodes: Vec<EpisodeId>,
     /// When it was found.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PlaybookId};
-use crate::model::evidence::Tally;
+use crate::model::evidence::{Standing, Tally};
 
 /// One step of a playbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,10 @@ pub struct Playbook {
     pub tally: Tally,
     /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
+    /// The uses after a recall.
+    pub used: Tally,
+    /// What recall does with it, by those uses.
+    pub standing: Standing,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its figures were last computed.

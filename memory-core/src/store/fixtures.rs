@@ -13,7 +13,7 @@ use crate::model::cycle::{Cycle, Trigger};
 use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
-use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
+use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 use crate::model::failure::Failure;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
@@ -114,6 +114,8 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             terms: vec!["build".into(), "fix".into()],
             tally,
             confidence: 0.625,
+            used: tally,
+            standing: Standing::Demoted,
             episodes: vec![episode_id],
             created_at: at,
             updated_at: at,
@@ -144,6 +146,8 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             domain: Some("web".into()),
             tally,
             confidence: 0.875,
+            used: tally,
+            standing: Standing::Demoted,
             weight: 1.5,
             supporting: vec![episode_id],
             contradicting: vec![],
@@ -165,6 +169,8 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             sources: vec![episode_id],
             tally,
             confidence: 0.5,
+            used: tally,
+            standing: Standing::Demoted,
             created_at: at,
             updated_at: at,
         }

@@ -104,7 +104,7 @@ impl Shard {
         match field {
             Field::Task | Field::Tools => 2,
             Field::Labels => 3,
-            Field::Outcome => 1,
+            Field::Outcome | Field::Keywords => 1,
         }
     }
 
