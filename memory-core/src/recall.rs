@@ -5,4 +5,5 @@ pub(crate) mod document;
 pub(crate) mod lexical;
 pub(crate) mod query;
 pub(crate) mod rank;
+pub(crate) mod terms;
 mod tokenize;

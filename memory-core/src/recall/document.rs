@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
-use crate::model::evidence::Standing;
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
+use crate::recall::terms::TermCounts;
 use crate::recall::tokenize::tokenize;
 use crate::store::record::{Record, Revision};
 
@@ -33,8 +33,7 @@ pub enum Field {
 
 impl Field {
     /// Every field.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Task, Self::Labels, Self::Tools, Self::Outcome, Self::Keywords];
+    pub(crate) const ALL: [Self; 5] = [Self::Task, Self::Labels, Self::Tools, Self::Outcome, Self::Keywords];
 
     /// Returns the name that reasons show.
     pub(crate) fn name(self) -> &'static str {
@@ -56,7 +55,7 @@ pub struct SearchDocument {
     /// When the record expires.
     pub expires_at: Option<Timestamp>,
     /// The terms of each field with their counts; each field at most once, its terms sorted.
-    pub terms: Vec<(Field, Vec<(String, u16)>)>,
+    pub terms: Vec<(Field, TermCounts)>,
     /// Of an episode: `open` or the outcome's verdict. Of what was learned: `active`, or `rejected`.
     pub state: String,
     /// The kind of task.
@@ -81,7 +80,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 2;
+    pub const ANALYSIS: u16 = 3;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -173,9 +172,10 @@ impl<'a> Learned<'a> {
         let strs = |texts: &'a [String]| texts.iter().map(String::as_str).collect::<Vec<_>>();
         let (tools, keywords) = match &pattern.body {
             PatternBody::ToolSequence { tools } => (strs(tools), vec![]),
-            PatternBody::DecisionPoint { condition, action, alternatives } => {
-                (std::iter::once(action.as_str()).chain(strs(alternatives)).collect(), vec![condition.as_str()])
-            }
+            PatternBody::DecisionPoint { condition, action, alternatives } => (
+                std::iter::once(action.as_str()).chain(strs(alternatives)).collect(),
+                vec![condition.as_str()],
+            ),
             PatternBody::ErrorRecovery { error, fix } => {
                 (vec![], std::iter::once(error.as_str()).chain(strs(fix)).collect())
             }
@@ -194,7 +194,7 @@ impl<'a> Learned<'a> {
             domain: pattern.domain.as_deref(),
             task_kind: &pattern.task_kind,
             score: pattern.confidence,
-            rejected: pattern.standing == Standing::Withheld,
+            rejected: false,
         }
     }
 
@@ -206,7 +206,7 @@ impl<'a> Learned<'a> {
             domain: heuristic.domain.as_deref(),
             task_kind: heuristic.condition.task_kind.as_deref().unwrap_or(SearchDocument::DEFAULT_KIND),
             score: heuristic.confidence,
-            rejected: heuristic.rejected || heuristic.standing == Standing::Withheld,
+            rejected: heuristic.rejected,
         }
     }
 
@@ -218,7 +218,7 @@ impl<'a> Learned<'a> {
             domain: playbook.domain.as_deref(),
             task_kind: &playbook.task_kind,
             score: playbook.confidence,
-            rejected: playbook.standing == Standing::Withheld,
+            rejected: false,
         }
     }
 
@@ -235,7 +235,7 @@ impl<'a> Learned<'a> {
     }
 }
 
-fn count_terms<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<(String, u16)> {
+fn count_terms<'t>(texts: impl IntoIterator<Item = &'t str>) -> TermCounts {
     let mut counts: BTreeMap<String, u16> = BTreeMap::new();
     for text in texts {
         tokenize(text, |token| match counts.get_mut(token.term) {
@@ -245,7 +245,7 @@ fn count_terms<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<(String, u16
             }
         });
     }
-    counts.into_iter().collect()
+    counts.iter().map(|(term, count)| (term.as_str(), *count)).collect()
 }
 
 #[cfg(test)]
@@ -261,9 +261,7 @@ mod tests {
         let task = Task::new("Refund the refund").domain("retail").tag("vip");
         let mut episode = Episode::open(EpisodeId(uuid::Uuid::nil()), task, Timestamp(7));
         let document = SearchDocument::of_episode(&episode, Revision::default(), None);
-        let terms = |terms: &[(&str, u16)]| -> Vec<(String, u16)> {
-            terms.iter().map(|(term, count)| ((*term).to_owned(), *count)).collect()
-        };
+        let terms = |terms: &[(&'static str, u16)]| -> TermCounts { terms.iter().copied().collect() };
         assert_eq!(
             document.terms,
             [(Field::Task, terms(&[("refund", 2)])), (Field::Labels, terms(&[("retail", 1), ("vip", 1)]))]
@@ -288,6 +286,6 @@ mod tests {
             Revision::default(),
             None,
         );
-        assert_eq!(document.terms, [(Field::Task, vec![("refund".to_owned(), u16::MAX)])]);
+        assert_eq!(document.terms, [(Field::Task, [("refund", u16::MAX)].into_iter().collect())]);
     }
 }

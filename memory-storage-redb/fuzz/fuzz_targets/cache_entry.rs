@@ -8,7 +8,7 @@ const KEY: &[u8] = b"default\0episode\0golden-id";
 
 fuzz_target!(|data: &[u8]| {
     let _ = decode_entry(KEY, data);
-    if let Some(sealed) = reseal(*b"AMce", KEY, data) {
+    if let Some(sealed) = reseal(*b"AMce", 1, KEY, data) {
         let _ = decode_entry(KEY, &sealed);
     }
 });

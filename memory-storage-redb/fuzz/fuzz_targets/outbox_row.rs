@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use memory_storage_redb::codec::{decode_row, reseal};
 
 fuzz_target!(|data: &[u8]| {
-    for bytes in [Some(data.to_vec()), reseal(*b"AMor", &[], data)].into_iter().flatten() {
+    for bytes in [Some(data.to_vec()), reseal(*b"AMor", 1, &[], data)].into_iter().flatten() {
         if let Ok(pending) = decode_row(&bytes) {
             let _ = pending.row.decode();
         }

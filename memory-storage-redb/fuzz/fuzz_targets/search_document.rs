@@ -8,7 +8,7 @@ const KEY: &[u8] = b"key";
 
 fuzz_target!(|data: &[u8]| {
     let _ = decode_document(KEY, data);
-    if let Some(sealed) = reseal(*b"AMsd", KEY, data) {
+    if let Some(sealed) = reseal(*b"AMsd", 2, KEY, data) {
         let _ = decode_document(KEY, &sealed);
     }
 });

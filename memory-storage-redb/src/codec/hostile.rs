@@ -24,12 +24,20 @@ fn document() -> SearchDocument {
     SearchDocument {
         revision: Revision { clock: 9, writer: WriterId::new(3) },
         expires_at: None,
-        terms: vec![(Field::Task, vec![("timeout".into(), 2)]), (Field::Tools, vec![("bash".into(), 1)])],
+        terms: vec![
+            (Field::Task, [("timeout", 2)].into_iter().collect()),
+            (Field::Tools, [("bash", 1)].into_iter().collect()),
+        ],
         state: "open".into(),
         task_kind: "general".into(),
         domain: None,
         tags: vec!["ci".into()],
         started_at: Timestamp(5),
+        score: 0.5,
+        tools: vec!["bash".into()],
+        steps: 3,
+        duration_ms: 17,
+        fingerprint: "00ff".into(),
     }
 }
 
@@ -89,7 +97,8 @@ fn another_version_is_told_apart_from_damage() {
 
 /// Frames with a valid checksum around a body made up by an attacker.
 fn sealed(magic: &[u8; 4], context: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut frame = frame::start(Sort { magic: *magic, format: 1, schema: 1 }, body.len());
+    let schema = if magic == b"AMsd" { 2 } else { 1 };
+    let mut frame = frame::start(Sort { magic: *magic, format: 1, schema }, body.len());
     frame.extend_from_slice(body);
     frame::seal(frame, context).unwrap()
 }
@@ -144,7 +153,8 @@ proptest! {
         expiry: Option<u64>,
     ) {
         let document = SearchDocument {
-            terms: vec![(Field::Labels, terms)], state, domain, tags, expires_at: expiry.map(Timestamp), ..document()
+            terms: vec![(Field::Labels, terms.iter().map(|(term, count)| (term.as_str(), *count)).collect())],
+            state, domain, tags, expires_at: expiry.map(Timestamp), ..document()
         };
         let bytes = encode_document(KEY, &document).unwrap();
         prop_assert_eq!(decode_document(KEY, &bytes).unwrap(), document);

@@ -99,7 +99,7 @@ impl Shard {
 
     /// The weight of a field in units: what BM25F (Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple
     /// weighted fields", CIKM 2004) multiplies frequencies by before it saturates them. Labels are few and chosen
-    /// (1.5); an outcome is written after the fact, so a query has it less (0.5).
+    /// (1.5); outcomes and keywords are made after the fact, so a query has their words less (0.5).
     fn weight(field: Field) -> u32 {
         match field {
             Field::Task | Field::Tools => 2,
@@ -249,8 +249,8 @@ impl Shard {
     fn weigh(&mut self, document: &SearchDocument) -> Vec<(u32, Posting)> {
         let mut weighed = Vec::with_capacity(document.terms.iter().map(|(_, terms)| terms.len()).sum());
         for (field, terms) in &document.terms {
-            for (term, count) in terms {
-                let frequency = saturate(u32::from(*count) * Self::weight(*field));
+            for (term, count) in terms.iter() {
+                let frequency = saturate(u32::from(count) * Self::weight(*field));
                 let posting = Posting { slot: 0, frequency, fields: 1 << *field as u8 };
                 weighed.push((self.intern(term), posting));
             }

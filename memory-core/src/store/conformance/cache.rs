@@ -45,7 +45,10 @@ fn document(text: &str, clock: u64) -> SearchDocument {
     SearchDocument {
         revision: Revision { clock, writer: WriterId::new(1) },
         expires_at: Some(Timestamp(7)),
-        terms: vec![(Field::Task, vec![(text.into(), 2)]), (Field::Tools, vec![("bash".into(), 1)])],
+        terms: vec![
+            (Field::Task, [(text, 2)].into_iter().collect()),
+            (Field::Tools, [("bash", 1)].into_iter().collect()),
+        ],
         state: "success".into(),
         task_kind: "general".into(),
         domain: Some("web".into()),
