@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
+use crate::model::evidence::Standing;
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::{Pattern, PatternBody};
@@ -194,7 +195,7 @@ impl<'a> Learned<'a> {
             domain: pattern.domain.as_deref(),
             task_kind: &pattern.task_kind,
             score: pattern.confidence,
-            rejected: false,
+            rejected: pattern.standing == Standing::Withheld,
         }
     }
 
@@ -206,7 +207,7 @@ impl<'a> Learned<'a> {
             domain: heuristic.domain.as_deref(),
             task_kind: heuristic.condition.task_kind.as_deref().unwrap_or(SearchDocument::DEFAULT_KIND),
             score: heuristic.confidence,
-            rejected: heuristic.rejected,
+            rejected: heuristic.rejected || heuristic.standing == Standing::Withheld,
         }
     }
 
@@ -218,7 +219,7 @@ impl<'a> Learned<'a> {
             domain: playbook.domain.as_deref(),
             task_kind: &playbook.task_kind,
             score: playbook.confidence,
-            rejected: false,
+            rejected: playbook.standing == Standing::Withheld,
         }
     }
 
