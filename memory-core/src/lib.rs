@@ -50,9 +50,11 @@ pub use model::task::{Complexity, Task};
 pub use rate::{RateLimit, RateLimiter};
 pub use recall::answer::{PromptItem, estimate_tokens, to_prompt};
 pub use recall::document::{Field, SearchDocument};
+pub use recall::embedder::{Embedder, normalize};
 pub use recall::lexical::LexicalIndex;
 pub use recall::query::{RecallQuery, Verdict};
 pub use recall::rank::{Hit, ScoreParts};
+pub use recall::vector::VectorIndex;
 pub use recall::terms::TermCounts;
 pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]

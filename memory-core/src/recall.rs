@@ -2,8 +2,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod document;
+pub(crate) mod embedder;
 pub(crate) mod lexical;
 pub(crate) mod query;
 pub(crate) mod rank;
 pub(crate) mod terms;
 mod tokenize;
+pub(crate) mod vector;
