@@ -6,6 +6,7 @@ pub(crate) mod embedder;
 pub(crate) mod lexical;
 pub(crate) mod query;
 pub(crate) mod rank;
+pub(crate) mod tasks;
 pub(crate) mod terms;
-mod tokenize;
+pub(crate) mod tokenize;
 pub(crate) mod vector;
