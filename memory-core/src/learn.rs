@@ -1,3 +1,11 @@
 //! What episodes teach: pure functions over domain types, without clock, chance or I/O.
 
+pub(crate) mod calls;
+pub(crate) mod errors;
+pub(crate) mod fingerprint;
+pub(crate) mod identity;
+pub(crate) mod keywords;
+pub(crate) mod recovery;
+pub(crate) mod reward;
+pub(crate) mod shape;
 pub(crate) mod trace;

@@ -1,0 +1,175 @@
+//! The tool calls of a trace, as contrast and extraction compare them.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use serde_json::Value;
+
+use crate::learn::errors::normalise;
+use crate::learn::trace::Trace;
+use crate::model::step::{Action, StepResult};
+
+/// Calls compared of one trace; of a longer one the first and the last half of so many.
+pub(crate) const MAX_CALLS: usize = 256;
+
+/// One call of a tool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'t> {
+    /// The number of its step.
+    pub(crate) number: u32,
+    /// The tool.
+    pub(crate) tool: &'t str,
+    /// What was done.
+    pub(crate) action: &'t Action,
+}
+
+impl<'t> Call<'t> {
+    /// Returns true unless it ended in an error or a timeout.
+    pub(crate) fn worked(&self) -> bool {
+        self.action.result == StepResult::Success
+    }
+
+    /// Returns the error as it came.
+    pub(crate) fn raw_error(&self) -> &'t str {
+        match self.action.observation.trim() {
+            "" if self.action.result == StepResult::Timeout => "timed out",
+            "" => "failed without a message",
+            text => text,
+        }
+    }
+
+    /// Returns the normalised error.
+    pub(crate) fn error(&self) -> String {
+        normalise(self.raw_error())
+    }
+
+    /// Returns a hash of tool and arguments, for comparison within one run.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.tool.hash(&mut hasher);
+        self.action.arguments.0.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Calls `emit` with the name and the value of each argument.
+    pub(crate) fn arguments(&self, mut emit: impl FnMut(&'t str, &'t Value)) {
+        match &self.action.arguments.0 {
+            Value::Null => {}
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| emit(name, value)),
+            other => emit("input", other),
+        }
+    }
+
+    /// Returns one argument.
+    pub(crate) fn argument(&self, name: &str) -> Option<&'t Value> {
+        match &self.action.arguments.0 {
+            Value::Object(fields) => fields.get(name),
+            Value::Null => None,
+            other => (name == "input").then_some(other),
+        }
+    }
+}
+
+/// Returns the calls of a trace in order, without steps that use no tool.
+pub(crate) fn calls(trace: &Trace) -> Vec<Call<'_>> {
+    let tools = || {
+        trace.steps.iter().filter(|step| !step.action.tool.is_empty()).map(|step| Call {
+            number: step.number,
+            tool: &step.action.tool,
+            action: &step.action,
+        })
+    };
+    let total = tools().count();
+    if total <= MAX_CALLS {
+        return tools().collect();
+    }
+    tools().take(MAX_CALLS / 2).chain(tools().skip(total - MAX_CALLS / 2)).collect()
+}
+
+/// Returns an argument's value as people write it: text without quotes, anything else as JSON.
+pub(crate) fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns tools in the form in which they are told: `a → b → c`.
+pub(crate) fn path<'t>(tools: impl IntoIterator<Item = &'t str>) -> String {
+    tools.into_iter().collect::<Vec<_>>().join(" → ")
+}
+
+/// Joins names as people do: `a, b and c`.
+pub(crate) fn listed(names: &[impl AsRef<str>]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::EpisodeId;
+    use crate::model::episode::{Episode, EpisodeStatus};
+    use crate::model::outcome::Outcome;
+    use crate::model::step::Step;
+    use crate::model::task::Task;
+
+    /// Makes a completed trace with this number, a task about booking a flight and these actions.
+    pub(crate) fn trace(number: u64, outcome: Outcome, actions: Vec<Action>) -> Trace {
+        let id = EpisodeId(Uuid::from_u128(u128::from(number)));
+        let at = Timestamp(1_000 + number);
+        let task = Task::new(format!("Book flight HAT{number:03} for user_{number:04}")).kind("booking").domain("airline");
+        let mut episode = Episode::open(id, task, at);
+        episode.status = EpisodeStatus::Completed;
+        episode.completed_at = Some(at);
+        episode.outcome = Some(outcome);
+        let steps = (1..).zip(actions).map(|(number, action)| Step::new(id, number, 0, at, action)).collect::<Vec<_>>();
+        episode.steps = steps.len() as u32;
+        Trace { episode, steps, artifacts: Vec::new() }
+    }
+
+    /// Makes a trace of successful calls of these tools.
+    pub(crate) fn tools(number: u64, outcome: Outcome, tools: &str) -> Trace {
+        trace(number, outcome, tools.split_whitespace().map(Action::tool).collect())
+    }
+
+    pub(crate) fn success() -> Outcome {
+        Outcome::success("done")
+    }
+
+    pub(crate) fn failure() -> Outcome {
+        Outcome::failure("not done")
+    }
+
+    #[test]
+    fn long_traces_keep_both_ends() {
+        let actions = (0..1_000).map(|n| Action::tool(format!("t{n}"))).collect();
+        let trace = trace(1, success(), actions);
+        let calls = calls(&trace);
+        assert_eq!(calls.len(), MAX_CALLS);
+        assert_eq!((calls[0].number, calls[MAX_CALLS - 1].number), (1, 1_000));
+        assert!(calls.is_sorted_by_key(|call| call.number));
+    }
+
+    #[test]
+    fn steps_without_a_tool_are_no_calls() {
+        assert!(calls(&trace(1, success(), vec![Action::note("hello")])).is_empty());
+    }
+
+    #[test]
+    fn names_are_listed() {
+        let check = |names: &[&str], expected: &str| assert_eq!(listed(names), expected);
+        check(&[], "");
+        check(&["a"], "a");
+        check(&["a", "b", "c"], "a, b and c");
+    }
+}

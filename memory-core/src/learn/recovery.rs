@@ -1,0 +1,252 @@
+//! What got over an error within a trace.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::learn::calls::{Call, value_text};
+use crate::learn::errors::cut;
+use crate::learn::shape::{Shape, shape_of};
+
+/// Calls after a failing one in which a recovery is looked for.
+const REACH: usize = 24;
+/// Calls after a failing one within which another tool counts as its replacement.
+const REPLACEMENT_REACH: usize = 4;
+/// Calls between the failing and the working one that count as part of the recovery.
+const MAX_BETWEEN: usize = 4;
+/// Distinct errors looked at in one trace.
+const MAX_ERRORS: usize = 32;
+
+/// One kind of error in a trace and what got over it.
+#[derive(Debug, Clone)]
+pub(crate) struct Incident<'t> {
+    /// The first call that failed so.
+    pub(crate) failed: Call<'t>,
+    /// Its place among the calls of the trace.
+    pub(crate) at: usize,
+    /// The normalised error.
+    pub(crate) error: String,
+    /// The numbers of all steps that failed so.
+    pub(crate) steps: Vec<u32>,
+    /// What got over it; `None` if nothing did.
+    pub(crate) recovery: Option<Recovery<'t>>,
+}
+
+/// What got over an error.
+#[derive(Debug, Clone)]
+pub(crate) struct Recovery<'t> {
+    /// Calls of other tools that worked between the failing and the working call.
+    pub(crate) between: Vec<Call<'t>>,
+    /// The call that worked: of the same tool, or of one used instead.
+    pub(crate) worked: Call<'t>,
+    /// What is different in its arguments, if it is of the same tool.
+    pub(crate) changes: Vec<Change<'t>>,
+}
+
+/// A difference between the arguments of two calls of one tool.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Change<'t> {
+    /// The argument.
+    pub(crate) name: &'t str,
+    /// What it was; `None` if it was not there.
+    pub(crate) from: Option<&'t Value>,
+    /// What it became; `None` if it was left out.
+    pub(crate) to: Option<&'t Value>,
+}
+
+impl Change<'_> {
+    /// Says what changed without what varies from episode to episode: `with x changed`, `with x added`.
+    pub(crate) fn kind(&self) -> String {
+        match (self.from, self.to) {
+            (None, _) => format!("with {} added", self.name),
+            (_, None) => format!("without {}", self.name),
+            _ => format!("with {} changed", self.name),
+        }
+    }
+
+    /// Says what changed, with values that are words (`cabin changed from economy to business`).
+    pub(crate) fn text(&self) -> String {
+        let word = |value: Option<&Value>| value.and_then(constant);
+        match (word(self.from), word(self.to)) {
+            (Some(from), Some(to)) => format!("with {} changed from {from} to {to}", self.name),
+            (None, Some(to)) if self.from.is_none() => format!("with {} = {to}", self.name),
+            _ => self.kind(),
+        }
+    }
+}
+
+impl Recovery<'_> {
+    /// Returns the identity of the fix: tools and what kind of change, without values.
+    pub(crate) fn identity(&self) -> String {
+        let between = self.between.iter().map(|call| call.tool.to_owned());
+        let changes: Vec<String> = self.changes.iter().map(Change::kind).collect();
+        between.chain([format!("{} {}", self.worked.tool, changes.join(", "))]).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Returns the fix, one text a call.
+    pub(crate) fn fix(&self) -> Vec<String> {
+        let changes: Vec<String> = self.changes.iter().map(Change::text).collect();
+        let suffix = if changes.is_empty() { String::new() } else { format!(" {}", changes.join(", ")) };
+        let described = |call: &Call<'_>, suffix: &str| {
+            let what = call.action.description.lines().next().unwrap_or("").trim();
+            let tool = call.tool;
+            if what.is_empty() { format!("{tool}{suffix}") } else { format!("{tool}{suffix}: {}", cut(what, 160)) }
+        };
+        self.between.iter().map(|call| described(call, "")).chain([described(&self.worked, &suffix)]).collect()
+    }
+}
+
+/// Returns the errors of a trace in order, each kind once.
+pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
+    let mut incidents: Vec<Incident<'t>> = Vec::new();
+    for (at, call) in calls.iter().enumerate().filter(|(_, call)| !call.worked()) {
+        let error = call.error();
+        let known = incidents.iter_mut().find(|known| known.failed.tool == call.tool && known.error == error);
+        if let Some(known) = known {
+            known.steps.push(call.number);
+            // What followed the first failure did not help if it failed again; what followed the last one counts.
+            known.recovery = recovery(calls, at);
+        } else if incidents.len() < MAX_ERRORS {
+            let recovery = recovery(calls, at);
+            incidents.push(Incident { failed: *call, at, error, steps: vec![call.number], recovery });
+        }
+    }
+    incidents
+}
+
+/// Returns what got over the failure of a call: the next one of the same tool that worked, or another tool that took its place.
+fn recovery<'t>(calls: &[Call<'t>], at: usize) -> Option<Recovery<'t>> {
+    let failed = calls[at];
+    let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
+    if let Some(offset) = after.iter().position(|call| call.tool == failed.tool && call.worked()) {
+        let worked = after[offset];
+        let mut seen = BTreeSet::new();
+        let mut between: Vec<Call<'t>> = after[..offset]
+            .iter()
+            .filter(|call| call.worked() && call.tool != failed.tool && seen.insert(call.tool))
+            .copied()
+            .collect();
+        // What came last before it worked is what is likely to have helped.
+        between.drain(..between.len().saturating_sub(MAX_BETWEEN));
+        return Some(Recovery { between, worked, changes: changes(&failed, &worked) });
+    }
+    let retried = calls[at + 1..].iter().any(|call| call.tool == failed.tool);
+    if retried {
+        return None;
+    }
+    let instead = after.iter().take(REPLACEMENT_REACH).find(|call| call.worked() && shares_argument(&failed, call))?;
+    Some(Recovery { between: Vec::new(), worked: *instead, changes: Vec::new() })
+}
+
+/// Returns how the arguments of two calls differ.
+pub(crate) fn changes<'t>(from: &Call<'t>, to: &Call<'t>) -> Vec<Change<'t>> {
+    let mut changes = Vec::new();
+    from.arguments(|name, value| {
+        let now = to.argument(name);
+        if now != Some(value) {
+            changes.push(Change { name, from: Some(value), to: now });
+        }
+    });
+    to.arguments(|name, value| {
+        if from.argument(name).is_none() {
+            changes.push(Change { name, from: None, to: Some(value) });
+        }
+    });
+    changes
+}
+
+/// Returns true if two calls work on the same thing: they share the value of an argument.
+fn shares_argument(a: &Call<'_>, b: &Call<'_>) -> bool {
+    let mut values = Vec::new();
+    a.arguments(|_, value| values.push(value));
+    let mut shared = false;
+    b.arguments(|_, value| shared |= !value.is_null() && !value.is_boolean() && values.contains(&value));
+    shared
+}
+
+/// Returns the text of a value that stays the same between episodes: a short word, a truth value.
+pub(crate) fn constant(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(_) => Some(value.to_string()),
+        Value::String(text) => {
+            let short = !text.is_empty() && text.len() <= 40 && text.split_whitespace().count() <= 3;
+            (short && text.split_whitespace().all(|part| shape_of(part) == Shape::Word)).then(|| text.clone())
+        }
+        _ => None,
+    }
+}
+
+/// Returns a value as text, short enough to show.
+pub(crate) fn shown(value: &Value) -> String {
+    let text = value_text(value);
+    let short = cut(&text, 60);
+    if short.len() < text.len() { format!("{short}…") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::learn::calls::calls;
+    use crate::learn::calls::tests::{success, trace};
+    use crate::model::step::Action;
+
+    fn first(actions: Vec<Action>) -> Option<(String, Vec<String>)> {
+        let trace = trace(1, success(), actions);
+        let calls = calls(&trace);
+        let incidents = incidents(&calls);
+        incidents[0].recovery.as_ref().map(|recovery| (recovery.identity(), recovery.fix()))
+    }
+
+    #[test]
+    fn finds_what_got_over_an_error() {
+        let check = |actions: Vec<Action>, identity: &str, fix: &[&str]| {
+            let (found, steps) = first(actions).unwrap();
+            assert_eq!(found, identity);
+            assert_eq!(steps, fix);
+        };
+        let pay = |method: &str| Action::tool("pay").arguments(json!({"id": "A123", "method": method}));
+        check(
+            vec![pay("voucher").error("not allowed"), pay("cash")],
+            "pay with method changed",
+            &["pay with method changed from voucher to cash"],
+        );
+        check(
+            vec![pay("card_1234567").error("no such card"), Action::tool("list_cards"), pay("card_7654321")],
+            "list_cards; pay with method changed",
+            &["list_cards", "pay with method changed"],
+        );
+        check(
+            vec![Action::tool("deploy").error("not logged in"), Action::tool("login").description("log in first"), Action::tool("deploy")],
+            "login; deploy ",
+            &["login: log in first", "deploy"],
+        );
+        check(
+            vec![pay("cash").error("closed"), Action::tool("transfer").arguments(json!({"account": "A123"}))],
+            "transfer ",
+            &["transfer"],
+        );
+    }
+
+    #[test]
+    fn an_error_may_stay() {
+        assert_eq!(first(vec![Action::tool("a").error("no"), Action::tool("b")]), None);
+        assert_eq!(first(vec![Action::tool("a").error("no"), Action::tool("a").error("no")]), None);
+        assert_eq!(first(vec![Action::tool("a"), Action::tool("a").timeout()]), None);
+    }
+
+    #[test]
+    fn the_same_error_is_one_incident() {
+        let actions = vec![
+            Action::tool("a").error("bad 1"),
+            Action::tool("a").error("bad 2"),
+            Action::tool("a").error("worse"),
+            Action::tool("b").error("bad 1"),
+        ];
+        let trace = trace(1, success(), actions);
+        let found: Vec<(String, Vec<u32>)> =
+            incidents(&calls(&trace)).into_iter().map(|incident| (incident.error, incident.steps)).collect();
+        assert_eq!(found, [("bad <n>".into(), vec![1, 2]), ("worse".into(), vec![3]), ("bad <n>".into(), vec![4])]);
+    }
+}
