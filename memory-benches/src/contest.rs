@@ -3,6 +3,7 @@
 pub(crate) mod drain;
 pub(crate) mod reads;
 pub(crate) mod recall;
+pub(crate) mod retrieval;
 pub(crate) mod writes;
 
 use std::time::Duration;

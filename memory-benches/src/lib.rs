@@ -11,6 +11,7 @@
 
 mod baseline;
 mod contest;
+mod corpus;
 mod ours;
 mod payload;
 mod reopen;
@@ -21,6 +22,7 @@ pub use contest::Contest;
 pub use contest::drain::Drain;
 pub use contest::reads::{CacheFileHit, HotRead};
 pub use contest::recall::RecallBook;
+pub use contest::retrieval::{Asked, Opened, Retrieval, open_and_tell};
 pub use contest::writes::{LocalWrite, RemoteWrite};
 pub use ours::Verb;
 pub use reopen::{Keeper, Role, child};

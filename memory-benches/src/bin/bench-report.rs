@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memory_benches::{
     CacheFileHit, Contest, Drain, Figure, HotRead, Keeper, LocalWrite, RecallBook, RemoteWrite, Report,
-    Result, Role, Run, Target, Verb, child, median,
+    Result, Retrieval, Role, Run, Target, Verb, child, median, open_and_tell,
 };
 
 const USAGE: &str = "\
@@ -17,7 +17,7 @@ Measures the memory and, in turns, the bare libraries; prints medians of rounds 
   --json       One JSON object a line: metric, ours, baseline, ratio, target, unit, met.
   --quick      Fewer and smaller rounds, and 64 MB instead of 1 GB in the outbox: for a first look.
   --only TEXT  Only the groups whose name contains TEXT: local, remote 1, remote 64, drain, hot, cache file, reopen,
-               recall. May be given several times.
+               import, recall. May be given several times.
 
 What is lost or duplicated over crashes is not a matter of speed: `cargo xtask crash` tells.
 
@@ -28,11 +28,12 @@ Exit codes: 0 measured (whether or not targets are met), 1 failed, 2 wrong usage
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        // A process that this program starts to kill it.
+        // Processes that this program starts: one to kill it, one to see how long it takes to open.
         ["--child", role, bytes, folder] => match (Role::parse(role), bytes.parse()) {
             (Some(role), Ok(bytes)) => child(role, bytes, Path::new(folder)),
             _ => return usage(&format!("there is no child {role:?} of {bytes:?} bytes")),
         },
+        ["--open", folder] => open_and_tell(Path::new(folder)),
         ["--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -93,7 +94,7 @@ impl Options {
 
 type Measure = fn(&Options, &mut Report) -> Result<()>;
 
-const GROUPS: [(&str, Measure); 8] = [
+const GROUPS: [(&str, Measure); 9] = [
     ("local", local),
     ("remote 1", |options, report| remote(options, report, 1)),
     ("remote 64", |options, report| remote(options, report, 64)),
@@ -101,6 +102,7 @@ const GROUPS: [(&str, Measure); 8] = [
     ("hot", hot),
     ("cache file", cache_file),
     ("reopen", reopen),
+    ("import", import),
     ("recall", recall),
 ];
 
@@ -290,25 +292,87 @@ fn reopen(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn recall(options: &Options, report: &mut Report) -> Result<()> {
+fn import(options: &Options, report: &mut Report) -> Result<()> {
     let mut book = RecallBook::new()?;
-    let sizes: &[u64] = if options.quick { &[1_000] } else { &[1_000, 10_000] };
-    for &episodes in sizes {
-        let filled = book.fill(episodes)?;
-        let figure =
-            |metric: String, ours, unit| Figure { metric, ours, baseline: None, target: Target::None, unit };
-        let before = episodes - filled.latencies.len() as u64;
-        report.add(&figure(
-            format!("import, one after the other, episodes {before} to {episodes}"),
-            filled.rate(),
-            "ep/s",
-        ));
-        book.ask(50)?;
-        let asked = book.ask(options.size(400, 200))?;
-        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-            let ours = asked.percentile(share).as_secs_f64() * MICROS;
-            report.add(&figure(format!("recall among {episodes} episodes, {name}"), ours, "us"));
-        }
+    let episodes = options.size(3_000, 1_000);
+    let filled = book.fill(episodes)?;
+    report.add(&Figure {
+        metric: format!("import, one after the other, {episodes} episodes"),
+        ours: filled.rate(),
+        baseline: None,
+        target: Target::None,
+        unit: "ep/s",
+    });
+    Ok(())
+}
+
+fn recall(options: &Options, report: &mut Report) -> Result<()> {
+    let mut retrieval = Retrieval::new(std::env::current_exe()?)?;
+    // Episodes, and the targets for the median and the 99th percentile in microseconds.
+    let sizes: &[(u64, f64, Option<f64>)] = match options.quick {
+        true => &[(10_000, 1_000.0, Some(5_000.0))],
+        false => &[(10_000, 1_000.0, Some(5_000.0)), (100_000, 5_000.0, None)],
+    };
+    let mut medians = Vec::new();
+    for &(episodes, p50, p99) in sizes {
+        retrieval.fill(episodes)?;
+        let asked = retrieval.ask(options.size(600, 300))?;
+        let micros = |run: &Run, share| run.percentile(share).as_secs_f64() * MICROS;
+        let mut add = |name: &str, share, baseline: &Run, target| {
+            report.add(&Figure {
+                metric: format!("recall among {episodes}, {name}"),
+                ours: micros(&asked.ours, share),
+                baseline: Some(micros(baseline, share)),
+                target,
+                unit: "us",
+            });
+        };
+        add("p50 / FTS5 bm25", 0.5, &asked.fts, Target::AtMost(p50));
+        add("p99 / FTS5 bm25", 0.99, &asked.fts, p99.map_or(Target::None, Target::AtMost));
+        add("p50 / plain scan", 0.5, &asked.scan, Target::None);
+        medians.push((micros(&asked.ours, 0.5), micros(&asked.fts, 0.5)));
+    }
+    if let [(small, small_fts), (large, large_fts)] = medians[..] {
+        report.add(&Figure {
+            metric: "recall p50, growth from 10000 to 100000 / FTS5".into(),
+            ours: large / small,
+            baseline: Some(large_fts / small_fts),
+            target: Target::None,
+            unit: "times",
+        });
+    }
+    let (episodes, mut opened) = (sizes[sizes.len() - 1].0, Vec::new());
+    for _ in 0..3 {
+        opened.push(retrieval.open()?);
+    }
+    let figures: [(&str, Vec<f64>, Target, &'static str); 3] = [
+        (
+            "open to the first recall",
+            opened.iter().map(|it| it.ready.as_secs_f64() * MILLIS).collect(),
+            Target::AtMost(2_000.0),
+            "ms",
+        ),
+        (
+            "bytes of the recall index",
+            opened.iter().map(|it| it.index_bytes as f64 / 1e6).collect(),
+            Target::AtMost(400.0),
+            "MB",
+        ),
+        (
+            "resident memory of opening",
+            opened.iter().map(|it| it.resident_bytes as f64 / 1e6).collect(),
+            Target::AtMost(400.0),
+            "MB",
+        ),
+    ];
+    for (name, values, target, unit) in figures {
+        report.add(&Figure {
+            metric: format!("{name}, {episodes} episodes"),
+            ours: median(values),
+            baseline: None,
+            target,
+            unit,
+        });
     }
     Ok(())
 }

@@ -1,0 +1,183 @@
+//! Recall among many episodes, beside SQLite's full-text search and a plain scan of the same texts.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use agent_memory::{Memory, RecallQuery};
+use memory_core::Namespace;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::baseline::{Fts, scan};
+use crate::corpus::{self, FUNCTION_WORDS, Question};
+use crate::{Result, Run, ours};
+
+/// Episodes of one commit while filling.
+const FILL: u64 = 1_000;
+/// Questions that are asked before the clock starts.
+const WARM_UP: u64 = 50;
+/// Questions for FTS5 and for the plain scan, at most: both take long.
+const FTS_QUESTIONS: usize = 100;
+const SCANS: usize = 20;
+
+/// Three ways to find the same tasks: a memory's recall, FTS5, a scan.
+pub struct Retrieval {
+    program: PathBuf,
+    folder: TempDir,
+    runtime: Runtime,
+    fts: Fts,
+    texts: Vec<String>,
+}
+
+/// How long each way took for the same questions.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// `Memory::recall`, reading the records of its hits included.
+    pub ours: Run,
+    /// FTS5 with bm25, reading the bodies of its hits included; of the first questions only.
+    pub fts: Run,
+    /// Counting shared words in every text; of the first questions only.
+    pub scan: Run,
+}
+
+/// What it took a new process to open the memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// From the call to the first answered recall.
+    pub ready: Duration,
+    /// What the recall index says it holds, in bytes.
+    pub index_bytes: u64,
+    /// By how much the process's resident memory grew, in bytes: the index, the page caches of both tiers, and what
+    /// the allocator keeps.
+    pub resident_bytes: u64,
+}
+
+impl Retrieval {
+    /// Makes an empty memory and an empty FTS5 table. `program` is the `bench-report` program.
+    ///
+    /// # Errors
+    /// When a file cannot be made.
+    pub fn new(program: impl Into<PathBuf>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let fts = Fts::create(&folder.path().join("fts.db"))?;
+        Ok(Self { program: program.into(), folder, runtime: ours::runtime()?, fts, texts: Vec::new() })
+    }
+
+    fn memory(&self) -> PathBuf {
+        self.folder.path().join("memory")
+    }
+
+    /// Adds tasks to all three until there are `total`.
+    ///
+    /// # Errors
+    /// Whatever fails.
+    pub fn fill(&mut self, total: u64) -> Result<()> {
+        let (from, space) = (self.texts.len() as u64, Namespace::default());
+        std::fs::create_dir_all(self.memory())?;
+        self.runtime.block_on(async {
+            let (engine, _slot) = ours::engine(&self.memory(), None, &space).await?;
+            for start in (from..total).step_by(FILL as usize) {
+                let made = corpus::episodes(&space, start, total.min(start + FILL));
+                let records = made.map(|(key, entity)| engine.version(key, Some(entity)));
+                engine.commit(records.collect()).await?;
+            }
+            engine.close(Duration::from_secs(60)).await?;
+            Result::Ok(())
+        })?;
+        let rows = corpus::episodes(&space, from, total).zip(from..).map(|((_, entity), number)| {
+            let text = corpus::task(number).text();
+            (number, text, entity.to_json().unwrap_or_default())
+        });
+        let texts = &mut self.texts;
+        self.fts.add(rows.inspect(|(_, text, _)| texts.push(text.clone())))?;
+        // A first opening sees what was committed and keeps its search documents for the next ones.
+        self.runtime.block_on(async {
+            Memory::open(self.memory()).await?.close(Duration::from_secs(60)).await?;
+            Ok(())
+        })
+    }
+
+    /// Asks all three so many different questions, one after the other.
+    ///
+    /// # Errors
+    /// Whatever fails.
+    pub fn ask(&mut self, questions: u64) -> Result<Asked> {
+        let total = self.texts.len() as u64;
+        let questions: Vec<_> =
+            (0..WARM_UP + questions).map(|number| corpus::question(number, total)).collect();
+        let words: Vec<_> = questions.iter().map(words).collect();
+        let warm = WARM_UP as usize;
+        let ours = self.runtime.block_on(async {
+            let memory = Memory::open(self.memory()).await?;
+            let mut run = Run::default();
+            for question in questions {
+                let query = RecallQuery::new(question.text);
+                let query = question.domain.into_iter().fold(query, |query, domain| query.domain(domain));
+                let before = Instant::now();
+                std::hint::black_box(memory.recall(query).await?);
+                run.latencies.push(before.elapsed());
+            }
+            memory.close(Duration::from_secs(60)).await?;
+            run.latencies.drain(..warm);
+            Result::Ok(run)
+        })?;
+        let first = |most: usize| &words[warm..words.len().min(warm + most)];
+        let fts = self.fts.search(first(FTS_QUESTIONS))?;
+        let scan = scan(&self.texts, first(SCANS));
+        let run = |latencies: Vec<Duration>| Run { elapsed: latencies.iter().sum(), latencies };
+        Ok(Asked { ours: run(ours.latencies), fts: run(fts), scan: run(scan) })
+    }
+
+    /// Has a new process open the memory and recall once.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn open(&self) -> Result<Opened> {
+        let output = Command::new(&self.program).arg("--open").arg(self.memory()).output()?;
+        let said = String::from_utf8(output.stdout)?;
+        let figures = said.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<u64>, _>>();
+        match figures.as_deref() {
+            Ok(&[micros, index_bytes, resident_bytes]) => {
+                Ok(Opened { ready: Duration::from_micros(micros), index_bytes, resident_bytes })
+            }
+            _ => Err(format!("{said:?} {}", String::from_utf8_lossy(&output.stderr)).into()),
+        }
+    }
+}
+
+/// Opens a memory, recalls once, and prints what [`Opened`] tells: microseconds, index bytes, resident bytes.
+///
+/// # Errors
+/// Whatever fails.
+pub fn open_and_tell(folder: &Path) -> Result<()> {
+    let before = resident_bytes()?;
+    let runtime = ours::runtime()?;
+    let start = Instant::now();
+    runtime.block_on(async {
+        let memory = Memory::open(folder).await?;
+        std::hint::black_box(memory.recall(corpus::question(0, 1_000).text).await?);
+        let ready = start.elapsed();
+        let resident = resident_bytes()?.saturating_sub(before);
+        println!("{} {} {resident}", ready.as_micros(), memory.status().await.engine.index_bytes);
+        memory.close(Duration::from_secs(60)).await?;
+        Ok(())
+    })
+}
+
+/// Returns the words that a question is about, each once: what all three look for.
+fn words(question: &Question) -> Vec<String> {
+    let mut words: Vec<String> = question.text.split(' ').map(str::to_owned).collect();
+    words.sort();
+    words.dedup();
+    words.retain(|word| !FUNCTION_WORDS.contains(&word.as_str()));
+    words
+}
+
+/// Reads how much memory this process has in use, as Linux says.
+fn resident_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes * 1_024)
+}
