@@ -1,0 +1,166 @@
+//! The simulated agent: follows advice where it has some, tries the rest in the order of its own luck, and never repeats
+//! a call that just failed.
+
+use super::rules::Fix;
+use super::task::{Answer, Call, WorldTask};
+
+/// What the agent is told before it chooses a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Advice {
+    /// Tools, in the order of use.
+    pub(super) plan: Vec<&'static str>,
+    /// What may help against the block at hand, the most promising first.
+    pub(super) fixes: Vec<Fix>,
+    /// Tools to try last.
+    pub(super) avoid: Vec<&'static str>,
+}
+
+/// Which advice a choice follows, by its place in [`Advice`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follows {
+    Plan(usize),
+    Fix(usize),
+    /// Its own luck.
+    Nothing,
+}
+
+/// An agent at a task.
+#[derive(Debug)]
+pub(super) struct Agent<'t> {
+    task: &'t WorldTask,
+    /// Tools that did their work, in order.
+    done: Vec<&'static str>,
+    /// What failed since then.
+    failed: Vec<Call>,
+    /// The call that is blocked.
+    blocked: Option<Call>,
+    /// Whether the cause of the block was removed by a repair.
+    repaired: bool,
+}
+
+impl<'t> Agent<'t> {
+    pub(super) fn new(task: &'t WorldTask) -> Self {
+        Self { task, done: Vec::new(), failed: Vec::new(), blocked: None, repaired: false }
+    }
+
+    /// Returns the task.
+    pub(super) fn task(&self) -> &'t WorldTask {
+        self.task
+    }
+
+    /// Returns the tools that did their work, in order.
+    pub(super) fn done(&self) -> &[&'static str] {
+        &self.done
+    }
+
+    /// Returns the next call; `None` when nothing is left to try.
+    pub(super) fn choose(&self, advice: &Advice) -> Option<(Call, Follows)> {
+        match self.blocked {
+            Some(call) if self.repaired => Some((call, Follows::Nothing)),
+            Some(call) => self.unblock(call, advice).or_else(|| self.proceed(advice)),
+            None => self.proceed(advice),
+        }
+    }
+
+    /// Takes in what a call came to.
+    pub(super) fn observe(&mut self, call: Call, answer: &Answer) {
+        match answer {
+            Answer::Progress { .. } => {
+                self.done.push(call.tool);
+                self.failed.clear();
+                (self.blocked, self.repaired) = (None, false);
+            }
+            Answer::Repaired(_) => self.repaired = true,
+            Answer::Refused(_) => self.failed.push(call),
+            Answer::Blocked(_) => {
+                self.failed.push(call);
+                let plain = Call { mode: None, ..call };
+                (self.blocked, self.repaired) = (Some(plain), false);
+            }
+        }
+    }
+
+    /// Chooses a remedy for a blocked call.
+    fn unblock(&self, blocked: Call, advice: &Advice) -> Option<(Call, Follows)> {
+        let call = |fix: Fix| match fix {
+            Fix::Repair(tool) => Call { tool, mode: None },
+            Fix::Mode(mode) => Call { mode: Some(mode), ..blocked },
+        };
+        let advised = advice.fixes.iter().enumerate().map(|(place, fix)| (call(*fix), Follows::Fix(place)));
+        let own = self.task.remedies.iter().map(|fix| (call(*fix), Follows::Nothing));
+        advised.chain(own).find(|(call, _)| self.is_open(*call))
+    }
+
+    /// Chooses a tool that may be the one needed now.
+    fn proceed(&self, advice: &Advice) -> Option<(Call, Follows)> {
+        let plain = |tool| Call { tool, mode: None };
+        let fresh = |tool: &&'static str| !self.done.contains(tool);
+        let advised = advice.plan.iter().enumerate().filter(|(_, tool)| fresh(tool));
+        let advised = advised.map(|(place, tool)| (plain(*tool), Follows::Plan(place)));
+        let avoided = |tool: &&'static str| advice.avoid.contains(tool);
+        let tools = || self.task.tools.iter().copied();
+        let own = tools()
+            .filter(|tool| fresh(tool) && !avoided(tool))
+            .chain(tools().filter(|tool| fresh(tool) && avoided(tool)))
+            .chain(tools().filter(|tool| !fresh(tool)));
+        advised.chain(own.map(|tool| (plain(tool), Follows::Nothing))).find(|(call, _)| self.is_open(*call))
+    }
+
+    fn is_open(&self, call: Call) -> bool {
+        !self.failed.contains(&call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::Rules;
+    use super::super::words::SHOP;
+    use super::*;
+
+    fn plain(tool: &'static str) -> Call {
+        Call { tool, mode: None }
+    }
+
+    #[test]
+    fn advice_comes_first_then_luck_then_what_is_warned_of() {
+        let rules = Rules::new(&SHOP, 3);
+        let task = WorldTask::new(&SHOP, &rules, 3, 0);
+        let [first, second, third, ..] = task.tools[..] else { panic!("a toolbox") };
+        let advice = Advice { plan: vec![third], fixes: Vec::new(), avoid: vec![first] };
+        let mut agent = Agent::new(&task);
+        let refused = Answer::Refused(String::new());
+        assert_eq!(agent.choose(&advice), Some((plain(third), Follows::Plan(0))));
+        agent.observe(plain(third), &refused);
+        assert_eq!(agent.choose(&advice), Some((plain(second), Follows::Nothing)));
+        agent.observe(plain(second), &Answer::Progress { text: String::new(), done: false });
+        // After progress the advised tool may be what is needed now.
+        assert_eq!(agent.choose(&advice), Some((plain(third), Follows::Plan(0))));
+        assert_eq!(agent.done(), [second]);
+        for tool in &task.tools {
+            agent.observe(plain(tool), &refused);
+        }
+        assert_eq!(agent.choose(&advice), None);
+    }
+
+    #[test]
+    fn a_blocked_call_is_repeated_once_its_cause_is_gone() {
+        let rules = Rules::new(&SHOP, 3);
+        let task = WorldTask::new(&SHOP, &rules, 3, 0);
+        let tool = task.tools[0];
+        let blocked = Answer::Blocked(String::new());
+        let advice = Advice {
+            fixes: vec![Fix::Mode("batch"), Fix::Repair("raise_limit")],
+            ..Advice::default()
+        };
+        let mut agent = Agent::new(&task);
+        agent.observe(plain(tool), &blocked);
+        let batch = Call { tool, mode: Some("batch") };
+        assert_eq!(agent.choose(&advice), Some((batch, Follows::Fix(0))));
+        agent.observe(batch, &blocked);
+        assert_eq!(agent.choose(&advice), Some((plain("raise_limit"), Follows::Fix(1))));
+        agent.observe(plain("raise_limit"), &Answer::Repaired(String::new()));
+        assert_eq!(agent.choose(&advice), Some((plain(tool), Follows::Nothing)));
+        agent.observe(plain(tool), &Answer::Progress { text: String::new(), done: false });
+        assert_ne!(agent.choose(&advice).unwrap().0, plain(tool));
+    }
+}

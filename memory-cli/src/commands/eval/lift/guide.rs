@@ -1,0 +1,179 @@
+//! Who advises the agent: nobody, a memory, or an oracle.
+
+use agent_memory::{ItemId, Recall, RecallQuery};
+
+use super::super::arena::Arena;
+use super::agent::{Advice, Agent, Follows};
+use super::experience::Experience;
+use super::rules::Fix;
+use super::task::{Answer, Attempt, Call, WorldTask};
+use super::words::{MODES, REPAIRS};
+use crate::failure::Failure;
+
+/// An advisor of the agent.
+pub(super) enum Guide<'a> {
+    /// The agent is on its own.
+    Nobody,
+    /// A memory; without an experience it is asked and learns nothing.
+    Memory { arena: &'a Arena, domain: &'static str, experience: Option<Experience> },
+    /// Somebody who knows the rules.
+    Oracle,
+}
+
+/// What the memory answered, as the agent understands it, and the items behind each piece of advice.
+#[derive(Debug, Default)]
+pub(super) struct Understood {
+    pub(super) advice: Advice,
+    plan_items: Vec<Vec<ItemId>>,
+    fix_items: Vec<Vec<ItemId>>,
+}
+
+impl Understood {
+    /// Reads an answer: tools that are at hand, in the order advised, else those of the playbook; remedies that
+    /// resolutions of like errors mention; tools that warnings name and nothing advises.
+    fn from_recall(recall: &Recall, task: &WorldTask) -> Self {
+        let mut understood = Self::default();
+        for advised in &recall.tools {
+            understood.plan(task, &advised.tool, &advised.items);
+        }
+        if let Some(playbook) = recall.playbook.as_ref().filter(|_| understood.advice.plan.is_empty()) {
+            for step in &playbook.steps {
+                understood.plan(task, &step.tool, &[ItemId::Playbook(playbook.playbook.id)]);
+            }
+        }
+        for fix in &recall.fixes {
+            for resolution in &fix.item.resolutions {
+                for remedy in mentioned(resolution) {
+                    if !understood.advice.fixes.contains(&remedy) {
+                        understood.advice.fixes.push(remedy);
+                        understood.fix_items.push(vec![ItemId::Failure(fix.item.id)]);
+                    }
+                }
+            }
+        }
+        for tool in recall.warnings.iter().flat_map(|warning| &warning.tools) {
+            let at_hand = task.tools.iter().find(|at_hand| *at_hand == tool);
+            understood.advice.avoid.extend(at_hand.filter(|tool| !understood.advice.plan.contains(tool)));
+        }
+        understood
+    }
+
+    fn plan(&mut self, task: &WorldTask, tool: &str, items: &[ItemId]) {
+        let Some(tool) = task.tools.iter().copied().find(|at_hand| *at_hand == tool) else { return };
+        if !self.advice.plan.contains(&tool) {
+            self.advice.plan.push(tool);
+            self.plan_items.push(items.to_vec());
+        }
+    }
+
+    /// Returns the items behind the advice that a choice follows.
+    fn items(&self, follows: Follows) -> &[ItemId] {
+        match follows {
+            Follows::Plan(place) => self.plan_items.get(place).map_or(&[], Vec::as_slice),
+            Follows::Fix(place) => self.fix_items.get(place).map_or(&[], Vec::as_slice),
+            Follows::Nothing => &[],
+        }
+    }
+}
+
+/// Returns the remedies that a text names, in the order of the text.
+fn mentioned(text: &str) -> Vec<Fix> {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .filter_map(|word| {
+            let repair = REPAIRS.into_iter().find(|repair| *repair == word).map(Fix::Repair);
+            repair.or_else(|| MODES.into_iter().find(|mode| *mode == word).map(Fix::Mode))
+        })
+        .collect()
+}
+
+impl Guide<'_> {
+    /// Advises on a task before its first call.
+    pub(super) async fn begin(
+        &mut self,
+        task: &WorldTask,
+        attempt: &Attempt<'_>,
+    ) -> Result<Understood, Failure> {
+        match self {
+            Self::Nobody => Ok(Understood::default()),
+            Self::Oracle => Ok(oracle(attempt)),
+            Self::Memory { arena, domain, experience } => {
+                let recall = arena.memory.recall(question(task, domain)).await?;
+                if let Some(experience) = experience {
+                    experience.begin(arena, task, domain, &recall).await?;
+                }
+                Ok(Understood::from_recall(&recall, task))
+            }
+        }
+    }
+
+    /// Takes in a call with its answer; after an error there may be new advice.
+    pub(super) async fn observe(
+        &mut self,
+        (call, follows): (Call, Follows),
+        answer: &Answer,
+        agent: &Agent<'_>,
+        attempt: &Attempt<'_>,
+        understood: &mut Understood,
+    ) -> Result<(), Failure> {
+        let Self::Memory { arena, domain, experience } = self else {
+            if let Self::Oracle = self {
+                *understood = oracle(attempt);
+            }
+            return Ok(());
+        };
+        if let Some(experience) = experience {
+            experience.observe(call, answer, understood.items(follows)).await?;
+        }
+        let (Answer::Refused(error) | Answer::Blocked(error)) = answer else { return Ok(()) };
+        let query = question(agent.task(), domain)
+            .after(agent.done().iter().copied())
+            .last_error(error.as_str());
+        let recall = arena.memory.recall(query).await?;
+        if let Some(experience) = experience {
+            experience.recalled(&recall).await?;
+        }
+        let new = Understood::from_recall(&recall, agent.task());
+        if new.advice.plan.is_empty() {
+            // What was advised before still stands.
+            understood.advice.fixes = new.advice.fixes;
+            understood.fix_items = new.fix_items;
+        } else {
+            *understood = new;
+        }
+        Ok(())
+    }
+
+    /// Takes in how a task ended.
+    pub(super) async fn end(&mut self, success: bool) -> Result<(), Failure> {
+        if let Self::Memory { arena, experience: Some(experience), .. } = self {
+            experience.end(arena, success).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Asks for what helps with a task, as an application would.
+fn question(task: &WorldTask, domain: &str) -> RecallQuery {
+    RecallQuery::new(&task.description).kind(task.kind).domain(domain)
+}
+
+fn oracle(attempt: &Attempt<'_>) -> Understood {
+    let (sequence, fix) = attempt.solution();
+    let advice =
+        Advice { plan: sequence.to_vec(), fixes: fix.into_iter().collect(), avoid: Vec::new() };
+    Understood { advice, ..Understood::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remedies_are_read_from_words() {
+        let check = |text: &str, expected: &[Fix]| assert_eq!(mentioned(text), expected);
+        check("call `raise_limit`, then retry", &[Fix::Repair("raise_limit")]);
+        check("{\"mode\":\"batch\"} or force", &[Fix::Mode("batch"), Fix::Mode("force")]);
+        check("do not raise_limits; enforce", &[]);
+    }
+}
