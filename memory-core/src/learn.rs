@@ -1,10 +1,14 @@
 //! What episodes teach: pure functions over domain types, without clock, chance or I/O.
 
+pub(crate) mod belief;
 pub(crate) mod calls;
+pub(crate) mod demotion;
 pub(crate) mod errors;
 pub(crate) mod fingerprint;
+pub(crate) mod holdout;
 pub(crate) mod identity;
 pub(crate) mod keywords;
+pub(crate) mod lift;
 pub(crate) mod recovery;
 pub(crate) mod reward;
 pub(crate) mod shape;

@@ -23,6 +23,8 @@ pub use id::{
     ArtifactId, EpisodeId, FailureId, HeuristicId, IdSource, PatternId, PlaybookId, RecallId, SeededIds,
     SystemIds,
 };
+pub use learn::belief::BeliefConfig;
+pub use learn::lift::{Lift, Share};
 pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{

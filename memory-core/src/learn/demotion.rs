@@ -1,0 +1,97 @@
+//! What becomes of an item whose uses go worse than episodes without it.
+
+use crate::clock::Timestamp;
+use crate::learn::belief::BeliefConfig;
+use crate::model::evidence::{Standing, Tally};
+
+/// The uses, in pieces of evidence as of now, from which an item may be demoted: with fewer, chance alone explains any
+/// result.
+const DEMOTE_FROM: f64 = 2.5;
+/// The uses, in pieces of evidence as of now, from which an item may be withheld.
+const WITHHOLD_FROM: f64 = 4.5;
+/// An item is demoted if what it achieves is below what is usual with this probability.
+const DEMOTE_SURENESS: f64 = 0.90;
+/// An item is withheld if the whole 95 % interval of what it achieves is below that of what is usual.
+const WITHHOLD_SURENESS: f64 = 0.975;
+/// The share of its score that a demoted item keeps: below most that are as relevant, above those that hardly are.
+const DEMOTED_SHARE: f64 = 0.5;
+
+/// Judges an item by its uses after a recall against the episodes of the same domain without it.
+///
+/// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance once too
+/// little of it is left.
+pub(crate) fn standing(used: &Tally, baseline: &Tally, now: Timestamp, config: &BeliefConfig) -> Standing {
+    let uses = used.at(now, config).weight();
+    if uses < DEMOTE_FROM {
+        return Standing::Active;
+    }
+    let at_most = |sureness| used.quantile(sureness, now, config);
+    let usual = baseline.mean(now, config);
+    let usual_at_least = baseline.quantile(1.0 - WITHHOLD_SURENESS, now, config);
+    if uses >= WITHHOLD_FROM && at_most(WITHHOLD_SURENESS) < usual_at_least {
+        Standing::Withheld
+    } else if at_most(DEMOTE_SURENESS) < usual {
+        Standing::Demoted
+    } else {
+        Standing::Active
+    }
+}
+
+/// Returns the share of its score that an item keeps.
+pub(crate) fn score_share(standing: Standing) -> f64 {
+    match standing {
+        Standing::Active => 1.0,
+        Standing::Demoted => DEMOTED_SHARE,
+        Standing::Withheld => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(successes: usize, failures: usize) -> Tally {
+        // Spread evenly, so that fading favours neither.
+        let all = successes + failures;
+        let piece = |i: usize| if (i + 1) * successes / all > i * successes / all { 1.0 } else { 0.0 };
+        Tally::from_evidence((0..all).map(|i| (piece(i), Timestamp(0))), &BeliefConfig::default())
+    }
+
+    #[test]
+    fn items_that_hurt_are_demoted_and_then_withheld() {
+        let check = |used: (usize, usize), baseline: (usize, usize), expected| {
+            let (used, baseline) = (tally(used.0, used.1), tally(baseline.0, baseline.1));
+            let found = standing(&used, &baseline, Timestamp(0), &BeliefConfig::default());
+            assert_eq!(found, expected, "{used:?} against {baseline:?}");
+        };
+        check((0, 0), (80, 20), Standing::Active);
+        check((0, 2), (80, 20), Standing::Active);
+        check((0, 3), (80, 20), Standing::Demoted);
+        check((0, 6), (80, 20), Standing::Withheld);
+        check((16, 4), (80, 20), Standing::Active);
+        check((20, 0), (10, 90), Standing::Active);
+        // Where nearly everything fails, failing is no fault of the item.
+        check((0, 6), (5, 95), Standing::Active);
+        // Without anything to compare with, only what fails more than not is demoted.
+        check((0, 6), (0, 0), Standing::Demoted);
+    }
+
+    #[test]
+    fn what_is_withheld_gets_another_chance() {
+        let config = BeliefConfig::default();
+        let (used, baseline) = (tally(0, 10), tally(80, 20));
+        let after = |half_lives: u32| {
+            let now = Timestamp(0).plus(config.half_life * half_lives);
+            // Episodes without the item go on.
+            standing(&used, &Tally { as_of: now, ..baseline }, now, &config)
+        };
+        assert_eq!(after(0), Standing::Withheld);
+        assert_eq!(after(3), Standing::Active);
+    }
+
+    #[test]
+    fn lower_standing_scores_lower() {
+        let shares = [Standing::Active, Standing::Demoted, Standing::Withheld].map(score_share);
+        assert!(shares.is_sorted_by(|a, b| a > b), "{shares:?}");
+    }
+}
