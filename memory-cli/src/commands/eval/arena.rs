@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_memory::{
-    EpisodeId, Error, ErrorKind, ManualClock, Memory, Recorded, Recording, SeededIds,
-    Timestamp,
+    EpisodeId, Error, ErrorKind, ManualClock, Memory, Recorded, Recording, SeededIds, Timestamp,
 };
 use tempfile::TempDir;
 

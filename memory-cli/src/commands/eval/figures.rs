@@ -65,13 +65,18 @@ pub(super) fn kendall(found: &[&str], wanted: &[&str]) -> Option<f64> {
 /// Returns the area under the ROC curve: the probability that a random hit has a higher score than a random miss, ties
 /// counting half (Mann and Whitney 1947); `None` without both.
 pub(super) fn auc(scored: &[(f64, bool)]) -> Option<f64> {
-    let scores =
-        |wanted: bool| scored.iter().filter(move |(_, hit)| *hit == wanted).map(|(score, _)| *score);
+    let scores = |wanted: bool| scored.iter().filter(move |(_, hit)| *hit == wanted).map(|(score, _)| *score);
     let pairs = scores(true).count() * scores(false).count();
     let mut won = 0.0;
     for hit in scores(true) {
         for miss in scores(false) {
-            won += if hit > miss { 1.0 } else if hit == miss { 0.5 } else { 0.0 };
+            won += if hit > miss {
+                1.0
+            } else if hit == miss {
+                0.5
+            } else {
+                0.0
+            };
         }
     }
     (pairs > 0).then(|| won / pairs as f64)

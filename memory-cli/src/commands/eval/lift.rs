@@ -11,10 +11,11 @@
 //! **The drift.** After half of the tasks the rules change: of every third type half of the tools (rounded up) are
 //! others, and two causes of blocks swap their remedies.
 //!
-//! **The agent.** It follows the tools and fixes that it is advised, in their order; then it tries the tools at hand in
-//! an order that is its luck for this task, those that it was warned of last. It never repeats a call that failed since
-//! the last one that worked, except after a repair. It knows a block from a refusal, and which tools and modes there are;
-//! it knows none of the hidden rules and not how many calls it may make.
+//! **The agent.** It follows the tools and fixes that it is advised, in their order. Where neither the next advised tool
+//! nor the one after it works, it tries the tools at hand in an order that is its luck for this task, those that it was
+//! warned of later, and goes on with the plan once one of them worked. It never repeats a call that failed since the
+//! last one that worked, except after a repair. It knows a block from a refusal, and which tools and modes there are; it
+//! knows none of the hidden rules and not how many calls it may make.
 //!
 //! **The arms.** All meet the same tasks with the same luck: *none* has no advice; *memory* starts empty, is asked
 //! before each task and after each error, and learns from each episode; *stale* is the same but neither records nor
@@ -32,6 +33,10 @@ mod report;
 mod rules;
 mod task;
 mod words;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -54,17 +59,40 @@ use words::{SERVERS, SHOP, Words};
 const ELSEWHERE: u64 = 0x5eed;
 
 pub(super) async fn run(arguments: &EvalLiftArgs, output: &mut Output) -> Result<(), Failure> {
+    // Whether the file can be written shows before the work, not after.
+    let drawing = arguments.svg.as_ref().map(|file| Drawing::create(file)).transpose()?;
     let runs = simulate(arguments.seed, arguments.tasks as usize).await?;
     let report = LiftReport::new(arguments.seed, &runs);
-    if let Some(file) = &arguments.svg {
-        std::fs::write(file, chart::svg(&report)).map_err(|source| Failure::Command {
-            exit: Exit::Failed,
-            kind: "io",
-            message: format!("cannot write {}: {source}", file.display()),
-            hint: Some("give --svg a file in a folder that you may write to".into()),
-        })?;
+    if let Some(drawing) = drawing {
+        drawing.write(&chart::svg(&report))?;
     }
     if output.is_json() { Ok(output.object(&json!(report))?) } else { tell(&report, output) }
+}
+
+/// The file that the curves are drawn into.
+struct Drawing<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Drawing<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|source| cannot_draw(path, &source))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(mut self, svg: &str) -> Result<(), Failure> {
+        self.file.write_all(svg.as_bytes()).map_err(|source| cannot_draw(self.path, &source))
+    }
+}
+
+fn cannot_draw(path: &Path, source: &io::Error) -> Failure {
+    Failure::Command {
+        exit: Exit::Failed,
+        kind: "io",
+        message: format!("cannot write {}: {source}", path.display()),
+        hint: Some("give --svg a file in a folder that you may write to".into()),
+    }
 }
 
 /// Runs all arms.
@@ -148,7 +176,7 @@ async fn work(
         let answer = attempt.call(choice.0);
         steps += 1;
         success = matches!(answer, Answer::Progress { done: true, .. });
-        agent.observe(choice.0, &answer);
+        agent.observe(choice.0, &answer, &understood.advice);
         guide.observe(choice, &answer, &agent, &attempt, &mut understood).await?;
     }
     guide.end(success).await?;
@@ -191,15 +219,24 @@ fn tell(report: &LiftReport, output: &mut Output) -> Result<(), Failure> {
     telling::title(output, &format!("Success by {} tasks", report.window))?;
     for arm in &report.arms {
         let name = paint(style::NAME, format!("{:<10}", arm.arm));
-        let (before, after) =
-            arm.curve.split_at((report.drift_at / report.window).min(arm.curve.len()));
+        let (before, after) = arm.curve.split_at((report.drift_at / report.window).min(arm.curve.len()));
         output.line(format!("  {name}  {} {}", chart::blocks(before), chart::blocks(after)))?;
     }
     output.line("")?;
     let gap = |value: Option<f64>| value.map_or("-".into(), |value| format!("{:.1} %", value * 100.0));
     let closed = &report.gap_closed;
-    telling::figure(output, "gap closed", &gap(closed.overall), "of the gap between none and oracle, over all tasks")?;
-    telling::figure(output, "  before drift", &gap(closed.before_drift), "second half of the tasks before it")?;
+    telling::figure(
+        output,
+        "gap closed",
+        &gap(closed.overall),
+        "of the gap between none and oracle, over all tasks",
+    )?;
+    telling::figure(
+        output,
+        "  before drift",
+        &gap(closed.before_drift),
+        "second half of the tasks before it",
+    )?;
     telling::figure(output, "  after drift", &gap(closed.after_drift), "second half of the tasks after it")?;
     let recovery = report.recovery_tasks.map_or("never".into(), |tasks| tasks.to_string());
     let meaning = format!("tasks until the last {} are within 5 points of the oracle again", report.window);

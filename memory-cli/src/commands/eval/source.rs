@@ -60,7 +60,8 @@ pub(super) fn read(path: &Path, format: Format) -> Result<Vec<Row>, Failure> {
 
 fn row(bytes: &[u8], format: Format) -> Result<Row, BadLine> {
     let recording = parse(bytes, format, &Defaults::default())?.recording;
-    let judge = serde_json::from_slice(bytes).map_err(|error| BadLine(format!("not to be judged: {error}")))?;
+    let judge =
+        serde_json::from_slice(bytes).map_err(|error| BadLine(format!("not to be judged: {error}")))?;
     Ok(Row { recording, judge })
 }
 

@@ -171,7 +171,8 @@ fn tell(what: &str, train: usize, scores: &Scores, output: &mut Output) -> Resul
         text::count(train as u64, "task")
     );
     telling::title(output, &head)?;
-    let ordered = format!("Kendall's tau of their order, over {}", text::count(scores.ordered as u64, "task"));
+    let ordered =
+        format!("Kendall's tau of their order, over {}", text::count(scores.ordered as u64, "task"));
     let left_out = format!("tasks more without any tool that was learned, left out: {}", scores.left_out);
     let micros = |value: Option<u64>| value.map_or("-".into(), |value| format!("{value} µs"));
     telling::figure(output, "tool_f1", &telling::decimal(scores.tool_f1), "mean F1 of the set of tools")?;

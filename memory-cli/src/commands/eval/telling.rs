@@ -12,7 +12,11 @@ pub(super) fn title(output: &mut Output, text: &str) -> std::io::Result<()> {
 
 /// Writes a figure with its name and what it means.
 pub(super) fn figure(output: &mut Output, name: &str, value: &str, meaning: &str) -> std::io::Result<()> {
-    output.line(format!("  {name:<18} {}  {}", paint(style::NAME, format!("{value:>8}")), paint(style::FAINT, meaning)))
+    output.line(format!(
+        "  {name:<18} {}  {}",
+        paint(style::NAME, format!("{value:>8}")),
+        paint(style::FAINT, meaning)
+    ))
 }
 
 /// Returns a figure with three decimals; a dash if there is none.

@@ -144,12 +144,10 @@ fn names_what_went_wrong(warnings: &[Warning], row: &Row) -> bool {
 }
 
 fn tell(scores: &Scores, output: &mut Output) -> Result<(), Failure> {
-    let head = format!(
-        "{} in turn, with the rest learned",
-        text::count(scores.episodes as u64, "episode")
-    );
+    let head = format!("{} in turn, with the rest learned", text::count(scores.episodes as u64, "episode"));
     telling::title(output, &head)?;
-    let ranks = format!("first recalled is of the same task, over {} that have another trial", scores.repeated);
+    let ranks =
+        format!("first recalled is of the same task, over {} that have another trial", scores.repeated);
     let forecast = format!("forecast against outcome; {} had a forecast", scores.forecast);
     let warned = format!(
         "warnings that name what went wrong; {} of {} failing episodes got a warning",

@@ -43,7 +43,10 @@ pub(super) fn svg(report: &LiftReport) -> String {
         "<line x1=\"{drift:.1}\" y1=\"{TOP}\" x2=\"{drift:.1}\" y2=\"{bottom}\" stroke=\"#d62728\" \
          stroke-dasharray=\"4 3\"/>"
     ));
-    add(format!("<text x=\"{drift:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"#d62728\">drift</text>", TOP - 6.0));
+    add(format!(
+        "<text x=\"{drift:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"#d62728\">drift</text>",
+        TOP - 6.0
+    ));
     for (place, (arm, colour)) in report.arms.iter().zip(COLOURS).enumerate() {
         let points: Vec<String> = arm
             .curve

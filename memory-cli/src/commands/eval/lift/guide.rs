@@ -126,9 +126,8 @@ impl Guide<'_> {
             experience.observe(call, answer, understood.items(follows)).await?;
         }
         let (Answer::Refused(error) | Answer::Blocked(error)) = answer else { return Ok(()) };
-        let query = question(agent.task(), domain)
-            .after(agent.done().iter().copied())
-            .last_error(error.as_str());
+        let query =
+            question(agent.task(), domain).after(agent.done().iter().copied()).last_error(error.as_str());
         let recall = arena.memory.recall(query).await?;
         if let Some(experience) = experience {
             experience.recalled(&recall).await?;
@@ -160,8 +159,7 @@ fn question(task: &WorldTask, domain: &str) -> RecallQuery {
 
 fn oracle(attempt: &Attempt<'_>) -> Understood {
     let (sequence, fix) = attempt.solution();
-    let advice =
-        Advice { plan: sequence.to_vec(), fixes: fix.into_iter().collect(), avoid: Vec::new() };
+    let advice = Advice { plan: sequence.to_vec(), fixes: fix.into_iter().collect(), avoid: Vec::new() };
     Understood { advice, ..Understood::default() }
 }
 

@@ -96,7 +96,8 @@ impl LiftReport {
             .arms()
             .into_iter()
             .map(|(arm, of_arm)| {
-                let changed: Vec<Run> = of_arm[drift_at..].iter().copied().filter(|run| run.changing).collect();
+                let changed: Vec<Run> =
+                    of_arm[drift_at..].iter().copied().filter(|run| run.changing).collect();
                 let paired = |figure: fn(&Run) -> f64| {
                     let pairs = of_arm.iter().zip(&runs.none);
                     mean(&pairs.map(|(run, none)| figure(run) - figure(none)).collect::<Vec<_>>())
@@ -166,7 +167,11 @@ mod tests {
         successes
             .into_iter()
             .enumerate()
-            .map(|(index, success)| Run { success, steps: if success { 2 } else { 6 }, changing: index % 3 == 0 })
+            .map(|(index, success)| Run {
+                success,
+                steps: if success { 2 } else { 6 },
+                changing: index % 3 == 0,
+            })
             .collect()
     }
 

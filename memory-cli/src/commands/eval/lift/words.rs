@@ -47,8 +47,16 @@ pub(super) const ASIDES: [&str; 8] = [
     "Thank you for your patience.",
     "",
 ];
-pub(super) const NAMES: [&str; 8] =
-    ["Mia Li", "Omar Khan", "Sofia Rossi", "James Olsen", "Aarav Shah", "Ivana Novak", "Noah Brown", "Yuki Ito"];
+pub(super) const NAMES: [&str; 8] = [
+    "Mia Li",
+    "Omar Khan",
+    "Sofia Rossi",
+    "James Olsen",
+    "Aarav Shah",
+    "Ivana Novak",
+    "Noah Brown",
+    "Yuki Ito",
+];
 pub(super) const CITIES: [&str; 6] = ["Oslo", "Lagos", "Porto", "Denver", "Osaka", "Pune"];
 
 /// Customers of a shop.
