@@ -21,7 +21,8 @@ pub trait Embedder: Send + Sync + fmt::Debug {
 
     /// Embeds texts: one vector of unit length a text, in the order of the texts.
     ///
-    /// A text too long for the model is cut, never refused. The call may be dropped at any time; nothing is kept.
+    /// A text too long for the model is cut, never refused. A text in which the model finds nothing (an empty one, say)
+    /// gets a vector of zeros, which is like no other. The call may be dropped at any time; nothing is kept.
     ///
     /// # Errors
     ///

@@ -73,24 +73,28 @@ impl VectorIndex {
             + self.by_key.capacity() * (size_of::<(Key, u32)>() + 1)
     }
 
-    /// Adds a key's vector or replaces it. The length of the vector does not matter, its direction does.
+    /// Adds a key's vector or replaces it; returns whether the key has one now. The length of the vector does not
+    /// matter, its direction does; a vector of zeros has none and is not kept.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput), with the index as it was, when the vector has other
-    /// dimensions or no direction (it is zero, or a component is not finite).
-    pub fn upsert(&mut self, key: &Key, vector: &[f32]) -> Result<()> {
-        let vector = self.direction("index a vector", vector)?;
+    /// dimensions, or a component that is not finite.
+    pub fn upsert(&mut self, key: &Key, vector: &[f32]) -> Result<bool> {
+        let Some(vector) = self.direction("index a vector", vector)? else {
+            self.remove(key);
+            return Ok(false);
+        };
         if let Some(row) = self.by_key.get(key) {
             self.rows.set(*row as usize, &vector);
-            return Ok(());
+            return Ok(true);
         }
         let row = u32::try_from(self.keys.len())
             .map_err(|_| Error::invalid("index a vector", "key", "the index is full"))?;
         self.rows.push(&vector);
         self.keys.push(key.clone());
         self.by_key.insert(key.clone(), row);
-        Ok(())
+        Ok(true)
     }
 
     /// Removes a key's vector; returns whether there was one.
@@ -106,34 +110,39 @@ impl VectorIndex {
         true
     }
 
-    /// Computes the cosine similarity of a query to one key's vector, −1 to 1; `None` without such a vector.
+    /// Computes the cosine similarity of a query to one key's vector, −1 to 1; `None` without such a vector, or for a
+    /// query of zeros.
     ///
     /// # Errors
     ///
     /// As [`VectorIndex::search`].
     pub fn similarity(&self, query: &[f32], key: &Key) -> Result<Option<f32>> {
-        let query = self.rows.query(&self.direction("compare vectors", query)?);
+        let Some(query) = self.direction("compare vectors", query)? else {
+            return Ok(None);
+        };
+        let query = self.rows.query(&query);
         Ok(self.by_key.get(key).map(|row| self.rows.exact(&query, *row as usize)))
     }
 
     /// Finds the `limit` keys that pass the filter and whose vectors have the highest cosine similarity to the query.
     ///
-    /// Returns them with the similarity (−1 to 1), highest first, equal ones by key. The filter is asked only about
-    /// keys that may be among the answers.
+    /// Returns them with the similarity (−1 to 1), highest first, equal ones by key; none for a query of zeros. The
+    /// filter is asked only about keys that may be among the answers.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the query has other dimensions or no direction.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the query has other dimensions, or a component that is
+    /// not finite.
     pub fn search(
         &self,
         query: &[f32],
         limit: usize,
         filter: impl Fn(&Key) -> bool,
     ) -> Result<Vec<(Key, f32)>> {
-        let query = self.rows.query(&self.direction("search vectors", query)?);
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
+        let query = match self.direction("search vectors", query)? {
+            Some(query) if limit > 0 => self.rows.query(&query),
+            _ => return Ok(Vec::new()),
+        };
         let candidates = self.candidates(&query, limit, filter);
         let mut best: BinaryHeap<Found<'_>> = BinaryHeap::with_capacity(limit.min(candidates.len()) + 1);
         for (bound, row) in candidates {
@@ -180,24 +189,17 @@ impl VectorIndex {
         candidates
     }
 
-    /// Checks a vector and scales it to unit length.
-    fn direction(&self, operation: &'static str, vector: &[f32]) -> Result<Vec<f32>> {
+    /// Checks a vector and scales it to unit length; `None` when it is zero.
+    fn direction(&self, operation: &'static str, vector: &[f32]) -> Result<Option<Vec<f32>>> {
         if vector.len() != self.dimensions() {
-            return Err(Error::invalid(
-                operation,
-                "vector",
-                format!("it has {} dimensions, the index {}", vector.len(), self.dimensions()),
-            ));
+            let problem = format!("it has {} dimensions, the index {}", vector.len(), self.dimensions());
+            return Err(Error::invalid(operation, "vector", problem));
+        }
+        if vector.iter().any(|component| !component.is_finite()) {
+            return Err(Error::invalid(operation, "vector", "a component is not finite"));
         }
         let mut vector = vector.to_vec();
-        if !normalize(&mut vector) {
-            return Err(Error::invalid(
-                operation,
-                "vector",
-                "it has no direction: it is zero or not finite throughout",
-            ));
-        }
-        Ok(vector)
+        Ok(normalize(&mut vector).then_some(vector))
     }
 }
 

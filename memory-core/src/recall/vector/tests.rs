@@ -99,7 +99,7 @@ fn bounds_hold_for_every_row() {
     let index = index(&vectors);
     let mut estimates = vec![0; index.len()];
     for query in &vectors {
-        let query = index.rows.query(&index.direction("test", query).unwrap());
+        let query = index.rows.query(&index.direction("test", query).unwrap().unwrap());
         index.rows.estimate(&query, 0, &mut estimates);
         for (row, estimate) in estimates.iter().enumerate() {
             let (middle, slack) = index.rows.bounds(&query, row, *estimate);
@@ -145,16 +145,26 @@ fn a_filter_does_not_cost_answers() {
 }
 
 #[test]
-fn refuses_what_has_no_direction() {
+fn refuses_what_is_no_vector_of_the_index() {
     let mut index = VectorIndex::new(2).unwrap();
     index.upsert(&key(1), &[1.0, 0.0]).unwrap();
-    for vector in [&[0.0, 0.0][..], &[f32::NAN, 1.0], &[f32::INFINITY, 1.0], &[1.0], &[1.0, 1.0, 1.0]] {
+    for vector in [&[f32::NAN, 1.0][..], &[f32::INFINITY, 1.0], &[1.0], &[1.0, 1.0, 1.0]] {
         assert_eq!(index.upsert(&key(1), vector).unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(index.search(vector, 1, |_| true).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
     assert_eq!(index.search(&[5.0, 0.0], 1, |_| true).unwrap()[0].1, 1.0);
     assert_eq!(VectorIndex::new(0).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(VectorIndex::new(MAX_DIMENSIONS + 1).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn zeros_are_like_nothing() {
+    let mut index = VectorIndex::new(2).unwrap();
+    assert!(index.upsert(&key(1), &[1.0, 0.0]).unwrap());
+    assert!(index.search(&[0.0, 0.0], 1, |_| true).unwrap().is_empty());
+    assert_eq!(index.similarity(&[0.0, 0.0], &key(1)).unwrap(), None);
+    assert!(!index.upsert(&key(1), &[0.0, 0.0]).unwrap());
+    assert!(!index.contains(&key(1)) && index.is_empty());
 }
 
 proptest! {
@@ -170,11 +180,14 @@ proptest! {
         let mut kept = BTreeMap::new();
         for (number, vector) in changes {
             match vector {
-                Some(vector) if vector.iter().any(|component| *component != 0.0) => {
-                    index.upsert(&key(number), &vector).unwrap();
-                    kept.insert(key(number), vector);
+                Some(vector) => {
+                    if index.upsert(&key(number), &vector).unwrap() {
+                        kept.insert(key(number), vector);
+                    } else {
+                        kept.remove(&key(number));
+                    }
                 }
-                _ => prop_assert_eq!(index.remove(&key(number)), kept.remove(&key(number)).is_some()),
+                None => prop_assert_eq!(index.remove(&key(number)), kept.remove(&key(number)).is_some()),
             }
         }
         prop_assert_eq!(index.len(), kept.len());
