@@ -21,12 +21,11 @@ pub(crate) fn key_bytes(key: &Key) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes a key; `None` if the bytes are none.
-pub(crate) fn parse_key(bytes: &[u8]) -> Option<Key> {
-    let mut parts = std::str::from_utf8(bytes).ok()?.splitn(3, '\0');
-    let namespace = Namespace::new(parts.next()?).ok()?;
-    let kind = parts.next()?.parse::<Kind>().ok()?;
-    Some(Key::new(&namespace, kind, parts.next()?))
+/// Decodes a key of a namespace; `None` if the bytes are none.
+pub(crate) fn key_within(namespace: &Namespace, bytes: &[u8]) -> Option<Key> {
+    let behind = bytes.strip_prefix(namespace.as_str().as_bytes())?.strip_prefix(&[0])?;
+    let (kind, id) = std::str::from_utf8(behind).ok()?.split_once('\0')?;
+    Some(Key::new(namespace, kind.parse::<Kind>().ok()?, id))
 }
 
 /// Returns what all keys of one namespace start with.
@@ -101,9 +100,10 @@ mod tests {
         let encoded: Vec<_> = keys.iter().map(|key| key_bytes(key).unwrap()).collect();
         assert!(encoded.is_sorted());
         for (key, bytes) in keys.iter().zip(&encoded) {
-            assert_eq!(parse_key(bytes).as_ref(), Some(key));
+            assert_eq!(key_within(&key.namespace, bytes).as_ref(), Some(key));
+            assert!(key_within(&Namespace::new("a-").unwrap(), bytes).is_none());
         }
-        assert!(parse_key(b"a\0nothing\0x").is_none());
+        assert!(key_within(&Namespace::new("a").unwrap(), b"a\0nothing\0x").is_none());
         assert!(key_bytes(&key("a", Kind::Step, "")).is_err());
         assert!(key_bytes(&key("a", Kind::Step, "x\0y")).is_err());
     }

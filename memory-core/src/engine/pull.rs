@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
 use crate::engine::fill::Fill;
 use crate::engine::{Shared, Task, document_of, index_documents, upkeep};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
@@ -17,6 +20,8 @@ use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
 /// Changes asked for at once.
 const PAGE: usize = 500;
+/// Search documents read at once.
+const DOCUMENTS: usize = 2_000;
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -174,16 +179,28 @@ impl Shared {
             // Made in another way; the first pull starts over.
             return Ok(());
         }
-        let mut after: Option<Key> = None;
+        let mut reading = self.read_documents(None);
         loop {
-            let page = self.tiers.cache.documents(&self.namespace, after.as_ref(), 2_000).await?;
+            let page = reading.await.map_err(|source| {
+                Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
+            })??;
             let Some((last, _)) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
+            // The next page is read and decoded while this one goes into the index.
+            reading = self.read_documents(Some(last.clone()));
             let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             for (key, document) in page {
                 index.upsert(&key, &document);
             }
         }
+    }
+
+    /// Starts to read a page of search documents behind a key.
+    fn read_documents(&self, after: Option<Key>) -> JoinHandle<Result<Vec<(Key, SearchDocument)>>> {
+        let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(cache.documents(&namespace, after.as_ref(), DOCUMENTS))
+        })
     }
 
     /// Fills the index from what waits in the outbox.

@@ -10,7 +10,7 @@ use super::write::Writer;
 use super::{DOCUMENTS, META, META_CURSOR, RECORDS, RedbCache, add, lock};
 use crate::codec::{decode_document, decode_entry, decode_meta};
 use crate::failure::{Failure, Outcome, guarded};
-use crate::keys::{key_bytes, kind_prefix, namespace_prefix, parse_key, prefix_end};
+use crate::keys::{key_bytes, key_within, kind_prefix, namespace_prefix, prefix_end};
 
 /// The most uses remembered between two writes; beyond it LRU becomes approximate.
 const TOUCHED_LIMIT: usize = 65_536;
@@ -175,7 +175,7 @@ impl RedbCache {
                 }
                 let (bytes, value) = next?;
                 let document = decode_document(bytes.value(), value.value()).ok();
-                match parse_key(bytes.value()).zip(document) {
+                match key_within(namespace, bytes.value()).zip(document) {
                     Some(pair) => found.push(pair),
                     None => add(&self.counts.corrupt, 1),
                 }

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::mem::size_of;
 use std::sync::{Arc, Mutex};
 
+use smol_str::SmolStr;
+
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::recall::document::{Field, SearchDocument};
@@ -74,10 +76,10 @@ impl State {
 pub(crate) struct Shard {
     namespace: Namespace,
     kind: Kind,
-    /// Term to id.
-    dictionary: HashMap<Arc<str>, u32>,
+    /// Term to id. Most terms are short enough to lie in the table itself, where a lookup finds them at once.
+    dictionary: HashMap<SmolStr, u32>,
     /// By term id: the term and its postings, slots ascending. Empty lists are free ids.
-    postings: Vec<(Arc<str>, Vec<Posting>)>,
+    postings: Vec<(SmolStr, Vec<Posting>)>,
     free_terms: Vec<u32>,
     /// Stem to the ids of its forms. The index holds words as they are; a search looks the forms up.
     forms: HashMap<Box<str>, Vec<u32>>,
@@ -145,7 +147,7 @@ impl Shard {
     }
 
     /// Returns a term by id with its postings, slots ascending.
-    pub(crate) fn postings(&self, id: u32) -> (&Arc<str>, &[Posting]) {
+    pub(crate) fn postings(&self, id: u32) -> (&str, &[Posting]) {
         let (term, postings) = &self.postings[id as usize];
         (term, postings)
     }
@@ -271,7 +273,7 @@ impl Shard {
         if let Some(id) = self.dictionary.get(term) {
             return *id;
         }
-        let term: Arc<str> = term.into();
+        let term = SmolStr::new(term);
         let id = match self.free_terms.pop() {
             Some(id) => {
                 self.postings[id as usize].0 = term.clone();
@@ -291,9 +293,10 @@ impl Shard {
 
     /// Forgets a term that no document has any more.
     fn free_term(&mut self, id: u32) {
-        let (term, list) = std::mem::replace(&mut self.postings[id as usize], ("".into(), Vec::new()));
+        let (term, list) =
+            std::mem::replace(&mut self.postings[id as usize], (SmolStr::default(), Vec::new()));
         debug_assert!(list.is_empty());
-        self.dictionary.remove(&term);
+        self.dictionary.remove(term.as_str());
         if let Some(stem) = stem(&term)
             && let Some(forms) = self.forms.get_mut(&*stem)
         {
@@ -364,7 +367,7 @@ impl Shard {
         let postings: usize = self
             .postings
             .iter()
-            .map(|(term, list)| term.len() + 32 + list.capacity() * size_of::<Posting>())
+            .map(|(term, list)| heap_bytes(term) + list.capacity() * size_of::<Posting>() + 16)
             .sum();
         let entries: usize = self
             .entries
@@ -377,9 +380,9 @@ impl Shard {
             .sum();
         postings
             + entries
-            + self.postings.capacity() * size_of::<(Arc<str>, Vec<Posting>)>()
+            + self.postings.capacity() * size_of::<(SmolStr, Vec<Posting>)>()
             + self.entries.capacity() * size_of::<Option<Entry>>()
-            + self.dictionary.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
+            + self.dictionary.capacity() * (size_of::<(SmolStr, u32)>() + 2)
             + self.forms.capacity() * (size_of::<(Box<str>, Vec<u32>)>() + 2 + 48)
             + self.slots.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
             + self.tombstones.capacity() * (size_of::<(Arc<str>, Revision)>() + 2)
@@ -391,6 +394,11 @@ impl Entry {
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expiry| expiry <= now)
     }
+}
+
+/// Returns what a term takes beside itself; the dictionary and the postings share it.
+fn heap_bytes(term: &SmolStr) -> usize {
+    if term.is_heap_allocated() { term.len() + 32 } else { 0 }
 }
 
 fn saturate(frequency: u32) -> u16 {
