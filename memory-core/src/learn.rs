@@ -2,13 +2,16 @@
 
 pub(crate) mod belief;
 pub(crate) mod calls;
+pub(crate) mod consolidate;
 pub(crate) mod demotion;
 pub(crate) mod errors;
 pub(crate) mod fingerprint;
+pub(crate) mod heuristics;
 pub(crate) mod holdout;
 pub(crate) mod identity;
 pub(crate) mod keywords;
 pub(crate) mod lift;
+pub(crate) mod metrics;
 pub(crate) mod recovery;
 pub(crate) mod reward;
 pub(crate) mod shape;

@@ -24,6 +24,7 @@ pub use id::{
     SystemIds,
 };
 pub use learn::belief::BeliefConfig;
+pub use learn::consolidate::ConsolidationConfig;
 pub use learn::lift::{Lift, Share};
 pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};

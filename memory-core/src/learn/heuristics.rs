@@ -1,0 +1,199 @@
+//! Rules `condition → action`: their identity, how new evidence refines them, and what holds between their conditions.
+
+pub(crate) mod compose;
+pub(crate) mod conflict;
+pub(crate) mod generalise;
+pub(crate) mod prune;
+
+use crate::clock::Timestamp;
+use crate::id::{EpisodeId, HeuristicId};
+use crate::learn::belief::BeliefConfig;
+use crate::learn::identity;
+use crate::model::evidence::{Standing, Tally};
+use crate::model::heuristic::{Advice, Heuristic, Premise};
+
+/// Newest episodes for and against that a heuristic names.
+const NAMED_EPISODES: usize = 16;
+
+/// Returns the identifier of a heuristic: the same domain, condition, advice and tool are the same heuristic.
+pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, tool: &str) -> HeuristicId {
+    // The sign tells an absent part from an empty one.
+    let part = |part: Option<&str>| part.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
+    let advice = match advice {
+        Advice::Use => "use",
+        Advice::Avoid => "avoid",
+    };
+    let options = [
+        part(domain),
+        part(condition.task_kind.as_deref()),
+        part(condition.after_tool.as_deref()),
+        part(condition.error.as_deref()),
+    ];
+    let mut parts = vec!["heuristic", advice, tool];
+    parts.extend(options.iter().map(String::as_str));
+    parts.extend(condition.terms.iter().map(String::as_str));
+    HeuristicId(identity::id_of(&parts))
+}
+
+/// Returns true if `general` holds wherever `special` does: each of its parts is a part of `special`.
+pub(crate) fn implies(special: &Premise, general: &Premise) -> bool {
+    let held = |special: &Option<String>, general: &Option<String>| general.is_none() || special == general;
+    general.terms.iter().all(|term| special.terms.contains(term))
+        && held(&special.task_kind, &general.task_kind)
+        && held(&special.after_tool, &general.after_tool)
+        && held(&special.error, &general.error)
+}
+
+/// Returns the parts that two conditions share; empty if there are none.
+pub(crate) fn common(a: &Premise, b: &Premise) -> Premise {
+    let same = |a: &Option<String>, b: &Option<String>| if a == b { a.clone() } else { None };
+    Premise {
+        terms: a.terms.iter().filter(|term| b.terms.contains(term)).cloned().collect(),
+        task_kind: same(&a.task_kind, &b.task_kind),
+        after_tool: same(&a.after_tool, &b.after_tool),
+        error: same(&a.error, &b.error),
+    }
+}
+
+/// Returns how many parts a condition has.
+pub(crate) fn parts(premise: &Premise) -> usize {
+    let options = [&premise.task_kind, &premise.after_tool, &premise.error];
+    premise.terms.len() + options.into_iter().flatten().count()
+}
+
+/// Returns true if recall may use a heuristic.
+pub(crate) fn is_recalled(heuristic: &Heuristic) -> bool {
+    !heuristic.rejected && (heuristic.pinned || heuristic.standing != Standing::Withheld)
+}
+
+/// Gives a heuristic the tally of its evidence, and the confidence that follows from it as of `now`.
+pub(crate) fn refresh(heuristic: &mut Heuristic, tally: Tally, now: Timestamp, config: &BeliefConfig) {
+    heuristic.tally = tally;
+    heuristic.confidence = tally.lower_bound(now, config);
+    heuristic.updated_at = heuristic.updated_at.max(now);
+}
+
+/// Refines a heuristic by an episode in which its condition held: `support` in `0.0..=1.0` says how far what happened
+/// agrees with the advice.
+pub(crate) fn refine(
+    heuristic: &mut Heuristic,
+    episode: EpisodeId,
+    support: f64,
+    at: Timestamp,
+    config: &BeliefConfig,
+) {
+    let mut tally = heuristic.tally;
+    tally.add(support, at, config);
+    let named = if support >= 0.5 { &mut heuristic.supporting } else { &mut heuristic.contradicting };
+    named.retain(|known| *known != episode);
+    named.insert(0, episode);
+    named.truncate(NAMED_EPISODES);
+    refresh(heuristic, tally, at, config);
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Builds a heuristic of a tool with evidence for and against.
+    pub(crate) fn heuristic(
+        terms: &[&str],
+        advice: Advice,
+        tool: &str,
+        for_it: u32,
+        against: u32,
+    ) -> Heuristic {
+        let condition =
+            Premise { terms: terms.iter().map(|term| (*term).to_owned()).collect(), ..Premise::default() };
+        let (config, now) = (BeliefConfig::default(), Timestamp(1_000));
+        let tally = Tally {
+            successes: for_it,
+            failures: against,
+            success_weight: f64::from(for_it),
+            failure_weight: f64::from(against),
+            as_of: now,
+        };
+        Heuristic {
+            id: id_of(None, &condition, advice, tool),
+            condition,
+            advice,
+            tool: tool.into(),
+            action: format!("use {tool}"),
+            domain: None,
+            tally,
+            confidence: tally.lower_bound(now, &config),
+            used: Tally::default(),
+            standing: Standing::Active,
+            weight: 2.0,
+            supporting: Vec::new(),
+            contradicting: Vec::new(),
+            generalises: Vec::new(),
+            pinned: false,
+            rejected: false,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    fn premise(terms: &[&str], task_kind: Option<&str>) -> Premise {
+        Premise {
+            terms: terms.iter().map(|term| (*term).to_owned()).collect(),
+            task_kind: task_kind.map(str::to_owned),
+            ..Premise::default()
+        }
+    }
+
+    #[test]
+    fn every_part_is_part_of_the_identity() {
+        let base = premise(&["a", "b"], None);
+        let id = |domain, premise: &Premise, advice, tool| id_of(domain, premise, advice, tool);
+        let one = id(None, &base, Advice::Use, "t");
+        assert_eq!(one, id(None, &base.clone(), Advice::Use, "t"));
+        let others = [
+            id(Some(""), &base, Advice::Use, "t"),
+            id(None, &base, Advice::Avoid, "t"),
+            id(None, &base, Advice::Use, "u"),
+            id(None, &premise(&["a b"], None), Advice::Use, "t"),
+            id(None, &premise(&["a", "b"], Some("k")), Advice::Use, "t"),
+            id(None, &Premise { after_tool: Some("k".into()), ..base.clone() }, Advice::Use, "t"),
+            id(None, &Premise { error: Some("k".into()), ..base.clone() }, Advice::Use, "t"),
+        ];
+        for (at, other) in others.iter().enumerate() {
+            assert_ne!(one, *other, "{at}");
+            assert!(!others[..at].contains(other), "{at}");
+        }
+    }
+
+    #[test]
+    fn special_conditions_imply_general_ones() {
+        let check = |special: Premise, general: Premise, expected| {
+            assert_eq!(implies(&special, &general), expected, "{special} implies {general}");
+            if expected {
+                assert_eq!(common(&special, &general), general);
+            }
+        };
+        check(premise(&["a", "b"], None), premise(&["b"], None), true);
+        check(premise(&["a", "b"], Some("k")), premise(&["a", "b"], None), true);
+        check(premise(&["a"], Some("k")), Premise::default(), true);
+        check(premise(&["a"], None), premise(&["a", "b"], None), false);
+        check(premise(&["a"], None), premise(&["a"], Some("k")), false);
+        check(premise(&["a"], Some("l")), premise(&["a"], Some("k")), false);
+    }
+
+    #[test]
+    fn evidence_refines() {
+        let config = BeliefConfig::default();
+        let mut rule = heuristic(&["a"], Advice::Use, "t", 3, 0);
+        let before = rule.confidence;
+        let episode = |n: u128| EpisodeId(uuid::Uuid::from_u128(n));
+        for n in 0..20 {
+            refine(&mut rule, episode(n), 1.0, Timestamp(2_000), &config);
+        }
+        assert!(rule.confidence > before);
+        assert_eq!((rule.supporting.len(), rule.supporting[0]), (NAMED_EPISODES, episode(19)));
+        let sure = rule.confidence;
+        refine(&mut rule, episode(20), 0.0, Timestamp(3_000), &config);
+        assert!(rule.confidence < sure);
+        assert_eq!((rule.contradicting.as_slice(), rule.updated_at), (&[episode(20)][..], Timestamp(3_000)));
+    }
+}

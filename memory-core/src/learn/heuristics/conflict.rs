@@ -1,0 +1,155 @@
+//! Heuristics that contradict each other, and which of them stays.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::clock::Timestamp;
+use crate::id::{EpisodeId, HeuristicId};
+use crate::learn::belief::BeliefConfig;
+use crate::learn::heuristics::compose::is_exception;
+use crate::learn::heuristics::implies;
+use crate::model::heuristic::{Advice, Heuristic};
+
+/// Episodes in which one tool was used instead of the other, from which the two exclude each other.
+const EXCLUSIVE_FROM: usize = 2;
+/// The better-supported of two stays alone if its lower bound is this much above the other's.
+const MARGIN: f64 = 0.1;
+
+/// Two heuristics that cannot both be right where both apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    /// The one with the lower identifier.
+    pub(crate) first: HeuristicId,
+    /// The other.
+    pub(crate) second: HeuristicId,
+}
+
+/// A conflict that evidence decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resolution {
+    /// The better-supported one.
+    pub(crate) stays: HeuristicId,
+    /// The one to demote.
+    pub(crate) demoted: HeuristicId,
+}
+
+/// Finds the pairs that contradict each other: conditions of one domain that are equal or of which one implies the
+/// other, with opposite advice on one tool, or with different tools that exclude each other. What is rejected takes no
+/// part.
+///
+/// Tools exclude each other if several episodes that support the one contradict the other, and none supports both.
+pub(crate) fn conflicts(heuristics: &[Heuristic]) -> Vec<Conflict> {
+    pairs(heuristics).map(|(a, b)| Conflict { first: a.id.min(b.id), second: a.id.max(b.id) }).collect()
+}
+
+/// Decides conflicts by evidence: of each pair the better-supported stays. Pairs that are about equally supported both
+/// stay, and so do an exception and its rule. Somebody's ruling outranks evidence: what is pinned is never demoted.
+pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefConfig) -> Vec<Resolution> {
+    let mut resolutions: Vec<Resolution> = pairs(heuristics)
+        .filter_map(|(a, b)| {
+            if is_exception(a, b) || is_exception(b, a) || a.pinned && b.pinned {
+                return None;
+            }
+            let bound = |rule: &Heuristic| rule.tally.lower_bound(now, config);
+            let (stays, demoted) = if bound(a) >= bound(b) { (a, b) } else { (b, a) };
+            if a.pinned || b.pinned {
+                let (stays, demoted) = if a.pinned { (a, b) } else { (b, a) };
+                return Some(Resolution { stays: stays.id, demoted: demoted.id });
+            }
+            let decided = bound(stays) - bound(demoted) >= MARGIN;
+            decided.then_some(Resolution { stays: stays.id, demoted: demoted.id })
+        })
+        .collect();
+    resolutions.sort_by_key(|resolution| (resolution.demoted, resolution.stays));
+    resolutions
+}
+
+/// Returns the pairs in conflict, in order of their identifiers.
+fn pairs(heuristics: &[Heuristic]) -> impl Iterator<Item = (&Heuristic, &Heuristic)> {
+    let mut domains: BTreeMap<Option<&str>, Vec<&Heuristic>> = BTreeMap::new();
+    for heuristic in heuristics.iter().filter(|heuristic| !heuristic.rejected) {
+        domains.entry(heuristic.domain.as_deref()).or_default().push(heuristic);
+    }
+    domains.into_values().flat_map(|mut held| {
+        held.sort_by_key(|heuristic| heuristic.id);
+        let mut found = Vec::new();
+        for (at, a) in held.iter().enumerate() {
+            found.extend(held[at + 1..].iter().filter(|b| contradict(a, b)).map(|b| (*a, *b)));
+        }
+        found
+    })
+}
+
+fn contradict(a: &Heuristic, b: &Heuristic) -> bool {
+    let opposite = a.tool == b.tool && a.advice != b.advice;
+    let rivals = a.tool != b.tool && a.advice == Advice::Use && b.advice == Advice::Use;
+    (opposite || rivals)
+        && (implies(&a.condition, &b.condition) || implies(&b.condition, &a.condition))
+        && (opposite || exclude(a, b))
+}
+
+fn exclude(a: &Heuristic, b: &Heuristic) -> bool {
+    let shared = |left: &[EpisodeId], right: &[EpisodeId]| {
+        let left: HashSet<_> = left.iter().collect();
+        right.iter().filter(|episode| left.contains(episode)).count()
+    };
+    shared(&a.supporting, &b.supporting) == 0
+        && shared(&a.supporting, &b.contradicting) + shared(&b.supporting, &a.contradicting) >= EXCLUSIVE_FROM
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::learn::heuristics::tests::heuristic;
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    fn check(rules: [Heuristic; 2], conflict: bool, demoted: Option<usize>) {
+        let names = format!("{} / {}", rules[0].condition, rules[1].condition);
+        assert_eq!(conflicts(&rules).len(), usize::from(conflict), "{names}");
+        let reversed = [rules[1].clone(), rules[0].clone()];
+        let resolutions = resolve(&rules, NOW, &BeliefConfig::default());
+        assert_eq!(resolutions, resolve(&reversed, NOW, &BeliefConfig::default()));
+        let expected = demoted.map(|at| Resolution { stays: rules[1 - at].id, demoted: rules[at].id });
+        assert_eq!(resolutions, expected.into_iter().collect::<Vec<_>>(), "{names}");
+    }
+
+    #[test]
+    fn evidence_decides_between_opposites() {
+        let rule = heuristic;
+        let (yes, no) = (Advice::Use, Advice::Avoid);
+        check([rule(&["a"], yes, "t", 20, 1), rule(&["a"], no, "t", 3, 3)], true, Some(1));
+        check([rule(&["a"], yes, "t", 5, 2), rule(&["a"], no, "t", 5, 2)], true, None);
+        check([rule(&["a"], yes, "t", 20, 1), rule(&["b"], no, "t", 3, 3)], false, None);
+        check([rule(&["a"], yes, "t", 20, 1), rule(&["a"], yes, "t", 3, 3)], false, None);
+        // A sure exception stays beside its rule; an unsure one does not.
+        check([rule(&["a"], yes, "t", 30, 1), rule(&["a", "b"], no, "t", 6, 0)], true, None);
+        check([rule(&["a"], yes, "t", 30, 1), rule(&["a", "b"], no, "t", 2, 2)], true, Some(1));
+    }
+
+    #[test]
+    fn rulings_outrank_evidence() {
+        let strong = heuristic(&["a"], Advice::Use, "t", 30, 0);
+        let weak = heuristic(&["a"], Advice::Avoid, "t", 1, 5);
+        let pinned = |rule: &Heuristic| Heuristic { pinned: true, ..rule.clone() };
+        check([strong.clone(), pinned(&weak)], true, Some(0));
+        check([pinned(&strong), pinned(&weak)], true, None);
+        check([Heuristic { rejected: true, ..strong }, weak], false, None);
+    }
+
+    #[test]
+    fn tools_used_instead_of_each_other_are_rivals() {
+        let episodes = |numbers: std::ops::Range<u128>| -> Vec<EpisodeId> {
+            numbers.map(|n| EpisodeId(Uuid::from_u128(n))).collect()
+        };
+        let mut a = heuristic(&["a"], Advice::Use, "t", 12, 2);
+        let mut b = heuristic(&["a"], Advice::Use, "s", 2, 12);
+        (a.supporting, a.contradicting) = (episodes(0..12), episodes(12..14));
+        (b.supporting, b.contradicting) = (episodes(12..14), episodes(0..12));
+        check([a.clone(), b.clone()], true, Some(1));
+        // Used together once, they do not exclude each other.
+        b.supporting.push(EpisodeId(Uuid::from_u128(3)));
+        check([a, b], false, None);
+    }
+}

@@ -1,0 +1,78 @@
+//! What is not worth keeping.
+
+use crate::clock::Timestamp;
+use crate::id::HeuristicId;
+use crate::learn::belief::BeliefConfig;
+use crate::learn::consolidate::ConsolidationConfig;
+use crate::model::evidence::Tally;
+use crate::model::heuristic::Heuristic;
+
+/// Returns the heuristics to remove: those whose lower bound is under the floor although there is enough evidence, and
+/// those that nothing was heard of for long.
+///
+/// What is pinned stays, and what is rejected does, too: forgetting the ruling would let the heuristic come back.
+pub(crate) fn prune(
+    heuristics: &[Heuristic],
+    now: Timestamp,
+    config: &ConsolidationConfig,
+    belief: &BeliefConfig,
+) -> Vec<HeuristicId> {
+    let mut pruned: Vec<HeuristicId> = heuristics
+        .iter()
+        .filter(|heuristic| !heuristic.pinned && !heuristic.rejected)
+        .filter(|heuristic| {
+            let bound = heuristic.tally.lower_bound(now, belief);
+            let last_heard = heuristic.used.as_of.max(heuristic.created_at);
+            is_prunable(&heuristic.tally, bound, last_heard, now, config, belief)
+        })
+        .map(|heuristic| heuristic.id)
+        .collect();
+    pruned.sort();
+    pruned
+}
+
+/// Returns true if enough evidence speaks against an item, or there was neither new evidence nor a use for long.
+pub(crate) fn is_prunable(
+    tally: &Tally,
+    bound: f64,
+    last_heard: Timestamp,
+    now: Timestamp,
+    config: &ConsolidationConfig,
+    belief: &BeliefConfig,
+) -> bool {
+    let is_refuted = tally.at(now, belief).weight() >= config.prune_evidence && bound < config.prune_below;
+    let is_stale = now.since(tally.as_of.max(last_heard)) >= config.stale_after;
+    is_refuted || is_stale
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::learn::heuristics::tests::heuristic;
+    use crate::model::heuristic::Advice;
+
+    #[test]
+    fn what_is_refuted_or_stale_goes() {
+        let day = Duration::from_secs(86_400);
+        let check = |rule: Heuristic, days: u32, expected: bool| {
+            let now = Timestamp(1_000).plus(day * days);
+            let pruned =
+                prune(&[rule.clone()], now, &ConsolidationConfig::default(), &BeliefConfig::default());
+            assert_eq!(!pruned.is_empty(), expected, "{:?} after {days} days", rule.tally);
+        };
+        let rule = |for_it, against| heuristic(&["a"], Advice::Use, "t", for_it, against);
+        check(rule(8, 2), 0, false);
+        check(rule(1, 9), 0, true);
+        // Too little evidence to tell, at first and again once it has faded.
+        check(rule(0, 2), 0, false);
+        check(rule(1, 9), 180, false);
+        check(rule(8, 2), 364, false);
+        check(rule(8, 2), 366, true);
+        let used = Tally { as_of: Timestamp(1_000).plus(day * 300), ..rule(1, 0).tally };
+        check(Heuristic { used, ..rule(8, 2) }, 366, false);
+        check(Heuristic { pinned: true, ..rule(1, 9) }, 400, false);
+        check(Heuristic { rejected: true, ..rule(1, 9) }, 400, false);
+    }
+}
