@@ -87,13 +87,12 @@ impl BeliefConfig {
 
 impl Tally {
     /// Adds one piece of evidence; `success` in `0.0..=1.0` is split between the two weights, and counts as a success
-    /// from 0.5.
+    /// from 0.5; what is not a number counts as 0.
     ///
     /// What is newer than the rest fades it; what is older is discounted for its age instead. The result then depends a
     /// little on the order of arrival: [`Tally::from_evidence`] does not.
     pub fn add(&mut self, success: f64, at: Timestamp, config: &BeliefConfig) {
-        // `max` also turns what is not a number into 0.
-        let success = success.max(0.0).min(1.0);
+        let success = if success.is_nan() { 0.0 } else { success.clamp(0.0, 1.0) };
         let (kept, own) = if self.is_empty() {
             (0.0, 1.0)
         } else if at >= self.as_of {
@@ -332,6 +331,15 @@ mod tests {
         assert!((late.failure_weight - 0.5 * config.fading).abs() < 1e-9);
         let exact = tally(&[(0.0, 0), (1.0, 90)]);
         assert!((late.weight() - exact.weight()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn success_beyond_its_bounds_is_brought_within() {
+        let check = |success: f64, expected: f64| assert_eq!(tally(&[(success, 0)]), tally(&[(expected, 0)]));
+        check(7.0, 1.0);
+        check(-1.0, 0.0);
+        check(f64::INFINITY, 1.0);
+        check(f64::NAN, 0.0);
     }
 
     #[test]

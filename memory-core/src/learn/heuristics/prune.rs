@@ -58,8 +58,12 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let check = |rule: Heuristic, days: u32, expected: bool| {
             let now = Timestamp(1_000).plus(day * days);
-            let pruned =
-                prune(&[rule.clone()], now, &ConsolidationConfig::default(), &BeliefConfig::default());
+            let pruned = prune(
+                std::slice::from_ref(&rule),
+                now,
+                &ConsolidationConfig::default(),
+                &BeliefConfig::default(),
+            );
             assert_eq!(!pruned.is_empty(), expected, "{:?} after {days} days", rule.tally);
         };
         let rule = |for_it, against| heuristic(&["a"], Advice::Use, "t", for_it, against);
