@@ -26,6 +26,9 @@ pub use id::{
 pub use learn::belief::BeliefConfig;
 pub use learn::consolidate::ConsolidationConfig;
 pub use learn::lift::{Lift, Share};
+pub use learn::playbook::Instance;
+pub use learn::reflect::{ContrastReflector, Reflector};
+pub use learn::reward::{FactorBounds, RewardConfig};
 pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{

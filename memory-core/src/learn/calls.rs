@@ -127,12 +127,17 @@ pub(crate) mod tests {
     pub(crate) fn trace(number: u64, outcome: Outcome, actions: Vec<Action>) -> Trace {
         let id = EpisodeId(Uuid::from_u128(u128::from(number)));
         let at = Timestamp(1_000 + number);
-        let task = Task::new(format!("Book flight HAT{number:03} for user_{number:04}")).kind("booking").domain("airline");
+        let task = Task::new(format!("Book flight HAT{number:03} for user_{number:04}"))
+            .kind("booking")
+            .domain("airline");
         let mut episode = Episode::open(id, task, at);
         episode.status = EpisodeStatus::Completed;
         episode.completed_at = Some(at);
         episode.outcome = Some(outcome);
-        let steps = (1..).zip(actions).map(|(number, action)| Step::new(id, number, 0, at, action)).collect::<Vec<_>>();
+        let steps = (1..)
+            .zip(actions)
+            .map(|(number, action)| Step::new(id, number, 0, at, action))
+            .collect::<Vec<_>>();
         episode.steps = steps.len() as u32;
         Trace { episode, steps, artifacts: Vec::new() }
     }

@@ -179,7 +179,7 @@ mod tests {
                 Action::tool("cancel")
                     .arguments(json!({"order_id": "#W6067464", "reason": "no longer needed"})),
             ],
-            &["#W6067464", "longer", "Please", "cancel"],
+            &["#W6067464", "cancel", "longer", "needed", "order"],
         );
         check(
             &[Action::tool("search").arguments(json!({"date": "2024-05-20", "from": "JFK", "n": 2}))],

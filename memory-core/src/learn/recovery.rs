@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::learn::calls::{Call, value_text};
+use crate::learn::calls::Call;
 use crate::learn::errors::cut;
 use crate::learn::shape::{Shape, shape_of};
 
@@ -90,9 +90,17 @@ impl Recovery<'_> {
         let described = |call: &Call<'_>, suffix: &str| {
             let what = call.action.description.lines().next().unwrap_or("").trim();
             let tool = call.tool;
-            if what.is_empty() { format!("{tool}{suffix}") } else { format!("{tool}{suffix}: {}", cut(what, 160)) }
+            if what.is_empty() {
+                format!("{tool}{suffix}")
+            } else {
+                format!("{tool}{suffix}: {}", cut(what, 160))
+            }
         };
-        self.between.iter().map(|call| described(call, "")).chain([described(&self.worked, &suffix)]).collect()
+        self.between
+            .iter()
+            .map(|call| described(call, ""))
+            .chain([described(&self.worked, &suffix)])
+            .collect()
     }
 }
 
@@ -134,7 +142,8 @@ fn recovery<'t>(calls: &[Call<'t>], at: usize) -> Option<Recovery<'t>> {
     if retried {
         return None;
     }
-    let instead = after.iter().take(REPLACEMENT_REACH).find(|call| call.worked() && shares_argument(&failed, call))?;
+    let instead =
+        after.iter().take(REPLACEMENT_REACH).find(|call| call.worked() && shares_argument(&failed, call))?;
     Some(Recovery { between: Vec::new(), worked: *instead, changes: Vec::new() })
 }
 
@@ -176,13 +185,6 @@ pub(crate) fn constant(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns a value as text, short enough to show.
-pub(crate) fn shown(value: &Value) -> String {
-    let text = value_text(value);
-    let short = cut(&text, 60);
-    if short.len() < text.len() { format!("{short}…") } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -218,7 +220,11 @@ mod tests {
             &["list_cards", "pay with method changed"],
         );
         check(
-            vec![Action::tool("deploy").error("not logged in"), Action::tool("login").description("log in first"), Action::tool("deploy")],
+            vec![
+                Action::tool("deploy").error("not logged in"),
+                Action::tool("login").description("log in first"),
+                Action::tool("deploy"),
+            ],
             "login; deploy ",
             &["login: log in first", "deploy"],
         );
@@ -247,6 +253,9 @@ mod tests {
         let trace = trace(1, success(), actions);
         let found: Vec<(String, Vec<u32>)> =
             incidents(&calls(&trace)).into_iter().map(|incident| (incident.error, incident.steps)).collect();
-        assert_eq!(found, [("bad <n>".into(), vec![1, 2]), ("worse".into(), vec![3]), ("bad <n>".into(), vec![4])]);
+        assert_eq!(
+            found,
+            [("bad <n>".into(), vec![1, 2]), ("worse".into(), vec![3]), ("bad <n>".into(), vec![4])]
+        );
     }
 }

@@ -164,6 +164,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             domain: None,
             steps: vec![PlaybookStep { tool: "bash".into(), instruction: "cargo check {crate}".into() }],
             placeholders: vec!["crate".into()],
+            shapes: vec!["a-9".into()],
             task_kind: "debugging".into(),
             terms: vec!["build".into()],
             sources: vec![episode_id],

@@ -1,0 +1,254 @@
+//! What failing episodes of a cluster do that succeeding ones do not.
+//!
+//! A behaviour is told by Fisher's exact test (one-sided) over the cluster's episodes, failed or not, with the behaviour
+//! or without. Many behaviours are tested on few episodes, so that some found are chance; the evidence of later
+//! episodes tells those.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::learn::extract::Found;
+use crate::learn::extract::cluster::{Cluster, Member};
+use crate::learn::recovery::constant;
+use crate::model::pattern::PatternBody;
+
+/// Behaviours returned.
+const MAX_FOUND: usize = 3;
+/// Failing episodes that must show a behaviour.
+const MIN_FAILURES: usize = 3;
+/// The probability that chance alone parts the episodes so clearly, from which a behaviour is not told.
+const SIGNIFICANCE: f64 = 0.05;
+/// Identical calls that are a repetition.
+const REPETITION: u32 = 3;
+/// Values of arguments looked at in one episode.
+const MAX_VALUES: usize = 512;
+
+/// Something an episode does or leaves undone; of two that the same episodes show, the first in this order is told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Behaviour<'t> {
+    /// Never calls a tool.
+    Without(&'t str),
+    /// Calls a tool.
+    Calls(&'t str),
+    /// Calls a tool before another, or without it.
+    Early { tool: &'t str, before: &'t str },
+    /// Makes the same call again and again.
+    Repeats(&'t str),
+    /// Ends with the failure of a tool.
+    EndsFailing(&'t str),
+    /// Calls a tool with this value.
+    Value { tool: &'t str, name: &'t str, value: String },
+}
+
+impl Behaviour<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::Without(tool) => format!("never calls {tool}"),
+            Self::Calls(tool) => format!("calls {tool}"),
+            Self::Early { tool, before } => format!("calls {tool} without calling {before} before"),
+            Self::Repeats(tool) => format!("makes the same call of {tool} {REPETITION} times or more"),
+            Self::EndsFailing(tool) => format!("stops after {tool} failed"),
+            Self::Value { tool, name, value } => format!("calls {tool} with {name} = {value}"),
+        }
+    }
+}
+
+pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
+    let failures = cluster.members.iter().filter(|member| !member.succeeded).count();
+    let successes = cluster.members.len() - failures;
+    if failures < MIN_FAILURES || successes == 0 {
+        return Vec::new();
+    }
+    let vocabulary = vocabulary(cluster);
+    let shown: Vec<BTreeSet<Behaviour<'_>>> =
+        cluster.members.iter().map(|member| behaviours(member, &vocabulary)).collect();
+    let mut telling = Vec::new();
+    for behaviour in &shown[0] {
+        let by: Vec<bool> = shown.iter().map(|shown| shown.contains(behaviour)).collect();
+        let count = |succeeded: bool| {
+            by.iter()
+                .zip(&cluster.members)
+                .filter(|(by, member)| **by && member.succeeded == succeeded)
+                .count()
+        };
+        let (failing, succeeding) = (count(false), count(true));
+        let chance = fisher(failing, failures, succeeding, successes);
+        if failing >= MIN_FAILURES && chance <= SIGNIFICANCE {
+            telling.push((chance, behaviour, by));
+        }
+    }
+    // A stable sort: equally telling behaviours stay in their order.
+    telling.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut seen = BTreeSet::new();
+    telling
+        .into_iter()
+        .filter(|(_, _, by)| seen.insert(by.clone()))
+        .take(MAX_FOUND)
+        .map(|(_, behaviour, by)| {
+            let behaviour = behaviour.text();
+            let consequence = consequence(cluster, &by);
+            Found { identity: behaviour.clone(), body: PatternBody::AntiPattern { behaviour, consequence } }
+        })
+        .collect()
+}
+
+/// Returns the tools that at least two episodes call: only calling those, or not, is a behaviour.
+fn vocabulary<'t>(cluster: &Cluster<'t>) -> BTreeSet<&'t str> {
+    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    for tool in cluster.members.iter().flat_map(Member::tools) {
+        *uses.entry(tool).or_default() += 1;
+    }
+    // Contrast between more tools than this is noise.
+    uses.into_iter().filter(|(_, uses)| *uses >= 2).map(|(tool, _)| tool).take(48).collect()
+}
+
+fn behaviours<'t>(member: &Member<'t>, vocabulary: &BTreeSet<&'t str>) -> BTreeSet<Behaviour<'t>> {
+    let mut behaviours = BTreeSet::new();
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    let mut repeated: HashMap<u64, u32> = HashMap::new();
+    let mut values = 0;
+    for (place, call) in member.calls.iter().enumerate() {
+        first.entry(call.tool).or_insert(place);
+        let times = repeated.entry(call.fingerprint()).or_default();
+        *times += 1;
+        if *times == REPETITION {
+            behaviours.insert(Behaviour::Repeats(call.tool));
+        }
+        call.arguments(|name, value| {
+            values += 1;
+            if let Some(value) = constant(value).filter(|_| values <= MAX_VALUES) {
+                behaviours.insert(Behaviour::Value { tool: call.tool, name, value });
+            }
+        });
+    }
+    for tool in vocabulary {
+        let Some(place) = first.get(tool) else {
+            behaviours.insert(Behaviour::Without(tool));
+            continue;
+        };
+        behaviours.insert(Behaviour::Calls(tool));
+        for before in vocabulary.iter().filter(|before| *before != tool) {
+            if first.get(before).is_none_or(|other| other > place) {
+                behaviours.insert(Behaviour::Early { tool, before });
+            }
+        }
+    }
+    if let Some(last) = member.calls.last().filter(|call| !call.worked()) {
+        behaviours.insert(Behaviour::EndsFailing(last.tool));
+    }
+    behaviours
+}
+
+/// Returns how failing episodes with the behaviour end: the error that most of them share, or that they fail.
+fn consequence(cluster: &Cluster<'_>, by: &[bool]) -> String {
+    let mut errors: BTreeMap<String, usize> = BTreeMap::new();
+    for (member, _) in cluster.members.iter().zip(by).filter(|(member, by)| **by && !member.succeeded) {
+        let mut own: BTreeSet<String> = BTreeSet::new();
+        let failing = member.calls.iter().filter(|call| !call.worked()).take(16);
+        own.extend(failing.map(|call| format!("{} fails: {}", call.tool, call.error())));
+        own.into_iter().for_each(|error| *errors.entry(error).or_default() += 1);
+    }
+    let most =
+        errors.into_iter().filter(|(_, count)| *count >= 2).max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
+    most.map_or_else(|| "the task is not done".to_owned(), |(error, _)| error)
+}
+
+/// Returns the probability that at least `a` of `failures` and at most `c` of `successes` show a behaviour by chance: the
+/// upper tail of the hypergeometric distribution (Fisher's exact test).
+fn fisher(a: usize, failures: usize, c: usize, successes: usize) -> f64 {
+    let shown = a + c;
+    let all = choose(failures + successes, shown);
+    let tail = (a..=shown.min(failures)).map(|k| choose(failures, k) * choose(successes, shown - k));
+    tail.sum::<f64>() / all
+}
+
+/// Returns the binomial coefficient; a cluster is small, so that it is exact.
+fn choose(n: usize, k: usize) -> f64 {
+    if k > n {
+        return 0.0;
+    }
+    (0..k).fold(1.0, |product, i| product * (n - i) as f64 / (i + 1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::learn::calls::tests::{failure, success, tools, trace};
+    use crate::learn::trace::Trace;
+    use crate::model::step::Action;
+
+    fn found(own: &Trace, similar: &[Trace]) -> Vec<(String, String)> {
+        let body = |found: Found| match found.body {
+            PatternBody::AntiPattern { behaviour, consequence } => (behaviour, consequence),
+            other => panic!("{other:?}"),
+        };
+        find(&Cluster::new(own, similar)).into_iter().map(body).collect()
+    }
+
+    fn many(first: u64, count: u64, make: impl Fn(u64) -> Trace) -> Vec<Trace> {
+        (first..first + count).map(make).collect()
+    }
+
+    #[test]
+    fn fisher_is_exact() {
+        let check = |table: [usize; 4], expected: f64| {
+            let p = fisher(table[0], table[1], table[2], table[3]);
+            assert!((p - expected).abs() < 1e-9, "{table:?}: {p}");
+        };
+        check([4, 4, 0, 4], 1.0 / 70.0);
+        check([3, 3, 0, 3], 0.05);
+        // R. A. Fisher's tea tasting.
+        check([3, 4, 1, 4], 17.0 / 70.0);
+        check([0, 3, 0, 3], 1.0);
+    }
+
+    #[test]
+    fn what_failures_leave_undone() {
+        let own = tools(0, failure(), "look pay");
+        let mut similar = many(1, 3, |n| tools(n, failure(), "look pay"));
+        similar.extend(many(10, 4, |n| tools(n, success(), "look verify pay")));
+        let (behaviour, consequence) = found(&own, &similar).remove(0);
+        assert_eq!(behaviour, "never calls verify");
+        assert_eq!(consequence, "the task is not done");
+    }
+
+    #[test]
+    fn a_value_and_its_consequence() {
+        let pay = |n: u64, outcome, method: &str| {
+            let call = Action::tool("pay").arguments(json!({"method": method, "id": format!("A{n:05}")}));
+            let call = if method == "voucher" { call.error(format!("voucher {n} expired")) } else { call };
+            trace(n, outcome, vec![call])
+        };
+        let own = pay(0, failure(), "voucher");
+        let mut similar = many(1, 3, |n| pay(n, failure(), "voucher"));
+        similar.extend(many(10, 4, |n| pay(n, success(), "cash")));
+        let expected = ("stops after pay failed".to_owned(), "pay fails: voucher <n> expired".to_owned());
+        assert_eq!(found(&own, &similar), [expected]);
+        for trace in [&own, &similar[0]] {
+            assert!(behaviours(&Member::new(trace), &BTreeSet::new()).contains(&Behaviour::Value {
+                tool: "pay",
+                name: "method",
+                value: "voucher".into()
+            }));
+        }
+    }
+
+    #[test]
+    fn order_counts() {
+        let own = tools(0, failure(), "pay verify");
+        let mut similar = many(1, 3, |n| tools(n, failure(), "pay verify"));
+        similar.extend(many(10, 4, |n| tools(n, success(), "verify pay")));
+        assert_eq!(found(&own, &similar)[0].0, "calls pay without calling verify before");
+    }
+
+    #[test]
+    fn one_example_is_none() {
+        let own = tools(0, failure(), "pay");
+        assert!(found(&own, &many(10, 8, |n| tools(n, success(), "verify pay"))).is_empty());
+        assert!(
+            found(&own, &many(1, 8, |n| tools(n, failure(), "pay"))).is_empty(),
+            "nothing to contrast with"
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! An episode among similar ones.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::clock::Timestamp;
+use crate::learn::calls::{Call, calls};
+use crate::learn::errors::cut;
+use crate::learn::shape::{Shape, pieces};
+use crate::learn::trace::Trace;
+use crate::recall::tokenize::{normalize_label, tokenize};
+
+/// Similar episodes compared; the most similar ones count.
+const MAX_SIMILAR: usize = 16;
+/// Terms that an item gets from the tasks of its episodes.
+const MAX_TERMS: usize = 12;
+/// Of a longer description only this many bytes at its start are read.
+const MAX_DESCRIPTION_BYTES: usize = 2_000;
+
+/// One episode of a cluster.
+pub(crate) struct Member<'t> {
+    pub(crate) trace: &'t Trace,
+    pub(crate) calls: Vec<Call<'t>>,
+    pub(crate) succeeded: bool,
+}
+
+impl<'t> Member<'t> {
+    pub(crate) fn new(trace: &'t Trace) -> Self {
+        Self { trace, calls: calls(trace), succeeded: trace.succeeded() }
+    }
+
+    /// Returns the tools in order of first use.
+    pub(crate) fn tools(&self) -> Vec<&'t str> {
+        let mut seen = HashSet::new();
+        self.calls.iter().map(|call| call.tool).filter(|tool| seen.insert(*tool)).collect()
+    }
+
+    /// Returns true if it calls a tool at least once.
+    pub(crate) fn uses(&self, tool: &str) -> bool {
+        self.calls.iter().any(|call| call.tool == tool)
+    }
+}
+
+/// An episode and similar ones; the episode itself comes first.
+pub(crate) struct Cluster<'t> {
+    pub(crate) members: Vec<Member<'t>>,
+    /// The words that the tasks have in common.
+    pub(crate) terms: Vec<String>,
+}
+
+impl<'t> Cluster<'t> {
+    pub(crate) fn new(trace: &'t Trace, similar: &'t [Trace]) -> Self {
+        let others = similar.iter().filter(|other| other.episode.id != trace.episode.id).take(MAX_SIMILAR);
+        let members: Vec<Member<'t>> = [trace].into_iter().chain(others).map(Member::new).collect();
+        let terms = shared_terms(&members);
+        Self { members, terms }
+    }
+
+    pub(crate) fn own(&self) -> &Member<'t> {
+        &self.members[0]
+    }
+
+    pub(crate) fn trace(&self) -> &'t Trace {
+        self.members[0].trace
+    }
+
+    pub(crate) fn similar(&self) -> &[Member<'t>] {
+        &self.members[1..]
+    }
+
+    /// Returns the members that succeeded.
+    pub(crate) fn successes(&self) -> impl Iterator<Item = &Member<'t>> {
+        self.members.iter().filter(|member| member.succeeded)
+    }
+
+    /// Returns domain and kind of task as identities have them.
+    pub(crate) fn labels(&self) -> (String, String) {
+        let task = &self.trace().episode.task;
+        (task.domain.as_deref().map(normalize_label).unwrap_or_default(), normalize_label(&task.kind))
+    }
+
+    /// Returns when the episode ended.
+    pub(crate) fn at(&self) -> Timestamp {
+        let episode = &self.trace().episode;
+        episode.completed_at.unwrap_or(episode.started_at)
+    }
+}
+
+/// Returns the words that the task of the first member shares with at least half of the others, the most shared first.
+fn shared_terms(members: &[Member<'_>]) -> Vec<String> {
+    let own = words(members[0].trace);
+    let mut counts: HashMap<&str, usize> = own.iter().map(|word| (word.as_str(), 0)).collect();
+    for member in &members[1..] {
+        for word in words(member.trace) {
+            if let Some(count) = counts.get_mut(word.as_str()) {
+                *count += 1;
+            }
+        }
+    }
+    let needed = (members.len() - 1).div_ceil(2);
+    let mut shared: Vec<(usize, &String)> =
+        own.iter().map(|word| (counts[word.as_str()], word)).filter(|(count, _)| *count >= needed).collect();
+    // A stable sort: words shared equally often stay in the order of the text.
+    shared.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    shared.into_iter().take(MAX_TERMS).map(|(_, word)| word.clone()).collect()
+}
+
+/// Returns the words of a task in order, each once, without values.
+fn words(trace: &Trace) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut seen = HashSet::new();
+    pieces(cut(&trace.episode.task.description, MAX_DESCRIPTION_BYTES), |piece| {
+        if piece.shape == Shape::Word {
+            tokenize(piece.text, |token| {
+                let word = !token.joined && token.term.chars().count() > 1;
+                if word && seen.insert(token.term.to_owned()) {
+                    words.push(token.term.to_owned());
+                }
+            });
+        }
+    });
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::calls::tests::{success, tools};
+
+    #[test]
+    fn terms_are_shared_words_without_values() {
+        let mut other = tools(2, success(), "a");
+        other.episode.task.description = "Cancel flight HAT1".into();
+        let [one, two] = [tools(1, success(), "a"), tools(3, success(), "a")];
+        let similar = [two, other];
+        assert_eq!(Cluster::new(&one, &similar).terms, ["flight", "book"]);
+        assert_eq!(Cluster::new(&one, &[]).terms, ["book", "flight"]);
+    }
+}

@@ -1,0 +1,50 @@
+//! Errors and what got over them.
+
+use crate::learn::extract::Found;
+use crate::learn::recovery::Incident;
+use crate::model::pattern::PatternBody;
+
+/// Pairs returned.
+const MAX_FOUND: usize = 4;
+
+pub(super) fn find(incidents: &[Incident<'_>]) -> Vec<Found> {
+    incidents
+        .iter()
+        .filter_map(|incident| Some((incident, incident.recovery.as_ref()?)))
+        .take(MAX_FOUND)
+        .map(|(incident, recovery)| Found {
+            identity: format!("{}: {} => {}", incident.failed.tool, incident.error, recovery.identity()),
+            body: PatternBody::ErrorRecovery { error: incident.error.clone(), fix: recovery.fix() },
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::learn::calls::calls;
+    use crate::learn::calls::tests::{success, trace};
+    use crate::learn::recovery::incidents;
+    use crate::model::step::Action;
+
+    #[test]
+    fn one_identity_whatever_the_values() {
+        let pair = |id: &str, amount: u32| {
+            let pay = |amount: u32| Action::tool("pay").arguments(json!({"id": id, "amount": amount}));
+            let actions =
+                vec![pay(1).error(format!("{id}: total is {amount}")), Action::tool("sum"), pay(amount)];
+            let trace = trace(1, success(), actions);
+            let found = find(&incidents(&calls(&trace)));
+            assert_eq!(found.len(), 1);
+            let PatternBody::ErrorRecovery { error, fix } = &found[0].body else { panic!() };
+            assert_eq!(
+                (error.as_str(), fix.join(", ").as_str()),
+                ("<id>: total is <n>", "sum, pay with amount changed")
+            );
+            found[0].identity.clone()
+        };
+        assert_eq!(pair("X12345", 7), pair("Y99999", 8));
+    }
+}

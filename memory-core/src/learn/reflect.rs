@@ -1,0 +1,209 @@
+//! What an episode teaches, in sentences that point at its steps.
+
+mod contrast;
+mod own;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::learn::extract::cluster::Cluster;
+use crate::learn::trace::Trace;
+use crate::model::reflection::{Insight, Reflection};
+
+/// Says what an episode teaches. Applications plug in their own (a language model, say) in place of
+/// [`ContrastReflector`].
+#[async_trait]
+pub trait Reflector: Send + Sync + std::fmt::Debug {
+    /// Reflects on a completed episode beside similar ones, the most similar first.
+    ///
+    /// It runs off the path of those who record episodes. Dropping the future is harmless: the episode is reflected on
+    /// again later.
+    ///
+    /// # Errors
+    /// Whatever keeps it from reflecting; the episode stays due, and is tried again.
+    async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection>;
+}
+
+/// Reflects by contrast: errors and what got over them, repeated calls, and what similar episodes that ended otherwise
+/// did otherwise. Every sentence names tools, errors or figures of the episode; where there is nothing to say it says
+/// nothing.
+#[derive(Debug, Clone)]
+pub struct ContrastReflector {
+    /// The most insights in each of the three lists, the most telling first; 5 by default.
+    pub max_insights: usize,
+}
+
+impl Default for ContrastReflector {
+    fn default() -> Self {
+        Self { max_insights: 5 }
+    }
+}
+
+#[async_trait]
+impl Reflector for ContrastReflector {
+    async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection> {
+        let cluster = Cluster::new(trace, similar);
+        let mut notes = Notes::default();
+        own::reflect(&cluster, &mut notes);
+        contrast::reflect(&cluster, &mut notes);
+        let most_telling = |mut notes: Vec<Note>| {
+            // A stable sort: equally telling notes stay in the order in which they were made.
+            notes.sort_by_key(|note| std::cmp::Reverse(note.weight));
+            notes.into_iter().take(self.max_insights).map(|note| note.insight).collect()
+        };
+        Ok(Reflection {
+            episode: trace.episode.id,
+            at: cluster.at(),
+            worked: most_telling(notes.worked),
+            failed: most_telling(notes.failed),
+            improve: most_telling(notes.improve),
+        })
+    }
+}
+
+/// A statement and how telling it is.
+struct Note {
+    weight: u32,
+    insight: Insight,
+}
+
+/// The statements made so far.
+#[derive(Default)]
+struct Notes {
+    worked: Vec<Note>,
+    failed: Vec<Note>,
+    improve: Vec<Note>,
+}
+
+/// Makes a statement; the steps are put in order.
+fn note(weight: u32, text: String, steps: impl IntoIterator<Item = u32>) -> Note {
+    let mut steps: Vec<u32> = steps.into_iter().collect();
+    steps.sort_unstable();
+    steps.dedup();
+    Note { weight, insight: Insight { text, steps } }
+}
+
+/// Returns a count with its unit in the right number: `1 call`, `3 calls`.
+fn counted(count: usize, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::learn::calls::tests::{failure, success, tools, trace};
+    use crate::model::step::Action;
+
+    /// Returns the statements as `list: text [steps]`.
+    fn lines(trace: &Trace, similar: &[Trace]) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let reflection = runtime.block_on(ContrastReflector::default().reflect(trace, similar)).unwrap();
+        assert_eq!(reflection.episode, trace.episode.id);
+        let numbers = 1..=trace.steps.len() as u32;
+        let mut lines = Vec::new();
+        for (list, insights) in
+            [("worked", reflection.worked), ("failed", reflection.failed), ("improve", reflection.improve)]
+        {
+            assert!(insights.len() <= 5);
+            for insight in insights {
+                assert!(!insight.steps.is_empty() && insight.steps.iter().all(|step| numbers.contains(step)));
+                lines.push(format!("{list}: {} {:?}", insight.text, insight.steps));
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn nothing_to_say_is_said_with_nothing() {
+        let check = |trace: &Trace| assert_eq!(lines(trace, &[]), [""; 0]);
+        check(&tools(1, success(), ""));
+        check(&tools(1, success(), "a"));
+        check(&tools(1, failure(), ""));
+        check(&tools(1, failure(), "a b"));
+    }
+
+    #[test]
+    fn a_recovery_is_told() {
+        let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
+        let own = trace(
+            1,
+            success(),
+            vec![pay("voucher").error("Error: voucher 7 expired"), Action::tool("ask"), pay("cash")],
+        );
+        assert_eq!(
+            lines(&own, &[]),
+            [
+                "worked: pay failed with \"voucher <n> expired\"; ask, then pay with method changed from voucher to cash got over it [1, 2, 3]",
+                "improve: call ask before pay: pay failed with \"voucher <n> expired\" first and worked after it [1, 2, 3]",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_that_stayed_is_told_with_the_fix_of_others() {
+        let own = trace(
+            1,
+            failure(),
+            vec![
+                Action::tool("pay").error("voucher 7 expired"),
+                Action::tool("pay").error("voucher 8 expired"),
+            ],
+        );
+        let other = trace(
+            2,
+            success(),
+            vec![Action::tool("pay").error("voucher 1 expired"), Action::tool("renew"), Action::tool("pay")],
+        );
+        let said = lines(&own, &[other]);
+        assert_eq!(
+            said[..2],
+            [
+                "failed: pay failed 2 times with \"voucher <n> expired\", and nothing got over it [1, 2]",
+                "failed: renew was never called; the similar success called it [2]",
+            ],
+            "{said:#?}"
+        );
+        assert!(said.contains(&"improve: when pay fails with \"voucher <n> expired\": renew, then pay; that got over it in a similar episode [1, 2]".to_owned()), "{said:#?}");
+    }
+
+    #[test]
+    fn repetition_is_told() {
+        let look = || Action::tool("look").arguments(json!({"page": 1}));
+        let own = trace(1, failure(), vec![look(), look(), look(), Action::tool("close")]);
+        assert_eq!(lines(&own, &[])[0], "failed: look was called 3 times with the same arguments [1, 2, 3]");
+    }
+
+    #[test]
+    fn a_failure_is_contrasted_with_successes() {
+        let own = tools(1, failure(), "look pay check mail");
+        let similar = [tools(2, success(), "look check pay"), tools(3, success(), "look check pay")];
+        assert_eq!(
+            lines(&own, &similar),
+            [
+                "failed: pay came before check; in all 2 similar successes check came first [2, 3]",
+                "failed: 1 call of mail that none of the 2 similar successes made [4]",
+                "improve: call check before pay, as all 2 similar successes did [2, 3]",
+                "improve: leave out mail: none of the 2 similar successes called it [4]",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_success_is_contrasted_with_failures_and_successes() {
+        let own = tools(1, success(), "look check pay");
+        let similar = [
+            tools(2, failure(), "look pay"),
+            tools(3, failure(), "look pay"),
+            tools(4, success(), "look look wait check wait pay"),
+        ];
+        assert_eq!(
+            lines(&own, &similar),
+            [
+                "worked: check was called; 2 of 2 similar failures did not call it, 1 of 1 similar successes did [2]",
+                "worked: look → check → pay took 3 calls; the shortest similar success took 6 [1, 2, 3]",
+            ]
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! What an episode shows by itself and through errors that similar ones share.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::learn::errors::similarity;
+use crate::learn::extract::cluster::Cluster;
+use crate::learn::recovery::{Incident, Recovery, incidents};
+use crate::learn::reflect::{Note, Notes, note};
+
+/// Identical calls from which on they are worth a word.
+const REPETITION: usize = 3;
+/// Steps that a statement points at.
+const MAX_STEPS: usize = 8;
+/// How alike two normalised errors are that count as one.
+const SAME_ERROR: f64 = 0.7;
+
+pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
+    let own = incidents(&cluster.own().calls);
+    for incident in &own {
+        match &incident.recovery {
+            Some(recovery) => recovered(incident, recovery, notes),
+            None => unrecovered(cluster, incident, notes),
+        }
+    }
+    repetitions(cluster, notes);
+}
+
+fn recovered(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes) {
+    let (tool, error) = (incident.failed.tool, &incident.error);
+    let between: Vec<u32> = recovery.between.iter().map(|call| call.number).collect();
+    let steps = || {
+        incident.steps.iter().take(MAX_STEPS).copied().chain(between.clone()).chain([recovery.worked.number])
+    };
+    let fix = recovery.fix().join(", then ");
+    let again = recovery.between.is_empty() && recovery.changes.is_empty() && recovery.worked.tool == tool;
+    let fix = if again { "calling it again".to_owned() } else { fix };
+    notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} got over it"), steps()));
+    if let Some(before) = recovery.between.last() {
+        let before = before.tool;
+        let text =
+            format!("call {before} before {tool}: {tool} failed with {error:?} first and worked after it");
+        notes.improve.push(note(45, text, steps()));
+    } else if !recovery.changes.is_empty() {
+        let changes: Vec<String> =
+            recovery.changes.iter().map(crate::learn::recovery::Change::text).collect();
+        let text =
+            format!("call {tool} {} from the start: it failed with {error:?} before", changes.join(", "));
+        notes.improve.push(note(40, text, steps()));
+    } else if !again {
+        let text = format!("call {} instead of {tool}, which failed with {error:?}", recovery.worked.tool);
+        notes.improve.push(note(40, text, steps()));
+    }
+}
+
+fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes) {
+    let (tool, error) = (incident.failed.tool, &incident.error);
+    let times = match incident.steps.len() {
+        1 => String::new(),
+        times => format!("{times} times "),
+    };
+    let steps = || incident.steps.iter().take(MAX_STEPS).copied();
+    notes.failed.push(note(
+        60,
+        format!("{tool} failed {times}with {error:?}, and nothing got over it"),
+        steps(),
+    ));
+    // How similar episodes got over it.
+    let fixes = cluster.similar().iter().flat_map(|member| {
+        let incidents = incidents(&member.calls).into_iter();
+        let same = incidents
+            .filter(|other| other.failed.tool == tool && similarity(&other.error, error) >= SAME_ERROR);
+        same.filter_map(|other| {
+            other.recovery.map(|recovery| (recovery.identity(), recovery.fix().join(", then ")))
+        })
+    });
+    let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    for (identity, fix) in fixes {
+        counts.entry(identity).or_insert((0, fix)).0 += 1;
+    }
+    // Of equally frequent fixes the first in order of identity, so that the choice repeats.
+    let best = counts.into_values().rev().max_by_key(|(count, _)| *count);
+    if let Some((count, fix)) = best {
+        let in_others =
+            if count == 1 { "a similar episode".to_owned() } else { format!("{count} similar episodes") };
+        let text = format!("when {tool} fails with {error:?}: {fix}; that got over it in {in_others}");
+        notes.improve.push(note(60, text, steps()));
+    }
+}
+
+/// Tells of one call made again and again.
+fn repetitions(cluster: &Cluster<'_>, notes: &mut Notes) {
+    let mut calls: HashMap<u64, Vec<usize>> = HashMap::new();
+    let own = &cluster.own().calls;
+    for (at, call) in own.iter().enumerate() {
+        calls.entry(call.fingerprint()).or_default().push(at);
+    }
+    let mut repeated: Vec<Vec<usize>> =
+        calls.into_values().filter(|places| places.len() >= REPETITION).collect();
+    repeated.sort();
+    for places in repeated {
+        let tool = own[places[0]].tool;
+        // A tool without arguments is often called to look again.
+        let bare = own[places[0]].action.arguments.0.is_null();
+        if bare && places.iter().all(|at| own[*at].worked()) {
+            continue;
+        }
+        let text = format!("{tool} was called {} times with the same arguments", places.len());
+        let steps = places.iter().take(MAX_STEPS).map(|at| own[*at].number);
+        let said: Note = note(30, text, steps);
+        if cluster.own().succeeded { notes.improve.push(said) } else { notes.failed.push(said) }
+    }
+}
