@@ -273,7 +273,7 @@ impl Consolidator {
                     return removed(item, evidence, note);
                 }
                 let floor = if self.losers.contains(&id) { Standing::Demoted } else { Standing::Active };
-                rule.standing = standing.max(floor);
+                rule.standing = if rule.pinned { Standing::Active } else { standing.max(floor) };
                 rule.updated_at = now;
                 decayed(was, (rule.confidence, rule.standing), id.to_string(), || rule.clone().into())
             }
@@ -549,6 +549,24 @@ mod tests {
             Tally { successes: 80, failures: 20, success_weight: 26.0, failure_weight: 7.0, as_of: NOW };
         let (store, _) = cycle(vec![fresh], Vec::new(), &evidence, others);
         assert_eq!(patterns_of(&store)[0].standing, Standing::Withheld);
+    }
+
+    #[test]
+    fn what_is_pinned_stays_whatever_its_uses() {
+        let rule = Heuristic { created_at: NOW, ..heuristic(&["a"], Advice::Use, "t", 1, 9) };
+        let item = ItemId::Heuristic(rule.id);
+        let bad = |episode| Evidence { item, ..seen(0, episode, 0.0, 0, EvidenceRole::Used) };
+        let uses: Vec<Evidence> = (0..9).map(bad).collect();
+        let others =
+            Tally { successes: 80, failures: 20, success_weight: 26.0, failure_weight: 7.0, as_of: NOW };
+        let check = |pinned: bool, expected: Standing| {
+            let rule = Heuristic { pinned, ..rule.clone() };
+            let (store, _) = cycle(Vec::new(), vec![rule], &uses, others);
+            let left = store.values().find_map(Entity::as_heuristic).map(|rule| rule.standing);
+            assert_eq!(left, Some(expected), "pinned: {pinned}");
+        };
+        check(true, Standing::Active);
+        check(false, Standing::Withheld);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Heuristics that contradict each other, and which of them stays.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, HeuristicId};
@@ -63,7 +63,7 @@ pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefC
     resolutions
 }
 
-/// Returns the pairs in conflict, in order of their identifiers.
+/// Returns the pairs in conflict, by domain and in order of their identifiers.
 fn pairs(heuristics: &[Heuristic]) -> impl Iterator<Item = (&Heuristic, &Heuristic)> {
     let mut domains: BTreeMap<Option<&str>, Vec<&Heuristic>> = BTreeMap::new();
     for heuristic in heuristics.iter().filter(|heuristic| !heuristic.rejected) {
@@ -71,20 +71,33 @@ fn pairs(heuristics: &[Heuristic]) -> impl Iterator<Item = (&Heuristic, &Heurist
     }
     domains.into_values().flat_map(|mut held| {
         held.sort_by_key(|heuristic| heuristic.id);
-        let mut found = Vec::new();
-        for (at, a) in held.iter().enumerate() {
-            found.extend(held[at + 1..].iter().filter(|b| contradict(a, b)).map(|b| (*a, *b)));
+        // A condition implies another only if it has the other's first term, or the other has none.
+        let mut by_term: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
+        for (at, rule) in held.iter().enumerate() {
+            by_term.entry(rule.condition.terms.first().map(String::as_str)).or_default().push(at);
         }
-        found
+        let mut found = BTreeSet::new();
+        for (special, rule) in held.iter().enumerate() {
+            let terms = rule.condition.terms.iter().map(|term| Some(term.as_str()));
+            let candidates = terms.chain([None]).filter_map(|term| by_term.get(&term)).flatten();
+            found.extend(
+                candidates
+                    .filter(|general| **general != special && contradict(rule, held[**general]))
+                    .map(|general| (special.min(*general), special.max(*general))),
+            );
+        }
+        found.into_iter().map(move |(a, b)| (held[a], held[b])).collect::<Vec<_>>()
     })
 }
 
-fn contradict(a: &Heuristic, b: &Heuristic) -> bool {
-    let opposite = a.tool == b.tool && a.advice != b.advice;
-    let rivals = a.tool != b.tool && a.advice == Advice::Use && b.advice == Advice::Use;
+/// Returns true if a rule contradicts one that holds wherever it does.
+fn contradict(special: &Heuristic, general: &Heuristic) -> bool {
+    let same_tool = special.tool == general.tool;
+    let opposite = same_tool && special.advice != general.advice;
+    let rivals = !same_tool && special.advice == Advice::Use && general.advice == Advice::Use;
     (opposite || rivals)
-        && (implies(&a.condition, &b.condition) || implies(&b.condition, &a.condition))
-        && (opposite || exclude(a, b))
+        && implies(&special.condition, &general.condition)
+        && (opposite || exclude(special, general))
 }
 
 fn exclude(a: &Heuristic, b: &Heuristic) -> bool {
