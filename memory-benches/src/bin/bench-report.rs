@@ -316,7 +316,7 @@ fn recall(options: &Options, report: &mut Report) -> Result<()> {
     let mut medians = Vec::new();
     for &(episodes, p50, p99) in sizes {
         retrieval.fill(episodes)?;
-        let asked = retrieval.ask(options.size(600, 300))?;
+        let asked = retrieval.ask(options.size(3_000, 1_000))?;
         let micros = |run: &Run, share| run.percentile(share).as_secs_f64() * MICROS;
         let mut add = |name: &str, share, baseline: &Run, target| {
             report.add(&Figure {

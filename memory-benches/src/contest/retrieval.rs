@@ -16,7 +16,9 @@ use crate::{Result, Run, ours};
 /// Episodes of one commit while filling.
 const FILL: u64 = 1_000;
 /// Questions that are asked before the clock starts.
-const WARM_UP: u64 = 50;
+const WARM_UP: u64 = 100;
+/// How long a memory that was just opened is left alone, so that what it does on opening does not count.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Questions for FTS5 and for the plain scan, at most: both take long.
 const FTS_QUESTIONS: usize = 100;
 const SCANS: usize = 20;
@@ -110,6 +112,7 @@ impl Retrieval {
         let warm = WARM_UP as usize;
         let ours = self.runtime.block_on(async {
             let memory = Memory::open(self.memory()).await?;
+            tokio::time::sleep(SETTLE).await;
             let mut run = Run::default();
             for question in questions {
                 let query = RecallQuery::new(question.text);

@@ -1,34 +1,24 @@
 //! Scores the documents of an index against a query.
 
+mod gather;
+mod plan;
+
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::id::lock;
 use crate::recall::document::Field;
-use crate::recall::lexical::shard::{Entry, Posting, Shard, State};
+use crate::recall::lexical::shard::{Entry, Shard, State};
 use crate::recall::query::{RecallQuery, Verdict};
-use crate::recall::tokenize::{normalize_label, tokenize};
+use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
-/// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
-const K1: f32 = 1.2;
-/// BM25's normalisation by length (the same).
-const B: f32 = 0.75;
-/// The most one query term can contribute per unit of its weight.
-const CEILING: f32 = K1 + 1.0;
-/// What another form of a query's word counts against the word itself.
-const OTHER_FORM: f32 = 0.5;
-/// A query of more words than this need not be covered whole: one that tells a long story is answered by a document
-/// that shares part of it, so the score to reach grows with the square root of the words from here on.
-const STORY_WORDS: f32 = 5.0;
-/// Documents without any of the query's words that frequencies are counted as if there were besides the real ones: in a
-/// memory of a few episodes a word that all of them have still says more than none.
-const PRIOR_DOCUMENTS: f32 = 20.0;
-/// Of a longer query the words of least weight are left out.
-const MAX_QUERY_WORDS: usize = 128;
+use gather::{Scored, Wanted, gather};
+use plan::{Plan, plan};
+
 /// Words shown a field in a reason.
 const MAX_REASON_WORDS: usize = 6;
 
@@ -82,148 +72,48 @@ impl ScoreParts {
     }
 }
 
-/// A term of the query that the index knows.
-struct QueryTerm<'s> {
-    postings: &'s [Posting],
-    /// Weight in the query times inverse document frequency.
-    weight: f32,
-    surface: String,
-}
-
-/// The query as the index sees it.
-struct Plan<'s> {
-    terms: Vec<QueryTerm<'s>>,
-    /// The score that counts as 1.
-    ceiling: f32,
-}
-
+/// Finds the best documents of a shard.
 pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
     let plan = plan(shard, query);
-    if plan.terms.is_empty() {
+    let limit = query.limit.min(RecallQuery::MAX_LIMIT);
+    if plan.terms.is_empty() || limit == 0 {
         return Vec::new();
     }
-    let mut scores = lock(&shard.scratch).pop().unwrap_or_default();
-    scores.resize(shard.entries.len(), 0.0);
-    accumulate(shard, &plan, &mut scores);
-    let best = select(shard, query, now, plan.ceiling, &mut scores);
-    lock(&shard.scratch).push(scores);
+    let scoring = Scoring::new(query, plan.ceiling);
+    let wanted = Wanted {
+        limit,
+        floor: query.min_relevance.max(0.0) * f64::from(plan.ceiling),
+        admits: |entry: &Entry| !entry.is_expired(now) && admits(query, entry.state),
+        score: |entry: &Entry, raw: f64| scoring.parts(entry, raw as f32).score(),
+    };
+    let mut sums = lock(&shard.scratch).pop().unwrap_or_default();
+    sums.resize(shard.entries.len(), 0.0);
+    let scored = gather(shard, &plan, &mut sums, &wanted);
+    lock(&shard.scratch).push(sums);
+    let best = select(scored, query.min_relevance, limit, &scoring);
     best.into_iter().map(|candidate| candidate.into_hit(shard, query, &plan)).collect()
 }
 
-/// A word of the query.
-struct Word {
-    term: String,
-    surface: String,
-    /// The word of the text it belongs to, if that is a compound.
-    compound: Option<usize>,
-    joined: bool,
-    /// Its share in the compound; 1 for a word by itself.
-    share: f32,
-    /// Its id, if the index has it.
-    own: Option<u32>,
-    /// The ids of its other forms in the index, in order of the terms.
-    forms: Vec<u32>,
-    /// Share times inverse document frequency; of a word that the index does not have, that of its rarest form.
-    weight: f32,
+/// How the parts of a score are found.
+struct Scoring {
+    ceiling: f32,
+    domain: Option<String>,
+    kind: Option<String>,
 }
 
-impl Word {
-    fn is_known(&self) -> bool {
-        self.own.is_some() || !self.forms.is_empty()
+impl Scoring {
+    fn new(query: &RecallQuery, ceiling: f32) -> Self {
+        let normalized = |label: &Option<String>| label.as_deref().map(normalize_label);
+        Self { ceiling, domain: normalized(&query.domain), kind: normalized(&query.kind) }
     }
-}
 
-/// Looks the query's words up and weighs them.
-fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
-    let mut words = words(shard, query);
-    let documents = shard.len() as f32 + PRIOR_DOCUMENTS;
-    let frequency = |id: u32| shard.postings(id).1.len();
-    let idf = |frequency: usize| (1.0 + (documents - frequency as f32 + 0.5) / (frequency as f32 + 0.5)).ln();
-    for word in &mut words {
-        let rarest = word.forms.iter().map(|id| frequency(*id)).min().unwrap_or(0);
-        word.weight = word.share * idf(word.own.map_or(rarest, frequency));
-    }
-    words.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.term.cmp(&b.term)));
-    words.truncate(MAX_QUERY_WORDS);
-
-    let mut terms: Vec<(u32, QueryTerm<'s>)> = Vec::with_capacity(words.len());
-    let mut add = |id: u32, weight: f32, surface: &str| {
-        let postings = shard.postings(id).1;
-        terms.push((id, QueryTerm { postings, weight, surface: surface.to_owned() }));
-    };
-    for word in &words {
-        if let Some(id) = word.own {
-            add(id, word.weight, &word.surface);
-        }
-        for &form in &word.forms {
-            add(form, OTHER_FORM * word.weight.min(word.share * idf(frequency(form))), &word.surface);
-        }
-    }
-    // A term that stands for several words of the query counts once, with its highest weight.
-    terms.sort_by(|(a_id, a), (b_id, b)| a_id.cmp(b_id).then(b.weight.total_cmp(&a.weight)));
-    terms.dedup_by_key(|(id, _)| *id);
-    // Ids depend on the history of the index; scores must not, so the order of addition is that of the terms.
-    terms.sort_by(|(a_id, a), (b_id, b)| {
-        b.weight.total_cmp(&a.weight).then_with(|| shard.postings(*a_id).0.cmp(shard.postings(*b_id).0))
-    });
-
-    let shares: f32 = words.iter().map(|word| word.share).sum();
-    let whole: f32 = words.iter().map(|word| word.weight * CEILING).sum();
-    let ceiling = whole * (STORY_WORDS / shares.max(STORY_WORDS)).sqrt();
-    Plan { terms: terms.into_iter().map(|(_, term)| term).collect(), ceiling }
-}
-
-fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
-    let mut count = 0;
-    for text in std::iter::once(&query.text).chain(&query.tags) {
-        let first = count;
-        tokenize(text, |token| {
-            count = first + token.word + 1;
-            let compound = (token.parts > 1).then_some(first + token.word);
-            let own = shard.term(token.term);
-            let mut forms: Vec<u32> = shard.forms(token.term).to_vec();
-            forms.retain(|form| Some(*form) != own);
-            forms.sort_by(|a, b| shard.postings(*a).0.cmp(shard.postings(*b).0));
-            words.push(Word {
-                term: token.term.to_owned(),
-                surface: token.surface.to_lowercase(),
-                compound,
-                joined: token.joined,
-                share: if compound.is_some() && !token.joined { 0.5 } else { 1.0 },
-                own,
-                forms,
-                weight: 0.0,
-            });
-        });
-    }
-    // A compound is known by its joined form or by its parts: the one that is unknown is not held against it.
-    let mut known: HashMap<(usize, bool), bool> = HashMap::new();
-    for word in &words {
-        if let Some(compound) = word.compound {
-            *known.entry((compound, word.joined)).or_default() |= word.is_known();
-        }
-    }
-    words.retain(|word| {
-        let other_form = word.compound.and_then(|compound| known.get(&(compound, !word.joined)));
-        word.is_known() || other_form != Some(&true)
-    });
-    words.sort_by(|a, b| a.term.cmp(&b.term).then(b.share.total_cmp(&a.share)));
-    words.dedup_by(|a, b| a.term == b.term);
-    words
-}
-
-/// Adds up the BM25F contributions of every query term, term by term, into one score a slot.
-fn accumulate(shard: &Shard, plan: &Plan<'_>, scores: &mut [f32]) {
-    let average = shard.total_length as f32 / shard.len() as f32;
-    let per_length = K1 * B * Shard::UNITS / average.max(1.0);
-    for term in &plan.terms {
-        for posting in term.postings {
-            let slot = posting.slot as usize;
-            let frequency = f32::from(posting.frequency);
-            // Frequency and length are in units; scaling the constant instead of both keeps the ratio.
-            let saturation = K1 * (1.0 - B) * Shard::UNITS + per_length * shard.lengths[slot] as f32;
-            scores[slot] += term.weight * (K1 + 1.0) * frequency / (frequency + saturation);
+    /// Returns the parts for a document with this BM25 score.
+    fn parts(&self, entry: &Entry, raw: f32) -> ScoreParts {
+        let equal = |same: bool| if same { 1.0 } else { 0.0 };
+        ScoreParts {
+            keyword: f64::from(raw / self.ceiling).min(1.0),
+            domain: self.domain.as_deref().map(|domain| equal(entry.domain.as_deref() == Some(domain))),
+            kind: self.kind.as_deref().map(|kind| equal(&*entry.kind == kind)),
         }
     }
 }
@@ -250,46 +140,25 @@ impl Candidate<'_> {
     }
 }
 
-/// Returns the best documents that the query admits, and sets all scores back to zero.
+/// Returns the best of the documents that reach the floor, best first.
 fn select<'s>(
-    shard: &'s Shard,
-    query: &RecallQuery,
-    now: Timestamp,
-    ceiling: f32,
-    scores: &mut [f32],
+    scored: Vec<Scored<'s>>,
+    min_relevance: f64,
+    limit: usize,
+    scoring: &Scoring,
 ) -> Vec<Candidate<'s>> {
-    let limit = query.limit.min(RecallQuery::MAX_LIMIT);
-    let domain = query.domain.as_deref().map(normalize_label);
-    let kind = query.kind.as_deref().map(normalize_label);
     let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
-    for (slot, score) in scores.iter_mut().enumerate() {
-        let raw = std::mem::take(score);
-        if raw <= 0.0 || limit == 0 {
+    for Scored { slot, entry, raw } in scored {
+        let parts = scoring.parts(entry, raw);
+        if parts.keyword < min_relevance {
             continue;
         }
-        let keyword = f64::from(raw / ceiling).min(1.0);
-        if keyword < query.min_relevance {
-            continue;
-        }
-        let at_best =
-            ScoreParts { keyword, domain: domain.as_ref().map(|_| 1.0), kind: kind.as_ref().map(|_| 1.0) };
-        if best.len() == limit && best.last().is_some_and(|worst| at_best.score() < worst.score) {
-            continue;
-        }
-        let Some(entry) = &shard.entries[slot] else { continue };
-        if entry.is_expired(now) || !admits(query, entry.state) {
-            continue;
-        }
-        let equal = |same: bool| if same { 1.0 } else { 0.0 };
-        let parts = ScoreParts {
-            keyword,
-            domain: domain.as_deref().map(|domain| equal(entry.domain.as_deref() == Some(domain))),
-            kind: kind.as_deref().map(|kind| equal(&*entry.kind == kind)),
-        };
-        let candidate = Candidate { slot: slot as u32, entry, raw, score: parts.score(), parts };
+        let candidate = Candidate { slot, entry, raw, score: parts.score(), parts };
         let place = best.partition_point(|held| held.order(&candidate).is_lt());
-        best.insert(place, candidate);
-        best.truncate(limit);
+        if place < limit {
+            best.insert(place, candidate);
+            best.truncate(limit);
+        }
     }
     best
 }

@@ -321,4 +321,44 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn leaving_out_what_cannot_count_changes_nothing(
+        tasks in proptest::collection::vec(
+            (proptest::collection::vec(0..200_u8, 1..30), any::<Option<u8>>(), any::<bool>()),
+            1..100,
+        ),
+        queries in proptest::collection::vec(
+            (proptest::collection::vec(0..200_u8, 1..40), any::<bool>(), 1..12_usize, 0.0..0.7_f64),
+            1..8,
+        ),
+    ) {
+        // Word n is in about one text in n, as in a language: common ones end up in long lists.
+        let text = |numbers: &[u8]| {
+            let word = |number: &u8| format!("w{}x", u32::from(*number).pow(2) / 200);
+            numbers.iter().map(word).collect::<Vec<_>>().join(" ")
+        };
+        let mut index = LexicalIndex::new();
+        for (number, (words, domain, success)) in tasks.iter().enumerate() {
+            let mut task = Task::new(format!("common {}", text(words)));
+            task.domain = domain.map(|domain| format!("domain{}", domain % 3));
+            let mut episode = completed(task);
+            if !success {
+                episode.outcome = Some(Outcome::failure(""));
+            }
+            index.upsert(&key(number as u128), &document(&episode, 1));
+        }
+        for (words, successes, limit, floor) in &queries {
+            let mut query = RecallQuery::new(format!("common {}", text(words))).domain("domain1");
+            if *successes {
+                query = query.outcome(Verdict::Success);
+            }
+            // Without a floor every list is added up whole.
+            let all = query.clone().limit(RecallQuery::MAX_LIMIT).min_relevance(0.0);
+            let mut expected = search(&index, all);
+            expected.retain(|hit| hit.parts.keyword >= *floor);
+            expected.truncate(*limit);
+            prop_assert_eq!(search(&index, query.limit(*limit).min_relevance(*floor)), expected);
+        }
+    }
 }

@@ -1,0 +1,149 @@
+//! Adds up BM25F scores without visiting what cannot be relevant.
+//!
+//! The rarest words come first. Once all the words that are left could not lift a document with none of the earlier
+//! ones over the floor, only documents that have scored are looked up in their long lists, and of these only those
+//! that can still be relevant and among the best. Each score that counts is the same sum in the same order as if every
+//! list had been added up whole.
+
+use super::plan::{Plan, QueryTerm};
+use crate::recall::lexical::shard::{Entry, Shard};
+
+/// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
+const K1: f32 = 1.2;
+/// BM25's normalisation by length (the same).
+const B: f32 = 0.75;
+/// The most one query term can contribute per unit of its weight.
+pub(super) const CEILING: f32 = K1 + 1.0;
+/// By how much a bound exceeds the sum it bounds, so that rounding (below 1e-7 a term) cannot make it too low.
+const SLACK: f64 = 1.001;
+/// A list with fewer postings than so many a candidate is added up whole: that is faster than looking up each.
+const POSTINGS_A_LOOKUP: usize = 16;
+
+/// A document whose score may count.
+pub(super) struct Scored<'s> {
+    pub(super) slot: u32,
+    pub(super) entry: &'s Entry,
+    /// The BM25 score.
+    pub(super) raw: f32,
+}
+
+/// What may be returned, as far as gathering has to know.
+pub(super) struct Wanted<A, S> {
+    /// How many documents are asked for, at least 1.
+    pub(super) limit: usize,
+    /// The BM25 score below which a document is not relevant.
+    pub(super) floor: f64,
+    /// Tells whether the query admits a document.
+    pub(super) admits: A,
+    /// Returns the final score of a document with a given BM25 score; must not fall when that rises.
+    pub(super) score: S,
+}
+
+/// Returns, in order of slots, every document that the query admits, that reaches the floor and that can be among the
+/// best; some that cannot be may be there too. All of `sums`, one a slot, must be zero, and are again afterwards.
+pub(super) fn gather<'s>(
+    shard: &'s Shard,
+    plan: &Plan<'_>,
+    sums: &mut [f32],
+    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Entry, f64) -> f64>,
+) -> Vec<Scored<'s>> {
+    let weigh = Weigh::of(shard);
+    let mut left: f64 = plan.terms.iter().map(bound).sum();
+    let mut terms = plan.terms.iter();
+    while left * SLACK >= wanted.floor
+        && let Some(term) = terms.next()
+    {
+        weigh.add(term, sums);
+        left -= bound(term);
+    }
+    let mut scored: Vec<Scored<'s>> = Vec::new();
+    for (slot, &raw) in sums.iter().enumerate() {
+        if raw > 0.0
+            && (f64::from(raw) + left) * SLACK >= wanted.floor
+            && let Some(entry) = &shard.entries[slot]
+            && (wanted.admits)(entry)
+        {
+            scored.push(Scored { slot: slot as u32, entry, raw });
+        }
+    }
+    keep_best(&mut scored, left, wanted);
+    for term in terms {
+        if term.postings.len() < POSTINGS_A_LOOKUP * scored.len() {
+            weigh.add(term, sums);
+        } else {
+            weigh.look_up(term, &scored, sums);
+        }
+    }
+    for document in &mut scored {
+        document.raw = sums[document.slot as usize];
+    }
+    sums.fill(0.0);
+    scored
+}
+
+/// The most that a term can contribute.
+fn bound(term: &QueryTerm<'_>) -> f64 {
+    f64::from(term.weight * CEILING)
+}
+
+/// Drops the documents that cannot be among the best even if the words left gave them all they can.
+fn keep_best(
+    scored: &mut Vec<Scored<'_>>,
+    left: f64,
+    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Entry, f64) -> f64>,
+) {
+    // Only documents that are certain to reach the floor can push others out.
+    let certain = scored.iter().filter(|it| f64::from(it.raw) >= wanted.floor * SLACK);
+    let mut least: Vec<f64> = certain.map(|it| (wanted.score)(it.entry, f64::from(it.raw) / SLACK)).collect();
+    if least.len() < wanted.limit {
+        return;
+    }
+    let (_, bar, _) = least.select_nth_unstable_by(wanted.limit - 1, |a, b| b.total_cmp(a));
+    let bar = *bar;
+    scored.retain(|it| (wanted.score)(it.entry, (f64::from(it.raw) + left) * SLACK) >= bar);
+}
+
+/// BM25's constants for the index as it is.
+struct Weigh<'s> {
+    lengths: &'s [u32],
+    per_length: f32,
+}
+
+impl<'s> Weigh<'s> {
+    fn of(shard: &'s Shard) -> Self {
+        let average = shard.total_length as f32 / shard.len() as f32;
+        Self { lengths: &shard.lengths, per_length: K1 * B * Shard::UNITS / average.max(1.0) }
+    }
+
+    fn contribution(&self, term: &QueryTerm<'_>, slot: usize, frequency: u16) -> f32 {
+        let frequency = f32::from(frequency);
+        // Frequency and length are in units; scaling the constant instead of both keeps the ratio.
+        let saturation = K1 * (1.0 - B) * Shard::UNITS + self.per_length * self.lengths[slot] as f32;
+        term.weight * (K1 + 1.0) * frequency / (frequency + saturation)
+    }
+
+    /// Adds a term to the sums of all documents that have it.
+    fn add(&self, term: &QueryTerm<'_>, sums: &mut [f32]) {
+        for posting in term.postings {
+            let slot = posting.slot as usize;
+            sums[slot] += self.contribution(term, slot, posting.frequency);
+        }
+    }
+
+    /// Adds a term to the sums of these documents.
+    fn look_up(&self, term: &QueryTerm<'_>, documents: &[Scored<'_>], sums: &mut [f32]) {
+        let mut postings = term.postings;
+        for document in documents {
+            let at = postings.partition_point(|posting| posting.slot < document.slot);
+            postings = &postings[at..];
+            match postings.first() {
+                None => return,
+                Some(posting) if posting.slot == document.slot => {
+                    let slot = posting.slot as usize;
+                    sums[slot] += self.contribution(term, slot, posting.frequency);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
