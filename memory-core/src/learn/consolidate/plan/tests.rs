@@ -1,0 +1,198 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::learn::heuristics::tests::heuristic;
+use crate::model::heuristic::Advice;
+use crate::model::pattern::PatternBody;
+
+const DAY: u64 = 86_400_000;
+const NOW: Timestamp = Timestamp(1_000 * DAY);
+
+fn pattern(number: u128, tools: &str, evidence: &[Evidence]) -> Pattern {
+    let id = PatternId(Uuid::from_u128(number));
+    let own = evidence.iter().filter(|piece| piece.item == ItemId::Pattern(id));
+    let tally = tallies(own, &BeliefConfig::default()).0;
+    Pattern {
+        id,
+        strategy: "tool_sequence".into(),
+        domain: Some("web".into()),
+        task_kind: "general".into(),
+        body: PatternBody::ToolSequence { tools: tools.split_whitespace().map(str::to_owned).collect() },
+        terms: Vec::new(),
+        tally,
+        confidence: tally.lower_bound(NOW, &BeliefConfig::default()),
+        used: Tally::default(),
+        standing: Standing::Active,
+        episodes: Vec::new(),
+        created_at: Timestamp(NOW.0 - 100 * DAY + number as u64),
+        updated_at: NOW,
+    }
+}
+
+fn seen(item: u128, episode: u128, success: f64, days_ago: u64, role: EvidenceRole) -> Evidence {
+    Evidence {
+        item: ItemId::Pattern(PatternId(Uuid::from_u128(item))),
+        episode: EpisodeId(Uuid::from_u128(episode)),
+        role,
+        at: Timestamp(NOW.0 - days_ago * DAY),
+        success,
+        reward: 0.0,
+        duration_ms: None,
+        context: String::new(),
+    }
+}
+
+/// Runs a cycle to its end; returns what is left of patterns and evidence, and the sum of the changes.
+fn cycle(
+    patterns: Vec<Pattern>,
+    heuristics: Vec<Heuristic>,
+    evidence: &[Evidence],
+    baseline: Tally,
+) -> (BTreeMap<(Kind, String), Entity>, Changes) {
+    let mut store: BTreeMap<(Kind, String), Entity> = BTreeMap::new();
+    store.extend(patterns.iter().map(|p| ((Kind::Pattern, p.id.to_string()), p.clone().into())));
+    store.extend(heuristics.iter().map(|h| ((Kind::Heuristic, h.id.to_string()), h.clone().into())));
+    store.extend(evidence.iter().map(|e| ((Kind::Evidence, e.record_id()), e.clone().into())));
+    let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
+    let mut consolidator = Consolidator::new(patterns, heuristics, Vec::new(), NOW, config, belief);
+    let mut sum = Changes::default();
+    while let Some(piece) = consolidator.next() {
+        let needs = piece.needs();
+        let evidence: Vec<Evidence> = store
+            .values()
+            .filter_map(Entity::as_evidence)
+            .filter(|piece| needs.contains(&piece.item))
+            .cloned()
+            .collect();
+        let changes = consolidator.run(piece, &evidence, &|_| baseline);
+        for (id, entity) in changes.write {
+            store.insert((entity.kind(), id), entity);
+        }
+        for key in changes.remove {
+            assert!(store.remove(&key).is_some(), "{key:?} was not there");
+        }
+        sum.merged += changes.merged;
+        sum.decayed += changes.decayed;
+        sum.pruned += changes.pruned;
+        sum.generalised += changes.generalised;
+        sum.notes.extend(changes.notes);
+    }
+    (store, sum)
+}
+
+fn patterns_of(store: &BTreeMap<(Kind, String), Entity>) -> Vec<Pattern> {
+    store.values().filter_map(Entity::as_pattern).cloned().collect()
+}
+
+#[test]
+fn near_duplicates_become_one_with_the_evidence_of_both() {
+    let observed = EvidenceRole::Observed;
+    let evidence = [
+        seen(1, 10, 1.0, 3, observed),
+        seen(1, 11, 1.0, 2, observed),
+        seen(2, 11, 1.0, 2, observed),
+        seen(2, 12, 0.0, 1, observed),
+        seen(2, 13, 1.0, 0, EvidenceRole::Used),
+    ];
+    let patterns =
+        vec![pattern(2, "a b c", &evidence), pattern(1, "a b c", &evidence), pattern(3, "c b a", &[])];
+    let (store, changes) = cycle(patterns, Vec::new(), &evidence, Tally::default());
+    assert_eq!(changes.merged, 1);
+    let left = patterns_of(&store);
+    assert_eq!(left.iter().map(|p| p.id.0.as_u128()).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((left[0].tally.successes, left[0].tally.failures, left[0].used.successes), (2, 1, 1));
+    let moved: Vec<&Evidence> = store.values().filter_map(Entity::as_evidence).collect();
+    assert_eq!(moved.len(), 4);
+    assert!(moved.iter().all(|piece| piece.item == ItemId::Pattern(left[0].id)));
+    // Nothing is left to do.
+    let again: Vec<Evidence> = moved.into_iter().cloned().collect();
+    let (_, changes) = cycle(left, Vec::new(), &again, Tally::default());
+    assert_eq!(changes, Changes::default());
+}
+
+#[test]
+fn refuted_patterns_go_with_their_evidence_and_anti_patterns_stay() {
+    let evidence: Vec<Evidence> =
+        (0..9).map(|episode| seen(1, episode, 0.0, 1, EvidenceRole::Observed)).collect();
+    let (store, changes) = cycle(vec![pattern(1, "a b", &evidence)], Vec::new(), &evidence, Tally::default());
+    assert_eq!((changes.pruned, store.len()), (1, 0), "{:?}", changes.notes);
+
+    let anti = PatternBody::AntiPattern { behaviour: "a".into(), consequence: "b".into() };
+    let anti = Pattern { body: anti, strategy: "anti_pattern".into(), ..pattern(1, "a b", &evidence) };
+    let (store, changes) = cycle(vec![anti], Vec::new(), &evidence, Tally::default());
+    assert_eq!(changes.pruned, 0);
+    assert!(patterns_of(&store)[0].confidence > 0.7);
+}
+
+#[test]
+fn evidence_out_of_reach_changes_nothing_for_good() {
+    let evidence: Vec<Evidence> =
+        (0..9).map(|episode| seen(1, episode, 1.0, 1, EvidenceRole::Observed)).collect();
+    let whole = pattern(1, "a b", &evidence);
+    for reach in [0, 4] {
+        let (store, changes) = cycle(vec![whole.clone()], Vec::new(), &evidence[..reach], Tally::default());
+        assert_eq!(changes.pruned, 0);
+        assert_eq!(patterns_of(&store)[0].tally, whole.tally);
+    }
+}
+
+#[test]
+fn confidence_decays_and_hurtful_items_are_withheld() {
+    let mut evidence: Vec<Evidence> =
+        (0..9).map(|episode| seen(1, episode, 1.0, 90, EvidenceRole::Observed)).collect();
+    let fresh = pattern(1, "a b", &evidence);
+    let fresh =
+        Pattern { confidence: fresh.tally.lower_bound(fresh.tally.as_of, &BeliefConfig::default()), ..fresh };
+    let (store, changes) = cycle(vec![fresh.clone()], Vec::new(), &evidence, Tally::default());
+    assert_eq!(changes.decayed, 1);
+    assert!(patterns_of(&store)[0].confidence < fresh.confidence - 0.05);
+
+    evidence.extend((20..28).map(|episode| seen(1, episode, 0.0, 1, EvidenceRole::Used)));
+    let others = Tally { successes: 80, failures: 20, success_weight: 26.0, failure_weight: 7.0, as_of: NOW };
+    let (store, _) = cycle(vec![fresh], Vec::new(), &evidence, others);
+    assert_eq!(patterns_of(&store)[0].standing, Standing::Withheld);
+}
+
+#[test]
+fn what_is_pinned_stays_whatever_its_uses() {
+    let rule = Heuristic { created_at: NOW, ..heuristic(&["a"], Advice::Use, "t", 1, 9) };
+    let item = ItemId::Heuristic(rule.id);
+    let bad = |episode| Evidence { item, ..seen(0, episode, 0.0, 0, EvidenceRole::Used) };
+    let uses: Vec<Evidence> = (0..9).map(bad).collect();
+    let others = Tally { successes: 80, failures: 20, success_weight: 26.0, failure_weight: 7.0, as_of: NOW };
+    let check = |pinned: bool, expected: Standing| {
+        let rule = Heuristic { pinned, ..rule.clone() };
+        let (store, _) = cycle(Vec::new(), vec![rule], &uses, others);
+        let left = store.values().find_map(Entity::as_heuristic).map(|rule| rule.standing);
+        assert_eq!(left, Some(expected), "pinned: {pinned}");
+    };
+    check(true, Standing::Active);
+    check(false, Standing::Withheld);
+}
+
+#[test]
+fn heuristics_are_resolved_and_generalised() {
+    let recent =
+        |rule: Heuristic| Heuristic { tally: Tally { as_of: NOW, ..rule.tally }, created_at: NOW, ..rule };
+    let rule =
+        |terms: &[&str], advice, for_it, against| recent(heuristic(terms, advice, "t", for_it, against));
+    let rules = vec![
+        rule(&["a", "b"], Advice::Use, 8, 2),
+        rule(&["a", "c"], Advice::Use, 9, 1),
+        Heuristic { pinned: true, ..rule(&["a", "d"], Advice::Use, 7, 2) },
+        rule(&["z"], Advice::Use, 20, 0),
+        rule(&["z"], Advice::Avoid, 4, 4),
+    ];
+    let loser = rules[4].id;
+    let (store, changes) = cycle(Vec::new(), rules, &[], Tally::default());
+    assert_eq!(changes.notes.iter().filter(|note| note.starts_with("demoted")).count(), 1);
+    assert_eq!((changes.generalised, changes.pruned), (2, 0), "{:?}", changes.notes);
+    let left: Vec<&Heuristic> = store.values().filter_map(Entity::as_heuristic).collect();
+    let terms: BTreeSet<String> = left.iter().map(|rule| rule.condition.terms.join(" ")).collect();
+    assert_eq!(terms.into_iter().collect::<Vec<_>>(), ["a", "a d", "z"]);
+    assert!(left.iter().any(|rule| rule.id == loser && rule.standing == Standing::Demoted));
+    // Nothing is left to do.
+    let left: Vec<Heuristic> = left.into_iter().cloned().collect();
+    let (_, changes) = cycle(Vec::new(), left, &[], Tally::default());
+    assert_eq!(changes, Changes::default());
+}
