@@ -336,7 +336,7 @@ fn says(text: &str, phrase: &str) -> bool {
     text.match_indices(phrase).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + phrase.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !(figures && after.is_some_and(char::is_alphanumeric))
+        !(before.is_some_and(char::is_alphanumeric) || figures && after.is_some_and(char::is_alphanumeric))
     })
 }
 

@@ -228,7 +228,7 @@ mod tests {
                     .observation("y ".repeat(500));
                 if n % 9 == 0 { action.error(format!("Error: item {n} of list {tool} not found")) } else { action }
             });
-            trace(seed, if seed % 2 == 0 { success() } else { failure() }, actions.collect())
+            trace(seed, if seed.is_multiple_of(2) { success() } else { failure() }, actions.collect())
         };
         let own = long(2);
         let similar: Vec<Trace> = (3..13).map(long).collect();

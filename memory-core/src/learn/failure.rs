@@ -140,9 +140,11 @@ fn argument_cause(failed: &Call<'_>, first: &Call<'_>, rest: &[&Call<'_>]) -> Op
         }
     });
     failed.arguments(|name, value| {
-        let others: Vec<_> = [first].iter().chain(rest).map(|call| call.argument(name)).collect();
         if cause.is_some() {
-        } else if others.iter().all(Option::is_none) {
+            return;
+        }
+        let others: Vec<_> = [first].iter().chain(rest).map(|call| call.argument(name)).collect();
+        if others.iter().all(Option::is_none) {
             cause = Some(format!("{tool} was called with {name}, which no call that worked has"));
         } else if let Some(word) = constant(value)
             && others

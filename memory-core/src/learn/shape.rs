@@ -145,16 +145,20 @@ fn classify<'t>(text: &'t str, start: usize, end: usize, emit: &mut impl FnMut(P
     }
     // A run such as `std::fmt` or `and/or` has several parts.
     let connects =
-        |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '#' | '%' | '\u{300}'..='\u{36f}');
+        |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '%' | '\u{300}'..='\u{36f}');
     let mut at = start;
     while at < end {
         let Some(skip) = text[at..end].find(|c: char| c.is_alphanumeric() || c == '#') else { break };
         at += skip;
         let rest = &text[at..end];
-        let part = &rest[..rest.find(|c| !connects(c)).unwrap_or(rest.len())];
+        let sign = usize::from(rest.starts_with('#'));
+        let part = &rest[..rest[sign..].find(|c| !connects(c)).map_or(rest.len(), |length| sign + length)];
         let part = part.trim_end_matches(['-', '.', '_']);
         if part.chars().any(char::is_alphanumeric) {
-            emit(Piece { shape: shape_of(part), text: part, start: at, end: at + part.len() });
+            let shape = shape_of(part);
+            // `#1234` is an id; the sign of `#topic` says nothing.
+            let sign = if shape == Shape::Word { sign } else { 0 };
+            emit(Piece { shape, text: &part[sign..], start: at + sign, end: at + part.len() });
         }
         at += part.len().max(1);
     }
@@ -295,6 +299,7 @@ mod tests {
         check("the end...", "the end");
         check("id 550e8400-e29b-41d4-a716-446655440000", "id Id(550e8400-e29b-41d4-a716-446655440000)");
         check("0x7ffe12ab crash", "Id(0x7ffe12ab) crash");
+        check("all done.###STOP### #topic", "all done STOP topic");
         check("get_user_details failed", "get_user_details failed");
     }
 

@@ -4,7 +4,7 @@
 //! or without. Many behaviours are tested on few episodes, so that some found are chance; the evidence of later
 //! episodes tells those.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
@@ -23,8 +23,8 @@ const REPETITION: u32 = 3;
 const MAX_VALUES: usize = 512;
 
 /// Something an episode does or leaves undone; of two that the same episodes show, the first in this order is told.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Behaviour<'t> {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Behaviour<'t> {
     /// Never calls a tool.
     Without(&'t str),
     /// Calls a tool.
@@ -59,10 +59,11 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let vocabulary = vocabulary(cluster);
-    let shown: Vec<BTreeSet<Behaviour<'_>>> =
+    let shown: Vec<HashSet<Behaviour<'_>>> =
         cluster.members.iter().map(|member| behaviours(member, &vocabulary)).collect();
+    let own: BTreeSet<&Behaviour<'_>> = shown[0].iter().collect();
     let mut telling = Vec::new();
-    for behaviour in &shown[0] {
+    for behaviour in own {
         let by: Vec<bool> = shown.iter().map(|shown| shown.contains(behaviour)).collect();
         let count = |succeeded: bool| {
             by.iter()
@@ -101,8 +102,8 @@ fn vocabulary<'t>(cluster: &Cluster<'t>) -> BTreeSet<&'t str> {
     uses.into_iter().filter(|(_, uses)| *uses >= 2).map(|(tool, _)| tool).take(48).collect()
 }
 
-fn behaviours<'t>(member: &Member<'t>, vocabulary: &BTreeSet<&'t str>) -> BTreeSet<Behaviour<'t>> {
-    let mut behaviours = BTreeSet::new();
+fn behaviours<'t>(member: &Member<'t>, vocabulary: &BTreeSet<&'t str>) -> HashSet<Behaviour<'t>> {
+    let mut behaviours = HashSet::new();
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut repeated: HashMap<u64, u32> = HashMap::new();
     let mut values = 0;

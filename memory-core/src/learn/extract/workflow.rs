@@ -10,6 +10,7 @@ use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::playbook::common_shape;
 use crate::learn::recovery::constant;
+use crate::learn::shape::{Shape, pieces};
 use crate::model::pattern::PatternBody;
 use crate::model::playbook::PlaybookStep;
 
@@ -135,6 +136,20 @@ fn align(base: &[Call<'_>], other: &[Call<'_>]) -> Vec<Option<usize>> {
     partners
 }
 
+/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however often it was
+/// done again.
+fn is_key(text: &str) -> bool {
+    let mut key = false;
+    pieces(text, |piece| {
+        key |= match piece.shape {
+            Shape::Id | Shape::Email | Shape::Date => true,
+            Shape::Number => piece.text.len() >= 4,
+            Shape::Word | Shape::Path | Shape::Quoted => false,
+        }
+    });
+    key
+}
+
 /// A procedure in the making: which values became placeholders.
 struct Template<'t> {
     task: &'t str,
@@ -191,8 +206,8 @@ impl<'t> Template<'t> {
         PlaybookStep { tool: column.call.tool.to_owned(), instruction }
     }
 
-    /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, and not one of the task's
-    /// own. What is seen once must be a word.
+    /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, not one of the task's own,
+    /// and no id, address, date or long figure. What is seen once must be a word.
     fn is_constant(&self, value: &Value, text: &str, others: &[&Value]) -> bool {
         if text.len() > MAX_CONSTANT_BYTES || others.iter().any(|other| *other != value) {
             return false;
@@ -200,7 +215,9 @@ impl<'t> Template<'t> {
         let of_task = text.len() >= 3 && self.task.contains(text);
         match constant(value) {
             Some(_) => !of_task || !others.is_empty(),
-            None => !of_task && !others.is_empty() && !value.is_array() && !value.is_object(),
+            None => {
+                !of_task && !others.is_empty() && !value.is_array() && !value.is_object() && !is_key(text)
+            }
         }
     }
 
@@ -281,6 +298,16 @@ mod tests {
         assert_eq!(lines(&followed, &similar).unwrap().len(), 2);
         assert_eq!(lines(&tools(9, failure(), "refund"), &similar), None);
         assert_eq!(lines(&followed, &[]), None);
+    }
+
+    #[test]
+    fn what_never_varies_stays_unless_it_is_a_key() {
+        let call = |n| {
+            let arguments = json!({"limit": 10, "account": "acc_123456", "command": "cargo test -p core", "day": "2024-05-20"});
+            trace(n, success(), vec![Action::tool("run").arguments(arguments)])
+        };
+        let expected = ["run: account={account}, command=cargo test -p core, day={day}, limit=10"];
+        assert_eq!(lines(&call(1), &[call(2)]).unwrap(), expected);
     }
 
     #[test]

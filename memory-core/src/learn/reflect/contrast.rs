@@ -47,7 +47,7 @@ impl<'t> Sides<'_, 't> {
             let lacking = self.failures.iter().filter(|member| !member.uses(tool)).count();
             let having = self.successes.iter().filter(|member| member.uses(tool)).count();
             let successes = self.successes.len();
-            if lacking * 2 <= failures || having * 2 < successes {
+            if lacking * 2 <= failures || (having as f64) < AGREE * successes as f64 {
                 continue;
             }
             let as_others = if successes > 0 {
