@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use serde_json::Value;
+
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::recovery::constant;
@@ -21,9 +23,13 @@ const SIGNIFICANCE: f64 = 0.05;
 const REPETITION: u32 = 3;
 /// Values of arguments looked at in one episode.
 const MAX_VALUES: usize = 512;
+/// Longer values are no constants.
+const MAX_VALUE_BYTES: usize = 40;
+/// Tools contrasted; between more, contrast is noise.
+const MAX_TOOLS: usize = 48;
 
 /// Something an episode does or leaves undone; of two that the same episodes show, the first in this order is told.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Behaviour<'t> {
     /// Never calls a tool.
     Without(&'t str),
@@ -59,12 +65,9 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let vocabulary = vocabulary(cluster);
-    let shown: Vec<HashSet<Behaviour<'_>>> =
-        cluster.members.iter().map(|member| behaviours(member, &vocabulary)).collect();
-    let own: BTreeSet<&Behaviour<'_>> = shown[0].iter().collect();
+    let facts: Vec<Facts<'_>> = cluster.members.iter().map(|member| Facts::of(member, &vocabulary)).collect();
     let mut telling = Vec::new();
-    for behaviour in own {
-        let by: Vec<bool> = shown.iter().map(|shown| shown.contains(behaviour)).collect();
+    contrast(&facts, &vocabulary, |by, behaviour| {
         let count = |succeeded: bool| {
             by.iter()
                 .zip(&cluster.members)
@@ -72,13 +75,15 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
                 .count()
         };
         let (failing, succeeding) = (count(false), count(true));
-        let chance = fisher(failing, failures, succeeding, successes);
-        if failing >= MIN_FAILURES && chance <= SIGNIFICANCE {
-            telling.push((chance, behaviour, by));
+        if failing < MIN_FAILURES {
+            return;
         }
-    }
-    // A stable sort: equally telling behaviours stay in their order.
-    telling.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let chance = fisher(failing, failures, succeeding, successes);
+        if chance <= SIGNIFICANCE {
+            telling.push((chance, behaviour(), by.to_vec()));
+        }
+    });
+    telling.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
     let mut seen = BTreeSet::new();
     telling
         .into_iter()
@@ -93,50 +98,90 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
 }
 
 /// Returns the tools that at least two episodes call: only calling those, or not, is a behaviour.
-fn vocabulary<'t>(cluster: &Cluster<'t>) -> BTreeSet<&'t str> {
+fn vocabulary<'t>(cluster: &Cluster<'t>) -> Vec<&'t str> {
     let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
     for tool in cluster.members.iter().flat_map(Member::tools) {
         *uses.entry(tool).or_default() += 1;
     }
-    // Contrast between more tools than this is noise.
-    uses.into_iter().filter(|(_, uses)| *uses >= 2).map(|(tool, _)| tool).take(48).collect()
+    uses.into_iter().filter(|(_, uses)| *uses >= 2).map(|(tool, _)| tool).take(MAX_TOOLS).collect()
 }
 
-fn behaviours<'t>(member: &Member<'t>, vocabulary: &BTreeSet<&'t str>) -> HashSet<Behaviour<'t>> {
-    let mut behaviours = HashSet::new();
-    let mut first: HashMap<&str, usize> = HashMap::new();
-    let mut repeated: HashMap<u64, u32> = HashMap::new();
-    let mut values = 0;
-    for (place, call) in member.calls.iter().enumerate() {
-        first.entry(call.tool).or_insert(place);
-        let times = repeated.entry(call.fingerprint()).or_default();
-        *times += 1;
-        if *times == REPETITION {
-            behaviours.insert(Behaviour::Repeats(call.tool));
-        }
-        call.arguments(|name, value| {
-            values += 1;
-            if let Some(value) = constant(value).filter(|_| values <= MAX_VALUES) {
-                behaviours.insert(Behaviour::Value { tool: call.tool, name, value });
+/// What one episode does.
+struct Facts<'t> {
+    /// Where each tool of the vocabulary is called first.
+    first: Vec<Option<usize>>,
+    repeats: BTreeSet<&'t str>,
+    ends_failing: Option<&'t str>,
+    /// Tool, argument and value.
+    values: HashSet<(&'t str, &'t str, &'t Value)>,
+}
+
+impl<'t> Facts<'t> {
+    fn of(member: &Member<'t>, vocabulary: &[&str]) -> Self {
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        let mut calls: HashMap<u64, u32> = HashMap::new();
+        let mut repeats = BTreeSet::new();
+        let mut values = HashSet::new();
+        for (place, call) in member.calls.iter().enumerate() {
+            first.entry(call.tool).or_insert(place);
+            let times = calls.entry(call.fingerprint()).or_default();
+            *times += 1;
+            if *times == REPETITION {
+                repeats.insert(call.tool);
             }
-        });
+            call.arguments(|name, value| {
+                let short = value.as_str().is_some_and(|text| text.len() <= MAX_VALUE_BYTES);
+                if (short || value.is_boolean()) && values.len() < MAX_VALUES {
+                    values.insert((call.tool, name, value));
+                }
+            });
+        }
+        let first = vocabulary.iter().map(|tool| first.get(tool).copied()).collect();
+        let last = member.calls.last().filter(|call| !call.worked());
+        Self { first, repeats, ends_failing: last.map(|call| call.tool), values }
     }
-    for tool in vocabulary {
-        let Some(place) = first.get(tool) else {
-            behaviours.insert(Behaviour::Without(tool));
-            continue;
-        };
-        behaviours.insert(Behaviour::Calls(tool));
-        for before in vocabulary.iter().filter(|before| *before != tool) {
-            if first.get(before).is_none_or(|other| other > place) {
-                behaviours.insert(Behaviour::Early { tool, before });
-            }
+
+    /// Returns true if it calls a tool before another, or without it.
+    fn early(&self, tool: usize, before: usize) -> bool {
+        self.first[tool].is_some_and(|place| self.first[before].is_none_or(|other| other > place))
+    }
+}
+
+/// Calls `emit` with each behaviour of the first episode: which episodes show it, and what makes it.
+fn contrast<'t>(
+    facts: &[Facts<'t>],
+    vocabulary: &[&'t str],
+    mut emit: impl FnMut(&[bool], &dyn Fn() -> Behaviour<'t>),
+) {
+    let mut by = vec![false; facts.len()];
+    let mut test = |shows: &dyn Fn(&Facts<'t>) -> bool, behaviour: &dyn Fn() -> Behaviour<'t>| {
+        if shows(&facts[0]) {
+            by.iter_mut().zip(facts).for_each(|(by, facts)| *by = shows(facts));
+            emit(&by, behaviour);
+        }
+    };
+    for (at, tool) in vocabulary.iter().enumerate() {
+        test(&|facts| facts.first[at].is_none(), &|| Behaviour::Without(tool));
+        test(&|facts| facts.first[at].is_some(), &|| Behaviour::Calls(tool));
+        for (other, before) in vocabulary.iter().enumerate().filter(|(other, _)| *other != at) {
+            test(&|facts| facts.early(at, other), &|| Behaviour::Early { tool, before });
         }
     }
-    if let Some(last) = member.calls.last().filter(|call| !call.worked()) {
-        behaviours.insert(Behaviour::EndsFailing(last.tool));
+    for tool in &facts[0].repeats {
+        test(&|facts| facts.repeats.contains(tool), &|| Behaviour::Repeats(tool));
     }
-    behaviours
+    if let Some(tool) = facts[0].ends_failing {
+        test(&|facts| facts.ends_failing == Some(tool), &|| Behaviour::EndsFailing(tool));
+    }
+    for key @ (tool, name, value) in &facts[0].values {
+        if let Some(value) = constant(value) {
+            test(&|facts| facts.values.contains(key), &|| Behaviour::Value {
+                tool,
+                name,
+                value: value.clone(),
+            });
+        }
+    }
 }
 
 /// Returns how failing episodes with the behaviour end: the error that most of them share, or that they fail.
@@ -226,13 +271,18 @@ mod tests {
         similar.extend(many(10, 4, |n| pay(n, success(), "cash")));
         let expected = ("stops after pay failed".to_owned(), "pay fails: voucher <n> expired".to_owned());
         assert_eq!(found(&own, &similar), [expected]);
-        for trace in [&own, &similar[0]] {
-            assert!(behaviours(&Member::new(trace), &BTreeSet::new()).contains(&Behaviour::Value {
-                tool: "pay",
-                name: "method",
-                value: "voucher".into()
-            }));
-        }
+    }
+
+    #[test]
+    fn a_value_that_fails_later() {
+        let pay = |n: u64, outcome, method: &str| {
+            let call = Action::tool("pay").arguments(json!({"method": method, "id": format!("A{n:05}")}));
+            trace(n, outcome, vec![call, Action::tool("close")])
+        };
+        let own = pay(0, failure(), "voucher");
+        let mut similar = many(1, 3, |n| pay(n, failure(), "voucher"));
+        similar.extend(many(10, 4, |n| pay(n, success(), "cash")));
+        assert_eq!(found(&own, &similar)[0].0, "calls pay with method = voucher");
     }
 
     #[test]
