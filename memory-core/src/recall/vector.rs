@@ -1,5 +1,7 @@
 //! The vectors of one kind in one namespace, searched by cosine similarity.
 
+#[cfg(feature = "hnsw")]
+mod graph;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -9,6 +11,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use crate::error::{Error, Result};
 use crate::recall::embedder::normalize;
+#[cfg(feature = "hnsw")]
+use crate::recall::vector::graph::Graph;
 use crate::recall::vector::rows::{Query, Rows};
 use crate::store::record::Key;
 
@@ -16,17 +20,25 @@ use crate::store::record::Key;
 const MAX_DIMENSIONS: usize = 8_192;
 /// Rows that are estimated at once, so that the estimates stay in the first-level cache.
 const BLOCK: usize = 512;
+/// From how many vectors on a graph is built, by default: where a full scan of 384 dimensions takes some 10 ms.
+#[cfg(feature = "hnsw")]
+const GRAPH_FROM: usize = 250_000;
 
 /// Finds the vectors most like another, exactly: an index of one shard (one kind in one namespace).
 ///
 /// Vectors are kept as directions in 16 bits a component (an inner product is off by about 10⁻⁶), 2 bytes each plus the
 /// key. A search scans 8-bit approximations with known error bounds and computes the rest for the few rows that may be
 /// among the best, so its answer is that of a full scan. Answers do not depend on the history of changes.
-#[derive(Debug, Clone)]
+///
+/// With the feature `hnsw`, and from 250,000 vectors on, [`VectorIndex::link`] builds a graph; searches through it are
+/// faster, approximate, and the same for the same history of changes.
+#[derive(Debug)]
 pub struct VectorIndex {
     rows: Rows,
     keys: Vec<Key>,
     by_key: HashMap<Key, u32>,
+    #[cfg(feature = "hnsw")]
+    graph: Graph,
 }
 
 impl VectorIndex {
@@ -43,7 +55,13 @@ impl VectorIndex {
                 format!("{dimensions} is not within 1 to {MAX_DIMENSIONS}"),
             ));
         }
-        Ok(Self { rows: Rows::new(dimensions), keys: Vec::new(), by_key: HashMap::new() })
+        Ok(Self {
+            rows: Rows::new(dimensions),
+            keys: Vec::new(),
+            by_key: HashMap::new(),
+            #[cfg(feature = "hnsw")]
+            graph: Graph::new(GRAPH_FROM),
+        })
     }
 
     /// Returns the dimensions of every vector.
@@ -87,6 +105,8 @@ impl VectorIndex {
         };
         if let Some(row) = self.by_key.get(key) {
             self.rows.set(*row as usize, &vector);
+            #[cfg(feature = "hnsw")]
+            self.graph.changed(*row);
             return Ok(true);
         }
         let row = u32::try_from(self.keys.len())
@@ -94,6 +114,8 @@ impl VectorIndex {
         self.rows.push(&vector);
         self.keys.push(key.clone());
         self.by_key.insert(key.clone(), row);
+        #[cfg(feature = "hnsw")]
+        self.graph.added();
         Ok(true)
     }
 
@@ -104,6 +126,8 @@ impl VectorIndex {
         };
         self.rows.swap_remove(row as usize);
         self.keys.swap_remove(row as usize);
+        #[cfg(feature = "hnsw")]
+        self.graph.removed(row);
         if let Some(moved) = self.keys.get(row as usize) {
             self.by_key.insert(moved.clone(), row);
         }
@@ -139,24 +163,59 @@ impl VectorIndex {
         limit: usize,
         filter: impl Fn(&Key) -> bool,
     ) -> Result<Vec<(Key, f32)>> {
-        let query = match self.direction("search vectors", query)? {
-            Some(query) if limit > 0 => self.rows.query(&query),
+        let direction = match self.direction("search vectors", query)? {
+            Some(direction) if limit > 0 => direction,
             _ => return Ok(Vec::new()),
         };
+        let query = self.rows.query(&direction);
+        #[cfg(feature = "hnsw")]
+        if let Some(rows) =
+            self.graph.search(&self.rows, &direction, limit, |row| filter(&self.keys[row as usize]))
+        {
+            return Ok(self.best(&query, limit, rows.into_iter().map(|row| (f32::INFINITY, row))));
+        }
         let candidates = self.candidates(&query, limit, filter);
+        Ok(self.best(&query, limit, candidates.into_iter()))
+    }
+
+    /// Brings up to `limit` vectors into the graph that makes searches of large indexes faster; returns how many are
+    /// still to be brought in.
+    ///
+    /// Does nothing below the size from which on there is a graph. A vector takes about a millisecond: call it when
+    /// there is nothing else to do, until it returns 0. Until few are left, searches scan all vectors.
+    #[cfg(feature = "hnsw")]
+    pub fn link(&mut self, limit: usize) -> usize {
+        self.graph.link(&self.rows, limit)
+    }
+
+    /// Sets from how many vectors on [`VectorIndex::link`] builds a graph. Default: 250,000.
+    #[cfg(feature = "hnsw")]
+    #[must_use]
+    pub fn graph_from(mut self, vectors: usize) -> Self {
+        self.graph.from = vectors;
+        self
+    }
+
+    /// Returns the best `limit` of these rows, which come with the most their similarity may be, highest first.
+    fn best(
+        &self,
+        query: &Query,
+        limit: usize,
+        candidates: impl ExactSizeIterator<Item = (f32, u32)>,
+    ) -> Vec<(Key, f32)> {
         let mut best: BinaryHeap<Found<'_>> = BinaryHeap::with_capacity(limit.min(candidates.len()) + 1);
         for (bound, row) in candidates {
-            // Candidates come with falling bounds: from here on nothing can be better, or equal with a lower key.
+            // From here on nothing can be better, or equal with a lower key.
             if best.len() == limit && best.peek().is_some_and(|worst| bound < worst.similarity) {
                 break;
             }
             let row = row as usize;
-            best.push(Found { similarity: self.rows.exact(&query, row), key: &self.keys[row] });
+            best.push(Found { similarity: self.rows.exact(query, row), key: &self.keys[row] });
             if best.len() > limit {
                 best.pop();
             }
         }
-        Ok(best.into_sorted_vec().into_iter().map(|found| (found.key.clone(), found.similarity)).collect())
+        best.into_sorted_vec().into_iter().map(|found| (found.key.clone(), found.similarity)).collect()
     }
 
     /// Returns the rows that may be among the best `limit`, with the most their similarity may be, highest first.
