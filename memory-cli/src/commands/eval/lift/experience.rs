@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Records tasks as episodes and lets the memory learn from each.
 #[derive(Default)]
 pub(super) struct Experience {
-    open: Option<OpenEpisode>,
+    open: Option<Box<OpenEpisode>>,
     used: Vec<ItemId>,
     last_error: String,
 }
@@ -27,7 +27,7 @@ impl Experience {
         let described = Task::new(&task.description).kind(task.kind).domain(domain);
         let mut episode = arena.memory.start(described).await?;
         episode.recalled(recall).await?;
-        *self = Self { open: Some(episode), ..Self::default() };
+        *self = Self { open: Some(Box::new(episode)), ..Self::default() };
         Ok(())
     }
 

@@ -1,0 +1,210 @@
+//! `memory stats`: what was learned, how much of it is junk, and how learning goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent_memory::{
+    EvidenceRole, Failure as Lesson, Heuristic, ItemId, Memory, Metric, Pattern, Playbook, Tally,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::heuristics::is_recalled;
+use crate::cli::Global;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::output::style::{self, paint};
+use crate::session::Session;
+use crate::text;
+
+pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+    let session = Session::open(global, output).await?;
+    let stats = Stats::of(&session.memory).await?;
+    session.close().await?;
+    if output.is_json() {
+        output.object(&json!(stats))?;
+    } else {
+        tell(&stats, output)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What is stored of one kind of item.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+struct Items {
+    count: usize,
+    /// Items that say the same as another of the same domain: same content, or the same advice resting on exactly the
+    /// same episodes.
+    duplicates: usize,
+    /// Items that helped nobody yet: never used in an episode that succeeded, and not confirmed by a second episode.
+    never_useful: usize,
+    /// Items that no episode used, whether or not they were confirmed.
+    never_used: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Stats {
+    /// Records by kind; `None` while the durable tier does not answer.
+    records: Option<BTreeMap<&'static str, u64>>,
+    items: BTreeMap<&'static str, Items>,
+    strategies: BTreeMap<String, usize>,
+    heuristics_not_recalled: usize,
+    duplicate_share: Option<f64>,
+    never_useful_share: Option<f64>,
+    never_used_share: Option<f64>,
+    /// The newest figure of each metric over everything.
+    metrics: Vec<Metric>,
+    cycles: usize,
+}
+
+impl Stats {
+    async fn of(memory: &Memory) -> Result<Self, Failure> {
+        let knowledge = memory.knowledge();
+        let patterns = knowledge.patterns().await?.items;
+        let heuristics = knowledge.heuristics().await?.items;
+        let playbooks = knowledge.playbooks().await?.items;
+        let lessons = knowledge.failures().await?.items;
+        let mut strategies = BTreeMap::new();
+        for pattern in &patterns {
+            *strategies.entry(pattern.strategy.clone()).or_default() += 1;
+        }
+        let mut helped = BTreeSet::new();
+        for lesson in &lessons {
+            let evidence = knowledge.evidence(ItemId::Failure(lesson.id)).await?;
+            let used = evidence.iter().filter(|evidence| evidence.role == EvidenceRole::Used);
+            helped.extend(used.map(|evidence| (lesson.id, evidence.success >= 0.5)));
+        }
+        let items = BTreeMap::from([
+            ("pattern", count(&patterns, said_by_pattern, |item| (item.used, item.tally))),
+            ("heuristic", count(&heuristics, said_by_heuristic, |item| (item.used, item.tally))),
+            ("playbook", count(&playbooks, said_by_playbook, |item| (item.used, item.tally))),
+            (
+                "failure",
+                count(&lessons, said_by_lesson, |lesson| {
+                    let used = Tally {
+                        successes: u32::from(helped.contains(&(lesson.id, true))),
+                        failures: u32::from(helped.contains(&(lesson.id, false))),
+                        ..Tally::default()
+                    };
+                    (used, Tally { successes: lesson.occurrences, ..Tally::default() })
+                }),
+            ),
+        ]);
+        let total: usize = items.values().map(|items| items.count).sum();
+        let share = |figure: fn(&Items) -> usize| {
+            (total > 0).then(|| items.values().map(figure).sum::<usize>() as f64 / total as f64)
+        };
+        Ok(Self {
+            records: memory.status().await.engine.records,
+            strategies,
+            heuristics_not_recalled: heuristics.iter().filter(|item| !is_recalled(item)).count(),
+            duplicate_share: share(|items| items.duplicates),
+            never_useful_share: share(|items| items.never_useful),
+            never_used_share: share(|items| items.never_used),
+            metrics: newest(knowledge.metrics().await?.items),
+            cycles: knowledge.cycles().await?.items.len(),
+            items,
+        })
+    }
+}
+
+/// Counts items: what each says, and the tallies of its uses and of the episodes that showed it.
+fn count<T>(items: &[T], said: fn(&T) -> String, tallies: impl Fn(&T) -> (Tally, Tally)) -> Items {
+    let mut known = BTreeSet::new();
+    let mut counted = Items { count: items.len(), ..Items::default() };
+    for item in items {
+        counted.duplicates += usize::from(!known.insert(said(item)));
+        let (used, observed) = tallies(item);
+        let helped = used.successes > 0 || observed.successes > 1;
+        counted.never_useful += usize::from(!helped);
+        counted.never_used += usize::from(used.successes + used.failures == 0);
+    }
+    counted
+}
+
+fn said_by_pattern(pattern: &Pattern) -> String {
+    json!([pattern.domain, pattern.body]).to_string()
+}
+
+fn said_by_heuristic(heuristic: &Heuristic) -> String {
+    let mut episodes: Vec<Value> = heuristic.supporting.iter().map(|id| json!(id)).collect();
+    episodes.extend(heuristic.contradicting.iter().map(|id| json!(id)));
+    if episodes.is_empty() {
+        return json!([heuristic.domain, heuristic.condition, heuristic.advice, heuristic.tool]).to_string();
+    }
+    json!([heuristic.domain, heuristic.advice, heuristic.tool, episodes]).to_string()
+}
+
+fn said_by_playbook(playbook: &Playbook) -> String {
+    json!([playbook.domain, playbook.steps]).to_string()
+}
+
+fn said_by_lesson(lesson: &Lesson) -> String {
+    json!([lesson.domain, lesson.tool, lesson.error]).to_string()
+}
+
+/// Returns the newest figure of each metric that is over all agents, kinds and domains.
+fn newest(metrics: Vec<Metric>) -> Vec<Metric> {
+    let mut newest: BTreeMap<String, Metric> = BTreeMap::new();
+    let over_all =
+        |metric: &Metric| metric.agent.is_none() && metric.task_kind.is_none() && metric.domain.is_none();
+    for metric in metrics.into_iter().filter(over_all) {
+        if newest.get(&metric.name).is_none_or(|known| known.day < metric.day) {
+            newest.insert(metric.name.clone(), metric);
+        }
+    }
+    newest.into_values().collect()
+}
+
+fn tell(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
+    let mut add = |name: &str, content: String| {
+        output.line(format!("{}{content}", paint(style::FAINT, format!("{name:<14}"))))
+    };
+    let records = match &stats.records {
+        None => "unknown: the durable tier does not answer".into(),
+        Some(records) => {
+            let told: Vec<String> = records
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(kind, count)| text::count(*count, &kind.replace('_', " ")))
+                .collect();
+            if told.is_empty() { "none yet".into() } else { told.join(", ") }
+        }
+    };
+    add("records", records)?;
+    let strategies: Vec<String> = stats
+        .strategies
+        .iter()
+        .map(|(strategy, count)| format!("{} {}", text::number(*count as u64), strategy.replace('_', " ")))
+        .collect();
+    if !strategies.is_empty() {
+        add("patterns", text::one_line(&strategies.join(", ")))?;
+    }
+    let total: usize = stats.items.values().map(|items| items.count).sum();
+    let share = |share: Option<f64>, figure: fn(&Items) -> usize, what: &str| {
+        let count: usize = stats.items.values().map(figure).sum();
+        let percent = share.map_or("-".into(), |share| format!("{:.1} %", share * 100.0));
+        format!("{percent}: {count} of {} {what}", text::count(total as u64, "learned item"))
+    };
+    let told = share(stats.duplicate_share, |items| items.duplicates, "say the same as another");
+    add("duplicates", told)?;
+    let told = share(
+        stats.never_useful_share,
+        |items| items.never_useful,
+        "never helped and were never confirmed by a second episode",
+    );
+    add("never useful", told)?;
+    let told = share(stats.never_used_share, |items| items.never_used, "were never said to be used");
+    add("never used", told)?;
+    if stats.heuristics_not_recalled > 0 {
+        let count = text::count(stats.heuristics_not_recalled as u64, "heuristic");
+        add("not recalled", format!("{count} rejected, or withheld because its uses went worse"))?;
+    }
+    for metric in &stats.metrics {
+        let over = text::count(metric.samples.into(), "episode");
+        let name = text::one_line(&metric.name.replace('_', " "));
+        let value = format!("{:.3}, {over} on {}", metric.value, &metric.day.to_string()[..10]);
+        add(&name, value)?;
+    }
+    add("consolidated", text::count(stats.cycles as u64, "time"))?;
+    Ok(())
+}

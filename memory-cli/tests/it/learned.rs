@@ -1,0 +1,133 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::command::{World, names};
+
+/// A world that has learned from the sample tasks.
+fn learned() -> World {
+    let world = World::new();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tasks_train.jsonl");
+    world.run(["import", sample.to_str().unwrap(), "--domain", "retail"]).ok();
+    world.run(["consolidate"]).ok();
+    world
+}
+
+fn heuristics(world: &World, arguments: &[&str]) -> Vec<Value> {
+    let listed = world.run(["heuristics", "list", "--json"].iter().chain(arguments)).object();
+    assert_eq!(names(&listed), ["heuristics", "hidden", "stale_ms"]);
+    listed["heuristics"].as_array().unwrap().clone()
+}
+
+#[test]
+fn heuristics_are_listed_and_explained_by_their_episodes() {
+    let world = learned();
+    let listed = heuristics(&world, &[]);
+    let sure: Vec<f64> = listed.iter().map(|item| item["confidence"].as_f64().unwrap()).collect();
+    assert!(!sure.is_empty() && sure.is_sorted_by(|a, b| a >= b), "{sure:?}");
+    let cancel = listed.iter().find(|item| item["tool"] == "cancel_order").expect("a rule on cancelling");
+    let id = cancel["id"].as_str().unwrap();
+    let explained = world.run(["heuristics", "show", id, "--json"]).object();
+    assert_eq!(names(&explained), ["contradicting", "heuristic", "supporting", "uses"]);
+    let supporting = explained["supporting"].as_array().unwrap();
+    assert!(!supporting.is_empty());
+    for episode in supporting {
+        let task = episode["task"]["description"].as_str().unwrap();
+        assert!(task.to_lowercase().contains("cancel"), "{task}");
+    }
+    let table = world.run(["heuristics", "list"]).ok();
+    assert!(table.starts_with("ID ") && table.contains("cancel_order"), "{table}");
+    let told = world.run(["heuristics", "show", &id[id.len() - 12..]]).ok();
+    assert!(told.contains("cancel_order") && told.contains("Episodes that support it"), "{told}");
+}
+
+#[test]
+fn people_rule_on_heuristics() {
+    let world = learned();
+    let id = heuristics(&world, &[])[0]["id"].as_str().unwrap().to_owned();
+    let rule = |verb: &str| world.run(["heuristics", verb, &id, "--json"]);
+    let states = |verb: &str| {
+        let heuristic = rule(verb).object()["heuristic"].clone();
+        (heuristic["pinned"].as_bool().unwrap(), heuristic["rejected"].as_bool().unwrap())
+    };
+    assert_eq!(states("pin"), (true, false));
+    rule("restore").error(1, "conflict");
+    assert_eq!(states("unpin"), (false, false));
+    rule("unpin").error(1, "conflict");
+    assert_eq!(states("reject"), (false, true));
+    let is_listed = |arguments: &[&str]| heuristics(&world, arguments).iter().any(|item| item["id"] == *id);
+    assert!(!is_listed(&[]) && is_listed(&["--all"]));
+    // Learning again does not undo it.
+    world.run(["consolidate"]).ok();
+    assert!(!is_listed(&[]) && is_listed(&["--all"]));
+    assert_eq!(states("restore"), (false, false));
+    assert!(is_listed(&[]));
+    world.run(["heuristics", "show", "nonsense", "--json"]).error(2, "invalid_input");
+    world.run(["heuristics", "pin", "00000000-0000-5000-8000-000000000000", "--json"]).error(1, "not_found");
+}
+
+#[test]
+fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
+    let empty = World::new().run(["stats", "--json"]).object();
+    assert_eq!((&empty["duplicate_share"], &empty["items"]["pattern"]["count"]), (&Value::Null, &0.into()));
+    let world = learned();
+    let stats = world.run(["stats", "--json"]).object();
+    let fields = [
+        "cycles",
+        "duplicate_share",
+        "heuristics_not_recalled",
+        "items",
+        "metrics",
+        "never_used_share",
+        "never_useful_share",
+        "records",
+        "strategies",
+    ];
+    assert_eq!(names(&stats), fields);
+    assert_eq!(stats["records"]["episode"], 8);
+    assert_eq!(stats["items"]["heuristic"]["count"], heuristics(&world, &["--all"]).len());
+    assert!(stats["items"]["pattern"]["count"].as_u64().unwrap() > 0, "{stats}");
+    let total: u64 = stats["strategies"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(stats["items"]["pattern"]["count"], total);
+    // Nobody said what was used.
+    assert_eq!(stats["never_used_share"], 1.0);
+    let told = world.run(["stats"]).ok();
+    assert!(told.contains("duplicates") && told.contains("never useful"), "{told}");
+}
+
+#[test]
+fn lift_needs_recalls_that_were_withheld() {
+    let world = learned();
+    let run = world.run(["lift"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "No episode has a recall noted yet.\n"));
+    assert!(run.stderr.contains("hold_out"), "{}", run.stderr);
+    let lift = world.run(["lift", "--json"]).object();
+    for row in lift["lift"].as_array().unwrap() {
+        assert_eq!(names(row), ["difference", "domain", "high", "low", "with", "without"]);
+        assert_eq!((&row["difference"], &row["with"]["episodes"]), (&Value::Null, &0.into()));
+    }
+}
+
+#[test]
+fn consolidating_tells_what_it_did() {
+    let world = learned();
+    let cycle = world.run(["consolidate", "--json", "--budget-ms", "5000"]).object();
+    let fields = [
+        "decayed",
+        "duration_ms",
+        "expired",
+        "generalised",
+        "interrupted",
+        "merged",
+        "notes",
+        "pruned",
+        "started_at",
+        "trigger",
+        "waiting",
+    ];
+    assert_eq!(names(&cycle), fields);
+    assert_eq!(cycle["trigger"], "demand");
+    assert!(world.run(["consolidate"]).ok().starts_with("Consolidated in "));
+    assert_eq!(world.run(["stats", "--json"]).object()["cycles"], 3);
+    world.run(["consolidate", "--json", "--budget-ms", "0"]).error(2, "usage");
+}
