@@ -32,13 +32,13 @@ mod settings;
 
 pub use builder::Builder;
 pub use memory_core::{
-    Ack, Action, Artifact, ArtifactId, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, Episode,
-    EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Found, Freshness, Heuristic,
-    HotUsage, IdSource, Insight, Json, Key, Kind, Leftover, LimitViolation, Limits, Listed, ManualClock,
-    Mode, Namespace, OpenEpisode, OutboxStatus, Outcome, Pattern, PatternBody, Playbook,
-    PlaybookStep, Product, Quality, Quotas, RateLimit, Recall, RecallQuery, RecalledEpisode, Record,
-    Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Result, Retry, Reward, ScoreParts,
-    SeededIds, SetAside, Status, Step, StepResult, SyncStatus, SystemClock, SystemIds, Task, Timestamp,
-    ToolUse, Verdict, estimate_tokens,
+    Ack, Action, Advice, Artifact, ArtifactId, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity,
+    Episode, EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Evidence, EvidenceRole,
+    Failure, Found, Freshness, Heuristic, HeuristicId, HotUsage, IdSource, Insight, ItemId, Json, Key, Kind,
+    Leftover, Lift, LimitViolation, Limits, Listed, ManualClock, Metric, Mode, Namespace, OpenEpisode,
+    OutboxStatus, Outcome, Pattern, PatternBody, Playbook, PlaybookStep, Product, Quality, Quotas, RateLimit,
+    Recall, RecallQuery, RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule,
+    Reflection, Result, Retry, Reward, ScoreParts, SeededIds, SetAside, Share, Standing, Status, Step,
+    StepResult, SyncStatus, SystemClock, SystemIds, Tally, Task, Timestamp, ToolUse, Verdict, estimate_tokens,
 };
 pub use open::Memory;
