@@ -1,7 +1,7 @@
 //! Adds up BM25F scores without visiting what cannot be relevant.
 //!
 //! The rarest words come first. Once all the words that are left could not lift a document with none of the earlier
-//! ones over the floor, only documents that have scored are looked up in their long lists, and of these only those
+//! ones over the floor, and few documents are in reach of it, only documents that have scored are looked up in their long lists, and of these only those
 //! that can still be relevant and among the best. Each score that counts is the same sum in the same order as if every
 //! list had been added up whole.
 
@@ -16,6 +16,9 @@ const B: f32 = 0.75;
 pub(super) const CEILING: f32 = K1 + 1.0;
 /// By how much a bound exceeds the sum it bounds, so that rounding (below 1e-7 a term) cannot make it too low.
 const SLACK: f64 = 1.001;
+/// With more documents than this that can still be relevant, adding up one more list whole is faster than looking at
+/// each of them.
+const FEW: usize = 1_024;
 /// A list with fewer postings than so many a candidate is added up whole: that is faster than looking up each.
 const POSTINGS_A_LOOKUP: usize = 16;
 
@@ -50,7 +53,7 @@ pub(super) fn gather<'s>(
     let weigh = Weigh::of(shard);
     let mut left: f64 = plan.terms.iter().map(bound).sum();
     let mut terms = plan.terms.iter();
-    while left * SLACK >= wanted.floor
+    while (left * SLACK >= wanted.floor || reaching(sums, wanted.floor, left) > FEW)
         && let Some(term) = terms.next()
     {
         weigh.add(term, sums);
@@ -66,7 +69,9 @@ pub(super) fn gather<'s>(
             scored.push(Scored { slot: slot as u32, entry, raw });
         }
     }
-    keep_best(&mut scored, left, wanted);
+    if !terms.as_slice().is_empty() {
+        keep_best(&mut scored, left, wanted);
+    }
     for term in terms {
         if term.postings.len() < POSTINGS_A_LOOKUP * scored.len() {
             weigh.add(term, sums);
@@ -79,6 +84,12 @@ pub(super) fn gather<'s>(
     }
     sums.fill(0.0);
     scored
+}
+
+/// Counts the sums that can still reach the floor with what is left.
+fn reaching(sums: &[f32], floor: f64, left: f64) -> usize {
+    let least = (floor / SLACK - left) as f32;
+    sums.iter().filter(|sum| **sum >= least).count()
 }
 
 /// The most that a term can contribute.
