@@ -39,6 +39,7 @@ pub use memory_core::{
     OutboxStatus, Outcome, Pattern, PatternBody, Playbook, PlaybookStep, Product, Quality, Quotas, RateLimit,
     Recall, RecallQuery, RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule,
     Reflection, Result, Retry, Reward, ScoreParts, SeededIds, SetAside, Share, Standing, Status, Step,
-    StepResult, SyncStatus, SystemClock, SystemIds, Tally, Task, Timestamp, ToolUse, Verdict, estimate_tokens,
+    StepResult, SyncStatus, SystemClock, SystemIds, Tally, Task, Timestamp, ToolUse, Verdict,
+    estimate_tokens,
 };
 pub use open::Memory;
