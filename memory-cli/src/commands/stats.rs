@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 
 /// What is stored of one kind of item.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-struct Items {
+pub(super) struct Items {
     count: usize,
     /// Items that say the same as another of the same domain: same content, or the same advice resting on exactly the
     /// same episodes.
@@ -41,16 +41,23 @@ struct Items {
     never_used: usize,
 }
 
+/// How much of what was learned is junk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Junk {
+    pub(super) items: BTreeMap<&'static str, Items>,
+    pub(super) duplicate_share: Option<f64>,
+    pub(super) never_useful_share: Option<f64>,
+    pub(super) never_used_share: Option<f64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Stats {
     /// Records by kind; `None` while the durable tier does not answer.
     records: Option<BTreeMap<&'static str, u64>>,
-    items: BTreeMap<&'static str, Items>,
+    #[serde(flatten)]
+    junk: Junk,
     strategies: BTreeMap<String, usize>,
     heuristics_not_recalled: usize,
-    duplicate_share: Option<f64>,
-    never_useful_share: Option<f64>,
-    never_used_share: Option<f64>,
     /// The newest figure of each metric over everything.
     metrics: Vec<Metric>,
     cycles: usize,
@@ -59,51 +66,81 @@ struct Stats {
 impl Stats {
     async fn of(memory: &Memory) -> Result<Self, Failure> {
         let knowledge = memory.knowledge();
+        let heuristics = knowledge.heuristics().await?.items;
+        let mut strategies = BTreeMap::new();
+        for pattern in &knowledge.patterns().await?.items {
+            *strategies.entry(pattern.strategy.clone()).or_default() += 1;
+        }
+        Ok(Self {
+            records: memory.status().await.engine.records,
+            junk: Junk::of(memory).await?,
+            strategies,
+            heuristics_not_recalled: heuristics.iter().filter(|item| !is_recalled(item)).count(),
+            metrics: newest(knowledge.metrics().await?.items),
+            cycles: knowledge.cycles().await?.items.len(),
+        })
+    }
+}
+
+impl Junk {
+    /// Looks at everything learned.
+    pub(super) async fn of(memory: &Memory) -> Result<Self, Failure> {
+        let knowledge = memory.knowledge();
         let patterns = knowledge.patterns().await?.items;
         let heuristics = knowledge.heuristics().await?.items;
         let playbooks = knowledge.playbooks().await?.items;
         let lessons = knowledge.failures().await?.items;
-        let mut strategies = BTreeMap::new();
-        for pattern in &patterns {
-            *strategies.entry(pattern.strategy.clone()).or_default() += 1;
-        }
         let mut helped = BTreeSet::new();
         for lesson in &lessons {
             let evidence = knowledge.evidence(ItemId::Failure(lesson.id)).await?;
             let used = evidence.iter().filter(|evidence| evidence.role == EvidenceRole::Used);
             helped.extend(used.map(|evidence| (lesson.id, evidence.success >= 0.5)));
         }
+        let of_lesson = |lesson: &Lesson| {
+            let used = |success| u32::from(helped.contains(&(lesson.id, success)));
+            let used = Tally { successes: used(true), failures: used(false), ..Tally::default() };
+            (used, Tally { successes: lesson.occurrences, ..Tally::default() })
+        };
         let items = BTreeMap::from([
             ("pattern", count(&patterns, said_by_pattern, |item| (item.used, item.tally))),
             ("heuristic", count(&heuristics, said_by_heuristic, |item| (item.used, item.tally))),
             ("playbook", count(&playbooks, said_by_playbook, |item| (item.used, item.tally))),
-            (
-                "failure",
-                count(&lessons, said_by_lesson, |lesson| {
-                    let used = Tally {
-                        successes: u32::from(helped.contains(&(lesson.id, true))),
-                        failures: u32::from(helped.contains(&(lesson.id, false))),
-                        ..Tally::default()
-                    };
-                    (used, Tally { successes: lesson.occurrences, ..Tally::default() })
-                }),
-            ),
+            ("failure", count(&lessons, said_by_lesson, of_lesson)),
         ]);
-        let total: usize = items.values().map(|items| items.count).sum();
-        let share = |figure: fn(&Items) -> usize| {
-            (total > 0).then(|| items.values().map(figure).sum::<usize>() as f64 / total as f64)
+        let mut junk =
+            Self { items, duplicate_share: None, never_useful_share: None, never_used_share: None };
+        let total = junk.total(|items| items.count);
+        let share = |figure| (total > 0).then(|| junk.total(figure) as f64 / total as f64);
+        let shares = [
+            share(|items: &Items| items.duplicates),
+            share(|items: &Items| items.never_useful),
+            share(|items: &Items| items.never_used),
+        ];
+        [junk.duplicate_share, junk.never_useful_share, junk.never_used_share] = shares;
+        Ok(junk)
+    }
+
+    /// Sums a figure up over all kinds of items.
+    fn total(&self, figure: fn(&Items) -> usize) -> usize {
+        self.items.values().map(figure).sum()
+    }
+
+    /// Returns the shares for people: name, and share with counts.
+    pub(super) fn told(&self) -> [(&'static str, String); 3] {
+        let total = text::count(self.total(|items| items.count) as u64, "learned item");
+        let told = |share: Option<f64>, figure, what: &str| {
+            let percent = share.map_or("-".into(), |share| format!("{:.1} %", share * 100.0));
+            format!("{percent}: {} of {total} {what}", self.total(figure))
         };
-        Ok(Self {
-            records: memory.status().await.engine.records,
-            strategies,
-            heuristics_not_recalled: heuristics.iter().filter(|item| !is_recalled(item)).count(),
-            duplicate_share: share(|items| items.duplicates),
-            never_useful_share: share(|items| items.never_useful),
-            never_used_share: share(|items| items.never_used),
-            metrics: newest(knowledge.metrics().await?.items),
-            cycles: knowledge.cycles().await?.items.len(),
-            items,
-        })
+        let useless = "never helped and were never confirmed by a second episode";
+        [
+            ("duplicates", told(self.duplicate_share, |items| items.duplicates, "say the same as another")),
+            ("never useful", told(self.never_useful_share, |items| items.never_useful, useless)),
+            (
+                "never used",
+                told(self.never_used_share, |items| items.never_used, "were never said to be used"),
+            ),
+        ]
     }
 }
 
@@ -179,22 +216,9 @@ fn tell(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
     if !strategies.is_empty() {
         add("patterns", text::one_line(&strategies.join(", ")))?;
     }
-    let total: usize = stats.items.values().map(|items| items.count).sum();
-    let share = |share: Option<f64>, figure: fn(&Items) -> usize, what: &str| {
-        let count: usize = stats.items.values().map(figure).sum();
-        let percent = share.map_or("-".into(), |share| format!("{:.1} %", share * 100.0));
-        format!("{percent}: {count} of {} {what}", text::count(total as u64, "learned item"))
-    };
-    let told = share(stats.duplicate_share, |items| items.duplicates, "say the same as another");
-    add("duplicates", told)?;
-    let told = share(
-        stats.never_useful_share,
-        |items| items.never_useful,
-        "never helped and were never confirmed by a second episode",
-    );
-    add("never useful", told)?;
-    let told = share(stats.never_used_share, |items| items.never_used, "were never said to be used");
-    add("never used", told)?;
+    for (name, told) in stats.junk.told() {
+        add(name, told)?;
+    }
     if stats.heuristics_not_recalled > 0 {
         let count = text::count(stats.heuristics_not_recalled as u64, "heuristic");
         add("not recalled", format!("{count} rejected, or withheld because its uses went worse"))?;

@@ -23,6 +23,7 @@ fn tools_are_recommended_for_tasks_of_a_file() {
     let fields = [
         "abstained",
         "exact",
+        "junk",
         "leave_one_out",
         "left_out",
         "order_kendall",
@@ -74,6 +75,7 @@ fn trials_of_a_task_are_found_and_outcomes_foretold() {
         "failing",
         "forecast",
         "hit_at_1",
+        "junk",
         "mrr",
         "outcome_auc",
         "recall_at_3",
@@ -99,6 +101,10 @@ fn the_simulation_repeats_for_a_seed_and_memory_helps() {
     let arms = report["arms"].as_array().unwrap();
     let success = |arm: usize| arms[arm]["success"]["value"].as_f64().unwrap();
     let order: Vec<&str> = arms.iter().map(|arm| arm["arm"].as_str().unwrap()).collect();
+    assert_eq!(
+        names(&report["junk"]),
+        ["duplicate_share", "items", "never_used_share", "never_useful_share"]
+    );
     assert_eq!(order, ["none", "memory", "stale", "irrelevant", "oracle"]);
     assert!(success(0) < success(1) && success(1) < success(4), "{report}");
     assert_ne!(report, run(&["lift", "--tasks", "80", "--seed", "4"]));

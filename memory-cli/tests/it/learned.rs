@@ -87,7 +87,8 @@ fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
     assert_eq!(stats["records"]["episode"], 8);
     assert_eq!(stats["items"]["heuristic"]["count"], heuristics(&world, &["--all"]).len());
     assert!(stats["items"]["pattern"]["count"].as_u64().unwrap() > 0, "{stats}");
-    let total: u64 = stats["strategies"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    let total: u64 =
+        stats["strategies"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(stats["items"]["pattern"]["count"], total);
     // Nobody said what was used.
     assert_eq!(stats["never_used_share"], 1.0);

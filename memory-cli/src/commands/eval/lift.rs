@@ -43,6 +43,7 @@ use serde_json::json;
 use super::arena::Arena;
 use super::telling;
 use crate::cli::EvalLiftArgs;
+use crate::commands::stats::Junk;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::output::style::{self, paint};
@@ -61,12 +62,18 @@ const ELSEWHERE: u64 = 0x5eed;
 pub(super) async fn run(arguments: &EvalLiftArgs, output: &mut Output) -> Result<(), Failure> {
     // Whether the file can be written shows before the work, not after.
     let drawing = arguments.svg.as_ref().map(|file| Drawing::create(file)).transpose()?;
-    let runs = simulate(arguments.seed, arguments.tasks as usize).await?;
+    let (runs, junk) = simulate(arguments.seed, arguments.tasks as usize).await?;
     let report = LiftReport::new(arguments.seed, &runs);
     if let Some(drawing) = drawing {
         drawing.write(&chart::svg(&report))?;
     }
-    if output.is_json() { Ok(output.object(&json!(report))?) } else { tell(&report, output) }
+    if output.is_json() {
+        let mut object = json!(report);
+        object["junk"] = json!(junk);
+        return Ok(output.object(&object)?);
+    }
+    tell(&report, output)?;
+    telling::junk(output, &junk)
 }
 
 /// The file that the curves are drawn into.
@@ -95,8 +102,8 @@ fn cannot_draw(path: &Path, source: &io::Error) -> Failure {
     }
 }
 
-/// Runs all arms.
-async fn simulate(seed: u64, tasks: usize) -> Result<Runs, Failure> {
+/// Runs all arms; also returns how much of what the memory learned is junk.
+async fn simulate(seed: u64, tasks: usize) -> Result<(Runs, Junk), Failure> {
     let shop = World::new(&SHOP, seed, tasks / 2);
     let servers = World::new(&SERVERS, seed ^ ELSEWHERE, tasks);
     let none = shop.all(tasks, &mut Guide::Nobody).await?;
@@ -106,6 +113,7 @@ async fn simulate(seed: u64, tasks: usize) -> Result<Runs, Failure> {
     let mut guide =
         Guide::Memory { arena: &own, domain: SHOP.domain, experience: Some(Experience::default()) };
     let memory = shop.all(tasks, &mut guide).await?;
+    let junk = Junk::of(&own.memory).await?;
     own.close().await?;
 
     // The same again up to the drift.
@@ -124,7 +132,7 @@ async fn simulate(seed: u64, tasks: usize) -> Result<Runs, Failure> {
     let mut guide = Guide::Memory { arena: &foreign, domain: SHOP.domain, experience: None };
     let irrelevant = shop.all(tasks, &mut guide).await?;
     foreign.close().await?;
-    Ok(Runs { none, memory, stale, irrelevant, oracle })
+    Ok((Runs { none, memory, stale, irrelevant, oracle }, junk))
 }
 
 /// A world before and after its drift.

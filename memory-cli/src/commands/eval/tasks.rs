@@ -12,6 +12,7 @@ use super::figures::{f1, kendall, percentile};
 use super::source::{Row, read};
 use super::telling;
 use crate::cli::{EvalTasksArgs, Format};
+use crate::commands::stats::Junk;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
@@ -70,12 +71,15 @@ pub(super) async fn run(arguments: &EvalTasksArgs, output: &mut Output) -> Resul
         }
         scored.push(("leave-one-out", scorer.finish()));
     }
+    arena.memory.learn().await?;
+    let junk = Junk::of(&arena.memory).await?;
     arena.close().await?;
     if output.is_json() {
         // The first is the answer; with both, leaving one out is beside it.
         let mut object = json!(scored[0].1);
         object["seed"] = arguments.seed.into();
         object["train"] = train.len().into();
+        object["junk"] = json!(junk);
         object["leave_one_out"] =
             if scored.len() > 1 { json!(scored[1].1) } else { arguments.leave_one_out.into() };
         return Ok(output.object(&object)?);
@@ -83,7 +87,7 @@ pub(super) async fn run(arguments: &EvalTasksArgs, output: &mut Output) -> Resul
     for (what, scores) in &scored {
         tell(what, train.len(), scores, output)?;
     }
-    Ok(())
+    telling::junk(output, &junk)
 }
 
 /// Returns the tools that some episodes used.

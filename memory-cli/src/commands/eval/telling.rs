@@ -1,5 +1,7 @@
 //! How reports of evaluations look.
 
+use crate::commands::stats::Junk;
+use crate::failure::Failure;
 use crate::output::Output;
 use crate::output::style::{self, paint};
 
@@ -17,6 +19,14 @@ pub(super) fn figure(output: &mut Output, name: &str, value: &str, meaning: &str
         paint(style::NAME, format!("{value:>8}")),
         paint(style::FAINT, meaning)
     ))
+}
+
+/// Writes how much of what was learned is junk.
+pub(super) fn junk(output: &mut Output, junk: &Junk) -> Result<(), Failure> {
+    for (name, told) in junk.told() {
+        figure(output, name, "", &told)?;
+    }
+    Ok(())
 }
 
 /// Returns a figure with three decimals; a dash if there is none.

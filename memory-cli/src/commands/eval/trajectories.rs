@@ -12,6 +12,7 @@ use super::figures::auc;
 use super::source::{Row, read};
 use super::telling;
 use crate::cli::{EvalTrajectoriesArgs, Format};
+use crate::commands::stats::Junk;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
@@ -80,6 +81,8 @@ pub(super) async fn run(arguments: &EvalTrajectoriesArgs, output: &mut Output) -
         }
         ids[index] = arena.record(&row.recording).await?;
     }
+    arena.memory.learn().await?;
+    let junk = Junk::of(&arena.memory).await?;
     arena.close().await?;
     scores.warning_precision = scores.warning_precision.map(|right| right / scores.warned as f64);
     scores.outcome_auc = auc(&forecasts);
@@ -88,9 +91,12 @@ pub(super) async fn run(arguments: &EvalTrajectoriesArgs, output: &mut Output) -
     scores.recall_at_3 = average(&rank, |rank| rank.share_of_three);
     scores.mrr = average(&rank, |rank| rank.first.map_or(0.0, |first| 1.0 / first as f64));
     if output.is_json() {
-        return Ok(output.object(&json!(scores))?);
+        let mut object = json!(scores);
+        object["junk"] = json!(junk);
+        return Ok(output.object(&object)?);
     }
-    tell(&scores, output)
+    tell(&scores, output)?;
+    telling::junk(output, &junk)
 }
 
 fn succeeded(row: &Row) -> bool {
