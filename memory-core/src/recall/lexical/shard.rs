@@ -293,8 +293,7 @@ impl Shard {
 
     /// Forgets a term that no document has any more.
     fn free_term(&mut self, id: u32) {
-        let (term, list) =
-            std::mem::replace(&mut self.postings[id as usize], (SmolStr::default(), Vec::new()));
+        let (term, list) = std::mem::take(&mut self.postings[id as usize]);
         debug_assert!(list.is_empty());
         self.dictionary.remove(term.as_str());
         if let Some(stem) = stem(&term)
