@@ -24,7 +24,7 @@ pub(super) fn figure(output: &mut Output, name: &str, value: &str, meaning: &str
 /// Writes how much of what was learned is junk.
 pub(super) fn junk(output: &mut Output, junk: &Junk) -> Result<(), Failure> {
     for (name, told) in junk.told() {
-        figure(output, name, "", &told)?;
+        output.line(format!("  {name:<18} {}", paint(style::FAINT, told)))?;
     }
     Ok(())
 }
