@@ -17,6 +17,7 @@ mod payload;
 mod reopen;
 mod report;
 mod run;
+mod vectors;
 
 pub use contest::Contest;
 pub use contest::drain::Drain;
@@ -28,6 +29,7 @@ pub use ours::Verb;
 pub use reopen::{Keeper, Role, child};
 pub use report::{Figure, Report, Target};
 pub use run::{Run, median, must};
+pub use vectors::VectorSearch;
 
 /// What can go wrong in a benchmark: anything, and it ends the run.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
