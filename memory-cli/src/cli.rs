@@ -12,7 +12,7 @@ Exit codes:
   0  done (recall that finds nothing relevant is done, too)
   1  failed: files, data, or an episode that does not exist
   2  wrong arguments or settings
-  3  import: some lines were bad and were skipped, or stopped it with --strict
+  3  import: some lines were bad and were skipped, or stopped it with --strict; eval: a line was bad
   4  the durable tier is away or refuses the credentials; what waits to be sent stays here
 
 NO_COLOR is honoured; RUST_LOG (for example RUST_LOG=info) writes a log to standard error.";
@@ -77,6 +77,22 @@ pub(crate) enum Command {
     /// Send what waits and fetch what others recorded
     #[command(args_conflicts_with_subcommands = true)]
     Sync(SyncArgs),
+    /// List, explain and correct the rules that were learned
+    #[command(subcommand)]
+    Heuristics(HeuristicsCommand),
+    /// Show what was learned, how much of it is junk, and how learning goes
+    ///
+    /// An item is a duplicate if another of the same domain says the same: the same content, or the same advice resting
+    /// on exactly the same episodes. It was never useful if no episode that succeeded used it and no second episode
+    /// confirmed it.
+    Stats,
+    /// Show what memory is worth: success of episodes that were shown a recall against those whose recall was withheld
+    Lift,
+    /// Learn what is due and tidy up now: merge, decay, generalise, prune, expire
+    Consolidate(ConsolidateArgs),
+    /// Measure the memory in a fresh one of its own, which is gone afterwards
+    #[command(subcommand)]
+    Eval(EvalCommand),
 }
 
 #[derive(Debug, Args)]
@@ -207,6 +223,105 @@ pub(crate) enum SyncCommand {
         #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
         timeout: u32,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HeuristicsCommand {
+    /// List heuristics, the surest first
+    List {
+        /// Also those that are never recalled: rejected, or withheld because their uses went worse
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show a heuristic with the evidence behind it
+    Show {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+    /// Keep a heuristic whatever its evidence
+    Pin {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+    /// Let the evidence decide about a pinned heuristic again
+    Unpin {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+    /// Never recall a heuristic again
+    Reject {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+    /// Let the evidence decide about a rejected heuristic again
+    Restore {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsolidateArgs {
+    /// How long it may take, in milliseconds [default: what the settings say]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    pub(crate) budget_ms: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Recommend the tools of tasks, learned from tasks that were solved
+    ///
+    /// Both files have a task with its actions a line, {"id", "instruction", "actions": [{"name", "kwargs"}]}, as
+    /// `memory import` reads them. Tools that no task of the training file uses do not count, and a task without any
+    /// other is left out.
+    Tasks(EvalTasksArgs),
+    /// Find the same task again, foretell outcomes and warn, for each episode with the rest learned
+    ///
+    /// The file has a conversation a line, {"task_id", "trial", "reward", "messages": [OpenAI chat format]}, as
+    /// `memory import` reads them; lines with the same "task_id" are trials of one task. "reference_actions", [{"name",
+    /// "kwargs"}], says which calls were right; the memory never sees them.
+    Trajectories(EvalTrajectoriesArgs),
+    /// Measure what memory is worth to a simulated agent, against none, stale and irrelevant memory and an oracle
+    ///
+    /// The agent works through tasks of a seeded environment with hidden rules, which change half-way. It needs
+    /// no language model. The same seed gives the same report.
+    Lift(EvalLiftArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalTasksArgs {
+    /// The tasks to learn from
+    #[arg(long, value_name = "FILE")]
+    pub(crate) train: PathBuf,
+    /// The tasks to recommend tools for
+    #[arg(long, value_name = "FILE", required_unless_present = "leave_one_out")]
+    pub(crate) test: Option<PathBuf>,
+    /// Recommend for each task of the training file with the others learned
+    #[arg(long)]
+    pub(crate) leave_one_out: bool,
+    /// The seed of all ids
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalTrajectoriesArgs {
+    /// The conversations
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalLiftArgs {
+    /// How many tasks the agent works through
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(4..=100_000))]
+    pub(crate) tasks: u32,
+    /// The seed of the environment and of all chance
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Also draw the learning curves into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[cfg(test)]

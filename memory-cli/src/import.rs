@@ -7,5 +7,6 @@ mod lines;
 mod run;
 mod tasks;
 
-pub(crate) use line::Defaults;
-pub(crate) use run::{BadPlace, Import, Sink, Tally};
+pub(crate) use line::{BadLine, Defaults, parse};
+pub(crate) use lines::{Line, Lines};
+pub(crate) use run::{BadPlace, Import, MAX_LINE_BYTES, Sink, Tally};

@@ -62,6 +62,11 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Recall(arguments) => commands::recall::run(global, arguments, output).await,
         Command::Status => commands::status::run(global, output).await,
         Command::Sync(arguments) => commands::sync::run(global, arguments, output).await,
+        Command::Heuristics(command) => commands::heuristics::run(global, command, output).await,
+        Command::Stats => commands::stats::run(global, output).await,
+        Command::Lift => commands::lift::run(global, output).await,
+        Command::Consolidate(arguments) => commands::consolidate::run(global, arguments, output).await,
+        Command::Eval(command) => commands::eval::run(global, command, output).await,
     }
 }
 

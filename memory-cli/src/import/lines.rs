@@ -6,7 +6,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line without its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Bytes(Vec<u8>),
     /// Longer than the limit; its bytes were skipped.
     TooLong,
@@ -14,23 +14,23 @@ pub(super) enum Line {
 
 /// Reads lines and counts them.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     reader: R,
     limit: u64,
     /// The number of the last line, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// The bytes read so far.
-    pub(super) position: u64,
+    pub(crate) position: u64,
 }
 
 impl<R: BufRead> Lines<R> {
     /// Reads lines of at most `limit` bytes, including their ends.
-    pub(super) fn new(reader: R, limit: u64) -> Self {
+    pub(crate) fn new(reader: R, limit: u64) -> Self {
         Self { reader, limit, number: 0, position: 0 }
     }
 
     /// Returns the next line; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
         let read = self.reader.by_ref().take(self.limit).read_until(b'\n', &mut line)? as u64;
         if read == 0 {

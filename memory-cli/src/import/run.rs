@@ -20,7 +20,7 @@ const IN_FLIGHT: usize = 32;
 const IN_FLIGHT_STEPS: usize = 4_000;
 const IN_FLIGHT_BYTES: usize = 16 << 20;
 /// The longest line, in bytes.
-const MAX_LINE_BYTES: u64 = 32 << 20;
+pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
 /// Bad lines that are remembered for the report; all are counted.
 const MAX_TOLD: usize = 100;
 
