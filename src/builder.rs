@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Ack, Clock, IdSource, Kind, Limits, Quotas, RateLimit, RedactionConfig, Result, SystemClock, SystemIds,
+    Ack, Clock, Embedder, IdSource, Kind, Limits, Quotas, RateLimit, RedactionConfig, Reflector, Result,
+    RewardConfig, SystemClock, SystemIds,
 };
 
-use crate::open::{Memory, open};
+use crate::open::{Memory, memory_config, open};
 use crate::settings::Settings;
 
 /// Builds a [`Memory`].
@@ -22,6 +23,9 @@ pub struct Builder {
     file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    reward: Option<RewardConfig>,
+    reflector: Option<Arc<dyn Reflector>>,
+    embedder: Option<Arc<dyn Embedder>>,
 }
 
 impl Default for Builder {
@@ -32,6 +36,9 @@ impl Default for Builder {
             file: None,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::default()),
+            reward: None,
+            reflector: None,
+            embedder: None,
         }
     }
 }
@@ -175,6 +182,44 @@ impl Builder {
         self
     }
 
+    /// Sets whether episodes are learned from in the background, and consolidation runs by itself; true by default.
+    #[must_use]
+    pub fn background_learning(mut self, background: bool) -> Self {
+        self.set.learning.get_or_insert_default().background = Some(background);
+        self
+    }
+
+    /// Holds back this share of recalls, in `0.0..=1.0`, so that what memory is worth can be measured; none by default.
+    /// The seed decides which.
+    #[must_use]
+    pub fn hold_out(mut self, share: f64, seed: u64) -> Self {
+        let learning = self.set.learning.get_or_insert_default();
+        learning.hold_out = Some(share);
+        learning.hold_out_seed = Some(seed);
+        self
+    }
+
+    /// Sets how episodes are scored; [`RewardConfig::default`] by default.
+    #[must_use]
+    pub fn reward(mut self, reward: RewardConfig) -> Self {
+        self.reward = Some(reward);
+        self
+    }
+
+    /// Sets who reflects on episodes, a language model for example; [`memory_core::ContrastReflector`] by default.
+    #[must_use]
+    pub fn reflector(mut self, reflector: Arc<dyn Reflector>) -> Self {
+        self.reflector = Some(reflector);
+        self
+    }
+
+    /// Sets the model that turns texts into vectors, for recall by meaning; none by default.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder);
+        self
+    }
+
     /// Also takes settings from `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN` and `MEMORY_DB_PATH`.
     #[must_use]
     pub fn env(mut self) -> Self {
@@ -222,7 +267,14 @@ impl Builder {
         if let Some(file) = &self.file {
             settings = settings.over(Settings::from_file(file)?);
         }
-        open(settings, self.clock, self.ids).await
+        let mut config = memory_config(&settings)?;
+        config.embedder = self.embedder;
+        let learning = &mut config.learning;
+        learning.reward = self.reward.unwrap_or(std::mem::take(&mut learning.reward));
+        if let Some(reflector) = self.reflector {
+            learning.reflector = reflector;
+        }
+        open(settings, config, self.clock, self.ids).await
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, Leftover, LimitViolation,
-    MemoryConfig, Namespace, Orphans, Outbox, Redactor, Result, Tiers,
+    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, LearningConfig, Leftover,
+    LimitViolation, MemoryConfig, Namespace, Orphans, Outbox, Redactor, Result, Tiers,
 };
 use memory_storage_redb::{
     CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,
@@ -16,7 +16,7 @@ use memory_storage_redb::{
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use crate::builder::Builder;
-use crate::settings::Settings;
+use crate::settings::{LearningSettings, Settings};
 
 /// The most connections to a server, and the most rows of one batch.
 const MAX_POOL_SIZE: usize = 1_024;
@@ -69,6 +69,7 @@ impl Memory {
 /// Opens the tiers and assembles them.
 pub(crate) async fn open(
     settings: Settings,
+    config: MemoryConfig,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
 ) -> Result<Memory> {
@@ -80,7 +81,6 @@ pub(crate) async fn open(
         Some(name) => Namespace::new(name)?,
         None => Namespace::default(),
     };
-    let config = memory_config(&settings)?;
     // What blocks (files, locks, recovery) stays off the runtime's workers.
     let blocking = {
         let (settings, namespace, clock) = (settings.clone(), namespace.clone(), clock.clone());
@@ -248,7 +248,7 @@ fn deadlines(settings: &Settings) -> Deadlines {
     }
 }
 
-fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
+pub(crate) fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
     let mut engine = EngineConfig::default();
     let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
     engine.ack = settings.ack.unwrap_or(engine.ack);
@@ -287,7 +287,24 @@ fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
             Some(config) => Redactor::new(config)?,
             None => Redactor::default(),
         },
+        learning: learning(settings.learning.clone().unwrap_or_default()),
+        embedder: None,
     })
+}
+
+fn learning(settings: LearningSettings) -> LearningConfig {
+    let mut config = LearningConfig::default();
+    let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
+    config.background = settings.background.unwrap_or(config.background);
+    config.hold_out = settings.hold_out.unwrap_or(config.hold_out);
+    config.hold_out_seed = settings.hold_out_seed.unwrap_or(config.hold_out_seed);
+    let half_life = settings.half_life_days.map(|days| u64::from(days) * 86_400);
+    config.belief.half_life = seconds(half_life, config.belief.half_life);
+    let consolidation = &mut config.consolidation;
+    consolidation.idle_after = seconds(settings.consolidate_idle_s, consolidation.idle_after);
+    consolidation.interval = seconds(settings.consolidate_interval_s, consolidation.interval);
+    consolidation.budget = settings.consolidate_budget_ms.map_or(consolidation.budget, Duration::from_millis);
+    config
 }
 
 fn retention(days: Option<&BTreeMap<String, u32>>) -> Result<BTreeMap<Kind, Option<Duration>>> {

@@ -33,6 +33,20 @@ pub(crate) struct Settings {
     pub(crate) quotas: Option<Quotas>,
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) redaction: Option<RedactionConfig>,
+    pub(crate) learning: Option<LearningSettings>,
+}
+
+/// Settings of learning in a file; what is left out is the default.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LearningSettings {
+    pub(crate) background: Option<bool>,
+    pub(crate) hold_out: Option<f64>,
+    pub(crate) hold_out_seed: Option<u64>,
+    pub(crate) half_life_days: Option<u32>,
+    pub(crate) consolidate_idle_s: Option<u64>,
+    pub(crate) consolidate_interval_s: Option<u64>,
+    pub(crate) consolidate_budget_ms: Option<u64>,
 }
 
 impl fmt::Debug for Settings {
@@ -81,6 +95,7 @@ impl Settings {
             quotas,
             rate_limit,
             redaction,
+            learning,
         )
     }
 

@@ -120,6 +120,7 @@ enum Task {
     Pull,
     Adopt,
     Upkeep,
+    Learn,
 }
 
 impl Progress {
@@ -387,6 +388,19 @@ impl Engine {
         let mut warnings = self.shared.tiers.warnings.clone();
         warnings.extend(lock(&self.shared.progress).warnings.iter().cloned());
         warnings
+    }
+
+    /// Notes how background learning went, for the status.
+    pub(crate) fn note_learning(&self, error: Option<&Error>) {
+        match error {
+            Some(error) => self.shared.report(Task::Learn, error),
+            None => self.shared.succeeded(Task::Learn),
+        }
+    }
+
+    /// Returns true once closing has begun.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
     }
 
     /// Returns how current the recall index is: stale while the change feed cannot be read.

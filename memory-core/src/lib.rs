@@ -32,8 +32,9 @@ pub use learn::reward::{FactorBounds, RewardConfig};
 pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
-    EpisodePage, EpisodeQuery, Found, Listed, Memory, MemoryConfig, OpenEpisode, Recall, RecalledEpisode,
-    Recorded, Recording, Status,
+    EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed, Memory,
+    MemoryConfig, OpenEpisode, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling, Status,
+    SuggestedPlaybook, ToolAdvice, Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};
@@ -54,7 +55,7 @@ pub use model::reward::Reward;
 pub use model::step::{Action, Step, StepResult};
 pub use model::task::{Complexity, Task};
 pub use rate::{RateLimit, RateLimiter};
-pub use recall::answer::{PromptItem, estimate_tokens, to_prompt};
+pub use recall::answer::estimate_tokens;
 pub use recall::document::{Field, SearchDocument};
 pub use recall::embedder::{Embedder, normalize};
 pub use recall::lexical::LexicalIndex;

@@ -180,6 +180,11 @@ impl Limits {
                 self.label(OPERATION, field, label)?;
             }
         }
+        at_most(OPERATION, "query.after", query.after.len() as u64, u64::from(self.steps), "tools")?;
+        query.after.iter().try_for_each(|tool| self.label(OPERATION, "query.after", tool))?;
+        if let Some(error) = &query.last_error {
+            chars(OPERATION, "query.last_error", error, self.observation_chars)?;
+        }
         at_most(OPERATION, "query.tags", query.tags.len() as u64, self.tags as u64, "tags")?;
         query.tags.iter().try_for_each(|tag| self.label(OPERATION, "query.tags", tag))?;
         if query.limit == 0 {

@@ -2,9 +2,19 @@
 
 mod answers;
 mod config;
+mod consolidating;
+mod embedding;
+mod forgetting;
 mod handle;
+mod heuristics;
+mod knowledge;
+mod learner;
+mod observed;
+mod recalled;
+mod recalling;
 mod recording;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +22,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::engine::{Engine, Freshness, Leftover};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{EpisodeId, IdSource};
+use crate::id::{EpisodeId, IdSource, lock};
+use crate::learn::fingerprint::fingerprint;
 use crate::limits::{Limits, Quotas};
 use crate::model::artifact::Artifact;
 use crate::model::entity::Entity;
@@ -21,15 +32,23 @@ use crate::model::kind::Kind;
 use crate::model::step::Step;
 use crate::model::task::Task;
 use crate::rate::RateLimiter;
-use crate::recall::query::RecallQuery;
 use crate::redact::Redactor;
 use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{SetAside, Tiers};
 
-pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Recall, RecalledEpisode, Status};
-pub use config::MemoryConfig;
+use embedding::Vectors;
+use heuristics::Rules;
+use learner::Learner;
+
+pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
+pub use config::{LearningConfig, MemoryConfig};
 pub use handle::OpenEpisode;
+pub use knowledge::{Explanation, Knowledge, Ruling};
+pub use learner::Learned;
+pub use recalled::{
+    Forecast, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,
+};
 pub use recording::{Recorded, Recording};
 
 /// A memory of one namespace; cheap to clone, clones share everything.
@@ -49,6 +68,23 @@ struct Inner {
     redactor: Redactor,
     ids: Arc<dyn IdSource>,
     redactions: AtomicU64,
+    learning: LearningConfig,
+    learner: Learner,
+    rules: Rules,
+    vectors: Option<Vectors>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("namespace", self.engine.namespace()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The learner holds no share of the memory while it waits; woken, it sees that the memory is gone.
+        self.learner.wake.notify_one();
+    }
 }
 
 impl Memory {
@@ -69,18 +105,26 @@ impl Memory {
     ) -> Result<Self> {
         config.limits.validate()?;
         let rate = config.rate_limit.map(RateLimiter::new).transpose()?;
+        config.learning.validate()?;
+        let vectors = config.embedder.map(Vectors::new).transpose()?;
         let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                engine,
-                limits: config.limits,
-                quotas: config.quotas,
-                rate,
-                redactor: config.redactor,
-                ids,
-                redactions: AtomicU64::new(0),
-            }),
-        })
+        let inner = Arc::new(Inner {
+            engine,
+            limits: config.limits,
+            quotas: config.quotas,
+            rate,
+            redactor: config.redactor,
+            ids,
+            redactions: AtomicU64::new(0),
+            learning: config.learning,
+            learner: Learner::new(),
+            rules: Rules::new(),
+            vectors,
+        });
+        let wake = inner.learner.wake.clone();
+        let task = tokio::spawn(learner::run(Arc::downgrade(&inner), wake));
+        *lock(&inner.learner.task) = Some(task);
+        Ok(Self { inner })
     }
 
     /// Returns the sizes allowed.
@@ -98,6 +142,7 @@ impl Memory {
     pub async fn start(&self, task: impl Into<Task>) -> Result<OpenEpisode> {
         let mut task = task.into();
         let inner = &self.inner;
+        inner.learner.active();
         inner.take_token()?;
         inner.check_quota()?;
         inner.limits.check_task(&task)?;
@@ -105,6 +150,7 @@ impl Memory {
         let now = inner.engine.clock().now();
         let mut episode = Episode::open(EpisodeId(inner.ids.next(now)), task, now);
         episode.redactions = redactions;
+        episode.fingerprint = fingerprint(&episode.task);
         let record = inner.version_of(&episode)?;
         let bytes = inner.encoded_len("start", "task", &record)?;
         inner.engine.commit(vec![record]).await?;
@@ -170,57 +216,6 @@ impl Memory {
         })
     }
 
-    /// Finds what is known that helps with a task, best first; finding nothing is a legal answer.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a query over a limit.
-    pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
-        let query = query.into();
-        let inner = &self.inner;
-        inner.limits.check_query(&query)?;
-        let now = inner.engine.clock().now();
-        let space = inner.engine.namespace();
-        let (hits, searched) = inner.engine.with_index(|index| {
-            (index.search(space, Kind::Episode, &query, now), index.len(space, Kind::Episode))
-        });
-        let mut recall = Recall::new(searched, inner.engine.index_freshness());
-        for hit in hits {
-            match inner.engine.read(&hit.key).await {
-                Ok(read) => recall.add(hit, read),
-                // The index knows more than this machine has at hand; the answer says how much is missing.
-                Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
-                    recall.out_of_reach += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(recall)
-    }
-
-    /// Forgets an episode with its steps and artifacts, here and in the durable tier; returns false if there is
-    /// none.
-    ///
-    /// # Errors
-    /// `Unavailable` when the durable tier must say which steps there are and does not answer.
-    pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
-        let inner = &self.inner;
-        let key = Key::episode(inner.engine.namespace(), id);
-        let known = inner.engine.read(&key).await?;
-        if known.record.is_none_or(|record| record.is_tombstone()) {
-            return Ok(false);
-        }
-        let mut tombstones = vec![inner.engine.version(key, None)];
-        for kind in [Kind::Step, Kind::Artifact] {
-            let (owned, freshness) = inner.owned(kind, id).await?;
-            if freshness != Freshness::Fresh {
-                return Err(unknown_steps("forget"));
-            }
-            tombstones.extend(owned.into_iter().map(|record| inner.engine.version(record.key, None)));
-        }
-        inner.engine.commit(tombstones).await?;
-        Ok(true)
-    }
-
     /// Returns what people should know of damage and repairs since opening, without asking any tier.
     pub fn warnings(&self) -> Vec<String> {
         self.inner.engine.warnings()
@@ -278,6 +273,12 @@ impl Memory {
     /// # Errors
     /// Whatever the durable tier reports on closing.
     pub async fn close(self, timeout: Duration) -> Result<Leftover> {
+        // What is learned is committed whole or stays due: the learner may be stopped anywhere.
+        let task = lock(&self.inner.learner.task).take();
+        if let Some(task) = task {
+            task.abort();
+            let _cancelled = task.await;
+        }
         self.inner.engine.close(timeout).await
     }
 }
@@ -368,6 +369,10 @@ impl Inner {
         let head = Key::episode(self.engine.namespace(), id);
         Ok(contiguous && (!steps.is_empty() || self.engine.is_pending(&head)?))
     }
+}
+
+fn shutting_down(source: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Closed, "learn", "the runtime is shutting down").with_source(source)
 }
 
 fn unknown_steps(operation: &'static str) -> Error {

@@ -4,6 +4,7 @@
 mod common;
 mod conformance;
 mod engine;
+mod learning;
 mod load;
 mod local;
 mod outage;

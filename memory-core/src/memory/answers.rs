@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::engine::{EngineStatus, Freshness, Read};
-use crate::id::EpisodeId;
+use crate::engine::{EngineStatus, Freshness};
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
-use crate::recall::answer::{PromptItem, to_prompt};
 use crate::recall::query::Verdict;
-use crate::recall::rank::{Hit, ScoreParts};
 use crate::store::query::{Order, Scan};
 use crate::store::record::Namespace;
 
@@ -171,66 +168,6 @@ pub struct EpisodePage {
     pub next: Option<String>,
     /// How current the page is.
     pub freshness: Freshness,
-}
-
-/// An episode that may help, with why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RecalledEpisode {
-    /// The identifier.
-    pub id: EpisodeId,
-    /// How well it fits, in `0.0..=1.0`.
-    pub score: f64,
-    /// What the score is made of.
-    pub parts: ScoreParts,
-    /// Why it was recalled.
-    pub reasons: Vec<String>,
-    /// The episode.
-    pub episode: Episode,
-}
-
-/// The answer to "what do we know that helps with this?".
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Recall {
-    /// The episodes, best first; empty if nothing relevant is known.
-    pub episodes: Vec<RecalledEpisode>,
-    /// How many episodes were searched.
-    pub searched: usize,
-    /// How many relevant ones could not be shown because the durable tier is away.
-    pub out_of_reach: usize,
-    /// How current the index and the least current of them is.
-    pub freshness: Freshness,
-}
-
-impl Recall {
-    pub(crate) fn new(searched: usize, freshness: Freshness) -> Self {
-        Self { episodes: Vec::new(), searched, out_of_reach: 0, freshness }
-    }
-
-    /// Adds what was read for a hit, unless it is gone by now.
-    pub(crate) fn add(&mut self, hit: Hit, read: Read) {
-        let Some(episode) = read.record.and_then(|record| record.entity?.as_episode().cloned()) else {
-            return;
-        };
-        self.freshness = self.freshness.or_staler(read.freshness);
-        let Hit { score, parts, reasons, .. } = hit;
-        self.episodes.push(RecalledEpisode { id: episode.id, score, parts, reasons, episode });
-    }
-
-    /// Returns true if nothing relevant is known.
-    pub fn is_empty(&self) -> bool {
-        self.episodes.is_empty()
-    }
-
-    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens; empty if there is
-    /// nothing to say.
-    pub fn to_prompt(&self, max_tokens: usize) -> String {
-        let items: Vec<PromptItem<'_>> = self
-            .episodes
-            .iter()
-            .map(|item| PromptItem { episode: &item.episode, score: item.score, reasons: &item.reasons })
-            .collect();
-        to_prompt(&items, max_tokens)
-    }
 }
 
 /// How a memory is.

@@ -1,8 +1,16 @@
 //! How a memory behaves.
 
+use std::sync::Arc;
+
 use crate::engine::EngineConfig;
+use crate::error::{Error, Result};
+use crate::learn::belief::BeliefConfig;
+use crate::learn::consolidate::ConsolidationConfig;
+use crate::learn::reflect::{ContrastReflector, Reflector};
+use crate::learn::reward::RewardConfig;
 use crate::limits::{Limits, Quotas};
 use crate::rate::RateLimit;
+use crate::recall::embedder::Embedder;
 use crate::redact::Redactor;
 
 /// Settings of a memory; the default is right for one application on one machine.
@@ -18,4 +26,60 @@ pub struct MemoryConfig {
     pub rate_limit: Option<RateLimit>,
     /// What is redacted before storage; common secret shapes by default.
     pub redactor: Redactor,
+    /// What is learned, and when.
+    pub learning: LearningConfig,
+    /// The model that turns texts into vectors; none by default.
+    pub embedder: Option<Arc<dyn Embedder>>,
+}
+
+/// Settings of learning.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LearningConfig {
+    /// Whether episodes are learned from in the background, and consolidation runs by itself; true by default. Without,
+    /// [`crate::Memory::learn`] and [`crate::Memory::consolidate`] do it on demand.
+    pub background: bool,
+    /// How episodes are scored.
+    pub reward: RewardConfig,
+    /// How evidence adds up.
+    pub belief: BeliefConfig,
+    /// When and how much is consolidated.
+    pub consolidation: ConsolidationConfig,
+    /// Who reflects on episodes; [`ContrastReflector`] by default.
+    pub reflector: Arc<dyn Reflector>,
+    /// The share of recalls that are held back, in `0.0..=1.0`, so that what memory is worth can be measured; 0 by
+    /// default.
+    pub hold_out: f64,
+    /// The seed that decides which recalls are held back; 0 by default.
+    pub hold_out_seed: u64,
+}
+
+impl Default for LearningConfig {
+    fn default() -> Self {
+        Self {
+            background: true,
+            reward: RewardConfig::default(),
+            belief: BeliefConfig::default(),
+            consolidation: ConsolidationConfig::default(),
+            reflector: Arc::new(ContrastReflector::default()),
+            hold_out: 0.0,
+            hold_out_seed: 0,
+        }
+    }
+}
+
+impl LearningConfig {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the setting out of bounds.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.hold_out) {
+            let problem = format!("{}, the limits are 0 to 1", self.hold_out);
+            return Err(Error::invalid("open", "learning.hold_out", problem));
+        }
+        self.reward.validate()?;
+        self.belief.validate()?;
+        self.consolidation.validate()
+    }
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ArtifactId, EpisodeId};
+use crate::memory::observed::Observed;
+use crate::memory::recalled::Recall;
 use crate::memory::{Inner, Listed};
 use crate::model::artifact::{Artifact, Product};
 use crate::model::entity::Entity;
-use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
+use crate::model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
+use crate::model::evidence::ItemId;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
@@ -30,7 +33,7 @@ pub struct OpenEpisode {
 }
 
 /// What completing sums up.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 struct Totals {
     last_number: u32,
     steps: u32,
@@ -39,6 +42,7 @@ struct Totals {
     step_duration_ms: u64,
     tokens: u64,
     redactions: u32,
+    observed: Observed,
 }
 
 impl Totals {
@@ -48,6 +52,7 @@ impl Totals {
         self.step_duration_ms = self.step_duration_ms.saturating_add(action.duration_ms.unwrap_or(0));
         self.tokens = self.tokens.saturating_add(action.tokens.unwrap_or(0));
         ToolUse::add(&mut self.tools, action);
+        self.observed.action(action);
     }
 }
 
@@ -84,6 +89,7 @@ impl OpenEpisode {
             let body = Entity::Artifact(artifact.clone()).to_json()?;
             handle.totals.bytes += body.len() as u64;
             handle.totals.redactions += markers(&body);
+            handle.totals.observed.quality(&artifact.product.quality);
         }
         Ok(handle)
     }
@@ -113,6 +119,7 @@ impl OpenEpisode {
     pub async fn step(&mut self, action: impl Into<Action>) -> Result<u32> {
         let mut action = action.into();
         let inner = self.inner.clone();
+        inner.learner.active();
         inner.limits.check_action(&action)?;
         inner.limits.check_steps(u64::from(self.totals.steps) + 1)?;
         self.must_be_open("step").await?;
@@ -160,6 +167,7 @@ impl OpenEpisode {
         let now = engine.clock().now();
         let artifact = Artifact::new(ArtifactId(inner.ids.next(now)), self.id(), now, product);
         let id = artifact.id;
+        let quality = artifact.product.quality.clone();
         let key = Key::new(engine.namespace(), Kind::Artifact, format!("{}:{id}", self.id()));
         let record = engine.version(key, Some(Entity::Artifact(artifact)));
         let bytes = inner.encoded_len("artifact", "artifact", &record)?;
@@ -167,6 +175,7 @@ impl OpenEpisode {
         engine.commit(vec![record]).await?;
         self.totals.redactions += inner.count_redactions(redactions);
         self.totals.bytes += bytes;
+        self.totals.observed.quality(&quality);
         Ok(id)
     }
 
@@ -207,11 +216,62 @@ impl OpenEpisode {
         episode.step_duration_ms = self.totals.step_duration_ms;
         episode.tokens = self.totals.tokens;
         episode.redactions = self.totals.redactions + redactions;
+        let reward = self.totals.observed.clone().conclude(&inner, &mut episode);
         let record = inner.version_of(&episode)?;
         inner.encoded_len("complete", "episode", &record)?;
-        inner.engine.commit(vec![record]).await?;
+        // One commit: an episode is completed and due to be learned from, or neither.
+        inner.engine.commit(vec![inner.version_of_reward(reward), record]).await?;
         inner.count_redactions(redactions);
+        inner.learner.due(episode.id);
         Ok(episode)
+    }
+
+    /// Notes what was recalled for this episode, so that completing it becomes evidence for or against the items that
+    /// [`OpenEpisode::used`] names, and for what memory is worth.
+    ///
+    /// Of several recalls for one episode all items count; the episode counts as one without memory only if every
+    /// one was withheld.
+    ///
+    /// # Errors
+    /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    pub async fn recalled(&mut self, recall: &Recall) -> Result<()> {
+        let mut noted = self.episode.recall.clone();
+        let held = noted.get_or_insert_with(|| RecallUse { withheld: true, ..RecallUse::default() });
+        held.recall = Some(recall.id);
+        held.withheld &= recall.withheld;
+        let new: Vec<ItemId> =
+            recall.items().into_iter().filter(|item| !held.shown.contains(item)).collect();
+        held.shown.extend(new);
+        held.shown.truncate(RecallUse::MAX_ITEMS);
+        self.note_recall(noted).await
+    }
+
+    /// Notes which recalled items the application used. Items that no recall showed are refused.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an item that was not recalled for this episode; as [`OpenEpisode::recalled`].
+    pub async fn used(&mut self, items: &[ItemId]) -> Result<()> {
+        let mut noted = self.episode.recall.clone().unwrap_or_default();
+        for item in items {
+            if !noted.shown.contains(item) {
+                let problem = format!("{item} was not recalled for this episode");
+                return Err(Error::invalid("used", "items", problem)
+                    .with_hint("give the recall to `OpenEpisode::recalled` first"));
+            }
+            if !noted.used.contains(item) {
+                noted.used.push(*item);
+            }
+        }
+        self.note_recall(Some(noted)).await
+    }
+
+    async fn note_recall(&mut self, recall: Option<RecallUse>) -> Result<()> {
+        self.must_be_open("recalled").await?;
+        let mut episode = self.episode.clone();
+        episode.recall = recall;
+        self.inner.engine.commit(vec![self.inner.version_of(&episode)?]).await?;
+        self.episode = episode;
+        Ok(())
     }
 
     /// Checks that nobody else completed or forgot the episode, as far as is known here.

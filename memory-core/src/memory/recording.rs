@@ -7,7 +7,9 @@ use crate::clock::Timestamp;
 use crate::engine::Read;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::EpisodeId;
+use crate::learn::fingerprint::fingerprint;
 use crate::memory::Memory;
+use crate::memory::observed::Observed;
 use crate::model::entity::Entity;
 use crate::model::episode::{Episode, EpisodeStatus, ToolUse};
 use crate::model::outcome::Outcome;
@@ -50,6 +52,7 @@ impl Memory {
     /// As [`Memory::start`] and [`crate::OpenEpisode::step`], before anything is stored.
     pub async fn record(&self, recording: Recording) -> Result<Recorded> {
         let inner = &self.inner;
+        inner.learner.active();
         let id = derive_id(inner.engine.namespace().as_str(), &recording.source_key)?;
         let key = Key::episode(inner.engine.namespace(), id);
         match inner.engine.read(&key).await {
@@ -85,6 +88,10 @@ impl Memory {
         episode.outcome = Some(outcome);
         episode.redactions = redactions;
         sum_up(&mut episode, &actions);
+        episode.fingerprint = fingerprint(&episode.task);
+        let mut observed = Observed::default();
+        actions.iter().for_each(|action| observed.action(action));
+        let reward = observed.conclude(inner, &mut episode);
         let engine = &inner.engine;
         let head = first_version(inner.version_of(&episode)?);
         let mut bytes = inner.encoded_len("record", "episode", &head)?;
@@ -98,9 +105,11 @@ impl Memory {
             records.push(record);
         }
         inner.limits.check_episode_bytes("record", bytes)?;
+        records.push(first_version(inner.version_of_reward(reward)));
         records.push(head);
         engine.commit(records).await?;
         inner.count_redactions(redactions);
+        inner.learner.due(id);
         Ok(Recorded::New(id))
     }
 }

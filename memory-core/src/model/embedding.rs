@@ -18,7 +18,12 @@ pub struct Embedding {
 impl Embedding {
     /// Returns the id of the record.
     pub fn record_id(&self) -> String {
-        format!("{}:{}", self.content, self.model)
+        Self::id_of(&self.content, &self.model)
+    }
+
+    /// Returns the id of the record for the hash of a text and a model.
+    pub(crate) fn id_of(content: &str, model: &str) -> String {
+        format!("{content}:{model}")
     }
 }
 

@@ -60,6 +60,11 @@ pub struct RecallUse {
     pub withheld: bool,
 }
 
+impl RecallUse {
+    /// Items noted as shown for one episode; further ones are left out.
+    pub const MAX_ITEMS: usize = 200;
+}
+
 /// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their
 /// own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! What recurs in episodes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -65,6 +67,24 @@ impl PatternBody {
             Self::Context { .. } => "context",
             Self::AntiPattern { .. } => "anti_pattern",
             Self::WorkflowTemplate { .. } => "workflow_template",
+        }
+    }
+}
+
+impl fmt::Display for PatternBody {
+    /// Says what recurs, in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ToolSequence { tools } => write!(f, "used in this order: {}", tools.join(" → ")),
+            Self::DecisionPoint { condition, action, alternatives } => {
+                write!(f, "{condition}: {action} rather than {}", alternatives.join(" or "))
+            }
+            Self::ErrorRecovery { error, fix } => write!(f, "{error}: got over by {}", fix.join(", then ")),
+            Self::Context { features, recommendation } => {
+                write!(f, "tasks about {}: {recommendation}", features.join(", "))
+            }
+            Self::AntiPattern { behaviour, consequence } => write!(f, "avoid: {behaviour} ({consequence})"),
+            Self::WorkflowTemplate { steps, .. } => f.write_str(&steps.join("; then ")),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::{self, Hit};
+use crate::recall::tasks::TaskFigures;
 use crate::store::record::{Key, Namespace, Revision};
 
 use shard::Shard;
@@ -21,6 +22,7 @@ use shard::Shard;
 #[derive(Debug, Default)]
 pub struct LexicalIndex {
     shards: HashMap<(Namespace, Kind), Shard>,
+    tasks: HashMap<Namespace, TaskFigures>,
 }
 
 impl LexicalIndex {
@@ -31,7 +33,11 @@ impl LexicalIndex {
 
     /// Adds or replaces a document; returns false if the index has this version or a newer one, or has removed it.
     pub fn upsert(&mut self, key: &Key, document: &SearchDocument) -> bool {
-        self.shard(key).upsert(&key.id, document)
+        let changed = self.shard(key).upsert(&key.id, document);
+        if changed && key.kind == Kind::Episode {
+            self.tasks.entry(key.namespace.clone()).or_default().upsert(&key.id, document);
+        }
+        changed
     }
 
     /// Removes a document as of a revision; returns false if the index has a newer version.
@@ -39,7 +45,14 @@ impl LexicalIndex {
     /// The revision is remembered, so that an older version that comes late stays out. Memory for that is bounded:
     /// of more than 65,536 removals of one kind the older ones are forgotten.
     pub fn remove(&mut self, key: &Key, revision: Revision) -> bool {
-        self.shard(key).remove(&key.id, revision)
+        let removed = self.shard(key).remove(&key.id, revision);
+        if removed
+            && key.kind == Kind::Episode
+            && let Some(tasks) = self.tasks.get_mut(&key.namespace)
+        {
+            tasks.remove(&key.id);
+        }
+        removed
     }
 
     /// Removes the documents that have expired at `now`; returns how many. Searches never return them either way.
@@ -57,6 +70,7 @@ impl LexicalIndex {
     /// Forgets everything of a namespace.
     pub fn clear(&mut self, namespace: &Namespace) {
         self.shards.retain(|(space, _), _| space != namespace);
+        self.tasks.remove(namespace);
     }
 
     /// Returns the revision of a document.
@@ -86,6 +100,11 @@ impl LexicalIndex {
     /// nothing. At most [`RecallQuery::MAX_LIMIT`] hits are returned.
     pub fn search(&self, namespace: &Namespace, kind: Kind, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
         self.held(namespace, kind).map_or_else(Vec::new, |shard| rank::search(shard, query, now))
+    }
+
+    /// Returns what tasks of a namespace usually take.
+    pub(crate) fn tasks(&self, namespace: &Namespace) -> Option<&TaskFigures> {
+        self.tasks.get(namespace)
     }
 
     fn held(&self, namespace: &Namespace, kind: Kind) -> Option<&Shard> {

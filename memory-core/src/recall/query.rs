@@ -43,6 +43,10 @@ pub struct RecallQuery {
     pub limit: usize,
     /// Whether episodes that are not completed are found too; false by default.
     pub include_open: bool,
+    /// The tools used so far, in order, when the task is under way; the last is the last one.
+    pub after: Vec<String>,
+    /// The error that stopped the last step, when the task is under way.
+    pub last_error: Option<String>,
     /// The keyword score, in `0.0..=1.0`, below which an episode is not relevant;
     /// [`RecallQuery::MIN_RELEVANCE`] by default.
     pub min_relevance: f64,
@@ -64,6 +68,8 @@ impl RecallQuery {
             outcomes: Vec::new(),
             limit: 5,
             include_open: false,
+            after: Vec::new(),
+            last_error: None,
             min_relevance: Self::MIN_RELEVANCE,
         }
     }
@@ -107,6 +113,20 @@ impl RecallQuery {
     #[must_use]
     pub fn include_open(mut self, include_open: bool) -> Self {
         self.include_open = include_open;
+        self
+    }
+
+    /// Says which tools were used so far, in order: what comes next is recalled.
+    #[must_use]
+    pub fn after(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.after = tools.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says which error stopped the last step: what fixed errors like it is recalled.
+    #[must_use]
+    pub fn last_error(mut self, error: impl Into<String>) -> Self {
+        self.last_error = Some(error.into());
         self
     }
 

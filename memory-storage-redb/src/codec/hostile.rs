@@ -97,7 +97,7 @@ fn another_version_is_told_apart_from_damage() {
 
 /// Frames with a valid checksum around a body made up by an attacker.
 fn sealed(magic: &[u8; 4], context: &[u8], body: &[u8]) -> Vec<u8> {
-    let schema = if magic == b"AMsd" { 2 } else { 1 };
+    let schema = if [b"AMsd", b"AMce"].contains(&magic) { 2 } else { 1 };
     let mut frame = frame::start(Sort { magic: *magic, format: 1, schema }, body.len());
     frame.extend_from_slice(body);
     frame::seal(frame, context).unwrap()

@@ -30,6 +30,10 @@ CREATE TRIGGER IF NOT EXISTS records_purged AFTER DELETE ON records BEGIN
       THEN max(tombstone_floor, old.seq) ELSE tombstone_floor END;
 END;
 INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (1, 1000 * strftime('%s', 'now'));
+
+DROP INDEX IF EXISTS records_pattern_use_pattern;
+DROP INDEX IF EXISTS records_pattern_use_episode;
+INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (2, 1000 * strftime('%s', 'now'));
 DROP VIEW IF EXISTS episodes;
 CREATE VIEW episodes AS SELECT id, namespace,
   json_extract(body, '$.status') AS "status",
@@ -50,6 +54,10 @@ CREATE VIEW episodes AS SELECT id, namespace,
   json_extract(body, '$.step_duration_ms') AS "step_duration_ms",
   json_extract(body, '$.tokens') AS "tokens",
   json_extract(body, '$.redactions') AS "redactions",
+  json_extract(body, '$.fingerprint') AS "fingerprint",
+  json_extract(body, '$.reward') AS "reward",
+  json_extract(body, '$.recall.recall') AS "recall",
+  json_extract(body, '$.recall.withheld') AS "withheld",
   updated_at, seq, body
 FROM records WHERE kind = 'episode' AND deleted = 0;
 DROP INDEX IF EXISTS records_episode_status;
@@ -58,6 +66,8 @@ DROP INDEX IF EXISTS records_episode_domain;
 CREATE INDEX records_episode_domain ON records (namespace, json_extract(body, '$.task.domain')) WHERE kind = 'episode' AND deleted = 0;
 DROP INDEX IF EXISTS records_episode_correlation_id;
 CREATE INDEX records_episode_correlation_id ON records (namespace, json_extract(body, '$.task.correlation_id')) WHERE kind = 'episode' AND deleted = 0;
+DROP INDEX IF EXISTS records_episode_fingerprint;
+CREATE INDEX records_episode_fingerprint ON records (namespace, json_extract(body, '$.fingerprint')) WHERE kind = 'episode' AND deleted = 0;
 DROP VIEW IF EXISTS steps;
 CREATE VIEW steps AS SELECT id, namespace,
   json_extract(body, '$.episode') AS "episode",
@@ -94,10 +104,13 @@ CREATE VIEW rewards AS SELECT id, namespace,
   json_extract(body, '$.complexity') AS "complexity",
   json_extract(body, '$.quality') AS "quality",
   json_extract(body, '$.learning_bonus') AS "learning_bonus",
+  json_extract(body, '$.learned') AS "learned",
   updated_at, seq, body
 FROM records WHERE kind = 'reward' AND deleted = 0;
 DROP INDEX IF EXISTS records_reward_episode;
 CREATE INDEX records_reward_episode ON records (namespace, json_extract(body, '$.episode')) WHERE kind = 'reward' AND deleted = 0;
+DROP INDEX IF EXISTS records_reward_learned;
+CREATE INDEX records_reward_learned ON records (namespace, json_extract(body, '$.learned')) WHERE kind = 'reward' AND deleted = 0;
 DROP VIEW IF EXISTS reflections;
 CREATE VIEW reflections AS SELECT id, namespace,
   json_extract(body, '$.episode') AS "episode",
@@ -111,38 +124,103 @@ CREATE VIEW patterns AS SELECT id, namespace,
   json_extract(body, '$.strategy') AS "strategy",
   json_extract(body, '$.domain') AS "domain",
   json_extract(body, '$.task_kind') AS "task_kind",
+  json_extract(body, '$.confidence') AS "confidence",
+  json_extract(body, '$.standing') AS "standing",
+  json_extract(body, '$.tally.successes') AS "successes",
+  json_extract(body, '$.tally.failures') AS "failures",
   json_extract(body, '$.created_at') AS "created_at",
+  json_extract(body, '$.updated_at') AS "updated_at",
   updated_at, seq, body
 FROM records WHERE kind = 'pattern' AND deleted = 0;
 DROP INDEX IF EXISTS records_pattern_strategy;
 CREATE INDEX records_pattern_strategy ON records (namespace, json_extract(body, '$.strategy')) WHERE kind = 'pattern' AND deleted = 0;
 DROP VIEW IF EXISTS pattern_usage;
 CREATE VIEW pattern_usage AS SELECT id, namespace,
-  json_extract(body, '$.pattern') AS "pattern",
+  json_extract(body, '$.item') AS "item",
   json_extract(body, '$.episode') AS "episode",
+  json_extract(body, '$.role') AS "role",
   json_extract(body, '$.at') AS "at",
   json_extract(body, '$.success') AS "success",
+  json_extract(body, '$.reward') AS "reward",
   json_extract(body, '$.duration_ms') AS "duration_ms",
   json_extract(body, '$.context') AS "context",
   updated_at, seq, body
-FROM records WHERE kind = 'pattern_use' AND deleted = 0;
-DROP INDEX IF EXISTS records_pattern_use_pattern;
-CREATE INDEX records_pattern_use_pattern ON records (namespace, json_extract(body, '$.pattern')) WHERE kind = 'pattern_use' AND deleted = 0;
-DROP INDEX IF EXISTS records_pattern_use_episode;
-CREATE INDEX records_pattern_use_episode ON records (namespace, json_extract(body, '$.episode')) WHERE kind = 'pattern_use' AND deleted = 0;
+FROM records WHERE kind = 'evidence' AND deleted = 0;
+DROP INDEX IF EXISTS records_evidence_episode;
+CREATE INDEX records_evidence_episode ON records (namespace, json_extract(body, '$.episode')) WHERE kind = 'evidence' AND deleted = 0;
 DROP VIEW IF EXISTS heuristics;
 CREATE VIEW heuristics AS SELECT id, namespace,
-  json_extract(body, '$.condition') AS "condition",
+  json_extract(body, '$.condition.terms') AS "condition",
+  json_extract(body, '$.advice') AS "advice",
+  json_extract(body, '$.tool') AS "tool",
   json_extract(body, '$.action') AS "action",
   json_extract(body, '$.domain') AS "domain",
   json_extract(body, '$.confidence') AS "confidence",
+  json_extract(body, '$.standing') AS "standing",
+  json_extract(body, '$.tally.successes') AS "successes",
+  json_extract(body, '$.tally.failures') AS "failures",
+  json_extract(body, '$.pinned') AS "pinned",
+  json_extract(body, '$.rejected') AS "rejected",
   json_extract(body, '$.created_at') AS "created_at",
+  json_extract(body, '$.updated_at') AS "updated_at",
   updated_at, seq, body
 FROM records WHERE kind = 'heuristic' AND deleted = 0;
 DROP VIEW IF EXISTS playbooks;
 CREATE VIEW playbooks AS SELECT id, namespace,
   json_extract(body, '$.title') AS "title",
   json_extract(body, '$.domain') AS "domain",
+  json_extract(body, '$.task_kind') AS "task_kind",
+  json_extract(body, '$.confidence') AS "confidence",
+  json_extract(body, '$.standing') AS "standing",
+  json_extract(body, '$.tally.successes') AS "successes",
+  json_extract(body, '$.tally.failures') AS "failures",
   json_extract(body, '$.created_at') AS "created_at",
+  json_extract(body, '$.updated_at') AS "updated_at",
   updated_at, seq, body
 FROM records WHERE kind = 'playbook' AND deleted = 0;
+DROP VIEW IF EXISTS failures;
+CREATE VIEW failures AS SELECT id, namespace,
+  json_extract(body, '$.category') AS "category",
+  json_extract(body, '$.error') AS "error",
+  json_extract(body, '$.tool') AS "tool",
+  json_extract(body, '$.root_cause') AS "root_cause",
+  json_extract(body, '$.domain') AS "domain",
+  json_extract(body, '$.task_kind') AS "task_kind",
+  json_extract(body, '$.occurrences') AS "occurrences",
+  json_extract(body, '$.resolved') AS "resolved",
+  json_extract(body, '$.first_at') AS "first_at",
+  json_extract(body, '$.last_at') AS "last_at",
+  updated_at, seq, body
+FROM records WHERE kind = 'failure' AND deleted = 0;
+DROP VIEW IF EXISTS learning_metrics;
+CREATE VIEW learning_metrics AS SELECT id, namespace,
+  json_extract(body, '$.name') AS "name",
+  json_extract(body, '$.value') AS "value",
+  json_extract(body, '$.samples') AS "samples",
+  json_extract(body, '$.agent') AS "agent",
+  json_extract(body, '$.task_kind') AS "task_kind",
+  json_extract(body, '$.domain') AS "domain",
+  json_extract(body, '$.day') AS "day",
+  updated_at, seq, body
+FROM records WHERE kind = 'metric' AND deleted = 0;
+DROP INDEX IF EXISTS records_metric_name;
+CREATE INDEX records_metric_name ON records (namespace, json_extract(body, '$.name')) WHERE kind = 'metric' AND deleted = 0;
+DROP VIEW IF EXISTS consolidation_cycles;
+CREATE VIEW consolidation_cycles AS SELECT id, namespace,
+  json_extract(body, '$.trigger') AS "trigger",
+  json_extract(body, '$.started_at') AS "started_at",
+  json_extract(body, '$.duration_ms') AS "duration_ms",
+  json_extract(body, '$.merged') AS "merged",
+  json_extract(body, '$.decayed') AS "decayed",
+  json_extract(body, '$.pruned') AS "pruned",
+  json_extract(body, '$.generalised') AS "generalised",
+  json_extract(body, '$.expired') AS "expired",
+  json_extract(body, '$.interrupted') AS "interrupted",
+  updated_at, seq, body
+FROM records WHERE kind = 'cycle' AND deleted = 0;
+DROP VIEW IF EXISTS embeddings;
+CREATE VIEW embeddings AS SELECT id, namespace,
+  json_extract(body, '$.model') AS "model",
+  json_extract(body, '$.content') AS "content",
+  updated_at, seq, body
+FROM records WHERE kind = 'embedding' AND deleted = 0;

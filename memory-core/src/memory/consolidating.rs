@@ -1,0 +1,235 @@
+//! Consolidation ("dream cycle"): on demand, when there is no work, and at an interval.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::lock;
+use crate::learn::consolidate::plan::{Changes, Consolidator};
+use crate::learn::metrics::{day_of, metrics};
+use crate::memory::learner::Draft;
+use crate::memory::{Inner, Memory};
+use crate::model::cycle::{Cycle, Trigger};
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
+use crate::model::evidence::Tally;
+use crate::model::kind::Kind;
+use crate::model::metric::Metric;
+use crate::model::pattern::Pattern;
+use crate::store::query::{Order, Scan};
+use crate::store::record::Key;
+use crate::store::traits::Store;
+
+/// Episodes that metrics are computed over: the newest.
+const MEASURED: usize = 5_000;
+/// Rewards whose episodes are looked for in one cycle.
+const SWEPT: usize = 2_000;
+/// Notes a cycle keeps.
+const NOTES: usize = 20;
+
+/// What ends a cycle before its time.
+struct Limits {
+    started: Duration,
+    budget: Duration,
+    /// The count of the application's calls when the cycle started; `None`: they do not stop it.
+    activity: Option<u64>,
+}
+
+impl Memory {
+    /// Consolidates what was learned: merges near-duplicates, lets old evidence count less, prunes, generalises,
+    /// removes what has expired, and measures; records the cycle and returns it.
+    ///
+    /// `budget` is the most time it may take; that of the configuration if `None`. What is left is done next time.
+    ///
+    /// # Errors
+    /// Whatever the tiers report; what was done until then is kept.
+    pub async fn consolidate(&self, budget: Option<Duration>) -> Result<Cycle> {
+        self.inner.consolidate(Trigger::Demand, budget).await
+    }
+}
+
+impl Inner {
+    pub(super) async fn consolidate(&self, trigger: Trigger, budget: Option<Duration>) -> Result<Cycle> {
+        let clock = self.engine.clock();
+        let limits = Limits {
+            started: clock.monotonic(),
+            budget: budget.unwrap_or(self.learning.consolidation.budget),
+            activity: (trigger != Trigger::Demand).then(|| self.learner.activity.load(Ordering::Relaxed)),
+        };
+        let mut cycle = Cycle {
+            trigger,
+            started_at: clock.now(),
+            duration_ms: 0,
+            merged: 0,
+            decayed: 0,
+            pruned: 0,
+            generalised: 0,
+            expired: 0,
+            interrupted: false,
+            notes: Vec::new(),
+        };
+        {
+            let _gate = self.learner.gate.lock().await;
+            self.refresh_heuristics(true).await?;
+        }
+        self.consolidate_items(&limits, &mut cycle).await?;
+        if !self.is_over(&limits) {
+            self.sweep_orphans().await?;
+            self.measure().await?;
+            self.drop_foreign_vectors().await?;
+            let expired = Store::delete_expired(&self.engine, clock.now()).await?;
+            cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
+        } else {
+            cycle.interrupted = true;
+        }
+        let taken = clock.monotonic().saturating_sub(limits.started);
+        cycle.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
+        let id = self.ids.next(cycle.started_at).to_string();
+        let record = self
+            .engine
+            .version(Key::new(self.engine.namespace(), Kind::Cycle, id), Some(Entity::Cycle(cycle.clone())));
+        self.engine.commit(vec![record]).await?;
+        Ok(cycle)
+    }
+
+    fn is_over(&self, limits: &Limits) -> bool {
+        let taken = self.engine.clock().monotonic().saturating_sub(limits.started);
+        let worked = limits.activity.is_some_and(|seen| seen != self.learner.activity.load(Ordering::Relaxed));
+        taken >= limits.budget || worked || self.engine.is_closed()
+    }
+
+    async fn consolidate_items(&self, limits: &Limits, cycle: &mut Cycle) -> Result<()> {
+        let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
+        let heuristics = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
+        let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
+        let (config, belief) = (self.learning.consolidation.clone(), self.learning.belief.clone());
+        let now = self.engine.clock().now();
+        let mut consolidator = Consolidator::new(patterns, heuristics, playbooks, now, config, belief);
+        let baselines = self.baselines();
+        let baseline = |domain: Option<&str>| baselines.of_domain(domain);
+        while let Some(piece) = consolidator.next() {
+            if self.is_over(limits) {
+                cycle.interrupted = true;
+                return Ok(());
+            }
+            // Held a piece at a time: a learner that waits goes first.
+            let _gate = self.learner.gate.lock().await;
+            let mut evidence = Vec::new();
+            for item in piece.needs() {
+                evidence.extend(self.evidence_on(item).await?);
+            }
+            let Changes { write, remove, merged, decayed, pruned, generalised, notes } =
+                consolidator.run(piece, &evidence, &baseline);
+            let mut draft = Draft::new(self);
+            write.into_iter().for_each(|(id, entity)| draft.put(id, entity));
+            remove.into_iter().for_each(|(kind, id)| draft.remove(kind, id));
+            self.engine.commit(draft.into_records()).await?;
+            cycle.merged += merged;
+            cycle.decayed += decayed;
+            cycle.pruned += pruned;
+            cycle.generalised += generalised;
+            cycle.notes.extend(notes);
+            cycle.notes.truncate(NOTES);
+        }
+        Ok(())
+    }
+
+    /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was
+    /// forgotten, and retention removes episodes, too.
+    async fn sweep_orphans(&self) -> Result<()> {
+        let space = self.engine.namespace();
+        let from = lock(&self.learner.swept_to).clone();
+        let scan = Scan::new(space, Kind::Reward).limit(SWEPT).after(from);
+        let (page, _) = self.engine.scan_fresh(&scan).await?;
+        for record in &page.records {
+            let Some(reward) = record.entity.as_ref().and_then(|entity| entity.as_reward()) else { continue };
+            let key = Key::episode(space, reward.episode);
+            let known = self.engine.with_index(|index| index.revision(&key).is_some());
+            if known || self.engine.read(&key).await?.record.is_some_and(|record| !record.is_tombstone()) {
+                continue;
+            }
+            let _gate = self.learner.gate.lock().await;
+            let mut draft = Draft::new(self);
+            let again = self.withdraw(reward.episode, &mut draft).await?;
+            self.engine.commit(draft.into_records()).await?;
+            again.into_iter().for_each(|id| self.learner.due(id));
+        }
+        *lock(&self.learner.swept_to) = page.next;
+        Ok(())
+    }
+
+    /// Computes the learning metrics of the days that the newest episodes ended on.
+    async fn measure(&self) -> Result<()> {
+        let episodes = self.newest_episodes().await?;
+        let patterns: Vec<Pattern> = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
+        let days: BTreeSet<Timestamp> =
+            episodes.iter().filter_map(|episode| episode.completed_at).map(day_of).collect();
+        let held = self.all(Kind::Metric, Entity::as_metric).await?.items;
+        let held: BTreeMap<String, Metric> =
+            held.into_iter().map(|metric| (metric.record_id(), metric)).collect();
+        let mut draft = Draft::new(self);
+        for day in days {
+            for metric in metrics(day, &episodes, &patterns) {
+                let id = metric.record_id();
+                if held.get(&id) != Some(&metric) {
+                    draft.put(id, metric);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        self.engine.commit(draft.into_records()).await
+    }
+
+    async fn newest_episodes(&self) -> Result<Vec<Episode>> {
+        let mut episodes = Vec::new();
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Episode)
+            .equals("status", "completed")
+            .order(Order::Descending)
+            .limit(500);
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let found = page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
+            episodes.extend(found);
+            match page.next {
+                Some(next) if episodes.len() < MEASURED => scan.after = Some(next),
+                _ => return Ok(episodes),
+            }
+        }
+    }
+
+    /// Returns how episodes go by domain: what the uses of an item are measured against.
+    pub(super) fn baselines(&self) -> Baselines {
+        let space = self.engine.namespace();
+        let now = self.engine.clock().now();
+        self.engine.with_index(|index| Baselines {
+            now,
+            by_domain: index.tasks(space).map(|tasks| tasks.by_domain()).unwrap_or_default(),
+        })
+    }
+}
+
+/// How many episodes of each domain succeeded.
+#[derive(Debug, Clone)]
+pub(super) struct Baselines {
+    now: Timestamp,
+    by_domain: BTreeMap<Arc<str>, (u32, u32)>,
+}
+
+impl Baselines {
+    /// Returns the tally of a domain; of tasks without one for `None`.
+    pub(super) fn of_domain(&self, domain: Option<&str>) -> Tally {
+        let key = crate::recall::tasks::domain_key(domain);
+        let (episodes, successes) = self.by_domain.get(key.as_str()).copied().unwrap_or_default();
+        let failures = episodes - successes;
+        Tally {
+            successes,
+            failures,
+            success_weight: f64::from(successes),
+            failure_weight: f64::from(failures),
+            as_of: self.now,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Forgetting an episode, with everything derived from it.
+
+use std::collections::BTreeSet;
+
+use crate::engine::Freshness;
+use crate::error::Result;
+use crate::id::EpisodeId;
+use crate::learn::belief::pattern_confidence;
+use crate::memory::learner::Draft;
+use crate::memory::{Inner, Memory, unknown_steps};
+use crate::model::entity::Entity;
+use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
+use crate::model::failure::Failure;
+use crate::model::kind::Kind;
+use crate::model::task::Task;
+use crate::store::query::Scan;
+use crate::store::record::Key;
+
+/// Other episodes behind a failure lesson that are learned from again when one of them is forgotten.
+const RELEARNED: usize = 8;
+
+impl Memory {
+    /// Forgets an episode with its steps and artifacts and everything derived from it, here and in the durable tier:
+    /// what it alone showed is removed, what others show too is computed anew without it. Returns false if there is
+    /// none.
+    ///
+    /// # Errors
+    /// `Unavailable` when the durable tier must say which steps there are and does not answer.
+    pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
+        let inner = &self.inner;
+        // While something is learned from it, the episode stays; afterwards what was learned is found below.
+        let _gate = inner.learner.gate.lock().await;
+        let key = Key::episode(inner.engine.namespace(), id);
+        let known = inner.engine.read(&key).await?;
+        let task = known.record.and_then(|record| record.entity?.as_episode().map(|known| known.task.clone()));
+        let Some(Task { description, domain, .. }) = task else { return Ok(false) };
+        let mut draft = Draft::new(inner);
+        draft.remove(Kind::Episode, id.to_string());
+        for kind in [Kind::Step, Kind::Artifact] {
+            let (owned, freshness) = inner.owned(kind, id).await?;
+            if freshness != Freshness::Fresh {
+                return Err(unknown_steps("forget"));
+            }
+            for record in owned {
+                draft.remove(kind, record.key.id.to_string());
+            }
+        }
+        let again = inner.withdraw(id, &mut draft).await?;
+        inner.learner.forget(id);
+        inner.engine.commit(draft.into_records()).await?;
+        inner.forget_vector(id, &description).await?;
+        again.into_iter().for_each(|id| inner.learner.due(id));
+        inner.rules.note(domain, id);
+        inner.refresh_heuristics(true).await?;
+        Ok(true)
+    }
+}
+
+impl Inner {
+    /// Withdraws an episode's evidence; returns the episodes to learn from again.
+    pub(super) async fn withdraw(
+        &self,
+        id: EpisodeId,
+        draft: &mut Draft<'_>,
+    ) -> Result<BTreeSet<EpisodeId>> {
+        for kind in [Kind::Reward, Kind::Reflection] {
+            if draft.get(kind, id.to_string()).await?.is_some() {
+                draft.remove(kind, id.to_string());
+            }
+        }
+        let scan = Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
+        let evidence = self.evidence(scan).await?;
+        let items: BTreeSet<ItemId> = evidence.iter().map(|evidence| evidence.item).collect();
+        for evidence in &evidence {
+            draft.remove(Kind::Evidence, evidence.record_id());
+        }
+        let mut again = BTreeSet::new();
+        for item in items {
+            self.recount(item, Some(id), draft, &mut again).await?;
+        }
+        Ok(again)
+    }
+
+    /// Returns the evidence that a scan finds.
+    pub(super) async fn evidence(&self, scan: Scan) -> Result<Vec<Evidence>> {
+        let mut scan = scan.limit(500);
+        let mut found = Vec::new();
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let evidence = page.records.iter().filter_map(|record| record.entity.as_ref()?.as_evidence());
+            found.extend(evidence.cloned());
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// Returns the evidence on an item in order of time.
+    pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Vec<Evidence>> {
+        let scan = Scan::new(self.engine.namespace(), Kind::Evidence).prefix(format!("{item}:"));
+        let mut evidence = self.evidence(scan).await?;
+        evidence.sort_by_key(|evidence| (evidence.at, evidence.episode));
+        Ok(evidence)
+    }
+
+    /// Computes an item's figures anew from its evidence, without that of one episode; removes it if nothing shows it
+    /// any more.
+    async fn recount(
+        &self,
+        item: ItemId,
+        without: Option<EpisodeId>,
+        draft: &mut Draft<'_>,
+        again: &mut BTreeSet<EpisodeId>,
+    ) -> Result<()> {
+        let Some(mut entity) = draft.get(item.kind(), item.record_id()).await? else { return Ok(()) };
+        let mut evidence = self.evidence_on(item).await?;
+        evidence.retain(|evidence| Some(evidence.episode) != without);
+        let observed = evidence.iter().any(|evidence| evidence.role == EvidenceRole::Observed);
+        let tally = |role: EvidenceRole| {
+            let pieces = evidence.iter().filter(|evidence| evidence.role == role);
+            Tally::from_evidence(pieces.map(|evidence| (evidence.success, evidence.at)), &self.learning.belief)
+        };
+        let (all, used) = (tally(EvidenceRole::Observed), tally(EvidenceRole::Used));
+        let confidence = all.lower_bound(all.as_of, &self.learning.belief);
+        let named = |episodes: &mut Vec<EpisodeId>| episodes.retain(|episode| Some(*episode) != without);
+        match &mut entity {
+            Entity::Pattern(pattern) if observed => {
+                (pattern.tally, pattern.used) = (all, used);
+                pattern.confidence =
+                    pattern_confidence(&pattern.body, &all, all.as_of, &self.learning.belief);
+                named(&mut pattern.episodes);
+            }
+            Entity::Playbook(playbook) if observed => {
+                (playbook.tally, playbook.used, playbook.confidence) = (all, used, confidence);
+                named(&mut playbook.sources);
+            }
+            Entity::Failure(failure) if observed => {
+                // Its texts may be those of the forgotten episode: others that had it tell it again.
+                let others = evidence.iter().rev().map(|evidence| evidence.episode).take(RELEARNED);
+                for other in others {
+                    again.insert(other);
+                    self.make_due(other, draft).await?;
+                }
+                named(&mut failure.episodes);
+                retold(failure, &all);
+            }
+            // A heuristic derives from the episodes themselves, and is computed anew after this.
+            Entity::Heuristic(heuristic) => {
+                heuristic.used = used;
+                named(&mut heuristic.supporting);
+                named(&mut heuristic.contradicting);
+            }
+            Entity::Episode(_) => return Ok(()),
+            _ => {
+                draft.remove(item.kind(), item.record_id());
+                return Ok(());
+            }
+        }
+        draft.put(item.record_id(), entity);
+        Ok(())
+    }
+
+    /// Marks an episode as due to be learned from again.
+    async fn make_due(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<()> {
+        if let Some(Entity::Reward(mut reward)) = draft.get(Kind::Reward, id.to_string()).await? {
+            reward.learned = false;
+            draft.put(id.to_string(), reward);
+        }
+        Ok(())
+    }
+}
+
+/// Takes everything out of a failure lesson that one episode told, and its counts from the evidence.
+fn retold(failure: &mut Failure, all: &Tally) {
+    failure.occurrences = all.successes + all.failures;
+    failure.resolved = all.successes;
+    failure.example.clone_from(&failure.error);
+    failure.root_cause = None;
+    failure.resolutions.clear();
+}

@@ -1,0 +1,194 @@
+//! Keeps the stored heuristics in step with the episodes that they derive from.
+//!
+//! Heuristics are computed from the newest episodes of a domain as a whole: which word tells which tool apart is a
+//! question about all of them. What people ruled and what became of uses is kept over every computation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::{EpisodeId, lock};
+use crate::learn::heuristics::associate::{Associations, Lesson, associate};
+use crate::memory::Inner;
+use crate::memory::learner::Draft;
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
+use crate::model::evidence::Standing;
+use crate::model::heuristic::Heuristic;
+use crate::model::kind::Kind;
+use crate::store::record::Key;
+
+/// The newest episodes of a domain that its heuristics derive from.
+const LESSONS: usize = 5_000;
+/// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
+const WORTHWHILE: f64 = 0.02;
+
+/// A domain; `None` for tasks that name none.
+type Domain = Option<String>;
+
+/// What heuristics are computed from and gave, by domain.
+#[derive(Debug)]
+pub(super) struct Rules {
+    associations: Mutex<BTreeMap<Domain, Arc<Associations>>>,
+    /// Domains whose heuristics are out of step, with how many episodes are new.
+    stale: Mutex<BTreeMap<Domain, usize>>,
+    lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
+    /// Held while associations are computed: those who wait share the result.
+    computing: tokio::sync::Mutex<()>,
+}
+
+impl Rules {
+    pub(super) fn new() -> Self {
+        Self {
+            associations: Mutex::default(),
+            stale: Mutex::default(),
+            lessons: moka::sync::Cache::new(4 * LESSONS as u64),
+            computing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Notes that an episode of a domain came, changed or went.
+    pub(super) fn note(&self, domain: Domain, episode: EpisodeId) {
+        self.lessons.invalidate(&episode);
+        *lock(&self.stale).entry(domain).or_default() += 1;
+    }
+}
+
+impl Inner {
+    /// Computes the heuristics of the domains that changed: of all of them, or of those where enough is new.
+    pub(super) async fn refresh_heuristics(&self, all: bool) -> Result<u64> {
+        let stale: Vec<Domain> = {
+            let associations = lock(&self.rules.associations);
+            let worthwhile = |domain: &Domain, new: usize| {
+                let known = associations.get(domain).map_or(0, |held| held.lessons);
+                all || new as f64 >= known as f64 * WORTHWHILE
+            };
+            let stale = lock(&self.rules.stale);
+            stale.iter().filter(|(domain, new)| worthwhile(domain, **new)).map(|(domain, _)| domain.clone()).collect()
+        };
+        let mut written = 0;
+        for domain in stale {
+            let computing = self.rules.computing.lock().await;
+            lock(&self.rules.stale).remove(&domain);
+            let computed = self.compute(&domain).await;
+            drop(computing);
+            written += match computed {
+                Ok(associations) => self.store_heuristics(&domain, &associations).await?,
+                Err(error) => {
+                    lock(&self.rules.stale).insert(domain, 1);
+                    return Err(error);
+                }
+            };
+        }
+        Ok(written)
+    }
+
+    /// Returns the associations of a domain as of the last computation; computes them if there was none.
+    pub(super) async fn associations(&self, domain: &Domain) -> Result<Arc<Associations>> {
+        let held = |rules: &Rules| lock(&rules.associations).get(domain).cloned();
+        if let Some(associations) = held(&self.rules) {
+            return Ok(associations);
+        }
+        let _computing = self.rules.computing.lock().await;
+        match held(&self.rules) {
+            Some(associations) => Ok(associations),
+            None => self.compute(domain).await,
+        }
+    }
+
+    async fn compute(&self, domain: &Domain) -> Result<Arc<Associations>> {
+        let lessons = self.lessons(domain).await?;
+        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed.
+        let now = lessons.iter().map(|lesson| lesson.at).max().unwrap_or(Timestamp(0));
+        let (domain_name, belief) = (domain.clone(), self.learning.belief.clone());
+        let computed = tokio::task::spawn_blocking(move || {
+            let lessons: Vec<&Lesson> = lessons.iter().map(Arc::as_ref).collect();
+            associate(domain_name.as_deref(), &lessons, now, &belief)
+        })
+        .await;
+        let associations = Arc::new(computed.map_err(super::shutting_down)?);
+        lock(&self.rules.associations).insert(domain.clone(), associations.clone());
+        Ok(associations)
+    }
+
+    async fn lessons(&self, domain: &Domain) -> Result<Vec<Arc<Lesson>>> {
+        let space = self.engine.namespace();
+        let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), LESSONS));
+        let mut lessons = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Ok(id) = id.parse::<EpisodeId>() else { continue };
+            if let Some(lesson) = self.rules.lessons.get(&id) {
+                lessons.push(lesson);
+                continue;
+            }
+            let read = self.engine.read(&Key::episode(space, id)).await?;
+            if let Some(episode) = read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
+                && episode.is_completed()
+            {
+                let lesson = Arc::new(lesson(episode));
+                self.rules.lessons.insert(id, lesson.clone());
+                lessons.push(lesson);
+            }
+        }
+        Ok(lessons)
+    }
+
+    /// Writes the heuristics that changed, and removes those that nothing supports any more.
+    async fn store_heuristics(&self, domain: &Domain, associations: &Associations) -> Result<u64> {
+        let held = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
+        let mut held: BTreeMap<_, Heuristic> = held
+            .into_iter()
+            .filter(|heuristic| heuristic.domain == *domain)
+            .map(|heuristic| (heuristic.id, heuristic))
+            .collect();
+        let replaced: BTreeSet<_> =
+            held.values().flat_map(|heuristic| heuristic.generalises.iter().copied()).collect();
+        let mut draft = Draft::new(self);
+        for computed in &associations.heuristics {
+            let mut heuristic = computed.clone();
+            match held.remove(&heuristic.id) {
+                Some(old) => {
+                    heuristic.used = old.used;
+                    heuristic.standing = if old.pinned { Standing::Active } else { old.standing };
+                    heuristic.pinned = old.pinned;
+                    heuristic.rejected = old.rejected;
+                    heuristic.generalises.clone_from(&old.generalises);
+                    heuristic.created_at = old.created_at;
+                    if heuristic == old {
+                        continue;
+                    }
+                }
+                None if replaced.contains(&heuristic.id) => continue,
+                None => {}
+            }
+            draft.put(heuristic.id.to_string(), heuristic);
+        }
+        for (id, old) in held {
+            if !old.pinned && !old.rejected && old.generalises.is_empty() {
+                draft.remove(Kind::Heuristic, id.to_string());
+            }
+        }
+        let records = draft.into_records();
+        let written = records.len() as u64;
+        self.engine.commit(records).await?;
+        Ok(written)
+    }
+}
+
+fn lesson(episode: &Episode) -> Lesson {
+    let worked = |calls: u32, failures: u32| failures < calls;
+    let tools = |wanted: bool| {
+        let tools = episode.tools.iter().filter(move |used| worked(used.calls, used.failures) == wanted);
+        tools.map(|used| used.tool.clone()).collect()
+    };
+    Lesson {
+        id: episode.id,
+        text: episode.task.description.clone(),
+        task_kind: episode.task.kind.clone(),
+        tools: tools(true),
+        failed_tools: tools(false),
+        success: episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share),
+        at: episode.completed_at.unwrap_or(episode.started_at),
+    }
+}

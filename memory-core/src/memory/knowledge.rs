@@ -1,0 +1,218 @@
+//! What was learned, to list, explain and correct.
+
+use serde::Serialize;
+
+use crate::engine::Freshness;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::HeuristicId;
+use crate::learn::lift::{Lift, lift};
+use crate::memory::{Inner, Listed, Memory};
+use crate::model::cycle::Cycle;
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
+use crate::model::evidence::{Evidence, ItemId};
+use crate::model::failure::Failure;
+use crate::model::heuristic::Heuristic;
+use crate::model::kind::Kind;
+use crate::model::metric::Metric;
+use crate::model::pattern::Pattern;
+use crate::model::playbook::Playbook;
+use crate::model::reflection::Reflection;
+use crate::model::reward::Reward;
+use crate::store::query::Scan;
+use crate::store::record::Key;
+
+/// What a memory has learned; [`Memory::knowledge`] gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct Knowledge<'a> {
+    inner: &'a Inner,
+}
+
+/// A heuristic with the evidence behind it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The heuristic.
+    pub heuristic: Heuristic,
+    /// The episodes that support it, as far as they are named and still there, newest first.
+    pub supporting: Vec<Episode>,
+    /// The episodes that contradict it, likewise.
+    pub contradicting: Vec<Episode>,
+    /// What became of it where it was recalled, oldest first.
+    pub uses: Vec<Evidence>,
+}
+
+/// What somebody says about a heuristic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ruling {
+    /// Keep it whatever its evidence.
+    Pin,
+    /// Never recall it.
+    Reject,
+    /// Neither: the evidence decides.
+    Release,
+}
+
+impl Memory {
+    /// Returns what was learned, to list, explain and correct.
+    pub fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge { inner: &self.inner }
+    }
+}
+
+impl Knowledge<'_> {
+    /// Lists the heuristics.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn heuristics(&self) -> Result<Listed<Heuristic>> {
+        self.all(Kind::Heuristic, Entity::as_heuristic).await
+    }
+
+    /// Lists the patterns.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn patterns(&self) -> Result<Listed<Pattern>> {
+        self.all(Kind::Pattern, Entity::as_pattern).await
+    }
+
+    /// Lists the failure lessons.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn failures(&self) -> Result<Listed<Failure>> {
+        self.all(Kind::Failure, Entity::as_failure).await
+    }
+
+    /// Lists the playbooks.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn playbooks(&self) -> Result<Listed<Playbook>> {
+        self.all(Kind::Playbook, Entity::as_playbook).await
+    }
+
+    /// Lists the learning metrics.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn metrics(&self) -> Result<Listed<Metric>> {
+        self.all(Kind::Metric, Entity::as_metric).await
+    }
+
+    /// Lists the consolidation cycles, oldest first.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn cycles(&self) -> Result<Listed<Cycle>> {
+        self.all(Kind::Cycle, Entity::as_cycle).await
+    }
+
+    /// Returns the evidence on an item, oldest first.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn evidence(&self, item: ItemId) -> Result<Vec<Evidence>> {
+        self.inner.evidence_on(item).await
+    }
+
+    /// Returns the score of an episode; `None` until it is completed.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn reward(&self, episode: crate::EpisodeId) -> Result<Option<Reward>> {
+        self.one(Kind::Reward, &episode.to_string(), Entity::as_reward).await
+    }
+
+    /// Returns what an episode taught; `None` until it was learned from.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn reflection(&self, episode: crate::EpisodeId) -> Result<Option<Reflection>> {
+        self.one(Kind::Reflection, &episode.to_string(), Entity::as_reflection).await
+    }
+
+    /// Explains a heuristic by the episodes and uses behind it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown heuristic; whatever the tiers report.
+    pub async fn explain(&self, id: HeuristicId) -> Result<Explanation> {
+        let heuristic = self.heuristic("explain", id).await?;
+        let uses = self.evidence(ItemId::Heuristic(id)).await?;
+        let supporting = self.episodes(&heuristic.supporting).await?;
+        let contradicting = self.episodes(&heuristic.contradicting).await?;
+        Ok(Explanation { heuristic, supporting, contradicting, uses })
+    }
+
+    /// Pins, rejects or releases a heuristic; it survives being computed anew.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown heuristic, and what the commit reports.
+    pub async fn rule(&self, id: HeuristicId, ruling: Ruling) -> Result<Heuristic> {
+        let _gate = self.inner.learner.gate.lock().await;
+        let mut heuristic = self.heuristic("rule", id).await?;
+        heuristic.pinned = ruling == Ruling::Pin;
+        heuristic.rejected = ruling == Ruling::Reject;
+        let key = Key::new(self.inner.engine.namespace(), Kind::Heuristic, id.to_string());
+        let record = self.inner.engine.version(key, Some(Entity::Heuristic(heuristic.clone())));
+        self.inner.engine.commit(vec![record]).await?;
+        Ok(heuristic)
+    }
+
+    /// Measures what memory is worth: success of the episodes that were shown a recall against those whose recall was
+    /// withheld, over all and by domain.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn lift(&self) -> Result<Vec<Lift>> {
+        let episodes = self.all(Kind::Episode, Entity::as_episode).await?;
+        Ok(lift(&episodes))
+    }
+
+    async fn heuristic(&self, operation: &'static str, id: HeuristicId) -> Result<Heuristic> {
+        let found = self.one(Kind::Heuristic, &id.to_string(), Entity::as_heuristic).await?;
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, operation, format!("there is no heuristic {id}"))
+                .with_hint("`memory heuristics list` shows those of this namespace")
+        })
+    }
+
+    async fn episodes(&self, ids: &[crate::EpisodeId]) -> Result<Vec<Episode>> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.one(Kind::Episode, &id.to_string(), Entity::as_episode).await?);
+        }
+        Ok(found)
+    }
+
+    async fn one<T: Clone>(
+        &self,
+        kind: Kind,
+        id: &str,
+        item: fn(&Entity) -> Option<&T>,
+    ) -> Result<Option<T>> {
+        let read = self.inner.engine.read(&Key::new(self.inner.engine.namespace(), kind, id)).await?;
+        Ok(read.record.and_then(|record| item(record.entity.as_deref()?).cloned()))
+    }
+
+    async fn all<T: Clone>(&self, kind: Kind, item: fn(&Entity) -> Option<&T>) -> Result<Listed<T>> {
+        self.inner.all(kind, item).await
+    }
+}
+
+impl Inner {
+    /// Returns all records of a kind, in order of ids.
+    pub(super) async fn all<T: Clone>(&self, kind: Kind, item: fn(&Entity) -> Option<&T>) -> Result<Listed<T>> {
+        let mut scan = Scan::new(self.engine.namespace(), kind).limit(500);
+        let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
+        loop {
+            let (page, page_freshness) = self.engine.scan_fresh(&scan).await?;
+            freshness = freshness.or_staler(page_freshness);
+            items.extend(page.records.iter().filter_map(|record| item(record.entity.as_deref()?).cloned()));
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(Listed { items, freshness }),
+            }
+        }
+    }
+}

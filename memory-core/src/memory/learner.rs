@@ -1,0 +1,299 @@
+//! The learner: turns completed episodes into knowledge, off the callers' path.
+//!
+//! An episode is due from the commit that completes it (its reward says `learned: false`) to the commit that holds
+//! everything learned from it (which says `learned: true`): a crash in between loses nothing, and learning starts over
+//! from what is due. What is learned has ids derived from content, so that two processes that learn from the same
+//! episode write the same records.
+
+mod draft;
+mod episode;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::engine::Freshness;
+use crate::error::Result;
+use crate::id::{EpisodeId, lock};
+use crate::learn::consolidate::ConsolidationConfig;
+use crate::learn::trace::Trace;
+use crate::memory::{Inner, Memory};
+use crate::model::cycle::Trigger;
+use crate::model::entity::Entity;
+use crate::model::kind::Kind;
+use crate::store::query::Scan;
+use crate::store::record::Key;
+
+pub(super) use draft::Draft;
+
+/// Episodes learned from in one commit.
+const BATCH: usize = 32;
+/// How often what other processes left behind is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Traces kept in memory, for contrast with the next episodes.
+const TRACES: u64 = 256;
+
+/// What [`Memory::learn`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Learned {
+    /// Episodes learned from.
+    pub episodes: u64,
+    /// Records written.
+    pub records: u64,
+}
+
+/// What learning keeps between episodes.
+#[derive(Debug)]
+pub(super) struct Learner {
+    due: Mutex<BTreeSet<EpisodeId>>,
+    /// Told when something is due, and when the memory ends.
+    pub(super) wake: Arc<Notify>,
+    /// Held while something is learned, forgotten or consolidated: each sees the others' work whole.
+    pub(super) gate: tokio::sync::Mutex<()>,
+    traces: moka::sync::Cache<EpisodeId, Arc<Trace>>,
+    pub(super) task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// Counts the application's calls: work that consolidation makes way for.
+    pub(super) activity: AtomicU64,
+    /// How far consolidation has looked for what lost its episode.
+    pub(super) swept_to: Mutex<Option<Arc<str>>>,
+}
+
+impl Learner {
+    pub(super) fn new() -> Self {
+        Self {
+            due: Mutex::default(),
+            wake: Arc::default(),
+            gate: tokio::sync::Mutex::default(),
+            traces: moka::sync::Cache::new(TRACES),
+            task: Mutex::default(),
+            activity: AtomicU64::new(0),
+            swept_to: Mutex::default(),
+        }
+    }
+
+    /// Notes that the application is at work.
+    pub(super) fn active(&self) {
+        self.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that an episode is to be learned from.
+    pub(super) fn due(&self, episode: EpisodeId) {
+        lock(&self.due).insert(episode);
+        self.wake.notify_one();
+    }
+
+    /// Forgets what is kept of an episode.
+    pub(super) fn forget(&self, episode: EpisodeId) {
+        lock(&self.due).remove(&episode);
+        self.traces.invalidate(&episode);
+    }
+
+    /// Returns the oldest episodes that are due.
+    fn next(&self) -> Vec<EpisodeId> {
+        lock(&self.due).iter().take(BATCH).copied().collect()
+    }
+
+}
+
+impl Memory {
+    /// Learns from everything that is due, and waits for it. Episodes are learned from in the background anyway, unless
+    /// that is switched off.
+    ///
+    /// # Errors
+    /// `Unavailable` when the durable tier must say which steps an episode has and does not answer; what is due stays
+    /// due.
+    pub async fn learn(&self) -> Result<Learned> {
+        self.inner.find_due(Duration::ZERO).await?;
+        let mut learned = self.inner.learn_all(|| false).await?;
+        let _gate = self.inner.learner.gate.lock().await;
+        learned.records += self.inner.refresh_heuristics(true).await?;
+        Ok(learned)
+    }
+}
+
+impl Inner {
+    /// Looks for episodes that are due; other processes' only if they have been for longer than `patience`.
+    pub(super) async fn find_due(&self, patience: Duration) -> Result<()> {
+        let mut scan =
+            Scan::new(self.engine.namespace(), Kind::Reward).equals("learned", crate::Scalar::Integer(0)).limit(500);
+        let now = self.engine.clock().now();
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            for record in &page.records {
+                let reward = record.entity.as_ref().and_then(|entity| entity.as_reward());
+                if let Some(reward) = reward
+                    && now.since(record.updated_at) >= patience
+                {
+                    lock(&self.learner.due).insert(reward.episode);
+                }
+            }
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Learns batch by batch until nothing is due, or until `stop` says so.
+    async fn learn_all(&self, stop: impl Fn() -> bool) -> Result<Learned> {
+        let mut learned = Learned::default();
+        loop {
+            let gate = self.learner.gate.lock().await;
+            let batch = self.learner.next();
+            if batch.is_empty() || stop() {
+                return Ok(learned);
+            }
+            let records = self.learn_from(&batch).await?;
+            learned.episodes += batch.len() as u64;
+            learned.records += records;
+            drop(gate);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Learns from a batch of episodes in one commit; returns how many records it wrote.
+    async fn learn_from(&self, batch: &[EpisodeId]) -> Result<u64> {
+        let mut draft = Draft::new(self);
+        for id in batch {
+            self.learn_episode(*id, &mut draft).await?;
+        }
+        let records = draft.into_records();
+        let written = records.len() as u64;
+        self.engine.commit(records).await?;
+        self.complete_vectors(Some(batch)).await.unwrap_or_else(|error| {
+            // Recorded as the reason why recall goes by words alone.
+            tracing::debug!(%error, "vectors wait");
+        });
+        let mut due = lock(&self.learner.due);
+        for id in batch {
+            due.remove(id);
+        }
+        Ok(written)
+    }
+
+    /// Reads an episode with its steps and artifacts; `None` if it is open or gone.
+    pub(super) async fn trace(&self, id: EpisodeId) -> Result<Option<Arc<Trace>>> {
+        if let Some(trace) = self.learner.traces.get(&id) {
+            return Ok(Some(trace));
+        }
+        let read = self.engine.read(&Key::episode(self.engine.namespace(), id)).await?;
+        let Some(episode) = read.record.and_then(|record| record.entity?.as_episode().cloned()) else {
+            return Ok(None);
+        };
+        if !episode.is_completed() {
+            return Ok(None);
+        }
+        let steps = self.owned_items(Kind::Step, id, Entity::as_step).await?;
+        let artifacts = self.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
+        let fresh = steps.freshness.or_staler(artifacts.freshness) == Freshness::Fresh;
+        if !fresh && steps.len() < episode.steps as usize {
+            return Err(super::unknown_steps("learn"));
+        }
+        let trace = Arc::new(Trace { episode, steps: steps.items, artifacts: artifacts.items });
+        self.learner.traces.insert(id, trace.clone());
+        Ok(Some(trace))
+    }
+}
+
+/// When consolidation is due.
+struct Schedule {
+    /// The application's calls when last looked, and since when there were no more.
+    seen: u64,
+    quiet_since: Instant,
+    last_cycle: Instant,
+    /// Episodes were learned from since the last cycle.
+    news: bool,
+}
+
+impl Schedule {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { seen: 0, quiet_since: now, last_cycle: now, news: false }
+    }
+
+    /// Returns what is due now, if anything.
+    fn trigger(&mut self, activity: u64, config: &ConsolidationConfig) -> Option<Trigger> {
+        let now = Instant::now();
+        if activity != self.seen {
+            (self.seen, self.quiet_since) = (activity, now);
+        }
+        let trigger = if now - self.last_cycle >= config.interval {
+            Trigger::Interval
+        } else if self.news && now - self.quiet_since >= config.idle_after {
+            Trigger::Idle
+        } else {
+            return None;
+        };
+        (self.last_cycle, self.news) = (now, false);
+        Some(trigger)
+    }
+}
+
+/// Loads vectors, learns and consolidates in the background until the memory is gone.
+pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
+    let mut schedule = Schedule::new();
+    let mut swept_at: Option<Instant> = None;
+    let mut load_vectors = true;
+    loop {
+        let nap = {
+            let Some(inner) = inner.upgrade() else { return };
+            if inner.engine.is_closed() {
+                return;
+            }
+            let round = inner.round(&mut schedule, &mut swept_at, &mut load_vectors).await;
+            if let Err(error) = &round {
+                // What is due stays due; another attempt follows.
+                tracing::debug!(%error, "learning waits");
+            }
+            inner.engine.note_learning(round.as_ref().err());
+            if !inner.learning.background && !load_vectors {
+                return;
+            }
+            inner.learning.consolidation.idle_after.clamp(Duration::from_millis(50), SWEEP)
+        };
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(nap) => {}
+        }
+    }
+}
+
+impl Inner {
+    /// Does what is due in the background.
+    async fn round(
+        self: &Arc<Self>,
+        schedule: &mut Schedule,
+        swept_at: &mut Option<Instant>,
+        load_vectors: &mut bool,
+    ) -> Result<()> {
+        if *load_vectors {
+            self.complete_vectors(None).await?;
+            *load_vectors = false;
+        }
+        if !self.learning.background {
+            return Ok(());
+        }
+        if swept_at.is_none_or(|at| at.elapsed() >= SWEEP) {
+            // On opening whatever is due; later only what another process seems to have left behind.
+            self.find_due(if swept_at.is_none() { Duration::ZERO } else { SWEEP }).await?;
+            *swept_at = Some(Instant::now());
+        }
+        // When nobody else holds the memory any more, what is left waits for the next one who opens it.
+        let learned = self.learn_all(|| Arc::strong_count(self) == 1).await?;
+        if learned.episodes > 0 {
+            let _gate = self.learner.gate.lock().await;
+            self.refresh_heuristics(false).await?;
+            schedule.news = true;
+        }
+        let activity = self.learner.activity.load(Ordering::Relaxed);
+        if let Some(trigger) = schedule.trigger(activity, &self.learning.consolidation) {
+            self.consolidate(trigger, None).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! Learning from one episode.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id::EpisodeId;
+use crate::learn::belief::pattern_confidence;
+use crate::learn::demotion::standing;
+use crate::learn::extract::{Extracted, extract};
+use crate::learn::failure::merge;
+use crate::learn::trace::Trace;
+use crate::memory::Inner;
+use crate::memory::learner::Draft;
+use crate::model::entity::Entity;
+use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing};
+use crate::model::failure::Failure;
+use crate::model::kind::Kind;
+use crate::model::pattern::Pattern;
+use crate::model::playbook::Playbook;
+use crate::recall::query::RecallQuery;
+use crate::store::query::Scan;
+
+/// Similar episodes that one is contrasted with.
+const SIMILAR: usize = 8;
+/// The relevance from which an episode is similar enough to be contrasted with.
+const SIMILARITY: f64 = 0.25;
+/// Newest episodes that an item names.
+pub(in crate::memory) const NAMED_EPISODES: usize = 16;
+
+impl Inner {
+    /// Adds to a draft what an episode teaches.
+    pub(super) async fn learn_episode(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<()> {
+        let Some(Entity::Reward(mut reward)) = draft.get(Kind::Reward, id.to_string()).await? else {
+            return Ok(());
+        };
+        let Some(trace) = self.trace(id).await? else {
+            // Forgotten since: nothing of it may stay.
+            draft.remove(Kind::Reward, id.to_string());
+            return Ok(());
+        };
+        if reward.learned {
+            return Ok(());
+        }
+        let similar = self.similar(&trace).await?;
+        let reflection = self.learning.reflector.reflect(&trace, &similar).await?;
+        draft.put(id.to_string(), reflection);
+        let Extracted { patterns, failures, playbook } = extract(&trace, &similar);
+        let witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
+        for pattern in patterns {
+            self.see_pattern(pattern, &witness, draft).await?;
+        }
+        for failure in failures {
+            self.see_failure(failure, &witness, draft).await?;
+        }
+        if let Some(playbook) = playbook {
+            self.see_playbook(playbook, &witness, draft).await?;
+        }
+        self.see_uses(&trace, &witness, draft).await?;
+        self.rules.note(trace.episode.task.domain.clone(), id);
+        reward.learned = true;
+        draft.put(id.to_string(), reward);
+        Ok(())
+    }
+
+    /// Returns the ids of the evidence that an episode gave already.
+    async fn known_evidence(&self, id: EpisodeId) -> Result<BTreeSet<String>> {
+        let scan = Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
+        Ok(self.evidence(scan).await?.iter().map(Evidence::record_id).collect())
+    }
+
+    /// Returns completed episodes like this one, the most similar first.
+    async fn similar(&self, trace: &Trace) -> Result<Vec<Trace>> {
+        let task = &trace.episode.task;
+        let mut query = RecallQuery::new(task.description.clone())
+            .kind(task.kind.clone())
+            .limit(SIMILAR + 1)
+            .min_relevance(SIMILARITY);
+        if let Some(domain) = &task.domain {
+            query = query.domain(domain.clone());
+        }
+        let now = self.engine.clock().now();
+        let space = self.engine.namespace();
+        let hits = self.engine.with_index(|index| index.search(space, Kind::Episode, &query, now));
+        let mut similar = Vec::new();
+        for hit in hits {
+            let Ok(id) = hit.key.id.parse::<EpisodeId>() else { continue };
+            if id == trace.episode.id || similar.len() == SIMILAR {
+                continue;
+            }
+            if let Some(found) = self.trace(id).await? {
+                similar.push(Arc::unwrap_or_clone(found));
+            }
+        }
+        Ok(similar)
+    }
+
+    async fn see_pattern(&self, pattern: Pattern, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
+        let id = pattern.id;
+        let mut held = match draft.get(Kind::Pattern, id.to_string()).await? {
+            Some(Entity::Pattern(held)) => held,
+            _ => pattern,
+        };
+        if draft.put_evidence(witness, ItemId::Pattern(id), EvidenceRole::Observed, witness.success) {
+            held.tally.add(witness.success, witness.at, &self.learning.belief);
+            held.confidence =
+                pattern_confidence(&held.body, &held.tally, held.tally.as_of, &self.learning.belief);
+        }
+        name_episode(&mut held.episodes, witness.episode);
+        held.updated_at = witness.at.max(held.updated_at);
+        draft.put(id.to_string(), held);
+        Ok(())
+    }
+
+    async fn see_playbook(&self, playbook: Playbook, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
+        let id = playbook.id;
+        let mut held = match draft.get(Kind::Playbook, id.to_string()).await? {
+            Some(Entity::Playbook(held)) => held,
+            _ => playbook,
+        };
+        if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
+            held.tally.add(witness.success, witness.at, &self.learning.belief);
+            held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.belief);
+        }
+        name_episode(&mut held.sources, witness.episode);
+        held.updated_at = witness.at.max(held.updated_at);
+        draft.put(id.to_string(), held);
+        Ok(())
+    }
+
+    async fn see_failure(&self, failure: Failure, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
+        let id = failure.id;
+        let held = match draft.get(Kind::Failure, id.to_string()).await? {
+            Some(Entity::Failure(held)) => Some(held),
+            _ => None,
+        };
+        let resolved = if failure.resolved > 0 { 1.0 } else { 0.0 };
+        let counts = held.as_ref().map(|held| (held.occurrences, held.resolved));
+        let new = draft.put_evidence(witness, ItemId::Failure(id), EvidenceRole::Observed, resolved);
+        let mut merged = merge(held, failure);
+        if let (false, Some(counts)) = (new, counts) {
+            (merged.occurrences, merged.resolved) = counts;
+        }
+        draft.put(id.to_string(), merged);
+        Ok(())
+    }
+
+    /// Turns what was recalled for the episode into evidence.
+    async fn see_uses(&self, trace: &Trace, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
+        let Some(recall) = &trace.episode.recall else { return Ok(()) };
+        for item in recall.shown.iter().filter(|_| !recall.withheld) {
+            let used = recall.used.contains(item);
+            let role = if used { EvidenceRole::Used } else { EvidenceRole::Shown };
+            if draft.put_evidence(witness, *item, role, witness.success) && used {
+                self.count_use(*item, witness, draft).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn count_use(&self, item: ItemId, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
+        let baseline = self.baselines().of_domain(witness.domain.as_deref());
+        let Some(mut entity) = draft.get(item.kind(), item.record_id()).await? else { return Ok(()) };
+        let (used, held, pinned) = match &mut entity {
+            Entity::Pattern(pattern) => (&mut pattern.used, &mut pattern.standing, false),
+            Entity::Heuristic(rule) => (&mut rule.used, &mut rule.standing, rule.pinned),
+            Entity::Playbook(playbook) => (&mut playbook.used, &mut playbook.standing, false),
+            _ => return Ok(()),
+        };
+        used.add(witness.success, witness.at, &self.learning.belief);
+        *held = if pinned {
+            Standing::Active
+        } else {
+            standing(used, &baseline, witness.at, &self.learning.belief)
+        };
+        draft.put(item.record_id(), entity);
+        Ok(())
+    }
+}
+
+/// Puts an episode in front of those that an item names.
+pub(in crate::memory) fn name_episode(named: &mut Vec<EpisodeId>, episode: EpisodeId) {
+    if !named.contains(&episode) {
+        named.insert(0, episode);
+        named.truncate(NAMED_EPISODES);
+    }
+}
+
+/// The episode as evidence sees it.
+pub(in crate::memory) struct Witness {
+    pub(in crate::memory) episode: EpisodeId,
+    pub(in crate::memory) at: Timestamp,
+    pub(in crate::memory) success: f64,
+    pub(in crate::memory) domain: Option<String>,
+    pub(in crate::memory) task_kind: String,
+    reward: f64,
+    duration_ms: Option<u64>,
+    context: String,
+    /// Ids of the evidence that the episode gave when it was learned from before.
+    known: BTreeSet<String>,
+}
+
+impl Witness {
+    fn new(trace: &Trace) -> Self {
+        let episode = &trace.episode;
+        let task = &episode.task;
+        let labels = [Some(&task.kind), task.domain.as_ref(), task.agent.as_ref()];
+        Self {
+            episode: episode.id,
+            at: episode.completed_at.unwrap_or(episode.started_at),
+            success: trace.success(),
+            domain: task.domain.clone(),
+            task_kind: task.kind.clone(),
+            reward: episode.reward.unwrap_or(0.0),
+            duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
+            context: labels.into_iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
+            known: BTreeSet::new(),
+        }
+    }
+
+    fn evidence(&self, item: ItemId, role: EvidenceRole, success: f64) -> Evidence {
+        Evidence {
+            item,
+            episode: self.episode,
+            role,
+            at: self.at,
+            success,
+            reward: self.reward,
+            duration_ms: self.duration_ms,
+            context: self.context.clone(),
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Adds a piece of evidence; returns false if it was there before, from learning from the same episode earlier.
+    fn put_evidence(&mut self, witness: &Witness, item: ItemId, role: EvidenceRole, success: f64) -> bool {
+        let evidence = witness.evidence(item, role, success);
+        let id = evidence.record_id();
+        let new = !witness.known.contains(&id);
+        self.put(id, evidence);
+        new
+    }
+}

@@ -1,0 +1,206 @@
+//! The answer of a recall.
+
+use serde::Serialize;
+
+use crate::engine::Freshness;
+use crate::id::{EpisodeId, RecallId};
+use crate::model::episode::Episode;
+use crate::model::evidence::ItemId;
+use crate::model::failure::Failure;
+use crate::model::heuristic::Heuristic;
+use crate::model::pattern::Pattern;
+use crate::model::playbook::{Playbook, PlaybookStep};
+use crate::recall::answer::{PromptItem, Section, to_prompt};
+use crate::recall::rank::ScoreParts;
+
+/// An episode that may help, with why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecalledEpisode {
+    /// The identifier.
+    pub id: EpisodeId,
+    /// How well it fits, in `0.0..=1.0`.
+    pub score: f64,
+    /// What the score is made of.
+    pub parts: ScoreParts,
+    /// Why it was recalled.
+    pub reasons: Vec<String>,
+    /// The episode.
+    pub episode: Episode,
+}
+
+/// Something learned that may help, with why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recalled<T> {
+    /// How well it fits and how sure it is, in `0.0..=1.0`.
+    pub score: f64,
+    /// Why it was recalled.
+    pub reasons: Vec<String>,
+    /// What was learned.
+    pub item: T,
+}
+
+/// A tool that what was learned speaks for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ToolAdvice {
+    /// The tool.
+    pub tool: String,
+    /// The probability that the task needs it, as far as the evidence goes, in `0.0..=1.0`.
+    pub confidence: f64,
+    /// The part of the task that asks for it, from 0 in order of the text.
+    pub part: usize,
+    /// What speaks for it.
+    pub reasons: Vec<String>,
+    /// The items behind it, the most telling first.
+    pub items: Vec<ItemId>,
+}
+
+/// Something that went wrong with tasks like this.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Warning {
+    /// What to look out for.
+    pub text: String,
+    /// The tools concerned.
+    pub tools: Vec<String>,
+    /// How sure it is, in `0.0..=1.0`.
+    pub score: f64,
+    /// What it derives from.
+    pub item: ItemId,
+    /// Some of the episodes that show it.
+    pub episodes: Vec<EpisodeId>,
+}
+
+/// A playbook, with as many placeholders filled as the task says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SuggestedPlaybook {
+    /// How well it fits and how sure it is, in `0.0..=1.0`.
+    pub score: f64,
+    /// The playbook.
+    pub playbook: Playbook,
+    /// Its steps with the values found in the task; those done already are left out.
+    pub steps: Vec<PlaybookStep>,
+    /// The placeholders whose values are not known.
+    pub missing: Vec<String>,
+}
+
+/// How a task like this is likely to end.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The expected success, in `0.0..=1.0`.
+    pub success: f64,
+    /// The weight of the evidence, in episodes.
+    pub evidence: f64,
+}
+
+/// The answer to "what do we know that helps with this?".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Recall {
+    /// Identifies this recall; [`crate::OpenEpisode::recalled`] takes it.
+    pub id: RecallId,
+    /// The parts that the task was split into, in order.
+    pub task_parts: Vec<String>,
+    /// The episodes, best first; empty if nothing relevant is known.
+    pub episodes: Vec<RecalledEpisode>,
+    /// The tools that the task is likely to need, in the order of use.
+    pub tools: Vec<ToolAdvice>,
+    /// Patterns, best first.
+    pub patterns: Vec<Recalled<Pattern>>,
+    /// Heuristics that apply, the most telling first.
+    pub heuristics: Vec<Recalled<Heuristic>>,
+    /// What went wrong with tasks like this, the surest first.
+    pub warnings: Vec<Warning>,
+    /// Lessons of errors like [`crate::RecallQuery::last_error`], the most similar first.
+    pub fixes: Vec<Recalled<Failure>>,
+    /// A procedure to follow.
+    pub playbook: Option<SuggestedPlaybook>,
+    /// How a task like this is likely to end; `None` if nothing relevant is known.
+    pub forecast: Option<Forecast>,
+    /// Whether the answer was held back on purpose, to measure what memory is worth.
+    pub withheld: bool,
+    /// How many episodes were searched.
+    pub searched: usize,
+    /// How many relevant ones could not be shown because the durable tier is away.
+    pub out_of_reach: usize,
+    /// Why vectors took no part, although a model is configured.
+    pub degraded: Option<String>,
+    /// How current the index and the least current of them is.
+    pub freshness: Freshness,
+}
+
+impl Recall {
+    /// Returns true if nothing relevant is known, or nothing is shown.
+    pub fn is_empty(&self) -> bool {
+        self.episodes.is_empty()
+            && self.tools.is_empty()
+            && self.patterns.is_empty()
+            && self.heuristics.is_empty()
+            && self.warnings.is_empty()
+            && self.fixes.is_empty()
+            && self.playbook.is_none()
+    }
+
+    /// Returns every item of the answer, in the order shown.
+    pub fn items(&self) -> Vec<ItemId> {
+        let episodes = self.episodes.iter().map(|found| ItemId::Episode(found.id));
+        let patterns = self.patterns.iter().map(|found| ItemId::Pattern(found.item.id));
+        let heuristics = self.heuristics.iter().map(|found| ItemId::Heuristic(found.item.id));
+        let fixes = self.fixes.iter().map(|found| ItemId::Failure(found.item.id));
+        let playbook = self.playbook.iter().map(|found| ItemId::Playbook(found.playbook.id));
+        let tools = self.tools.iter().flat_map(|advice| advice.items.iter().copied());
+        let warnings = self.warnings.iter().map(|warning| warning.item);
+        let mut items = Vec::new();
+        for item in
+            playbook.chain(tools).chain(heuristics).chain(fixes).chain(warnings).chain(patterns).chain(episodes)
+        {
+            if !items.contains(&item) {
+                items.push(item);
+            }
+        }
+        items
+    }
+
+    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens: warnings and fixes, then what to
+    /// do, then episodes. Empty if there is nothing to say.
+    pub fn to_prompt(&self, max_tokens: usize) -> String {
+        let items: Vec<PromptItem<'_>> = self
+            .episodes
+            .iter()
+            .map(|item| PromptItem { episode: &item.episode, score: item.score, reasons: &item.reasons })
+            .collect();
+        to_prompt(&self.sections(), &items, max_tokens)
+    }
+
+    fn sections(&self) -> Vec<Section> {
+        let warnings = self.warnings.iter().map(|warning| warning.text.clone()).collect();
+        let fixes = self.fixes.iter().map(|fix| {
+            let resolution = fix.item.resolutions.first().map_or("not resolved so far", String::as_str);
+            format!("{} ({}): {resolution}", fix.item.error, fix.item.category)
+        });
+        let tools = self
+            .tools
+            .iter()
+            .map(|advice| format!("{} ({:.0} %)", advice.tool, 100.0 * advice.confidence))
+            .collect::<Vec<_>>();
+        let tools = if tools.is_empty() { vec![] } else { vec![tools.join(", then ")] };
+        let playbook = self.playbook.iter().flat_map(|playbook| {
+            let steps =
+                playbook.steps.iter().enumerate().map(|(i, step)| format!("{}. {}", i + 1, step.instruction));
+            let missing = (!playbook.missing.is_empty())
+                .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
+            steps.chain(missing).collect::<Vec<_>>()
+        });
+        let rules = self.heuristics.iter().map(|rule| format!("{}: {}", rule.item.condition, rule.item.action));
+        let patterns = self.patterns.iter().map(|found| found.item.body.to_string());
+        [
+            Section { heading: "Watch out", lines: warnings },
+            Section { heading: "Errors like the last one", lines: fixes.collect() },
+            Section { heading: "Tools this is likely to need", lines: tools },
+            Section { heading: "A procedure that worked", lines: playbook.collect() },
+            Section { heading: "Rules", lines: rules.collect() },
+            Section { heading: "Patterns", lines: patterns.collect() },
+        ]
+        .into_iter()
+        .filter(|section| !section.lines.is_empty())
+        .collect()
+    }
+}

@@ -1,0 +1,350 @@
+//! Recall: what is known that helps with a task, put together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::engine::Freshness;
+use crate::error::{ErrorKind, Result};
+use crate::id::{EpisodeId, RecallId};
+use crate::learn::demotion::score_share;
+use crate::learn::errors;
+use crate::learn::holdout::withhold;
+use crate::memory::recalled::{Forecast, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, Warning};
+use crate::memory::{Inner, Memory};
+use crate::model::entity::Entity;
+use crate::model::evidence::ItemId;
+use crate::model::failure::Failure;
+use crate::model::heuristic::Heuristic;
+use crate::model::kind::Kind;
+use crate::model::pattern::{Pattern, PatternBody};
+use crate::model::playbook::Playbook;
+use crate::recall::advise::advise;
+use crate::recall::groups::{Contrast, EpisodeHits};
+use crate::recall::parts::{Part, parts};
+use crate::recall::query::RecallQuery;
+use crate::recall::rank::Hit;
+use crate::store::record::Key;
+
+/// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
+const PATTERNS: usize = 3;
+const HEURISTICS: usize = 5;
+const WARNINGS: usize = 2;
+const FIXES: usize = 3;
+/// Episodes nearest in meaning that are candidates besides those found by words.
+const SEMANTIC: usize = 64;
+/// Parts of a task that are recalled for by themselves.
+const SEARCHED_PARTS: usize = 4;
+/// The score from which an episode found for a part is shown although the task as a whole does not find it.
+const PART_SCORE: f64 = 0.5;
+/// The relevance below which a pattern or playbook is not shown.
+const LEARNED_RELEVANCE: f64 = 0.2;
+/// The similarity from which two errors are the same problem.
+const SAME_ERROR: f64 = 0.5;
+/// Nearest episodes whose tools count where no rule applies.
+const NEIGHBOURS: usize = 5;
+
+impl Memory {
+    /// Finds what is known that helps with a task: episodes, tools, patterns, heuristics, warnings, fixes and a playbook;
+    /// finding nothing is a legal answer.
+    ///
+    /// The same store and query give the same answer, but for its id; with a hold-out share
+    /// ([`crate::LearningConfig::hold_out`]) the id decides whether the answer is held back.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a query over a limit.
+    pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
+        let query = query.into();
+        let inner = &self.inner;
+        inner.limits.check_query(&query)?;
+        inner.learner.active();
+        let now = inner.engine.clock().now();
+        let id = RecallId(inner.ids.next(now));
+        let mut recall = inner.answer(id, &query, now).await?;
+        if !recall.is_empty() && withhold(inner.learning.hold_out_seed, id, inner.learning.hold_out) {
+            recall = Recall { withheld: true, ..Recall::nothing(id, recall.searched, recall.freshness) };
+        }
+        Ok(recall)
+    }
+}
+
+impl Inner {
+    async fn answer(&self, id: RecallId, query: &RecallQuery, now: Timestamp) -> Result<Recall> {
+        let space = self.engine.namespace();
+        let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
+        let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
+        let task_parts = parts(&query.text);
+        let semantic = self.semantic(&query.text, &mut recall).await?;
+        let EpisodeHits { hits, forecast, contrasts } =
+            self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
+        let hits = self.with_parts(hits, &task_parts, query, now);
+        self.add_episodes(hits, &mut recall).await?;
+        recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
+        self.add_warnings(contrasts, &mut recall);
+        self.add_tools(&task_parts, query, &mut recall).await?;
+        self.add_patterns(query, now, &mut recall).await?;
+        self.add_fixes(query, now, &mut recall).await?;
+        self.add_playbook(query, now, &mut recall).await?;
+        recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
+        Ok(recall)
+    }
+
+    /// Returns the episodes nearest in meaning; none without a model, or while its provider fails.
+    async fn semantic(&self, text: &str, recall: &mut Recall) -> Result<HashMap<Arc<str>, f32>> {
+        let Some(vectors) = &self.vectors else { return Ok(HashMap::new()) };
+        recall.degraded = vectors.gap();
+        match vectors.search(text, SEMANTIC).await {
+            Ok(found) => Ok(found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect()),
+            Err(error) => {
+                recall.degraded = Some(format!("the model did not answer: {error}"));
+                Ok(HashMap::new())
+            }
+        }
+    }
+
+    /// Adds what the parts of a task find that the task as a whole does not, in the place of the last ones.
+    fn with_parts(&self, mut hits: Vec<Hit>, parts: &[Part], query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
+        let asking: Vec<&Part> =
+            parts.iter().filter(|part| !part.hypothetical && !part.terms.is_empty()).collect();
+        if asking.len() < 2 {
+            return hits;
+        }
+        let space = self.engine.namespace();
+        let mut found = Vec::new();
+        for part in asking.iter().take(SEARCHED_PARTS) {
+            let asked = RecallQuery { text: part.text.clone(), limit: 1, ..query.clone() };
+            let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
+            found.extend(best.into_iter().filter(|hit| hit.score >= PART_SCORE));
+        }
+        found.retain(|hit| hits.iter().all(|held| held.key != hit.key));
+        found.dedup_by(|a, b| a.key == b.key);
+        found.truncate(query.limit / 2);
+        hits.truncate(query.limit - found.len());
+        hits.extend(found);
+        hits
+    }
+
+    /// Reads a record; `None` if it is gone by now or out of reach, which the answer says.
+    async fn reach(&self, key: &Key, recall: &mut Recall) -> Result<Option<Arc<Entity>>> {
+        match self.engine.read(key).await {
+            Ok(read) => {
+                let entity = read.record.and_then(|record| record.entity);
+                if entity.is_some() {
+                    recall.freshness = recall.freshness.or_staler(read.freshness);
+                }
+                Ok(entity)
+            }
+            // The index knows more than this machine has at hand; the answer says how much is missing.
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                recall.out_of_reach += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn add_episodes(&self, hits: Vec<Hit>, recall: &mut Recall) -> Result<()> {
+        for hit in hits {
+            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+            if let Entity::Episode(episode) = entity.as_ref() {
+                let Hit { score, parts, reasons, .. } = hit;
+                let episode = episode.clone();
+                recall.episodes.push(RecalledEpisode { id: episode.id, score, parts, reasons, episode });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_warnings(&self, contrasts: Vec<Contrast>, recall: &mut Recall) {
+        for contrast in contrasts.into_iter().take(WARNINGS) {
+            let ids = |keys: &[Key]| -> Vec<EpisodeId> {
+                keys.iter().filter_map(|key| key.id.parse().ok()).collect()
+            };
+            let (failing, succeeding) = (ids(&contrast.failing), ids(&contrast.succeeding));
+            let Some(first) = failing.first() else { continue };
+            let counted = format!("{} of {} alike", failing.len(), failing.len() + succeeding.len());
+            let text = if contrast.omitted {
+                format!("{counted} failed, not having used {}", contrast.tool)
+            } else {
+                format!("{counted} failed having used {}", contrast.tool)
+            };
+            recall.warnings.push(Warning {
+                text,
+                tools: vec![contrast.tool],
+                score: contrast.probability,
+                item: ItemId::Episode(*first),
+                episodes: failing,
+            });
+        }
+    }
+
+    async fn add_tools(&self, task_parts: &[Part], query: &RecallQuery, recall: &mut Recall) -> Result<()> {
+        // A task that names no domain is taken for one of the domain of what is most like it.
+        let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
+        let domain = query.domain.clone().or(nearest);
+        let associations = match self.associations(&domain).await {
+            Ok(associations) => associations,
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let space = self.engine.namespace();
+        let keys = self.engine.with_index(|index| index.learned_of(space, Kind::Heuristic, domain.as_deref()));
+        let mut heuristics = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some(entity) = self.reach(&key, recall).await?
+                && let Entity::Heuristic(heuristic) = entity.as_ref()
+            {
+                heuristics.push(heuristic.clone());
+            }
+        }
+        let neighbours: Vec<(Vec<String>, f64, f64)> = recall
+            .episodes
+            .iter()
+            .take(NEIGHBOURS)
+            .map(|found| {
+                let tools = found.episode.tools.iter().map(|used| used.tool.clone()).collect();
+                let success = found.episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share);
+                (tools, found.score, success)
+            })
+            .collect();
+        recall.tools = advise(task_parts, query, &associations, &heuristics, &neighbours);
+        recall.heuristics = applied(&recall.tools, heuristics);
+        Ok(())
+    }
+
+    async fn add_patterns(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
+        for hit in self.search_learned(Kind::Pattern, query, 4 * PATTERNS, now) {
+            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+            let Entity::Pattern(pattern) = entity.as_ref() else { continue };
+            let score = hit.score * pattern.confidence * score_share(pattern.standing);
+            if let PatternBody::AntiPattern { .. } = &pattern.body {
+                warn_of(pattern, score, &mut recall.warnings);
+            } else if score > 0.0 {
+                let reasons = evidence_reasons(hit.reasons, pattern.tally.successes, pattern.tally.failures);
+                recall.patterns.push(Recalled { score, reasons, item: pattern.clone() });
+            }
+        }
+        recall.patterns.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+        recall.patterns.truncate(PATTERNS);
+        Ok(())
+    }
+
+    /// Finds lessons of errors like the last one.
+    async fn add_fixes(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
+        let Some(error) = &query.last_error else { return Ok(()) };
+        let normal = errors::normalise(error);
+        let asked = RecallQuery { text: normal.clone(), tags: Vec::new(), ..query.clone() };
+        for hit in self.search_learned(Kind::Failure, &asked, 4 * FIXES, now) {
+            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+            let Entity::Failure(failure) = entity.as_ref() else { continue };
+            let similarity = errors::similarity(&normal, &failure.error);
+            if similarity >= SAME_ERROR {
+                let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
+                let score = if same_tool { similarity } else { 0.9 * similarity };
+                recall.fixes.push(Recalled { score, reasons: fix_reasons(failure), item: failure.clone() });
+            }
+        }
+        recall.fixes.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+        recall.fixes.truncate(FIXES);
+        Ok(())
+    }
+
+    async fn add_playbook(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
+        let mut best: Option<(f64, Playbook)> = None;
+        for hit in self.search_learned(Kind::Playbook, query, PATTERNS, now) {
+            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+            let Entity::Playbook(playbook) = entity.as_ref() else { continue };
+            let score = hit.score * playbook.confidence * score_share(playbook.standing);
+            if score > 0.0 && best.as_ref().is_none_or(|(held, _)| score > *held) {
+                best = Some((score, playbook.clone()));
+            }
+        }
+        recall.playbook = best.map(|(score, playbook)| {
+            let instance = playbook.instantiate(&playbook.suggest_values(&query.text));
+            let mut done = query.after.iter().peekable();
+            let mut steps = instance.steps;
+            steps.retain(|step| done.next_if(|tool| **tool == step.tool).is_none());
+            SuggestedPlaybook { score, playbook, steps, missing: instance.missing }
+        });
+        Ok(())
+    }
+
+    fn search_learned(&self, kind: Kind, query: &RecallQuery, limit: usize, now: Timestamp) -> Vec<Hit> {
+        let asked = RecallQuery {
+            outcomes: Vec::new(),
+            limit: limit.min(RecallQuery::MAX_LIMIT),
+            min_relevance: query.min_relevance.max(LEARNED_RELEVANCE),
+            ..query.clone()
+        };
+        self.engine.with_index(|index| index.search(self.engine.namespace(), kind, &asked, now))
+    }
+}
+
+/// Returns the heuristics behind the advice, the most telling first.
+fn applied(tools: &[crate::ToolAdvice], heuristics: Vec<Heuristic>) -> Vec<Recalled<Heuristic>> {
+    let mut by_id: HashMap<_, _> =
+        heuristics.into_iter().map(|heuristic| (ItemId::Heuristic(heuristic.id), heuristic)).collect();
+    let mut applied: Vec<Recalled<Heuristic>> = Vec::new();
+    for advice in tools {
+        for item in &advice.items {
+            if let Some(heuristic) = by_id.remove(item) {
+                let score = heuristic.confidence * score_share(heuristic.standing);
+                let reasons = vec![format!("{}: {}", heuristic.condition, heuristic.action)];
+                applied.push(Recalled { score, reasons, item: heuristic });
+            }
+        }
+    }
+    applied.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+    applied.truncate(HEURISTICS);
+    applied
+}
+
+fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> Vec<String> {
+    reasons.push(format!("seen in {} episodes, {successes} of them successful", successes + failures));
+    reasons
+}
+
+fn fix_reasons(failure: &Failure) -> Vec<String> {
+    let mut reasons = vec![format!(
+        "seen in {} episodes, {} of them got over it",
+        failure.occurrences, failure.resolved
+    )];
+    reasons.extend(failure.resolutions.first().map(|fix| format!("this error was fixed before by {fix}")));
+    reasons
+}
+
+fn warn_of(pattern: &Pattern, score: f64, warnings: &mut Vec<Warning>) {
+    let PatternBody::AntiPattern { behaviour, consequence } = &pattern.body else { return };
+    if score <= 0.0 || warnings.len() > WARNINGS {
+        return;
+    }
+    warnings.push(Warning {
+        text: format!("{behaviour}: {consequence}"),
+        tools: Vec::new(),
+        score,
+        item: ItemId::Pattern(pattern.id),
+        episodes: pattern.episodes.clone(),
+    });
+}
+
+impl Recall {
+    fn nothing(id: RecallId, searched: usize, freshness: Freshness) -> Self {
+        Self {
+            id,
+            task_parts: Vec::new(),
+            episodes: Vec::new(),
+            tools: Vec::new(),
+            patterns: Vec::new(),
+            heuristics: Vec::new(),
+            warnings: Vec::new(),
+            fixes: Vec::new(),
+            playbook: None,
+            forecast: None,
+            withheld: false,
+            searched,
+            out_of_reach: 0,
+            degraded: None,
+            freshness,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What tasks usually take: figures by fingerprint, and by kind and domain.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::model::task::Task;
+use crate::recall::document::SearchDocument;
+use crate::recall::tokenize::normalize_label;
+
+/// Sums over completed episodes; exact, so that any history of changes gives the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TaskGroup {
+    pub(crate) episodes: u32,
+    pub(crate) successes: u32,
+    steps: u64,
+    /// Episodes whose duration was measured, and its sum.
+    timed: u32,
+    duration_ms: u64,
+}
+
+impl TaskGroup {
+    fn of(document: &SearchDocument) -> Self {
+        Self {
+            episodes: 1,
+            successes: u32::from(document.state == "success"),
+            steps: u64::from(document.steps),
+            timed: u32::from(document.duration_ms > 0),
+            duration_ms: document.duration_ms,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.episodes += other.episodes;
+        self.successes += other.successes;
+        self.steps += other.steps;
+        self.timed += other.timed;
+        self.duration_ms += other.duration_ms;
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.episodes -= other.episodes;
+        self.successes -= other.successes;
+        self.steps -= other.steps;
+        self.timed -= other.timed;
+        self.duration_ms -= other.duration_ms;
+    }
+
+    /// Returns the mean number of steps.
+    pub(crate) fn steps(&self) -> f64 {
+        if self.episodes == 0 { 0.0 } else { self.steps as f64 / f64::from(self.episodes) }
+    }
+
+    /// Returns the mean duration, in milliseconds; `None` if none was measured.
+    pub(crate) fn duration_ms(&self) -> Option<f64> {
+        (self.timed > 0).then(|| self.duration_ms as f64 / f64::from(self.timed))
+    }
+}
+
+/// The figures of one namespace.
+#[derive(Debug, Default)]
+pub(crate) struct TaskFigures {
+    by_fingerprint: HashMap<Box<str>, TaskGroup>,
+    by_kind: HashMap<Box<str>, TaskGroup>,
+    /// By record id: what the episode was counted with.
+    counted: HashMap<Box<str>, (Box<str>, Box<str>, TaskGroup)>,
+}
+
+impl TaskFigures {
+    /// Counts a completed episode, in place of what it was counted with before.
+    pub(crate) fn upsert(&mut self, id: &str, document: &SearchDocument) {
+        self.remove(id);
+        if document.state == "open" || document.fingerprint.is_empty() {
+            return;
+        }
+        let group = TaskGroup::of(document);
+        let kind: Box<str> = kind_key(&document.task_kind, document.domain.as_deref()).into();
+        let fingerprint: Box<str> = document.fingerprint.as_str().into();
+        self.by_fingerprint.entry(fingerprint.clone()).or_default().add(group);
+        self.by_kind.entry(kind.clone()).or_default().add(group);
+        self.counted.insert(id.into(), (fingerprint, kind, group));
+    }
+
+    /// Stops counting an episode.
+    pub(crate) fn remove(&mut self, id: &str) {
+        let Some((fingerprint, kind, group)) = self.counted.remove(id) else { return };
+        for (groups, key) in [(&mut self.by_fingerprint, fingerprint), (&mut self.by_kind, kind)] {
+            if let Some(held) = groups.get_mut(&key) {
+                held.subtract(group);
+                if held.episodes == 0 {
+                    groups.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Returns the figures of one very task.
+    pub(crate) fn of_fingerprint(&self, fingerprint: &str) -> TaskGroup {
+        self.by_fingerprint.get(fingerprint).copied().unwrap_or_default()
+    }
+
+    /// Returns episodes and successes by domain, as [`domain_key`] writes it.
+    pub(crate) fn by_domain(&self) -> BTreeMap<Arc<str>, (u32, u32)> {
+        let mut domains: BTreeMap<Arc<str>, (u32, u32)> = BTreeMap::new();
+        for (key, group) in &self.by_kind {
+            let domain = key.split_once('\0').map_or("", |(_, domain)| domain);
+            let (episodes, successes) = domains.entry(domain.into()).or_default();
+            *episodes += group.episodes;
+            *successes += group.successes;
+        }
+        domains
+    }
+
+    /// Returns the figures of a kind of task in its domain.
+    pub(crate) fn of_kind(&self, task: &Task) -> TaskGroup {
+        self.by_kind.get(kind_key(&task.kind, task.domain.as_deref()).as_str()).copied().unwrap_or_default()
+    }
+}
+
+fn kind_key(kind: &str, domain: Option<&str>) -> String {
+    format!("{}\0{}", normalize_label(kind), domain_key(domain))
+}
+
+/// Writes a domain as figures are kept by; empty for none.
+pub(crate) fn domain_key(domain: Option<&str>) -> String {
+    domain.map(normalize_label).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::EpisodeId;
+    use crate::model::episode::Episode;
+    use crate::model::outcome::Outcome;
+    use crate::store::record::Revision;
+
+    fn document(kind: &str, fingerprint: &str, steps: u32, duration_ms: u64, success: bool) -> SearchDocument {
+        let mut episode =
+            Episode::open(EpisodeId(uuid::Uuid::nil()), Task::new("x").kind(kind), Timestamp(0));
+        episode.outcome = Some(if success { Outcome::success("") } else { Outcome::failure("no") });
+        episode.steps = steps;
+        episode.step_duration_ms = duration_ms;
+        episode.fingerprint = fingerprint.into();
+        SearchDocument::of_episode(&episode, Revision::default(), None)
+    }
+
+    #[test]
+    fn figures_follow_changes_and_removals() {
+        let mut figures = TaskFigures::default();
+        figures.upsert("a", &document("k", "f", 4, 100, true));
+        figures.upsert("b", &document("k", "f", 2, 0, false));
+        figures.upsert("c", &document("K", "g", 9, 50, true));
+        let same = figures.of_fingerprint("f");
+        assert_eq!((same.episodes, same.successes, same.steps(), same.duration_ms()), (2, 1, 3.0, Some(100.0)));
+        assert_eq!(figures.of_kind(&Task::new("y").kind("k")).episodes, 3);
+        figures.upsert("a", &document("k", "g", 1, 0, true));
+        assert_eq!(figures.of_fingerprint("f").steps(), 2.0);
+        for id in ["a", "b", "c"] {
+            figures.remove(id);
+        }
+        assert_eq!(figures.of_kind(&Task::new("y").kind("k")), TaskGroup::default());
+        assert!(figures.by_kind.is_empty() && figures.by_fingerprint.is_empty() && figures.counted.is_empty());
+    }
+}

@@ -1,0 +1,299 @@
+//! What episodes teach: evidence, recall of it, forgetting, hold-out, crashes and several processes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use agent_memory::{
+    Action, EpisodeId, ItemId, Memory, Outcome, RecallQuery, Recorded, Recording, Ruling, Task,
+};
+
+use crate::common::PATIENCE;
+
+/// Opens a memory that learns only when it is asked to.
+async fn open(path: &Path) -> Memory {
+    Memory::builder().path(path).background_learning(false).open().await.unwrap()
+}
+
+/// Records how an order is cancelled: in the way that works, or in one that does not.
+async fn cancel_order(memory: &Memory, number: u32, well: bool) -> EpisodeId {
+    let order = format!("#W{:07}", 1_000_000 + number * 37);
+    let task = Task::new(format!("Cancel order {order}, the customer no longer needs it"))
+        .kind("support")
+        .domain("retail");
+    let mut episode = memory.start(task).await.unwrap();
+    let arguments = serde_json::json!({ "order_id": order });
+    if well {
+        let look = Action::tool("get_order").description("look the order up").arguments(arguments.clone());
+        episode.step(look.observation("pending")).await.unwrap();
+    }
+    let cancel = Action::tool("cancel_order").description("cancel it").arguments(arguments);
+    if well {
+        episode.step(cancel.observation("cancelled")).await.unwrap();
+        episode.complete(Outcome::success("cancelled")).await.unwrap().id
+    } else {
+        let error = format!("order {order} is locked: look it up first (code 40{number})");
+        episode.step(cancel.error(error)).await.unwrap();
+        episode.complete(Outcome::failure("the order could not be cancelled")).await.unwrap().id
+    }
+}
+
+#[tokio::test]
+async fn fifty_alike_are_one_pattern_with_fifty_pieces_of_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..50 {
+        cancel_order(&memory, number, true).await;
+    }
+    assert_eq!(memory.learn().await.unwrap().episodes, 50);
+    assert_eq!(memory.learn().await.unwrap().episodes, 0, "learning again finds nothing due");
+    let patterns = memory.knowledge().patterns().await.unwrap();
+    let sequences: Vec<_> = patterns.iter().filter(|p| p.strategy == "tool_sequence").collect();
+    assert_eq!(sequences.len(), 1, "{patterns:#?}");
+    let evidence = memory.knowledge().evidence(ItemId::Pattern(sequences[0].id)).await.unwrap();
+    assert!(evidence.len() >= 48, "all but those that came before there was a second one: {}", evidence.len());
+    assert_eq!(sequences[0].tally.successes as usize, evidence.len());
+    assert!(sequences[0].confidence > 0.8 && sequences[0].confidence < 1.0, "never a bare success rate");
+}
+
+#[tokio::test]
+async fn what_was_learned_helps_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..12 {
+        cancel_order(&memory, number, number % 3 != 0).await;
+    }
+    memory.learn().await.unwrap();
+    let query = RecallQuery::new("Please cancel my order #W7654321").domain("retail").kind("support");
+    let recall = memory.recall(query.clone()).await.unwrap();
+    let tools: Vec<_> = recall.tools.iter().map(|advice| advice.tool.as_str()).collect();
+    assert_eq!(tools, ["get_order", "cancel_order"], "{recall:#?}");
+    assert!(recall.tools.iter().all(|advice| !advice.reasons.is_empty() && !advice.items.is_empty()));
+    let playbook = recall.playbook.as_ref().expect("a procedure is suggested");
+    assert!(playbook.missing.is_empty(), "the order's number is in the task: {playbook:?}");
+    assert!(playbook.steps.iter().any(|step| step.instruction.contains("#W7654321")), "{playbook:?}");
+    let forecast = recall.forecast.expect("similar episodes are known");
+    assert!(forecast.success > 0.5 && forecast.success < 1.0, "{forecast:?}");
+    let prompt = recall.to_prompt(800);
+    assert!(prompt.contains("get_order"), "{prompt}");
+
+    let stuck = query.after(["cancel_order"]).last_error("order #W7654321 is locked: look it up first (code 999)");
+    let recall = memory.recall(stuck).await.unwrap();
+    let fix = &recall.fixes.first().expect("the error is known").item;
+    assert_eq!(fix.tool, "cancel_order");
+    assert_eq!(fix.occurrences, 4, "one kind of error, whatever its numbers");
+    let nothing = memory.recall("zebra migration patterns").await.unwrap();
+    assert!(nothing.is_empty(), "nothing is an answer: {nothing:#?}");
+}
+
+#[tokio::test]
+async fn recall_is_deterministic() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..20 {
+        cancel_order(&memory, number, number % 4 != 0).await;
+    }
+    memory.learn().await.unwrap();
+    let ask = async |memory: &Memory| {
+        let query = RecallQuery::new("cancel the order and look it up").domain("retail");
+        let mut recall = serde_json::to_value(memory.recall(query).await.unwrap()).unwrap();
+        recall["id"] = serde_json::Value::Null;
+        recall
+    };
+    let first = ask(&memory).await;
+    assert_eq!(ask(&memory).await, first);
+    memory.close(PATIENCE).await.unwrap();
+    assert_eq!(ask(&open(folder.path()).await).await, first, "after reopening, too");
+}
+
+#[tokio::test]
+async fn learning_goes_on_where_it_was_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let memory = open(folder.path()).await;
+        for number in 0..5 {
+            cancel_order(&memory, number, true).await;
+        }
+        // Dropped without a word, before anything was learned.
+    }
+    let memory = open(folder.path()).await;
+    assert_eq!(memory.learn().await.unwrap().episodes, 5);
+    assert!(!memory.knowledge().patterns().await.unwrap().is_empty());
+    memory.close(PATIENCE).await.unwrap();
+    let memory = Memory::open(folder.path()).await.unwrap();
+    cancel_order(&memory, 9, true).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let id = cancel_order(&memory, 10, true).await;
+    while memory.knowledge().reflection(id).await.unwrap().is_none() {
+        assert!(tokio::time::Instant::now() < deadline, "the background learner never came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn two_that_learn_at_once_lose_no_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (open(folder.path()).await, open(folder.path()).await);
+    for number in 0..30 {
+        cancel_order(if number % 2 == 0 { &one } else { &two }, number, true).await;
+    }
+    let (a, b) = tokio::join!(one.learn(), two.learn());
+    assert!(a.unwrap().episodes + b.unwrap().episodes >= 30);
+    one.consolidate(Some(Duration::from_secs(30))).await.unwrap();
+    let patterns = one.knowledge().patterns().await.unwrap();
+    let sequence = patterns.iter().find(|p| p.strategy == "tool_sequence").unwrap();
+    let evidence = one.knowledge().evidence(ItemId::Pattern(sequence.id)).await.unwrap();
+    let episodes: std::collections::BTreeSet<_> = evidence.iter().map(|evidence| evidence.episode).collect();
+    assert_eq!(episodes.len(), evidence.len(), "one piece an episode");
+    assert!(evidence.len() >= 28, "{}", evidence.len());
+    assert_eq!(sequence.tally.successes as usize, evidence.len(), "figures follow the evidence");
+}
+
+#[tokio::test]
+async fn forgetting_leaves_nothing_of_the_episode() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..6 {
+        cancel_order(&memory, number, true).await;
+    }
+    let mut secret = memory
+        .start(Task::new("Cancel order #W9999999 for xylophonia").kind("support").domain("retail"))
+        .await
+        .unwrap();
+    let arguments = serde_json::json!({"order_id": "xylophonia-77"});
+    secret.step(Action::tool("cancel_order").arguments(arguments).error("xylophonia is locked")).await.unwrap();
+    secret.step(Action::tool("get_order").description("xylophonia")).await.unwrap();
+    let id = secret.complete(Outcome::failure("xylophonia gave up")).await.unwrap().id;
+    memory.learn().await.unwrap();
+    let before = memory.knowledge().patterns().await.unwrap();
+    assert!(memory.knowledge().reflection(id).await.unwrap().is_some());
+
+    assert!(memory.forget(id).await.unwrap());
+    memory.learn().await.unwrap();
+    memory.close(PATIENCE).await.unwrap();
+    let database = libsql::Builder::new_local(folder.path().join("memory.db")).build().await.unwrap();
+    let connection = database.connect().unwrap();
+    let sql = "SELECT kind, id, body FROM records WHERE body LIKE '%xylophonia%' OR \
+               (deleted = 0 AND body LIKE '%' || ?1 || '%')";
+    let mut rows = connection.query(sql, [id.to_string()]).await.unwrap();
+    if let Some(row) = rows.next().await.unwrap() {
+        let cell = |i| row.get::<String>(i).unwrap();
+        panic!("{} {} still has it: {}", cell(0), cell(1), cell(2));
+    }
+    let memory = open(folder.path()).await;
+    let after = memory.knowledge().patterns().await.unwrap();
+    let kept = |patterns: &[agent_memory::Pattern]| {
+        patterns.iter().filter(|p| p.strategy == "tool_sequence").map(|p| p.tally.successes).max()
+    };
+    assert_eq!(kept(&after), kept(&before), "what others showed stays");
+}
+
+#[tokio::test]
+async fn uses_become_evidence_and_hold_outs_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::builder()
+        .path(folder.path())
+        .background_learning(false)
+        .hold_out(0.5, 7)
+        .open()
+        .await
+        .unwrap();
+    for number in 0..10 {
+        cancel_order(&memory, number, true).await;
+    }
+    memory.learn().await.unwrap();
+    let (mut shown, mut withheld, mut used) = (0, 0, Vec::new());
+    for number in 0..24 {
+        let task = Task::new(format!("Cancel order #W10{number:05}")).kind("support").domain("retail");
+        let recall = memory.recall("Cancel order").await.unwrap();
+        let mut episode = memory.start(task).await.unwrap();
+        episode.recalled(&recall).await.unwrap();
+        let outcome = if recall.withheld {
+            assert!(recall.is_empty());
+            withheld += 1;
+            Outcome::failure("no idea how")
+        } else {
+            shown += 1;
+            let item = recall.items()[0];
+            episode.used(&[item]).await.unwrap();
+            used.push(item);
+            Outcome::success("as recalled")
+        };
+        episode.complete(outcome).await.unwrap();
+    }
+    assert!(shown > 3 && withheld > 3, "{shown} shown, {withheld} withheld");
+    memory.learn().await.unwrap();
+    let lift = memory.knowledge().lift().await.unwrap();
+    let overall = &lift[0];
+    assert_eq!((overall.with.episodes, overall.without.episodes), (shown, withheld));
+    assert!(overall.low > 0.0 && overall.difference > 0.9, "{overall:?}");
+    let evidence = memory.knowledge().evidence(used[0]).await.unwrap();
+    assert!(evidence.iter().any(|e| e.role == agent_memory::EvidenceRole::Used && e.success == 1.0));
+    let unknown = "heuristic:0190a0a0-0000-7000-8000-000000000000".parse().unwrap();
+    let mut episode = memory.start("one more").await.unwrap();
+    assert!(episode.used(&[unknown]).await.is_err(), "what was not recalled cannot have been used");
+}
+
+#[tokio::test]
+async fn people_have_the_last_word_on_heuristics() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..12 {
+        cancel_order(&memory, number, true).await;
+    }
+    memory.learn().await.unwrap();
+    let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
+    let first = recall.heuristics.first().expect("a rule was learned").item.clone();
+    let explanation = memory.knowledge().explain(first.id).await.unwrap();
+    assert!(!explanation.supporting.is_empty());
+    memory.knowledge().rule(first.id, Ruling::Reject).await.unwrap();
+    cancel_order(&memory, 13, true).await;
+    memory.learn().await.unwrap();
+    let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
+    assert!(recall.heuristics.iter().all(|found| found.item.id != first.id), "rejected means never");
+    memory.knowledge().rule(first.id, Ruling::Release).await.unwrap();
+    let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
+    assert!(recall.heuristics.iter().any(|found| found.item.id == first.id));
+}
+
+#[tokio::test]
+async fn operators_query_what_was_learned_with_sql() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..8 {
+        cancel_order(&memory, number, number % 2 == 0).await;
+    }
+    memory.learn().await.unwrap();
+    memory.consolidate(Some(Duration::from_secs(30))).await.unwrap();
+    memory.close(PATIENCE).await.unwrap();
+    let database = libsql::Builder::new_local(folder.path().join("memory.db")).build().await.unwrap();
+    let connection = database.connect().unwrap();
+    let count = async |sql: &str| {
+        let mut rows = connection.query(sql, ()).await.unwrap();
+        rows.next().await.unwrap().unwrap().get::<i64>(0).unwrap()
+    };
+    assert_eq!(count("SELECT count(*) FROM rewards WHERE learned = 1").await, 8);
+    assert!(count("SELECT count(*) FROM patterns WHERE confidence > 0").await > 0);
+    assert!(count("SELECT count(*) FROM pattern_usage WHERE role = 'observed'").await > 0);
+    assert!(count("SELECT count(*) FROM failures WHERE occurrences = 4").await > 0);
+    assert!(count("SELECT count(*) FROM learning_metrics WHERE name = 'success_rate'").await > 0);
+    assert_eq!(count("SELECT count(*) FROM consolidation_cycles").await, 1);
+    let by_task = "SELECT count(*) FROM (SELECT fingerprint FROM episodes GROUP BY fingerprint)";
+    assert_eq!(count(by_task).await, 1, "order numbers do not make another task");
+}
+
+#[tokio::test]
+async fn an_import_is_learned_from_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    let recording = || Recording {
+        source_key: "file:1".into(),
+        task: Task::new("Refund the kettle").domain("retail"),
+        actions: vec![Action::tool("find_order"), Action::tool("refund")],
+        outcome: Outcome::success("refunded"),
+        at: None,
+    };
+    assert!(matches!(memory.record(recording()).await.unwrap(), Recorded::New(_)));
+    assert_eq!(memory.learn().await.unwrap().episodes, 1);
+    assert!(matches!(memory.record(recording()).await.unwrap(), Recorded::Known(_)));
+    assert_eq!(memory.learn().await.unwrap().episodes, 0);
+}
