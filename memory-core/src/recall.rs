@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod document;
 pub(crate) mod embedder;
+pub(crate) mod groups;
 pub(crate) mod lexical;
 pub(crate) mod query;
 pub(crate) mod rank;

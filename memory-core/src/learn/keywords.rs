@@ -1,4 +1,4 @@
-//! The words of an episode's steps that tell it from others.
+//! What tells an episode from others beside its task: what the user said later, and the ids its steps name.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::model::step::Action;
 use crate::recall::tokenize::tokenize;
 
 /// The most words that [`Keywords::finish`] returns.
-pub(crate) const MAX_KEYWORDS: usize = 96;
+pub(crate) const MAX_KEYWORDS: usize = 128;
 /// Ids, names and dates kept while collecting.
 const MAX_TELLING: usize = 3_072;
 /// Other words kept while collecting.
@@ -20,9 +20,13 @@ const MAX_TEXT_BYTES: usize = 2_000;
 /// Values read of one action's arguments.
 const MAX_VALUES: usize = 256;
 /// Words shorter or longer than this, in characters, tell little.
-const WORD_CHARS: std::ops::RangeInclusive<usize> = 4..=40;
+const WORD_CHARS: std::ops::RangeInclusive<usize> = 2..=40;
 /// Ids longer than this, in bytes, are encoded data.
 const MAX_ID_BYTES: usize = 64;
+/// What the description of a note ends with that holds a message: its author's role comes before.
+const MESSAGE: &str = " message";
+/// The role of whom the agent works for.
+const USER: &str = "user";
 
 /// How much a word tells, the most telling first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,17 +46,34 @@ struct Candidate {
     order: usize,
 }
 
-/// Collects the telling words of actions, in bounded memory: words of arguments and descriptions, not of observations.
+/// Collects the telling words of actions, in bounded memory: words of notes and of the user's messages, and ids among
+/// arguments. Not of observations of tools nor of the agent's own messages, which say the same in every episode.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keywords {
     candidates: HashMap<String, Candidate>,
     words: usize,
 }
 
+/// What of a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    All,
+    Ids,
+}
+
 impl Keywords {
     /// Reads an action.
     pub(crate) fn add(&mut self, action: &Action) {
-        self.read(&action.description);
+        if action.tool.is_empty() {
+            match action.description.strip_suffix(MESSAGE).filter(|role| !role.contains(' ')) {
+                Some(USER) => self.read(&action.observation, Reading::All),
+                Some(_) => {}
+                None => {
+                    self.read(&action.description, Reading::All);
+                    self.read(&action.observation, Reading::All);
+                }
+            }
+        }
         let mut values = 0;
         let mut open = vec![&action.arguments.0];
         while let Some(value) = open.pop() {
@@ -61,8 +82,8 @@ impl Keywords {
                 break;
             }
             match value {
-                Value::String(text) => self.read(text),
-                Value::Number(number) => self.read(&number.to_string()),
+                Value::String(text) => self.read(text, Reading::Ids),
+                Value::Number(number) => self.read(&number.to_string(), Reading::Ids),
                 // The last is popped first: values are read in the order in which they are written.
                 Value::Array(items) => open.extend(items.iter().rev()),
                 Value::Object(fields) => open.extend(fields.values().rev()),
@@ -71,22 +92,22 @@ impl Keywords {
         }
     }
 
-    /// Returns the most telling words, at most 96, the most telling first.
+    /// Returns the most telling words, at most 128, the most telling first.
     pub(crate) fn finish(self) -> Vec<String> {
         select(self.candidates.into_values().collect())
     }
 
-    fn read(&mut self, text: &str) {
+    fn read(&mut self, text: &str, reading: Reading) {
         let text = cut(text, MAX_TEXT_BYTES);
-        pieces(text, |piece| self.see(text, piece));
+        pieces(text, |piece| self.see(text, piece, reading));
     }
 
-    fn see(&mut self, text: &str, piece: Piece<'_>) {
+    fn see(&mut self, text: &str, piece: Piece<'_>, reading: Reading) {
         match piece.shape {
             Shape::Quoted => pieces(piece.text, |inner| {
                 // Quotes inside quotes are read as words, so that this ends.
                 if inner.shape != Shape::Quoted {
-                    self.see(piece.text, inner);
+                    self.see(piece.text, inner, reading);
                 }
             }),
             Shape::Id | Shape::Email | Shape::Path if piece.text.len() <= MAX_ID_BYTES => {
@@ -95,8 +116,10 @@ impl Keywords {
             Shape::Number if piece.text.bytes().filter(u8::is_ascii_digit).count() >= 3 => {
                 self.count(piece.text, Class::Id);
             }
-            Shape::Date if piece.text.len() >= 6 => self.count(piece.text, Class::Date),
-            Shape::Word => self.see_word(text, piece),
+            Shape::Date if piece.text.len() >= 6 && reading == Reading::All => {
+                self.count(piece.text, Class::Date);
+            }
+            Shape::Word if reading == Reading::All => self.see_word(text, piece),
             _ => {}
         }
     }
@@ -179,16 +202,20 @@ mod tests {
                 Action::tool("cancel")
                     .arguments(json!({"order_id": "#W6067464", "reason": "no longer needed"})),
             ],
-            &["#W6067464", "cancel", "longer", "needed", "order"],
+            &["#W6067464", "cancel", "order"],
         );
+        check(&[Action::tool("search").arguments(json!({"date": "2024-05-20", "from": "JFK", "n": 2}))], &[]);
         check(
-            &[Action::tool("search").arguments(json!({"date": "2024-05-20", "from": "JFK", "n": 2}))],
-            &["JFK", "2024-05-20"],
+            &[
+                Action::note("user message").observation("The bags, then."),
+                Action::note("assistant message").observation("Certainly, two bags."),
+            ],
+            &["bags"],
         );
     }
 
     #[test]
-    fn observations_are_not_read() {
+    fn observations_of_tools_are_not_read() {
         assert!(keywords(&[Action::tool("ls").observation("Zanzibar X999")]).is_empty());
     }
 

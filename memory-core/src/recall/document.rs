@@ -28,7 +28,7 @@ pub enum Field {
     Tools,
     /// The outcome's text.
     Outcome,
-    /// Words of the steps that tell an episode from others; error texts of failure lessons.
+    /// What the user said after the task, and ids that an episode's steps name; error texts of failure lessons.
     Keywords,
 }
 
@@ -71,6 +71,8 @@ pub struct SearchDocument {
     pub score: f32,
     /// The tools used, in order of first use.
     pub tools: Vec<String>,
+    /// Those of the tools of which a call ended in an error or a timeout.
+    pub failed_tools: Vec<String>,
     /// The number of steps of an episode.
     pub steps: u32,
     /// The sum of the durations of an episode's steps, in milliseconds.
@@ -81,7 +83,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 3;
+    pub const ANALYSIS: u16 = 4;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -111,6 +113,12 @@ impl SearchDocument {
             started_at: episode.started_at,
             score: episode.reward.unwrap_or(0.0) as f32,
             tools: episode.tools.iter().map(|used| used.tool.clone()).collect(),
+            failed_tools: episode
+                .tools
+                .iter()
+                .filter(|used| used.failures > 0)
+                .map(|used| used.tool.clone())
+                .collect(),
             steps: episode.steps,
             duration_ms: episode.step_duration_ms,
             fingerprint: episode.fingerprint.clone(),
@@ -138,6 +146,7 @@ impl SearchDocument {
             started_at: record.updated_at,
             score: learned.score as f32,
             tools: learned.tools.iter().map(|tool| (*tool).to_owned()).collect(),
+            failed_tools: Vec::new(),
             steps: 0,
             duration_ms: 0,
             fingerprint: String::new(),

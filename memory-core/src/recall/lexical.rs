@@ -1,18 +1,36 @@
 //! The recall index: an inverted index for each searchable kind of each namespace.
 
+mod census;
+pub(crate) mod entry;
 pub(crate) mod shard;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
+use crate::recall::groups::{self, EpisodeHits};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::{self, Hit};
 use crate::recall::tasks::TaskFigures;
 use crate::store::record::{Key, Namespace, Revision};
 
+use entry::Entry;
 use shard::Shard;
+
+/// What an episode shows about tools.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Lesson {
+    /// The id of the episode's record.
+    pub(crate) id: Arc<str>,
+    /// The tools used, in order of first use.
+    pub(crate) tools: Vec<Arc<str>>,
+    /// How much of the task was done, in `0.0..=1.0`.
+    pub(crate) success: f64,
+    /// When it was started.
+    pub(crate) at: Timestamp,
+}
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
 ///
@@ -57,7 +75,17 @@ impl LexicalIndex {
 
     /// Removes the documents that have expired at `now`; returns how many. Searches never return them either way.
     pub fn purge_expired(&mut self, now: Timestamp) -> usize {
-        self.shards.values_mut().map(|shard| shard.purge_expired(now)).sum()
+        let mut purged = 0;
+        for ((namespace, kind), shard) in &mut self.shards {
+            let ids = shard.purge_expired(now);
+            purged += ids.len();
+            if *kind == Kind::Episode
+                && let Some(tasks) = self.tasks.get_mut(namespace)
+            {
+                ids.iter().for_each(|id| tasks.remove(id));
+            }
+        }
+        purged
     }
 
     /// Forgets removals of revisions made before `before`.
@@ -100,6 +128,36 @@ impl LexicalIndex {
     /// nothing. At most [`RecallQuery::MAX_LIMIT`] hits are returned.
     pub fn search(&self, namespace: &Namespace, kind: Kind, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
         self.held(namespace, kind).map_or_else(Vec::new, |shard| rank::search(shard, query, now))
+    }
+
+    /// Returns the episodes that help most with a task, what they say about its end, and what went wrong with tasks like
+    /// it; see [`groups::search`].
+    ///
+    /// `semantic` has the cosines of the record ids nearest in meaning; empty without a model.
+    pub(crate) fn search_episodes(
+        &self,
+        namespace: &Namespace,
+        query: &RecallQuery,
+        now: Timestamp,
+        semantic: &HashMap<Arc<str>, f32>,
+    ) -> EpisodeHits {
+        self.held(namespace, Kind::Episode)
+            .map_or_else(EpisodeHits::default, |shard| groups::search(shard, query, now, semantic))
+    }
+
+    /// Returns completed episodes that were tried to the end, newest first, of equals the newer key: of one domain, or of
+    /// all. At most `newest` are looked at.
+    pub(crate) fn lessons(&self, namespace: &Namespace, domain: Option<&str>, newest: usize) -> Vec<Lesson> {
+        let Some(shard) = self.held(namespace, Kind::Episode) else { return Vec::new() };
+        let lesson = |entry: &Entry| {
+            Some(Lesson {
+                id: entry.id.clone(),
+                tools: entry.tools.iter().map(|used| used.name.clone()).collect(),
+                success: entry.state.success()?,
+                at: entry.at,
+            })
+        };
+        shard.newest(domain, newest).filter_map(lesson).collect()
     }
 
     /// Returns what tasks of a namespace usually take.

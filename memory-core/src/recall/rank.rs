@@ -4,14 +4,16 @@ mod gather;
 mod plan;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::id::lock;
 use crate::recall::document::Field;
-use crate::recall::lexical::shard::{Entry, Shard, State};
+use crate::recall::lexical::entry::{Entry, State};
+use crate::recall::lexical::shard::Shard;
 use crate::recall::query::{RecallQuery, Verdict};
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
@@ -22,14 +24,18 @@ use plan::{Plan, plan};
 /// Words shown a field in a reason.
 const MAX_REASON_WORDS: usize = 6;
 
+const SEMANTIC_WEIGHT: f64 = 0.40;
 const KEYWORD_WEIGHT: f64 = 0.30;
 const DOMAIN_WEIGHT: f64 = 0.20;
 const KIND_WEIGHT: f64 = 0.10;
+/// The least cosine at which a document with none of the query's words is relevant: sentences about different things
+/// are below it with every embedding model that the project supports.
+const MIN_COSINE: f64 = 0.40;
 
 /// A document found, with what its score is made of.
 ///
-/// The score is the mean of the parts weighed 0.30 keyword, 0.20 domain, 0.10 kind, over the parts that the query
-/// asks for, in `0.0..=1.0`.
+/// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, over the parts that
+/// are in play, in `0.0..=1.0`. Of episodes, each repeat of a kind of task counts 5 % less than the one before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hit {
@@ -47,10 +53,17 @@ pub struct Hit {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ScoreParts {
+    /// The cosine of its vector and the query's, averaged with that of the episodes found that are nearly the same as
+    /// it; `None` without vectors.
+    pub semantic: Option<f64>,
     /// The BM25 score of the query's words as a share of the highest that any document could reach (of a query of more
     /// than five words, correspondingly less); 0 with no word in common. A word that no document of the namespace has
     /// lowers it for all of them, so that a query about something else stays low.
     pub keyword: f64,
+    /// What counts of the keyword score: of an episode, after a correction for long tasks, averaged with those of the
+    /// episodes found that are nearly the same as it, as a share of the best if that exceeds 1; else the same as
+    /// [`ScoreParts::keyword`].
+    pub support: f64,
     /// 1 for the same domain, 0 for another or none; `None` if the query names none.
     pub domain: Option<f64>,
     /// 1 for the same kind of task, 0 for another; `None` if the query names none.
@@ -58,9 +71,13 @@ pub struct ScoreParts {
 }
 
 impl ScoreParts {
-    fn score(&self) -> f64 {
-        let parts =
-            [(KEYWORD_WEIGHT, Some(self.keyword)), (DOMAIN_WEIGHT, self.domain), (KIND_WEIGHT, self.kind)];
+    pub(crate) fn score(&self) -> f64 {
+        let parts = [
+            (SEMANTIC_WEIGHT, self.semantic),
+            (KEYWORD_WEIGHT, Some(self.support)),
+            (DOMAIN_WEIGHT, self.domain),
+            (KIND_WEIGHT, self.kind),
+        ];
         let (mut sum, mut weights) = (0.0, 0.0);
         for (weight, part) in parts {
             if let Some(part) = part {
@@ -72,59 +89,166 @@ impl ScoreParts {
     }
 }
 
-/// Finds the best documents of a shard.
+/// Finds the best documents of a shard, each by itself.
 pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
-    let plan = plan(shard, query);
     let limit = query.limit.min(RecallQuery::MAX_LIMIT);
-    if plan.terms.is_empty() || limit == 0 {
+    if limit == 0 {
         return Vec::new();
     }
-    let scoring = Scoring::new(query, plan.ceiling);
-    let wanted = Wanted {
-        limit,
-        floor: query.min_relevance.max(0.0) * f64::from(plan.ceiling),
-        admits: |entry: &Entry| !entry.is_expired(now) && admits(query, entry.state),
-        score: |entry: &Entry, raw: f64| scoring.parts(entry, raw as f32).score(),
-    };
-    let mut sums = lock(&shard.scratch).pop().unwrap_or_default();
-    sums.resize(shard.entries.len(), 0.0);
-    let scored = gather(shard, &plan, &mut sums, &wanted);
-    lock(&shard.scratch).push(sums);
-    let best = select(scored, query.min_relevance, limit, &scoring);
-    best.into_iter().map(|candidate| candidate.into_hit(shard, query, &plan)).collect()
+    let none = HashMap::new();
+    let search = Search::new(shard, query, now, &none);
+    let best = search.best(limit);
+    best.into_iter()
+        .map(|found| Hit {
+            key: shard.key(found.entry),
+            score: found.score,
+            parts: found.parts,
+            reasons: search.reasons(found.slot, &found.parts),
+        })
+        .collect()
 }
 
-/// How the parts of a score are found.
-struct Scoring {
-    ceiling: f32,
+/// A query against one shard.
+pub(crate) struct Search<'s> {
+    pub(crate) shard: &'s Shard,
+    pub(crate) query: &'s RecallQuery,
+    now: Timestamp,
+    plan: Plan<'s>,
+    semantic: &'s HashMap<Arc<str>, f32>,
+    /// The cosine taken for documents that `semantic` does not have: it has the nearest ones, so at most the least of
+    /// them; just that, so that documents whose vectors are not there yet are not held back.
+    lowest: f64,
     domain: Option<String>,
     kind: Option<String>,
 }
 
-impl Scoring {
-    fn new(query: &RecallQuery, ceiling: f32) -> Self {
+impl<'s> Search<'s> {
+    pub(crate) fn new(
+        shard: &'s Shard,
+        query: &'s RecallQuery,
+        now: Timestamp,
+        semantic: &'s HashMap<Arc<str>, f32>,
+    ) -> Self {
         let normalized = |label: &Option<String>| label.as_deref().map(normalize_label);
-        Self { ceiling, domain: normalized(&query.domain), kind: normalized(&query.kind) }
+        let lowest = semantic.values().copied().fold(1.0, f32::min);
+        Self {
+            shard,
+            query,
+            now,
+            plan: plan(shard, query),
+            semantic,
+            lowest: f64::from(lowest.max(0.0)),
+            domain: normalized(&query.domain),
+            kind: normalized(&query.kind),
+        }
     }
 
-    /// Returns the parts for a document with this BM25 score.
+    /// Returns the best of the relevant documents, best first; `limit` is at least 1.
+    pub(crate) fn best(&self, limit: usize) -> Vec<Candidate<'s>> {
+        let scored = if self.plan.terms.is_empty() { Vec::new() } else { self.scored(limit) };
+        let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
+        let mut offer = |slot: u32, entry: &'s Entry, raw: f32| {
+            let parts = self.parts(entry, raw);
+            let candidate = Candidate { slot, entry, raw, score: parts.score(), parts };
+            let place = best.partition_point(|held| held.order(&candidate).is_lt());
+            if place < limit {
+                best.insert(place, candidate);
+                best.truncate(limit);
+            }
+        };
+        for found in &scored {
+            if self.share(found.raw) >= self.query.min_relevance {
+                offer(found.slot, found.entry, found.raw);
+            }
+        }
+        let near = self.query.min_relevance.max(MIN_COSINE);
+        for (id, cosine) in self.semantic {
+            if f64::from(*cosine) >= near
+                && let Some((slot, entry)) = self.shard.find(id)
+                && self.admits(entry)
+                && !scored
+                    .iter()
+                    .any(|found| found.slot == slot && self.share(found.raw) >= self.query.min_relevance)
+            {
+                offer(slot, entry, 0.0);
+            }
+        }
+        best
+    }
+
+    /// Returns a BM25 score as a share of the highest, at most 1.
+    fn share(&self, raw: f32) -> f64 {
+        self.share_beyond(raw).min(1.0)
+    }
+
+    /// Returns a BM25 score as a share of the highest; above 1 for a document that a long query fits better than that.
+    pub(crate) fn share_beyond(&self, raw: f32) -> f64 {
+        if raw > 0.0 { f64::from(raw / self.plan.ceiling) } else { 0.0 }
+    }
+
+    pub(crate) fn idf(&self, frequency: usize) -> f32 {
+        plan::idf(self.shard, frequency)
+    }
+
+    fn scored(&self, limit: usize) -> Vec<Scored<'s>> {
+        let wanted = Wanted {
+            limit,
+            floor: self.query.min_relevance.max(0.0) * f64::from(self.plan.ceiling),
+            admits: |entry: &Entry| self.admits(entry),
+            score: |entry: &Entry, raw: f64| self.parts(entry, raw as f32).score(),
+        };
+        let mut sums = lock(&self.shard.scratch).pop().unwrap_or_default();
+        sums.resize(self.shard.entries.len(), 0.0);
+        let scored = gather(self.shard, &self.plan, &mut sums, &wanted);
+        lock(&self.shard.scratch).push(sums);
+        scored
+    }
+
+    fn admits(&self, entry: &Entry) -> bool {
+        !entry.is_expired(self.now) && admits(self.query, entry.state)
+    }
+
+    /// Returns the parts for a document by itself with this BM25 score.
     fn parts(&self, entry: &Entry, raw: f32) -> ScoreParts {
         let equal = |same: bool| if same { 1.0 } else { 0.0 };
+        let keyword = self.share(raw);
         ScoreParts {
-            keyword: f64::from(raw / self.ceiling).min(1.0),
+            semantic: (!self.semantic.is_empty()).then(|| {
+                self.semantic.get(&entry.id).map_or(self.lowest, |cosine| f64::from(*cosine).clamp(0.0, 1.0))
+            }),
+            keyword,
+            support: keyword,
             domain: self.domain.as_deref().map(|domain| equal(entry.domain.as_deref() == Some(domain))),
             kind: self.kind.as_deref().map(|kind| equal(&*entry.kind == kind)),
         }
     }
+
+    /// Says which words of the query the document has, by field and in order of weight, and which labels agree.
+    pub(crate) fn reasons(&self, slot: u32, parts: &ScoreParts) -> Vec<String> {
+        let mut reasons = words(slot, &self.plan).into_iter().collect::<Vec<_>>();
+        if let Some(cosine) = parts.semantic
+            && cosine >= MIN_COSINE
+        {
+            reasons.push(format!("similar in meaning: {cosine:.2}"));
+        }
+        let labels = [("domain", parts.domain, &self.query.domain), ("kind", parts.kind, &self.query.kind)];
+        for (name, part, label) in labels {
+            if let (Some(1.0), Some(label)) = (part, label) {
+                reasons.push(format!("same {name}: {label}"));
+            }
+        }
+        reasons
+    }
 }
 
-struct Candidate<'s> {
-    slot: u32,
-    entry: &'s Entry,
+/// A document that may be shown.
+pub(crate) struct Candidate<'s> {
+    pub(crate) slot: u32,
+    pub(crate) entry: &'s Entry,
     /// The BM25 score itself, which tells apart what is beyond the ceiling.
-    raw: f32,
-    score: f64,
-    parts: ScoreParts,
+    pub(crate) raw: f32,
+    pub(crate) score: f64,
+    pub(crate) parts: ScoreParts,
 }
 
 impl Candidate<'_> {
@@ -133,34 +257,6 @@ impl Candidate<'_> {
         let by_score = other.score.total_cmp(&self.score).then(other.raw.total_cmp(&self.raw));
         by_score.then_with(|| other.entry.id.cmp(&self.entry.id))
     }
-
-    fn into_hit(self, shard: &Shard, query: &RecallQuery, plan: &Plan<'_>) -> Hit {
-        let reasons = reasons(self.slot, &self.parts, query, plan);
-        Hit { key: shard.key(self.entry), score: self.score, parts: self.parts, reasons }
-    }
-}
-
-/// Returns the best of the documents that reach the floor, best first.
-fn select<'s>(
-    scored: Vec<Scored<'s>>,
-    min_relevance: f64,
-    limit: usize,
-    scoring: &Scoring,
-) -> Vec<Candidate<'s>> {
-    let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
-    for Scored { slot, entry, raw } in scored {
-        let parts = scoring.parts(entry, raw);
-        if parts.keyword < min_relevance {
-            continue;
-        }
-        let candidate = Candidate { slot, entry, raw, score: parts.score(), parts };
-        let place = best.partition_point(|held| held.order(&candidate).is_lt());
-        if place < limit {
-            best.insert(place, candidate);
-            best.truncate(limit);
-        }
-    }
-    best
 }
 
 fn admits(query: &RecallQuery, state: State) -> bool {
@@ -173,6 +269,12 @@ fn admits(query: &RecallQuery, state: State) -> bool {
                 Verdict::Abstained => State::Abstained,
             }
     };
+    match state {
+        // Outcomes are asked of episodes.
+        State::Active => return true,
+        State::Rejected => return false,
+        _ => {}
+    }
     if query.outcomes.is_empty() {
         state != State::Open || query.include_open
     } else {
@@ -180,8 +282,8 @@ fn admits(query: &RecallQuery, state: State) -> bool {
     }
 }
 
-/// Says which words of the query the document has, by field and in order of weight, and which labels agree.
-fn reasons(slot: u32, parts: &ScoreParts, query: &RecallQuery, plan: &Plan<'_>) -> Vec<String> {
+/// Says which words of the query a document has, by field and in order of weight; `None` if it has none.
+fn words(slot: u32, plan: &Plan<'_>) -> Option<String> {
     let mut words: BTreeMap<Field, Vec<&str>> = BTreeMap::new();
     for term in &plan.terms {
         let Ok(at) = term.postings.binary_search_by_key(&slot, |posting| posting.slot) else { continue };
@@ -196,12 +298,5 @@ fn reasons(slot: u32, parts: &ScoreParts, query: &RecallQuery, plan: &Plan<'_>) 
     }
     let fields: Vec<String> =
         words.iter().map(|(field, words)| format!("{} ({})", words.join(", "), field.name())).collect();
-    let mut reasons = vec![format!("matches: {}", fields.join("; "))];
-    let labels = [("domain", parts.domain, &query.domain), ("kind", parts.kind, &query.kind)];
-    for (name, part, label) in labels {
-        if let (Some(1.0), Some(label)) = (part, label) {
-            reasons.push(format!("same {name}: {label}"));
-        }
-    }
-    reasons
+    (!fields.is_empty()).then(|| format!("matches: {}", fields.join("; ")))
 }

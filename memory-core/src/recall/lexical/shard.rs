@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use smol_str::SmolStr;
 
+use super::census::{Census, UsedTool};
+use super::entry::{Entry, State, TermRef};
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::recall::document::{Field, SearchDocument};
@@ -28,47 +30,6 @@ pub(crate) struct Posting {
     pub(crate) frequency: u16,
     /// One bit a [`Field`].
     pub(crate) fields: u8,
-}
-
-/// What the index keeps of a document besides its postings.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: Arc<str>,
-    pub(crate) revision: Revision,
-    pub(crate) expires_at: Option<Timestamp>,
-    /// `open` or the verdict.
-    pub(crate) state: State,
-    /// Normalised, see [`normalize_label`].
-    pub(crate) kind: Box<str>,
-    /// Normalised.
-    pub(crate) domain: Option<Box<str>>,
-    /// The ids of its terms, ascending.
-    terms: Box<[u32]>,
-}
-
-/// Whether and how an episode ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    Open,
-    Success,
-    Partial,
-    Failure,
-    Abstained,
-    /// A verdict of a newer program.
-    Other,
-}
-
-impl State {
-    fn parse(name: &str) -> Self {
-        match name {
-            "open" => Self::Open,
-            "success" => Self::Success,
-            "partial" => Self::Partial,
-            "failure" => Self::Failure,
-            "abstained" => Self::Abstained,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// The index of one kind in one namespace.
@@ -91,22 +52,27 @@ pub(crate) struct Shard {
     /// The sum of all lengths.
     pub(crate) total_length: u64,
     pub(super) tombstones: HashMap<Arc<str>, Revision>,
+    pub(crate) census: Census,
     /// Score accumulators that searches reuse, all zero.
     pub(crate) scratch: Mutex<Vec<Vec<f32>>>,
 }
 
 impl Shard {
-    /// Units of frequency and length to one, so that field weights of halves stay exact integers.
-    pub(crate) const UNITS: f32 = 2.0;
+    /// Units of frequency and length to one, so that field weights of tenths stay exact integers.
+    pub(crate) const UNITS: f32 = 10.0;
 
     /// The weight of a field in units: what BM25F (Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple
     /// weighted fields", CIKM 2004) multiplies frequencies by before it saturates them. Labels are few and chosen
-    /// (1.5); outcomes and keywords are made after the fact, so a query has their words less (0.5).
-    fn weight(field: Field) -> u32 {
-        match field {
-            Field::Task | Field::Tools => 2,
-            Field::Labels => 3,
-            Field::Outcome | Field::Keywords => 1,
+    /// (1.5). Of an episode, tools, outcome and what was said later are not what a query looks like (0.1 to 0.2);
+    /// of what was learned, the tools are what it is about, and keywords stand beside the task (0.5).
+    fn weight(&self, field: Field) -> u32 {
+        match (field, self.kind) {
+            (Field::Task, _) => 10,
+            (Field::Labels, _) => 15,
+            (Field::Tools | Field::Keywords, Kind::Episode) => 2,
+            (Field::Outcome, Kind::Episode) => 1,
+            (Field::Tools, _) => 10,
+            (Field::Outcome | Field::Keywords, _) => 5,
         }
     }
 
@@ -124,6 +90,7 @@ impl Shard {
             lengths: Vec::new(),
             total_length: 0,
             tombstones: HashMap::new(),
+            census: Census::default(),
             scratch: Mutex::default(),
         }
     }
@@ -161,20 +128,35 @@ impl Shard {
         }
         self.tombstones.remove(id);
         let slot = slot.unwrap_or_else(|| self.claim_slot(id));
-        let old = self.entries[slot as usize].take().map(|entry| entry.terms).unwrap_or_default();
+        let old = self.take_entry(slot);
         let new = self.weigh(document);
         self.replace_postings(slot, &old, &new);
         let length = new.iter().map(|(_, posting)| u32::from(posting.frequency)).sum();
         self.set_length(slot, length);
-        self.entries[slot as usize] = Some(Entry {
+        let of_episode = self.kind == Kind::Episode;
+        let tools = if of_episode { document.tools.as_slice() } else { &[] };
+        let entry = Entry {
             id: id.clone(),
             revision: document.revision,
             expires_at: document.expires_at,
             state: State::parse(&document.state),
             kind: normalize_label(&document.task_kind).into(),
             domain: document.domain.as_deref().map(|domain| normalize_label(domain).into()),
-            terms: new.iter().map(|(id, _)| *id).collect(),
-        });
+            score: document.score,
+            at: document.started_at,
+            tools: tools
+                .iter()
+                .map(|tool| UsedTool {
+                    name: self.census.name(tool),
+                    failed: document.failed_tools.contains(tool),
+                })
+                .collect(),
+            terms: new.iter().map(|(id, posting)| TermRef::new(*id, posting.fields)).collect(),
+        };
+        if of_episode {
+            self.census.add(slot, &entry);
+        }
+        self.entries[slot as usize] = Some(entry);
         true
     }
 
@@ -208,15 +190,25 @@ impl Shard {
         self.tombstones.shrink_to(2 * self.tombstones.len());
     }
 
+    /// Takes an entry out of its slot and out of what is counted; returns its terms, whose postings are still there.
+    fn take_entry(&mut self, slot: u32) -> Box<[TermRef]> {
+        let Some(entry) = self.entries[slot as usize].take() else { return Box::default() };
+        if self.kind == Kind::Episode {
+            self.census.subtract(&entry);
+        }
+        entry.terms
+    }
+
     fn drop_slot(&mut self, id: &Arc<str>, slot: u32) {
-        let old = self.entries[slot as usize].take().map(|entry| entry.terms).unwrap_or_default();
+        let old = self.take_entry(slot);
         self.replace_postings(slot, &old, &[]);
         self.set_length(slot, 0);
         self.slots.remove(id);
         self.free_slots.push(slot);
     }
 
-    pub(super) fn purge_expired(&mut self, now: Timestamp) -> usize {
+    /// Removes what has expired at `now`; returns the ids.
+    pub(super) fn purge_expired(&mut self, now: Timestamp) -> Vec<Arc<str>> {
         let expired: Vec<(Arc<str>, u32)> = self
             .slots
             .iter()
@@ -228,7 +220,20 @@ impl Shard {
         for (id, slot) in &expired {
             self.drop_slot(id, *slot);
         }
-        expired.len()
+        expired.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Returns a document with its slot.
+    pub(crate) fn find(&self, id: &str) -> Option<(u32, &Entry)> {
+        let slot = *self.slots.get(id)?;
+        self.entries[slot as usize].as_ref().map(|entry| (slot, entry))
+    }
+
+    /// Returns completed episodes, newest first, of equals the newer key.
+    pub(super) fn newest(&self, domain: Option<&str>, limit: usize) -> impl Iterator<Item = &Entry> {
+        let domain = domain.map(normalize_label);
+        let slots = self.census.newest(domain.as_deref(), limit);
+        slots.into_iter().filter_map(|slot| self.entries[slot as usize].as_ref())
     }
 
     fn claim_slot(&mut self, id: &Arc<str>) -> u32 {
@@ -252,7 +257,7 @@ impl Shard {
         let mut weighed = Vec::with_capacity(document.terms.iter().map(|(_, terms)| terms.len()).sum());
         for (field, terms) in &document.terms {
             for (term, count) in terms.iter() {
-                let frequency = saturate(u32::from(count) * Self::weight(*field));
+                let frequency = saturate(u32::from(count) * self.weight(*field));
                 let posting = Posting { slot: 0, frequency, fields: 1 << *field as u8 };
                 weighed.push((self.intern(term), posting));
             }
@@ -308,8 +313,8 @@ impl Shard {
     }
 
     /// Brings the postings of a slot from its old terms to its new ones; both ascending.
-    fn replace_postings(&mut self, slot: u32, old: &[u32], new: &[(u32, Posting)]) {
-        let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    fn replace_postings(&mut self, slot: u32, old: &[TermRef], new: &[(u32, Posting)]) {
+        let (mut old, mut new) = (old.iter().map(|term| term.id()).peekable(), new.iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
                 (None, None) => return,
@@ -318,7 +323,7 @@ impl Shard {
                 (Some(old), Some((new, _))) => old.cmp(&new),
             };
             if order.is_le() {
-                let id = old.next().copied();
+                let id = old.next();
                 if let (Ordering::Less, Some(id)) = (order, id) {
                     self.remove_posting(id, slot);
                 }
@@ -358,7 +363,8 @@ impl Shard {
     #[cfg(test)]
     pub(super) fn is_blank(&self) -> bool {
         let given_back = self.postings.iter().all(|(_, list)| list.capacity() == 0);
-        self.dictionary.is_empty() && self.forms.is_empty() && self.total_length == 0 && given_back
+        let counted = self.total_length == 0 && self.census.is_blank();
+        self.dictionary.is_empty() && self.forms.is_empty() && counted && given_back
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -374,7 +380,8 @@ impl Shard {
             .flatten()
             .map(|entry| {
                 let labels = entry.kind.len() + entry.domain.as_ref().map_or(0, |domain| domain.len() + 16);
-                entry.terms.len() * size_of::<u32>() + entry.id.len() + labels + 64
+                let tools = entry.tools.len() * size_of::<UsedTool>();
+                entry.terms.len() * size_of::<TermRef>() + tools + entry.id.len() + labels + 64
             })
             .sum();
         postings
@@ -386,12 +393,7 @@ impl Shard {
             + self.slots.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
             + self.tombstones.capacity() * (size_of::<(Arc<str>, Revision)>() + 2)
             + self.lengths.capacity() * size_of::<u32>()
-    }
-}
-
-impl Entry {
-    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|expiry| expiry <= now)
+            + self.census.bytes()
     }
 }
 

@@ -6,7 +6,8 @@
 //! list had been added up whole.
 
 use super::plan::{Plan, QueryTerm};
-use crate::recall::lexical::shard::{Entry, Shard};
+use crate::recall::lexical::entry::Entry;
+use crate::recall::lexical::shard::Shard;
 
 /// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
 const K1: f32 = 1.2;

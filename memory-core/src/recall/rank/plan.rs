@@ -17,6 +17,7 @@ const STORY_WORDS: f32 = 5.0;
 const PRIOR_DOCUMENTS: f32 = 20.0;
 /// Of a longer query the words of least weight are left out.
 const MAX_QUERY_WORDS: usize = 128;
+
 /// A term of the query that the index knows.
 pub(super) struct QueryTerm<'s> {
     pub(super) postings: &'s [Posting],
@@ -56,12 +57,17 @@ impl Word {
     }
 }
 
+/// Returns BM25's inverse document frequency of a term that so many documents have.
+pub(super) fn idf(shard: &Shard, frequency: usize) -> f32 {
+    let (documents, frequency) = (shard.len() as f32 + PRIOR_DOCUMENTS, frequency as f32);
+    (1.0 + (documents - frequency + 0.5) / (frequency + 0.5)).ln()
+}
+
 /// Looks the query's words up and weighs them.
 pub(super) fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
     let mut words = words(shard, query);
-    let documents = shard.len() as f32 + PRIOR_DOCUMENTS;
     let frequency = |id: u32| shard.postings(id).1.len();
-    let idf = |frequency: usize| (1.0 + (documents - frequency as f32 + 0.5) / (frequency as f32 + 0.5)).ln();
+    let idf = |frequency: usize| idf(shard, frequency);
     for word in &mut words {
         let rarest = word.forms.iter().map(|id| frequency(*id)).min().unwrap_or(0);
         word.weight = word.share * idf(word.own.map_or(rarest, frequency));

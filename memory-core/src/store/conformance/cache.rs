@@ -56,6 +56,7 @@ fn document(text: &str, clock: u64) -> SearchDocument {
         started_at: Timestamp(5),
         score: 0.5,
         tools: vec!["bash".into()],
+        failed_tools: vec!["bash".into()],
         steps: 3,
         duration_ms: 17,
         fingerprint: "00ff".into(),
