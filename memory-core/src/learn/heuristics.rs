@@ -1,5 +1,6 @@
 //! Rules `condition → action`: their identity, how new evidence refines them, and what holds between their conditions.
 
+pub(crate) mod associate;
 pub(crate) mod compose;
 pub(crate) mod conflict;
 pub(crate) mod generalise;

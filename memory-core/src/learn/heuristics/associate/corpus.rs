@@ -1,0 +1,153 @@
+//! The lessons with words, kinds and tools as numbers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Lesson;
+use crate::clock::Timestamp;
+use crate::id::EpisodeId;
+use crate::recall::parts::{parts, term};
+use crate::recall::tokenize::{normalize_label, tokenize};
+
+/// The kind of task that says nothing.
+const GENERAL: &str = "general";
+
+/// Something that holds of a task: a word of it, its kind, or nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Feature {
+    /// It has this word.
+    Term(String),
+    /// It is of this kind.
+    Kind(String),
+}
+
+/// A lesson in numbers.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: EpisodeId,
+    pub(super) at: Timestamp,
+    pub(super) success: f64,
+    /// What holds of the task, sorted.
+    pub(super) features: Vec<u32>,
+    /// The terms of each part of the task.
+    pub(super) parts: Vec<Vec<u32>>,
+    /// The tools that worked, in order of first use.
+    pub(super) tools: Vec<usize>,
+    /// The tools that did not, sorted.
+    pub(super) failed: Vec<usize>,
+}
+
+/// What an episode says about a tool under a condition that held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Says {
+    /// It was used, and the episode succeeded so far.
+    Used(f64),
+    /// Others were used.
+    Unused,
+    /// It was used and failed.
+    Failed,
+}
+
+impl Entry {
+    /// Returns how far each tool that worked did what the task needed: of an episode that failed with other tools, those
+    /// that worked are not to blame, and nobody knows whether they helped.
+    pub(super) fn credit(&self) -> f64 {
+        if self.failed.is_empty() { self.success } else { self.success.max(0.5) }
+    }
+
+    /// Returns what the episode says about a tool; `None` if it failed with others, and so says nothing.
+    pub(super) fn says(&self, tool: usize) -> Option<Says> {
+        if self.tools.contains(&tool) {
+            Some(Says::Used(self.credit()))
+        } else if self.failed.binary_search(&tool).is_ok() {
+            Some(Says::Failed)
+        } else {
+            (self.success >= 0.5).then_some(Says::Unused)
+        }
+    }
+}
+
+/// The lessons of a domain, the oldest first.
+#[derive(Debug)]
+pub(super) struct Corpus {
+    pub(super) entries: Vec<Entry>,
+    pub(super) features: Vec<Feature>,
+    /// The tools, in order of their names.
+    pub(super) tools: Vec<String>,
+    /// The stems of the words of each tool's name.
+    pub(super) words: Vec<Vec<String>>,
+    /// In how many tools' names a word is.
+    pub(super) named_by: HashMap<String, usize>,
+    /// The places of the entries of which a feature holds, the oldest first.
+    pub(super) holds: Vec<Vec<u32>>,
+}
+
+impl Corpus {
+    /// Reads lessons that are in order of time.
+    pub(super) fn new(lessons: &[&Lesson]) -> Self {
+        let names: BTreeSet<&String> =
+            lessons.iter().flat_map(|lesson| lesson.tools.iter().chain(&lesson.failed_tools)).collect();
+        let tools: Vec<String> = names.into_iter().cloned().collect();
+        let words: Vec<Vec<String>> = tools.iter().map(|tool| words_of(tool)).collect();
+        let mut named_by = HashMap::new();
+        for word in words.iter().flat_map(|words| words.iter().collect::<BTreeSet<_>>()) {
+            *named_by.entry(word.clone()).or_insert(0) += 1;
+        }
+
+        // Numbered in order of their names, so that the order of the lessons does not show.
+        let split: Vec<Vec<Vec<String>>> = lessons
+            .iter()
+            .map(|lesson| parts(&lesson.text).into_iter().map(|part| part.terms).collect())
+            .collect();
+        let mut numbers: BTreeMap<Feature, u32> = BTreeMap::new();
+        for (lesson, parts) in lessons.iter().zip(&split) {
+            for term in parts.iter().flatten() {
+                numbers.entry(Feature::Term(term.clone())).or_default();
+            }
+            numbers.extend(kind_of(&lesson.task_kind).map(|kind| (Feature::Kind(kind), 0)));
+        }
+        numbers.values_mut().zip(0..).for_each(|(number, place)| *number = place);
+
+        let tool = |name: &String| tools.binary_search(name).unwrap_or_default();
+        let mut holds = vec![Vec::new(); numbers.len()];
+        let mut entries = Vec::with_capacity(lessons.len());
+        for (at, (lesson, split)) in (0_u32..).zip(lessons.iter().zip(&split)) {
+            let parts: Vec<Vec<u32>> = split
+                .iter()
+                .map(|terms| terms.iter().map(|term| numbers[&Feature::Term(term.clone())]).collect())
+                .collect();
+            let kind = kind_of(&lesson.task_kind).map(|kind| numbers[&Feature::Kind(kind)]);
+            let features: BTreeSet<u32> = parts.iter().flatten().copied().chain(kind).collect();
+            features.iter().for_each(|feature| holds[*feature as usize].push(at));
+            let used: Vec<usize> = lesson.tools.iter().map(tool).collect();
+            let failed: BTreeSet<usize> =
+                lesson.failed_tools.iter().map(tool).filter(|failed| !used.contains(failed)).collect();
+            entries.push(Entry {
+                id: lesson.id,
+                at: lesson.at,
+                success: lesson.success.clamp(0.0, 1.0),
+                features: features.into_iter().collect(),
+                parts,
+                tools: used,
+                failed: failed.into_iter().collect(),
+            });
+        }
+        let features = numbers.into_keys().collect();
+        Self { entries, features, tools, words, named_by, holds }
+    }
+}
+
+/// Returns the kind of a task as rules compare it; `None` for the kind that says nothing.
+pub(crate) fn kind_of(kind: &str) -> Option<String> {
+    (!kind.is_empty() && normalize_label(kind) != GENERAL).then(|| kind.to_owned())
+}
+
+/// Returns the stems of the words of a tool's name, in order.
+fn words_of(tool: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    tokenize(tool, |token| {
+        if !token.joined {
+            words.extend(term(token.term));
+        }
+    });
+    words
+}

@@ -1,0 +1,141 @@
+//! Which of the features of a task called for a tool: expectation maximisation over noisy-or.
+
+use std::collections::HashMap;
+
+use super::change::last_change;
+use super::corpus::{Corpus, Feature, Says};
+
+/// Passes of "explaining away"; further ones change little.
+const PASSES: usize = 8;
+/// A smaller share of a use is nobody's.
+const LEAST_SHARE: f64 = 0.01;
+/// Pieces of evidence against a feature that are assumed before there is any.
+const PRIOR: f64 = 2.0;
+/// What a word is worth that is in the tool's own name, in pieces of evidence; shared among the tools that have it.
+const NAME_BONUS: f64 = 4.0;
+/// What is taken off a word that is not.
+const UNNAMED: f64 = 0.9;
+/// An explicit failure of a tool weighs as much as so many episodes that did without.
+pub(super) const FAILURE_WEIGHT: f64 = 2.0;
+/// Least evidence for that a change of it is looked for.
+const CHANGE_FROM: usize = 6;
+
+/// A feature and a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pair {
+    pub(super) feature: u32,
+    pub(super) tool: usize,
+    /// The place of the entry from which on evidence counts.
+    pub(super) from: u32,
+    /// The weight of the evidence.
+    n: f64,
+    /// How much the word is worth for being in the tool's name.
+    bonus: f64,
+    /// The probability that the feature by itself calls for the tool.
+    pub(super) strength: f64,
+}
+
+impl Pair {
+    fn update(&mut self, credit: f64) {
+        let half = self.bonus / 2.0;
+        let named = if self.bonus > 0.0 { 1.0 } else { UNNAMED };
+        self.strength = (credit + half) / (self.n + PRIOR + half) * named;
+    }
+}
+
+/// What the passes find.
+#[derive(Debug)]
+pub(super) struct Pairs {
+    pub(super) pairs: Vec<Pair>,
+    places: HashMap<(u32, usize), usize>,
+}
+
+impl Pairs {
+    /// Returns how strongly a feature calls for a tool.
+    pub(super) fn strength(&self, feature: u32, tool: usize) -> f64 {
+        self.places.get(&(feature, tool)).map_or(0.0, |place| self.pairs[*place].strength)
+    }
+}
+
+/// Finds which features call for which tools.
+pub(super) fn explain(corpus: &Corpus) -> Pairs {
+    let mut pairs = seen_together(corpus);
+    let places: HashMap<(u32, usize), usize> =
+        pairs.iter().enumerate().map(|(place, pair)| ((pair.feature, pair.tool), place)).collect();
+    // For each use of a tool that worked: its weight, and the pairs that may explain it.
+    let mut uses: Vec<(f64, Vec<usize>)> = Vec::new();
+    for (at, entry) in (0_u32..).zip(&corpus.entries) {
+        for tool in &entry.tools {
+            let known = entry.features.iter().filter_map(|feature| places.get(&(*feature, *tool)).copied());
+            uses.push((entry.credit(), known.filter(|place| pairs[*place].from <= at).collect()));
+        }
+    }
+    let mut credits = vec![0.0; pairs.len()];
+    for (success, explaining) in &uses {
+        explaining.iter().for_each(|place| credits[*place] += success);
+    }
+    pairs.iter_mut().zip(&credits).for_each(|(pair, credit)| pair.update(*credit));
+    for _ in 0..PASSES {
+        credits.fill(0.0);
+        for (success, explaining) in &uses {
+            let total: f64 = explaining.iter().map(|place| pairs[*place].strength.powi(2)).sum();
+            if total <= 0.0 {
+                continue;
+            }
+            for place in explaining {
+                let share = pairs[*place].strength.powi(2) / total;
+                if share > LEAST_SHARE {
+                    credits[*place] += share * success;
+                }
+            }
+        }
+        pairs.iter_mut().zip(&credits).for_each(|(pair, credit)| pair.update(*credit));
+    }
+    Pairs { pairs, places }
+}
+
+/// Returns the pairs of a feature and a tool that were seen together, with the evidence since it last changed.
+fn seen_together(corpus: &Corpus) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    let mut used = vec![false; corpus.tools.len()];
+    let mut evidence: Vec<(u32, f64, f64)> = Vec::new();
+    let mut plain: Vec<(f64, f64)> = Vec::new();
+    for (feature, holds) in (0_u32..).zip(&corpus.holds) {
+        used.fill(false);
+        for at in holds {
+            corpus.entries[*at as usize].tools.iter().for_each(|tool| used[*tool] = true);
+        }
+        for tool in (0..used.len()).filter(|tool| used[*tool]) {
+            evidence.clear();
+            evidence.extend(holds.iter().filter_map(|at| {
+                let (weight, support) = match corpus.entries[*at as usize].says(tool)? {
+                    Says::Used(success) => (1.0, success),
+                    Says::Unused => (1.0, 0.0),
+                    Says::Failed => (FAILURE_WEIGHT, 0.0),
+                };
+                Some((*at, weight, support))
+            }));
+            let mut start = 0;
+            if evidence.len() >= CHANGE_FROM {
+                plain.clear();
+                plain.extend(evidence.iter().map(|(_, weight, support)| (*weight, *support)));
+                start = last_change(&plain);
+            }
+            let bonus = match &corpus.features[feature as usize] {
+                Feature::Term(term) if corpus.words[tool].contains(term) => {
+                    corpus.named_by.get(term).map_or(0.0, |tools| NAME_BONUS / *tools as f64)
+                }
+                _ => 0.0,
+            };
+            pairs.push(Pair {
+                feature,
+                tool,
+                from: if start == 0 { 0 } else { evidence[start].0 },
+                n: evidence[start..].iter().map(|(_, weight, _)| weight).sum(),
+                bonus,
+                strength: 0.0,
+            });
+        }
+    }
+    pairs
+}

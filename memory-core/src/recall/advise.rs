@@ -1,0 +1,373 @@
+//! Which tools a task needs, and in which order, by what was learned.
+//!
+//! Each part of the task is asked by itself which tools it calls for: rules that apply to a part are combined as
+//! independent causes (noisy-or), a part that only supposes something counts a quarter, and a word that a tool is used
+//! *on* does not call for it where another operation is named. Where nothing calls for any tool, what recalled episodes
+//! used and what the words hint at decide, with less confidence; where nothing is known there is no advice.
+
+use std::collections::HashMap;
+
+use crate::id::HeuristicId;
+use crate::learn::demotion::score_share;
+use crate::learn::heuristics::associate::{Associations, Rule};
+use crate::learn::heuristics::is_recalled;
+use crate::memory::ToolAdvice;
+use crate::model::evidence::ItemId;
+use crate::model::heuristic::{Advice, Heuristic, Premise};
+use crate::recall::parts::Part;
+use crate::recall::query::RecallQuery;
+
+/// Tools that are less likely needed are not advised.
+const ADVISED_FROM: f64 = 0.3;
+/// A part calls for a tool from here on, for the order of the tools.
+const CALLED_FROM: f64 = 0.1;
+/// What counts of a part that only supposes something.
+const SUPPOSED: f64 = 0.25;
+/// What counts of a call for a tool by words that name its object, beside an operation that is not its own.
+const OBJECT_ALONE: f64 = 0.25;
+/// What somebody pinned calls for its tool so surely at least.
+const PINNED: f64 = 0.9;
+/// What comes next from here on comes first.
+const NEXT_FROM: f64 = 0.5;
+/// Where nothing calls for a tool: how much weak calls count beside what words hint at.
+const WEAK_CALL: f64 = 2.0;
+/// Where nothing calls for a tool: how much it counts how often a tool is used.
+const USUAL: f64 = 0.3;
+/// Where nothing calls for a tool: how much the recalled episodes count.
+const NEIGHBOURS: f64 = 1.0;
+/// Advice without any rule behind it is at most so sure.
+const GUESS: f64 = 0.5;
+/// The most reasons given for one tool.
+const REASONS: usize = 3;
+
+/// A recalled episode: its tools, its score and how far it succeeded.
+pub(crate) type Neighbour = (Vec<String>, f64, f64);
+
+/// What speaks for one tool.
+#[derive(Debug, Clone, Default)]
+struct Case {
+    score: f64,
+    /// The first part that calls for the tool.
+    part: Option<usize>,
+    /// The rules, each with its strength.
+    rules: Vec<(f64, HeuristicId)>,
+    reasons: Vec<String>,
+    comes_next: f64,
+}
+
+/// Advises on tools for a task that was split into parts.
+///
+/// `heuristics` are those of the domain as stored: what is rejected or withheld has no say, what is demoted half, and
+/// what is pinned speaks even if it is not learned any more. With [`RecallQuery::after`] the tools done are left out, and
+/// what usually comes next comes first.
+pub(crate) fn advise(
+    parts: &[Part],
+    query: &RecallQuery,
+    associations: &Associations,
+    heuristics: &[Heuristic],
+    neighbours: &[Neighbour],
+) -> Vec<ToolAdvice> {
+    let stored: HashMap<HeuristicId, &Heuristic> =
+        heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
+    let mut bench = Bench { parts, query, associations, stored, cases: HashMap::new() };
+    bench.call();
+    bench.pinned(heuristics);
+    bench.come_next();
+    bench.avoid();
+    let mut selected: Vec<String> = bench
+        .cases
+        .iter()
+        .filter(|(_, case)| case.score >= ADVISED_FROM)
+        .map(|(tool, _)| tool.clone())
+        .collect();
+    if selected.is_empty() {
+        selected = bench.guess(neighbours);
+    }
+    bench.companions(&mut selected);
+    bench.advice(selected)
+}
+
+struct Bench<'a> {
+    parts: &'a [Part],
+    query: &'a RecallQuery,
+    associations: &'a Associations,
+    stored: HashMap<HeuristicId, &'a Heuristic>,
+    /// By tool.
+    cases: HashMap<String, Case>,
+}
+
+impl Bench<'_> {
+    /// Returns what counts of a rule by what somebody or its uses say about it, in `0.0..=1.0`.
+    fn strength(&self, rule: &Rule) -> f64 {
+        match self.stored.get(&rule.id) {
+            Some(heuristic) if !is_recalled(heuristic) => 0.0,
+            Some(heuristic) if heuristic.pinned => rule.strength.max(PINNED),
+            Some(heuristic) => rule.strength * score_share(heuristic.standing),
+            None => rule.strength,
+        }
+    }
+
+    fn done(&self, tool: &str) -> bool {
+        self.query.after.iter().any(|done| done == tool)
+    }
+
+    /// Asks each part, and the task as a whole, which tools it calls for.
+    fn call(&mut self) {
+        for (place, part) in self.parts.iter().enumerate() {
+            let rules = part.terms.iter().filter_map(|term| self.associations.calls.get(term)).flatten();
+            let called = self.noisy_or(rules.filter(|rule| self.holds(&rule.premise, Some(part))));
+            let share = if part.hypothetical { SUPPOSED } else { 1.0 };
+            for (tool, mut case) in called {
+                if case.score >= ADVISED_FROM && self.is_object_alone(tool, part) {
+                    case.score *= OBJECT_ALONE;
+                }
+                case.score *= share;
+                self.take(tool, case, Some(place));
+            }
+        }
+        let whole = self.associations.calls.get("").into_iter().flatten();
+        for (tool, case) in self.noisy_or(whole.filter(|rule| self.holds(&rule.premise, None))) {
+            self.take(tool, case, None);
+        }
+    }
+
+    /// Returns true if a condition holds of a part of the task, or of the task as a whole.
+    fn holds(&self, premise: &Premise, part: Option<&Part>) -> bool {
+        let terms = premise.terms.iter().all(|term| match part {
+            Some(part) => part.terms.contains(term),
+            None => self.parts.iter().any(|part| part.terms.contains(term)),
+        });
+        terms
+            && premise.task_kind.as_ref().is_none_or(|kind| self.query.kind.as_ref() == Some(kind))
+            && premise.after_tool.as_ref().is_none_or(|tool| self.query.after.last() == Some(tool))
+            && premise.error.is_none()
+    }
+
+    /// Combines rules that apply as independent causes, by tool.
+    fn noisy_or<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<(usize, Case)> {
+        let mut cases: Vec<(usize, Case)> = Vec::new();
+        for rule in rules {
+            let strength = self.strength(rule);
+            if strength <= 0.0 {
+                continue;
+            }
+            let at = cases.iter().position(|(tool, _)| *tool == rule.tool).unwrap_or_else(|| {
+                cases.push((rule.tool, Case::default()));
+                cases.len() - 1
+            });
+            let case = &mut cases[at].1;
+            case.score = 1.0 - (1.0 - case.score) * (1.0 - strength);
+            case.rules.push((strength, rule.id));
+        }
+        cases
+    }
+
+    /// Returns true if a part names what a tool is used on, but neither the tool's operation nor what goes with it.
+    fn is_object_alone(&self, tool: usize, part: &Part) -> bool {
+        let facts = &self.associations.tools[tool];
+        let Some(operation) = facts.words.first() else { return false };
+        let clause = self.parts.iter().filter(|other| other.clause == part.clause);
+        let has = |term: &String| clause.clone().any(|part| part.terms.contains(term));
+        !facts.partners.is_empty() && !has(operation) && !facts.partners.iter().any(has)
+    }
+
+    fn take(&mut self, tool: usize, case: Case, part: Option<usize>) {
+        let name = &self.associations.tools[tool].name;
+        if self.done(name) {
+            return;
+        }
+        let held = self.cases.entry(name.clone()).or_default();
+        if case.score >= CALLED_FROM && held.part.is_none() {
+            held.part = part;
+        }
+        held.score = held.score.max(case.score);
+        held.rules.extend(case.rules);
+    }
+
+    /// Adds what somebody pinned and the lessons do not show (any more).
+    fn pinned(&mut self, heuristics: &[Heuristic]) {
+        let learned: Vec<HeuristicId> = self.associations.heuristics.iter().map(|rule| rule.id).collect();
+        let pinned =
+            heuristics.iter().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Use);
+        for rule in
+            pinned.filter(|rule| !learned.contains(&rule.id) && !self.query.after.contains(&rule.tool))
+        {
+            let part = self.parts.iter().position(|part| self.holds(&rule.condition, Some(part)));
+            if part.is_some() || self.holds(&rule.condition, None) {
+                let case = self.cases.entry(rule.tool.clone()).or_default();
+                case.score = case.score.max(PINNED);
+                case.part = case.part.or(part);
+                case.rules.push((PINNED, rule.id));
+            }
+        }
+    }
+
+    /// Adds what usually comes after the tool used last.
+    fn come_next(&mut self) {
+        let rules = self.query.after.last().and_then(|last| self.associations.next.get(last));
+        let apply = rules.into_iter().flatten().filter(|rule| self.holds(&rule.premise, None));
+        let coming: Vec<(usize, f64, HeuristicId)> =
+            apply.map(|rule| (rule.tool, self.strength(rule), rule.id)).collect();
+        for (tool, strength, id) in coming {
+            let tool = &self.associations.tools[tool].name;
+            if strength > 0.0 && !self.done(tool) {
+                let case = self.cases.entry(tool.clone()).or_default();
+                case.comes_next = case.comes_next.max(strength);
+                case.score = 1.0 - (1.0 - case.score) * (1.0 - strength);
+                case.rules.push((strength, id));
+            }
+        }
+    }
+
+    /// Takes off what speaks against a tool.
+    fn avoid(&mut self) {
+        for rule in &self.associations.avoid {
+            let strength = self.strength(rule);
+            if !self.holds(&rule.premise, None) {
+                continue;
+            }
+            if let Some(case) = self.cases.get_mut(&self.associations.tools[rule.tool].name) {
+                case.score *= 1.0 - strength;
+                case.comes_next *= 1.0 - strength;
+            }
+        }
+        let ruled =
+            self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
+        let against: Vec<String> =
+            ruled.filter(|rule| self.holds(&rule.condition, None)).map(|rule| rule.tool.clone()).collect();
+        for tool in against {
+            if let Some(case) = self.cases.get_mut(&tool) {
+                case.score *= 1.0 - PINNED;
+                case.comes_next *= 1.0 - PINNED;
+            }
+        }
+    }
+
+    /// Chooses a tool where nothing calls for any, by what the words hint at and what recalled episodes used.
+    fn guess(&mut self, neighbours: &[Neighbour]) -> Vec<String> {
+        let tools = &self.associations.tools;
+        let terms = self.parts.iter().flat_map(|part| part.terms.iter().map(String::as_str));
+        let hinted = self.associations.hints.evidence(terms);
+        let weight = |(_, score, success): &Neighbour| score * success;
+        let total: f64 = neighbours.iter().map(weight).sum();
+        if hinted.is_none() && total <= 0.0 {
+            return Vec::new();
+        }
+        let voted = |name: &String| -> f64 {
+            let votes = neighbours.iter().filter(|(used, ..)| used.contains(name)).map(weight).sum::<f64>();
+            if total > 0.0 { votes / total } else { 0.0 }
+        };
+        let mut best: Option<(f64, f64, usize)> = None;
+        for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| !self.done(&facts.name)) {
+            let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
+            let hint = hinted.as_ref().map_or(0.0, |hinted| hinted[place]);
+            let votes = voted(&facts.name);
+            let worth = hint + WEAK_CALL * called + USUAL * facts.share.max(1e-3).ln() + NEIGHBOURS * votes;
+            if best.is_none_or(|(most, ..)| worth > most) {
+                best = Some((worth, votes, place));
+            }
+        }
+        let Some((_, votes, place)) = best else { return Vec::new() };
+        let facts = &tools[place];
+        let case = self.cases.entry(facts.name.clone()).or_default();
+        case.score = GUESS * votes.max(facts.share).max(case.score);
+        let share = (100.0 * votes).round();
+        case.reasons.push(if votes > 0.0 {
+            format!("{share} % of the similar episodes used it")
+        } else {
+            "the words of the task hint at it, though none calls for it".to_owned()
+        });
+        vec![facts.name.clone()]
+    }
+
+    /// Adds the tools that nearly always go with those selected.
+    fn companions(&mut self, selected: &mut Vec<String>) {
+        let mut at = 0;
+        while at < selected.len() {
+            let Some(tool) = self.associations.tool(&selected[at]) else {
+                at += 1;
+                continue;
+            };
+            for other in &self.associations.tools[tool].companions {
+                let name = &self.associations.tools[*other].name;
+                if !selected.contains(name) && !self.done(name) {
+                    let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
+                    let reason = format!("episodes that used {} used it, too", selected[at]);
+                    let case = self.cases.entry(name.clone()).or_default();
+                    case.score = case.score.max(score * ADVISED_FROM.max(case.score));
+                    case.reasons.push(reason);
+                    selected.push(name.clone());
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Puts the selected tools in order and says why.
+    fn advice(mut self, selected: Vec<String>) -> Vec<ToolAdvice> {
+        let mut chosen: Vec<(String, Case)> = selected
+            .into_iter()
+            .filter_map(|tool| self.cases.remove(&tool).map(|case| (tool, case)))
+            .collect();
+        chosen.sort_by(|(a, x), (b, y)| {
+            let next = |case: &Case| if case.comes_next >= NEXT_FROM { -case.comes_next } else { 0.0 };
+            let place = |case: &Case| case.part.unwrap_or(usize::MAX);
+            next(x).total_cmp(&next(y)).then(place(x).cmp(&place(y))).then_with(|| a.cmp(b))
+        });
+        self.order(&mut chosen);
+        chosen.into_iter().map(|(tool, case)| self.explain(tool, case)).collect()
+    }
+
+    /// Moves tools that the same part asks for, and those that no part asks for, to where training has them.
+    fn order(&self, chosen: &mut [(String, Case)]) {
+        let precedes = |first: &str, second: &str| {
+            let places = self.associations.tool(first).zip(self.associations.tool(second));
+            places.and_then(|places| self.associations.before.get(&places)).copied().unwrap_or(0.5) > 0.5
+        };
+        for at in 1..chosen.len() {
+            let mut place = at;
+            while place > 0 {
+                let ((first, x), (second, y)) = (&chosen[place - 1], &chosen[place]);
+                let comes_next = x.comes_next >= NEXT_FROM || y.comes_next >= NEXT_FROM;
+                let free = x.part == y.part || x.part.is_none() || y.part.is_none();
+                if comes_next || !free || !precedes(second, first) {
+                    break;
+                }
+                chosen.swap(place - 1, place);
+                place -= 1;
+            }
+        }
+    }
+
+    fn explain(&self, tool: String, case: Case) -> ToolAdvice {
+        let Case { score, part, mut rules, mut reasons, .. } = case;
+        rules.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+        rules.dedup_by_key(|(_, id)| *id);
+        let mut items: Vec<ItemId> = Vec::new();
+        for (_, id) in rules {
+            let item = ItemId::Heuristic(id);
+            if items.contains(&item) {
+                continue;
+            }
+            items.push(item);
+            if let Some(rule) = self.stored.get(&id).filter(|_| reasons.len() < REASONS) {
+                reasons.push(reason(rule));
+            }
+        }
+        ToolAdvice { tool, confidence: score.clamp(0.0, 1.0), part: part.unwrap_or(0), reasons, items }
+    }
+}
+
+fn reason(rule: &Heuristic) -> String {
+    let Heuristic { condition, tally, tool, .. } = rule;
+    if rule.pinned {
+        return format!("{condition}: pinned");
+    }
+    match &condition.after_tool {
+        Some(_) => format!("{condition}: {} of {} times {tool} came next", tally.successes, tally.count()),
+        None => format!("{condition}: {} of {} such tasks used {tool}", tally.successes, tally.count()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
