@@ -101,6 +101,8 @@ pub(crate) struct Associations {
     pub(crate) before: HashMap<(usize, usize), f64>,
     /// What little words say that call for nothing by themselves.
     pub(crate) hints: Hints,
+    /// How many lessons it was learned from.
+    pub(crate) lessons: usize,
 }
 
 impl Associations {
@@ -151,6 +153,7 @@ pub(crate) fn associate(
         avoid,
         before: sequence::precedence(&corpus),
         hints: hints::hints(&corpus, &links),
+        lessons: lessons.len(),
     }
 }
 
