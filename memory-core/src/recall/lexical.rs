@@ -13,24 +13,11 @@ use crate::recall::document::SearchDocument;
 use crate::recall::groups::{self, EpisodeHits};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::{self, Hit};
-use crate::recall::tasks::TaskFigures;
+use crate::recall::tasks::{TaskFigures, domain_key};
 use crate::store::record::{Key, Namespace, Revision};
 
-use entry::Entry;
+use entry::{Entry, State};
 use shard::Shard;
-
-/// What an episode shows about tools.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Lesson {
-    /// The id of the episode's record.
-    pub(crate) id: Arc<str>,
-    /// The tools used, in order of first use.
-    pub(crate) tools: Vec<Arc<str>>,
-    /// How much of the task was done, in `0.0..=1.0`.
-    pub(crate) success: f64,
-    /// When it was started.
-    pub(crate) at: Timestamp,
-}
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
 ///
@@ -145,19 +132,30 @@ impl LexicalIndex {
             .map_or_else(EpisodeHits::default, |shard| groups::search(shard, query, now, semantic))
     }
 
-    /// Returns completed episodes that were tried to the end, newest first, of equals the newer key: of one domain, or of
-    /// all. At most `newest` are looked at.
-    pub(crate) fn lessons(&self, namespace: &Namespace, domain: Option<&str>, newest: usize) -> Vec<Lesson> {
-        let Some(shard) = self.held(namespace, Kind::Episode) else { return Vec::new() };
-        let lesson = |entry: &Entry| {
-            Some(Lesson {
-                id: entry.id.clone(),
-                tools: entry.tools.iter().map(|used| used.name.clone()).collect(),
-                success: entry.state.success()?,
-                at: entry.at,
-            })
+    /// Returns the record ids of the completed episodes of a domain, or of those without one: newest first, of equals the
+    /// newer key; at most `newest`.
+    pub(crate) fn episodes_of(
+        &self,
+        namespace: &Namespace,
+        domain: Option<&str>,
+        newest: usize,
+    ) -> Vec<Arc<str>> {
+        let domain = domain_key(domain);
+        self.held(namespace, Kind::Episode)
+            .map_or_else(Vec::new, |shard| shard.census.newest(&domain, newest))
+    }
+
+    /// Returns what was learned of a kind for a domain, or for tasks without one, by key; nothing that is rejected.
+    pub(crate) fn learned_of(&self, namespace: &Namespace, kind: Kind, domain: Option<&str>) -> Vec<Key> {
+        let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
+        let domain = domain_key(domain);
+        let same = |entry: &&Entry| {
+            entry.state == State::Active && entry.domain.as_deref().unwrap_or_default() == domain
         };
-        shard.newest(domain, newest).filter_map(lesson).collect()
+        let mut keys: Vec<Key> =
+            shard.entries.iter().flatten().filter(same).map(|entry| shard.key(entry)).collect();
+        keys.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        keys
     }
 
     /// Returns what tasks of a namespace usually take.

@@ -1,6 +1,6 @@
 //! What the completed episodes of a shard come to: who used which tool, and in which order they started.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ pub(crate) struct ToolFigures {
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     tools: HashMap<Arc<str>, ToolFigures>,
-    /// By domain (empty for none): the slots of the completed episodes in order of start.
-    lessons: HashMap<Box<str>, BTreeMap<(Timestamp, Arc<str>), u32>>,
+    /// By domain (empty for none): the completed episodes in order of start.
+    lessons: HashMap<Box<str>, BTreeSet<(Timestamp, Arc<str>)>>,
     completed: usize,
 }
 
@@ -42,7 +42,7 @@ impl Census {
         self.tools.get_key_value(tool).map_or_else(|| tool.into(), |(name, _)| name.clone())
     }
 
-    pub(super) fn add(&mut self, slot: u32, entry: &Entry) {
+    pub(super) fn add(&mut self, entry: &Entry) {
         for used in &entry.tools {
             let figures = self.tools.entry(used.name.clone()).or_default();
             figures.held += 1;
@@ -51,7 +51,7 @@ impl Census {
         }
         if entry.state.is_completed() {
             let lessons = self.lessons.entry(entry.domain.clone().unwrap_or_default()).or_default();
-            lessons.insert((entry.at, entry.id.clone()), slot);
+            lessons.insert((entry.at, entry.id.clone()));
             self.completed += 1;
         }
     }
@@ -88,18 +88,10 @@ impl Census {
         self.tools.get(name).copied().unwrap_or_default()
     }
 
-    /// Returns the slots of completed episodes, newest first; of all domains without one.
-    pub(super) fn newest(&self, domain: Option<&str>, limit: usize) -> Vec<u32> {
-        let newest = |lessons: &'_ BTreeMap<(Timestamp, Arc<str>), u32>| {
-            lessons.iter().rev().take(limit).map(|(key, slot)| (key.clone(), *slot)).collect::<Vec<_>>()
-        };
-        let mut found: Vec<_> = match domain {
-            Some(domain) => self.lessons.get(domain).map(newest).unwrap_or_default(),
-            None => self.lessons.values().flat_map(newest).collect(),
-        };
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        found.truncate(limit);
-        found.into_iter().map(|(_, slot)| slot).collect()
+    /// Returns the ids of the completed episodes of a normalised domain (empty for none), newest first.
+    pub(super) fn newest(&self, domain: &str, limit: usize) -> Vec<Arc<str>> {
+        let lessons = self.lessons.get(domain).into_iter().flatten();
+        lessons.rev().take(limit).map(|(_, id)| id.clone()).collect()
     }
 
     #[cfg(test)]
@@ -109,7 +101,7 @@ impl Census {
 
     pub(super) fn bytes(&self) -> usize {
         // A node of a tree is about two thirds full.
-        let lesson = (size_of::<(Timestamp, Arc<str>)>() + size_of::<u32>()) * 3 / 2;
+        let lesson = size_of::<(Timestamp, Arc<str>)>() * 3 / 2;
         let tool = size_of::<(Arc<str>, ToolFigures)>() + 48;
         self.completed * lesson + self.tools.capacity() * tool
     }

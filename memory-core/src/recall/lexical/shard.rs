@@ -154,7 +154,7 @@ impl Shard {
             terms: new.iter().map(|(id, posting)| TermRef::new(*id, posting.fields)).collect(),
         };
         if of_episode {
-            self.census.add(slot, &entry);
+            self.census.add(&entry);
         }
         self.entries[slot as usize] = Some(entry);
         true
@@ -227,13 +227,6 @@ impl Shard {
     pub(crate) fn find(&self, id: &str) -> Option<(u32, &Entry)> {
         let slot = *self.slots.get(id)?;
         self.entries[slot as usize].as_ref().map(|entry| (slot, entry))
-    }
-
-    /// Returns completed episodes, newest first, of equals the newer key.
-    pub(super) fn newest(&self, domain: Option<&str>, limit: usize) -> impl Iterator<Item = &Entry> {
-        let domain = domain.map(normalize_label);
-        let slots = self.census.newest(domain.as_deref(), limit);
-        slots.into_iter().filter_map(|slot| self.entries[slot as usize].as_ref())
     }
 
     fn claim_slot(&mut self, id: &Arc<str>) -> u32 {
