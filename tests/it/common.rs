@@ -8,11 +8,13 @@ use agent_memory::{Action, Builder, Episode, Memory, Outcome, Task};
 /// How long anything may take before a test gives up; never a measure of speed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A builder with a fast poll and short deadlines, so that outages are noticed quickly.
+/// A builder with a fast poll and short deadlines, so that outages are noticed quickly. It learns only when asked: what
+/// waits and arrives can be counted.
 pub(crate) fn remote(folder: &Path, url: &str) -> Builder {
     Memory::builder()
         .path(folder)
         .remote(url)
+        .background_learning(false)
         .poll_interval(Duration::from_millis(50))
         .deadlines(Duration::from_millis(1_500), Duration::from_millis(1_500))
 }

@@ -7,7 +7,9 @@ use agent_memory::{
     Action, EpisodeId, ItemId, Memory, Outcome, RecallQuery, Recorded, Recording, Ruling, Task,
 };
 
-use crate::common::PATIENCE;
+use memory_test_support::{Sqld, SqldOptions};
+
+use crate::common::{PATIENCE, remote};
 
 /// Opens a memory that learns only when it is asked to.
 async fn open(path: &Path) -> Memory {
@@ -72,7 +74,7 @@ async fn what_was_learned_helps_and_says_why() {
     assert!(playbook.missing.is_empty(), "the order's number is in the task: {playbook:?}");
     assert!(playbook.steps.iter().any(|step| step.instruction.contains("#W7654321")), "{playbook:?}");
     let forecast = recall.forecast.expect("similar episodes are known");
-    assert!(forecast.success > 0.5 && forecast.success < 1.0, "{forecast:?}");
+    assert!(forecast.success > 0.3 && forecast.success < 0.95, "{forecast:?}");
     let prompt = recall.to_prompt(800);
     assert!(prompt.contains("get_order"), "{prompt}");
 
@@ -296,4 +298,23 @@ async fn an_import_is_learned_from_once() {
     assert_eq!(memory.learn().await.unwrap().episodes, 1);
     assert!(matches!(memory.record(recording()).await.unwrap(), Recorded::Known(_)));
     assert_eq!(memory.learn().await.unwrap().episodes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_machine_learns_and_another_recalls_it() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let one = remote(folders[0].path(), &sqld.url()).open().await.unwrap();
+    let two = remote(folders[1].path(), &sqld.url()).open().await.unwrap();
+    for number in 0..8 {
+        cancel_order(&one, number, true).await;
+    }
+    one.flush(PATIENCE).await.unwrap();
+    one.learn().await.unwrap();
+    one.sync(PATIENCE).await.unwrap();
+    two.sync(PATIENCE).await.unwrap();
+    let recall = two.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
+    assert!(!recall.patterns.is_empty(), "{recall:#?}");
+    assert!(recall.playbook.is_some(), "{recall:#?}");
+    assert_eq!(two.learn().await.unwrap().episodes, 0, "what one has learned from is not due for the other");
 }
