@@ -206,8 +206,16 @@ impl Bench<'_> {
     fn come_next(&mut self) {
         let rules = self.query.after.last().and_then(|last| self.associations.next.get(last));
         let apply = rules.into_iter().flatten().filter(|rule| self.holds(&rule.premise, None));
-        let coming: Vec<(usize, f64, HeuristicId)> =
-            apply.map(|rule| (rule.tool, self.strength(rule), rule.id)).collect();
+        let coming: Vec<(&Rule, f64)> = apply.map(|rule| (rule, self.strength(rule))).collect();
+        // What holds of tasks like this one outranks what holds of all.
+        let is_special = |rule: &Rule| !rule.premise.terms.is_empty() || rule.premise.task_kind.is_some();
+        let special = coming.iter().filter(|(rule, _)| is_special(rule));
+        let surest = special.map(|(_, strength)| *strength).fold(0.0, f64::max);
+        let coming: Vec<(usize, f64, HeuristicId)> = coming
+            .into_iter()
+            .filter(|(rule, strength)| is_special(rule) || *strength >= surest)
+            .map(|(rule, strength)| (rule.tool, strength, rule.id))
+            .collect();
         for (tool, strength, id) in coming {
             let tool = &self.associations.tools[tool].name;
             if strength > 0.0 && !self.done(tool) {

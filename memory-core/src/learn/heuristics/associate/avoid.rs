@@ -31,10 +31,13 @@ pub(super) fn avoid(sheet: &Sheet<'_>) -> (Vec<Heuristic>, Vec<Rule>) {
 
 fn conditions(sheet: &Sheet<'_>, tool: usize) -> Vec<(Heuristic, Rule)> {
     let corpus = sheet.corpus;
-    let all =
-        since_change(calls_of(corpus, tool, (0..corpus.entries.len() as u32).collect::<Vec<_>>().as_slice()));
+    let everywhere: Vec<u32> = (0..).take(corpus.entries.len()).collect();
+    let all = calls_of(corpus, tool, &everywhere);
     let failures: f64 = all.iter().map(|(_, failed)| failed).sum();
-    let (n, fails_anyway) = (all.len() as f64, failures >= FAILS_ANYWAY * all.len() as f64);
+    let n = all.len() as f64;
+    let lately = since_change(all.clone());
+    let failed_lately: f64 = lately.iter().map(|(_, failed)| failed).sum();
+    let fails_anyway = failed_lately >= FAILS_ANYWAY * lately.len() as f64;
     let mut features: Vec<u32> = all
         .iter()
         .filter(|(_, failed)| *failed > 0.0)
@@ -42,13 +45,15 @@ fn conditions(sheet: &Sheet<'_>, tool: usize) -> Vec<(Heuristic, Rule)> {
         .collect();
     features.sort_unstable();
     features.dedup();
-    let mut found: Vec<(Heuristic, Rule)> = Vec::new();
+    let mut found: Vec<(bool, Heuristic, Rule)> = Vec::new();
     for feature in features {
-        let with = since_change(calls_of(corpus, tool, &corpus.holds[feature as usize]));
+        let with = calls_of(corpus, tool, &corpus.holds[feature as usize]);
+        let (own, own_failures) = (with.len() as f64, with.iter().map(|(_, failed)| failed).sum::<f64>());
+        let without = ((n - own).max(0.0), (failures - own_failures).max(0.0));
+        let tells = own_failures * without.0 > without.1 * own
+            && likelihood_ratio((own, own_failures), without) >= TELLS_FROM;
+        let with = since_change(with);
         let hits: f64 = with.iter().map(|(_, failed)| failed).sum();
-        let without = ((n - with.len() as f64).max(0.0), (failures - hits).max(0.0));
-        let tells = hits * without.0 > without.1 * with.len() as f64
-            && likelihood_ratio((with.len() as f64, hits), without) >= TELLS_FROM;
         if hits < 2.0 || !(tells || fails_anyway) {
             continue;
         }
@@ -58,14 +63,14 @@ fn conditions(sheet: &Sheet<'_>, tool: usize) -> Vec<(Heuristic, Rule)> {
         };
         let heuristic = sheet.heuristic(&premise, Advice::Avoid, tool, &with, without);
         let rule = Rule { premise, tool, strength: heuristic.confidence, id: heuristic.id };
-        found.push((heuristic, rule));
+        found.push((tells, heuristic, rule));
     }
-    found.sort_by(|(a, _), (b, _)| {
-        b.confidence.total_cmp(&a.confidence).then_with(|| a.condition.cmp(&b.condition))
+    found.sort_by(|(x, a, _), (y, b, _)| {
+        y.cmp(x).then(b.confidence.total_cmp(&a.confidence)).then_with(|| a.condition.cmp(&b.condition))
     });
     let mut warned_of: HashSet<EpisodeId> = HashSet::new();
     let mut kept = Vec::new();
-    for (heuristic, rule) in found {
+    for (_, heuristic, rule) in found {
         let new = heuristic.supporting.iter().filter(|episode| !warned_of.contains(episode)).count();
         if kept.len() < CONDITIONS && 2 * new > heuristic.supporting.len() {
             warned_of.extend(&heuristic.supporting);

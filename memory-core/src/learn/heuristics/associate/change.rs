@@ -21,20 +21,32 @@ pub(super) fn last_change(evidence: &[(f64, f64)]) -> usize {
 /// Returns the split of which the two sides differ most, if that cannot be chance.
 fn clearest_change(evidence: &[(f64, f64)]) -> Option<usize> {
     let (all, hits) = sums(evidence);
-    let (mut newer_all, mut newer_hits) = (0.0, 0.0);
+    let mut newer = (0.0, 0.0);
     let (mut counted, mut newest) = (0, 2);
     let mut clearest = (CHANGED_FROM, None);
     while newest + OLDER_FROM <= evidence.len() {
         let split = evidence.len() - newest;
         let (n, s) = sums(&evidence[split..evidence.len() - counted]);
-        (newer_all, newer_hits, counted) = (newer_all + n, newer_hits + s, newest);
-        let ratio = likelihood_ratio((all - newer_all, hits - newer_hits), (newer_all, newer_hits));
+        newer = (newer.0 + n, newer.1 + s);
+        let ratio = likelihood_ratio((all - newer.0, hits - newer.1), newer);
         if ratio >= clearest.0 {
-            clearest = (ratio, Some(split));
+            clearest = (ratio, Some((split, evidence.len() - counted)));
         }
+        counted = newest;
         newest += (newest / 2).max(1);
     }
-    clearest.1
+    // Between that window, the one before and the one after, every place is looked at.
+    let (mut ratio, (mut best, last)) = (clearest.0, clearest.1?);
+    let first = evidence.len().saturating_sub((evidence.len() - best) * 3 / 2).max(OLDER_FROM);
+    let mut older = sums(&evidence[..first]);
+    for split in first..last.min(evidence.len() - 1) {
+        let found = likelihood_ratio(older, (all - older.0, hits - older.1));
+        if found > ratio {
+            (ratio, best) = (found, split);
+        }
+        older = (older.0 + evidence[split].0, older.1 + evidence[split].0 * evidence[split].1);
+    }
+    Some(best)
 }
 
 /// Returns how much better two rates explain two samples than one does (G): twice the natural logarithm of the ratio of
@@ -80,7 +92,7 @@ mod tests {
         check("0000000011", 0);
         check("00000000111", 8);
         check("0101011010010110", 0);
-        check("1111111111111111111100000000000000000000", 21);
+        check("1111111111111111111100000000000000000000", 20);
         check("11111111000011111111000000", 20);
     }
 

@@ -1,5 +1,6 @@
 //! Heuristics for using a tool, from the features that call for it.
 
+use super::change::last_change;
 use super::corpus::{Corpus, Entry, Feature, Says};
 use super::explain::Pairs;
 use super::{CONFIDENCE_FLOOR, MAX_USE_RULES, Rule};
@@ -116,12 +117,15 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
         let rule = Rule { premise, tool: pair.tool, strength: pair.strength, id: heuristic.id };
         found.push((heuristic, rule));
     }
-    for (tool, (all, used)) in totals.iter().enumerate() {
-        if *used < ALWAYS_FROM * all {
+    for tool in 0..corpus.tools.len() {
+        let mut with: Evidence<'_> =
+            corpus.entries.iter().filter_map(|entry| Some((entry, support(entry, tool)?))).collect();
+        let plain: Vec<(f64, f64)> = with.iter().map(|(_, support)| (1.0, *support)).collect();
+        let with = with.split_off(last_change(&plain));
+        let used: f64 = with.iter().map(|(_, support)| support).sum();
+        if used < ALWAYS_FROM * with.len() as f64 {
             continue;
         }
-        let with: Evidence<'_> =
-            corpus.entries.iter().filter_map(|entry| Some((entry, support(entry, tool)?))).collect();
         let premise = Premise::default();
         let heuristic = sheet.heuristic(&premise, Advice::Use, tool, &with, (0.0, 0.0));
         let rule = Rule { premise, tool, strength: heuristic.confidence, id: heuristic.id };

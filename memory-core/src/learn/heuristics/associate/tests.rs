@@ -1,5 +1,4 @@
-use std::time::Instant;
-
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -28,4 +27,148 @@ pub(crate) fn failure(n: u64, text: &str, tools: &[&str]) -> Lesson {
 
 pub(crate) fn learn(lessons: &[Lesson]) -> Associations {
     associate(Some("d"), lessons, NOW, &BeliefConfig::default())
+}
+
+fn rules(known: &Associations) -> Vec<String> {
+    let mut rules: Vec<String> = known
+        .heuristics
+        .iter()
+        .map(|rule| {
+            let sign = if rule.advice == Advice::Use { "" } else { "not " };
+            format!("{}: {sign}{}", rule.condition, rule.tool)
+        })
+        .collect();
+    rules.sort();
+    rules
+}
+
+/// Tasks that name two things each, with a word that tells nothing.
+fn mixed(count: u64) -> Vec<Lesson> {
+    let asks = [("melt", "furnace"), ("paint", "brush"), ("weigh", "scale")];
+    (0..count)
+        .map(|n| {
+            let (a, b) = (asks[(n % 3) as usize], asks[(n / 3 % 3) as usize]);
+            let text = format!("Please {} the metal and {} the cup", a.0, b.0);
+            let tools = if a == b { vec![a.1] } else { vec![a.1, b.1] };
+            lesson(n, &text, &tools)
+        })
+        .collect()
+}
+
+#[test]
+fn each_tool_is_left_with_the_word_that_calls_for_it() {
+    let known = learn(&mixed(45));
+    let expected = [
+        "the task mentions melt: furnace",
+        "the task mentions paint: brush",
+        "the task mentions weigh: scale",
+    ];
+    let calls: Vec<String> = rules(&known).into_iter().filter(|rule| !rule.contains("used last")).collect();
+    assert_eq!(calls, expected);
+    let melt = known.heuristics.iter().find(|rule| rule.condition.terms == ["melt"]).unwrap();
+    assert_eq!((melt.tally.successes, melt.tally.failures), (25, 0));
+    assert!(melt.weight > 3.0 && melt.confidence > 0.85, "{melt:?}");
+    assert_eq!(melt.supporting.len(), 16);
+}
+
+#[test]
+fn a_kind_of_task_calls_for_a_tool() {
+    let kind = |n: u64, kind: &str, tool: &str| Lesson {
+        task_kind: kind.into(),
+        ..lesson(
+            n,
+            &format!("Job {}", ["alpha", "beta", "gamma", "delta", "omega"][(n % 5) as usize]),
+            &[tool],
+        )
+    };
+    let lessons: Vec<Lesson> = (0..20)
+        .map(|n| if n % 2 == 0 { kind(n, "audit", "ledger") } else { kind(n, "repair", "wrench") })
+        .collect();
+    let known = learn(&lessons);
+    let found = rules(&known);
+    for expected in ["it is audit: ledger", "it is repair: wrench"] {
+        assert!(found.contains(&expected.to_owned()), "{found:?}");
+    }
+}
+
+#[test]
+fn tools_that_fail_are_advised_against_where_they_do() {
+    let mut lessons: Vec<Lesson> = (0..20).map(|n| lesson(n, "Copy the small file", &["copy"])).collect();
+    lessons.extend((20..26).map(|n| failure(n, "Copy the encrypted file", &["copy"])));
+    assert!(rules(&learn(&lessons)).contains(&"the task mentions encrypt: not copy".to_owned()));
+    // Failures that are as frequent everywhere tell nothing.
+    let even: Vec<Lesson> = (0..30)
+        .map(|n| {
+            let text = if n % 2 == 0 { "Copy the encrypted file" } else { "Copy the small file" };
+            if n % 5 == 0 { failure(n, text, &["copy"]) } else { lesson(n, text, &["copy"]) }
+        })
+        .collect();
+    assert!(rules(&learn(&even)).iter().all(|rule| !rule.contains("not ")));
+}
+
+#[test]
+fn what_comes_next_is_learned() {
+    let lessons: Vec<Lesson> = (0..12)
+        .map(|n| match n % 2 {
+            0 => lesson(n, "Publish the report", &["open", "render", "send"]),
+            _ => lesson(n, "Burn the report", &["open", "erase"]),
+        })
+        .collect();
+    let found = rules(&learn(&lessons));
+    assert!(found.contains(&"render was used last: send".to_owned()), "{found:?}");
+    assert!(found.contains(&"the task mentions publish, open was used last: render".to_owned()), "{found:?}");
+    assert!(found.contains(&"always: open".to_owned()), "{found:?}");
+}
+
+#[test]
+fn after_a_change_the_old_rule_goes() {
+    let mut lessons: Vec<Lesson> = (0..60).map(|n| lesson(n, "Ship the parcel", &["post"])).collect();
+    assert_eq!(
+        rules(&learn(&lessons)),
+        ["always: post", "the task mentions parcel: post", "the task mentions ship: post"]
+    );
+    let before = learn(&lessons).heuristics[0].confidence;
+    lessons.extend(
+        (60..70).map(|n| Lesson {
+            failed_tools: vec!["post".into()],
+            ..lesson(n, "Ship the parcel", &["courier"])
+        }),
+    );
+    let known = learn(&lessons);
+    let confidence = |tool: &str| {
+        let of = known.heuristics.iter().filter(|rule| rule.tool == tool && rule.advice == Advice::Use);
+        of.map(|rule| rule.confidence).fold(0.0, f64::max)
+    };
+    assert!(confidence("courier") > 0.7, "{}", confidence("courier"));
+    assert!(confidence("post") < 0.5 * before, "{}", confidence("post"));
+}
+
+#[test]
+fn it_stays_bounded() {
+    let lessons: Vec<Lesson> = (0..600)
+        .map(|n| {
+            let word: String =
+                format!("{:03}", n / 3).bytes().map(|digit| char::from(digit + b'l' - b'0')).collect();
+            let tool = format!("tool_{}", n / 3);
+            lesson(n, &format!("Do qu{word}"), &[&tool])
+        })
+        .collect();
+    let known = learn(&lessons);
+    assert_eq!(known.heuristics.len(), MAX_USE_RULES);
+    assert_eq!(known.tools.len(), 200);
+    assert_eq!(learn(&[]), Associations::default());
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_lessons_does_not_matter(seed in 0_usize..10_000, count in 1_u64..40) {
+        let mut lessons = mixed(count);
+        lessons.push(failure(count, "Please melt the ice", &["furnace"]));
+        let known = learn(&lessons);
+        let len = lessons.len();
+        lessons.swap(seed % len, (seed / 7) % len);
+        lessons.rotate_left(seed % len);
+        lessons.push(lessons[0].clone());
+        prop_assert_eq!(known, learn(&lessons));
+    }
 }
