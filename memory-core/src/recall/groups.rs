@@ -174,3 +174,6 @@ fn over_group(values: &[f64], own: usize, linked: &[u8]) -> f64 {
     let sum: f64 = values[own] + linked.iter().map(|other| values[usize::from(*other)]).sum::<f64>();
     (sum / (1 + linked.len()) as f64 + OWN * values[own]) / (1.0 + OWN)
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,6 +163,11 @@ impl LexicalIndex {
         self.tasks.get(namespace)
     }
 
+    #[cfg(test)]
+    pub(crate) fn shard_of_episodes(&self, namespace: &Namespace) -> Option<&Shard> {
+        self.held(namespace, Kind::Episode)
+    }
+
     fn held(&self, namespace: &Namespace, kind: Kind) -> Option<&Shard> {
         self.shards.get(&(namespace.clone(), kind))
     }

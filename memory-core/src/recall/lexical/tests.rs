@@ -362,3 +362,64 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn episodes_of_a_domain_come_newest_first() {
+    let mut index = LexicalIndex::new();
+    let mut put = |number: u128, at: u64, domain: Option<&str>, outcome: Option<Outcome>| {
+        let mut episode = Episode::open(EpisodeId(Uuid::nil()), Task::new("deploy"), Timestamp(at));
+        episode.task.domain = domain.map(str::to_owned);
+        episode.outcome = outcome;
+        index.upsert(&key(number), &document(&episode, at));
+    };
+    put(1, 30, Some("web"), Some(Outcome::success("")));
+    put(2, 10, Some("Web"), Some(Outcome::failure("")));
+    put(3, 30, Some("web"), Some(Outcome::success("")));
+    put(4, 50, Some("web"), None);
+    put(5, 60, None, Some(Outcome::success("")));
+    put(6, 70, Some("ops"), Some(Outcome::success("")));
+    put(6, 71, Some("web"), Some(Outcome::success("")));
+    let of = |index: &LexicalIndex, domain, newest| {
+        let ids = index.episodes_of(&Namespace::default(), domain, newest);
+        ids.iter().map(|id| id.parse::<EpisodeId>().unwrap().0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&index, Some("WEB"), 9), [6, 3, 1, 2]);
+    assert_eq!(of(&index, Some("web"), 2), [6, 3]);
+    assert_eq!(of(&index, None, 9), [5]);
+    assert_eq!(of(&index, Some("ops"), 9), [0; 0]);
+    index.remove(&key(3), revision(99));
+    assert_eq!(of(&index, Some("web"), 9), [6, 1, 2]);
+}
+
+#[test]
+fn what_was_rejected_is_never_found() {
+    let mut index = LexicalIndex::new();
+    let learned = |id: &str| Key::new(&Namespace::default(), Kind::Heuristic, id);
+    for (id, state, domain) in
+        [("b", "active", "web"), ("a", "active", "web"), ("c", "rejected", "web"), ("d", "active", "ops")]
+    {
+        let task = Task::new("deploy the service").domain(domain);
+        let document = SearchDocument { state: state.into(), ..document(&completed(task), 1) };
+        index.upsert(&learned(id), &document);
+    }
+    let query = RecallQuery::new("deploy service").include_open(true).outcome(Verdict::Failure);
+    let hits = index.search(&Namespace::default(), Kind::Heuristic, &query, NOW);
+    assert_eq!(hits.iter().map(|hit| &*hit.key.id).collect::<Vec<_>>(), ["d", "b", "a"]);
+    let of = index.learned_of(&Namespace::default(), Kind::Heuristic, Some("Web"));
+    assert_eq!(of, [learned("a"), learned("b")]);
+    assert!(index.learned_of(&Namespace::default(), Kind::Pattern, Some("web")).is_empty());
+}
+
+#[test]
+fn what_has_expired_is_no_longer_counted() {
+    let mut episode = completed(Task::new("deploy"));
+    episode.fingerprint = "f".into();
+    let mut index = LexicalIndex::new();
+    let document = SearchDocument { expires_at: Some(NOW), ..document(&episode, 1) };
+    index.upsert(&key(1), &document);
+    let space = Namespace::default();
+    assert_eq!(index.tasks(&space).unwrap().of_fingerprint("f").episodes, 1);
+    assert_eq!(index.purge_expired(NOW), 1);
+    assert_eq!(index.tasks(&space).unwrap().of_fingerprint("f").episodes, 0);
+    assert!(index.episodes_of(&space, None, 9).is_empty());
+}
