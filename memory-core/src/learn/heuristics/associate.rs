@@ -120,7 +120,7 @@ pub(crate) fn associate(
     config: &BeliefConfig,
 ) -> Associations {
     let mut lessons: Vec<&Lesson> = lessons.iter().map(Borrow::borrow).collect();
-    lessons.sort_by(|a, b| (a.at, a.id).cmp(&(b.at, b.id)));
+    lessons.sort_by_key(|lesson| (lesson.at, lesson.id));
     lessons.dedup_by_key(|lesson| lesson.id);
     let lessons = &lessons[lessons.len().saturating_sub(MAX_LESSONS)..];
     if lessons.is_empty() {

@@ -218,9 +218,6 @@ fn figures_on_files() {
             rule.condition, rule.advice, rule.tool, rule.confidence, rule.weight
         );
     }
-    for tool in &known.tools {
-        println!("{tool:?}");
-    }
     for file in std::env::var("ADVISE_TESTS").unwrap().split(',') {
         let test = tasks(file);
         let mut scores = Vec::new();

@@ -39,12 +39,13 @@ fn clearest_change(evidence: &[(f64, f64)]) -> Option<usize> {
     let (mut ratio, (mut best, last)) = (clearest.0, clearest.1?);
     let first = evidence.len().saturating_sub((evidence.len() - best) * 3 / 2).max(OLDER_FROM);
     let mut older = sums(&evidence[..first]);
-    for split in first..last.min(evidence.len() - 1) {
+    let places = evidence.iter().enumerate().take(last.min(evidence.len() - 1)).skip(first);
+    for (split, (weight, support)) in places {
         let found = likelihood_ratio(older, (all - older.0, hits - older.1));
         if found > ratio {
             (ratio, best) = (found, split);
         }
-        older = (older.0 + evidence[split].0, older.1 + evidence[split].0 * evidence[split].1);
+        older = (older.0 + weight, older.1 + weight * support);
     }
     Some(best)
 }
