@@ -1,13 +1,12 @@
 //! Rules `condition → action`: their identity, how new evidence refines them, and what holds between their conditions.
 
 pub(crate) mod associate;
-pub(crate) mod compose;
 pub(crate) mod conflict;
 pub(crate) mod generalise;
 pub(crate) mod prune;
 
 use crate::clock::Timestamp;
-use crate::id::{EpisodeId, HeuristicId};
+use crate::id::HeuristicId;
 use crate::learn::belief::BeliefConfig;
 use crate::learn::identity;
 use crate::model::evidence::{Standing, Tally};
@@ -72,24 +71,6 @@ pub(crate) fn refresh(heuristic: &mut Heuristic, tally: Tally, now: Timestamp, c
     heuristic.tally = tally;
     heuristic.confidence = tally.lower_bound(now, config);
     heuristic.updated_at = heuristic.updated_at.max(now);
-}
-
-/// Refines a heuristic by an episode in which its condition held: `support` in `0.0..=1.0` says how far what happened
-/// agrees with the advice.
-pub(crate) fn refine(
-    heuristic: &mut Heuristic,
-    episode: EpisodeId,
-    support: f64,
-    at: Timestamp,
-    config: &BeliefConfig,
-) {
-    let mut tally = heuristic.tally;
-    tally.add(support, at, config);
-    let named = if support >= 0.5 { &mut heuristic.supporting } else { &mut heuristic.contradicting };
-    named.retain(|known| *known != episode);
-    named.insert(0, episode);
-    named.truncate(NAMED_EPISODES);
-    refresh(heuristic, tally, at, config);
 }
 
 #[cfg(test)]
@@ -179,22 +160,5 @@ pub(crate) mod tests {
         check(premise(&["a"], None), premise(&["a", "b"], None), false);
         check(premise(&["a"], None), premise(&["a"], Some("k")), false);
         check(premise(&["a"], Some("l")), premise(&["a"], Some("k")), false);
-    }
-
-    #[test]
-    fn evidence_refines() {
-        let config = BeliefConfig::default();
-        let mut rule = heuristic(&["a"], Advice::Use, "t", 3, 0);
-        let before = rule.confidence;
-        let episode = |n: u128| EpisodeId(uuid::Uuid::from_u128(n));
-        for n in 0..20 {
-            refine(&mut rule, episode(n), 1.0, Timestamp(2_000), &config);
-        }
-        assert!(rule.confidence > before);
-        assert_eq!((rule.supporting.len(), rule.supporting[0]), (NAMED_EPISODES, episode(19)));
-        let sure = rule.confidence;
-        refine(&mut rule, episode(20), 0.0, Timestamp(3_000), &config);
-        assert!(rule.confidence < sure);
-        assert_eq!((rule.contradicting.as_slice(), rule.updated_at), (&[episode(20)][..], Timestamp(3_000)));
     }
 }

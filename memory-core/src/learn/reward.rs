@@ -195,7 +195,7 @@ fn check(name: &'static str, holds: bool, rule: &str) -> Result<()> {
 
 /// What a reward is computed from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RewardInput {
+pub(crate) struct RewardInput {
     /// How the episode ended; `None` counts as a failure.
     pub outcome: Option<Outcome>,
     /// The steps it took.
@@ -216,7 +216,7 @@ pub struct RewardInput {
 
 /// What tasks like this one usually take in this memory.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Usual {
+pub(crate) struct Usual {
     /// How many episodes say so.
     pub episodes: u32,
     /// Their mean number of steps.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
-use crate::memory::Inner;
+use crate::memory::{Inner, Memory};
 use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
@@ -82,6 +82,17 @@ fn no_vector() -> Error {
 /// Returns the hash of a text, as 32 hexadecimal digits.
 fn content_hash(text: &str) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()
+}
+
+impl Memory {
+    /// Waits until every episode has its vector; returns at once without a model. Vectors are made in the background
+    /// anyway.
+    ///
+    /// # Errors
+    /// What the provider or the tiers report; recall then goes by words where vectors are missing, and says so.
+    pub async fn complete_vectors(&self) -> Result<()> {
+        self.inner.complete_vectors(None).await
+    }
 }
 
 impl Inner {

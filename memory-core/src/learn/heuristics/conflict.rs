@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, HeuristicId};
 use crate::learn::belief::BeliefConfig;
-use crate::learn::heuristics::compose::is_exception;
 use crate::learn::heuristics::implies;
 use crate::model::heuristic::{Advice, Heuristic};
 
@@ -13,15 +12,8 @@ use crate::model::heuristic::{Advice, Heuristic};
 const EXCLUSIVE_FROM: usize = 2;
 /// The better-supported of two stays alone if its lower bound is this much above the other's.
 const MARGIN: f64 = 0.1;
-
-/// Two heuristics that cannot both be right where both apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Conflict {
-    /// The one with the lower identifier.
-    pub(crate) first: HeuristicId,
-    /// The other.
-    pub(crate) second: HeuristicId,
-}
+/// The confidence from which a special rule counts as an exception from a general one that says the opposite.
+const EXCEPTION: f64 = 0.5;
 
 /// A conflict that evidence decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +22,6 @@ pub(crate) struct Resolution {
     pub(crate) stays: HeuristicId,
     /// The one to demote.
     pub(crate) demoted: HeuristicId,
-}
-
-/// Finds the pairs that contradict each other: conditions of one domain that are equal or of which one implies the
-/// other, with opposite advice on one tool, or with different tools that exclude each other. What is rejected takes no
-/// part.
-///
-/// Tools exclude each other if several episodes that support the one contradict the other, and none supports both.
-pub(crate) fn conflicts(heuristics: &[Heuristic]) -> Vec<Conflict> {
-    pairs(heuristics).map(|(a, b)| Conflict { first: a.id.min(b.id), second: a.id.max(b.id) }).collect()
 }
 
 /// Decides conflicts by evidence: of each pair the better-supported stays. Pairs that are about equally supported both
@@ -63,7 +46,11 @@ pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefC
     resolutions
 }
 
-/// Returns the pairs in conflict, by domain and in order of their identifiers.
+/// Returns the pairs that contradict each other, in order of their identifiers: conditions of one domain that are equal or
+/// of which one implies the other, with opposite advice on one tool, or with different tools that exclude each other. What
+/// is rejected takes no part.
+///
+/// Tools exclude each other if several episodes that support the one contradict the other, and none supports both.
 fn pairs(heuristics: &[Heuristic]) -> impl Iterator<Item = (&Heuristic, &Heuristic)> {
     let mut domains: BTreeMap<Option<&str>, Vec<&Heuristic>> = BTreeMap::new();
     for heuristic in heuristics.iter().filter(|heuristic| !heuristic.rejected) {
@@ -100,6 +87,13 @@ fn contradict(special: &Heuristic, general: &Heuristic) -> bool {
         && (opposite || exclude(special, general))
 }
 
+/// Returns true if a rule is a sure enough exception from another: it holds in some of its cases only.
+fn is_exception(special: &Heuristic, general: &Heuristic) -> bool {
+    special.condition != general.condition
+        && implies(&special.condition, &general.condition)
+        && (special.pinned || special.confidence >= EXCEPTION)
+}
+
 fn exclude(a: &Heuristic, b: &Heuristic) -> bool {
     let shared = |left: &[EpisodeId], right: &[EpisodeId]| {
         let left: HashSet<_> = left.iter().collect();
@@ -120,7 +114,7 @@ mod tests {
 
     fn check(rules: [Heuristic; 2], conflict: bool, demoted: Option<usize>) {
         let names = format!("{} / {}", rules[0].condition, rules[1].condition);
-        assert_eq!(conflicts(&rules).len(), usize::from(conflict), "{names}");
+        assert_eq!(pairs(&rules).count(), usize::from(conflict), "{names}");
         let reversed = [rules[1].clone(), rules[0].clone()];
         let resolutions = resolve(&rules, NOW, &BeliefConfig::default());
         assert_eq!(resolutions, resolve(&reversed, NOW, &BeliefConfig::default()));

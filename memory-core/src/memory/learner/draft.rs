@@ -45,11 +45,6 @@ impl<'a> Draft<'a> {
         self.records.insert(key, None);
     }
 
-    /// Returns what is drafted of one kind.
-    pub(in crate::memory) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Entity> {
-        self.records.values().flatten().filter(move |entity| entity.kind() == kind)
-    }
-
     /// Returns the versions to commit.
     pub(in crate::memory) fn into_records(self) -> Vec<Record> {
         let Self { inner, records } = self;

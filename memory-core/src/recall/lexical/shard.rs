@@ -313,7 +313,7 @@ impl Shard {
                 (None, None) => return,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some((new, _))) => old.cmp(&new),
+                (Some(old), Some((new, _))) => old.cmp(new),
             };
             if order.is_le() {
                 let id = old.next();
