@@ -9,7 +9,7 @@ use memory_core::{
     RewardConfig, SystemClock, SystemIds,
 };
 
-use crate::open::{Memory, memory_config, open};
+use crate::open::{Memory, load_model, memory_config, open};
 use crate::settings::Settings;
 
 /// Builds a [`Memory`].
@@ -220,7 +220,17 @@ impl Builder {
         self
     }
 
-    /// Also takes settings from `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN` and `MEMORY_DB_PATH`.
+    /// Sets the folder of a local model that turns texts into vectors; it is loaded on opening, unless
+    /// [`Builder::embedder`] sets a model. None by default. Needs the feature `embed-sentence-transformer` or
+    /// `embed-static`.
+    #[must_use]
+    pub fn embedding_model(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.set.embedding_model = Some(folder.into());
+        self
+    }
+
+    /// Also takes settings from `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN`, `MEMORY_DB_PATH` and
+    /// `MEMORY_EMBEDDING_MODEL`.
     #[must_use]
     pub fn env(mut self) -> Self {
         self.environment = true;
@@ -254,8 +264,8 @@ impl Builder {
     ///
     /// # Errors
     /// `InvalidInput` for settings that are missing, malformed or out of bounds; `Io` for a folder that cannot be
-    /// used; `Unsupported` for a file of a newer program or a URL without the feature `remote`; `Corrupt` for
-    /// a file that is no database.
+    /// used; `Unsupported` for a file of a newer program or a setting whose feature is not compiled in; `Corrupt`
+    /// for a file that is no database, or no model.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -268,7 +278,11 @@ impl Builder {
             settings = settings.over(Settings::from_file(file)?);
         }
         let mut config = memory_config(&settings)?;
-        config.embedder = self.embedder;
+        config.embedder = match (self.embedder, &settings.embedding_model) {
+            (Some(embedder), _) => Some(embedder),
+            (None, Some(folder)) => Some(load_model(folder).await?),
+            (None, None) => None,
+        };
         let learning = &mut config.learning;
         learning.reward = self.reward.unwrap_or(std::mem::take(&mut learning.reward));
         if let Some(reflector) = self.reflector {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Deadlines, Durable, EngineConfig, Error, ErrorKind, IdSource, Kind, LearningConfig, Leftover,
-    LimitViolation, MemoryConfig, Namespace, Orphans, Outbox, Redactor, Result, Tiers,
+    Clock, Deadlines, Durable, Embedder, EngineConfig, Error, ErrorKind, IdSource, Kind, LearningConfig,
+    Leftover, LimitViolation, MemoryConfig, Namespace, Orphans, Outbox, Redactor, Result, Tiers,
 };
 use memory_storage_redb::{
     CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,
@@ -27,6 +27,8 @@ const MAX_BATCH_ROWS: usize = 4_096;
 #[derive(Clone)]
 pub struct Memory {
     core: memory_core::Memory,
+    /// The identity of the embedding model.
+    model: Option<Arc<str>>,
     /// Holds this instance's folder; freed with the last clone.
     _slot: Arc<Slot>,
 }
@@ -54,6 +56,11 @@ impl Memory {
     /// Returns a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// Returns the identity of the model that turns texts into vectors; `None` without one.
+    pub fn embedding_model(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 
     /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
@@ -89,8 +96,27 @@ pub(crate) async fn open(
     let (tiers, slot) = blocking.await.map_err(|source| {
         Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
     })??;
+    let model = config.embedder.as_ref().map(|embedder| Arc::from(embedder.model()));
     let core = memory_core::Memory::assemble(namespace, config, tiers, clock, ids).await?;
-    Ok(Memory { core, _slot: Arc::new(slot) })
+    Ok(Memory { core, model, _slot: Arc::new(slot) })
+}
+
+/// Loads the embedding model of a folder.
+#[cfg(any(feature = "embed-sentence-transformer", feature = "embed-static"))]
+pub(crate) async fn load_model(folder: &Path) -> Result<Arc<dyn Embedder>> {
+    let folder = folder.to_owned();
+    let loading = tokio::task::spawn_blocking(move || memory_embed::load(&folder));
+    loading.await.map_err(|source| {
+        Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
+    })?
+}
+
+#[cfg(not(any(feature = "embed-sentence-transformer", feature = "embed-static")))]
+pub(crate) async fn load_model(_folder: &Path) -> Result<Arc<dyn Embedder>> {
+    let message = "an embedding model is configured, but local models are not compiled in";
+    Err(Error::new(ErrorKind::Unsupported, "open", message).with_hint(
+        "enable the feature `embed-sentence-transformer` or `embed-static` of agent-memory (`embed` of memory-cli)",
+    ))
 }
 
 fn open_tiers(

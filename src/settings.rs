@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) redaction: Option<RedactionConfig>,
     pub(crate) learning: Option<LearningSettings>,
+    /// The folder of a local model.
+    pub(crate) embedding_model: Option<PathBuf>,
 }
 
 /// Settings of learning in a file; what is left out is the default.
@@ -47,6 +49,21 @@ pub(crate) struct LearningSettings {
     pub(crate) consolidate_idle_s: Option<u64>,
     pub(crate) consolidate_interval_s: Option<u64>,
     pub(crate) consolidate_budget_ms: Option<u64>,
+}
+
+impl LearningSettings {
+    /// Lays these settings over others.
+    fn over(self, lower: Self) -> Self {
+        Self {
+            background: self.background.or(lower.background),
+            hold_out: self.hold_out.or(lower.hold_out),
+            hold_out_seed: self.hold_out_seed.or(lower.hold_out_seed),
+            half_life_days: self.half_life_days.or(lower.half_life_days),
+            consolidate_idle_s: self.consolidate_idle_s.or(lower.consolidate_idle_s),
+            consolidate_interval_s: self.consolidate_interval_s.or(lower.consolidate_interval_s),
+            consolidate_budget_ms: self.consolidate_budget_ms.or(lower.consolidate_budget_ms),
+        }
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -70,7 +87,12 @@ macro_rules! over {
 impl Settings {
     /// Lays these settings over others.
     pub(crate) fn over(self, lower: Settings) -> Settings {
-        let upper = self;
+        let mut upper = self;
+        let mut lower = lower;
+        upper.learning = match (upper.learning.take(), lower.learning.take()) {
+            (Some(upper), Some(lower)) => Some(upper.over(lower)),
+            (upper, lower) => upper.or(lower),
+        };
         over!(
             upper,
             lower,
@@ -96,10 +118,12 @@ impl Settings {
             rate_limit,
             redaction,
             learning,
+            embedding_model,
         )
     }
 
-    /// Reads `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN` and `MEMORY_DB_PATH` through `get`; empty means unset.
+    /// Reads `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN`, `MEMORY_DB_PATH` and `MEMORY_EMBEDDING_MODEL` through `get`; empty
+    /// means unset.
     pub(crate) fn from_env(get: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Settings> {
         let text = |name: &'static str| match get(name).filter(|value| !value.is_empty()) {
             None => Ok(None),
@@ -108,8 +132,10 @@ impl Settings {
                 .map(Some)
                 .map_err(|_| Error::invalid("read the environment", name, "the value is not UTF-8")),
         };
+        let folder = |name| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Ok(Settings {
-            path: get("MEMORY_DB_PATH").filter(|value| !value.is_empty()).map(PathBuf::from),
+            path: folder("MEMORY_DB_PATH"),
+            embedding_model: folder("MEMORY_EMBEDDING_MODEL"),
             url: text("TURSO_DATABASE_URL")?,
             token: text("TURSO_AUTH_TOKEN")?,
             ..Settings::default()
@@ -148,6 +174,17 @@ mod tests {
         let merged = path("upper").over(lower);
         assert_eq!(merged.path.as_deref(), Some(Path::new("upper")));
         assert_eq!(merged.url.as_deref(), Some("http://a"));
+    }
+
+    #[test]
+    fn learning_is_laid_over_field_by_field_too() {
+        let layer = |background, half_life_days| Settings {
+            learning: Some(LearningSettings { background, half_life_days, ..LearningSettings::default() }),
+            ..Settings::default()
+        };
+        let merged = layer(Some(false), None).over(layer(Some(true), Some(7)));
+        assert_eq!(merged.learning, layer(Some(false), Some(7)).learning);
+        assert_eq!(Settings::default().over(layer(None, Some(7))).learning, layer(None, Some(7)).learning);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
 Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, TURSO_DATABASE_URL, \
-TURSO_AUTH_TOKEN); the file of --config; defaults. The token is never a flag: other users see arguments.
+TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL); the file of --config; defaults. The token is never a flag: other users see arguments.
 
 Exit codes:
   0  done (recall that finds nothing relevant is done, too)
@@ -42,6 +42,9 @@ pub(crate) struct Global {
     /// A TOML file with settings
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The folder of an embedding model, to recall by meaning, too; needs a build with the feature `embed` [default: none]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) embedding_model: Option<PathBuf>,
     /// Write one JSON object instead of text; errors too, to standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -61,7 +64,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Show the memory at work on a shipped sample, in a folder of its own: no server, no account, no key
     ///
-    /// Records the sample and one live episode, recalls for two new tasks, closes, reopens, and shows the status.
+    /// Recalls for a task before anything is known, records and learns from the sample and one live episode, recalls for
+    /// the same task and others, in the middle of one, too, closes, reopens, and shows the status.
     /// The folder is --path, or `demo` in the usual folder; --url and --config are not taken. Running it again
     /// records the sample only once.
     Demo,
@@ -117,6 +121,9 @@ pub(crate) struct ImportArgs {
     /// The agent of lines that name none
     #[arg(long, value_name = "A")]
     pub(crate) agent: Option<String>,
+    /// Do not learn from what was imported: that is left to the next process that has the memory open
+    #[arg(long)]
+    pub(crate) no_learn: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -198,6 +205,12 @@ pub(crate) struct RecallArgs {
     /// A label to search for; may be given several times
     #[arg(long, value_name = "T")]
     pub(crate) tag: Vec<String>,
+    /// A tool used already, when the task is under way; may be given several times, in order
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) after: Vec<String>,
+    /// The error that stopped the last step, when the task is under way: what fixed errors like it is shown
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) last_error: Option<String>,
     /// The most episodes to show
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) limit: u32,

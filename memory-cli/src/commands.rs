@@ -1,5 +1,6 @@
 //! One module a command.
 
+mod advice;
 pub(crate) mod consolidate;
 pub(crate) mod demo;
 pub(crate) mod episodes;

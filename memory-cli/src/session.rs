@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent_memory::{Leftover, Memory};
+use agent_memory::{Builder, Leftover, Memory};
 
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
@@ -26,6 +26,15 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the memory, and tells people what opening had to repair.
     pub(crate) async fn open(global: &Global, output: &mut Output) -> Result<Self, Failure> {
+        Self::open_with(global, output, |builder| builder).await
+    }
+
+    /// As [`Session::open`], with what a command sets by itself.
+    pub(crate) async fn open_with(
+        global: &Global,
+        output: &mut Output,
+        set: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self, Failure> {
         let file = global.config.as_deref().map(Located::from_file).transpose()?.unwrap_or_default();
         let folder = folder(global, file.path)?;
         let mut builder = Memory::builder().path(&folder).env();
@@ -38,9 +47,12 @@ impl Session {
         if let Some(namespace) = &global.namespace {
             builder = builder.namespace(namespace);
         }
-        let memory = builder.open().await?;
+        if let Some(model) = &global.embedding_model {
+            builder = builder.embedding_model(model);
+        }
+        let memory = set(builder).open().await?;
         warn(&memory, output)?;
-        let from_env = set("TURSO_DATABASE_URL").and_then(|url| url.into_string().ok());
+        let from_env = variable("TURSO_DATABASE_URL").and_then(|url| url.into_string().ok());
         let url = global.url.clone().or(from_env).or(file.url);
         Ok(Self { memory, folder, url: url.map(|url| without_credentials(&url)) })
     }
@@ -98,7 +110,7 @@ pub(crate) fn warn(memory: &Memory, output: &mut Output) -> Result<(), Failure> 
 
 /// Returns the folder: flag, environment, settings file, or the default.
 pub(crate) fn folder(global: &Global, from_file: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let named = global.path.clone().or_else(|| set("MEMORY_DB_PATH").map(PathBuf::from)).or(from_file);
+    let named = global.path.clone().or_else(|| variable("MEMORY_DB_PATH").map(PathBuf::from)).or(from_file);
     match named {
         Some(folder) => Ok(folder),
         None => data_folder().map(|data| data.join("agent-memory")).ok_or_else(|| {
@@ -111,14 +123,14 @@ pub(crate) fn folder(global: &Global, from_file: Option<PathBuf>) -> Result<Path
 /// Returns the user's data folder by the XDG rules, which ignore relative names; on Windows the local one.
 fn data_folder() -> Option<PathBuf> {
     if cfg!(windows) {
-        return set("LOCALAPPDATA").map(PathBuf::from);
+        return variable("LOCALAPPDATA").map(PathBuf::from);
     }
-    let xdg = set("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    xdg.or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+    let xdg = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    xdg.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")))
 }
 
 /// Reads an environment variable; empty means unset.
-fn set(name: &str) -> Option<OsString> {
+fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 

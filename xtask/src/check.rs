@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::arguments::Arguments;
 use crate::run::{Failure, cargo, program, run};
 use crate::workspace::Workspace;
-use crate::{examples, sqld};
+use crate::{examples, models, sqld};
 
 /// How often each bounded crash run kills the writer.
 const CRASH_ROUNDS: &str = "20";
@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
         // Unit, integration and documentation tests; examples are built.
         act: |context| context.cargo("test --workspace --all-features --no-fail-fast"),
     },
+    Step { name: "models", quick: false, act: |context| models::test(&context.workspace) },
     Step { name: "documentation", quick: false, act: documentation },
     Step {
         name: "programs",
@@ -117,12 +118,18 @@ impl Context {
     }
 }
 
-/// Checks that each library also compiles with its default features, without what `--all-features` brings in.
+/// Checks that all also compiles with default features, without what `--all-features` brings in, and each embedding
+/// provider without the others.
 fn feature_variants(context: &Context) -> Result<(), Failure> {
-    for package in ["memory-core", "memory-storage-redb", "memory-storage-turso", "agent-memory"] {
+    for package in
+        ["memory-core", "memory-storage-redb", "memory-storage-turso", "memory-embed", "agent-memory"]
+    {
         context.cargo(&format!("check --package {package} --lib"))?;
     }
-    Ok(())
+    for feature in ["sentence-transformer", "static-embedding", "openai"] {
+        context.cargo(&format!("check --package memory-embed --lib --features {feature}"))?;
+    }
+    context.cargo("check --package memory-cli --bins")
 }
 
 fn documentation(context: &Context) -> Result<(), Failure> {

@@ -63,8 +63,8 @@ pub(crate) fn test(workspace: &Workspace) -> Result<(), Failure> {
     ensure(workspace)?;
     run(cargo(workspace).args([
         "test",
-        "--package",
-        "memory-embed",
+        // With the packages and features of the other tests, so that nothing is compiled for a second time.
+        "--workspace",
         "--all-features",
         "--test",
         "models",

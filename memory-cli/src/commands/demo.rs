@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use agent_memory::{Action, EpisodeId, EpisodeQuery, Memory, Outcome, Recall, RecallQuery, Task};
 use serde_json::{Value, json};
 
+use super::import::{knowledge, learn_from};
 use super::recall;
 use super::status::{self, SET_ASIDE_SHOWN};
 use crate::cli::{Format, Global};
@@ -22,6 +23,12 @@ use telling::Telling;
 const SAMPLE: &[u8] = include_bytes!("../../data/sample.jsonl");
 /// Marks the live episode, so that the next run can tell it from others.
 const LIVE_RUN: &str = "memory-demo-live";
+/// A task like some of the sample, asked for before and after learning from it.
+const TASK: &str = "Deploy version 3.2.1 of the invoices service to production.";
+/// How it goes: what was done, and the error that came then.
+const DONE: [&str; 2] = ["deploy_service", "check_rollout"];
+const ERROR: &str =
+    "Error: 0 of 3 replicas of invoices are available: migration 0107 is not applied, refusing to start";
 /// A task that resembles some of the sample.
 const RELATED: &str = "Our signup end-to-end test is flaky in CI, it sometimes times out";
 /// A task that resembles nothing in it.
@@ -41,18 +48,40 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     };
     let mut told = Telling::new(output);
     told.opening(&folder)?;
-    let memory = Memory::open(&folder).await?;
+    // It learns where the story says so.
+    let memory = Memory::builder().path(&folder).background_learning(false).open().await?;
     told.warnings(&memory)?;
 
-    told.section("Import what agents did before")?;
+    told.section("A task, before anything like it is known")?;
+    let before = ask(&memory, task()).await?;
+    told.answer(TASK, &before)?;
+
+    told.section("Import what agents did before, and learn from it")?;
     let sample = import(&memory).await?;
     told.imported(&sample)?;
+    let learned = learn_from(&memory).await?;
+    told.learned(&knowledge(&learned))?;
+
+    told.section("The same task again")?;
+    let after = ask(&memory, task()).await?;
+    told.answer(TASK, &after)?;
+    if let Some(rule) = after.recall.heuristics.first() {
+        told.explained(&memory.knowledge().explain(rule.item.id).await?)?;
+    }
+
+    told.section("In the middle of it, when a step fails")?;
+    let midway = ask(&memory, task().after(DONE).last_error(ERROR)).await?;
+    told.midway(&midway)?;
 
     told.section("Do a task, logging each step as it happens")?;
     let live = live(&memory, &mut told).await?;
+    memory.learn().await?;
+    let reward = memory.knowledge().reward(live.id).await?;
+    let reflection = memory.knowledge().reflection(live.id).await?;
+    told.reflected(reward.as_ref(), reflection.as_ref())?;
 
-    told.section("Recall for a new task")?;
-    let related = ask(&memory, RELATED).await?;
+    told.section("Recall for a task like that")?;
+    let related = ask(&memory, RecallQuery::new(RELATED).limit(3)).await?;
     told.answer(RELATED, &related)?;
 
     told.section("The same, as text for the agent's prompt")?;
@@ -60,7 +89,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     told.prompt(&prompt)?;
 
     told.section("Recall for a task that nobody has done")?;
-    let unrelated = ask(&memory, UNRELATED).await?;
+    let unrelated = ask(&memory, RecallQuery::new(UNRELATED).limit(3)).await?;
     told.answer(UNRELATED, &unrelated)?;
 
     told.section("Close, open again: everything is still there")?;
@@ -79,11 +108,17 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
             "steps": sample.tally.steps,
             "elapsed_us": micros(sample.taken),
         },
+        "before": before.object(TASK),
+        "learned": learned,
+        "after": after.object(TASK),
+        "midway": midway.object(TASK),
         "live": {
             "id": live.id,
             "writes": live.writes,
             "elapsed_us": micros(live.taken),
             "writes_per_second": live.rate(),
+            "reward": reward,
+            "reflection": reflection,
         },
         "related": related.object(RELATED),
         "prompt": prompt,
@@ -214,9 +249,13 @@ impl Answer {
     }
 }
 
-async fn ask(memory: &Memory, question: &str) -> Result<Answer, Failure> {
+fn task() -> RecallQuery {
+    RecallQuery::new(TASK).limit(1)
+}
+
+async fn ask(memory: &Memory, query: RecallQuery) -> Result<Answer, Failure> {
     let start = Instant::now();
-    let recall = memory.recall(RecallQuery::new(question).limit(3)).await?;
+    let recall = memory.recall(query).await?;
     Ok(Answer { recall, taken: start.elapsed() })
 }
 

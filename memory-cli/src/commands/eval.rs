@@ -24,10 +24,11 @@ pub(crate) async fn run(
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
+    let model = global.embedding_model.as_deref();
     match command {
-        EvalCommand::Tasks(arguments) => tasks::run(arguments, output).await?,
-        EvalCommand::Trajectories(arguments) => trajectories::run(arguments, output).await?,
-        EvalCommand::Lift(arguments) => lift::run(arguments, output).await?,
+        EvalCommand::Tasks(arguments) => tasks::run(arguments, model, output).await?,
+        EvalCommand::Trajectories(arguments) => trajectories::run(arguments, model, output).await?,
+        EvalCommand::Lift(arguments) => lift::run(arguments, model, output).await?,
     }
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 
 use agent_memory::{
     Advice, Episode, Error, ErrorKind, Evidence, Explanation, Freshness, Heuristic, HeuristicId, Memory,
-    Ruling, Standing,
+    Premise, Ruling, Standing,
 };
 use anstyle::Style;
 use serde_json::json;
@@ -152,11 +152,15 @@ fn state(heuristic: &Heuristic) -> (&'static str, Style) {
     }
 }
 
-fn sentence(heuristic: &Heuristic) -> String {
+/// Returns a heuristic in words.
+pub(super) fn sentence(heuristic: &Heuristic) -> String {
     let advice = match heuristic.advice {
         Advice::Use => "use",
         Advice::Avoid => "avoid",
     };
+    if heuristic.condition == Premise::default() {
+        return format!("always: {advice} {}", heuristic.tool);
+    }
     format!("if {}: {advice} {}", heuristic.condition, heuristic.tool)
 }
 

@@ -1,12 +1,14 @@
 //! `memory import`
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use agent_memory::{Error, Kind, Memory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Global, ImportArgs};
 use crate::failure::{Exit, Failure};
@@ -25,7 +27,9 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     // Before anything is recorded: are all files there?
     let sources = arguments.files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
-    let session = Session::open(global, output).await?;
+    let learn = !arguments.no_learn;
+    // Learning waits until all is recorded: then it does not depend on which line was recorded first.
+    let session = Session::open_with(global, output, |builder| builder.background_learning(false)).await?;
     let start = Instant::now();
     let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);
     let defaults = Defaults {
@@ -43,8 +47,14 @@ pub(crate) async fn run(
         failed = import.file(&source.name, source.reader).await.err();
     }
     let tally = import.into_tally();
-    watcher.bar.finish_and_clear();
     let taken = start.elapsed();
+    let learned = if learn && failed.is_none() && tally.new > 0 {
+        watcher.learns();
+        Some(learn_from(&session.memory).await)
+    } else {
+        None
+    };
+    watcher.bar.finish_and_clear();
     if let Some(failure) = failed {
         let remark = match tally.new {
             0 => "nothing was recorded before that".to_owned(),
@@ -61,9 +71,21 @@ pub(crate) async fn run(
         let mut object = json!(tally);
         object["elapsed_ms"] = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX).into();
         object["waiting"] = left.rows.into();
+        object["learned"] = learned.and_then(Result::ok).map_or(Value::Null, |learned| json!(learned));
         output.object(&object)?;
     } else {
         tell(&tally, taken, output)?;
+        match learned {
+            Some(Ok(learned)) => {
+                output.line(format!("  known from all there is: {}", knowledge(&learned)))?;
+            }
+            // Recorded it is all the same, and what is due stays due.
+            Some(Err(error)) => {
+                let remark = format!("nothing was learned yet, later commands catch up: {error}");
+                output.note("note", style::UNSURE, text::one_line(&remark))?;
+            }
+            None => {}
+        }
         session.drain(output).await?;
     }
     Ok(if tally.bad > 0 { Exit::BadLines } else { Exit::Done })
@@ -122,6 +144,16 @@ impl<'o> Watcher<'o> {
             bar.set_style(style);
         }
         Self { bar, output }
+    }
+}
+
+impl Watcher<'_> {
+    /// Goes over from reading to learning.
+    fn learns(&self) {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} learning {elapsed}") {
+            self.bar.set_style(style);
+        }
+        self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 }
 
@@ -188,6 +220,24 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
         output.line(paint(style::UNSURE, told))?;
     }
     Ok(())
+}
+
+/// Learns from what is due, and returns how many records of each kind of knowledge there are then.
+pub(super) async fn learn_from(memory: &Memory) -> Result<BTreeMap<&'static str, u64>, Error> {
+    memory.learn().await?;
+    let records = memory.status().await.engine.records.unwrap_or_default();
+    let learned = [Kind::Heuristic, Kind::Pattern, Kind::Playbook, Kind::Failure].map(Kind::name);
+    Ok(learned.into_iter().filter_map(|kind| Some((kind, *records.get(kind)?))).collect())
+}
+
+/// Returns how much is known, in words.
+pub(super) fn knowledge(learned: &BTreeMap<&'static str, u64>) -> String {
+    let counted: Vec<String> = learned
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(kind, count)| text::count(*count, kind))
+        .collect();
+    if counted.is_empty() { "nothing that holds so far".into() } else { counted.join(", ") }
 }
 
 /// Writes a number with its noun and the verb that goes with it.

@@ -5,7 +5,7 @@ use std::io::Read;
 use agent_memory::{Error, Freshness, Recall, RecallQuery};
 use serde_json::{Value, json};
 
-use super::view;
+use super::{advice, view};
 use crate::cli::{Global, RecallArgs};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, style};
@@ -31,7 +31,17 @@ pub(crate) async fn run(
     for tag in &arguments.tag {
         query = query.tag(tag);
     }
+    query = query.after(&arguments.after);
+    if let Some(error) = &arguments.last_error {
+        query = query.last_error(error.trim());
+    }
     let session = Session::open(global, output).await?;
+    if let Err(error) = session.memory.complete_vectors().await
+        && !output.is_json()
+    {
+        // The answer goes by words then, and its object says why.
+        output.note("note", style::UNSURE, text::one_line(error.message()))?;
+    }
     let recall = session.memory.recall(query).await?;
     session.close().await?;
     let prompt = arguments.prompt.map(|tokens| recall.to_prompt(tokens as usize));
@@ -81,7 +91,18 @@ pub(crate) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
         })
         .collect();
     let mut object = json!({
+        "id": recall.id,
+        "task_parts": recall.task_parts,
+        "forecast": recall.forecast,
+        "tools": recall.tools,
+        "playbook": recall.playbook,
+        "warnings": recall.warnings,
+        "fixes": recall.fixes,
+        "heuristics": recall.heuristics,
+        "patterns": recall.patterns,
         "episodes": episodes,
+        "withheld": recall.withheld,
+        "degraded": recall.degraded,
         "searched": recall.searched,
         "out_of_reach": recall.out_of_reach,
         "stale_ms": view::stale_ms(recall.freshness),
@@ -92,17 +113,33 @@ pub(crate) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
     object
 }
 
+/// Returns the lines of an answer for people: what was learned, then episodes.
+pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
+    let mut lines = advice::lines(recall, columns);
+    if !recall.episodes.is_empty() {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        let found = text::count(recall.episodes.len() as u64, "episode");
+        let searched = text::number(recall.searched as u64);
+        lines.push(style::paint(style::TITLE, format!("{found} of {searched} may help")));
+        lines.push(String::new());
+        lines.extend(view::recalled(recall, columns));
+    }
+    lines
+}
+
 fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
     if recall.is_empty() {
         output.line(silence(recall))?;
     } else {
-        let found = text::count(recall.episodes.len() as u64, "episode");
-        let searched = text::number(recall.searched as u64);
-        output.line(style::paint(style::TITLE, format!("{found} of {searched} may help")))?;
-        output.line("")?;
-        for line in view::recalled(recall, output.columns()) {
+        for line in lines(recall, output.columns()) {
             output.line(line)?;
         }
+    }
+    if let Some(reason) = &recall.degraded {
+        let remark = format!("by words alone, or not with all vectors: {reason}");
+        output.note("note", style::UNSURE, text::one_line(&remark))?;
     }
     if recall.out_of_reach > 0 && !recall.is_empty() {
         let remark = format!("{} more cannot be shown: the durable tier is away", recall.out_of_reach);
@@ -121,6 +158,9 @@ fn tell_stale(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
 /// Says why there is no answer.
 pub(crate) fn silence(recall: &Recall) -> String {
     let searched = text::count(recall.searched as u64, "episode");
+    if recall.withheld {
+        return "The answer is held back, to measure what memory is worth.".into();
+    }
     match (recall.out_of_reach, recall.searched) {
         (0, 0) if recall.freshness != Freshness::Fresh => {
             "Nothing is known here, and the server is not reached: what it holds is not known.".into()

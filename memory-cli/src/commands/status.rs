@@ -40,6 +40,7 @@ pub(super) fn object(session: &Session, status: &Status, set_aside: &[SetAside])
     })?;
     object["folder"] = session.folder.display().to_string().into();
     object["url"] = json!(session.url);
+    object["embedding_model"] = json!(session.memory.embedding_model());
     object["version"] = env!("CARGO_PKG_VERSION").into();
     object["warnings"] = json!(warnings(status, &corrupt::find(&session.folder)));
     object["set_aside"] = view::set_aside_json(set_aside);
@@ -95,6 +96,9 @@ pub(super) fn lines(
             text::bytes(engine.index_bytes)
         ),
     );
+    if let Some(model) = session.memory.embedding_model() {
+        add("model", text::one_line(model));
+    }
     if let Some(cache) = &engine.cache {
         let spoilt = if cache.corrupt > 0 {
             format!(", {} unreadable", text::number(cache.corrupt))

@@ -81,7 +81,7 @@ impl World {
             (r" *\b[\d.]+ (µs|ms|s)\b", " [taken]"),
             (r"\b[\d.]+ (B|kB|MB)\b", "[size]"),
             (r"[\d,]+ (acknowledged|episodes/s)", "[rate] $1"),
-            (r"\b0\.\d\d\b", "[score]"),
+            (r"\b[01]\.\d\d\b", "[score]"),
             (r#""elapsed_ms":\d+"#, r#""elapsed_ms":"[taken]""#),
         ];
         for (pattern, replacement) in patterns {

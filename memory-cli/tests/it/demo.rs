@@ -12,8 +12,20 @@ fn the_demo_is_told_in_sections() {
 fn the_demo_is_one_object_and_running_it_again_adds_nothing() {
     let world = World::new();
     let first = world.run(["demo", "--json"]).object();
-    let fields =
-        ["folder", "live", "prompt", "related", "reopen", "sample", "status", "unrelated"].map(str::to_owned);
+    let fields = [
+        "after",
+        "before",
+        "folder",
+        "learned",
+        "live",
+        "midway",
+        "prompt",
+        "related",
+        "reopen",
+        "sample",
+        "status",
+        "unrelated",
+    ];
     assert_eq!(names(&first), fields);
     assert_eq!(first["folder"], world.path("memory/demo").to_str().unwrap());
     let sample = first["sample"]["new"].as_u64().unwrap();
@@ -22,6 +34,7 @@ fn the_demo_is_one_object_and_running_it_again_adds_nothing() {
     assert_eq!(first["reopen"]["live_steps"], 5);
     assert_eq!(first["unrelated"]["episodes"], Value::Array(Vec::new()));
     assert_eq!(first["related"]["episodes"][0]["id"], first["live"]["id"]);
+    learning_shows(&first);
     assert!(!first["prompt"].as_str().unwrap().is_empty());
 
     let second = world.run(["demo", "--json"]).object();
@@ -33,6 +46,29 @@ fn the_demo_is_one_object_and_running_it_again_adds_nothing() {
     assert_ne!(second["live"]["id"], first["live"]["id"]);
     // The usual memory of the user has none of it.
     assert_eq!(world.run(["episodes", "list", "--json"]).object()["episodes"], Value::Array(Vec::new()));
+}
+
+/// The same task before and after: nothing is known, then what to do, what not to do, and what fixes an error.
+fn learning_shows(demo: &Value) {
+    let (before, after) = (&demo["before"], &demo["after"]);
+    assert_eq!(before["text"], after["text"]);
+    for field in ["tools", "heuristics", "warnings", "patterns", "episodes"] {
+        assert_eq!(before[field], Value::Array(Vec::new()), "{field}");
+        assert_ne!(after[field], Value::Array(Vec::new()), "{field}");
+    }
+    assert_eq!((&before["playbook"], &before["forecast"]), (&Value::Null, &Value::Null));
+    let tools: Vec<&Value> =
+        after["tools"].as_array().unwrap().iter().map(|advice| &advice["tool"]).collect();
+    assert_eq!(tools[..2], ["deploy_service", "check_rollout"]);
+    let steps = after["playbook"]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["instruction"].as_str().unwrap().contains("3.2.1")), "{steps:?}");
+    let warnings = after["warnings"].to_string();
+    assert!(warnings.contains("restart_service"), "{warnings}");
+    let fixes = demo["midway"]["fixes"].to_string();
+    assert!(fixes.contains("run_migrations"), "{fixes}");
+    assert!(demo["learned"]["heuristic"].as_u64().unwrap() > 0, "{}", demo["learned"]);
+    assert!(demo["live"]["reward"]["total"].as_f64().unwrap() > 0.0, "{}", demo["live"]);
+    assert_eq!(demo["live"]["reflection"]["episode"], demo["live"]["id"]);
 }
 
 #[test]

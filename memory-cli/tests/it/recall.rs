@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::{LINES, World, names};
 
@@ -14,7 +14,25 @@ fn tells_what_may_help_and_why() {
 fn answers_with_one_object() {
     let world = World::with(LINES);
     let recall = world.run(["recall", "cancel a flight", "--json", "--prompt", "400"]).object();
-    assert_eq!(names(&recall), ["episodes", "out_of_reach", "prompt", "searched", "stale_ms"]);
+    let fields = [
+        "degraded",
+        "episodes",
+        "fixes",
+        "forecast",
+        "heuristics",
+        "id",
+        "out_of_reach",
+        "patterns",
+        "playbook",
+        "prompt",
+        "searched",
+        "stale_ms",
+        "task_parts",
+        "tools",
+        "warnings",
+        "withheld",
+    ];
+    assert_eq!(names(&recall), fields);
     assert_eq!(names(&recall["episodes"][0]), ["episode", "id", "parts", "reasons", "score"]);
     assert_eq!(recall["searched"], 3);
     let best = recall["episodes"][0]["episode"]["task"]["description"].as_str().unwrap();
@@ -45,4 +63,62 @@ fn reads_the_task_from_standard_input() {
     world.run_with_input(&["recall", "-", "--json"], b"\xff\xfe").error(2, "invalid_input");
     world.run_with_input(&["recall", "-", "--json"], b"\n").error(2, "invalid_input");
     world.run_with_input(&["recall", "-", "--json"], "x".repeat(10_001).as_bytes()).error(2, "invalid_input");
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_task_is_known_with_its_fix() {
+    let world = World::new();
+    let deploy = |id: u32, service: &str, fix: bool| {
+        let call = |number: u32, tool: &str, answer: &str| {
+            let id = format!("c{number}");
+            let call = json!({"id": id, "type": "function", "function": {"name": tool, "arguments": format!("{{\"service\": {service:?}}}")}});
+            [
+                json!({"role": "assistant", "content": null, "tool_calls": [call]}),
+                json!({"role": "tool", "tool_call_id": id, "name": tool, "content": answer}),
+            ]
+        };
+        let mut messages =
+            vec![json!({"role": "user", "content": format!("Deploy {service} to production")})];
+        messages.extend(call(1, "deploy", "Error: the schema is behind, refusing to start"));
+        if fix {
+            messages.extend(call(2, "migrate", "applied"));
+            messages.extend(call(3, "deploy", "ready"));
+        }
+        let reward = if fix { 1.0 } else { 0.0 };
+        json!({"task_id": id, "trial": 0, "reward": reward, "domain": "infra", "messages": messages})
+            .to_string()
+    };
+    let lines = [deploy(1, "search", true), deploy(2, "basket", true), deploy(3, "coupons", false)];
+    let file = world.file("deploys.jsonl", lines.join("\n"));
+    let file = file.to_str().unwrap();
+    // Nothing is learned unless the import learns.
+    world.run(["import", "--no-learn", "--json", file]).object();
+    assert!(
+        world.run(["status", "--json"]).object()["records"]["failure"]
+            .as_u64()
+            .is_none_or(|count| count == 0)
+    );
+    world.run(["consolidate"]).ok();
+    let asked = ["recall", "Deploy invoices to production", "--after", "deploy"];
+    let error = ["--last-error", "Error: the schema is behind, refusing to start"];
+    let told = world.run(asked.iter().chain(&error)).ok();
+    assert!(told.contains("Errors like the last one") && told.contains("fixed by migrate"), "{told}");
+    let found = world.run(asked.iter().chain(&error).chain(&["--json"])).object();
+    assert_eq!(found["fixes"][0]["item"]["resolved"], 2, "{found}");
+    assert_eq!(world.run(asked.iter().chain(&["--json"])).object()["fixes"], json!([]));
+}
+
+#[test]
+fn a_model_that_is_not_there_is_refused() {
+    let world = World::with(LINES);
+    let recall = world.run(["recall", "cancel a flight", "--json", "--embedding-model", "nowhere"]);
+    let kind = if cfg!(feature = "embed") { (2, "invalid_input") } else { (1, "unsupported") };
+    let (message, _) = recall.error(kind.0, kind.1);
+    assert!(
+        message.contains(if cfg!(feature = "embed") { "nowhere" } else { "not compiled in" }),
+        "{message}"
+    );
+    let mut command = world.command();
+    command.env("MEMORY_EMBEDDING_MODEL", "nowhere").args(["recall", "x", "--json"]);
+    crate::command::finish(&mut command).error(kind.0, kind.1);
 }

@@ -3,16 +3,20 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent_memory::{Action, Memory, StepResult};
+use agent_memory::{Action, Episode, Explanation, Memory, Reflection, Reward, StepResult};
 use serde_json::Value;
 
-use super::{Answer, Imported, Live, PROMPT_TOKENS, Reopened};
-use crate::commands::{recall, view};
+use super::{Answer, DONE, ERROR, Imported, Live, PROMPT_TOKENS, Reopened};
+use crate::commands::heuristics::sentence;
+use crate::commands::{advice, recall, view};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::output::style::{self, paint};
 use crate::session::warn;
 use crate::text;
+
+/// Episodes that are shown for a rule, and against it.
+const EVIDENCE_SHOWN: usize = 3;
 
 /// Tells a person what happens; silent when the answer is one object.
 pub(super) struct Telling<'o> {
@@ -140,8 +144,76 @@ impl<'o> Telling<'o> {
             self.line(paint(style::UNSURE, recall::silence(&answer.recall)))?;
             return self.line(paint(style::FAINT, "An honest nothing keeps an agent from being led astray."));
         }
-        for line in view::recalled(&answer.recall, self.columns().saturating_sub(2)) {
+        for line in recall::lines(&answer.recall, self.columns().saturating_sub(2)) {
             self.line(line)?;
+        }
+        Ok(())
+    }
+
+    /// Tells how much was learned.
+    pub(super) fn learned(&mut self, knowledge: &str) -> Result<(), Failure> {
+        self.line(format!("{} {knowledge}", paint(style::GOOD, "known from all there is:")))
+    }
+
+    /// Tells what the first rule of the answer rests on.
+    pub(super) fn explained(&mut self, explained: &Explanation) -> Result<(), Failure> {
+        let Explanation { heuristic, supporting, contradicting, .. } = explained;
+        self.line("")?;
+        let rule = sentence(heuristic);
+        self.line(paint(style::TITLE, format!("What the first of these rules rests on (“{rule}”)")))?;
+        let room = self.columns().saturating_sub(14);
+        let some = |episodes: &[Episode], mark, look| -> Vec<String> {
+            let shown = episodes.iter().take(EVIDENCE_SHOWN);
+            let told = shown.map(|episode| text::cut(&text::one_line(&episode.task.description), room));
+            told.map(|told| format!("  {} {told}", paint(look, mark))).collect()
+        };
+        let lines = [some(supporting, "for", style::GOOD), some(contradicting, "against", style::UNSURE)];
+        lines.concat().iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Tells what is known of an error in the middle of a task.
+    pub(super) fn midway(&mut self, answer: &Answer) -> Result<(), Failure> {
+        for (number, tool) in (1..).zip(DONE) {
+            let failed = number == DONE.len();
+            let (mark, look) = if failed { ("✗", style::BAD) } else { ("✓", style::GOOD) };
+            let error = if failed { ERROR } else { "" };
+            self.line(format!("step {number}  {} {} {error}", paint(look, mark), paint(style::NAME, tool)))?;
+        }
+        self.line("")?;
+        // The rest is as before.
+        for line in advice::fixes(&answer.recall, self.columns().saturating_sub(2)) {
+            self.line(line)?;
+        }
+        Ok(())
+    }
+
+    /// Tells how an episode was scored and what its reflection says.
+    pub(super) fn reflected(
+        &mut self,
+        reward: Option<&Reward>,
+        reflection: Option<&Reflection>,
+    ) -> Result<(), Failure> {
+        if let Some(reward) = reward {
+            let factors = format!(
+                "outcome {:.2}, efficiency {:.2}, complexity {:.2}, quality {:.2}, learning bonus {:.2}",
+                reward.outcome, reward.efficiency, reward.complexity, reward.quality, reward.learning_bonus
+            );
+            let total = paint(style::NAME, format!("{:.2}", reward.total));
+            self.line(format!("reward   {total}  {}", paint(style::FAINT, factors)))?;
+        }
+        let Some(Reflection { worked, failed, improve, .. }) = reflection else { return Ok(()) };
+        let room = self.columns().saturating_sub(13).max(20);
+        for (name, insights) in [("worked", worked), ("failed", failed), ("improve", improve)] {
+            for insight in insights {
+                let steps: Vec<String> = insight.steps.iter().map(u32::to_string).collect();
+                let steps =
+                    if steps.is_empty() { String::new() } else { format!(" (step {})", steps.join(", ")) };
+                let told = text::one_line(&format!("{}{steps}", insight.text));
+                for (index, part) in text::wrap(&told, room).into_iter().enumerate() {
+                    let name = if index == 0 { name } else { "" };
+                    self.line(format!("{} {part}", paint(style::FAINT, format!("{name:<8}"))))?;
+                }
+            }
         }
         Ok(())
     }

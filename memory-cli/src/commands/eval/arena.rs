@@ -1,5 +1,6 @@
 //! A fresh memory for one evaluation: its own folder, clock and ids, so that a seed gives the same answers again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// Opens a fresh memory that learns when it is told to.
-    pub(super) async fn open(seed: u64) -> Result<Self, Failure> {
+    /// Opens a fresh memory that learns when it is told to, by meaning, too, with the model of a folder.
+    pub(super) async fn open(seed: u64, model: Option<&Path>) -> Result<Self, Failure> {
         let folder = tempfile::tempdir().map_err(|source| Failure::Command {
             exit: Exit::Failed,
             kind: "io",
@@ -35,14 +36,21 @@ impl Arena {
             hint: Some("set TMPDIR to a folder that you may write to".into()),
         })?;
         let clock = Arc::new(ManualClock::new(BEGIN));
-        let memory = Memory::builder()
+        let mut builder = Memory::builder()
             .path(folder.path())
             .clock(clock.clone())
             .ids(Arc::new(SeededIds::new(seed)))
-            .background_learning(false)
-            .open()
-            .await?;
+            .background_learning(false);
+        if let Some(model) = model {
+            builder = builder.embedding_model(model);
+        }
+        let memory = builder.open().await?;
         Ok(Self { memory, clock, records: 0, _folder: folder })
+    }
+
+    /// Returns what recall goes by: words, and the identity of the model if there is one.
+    pub(super) fn provider(&self) -> String {
+        self.memory.embedding_model().unwrap_or("words").to_owned()
     }
 
     /// Lets the time of a task pass.

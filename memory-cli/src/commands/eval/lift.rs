@@ -59,10 +59,14 @@ use words::{SERVERS, SHOP, Words};
 /// What keeps the other world's seed apart from this one's.
 const ELSEWHERE: u64 = 0x5eed;
 
-pub(super) async fn run(arguments: &EvalLiftArgs, output: &mut Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: &EvalLiftArgs,
+    model: Option<&Path>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     // Whether the file can be written shows before the work, not after.
     let drawing = arguments.svg.as_ref().map(|file| Drawing::create(file)).transpose()?;
-    let (runs, junk) = simulate(arguments.seed, arguments.tasks as usize).await?;
+    let (runs, junk, provider) = simulate(arguments.seed, arguments.tasks as usize, model).await?;
     let report = LiftReport::new(arguments.seed, &runs);
     if let Some(drawing) = drawing {
         drawing.write(&chart::svg(&report))?;
@@ -70,9 +74,11 @@ pub(super) async fn run(arguments: &EvalLiftArgs, output: &mut Output) -> Result
     if output.is_json() {
         let mut object = json!(report);
         object["junk"] = json!(junk);
+        object["provider"] = provider.into();
         return Ok(output.object(&object)?);
     }
     tell(&report, output)?;
+    telling::provider(output, &provider)?;
     telling::junk(output, &junk)
 }
 
@@ -102,22 +108,23 @@ fn cannot_draw(path: &Path, source: &io::Error) -> Failure {
     }
 }
 
-/// Runs all arms; also returns how much of what the memory learned is junk.
-async fn simulate(seed: u64, tasks: usize) -> Result<(Runs, Junk), Failure> {
+/// Runs all arms; also returns how much of what the memory learned is junk, and what it goes by.
+async fn simulate(seed: u64, tasks: usize, model: Option<&Path>) -> Result<(Runs, Junk, String), Failure> {
     let shop = World::new(&SHOP, seed, tasks / 2);
     let servers = World::new(&SERVERS, seed ^ ELSEWHERE, tasks);
     let none = shop.all(tasks, &mut Guide::Nobody).await?;
     let oracle = shop.all(tasks, &mut Guide::Oracle).await?;
 
-    let own = Arena::open(seed).await?;
+    let own = Arena::open(seed, model).await?;
     let mut guide =
         Guide::Memory { arena: &own, domain: SHOP.domain, experience: Some(Experience::default()) };
     let memory = shop.all(tasks, &mut guide).await?;
     let junk = Junk::of(&own.memory).await?;
+    let provider = own.provider();
     own.close().await?;
 
     // The same again up to the drift.
-    let frozen = Arena::open(seed).await?;
+    let frozen = Arena::open(seed, model).await?;
     let mut guide =
         Guide::Memory { arena: &frozen, domain: SHOP.domain, experience: Some(Experience::default()) };
     let mut stale = shop.some(0..shop.drift_at, &mut guide).await?;
@@ -125,14 +132,14 @@ async fn simulate(seed: u64, tasks: usize) -> Result<(Runs, Junk), Failure> {
     stale.extend(shop.some(shop.drift_at..tasks, &mut guide).await?);
     frozen.close().await?;
 
-    let foreign = Arena::open(seed).await?;
+    let foreign = Arena::open(seed, model).await?;
     let mut guide =
         Guide::Memory { arena: &foreign, domain: SERVERS.domain, experience: Some(Experience::default()) };
     servers.some(0..shop.drift_at, &mut guide).await?;
     let mut guide = Guide::Memory { arena: &foreign, domain: SHOP.domain, experience: None };
     let irrelevant = shop.all(tasks, &mut guide).await?;
     foreign.close().await?;
-    Ok((Runs { none, memory, stale, irrelevant, oracle }, junk))
+    Ok((Runs { none, memory, stale, irrelevant, oracle }, junk, provider))
 }
 
 /// A world before and after its drift.

@@ -1,6 +1,7 @@
 //! `memory eval tasks`: recommending the tools of a task, their set and their order, from tasks that were solved.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use agent_memory::{Memory, RecallQuery, Recording, Task};
@@ -38,10 +39,14 @@ struct Scores {
     recall_p99_us: Option<u64>,
 }
 
-pub(super) async fn run(arguments: &EvalTasksArgs, output: &mut Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: &EvalTasksArgs,
+    model: Option<&Path>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let train = read(&arguments.train, Format::Tasks)?;
     let test = arguments.test.as_ref().map(|file| read(file, Format::Tasks)).transpose()?;
-    let mut arena = Arena::open(arguments.seed).await?;
+    let mut arena = Arena::open(arguments.seed, model).await?;
     let mut episodes = Vec::new();
     for row in &train {
         episodes.push(arena.record(&row.recording).await?);
@@ -73,6 +78,7 @@ pub(super) async fn run(arguments: &EvalTasksArgs, output: &mut Output) -> Resul
     }
     arena.memory.learn().await?;
     let junk = Junk::of(&arena.memory).await?;
+    let provider = arena.provider();
     arena.close().await?;
     if output.is_json() {
         // The first is the answer; with both, leaving one out is beside it.
@@ -80,6 +86,7 @@ pub(super) async fn run(arguments: &EvalTasksArgs, output: &mut Output) -> Resul
         object["seed"] = arguments.seed.into();
         object["train"] = train.len().into();
         object["junk"] = json!(junk);
+        object["provider"] = provider.into();
         object["leave_one_out"] =
             if scored.len() > 1 { json!(scored[1].1) } else { arguments.leave_one_out.into() };
         return Ok(output.object(&object)?);
@@ -87,6 +94,7 @@ pub(super) async fn run(arguments: &EvalTasksArgs, output: &mut Output) -> Resul
     for (what, scores) in &scored {
         tell(what, train.len(), scores, output)?;
     }
+    telling::provider(output, &provider)?;
     telling::junk(output, &junk)
 }
 

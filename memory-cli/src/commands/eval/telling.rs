@@ -21,6 +21,11 @@ pub(super) fn figure(output: &mut Output, name: &str, value: &str, meaning: &str
     ))
 }
 
+/// Writes what recall went by.
+pub(super) fn provider(output: &mut Output, provider: &str) -> std::io::Result<()> {
+    output.line(format!("  {:<18} {}", "provider", paint(style::FAINT, provider)))
+}
+
 /// Writes how much of what was learned is junk.
 pub(super) fn junk(output: &mut Output, junk: &Junk) -> Result<(), Failure> {
     for (name, told) in junk.told() {

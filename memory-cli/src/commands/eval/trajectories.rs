@@ -2,6 +2,7 @@
 //! each episode with the rest learned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use agent_memory::{EpisodeId, RecallQuery, StepResult, Warning};
 use serde::Serialize;
@@ -45,9 +46,13 @@ struct Scores {
     warning_precision: Option<f64>,
 }
 
-pub(super) async fn run(arguments: &EvalTrajectoriesArgs, output: &mut Output) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: &EvalTrajectoriesArgs,
+    model: Option<&Path>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let rows = read(&arguments.file, Format::Chat)?;
-    let mut arena = Arena::open(SEED).await?;
+    let mut arena = Arena::open(SEED, model).await?;
     let mut ids = Vec::new();
     for row in &rows {
         ids.push(arena.record(&row.recording).await?);
@@ -83,6 +88,7 @@ pub(super) async fn run(arguments: &EvalTrajectoriesArgs, output: &mut Output) -
     }
     arena.memory.learn().await?;
     let junk = Junk::of(&arena.memory).await?;
+    let provider = arena.provider();
     arena.close().await?;
     scores.warning_precision = scores.warning_precision.map(|right| right / scores.warned as f64);
     scores.outcome_auc = auc(&forecasts);
@@ -93,9 +99,11 @@ pub(super) async fn run(arguments: &EvalTrajectoriesArgs, output: &mut Output) -
     if output.is_json() {
         let mut object = json!(scores);
         object["junk"] = json!(junk);
+        object["provider"] = provider.into();
         return Ok(output.object(&object)?);
     }
     tell(&scores, output)?;
+    telling::provider(output, &provider)?;
     telling::junk(output, &junk)
 }
 

@@ -1,0 +1,185 @@
+//! How what was learned looks in an answer, to people.
+
+use agent_memory::{
+    Failure, Forecast, Heuristic, Pattern, Recall, Recalled, SuggestedPlaybook, Tally, ToolAdvice, Warning,
+};
+
+use super::heuristics::sentence;
+use crate::output::style::{self, paint};
+use crate::text;
+
+/// Lines that one item may take.
+const MOST_LINES: usize = 3;
+/// Fixes and reasons that are shown of one item; `--json` has all.
+const MOST_TEXTS: usize = 3;
+
+/// Returns the lines of what was learned, the most useful first; empty if there is none.
+pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
+    let mut page = Page { lines: Vec::new(), columns };
+    if recall.task_parts.len() > 1 {
+        page.title("Parts of the task");
+        for (number, part) in (1..).zip(&recall.task_parts) {
+            page.item(&format!("{number}."), part);
+        }
+    }
+    page.forecast(recall.forecast);
+    page.tools(&recall.tools);
+    page.playbook(recall.playbook.as_ref());
+    page.warnings(&recall.warnings);
+    page.fixes(&recall.fixes);
+    page.heuristics(&recall.heuristics);
+    page.patterns(&recall.patterns);
+    page.lines
+}
+
+/// Returns the lines of what is known of errors like the last one; empty if there is nothing.
+pub(super) fn fixes(recall: &Recall, columns: usize) -> Vec<String> {
+    let mut page = Page { lines: Vec::new(), columns };
+    page.fixes(&recall.fixes);
+    page.lines
+}
+
+struct Page {
+    lines: Vec<String>,
+    columns: usize,
+}
+
+impl Page {
+    fn title(&mut self, title: &str) {
+        if !self.lines.is_empty() {
+            self.lines.push(String::new());
+        }
+        self.lines.push(paint(style::TITLE, title));
+    }
+
+    /// Appends a text behind a mark, wrapped.
+    fn item(&mut self, mark: &str, content: &str) {
+        let indent = text::width(mark) + 3;
+        let room = self.columns.saturating_sub(indent).max(20);
+        for (index, line) in wrapped(content, room).into_iter().enumerate() {
+            let mark = if index == 0 { paint(style::NAME, mark) } else { " ".repeat(indent - 3) };
+            self.lines.push(format!("  {mark} {line}"));
+        }
+    }
+
+    /// Appends a remark on the item before, wrapped.
+    fn remark(&mut self, remark: &str) {
+        let room = self.columns.saturating_sub(5).max(20);
+        for line in wrapped(remark, room) {
+            self.lines.push(format!("     {}", paint(style::FAINT, line)));
+        }
+    }
+
+    fn forecast(&mut self, forecast: Option<Forecast>) {
+        let Some(Forecast { success, evidence }) = forecast else { return };
+        self.title("How tasks like this went");
+        let told =
+            format!("{:.0} % success is to be expected, from {evidence:.1} episodes' worth", 100.0 * success);
+        self.item("≈", &told);
+    }
+
+    fn tools(&mut self, tools: &[ToolAdvice]) {
+        if tools.is_empty() {
+            return;
+        }
+        self.title("Tools it is likely to need, in order");
+        for (number, advice) in (1..).zip(tools) {
+            self.item(&format!("{number}."), &format!("{}  {:.2}", advice.tool, advice.confidence));
+            self.remark(&some(&advice.reasons));
+        }
+    }
+
+    fn playbook(&mut self, suggested: Option<&SuggestedPlaybook>) {
+        let Some(SuggestedPlaybook { score, playbook, steps, missing }) = suggested else { return };
+        self.title("A procedure that worked");
+        self.item("▸", &format!("{} ({score:.2}; {})", playbook.title, tally(&playbook.tally)));
+        for (number, step) in (1..).zip(steps) {
+            self.item(&format!("  {number}."), &format!("{}: {}", step.tool, step.instruction));
+        }
+        if !missing.is_empty() {
+            self.remark(&format!("still to be found out: {}", missing.join(", ")));
+        }
+    }
+
+    fn warnings(&mut self, warnings: &[Warning]) {
+        if warnings.is_empty() {
+            return;
+        }
+        self.title("Watch out");
+        for warning in warnings {
+            self.item("!", &format!("{} ({:.2})", warning.text, warning.score));
+        }
+    }
+
+    fn fixes(&mut self, fixes: &[Recalled<Failure>]) {
+        if fixes.is_empty() {
+            return;
+        }
+        self.title("Errors like the last one");
+        for found in fixes {
+            let failure = &found.item;
+            let tool = if failure.tool.is_empty() { "" } else { &failure.tool };
+            let separator = if tool.is_empty() { "" } else { ": " };
+            self.item("✗", &format!("{tool}{separator}{} ({:.2})", failure.example, found.score));
+            if let Some(cause) = &failure.root_cause {
+                self.remark(&format!("because {cause}"));
+            }
+            match failure.resolutions.as_slice() {
+                [] => self.remark("never got over so far"),
+                resolutions => {
+                    for resolution in resolutions.iter().take(MOST_TEXTS) {
+                        self.remark(&format!("fixed by {resolution}"));
+                    }
+                }
+            }
+            let seen = text::count(failure.occurrences.into(), "episode");
+            self.remark(&format!(
+                "{}, in {seen}, {} of them got over it",
+                failure.category, failure.resolved
+            ));
+        }
+    }
+
+    fn heuristics(&mut self, heuristics: &[Recalled<Heuristic>]) {
+        if heuristics.is_empty() {
+            return;
+        }
+        self.title("Rules that apply");
+        for found in heuristics {
+            self.item("•", &sentence(&found.item));
+            let rule = &found.item;
+            let domain = rule.domain.as_ref().map_or_else(String::new, |domain| format!("; in {domain}"));
+            self.remark(&format!("sure to {:.2}; {}{domain}", rule.confidence, tally(&rule.tally)));
+        }
+    }
+
+    fn patterns(&mut self, patterns: &[Recalled<Pattern>]) {
+        if patterns.is_empty() {
+            return;
+        }
+        self.title("Patterns");
+        for found in patterns {
+            self.item("•", &found.item.body.to_string());
+            self.remark(&format!("{:.2}; {}", found.score, tally(&found.item.tally)));
+        }
+    }
+}
+
+fn wrapped(content: &str, room: usize) -> Vec<String> {
+    let mut lines = text::wrap(&text::one_line(content), room);
+    if lines.len() > MOST_LINES {
+        let rest = lines.split_off(MOST_LINES - 1).join(" ");
+        lines.push(text::cut(&rest, room));
+    }
+    lines
+}
+
+fn some(texts: &[String]) -> String {
+    let shown: Vec<&str> = texts.iter().take(MOST_TEXTS).map(String::as_str).collect();
+    shown.join("; ")
+}
+
+/// Says how many episodes speak for and against something.
+fn tally(tally: &Tally) -> String {
+    format!("{} for, {} against", text::number(tally.successes.into()), text::number(tally.failures.into()))
+}

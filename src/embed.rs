@@ -1,0 +1,10 @@
+//! Provides the models that turn texts into vectors, for [`crate::Builder::embedder`]: recall by meaning.
+
+#[cfg(feature = "embed-sentence-transformer")]
+pub use memory_embed::SentenceTransformer;
+#[cfg(feature = "embed-static")]
+pub use memory_embed::StaticEmbedding;
+#[cfg(any(feature = "embed-sentence-transformer", feature = "embed-static"))]
+pub use memory_embed::load;
+#[cfg(feature = "embed-openai")]
+pub use memory_embed::{OpenAi, OpenAiConfig};
