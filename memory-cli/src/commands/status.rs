@@ -180,7 +180,11 @@ fn records(status: &Status) -> String {
     let counted: Vec<String> = records
         .iter()
         .filter(|(_, count)| **count > 0)
-        .map(|(kind, count)| text::count(*count, &kind.replace('_', " ")))
+        .map(|(kind, count)| match *kind {
+            // The word has no plural.
+            "evidence" => format!("{} of evidence", text::count(*count, "piece")),
+            kind => text::count(*count, &kind.replace('_', " ")),
+        })
         .collect();
     if counted.is_empty() { "none yet".into() } else { counted.join(", ") }
 }

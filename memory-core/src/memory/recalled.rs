@@ -184,7 +184,7 @@ impl Recall {
         let tools = if tools.is_empty() { vec![] } else { vec![tools.join(", then ")] };
         let playbook = self.playbook.iter().flat_map(|playbook| {
             let steps =
-                playbook.steps.iter().enumerate().map(|(i, step)| format!("{}. {}", i + 1, step.instruction));
+                playbook.steps.iter().enumerate().map(|(i, step)| format!("{}. {}: {}", i + 1, step.tool, step.instruction));
             let missing = (!playbook.missing.is_empty())
                 .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
             steps.chain(missing).collect::<Vec<_>>()
