@@ -244,7 +244,11 @@ impl Inner {
                 recall.fixes.push(Recalled { score, reasons: fix_reasons(failure), item: failure.clone() });
             }
         }
-        recall.fixes.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+        // Of errors equally similar, the one with a fix that worked more often comes first.
+        recall.fixes.sort_by(|a, b| {
+            let by_score = b.score.total_cmp(&a.score);
+            by_score.then(b.item.resolved.cmp(&a.item.resolved)).then(a.item.id.cmp(&b.item.id))
+        });
         recall.fixes.truncate(FIXES);
         Ok(())
     }
