@@ -32,9 +32,9 @@ pub use learn::reward::{FactorBounds, RewardConfig};
 pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
-    EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed, Memory,
-    MemoryConfig, OpenEpisode, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling, Status,
-    SuggestedPlaybook, ToolAdvice, Warning,
+    EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed,
+    Memory, MemoryConfig, OpenEpisode, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling,
+    Status, SuggestedPlaybook, ToolAdvice, Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};
@@ -46,8 +46,8 @@ pub use model::failure::Failure;
 pub use model::heuristic::{Advice, Heuristic, Premise};
 pub use model::json::Json;
 pub use model::kind::{Column, ColumnType, Kind, KindSpec};
-pub use model::outcome::Outcome;
 pub use model::metric::Metric;
+pub use model::outcome::Outcome;
 pub use model::pattern::{Pattern, PatternBody};
 pub use model::playbook::{Playbook, PlaybookStep};
 pub use model::reflection::{Insight, Reflection};
@@ -61,8 +61,8 @@ pub use recall::embedder::{Embedder, normalize};
 pub use recall::lexical::LexicalIndex;
 pub use recall::query::{RecallQuery, Verdict};
 pub use recall::rank::{Hit, ScoreParts};
-pub use recall::vector::VectorIndex;
 pub use recall::terms::TermCounts;
+pub use recall::vector::VectorIndex;
 pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]
 pub use store::conformance;

@@ -52,7 +52,11 @@ async fn fifty_alike_are_one_pattern_with_fifty_pieces_of_evidence() {
     let sequences: Vec<_> = patterns.iter().filter(|p| p.strategy == "tool_sequence").collect();
     assert_eq!(sequences.len(), 1, "{patterns:#?}");
     let evidence = memory.knowledge().evidence(ItemId::Pattern(sequences[0].id)).await.unwrap();
-    assert!(evidence.len() >= 48, "all but those that came before there was a second one: {}", evidence.len());
+    assert!(
+        evidence.len() >= 48,
+        "all but those that came before there was a second one: {}",
+        evidence.len()
+    );
     assert_eq!(sequences[0].tally.successes as usize, evidence.len());
     assert!(sequences[0].confidence > 0.8 && sequences[0].confidence < 1.0, "never a bare success rate");
 }
@@ -78,7 +82,8 @@ async fn what_was_learned_helps_and_says_why() {
     let prompt = recall.to_prompt(800);
     assert!(prompt.contains("get_order"), "{prompt}");
 
-    let stuck = query.after(["cancel_order"]).last_error("order #W7654321 is locked: look it up first (code 999)");
+    let stuck =
+        query.after(["cancel_order"]).last_error("order #W7654321 is locked: look it up first (code 999)");
     let recall = memory.recall(stuck).await.unwrap();
     let fix = &recall.fixes.first().expect("the error is known").item;
     assert_eq!(fix.tool, "cancel_order");
@@ -162,7 +167,10 @@ async fn forgetting_leaves_nothing_of_the_episode() {
         .await
         .unwrap();
     let arguments = serde_json::json!({"order_id": "xylophonia-77"});
-    secret.step(Action::tool("cancel_order").arguments(arguments).error("xylophonia is locked")).await.unwrap();
+    secret
+        .step(Action::tool("cancel_order").arguments(arguments).error("xylophonia is locked"))
+        .await
+        .unwrap();
     secret.step(Action::tool("get_order").description("xylophonia")).await.unwrap();
     let id = secret.complete(Outcome::failure("xylophonia gave up")).await.unwrap().id;
     memory.learn().await.unwrap();

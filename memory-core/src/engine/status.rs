@@ -96,9 +96,8 @@ impl Engine {
         let away = breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
         let records = if away { None } else { self.count().await.ok() };
         let (cache_failures, cache_error) = shared.filler.failures();
-        let (indexed, index_bytes) = self.with_index(|index| {
-            (index.len(&shared.namespace, Kind::Episode) as u64, index.bytes() as u64)
-        });
+        let (indexed, index_bytes) = self
+            .with_index(|index| (index.len(&shared.namespace, Kind::Episode) as u64, index.bytes() as u64));
         EngineStatus {
             mode: if shared.outbox().is_some() { Mode::Remote } else { Mode::Local },
             breaker: shared.breaker.as_ref().map(|breaker| breaker.status()),

@@ -97,7 +97,8 @@ impl Inner {
 
     fn is_over(&self, limits: &Limits) -> bool {
         let taken = self.engine.clock().monotonic().saturating_sub(limits.started);
-        let worked = limits.activity.is_some_and(|seen| seen != self.learner.activity.load(Ordering::Relaxed));
+        let worked =
+            limits.activity.is_some_and(|seen| seen != self.learner.activity.load(Ordering::Relaxed));
         taken >= limits.budget || worked || self.engine.is_closed()
     }
 
@@ -191,7 +192,8 @@ impl Inner {
             .limit(500);
         loop {
             let (page, _) = self.engine.scan_fresh(&scan).await?;
-            let found = page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
+            let found =
+                page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
             episodes.extend(found);
             match page.next {
                 Some(next) if episodes.len() < MEASURED => scan.after = Some(next),

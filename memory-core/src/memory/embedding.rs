@@ -171,7 +171,9 @@ impl Inner {
                 continue;
             }
             let read = self.engine.read(&key).await?;
-            if let Some(episode) = read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode()) {
+            if let Some(episode) =
+                read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
+            {
                 missing.push((key, episode.task.description.clone()));
             }
         }
@@ -209,8 +211,7 @@ impl Inner {
         let wanted: HashSet<String> = missing.iter().map(|(_, text)| content_hash(text)).collect();
         let (model, dimensions) = (vectors.embedder.model(), vectors.embedder.dimensions());
         let mut stored = HashMap::new();
-        let mut scan =
-            Scan::new(self.engine.namespace(), Kind::Embedding).equals("model", model).limit(PAGE);
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Embedding).equals("model", model).limit(PAGE);
         loop {
             let (page, _) = self.engine.scan_fresh(&scan).await?;
             for record in page.records {
@@ -291,7 +292,8 @@ impl Inner {
         if !self.engine.scan_fresh(&same).await?.0.records.is_empty() {
             return Ok(());
         }
-        let tombstones = page.records.into_iter().map(|record| self.engine.version(record.key, None)).collect();
+        let tombstones =
+            page.records.into_iter().map(|record| self.engine.version(record.key, None)).collect();
         self.engine.commit(tombstones).await
     }
 }

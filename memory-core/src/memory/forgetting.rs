@@ -32,7 +32,8 @@ impl Memory {
         let _gate = inner.learner.gate.lock().await;
         let key = Key::episode(inner.engine.namespace(), id);
         let known = inner.engine.read(&key).await?;
-        let task = known.record.and_then(|record| record.entity?.as_episode().map(|known| known.task.clone()));
+        let task =
+            known.record.and_then(|record| record.entity?.as_episode().map(|known| known.task.clone()));
         let Some(Task { description, domain, .. }) = task else { return Ok(false) };
         let mut draft = Draft::new(inner);
         draft.remove(Kind::Episode, id.to_string());
@@ -58,17 +59,14 @@ impl Memory {
 
 impl Inner {
     /// Withdraws an episode's evidence; returns the episodes to learn from again.
-    pub(super) async fn withdraw(
-        &self,
-        id: EpisodeId,
-        draft: &mut Draft<'_>,
-    ) -> Result<BTreeSet<EpisodeId>> {
+    pub(super) async fn withdraw(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<BTreeSet<EpisodeId>> {
         for kind in [Kind::Reward, Kind::Reflection] {
             if draft.get(kind, id.to_string()).await?.is_some() {
                 draft.remove(kind, id.to_string());
             }
         }
-        let scan = Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
+        let scan =
+            Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
         let evidence = self.evidence(scan).await?;
         let items: BTreeSet<ItemId> = evidence.iter().map(|evidence| evidence.item).collect();
         for evidence in &evidence {
@@ -119,7 +117,10 @@ impl Inner {
         let observed = evidence.iter().any(|evidence| evidence.role == EvidenceRole::Observed);
         let tally = |role: EvidenceRole| {
             let pieces = evidence.iter().filter(|evidence| evidence.role == role);
-            Tally::from_evidence(pieces.map(|evidence| (evidence.success, evidence.at)), &self.learning.belief)
+            Tally::from_evidence(
+                pieces.map(|evidence| (evidence.success, evidence.at)),
+                &self.learning.belief,
+            )
         };
         let (all, used) = (tally(EvidenceRole::Observed), tally(EvidenceRole::Used));
         let confidence = all.lower_bound(all.as_of, &self.learning.belief);

@@ -239,8 +239,7 @@ impl OpenEpisode {
         let held = noted.get_or_insert_with(|| RecallUse { withheld: true, ..RecallUse::default() });
         held.recall = Some(recall.id);
         held.withheld &= recall.withheld;
-        let new: Vec<ItemId> =
-            recall.items().into_iter().filter(|item| !held.shown.contains(item)).collect();
+        let new: Vec<ItemId> = recall.items().into_iter().filter(|item| !held.shown.contains(item)).collect();
         held.shown.extend(new);
         held.shown.truncate(RecallUse::MAX_ITEMS);
         self.note_recall(noted).await

@@ -30,7 +30,8 @@ type Domain = Option<String>;
 /// What heuristics are computed from and gave, by domain.
 #[derive(Debug)]
 pub(super) struct Rules {
-    associations: Mutex<BTreeMap<Domain, Arc<Associations>>>,
+    /// With how many episodes the index had of the domain then.
+    associations: Mutex<BTreeMap<Domain, (usize, Arc<Associations>)>>,
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
     lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
@@ -61,11 +62,15 @@ impl Inner {
         let stale: Vec<Domain> = {
             let associations = lock(&self.rules.associations);
             let worthwhile = |domain: &Domain, new: usize| {
-                let known = associations.get(domain).map_or(0, |held| held.lessons);
+                let known = associations.get(domain).map_or(0, |(_, held)| held.lessons);
                 all || new as f64 >= known as f64 * WORTHWHILE
             };
             let stale = lock(&self.rules.stale);
-            stale.iter().filter(|(domain, new)| worthwhile(domain, **new)).map(|(domain, _)| domain.clone()).collect()
+            stale
+                .iter()
+                .filter(|(domain, new)| worthwhile(domain, **new))
+                .map(|(domain, _)| domain.clone())
+                .collect()
         };
         let mut written = 0;
         for domain in stale {
@@ -84,9 +89,19 @@ impl Inner {
         Ok(written)
     }
 
-    /// Returns the associations of a domain as of the last computation; computes them if there was none.
+    /// Returns the associations of a domain; computes them if there are none, or if other processes recorded notably
+    /// more or fewer episodes since.
     pub(super) async fn associations(&self, domain: &Domain) -> Result<Arc<Associations>> {
-        let held = |rules: &Rules| lock(&rules.associations).get(domain).cloned();
+        let space = self.engine.namespace();
+        let known =
+            self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), LESSONS).len());
+        let own_news = lock(&self.rules.stale).contains_key(domain);
+        let held = |rules: &Rules| {
+            let associations = lock(&rules.associations);
+            let (then, held) = associations.get(domain)?;
+            let current = own_news || known.abs_diff(*then) as f64 <= *then as f64 * WORTHWHILE;
+            current.then(|| held.clone())
+        };
         if let Some(associations) = held(&self.rules) {
             return Ok(associations);
         }
@@ -98,7 +113,7 @@ impl Inner {
     }
 
     async fn compute(&self, domain: &Domain) -> Result<Arc<Associations>> {
-        let lessons = self.lessons(domain).await?;
+        let (known, lessons) = self.lessons(domain).await?;
         // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed.
         let now = lessons.iter().map(|lesson| lesson.at).max().unwrap_or(Timestamp(0));
         let (domain_name, belief) = (domain.clone(), self.learning.belief.clone());
@@ -108,14 +123,16 @@ impl Inner {
         })
         .await;
         let associations = Arc::new(computed.map_err(super::shutting_down)?);
-        lock(&self.rules.associations).insert(domain.clone(), associations.clone());
+        lock(&self.rules.associations).insert(domain.clone(), (known, associations.clone()));
         Ok(associations)
     }
 
-    async fn lessons(&self, domain: &Domain) -> Result<Vec<Arc<Lesson>>> {
+    /// Returns how many episodes the index has of a domain, and the lessons of those that can be read.
+    async fn lessons(&self, domain: &Domain) -> Result<(usize, Vec<Arc<Lesson>>)> {
         let space = self.engine.namespace();
         let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), LESSONS));
-        let mut lessons = Vec::with_capacity(ids.len());
+        let known = ids.len();
+        let mut lessons = Vec::with_capacity(known);
         for id in ids {
             let Ok(id) = id.parse::<EpisodeId>() else { continue };
             if let Some(lesson) = self.rules.lessons.get(&id) {
@@ -123,7 +140,8 @@ impl Inner {
                 continue;
             }
             let read = self.engine.read(&Key::episode(space, id)).await?;
-            if let Some(episode) = read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
+            if let Some(episode) =
+                read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
                 && episode.is_completed()
             {
                 let lesson = Arc::new(lesson(episode));
@@ -131,7 +149,7 @@ impl Inner {
                 lessons.push(lesson);
             }
         }
-        Ok(lessons)
+        Ok((known, lessons))
     }
 
     /// Writes the heuristics that changed, and removes those that nothing supports any more.

@@ -202,7 +202,11 @@ impl Knowledge<'_> {
 
 impl Inner {
     /// Returns all records of a kind, in order of ids.
-    pub(super) async fn all<T: Clone>(&self, kind: Kind, item: fn(&Entity) -> Option<&T>) -> Result<Listed<T>> {
+    pub(super) async fn all<T: Clone>(
+        &self,
+        kind: Kind,
+        item: fn(&Entity) -> Option<&T>,
+    ) -> Result<Listed<T>> {
         let mut scan = Scan::new(self.engine.namespace(), kind).limit(500);
         let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
         loop {

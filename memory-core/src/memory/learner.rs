@@ -97,7 +97,6 @@ impl Learner {
     fn next(&self) -> Vec<EpisodeId> {
         lock(&self.due).iter().take(BATCH).copied().collect()
     }
-
 }
 
 impl Memory {
@@ -119,8 +118,9 @@ impl Memory {
 impl Inner {
     /// Looks for episodes that are due; other processes' only if they have been for longer than `patience`.
     pub(super) async fn find_due(&self, patience: Duration) -> Result<()> {
-        let mut scan =
-            Scan::new(self.engine.namespace(), Kind::Reward).equals("learned", crate::Scalar::Integer(0)).limit(500);
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Reward)
+            .equals("learned", crate::Scalar::Integer(0))
+            .limit(500);
         let now = self.engine.clock().now();
         loop {
             let (page, _) = self.engine.scan_fresh(&scan).await?;

@@ -77,11 +77,13 @@ impl Inner {
             let same = tasks.of_fingerprint(&episode.fingerprint);
             let novelty = 1.0 / (1.0 + f64::from(same.episodes));
             let group = if same.episodes >= Self::ENOUGH { same } else { tasks.of_kind(&episode.task) };
-            (Usual { episodes: group.episodes, steps: group.steps(), duration_ms: group.duration_ms() }, novelty)
+            (
+                Usual { episodes: group.episodes, steps: group.steps(), duration_ms: group.duration_ms() },
+                novelty,
+            )
         })
     }
 
     /// So many episodes of the very same task say more about what is usual than others of its kind.
     const ENOUGH: u32 = 3;
 }
-

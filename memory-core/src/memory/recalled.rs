@@ -149,8 +149,13 @@ impl Recall {
         let tools = self.tools.iter().flat_map(|advice| advice.items.iter().copied());
         let warnings = self.warnings.iter().map(|warning| warning.item);
         let mut items = Vec::new();
-        for item in
-            playbook.chain(tools).chain(heuristics).chain(fixes).chain(warnings).chain(patterns).chain(episodes)
+        for item in playbook
+            .chain(tools)
+            .chain(heuristics)
+            .chain(fixes)
+            .chain(warnings)
+            .chain(patterns)
+            .chain(episodes)
         {
             if !items.contains(&item) {
                 items.push(item);
@@ -183,13 +188,17 @@ impl Recall {
             .collect::<Vec<_>>();
         let tools = if tools.is_empty() { vec![] } else { vec![tools.join(", then ")] };
         let playbook = self.playbook.iter().flat_map(|playbook| {
-            let steps =
-                playbook.steps.iter().enumerate().map(|(i, step)| format!("{}. {}: {}", i + 1, step.tool, step.instruction));
+            let steps = playbook
+                .steps
+                .iter()
+                .enumerate()
+                .map(|(i, step)| format!("{}. {}: {}", i + 1, step.tool, step.instruction));
             let missing = (!playbook.missing.is_empty())
                 .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
             steps.chain(missing).collect::<Vec<_>>()
         });
-        let rules = self.heuristics.iter().map(|rule| format!("{}: {}", rule.item.condition, rule.item.action));
+        let rules =
+            self.heuristics.iter().map(|rule| format!("{}: {}", rule.item.condition, rule.item.action));
         let patterns = self.patterns.iter().map(|found| found.item.body.to_string());
         [
             Section { heading: "Watch out", lines: warnings },

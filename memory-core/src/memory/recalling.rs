@@ -19,7 +19,7 @@ use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
-use crate::recall::advise::advise;
+use crate::recall::advise::{Neighbour, advise};
 use crate::recall::groups::{Contrast, EpisodeHits};
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
@@ -93,7 +93,9 @@ impl Inner {
     async fn semantic(&self, text: &str, recall: &mut Recall) -> Result<HashMap<Arc<str>, f32>> {
         let Some(vectors) = &self.vectors else { return Ok(HashMap::new()) };
         recall.degraded = vectors.gap();
-        match vectors.search(text, SEMANTIC).await {
+        let mut text = text.to_owned();
+        self.redactor.redact_text(&mut text);
+        match vectors.search(&text, SEMANTIC).await {
             Ok(found) => Ok(found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect()),
             Err(error) => {
                 recall.degraded = Some(format!("the model did not answer: {error}"));
@@ -103,7 +105,13 @@ impl Inner {
     }
 
     /// Adds what the parts of a task find that the task as a whole does not, in the place of the last ones.
-    fn with_parts(&self, mut hits: Vec<Hit>, parts: &[Part], query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
+    fn with_parts(
+        &self,
+        mut hits: Vec<Hit>,
+        parts: &[Part],
+        query: &RecallQuery,
+        now: Timestamp,
+    ) -> Vec<Hit> {
         let asking: Vec<&Part> =
             parts.iter().filter(|part| !part.hypothetical && !part.terms.is_empty()).collect();
         if asking.len() < 2 {
@@ -188,7 +196,8 @@ impl Inner {
             Err(error) => return Err(error),
         };
         let space = self.engine.namespace();
-        let keys = self.engine.with_index(|index| index.learned_of(space, Kind::Heuristic, domain.as_deref()));
+        let keys =
+            self.engine.with_index(|index| index.learned_of(space, Kind::Heuristic, domain.as_deref()));
         let mut heuristics = Vec::with_capacity(keys.len());
         for key in keys {
             if let Some(entity) = self.reach(&key, recall).await?
@@ -197,16 +206,7 @@ impl Inner {
                 heuristics.push(heuristic.clone());
             }
         }
-        let neighbours: Vec<(Vec<String>, f64, f64)> = recall
-            .episodes
-            .iter()
-            .take(NEIGHBOURS)
-            .map(|found| {
-                let tools = found.episode.tools.iter().map(|used| used.tool.clone()).collect();
-                let success = found.episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share);
-                (tools, found.score, success)
-            })
-            .collect();
+        let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         recall.tools = advise(task_parts, query, &associations, &heuristics, &neighbours);
         recall.heuristics = applied(&recall.tools, heuristics);
         Ok(())
@@ -284,6 +284,13 @@ impl Inner {
     }
 }
 
+fn neighbour(found: &RecalledEpisode) -> Neighbour {
+    let episode = &found.episode;
+    let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
+    let success = episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share);
+    (worked.map(|used| used.tool.clone()).collect(), found.parts.support, success)
+}
+
 /// Returns the heuristics behind the advice, the most telling first.
 fn applied(tools: &[crate::ToolAdvice], heuristics: Vec<Heuristic>) -> Vec<Recalled<Heuristic>> {
     let mut by_id: HashMap<_, _> =
@@ -309,10 +316,8 @@ fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> 
 }
 
 fn fix_reasons(failure: &Failure) -> Vec<String> {
-    let mut reasons = vec![format!(
-        "seen in {} episodes, {} of them got over it",
-        failure.occurrences, failure.resolved
-    )];
+    let mut reasons =
+        vec![format!("seen in {} episodes, {} of them got over it", failure.occurrences, failure.resolved)];
     reasons.extend(failure.resolutions.first().map(|fix| format!("this error was fixed before by {fix}")));
     reasons
 }

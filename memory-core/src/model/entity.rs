@@ -84,8 +84,8 @@ macro_rules! entity {
 }
 
 entity!(
-    Episode, Step, Artifact, Reward, Reflection, Pattern, Evidence, Heuristic, Playbook, Failure, Metric, Cycle,
-    Embedding,
+    Episode, Step, Artifact, Reward, Reflection, Pattern, Evidence, Heuristic, Playbook, Failure, Metric,
+    Cycle, Embedding,
 );
 
 fn no_json_form(source: serde_json::Error) -> Error {
@@ -107,7 +107,10 @@ impl Entity {
                     + episode.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
                     + episode.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
                     + episode.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
-                    + episode.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
+                    + episode
+                        .recall
+                        .as_ref()
+                        .map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
             }
             Self::Step(step) => {
                 let action = &step.action;

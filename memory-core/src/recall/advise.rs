@@ -40,7 +40,7 @@ const GUESS: f64 = 0.5;
 /// The most reasons given for one tool.
 const REASONS: usize = 3;
 
-/// A recalled episode: its tools, its score and how far it succeeded.
+/// A recalled episode: the tools that worked, how well its words fit and how far it succeeded.
 pub(crate) type Neighbour = (Vec<String>, f64, f64);
 
 /// What speaks for one tool.

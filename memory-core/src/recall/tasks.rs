@@ -134,7 +134,13 @@ mod tests {
     use crate::model::outcome::Outcome;
     use crate::store::record::Revision;
 
-    fn document(kind: &str, fingerprint: &str, steps: u32, duration_ms: u64, success: bool) -> SearchDocument {
+    fn document(
+        kind: &str,
+        fingerprint: &str,
+        steps: u32,
+        duration_ms: u64,
+        success: bool,
+    ) -> SearchDocument {
         let mut episode =
             Episode::open(EpisodeId(uuid::Uuid::nil()), Task::new("x").kind(kind), Timestamp(0));
         episode.outcome = Some(if success { Outcome::success("") } else { Outcome::failure("no") });
@@ -151,7 +157,10 @@ mod tests {
         figures.upsert("b", &document("k", "f", 2, 0, false));
         figures.upsert("c", &document("K", "g", 9, 50, true));
         let same = figures.of_fingerprint("f");
-        assert_eq!((same.episodes, same.successes, same.steps(), same.duration_ms()), (2, 1, 3.0, Some(100.0)));
+        assert_eq!(
+            (same.episodes, same.successes, same.steps(), same.duration_ms()),
+            (2, 1, 3.0, Some(100.0))
+        );
         assert_eq!(figures.of_kind(&Task::new("y").kind("k")).episodes, 3);
         figures.upsert("a", &document("k", "g", 1, 0, true));
         assert_eq!(figures.of_fingerprint("f").steps(), 2.0);
@@ -159,6 +168,8 @@ mod tests {
             figures.remove(id);
         }
         assert_eq!(figures.of_kind(&Task::new("y").kind("k")), TaskGroup::default());
-        assert!(figures.by_kind.is_empty() && figures.by_fingerprint.is_empty() && figures.counted.is_empty());
+        assert!(
+            figures.by_kind.is_empty() && figures.by_fingerprint.is_empty() && figures.counted.is_empty()
+        );
     }
 }

@@ -17,8 +17,8 @@ use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 use crate::model::failure::Failure;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
-use crate::model::outcome::Outcome;
 use crate::model::metric::Metric;
+use crate::model::outcome::Outcome;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::model::reflection::{Insight, Reflection};
@@ -74,7 +74,8 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .tokens(99);
     let quality = Quality::default().tests(10, 1).lint_findings(2).review_score(0.75).accepted(true);
     let pattern_id = PatternId(id());
-    let tally = Tally { successes: 3, failures: 1, success_weight: 2.5, failure_weight: 0.1 + 0.2, as_of: at };
+    let tally =
+        Tally { successes: 3, failures: 1, success_weight: 2.5, failure_weight: 0.1 + 0.2, as_of: at };
     vec![
         episode.into(),
         Step::new(episode_id, 3, 42, at, action).into(),

@@ -129,7 +129,6 @@ CREATE VIEW patterns AS SELECT id, namespace,
   json_extract(body, '$.tally.successes') AS "successes",
   json_extract(body, '$.tally.failures') AS "failures",
   json_extract(body, '$.created_at') AS "created_at",
-  json_extract(body, '$.updated_at') AS "updated_at",
   updated_at, seq, body
 FROM records WHERE kind = 'pattern' AND deleted = 0;
 DROP INDEX IF EXISTS records_pattern_strategy;
@@ -162,7 +161,6 @@ CREATE VIEW heuristics AS SELECT id, namespace,
   json_extract(body, '$.pinned') AS "pinned",
   json_extract(body, '$.rejected') AS "rejected",
   json_extract(body, '$.created_at') AS "created_at",
-  json_extract(body, '$.updated_at') AS "updated_at",
   updated_at, seq, body
 FROM records WHERE kind = 'heuristic' AND deleted = 0;
 DROP VIEW IF EXISTS playbooks;
@@ -175,7 +173,6 @@ CREATE VIEW playbooks AS SELECT id, namespace,
   json_extract(body, '$.tally.successes') AS "successes",
   json_extract(body, '$.tally.failures') AS "failures",
   json_extract(body, '$.created_at') AS "created_at",
-  json_extract(body, '$.updated_at') AS "updated_at",
   updated_at, seq, body
 FROM records WHERE kind = 'playbook' AND deleted = 0;
 DROP VIEW IF EXISTS failures;

@@ -44,7 +44,11 @@ impl Inner {
             return Ok(());
         }
         let similar = self.similar(&trace).await?;
-        let reflection = self.learning.reflector.reflect(&trace, &similar).await?;
+        let mut reflection = self.learning.reflector.reflect(&trace, &similar).await?;
+        let insights = [&mut reflection.worked, &mut reflection.failed, &mut reflection.improve];
+        for insight in insights.into_iter().flatten() {
+            self.redactor.redact_text(&mut insight.text);
+        }
         draft.put(id.to_string(), reflection);
         let Extracted { patterns, failures, playbook } = extract(&trace, &similar);
         let witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
@@ -66,7 +70,8 @@ impl Inner {
 
     /// Returns the ids of the evidence that an episode gave already.
     async fn known_evidence(&self, id: EpisodeId) -> Result<BTreeSet<String>> {
-        let scan = Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
+        let scan =
+            Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
         Ok(self.evidence(scan).await?.iter().map(Evidence::record_id).collect())
     }
 

@@ -33,8 +33,11 @@ fn document(number: u128, clock: u64, task: &str, tools: &[(&str, u32)], outcome
     SearchDocument::of_episode(&episode, revision, None)
 }
 
+/// A description, the tools with their failures, and whether the episode succeeded.
+type Told<'a> = (&'a str, &'a [(&'a str, u32)], bool);
+
 /// An index of tasks with their tools and whether they succeeded; the first has key 1.
-fn index(episodes: &[(&str, &[(&str, u32)], bool)]) -> LexicalIndex {
+fn index(episodes: &[Told<'_>]) -> LexicalIndex {
     let mut index = LexicalIndex::new();
     for (number, (task, tools, success)) in episodes.iter().enumerate() {
         let outcome = if *success { Outcome::success("") } else { Outcome::failure("") };
