@@ -99,8 +99,8 @@ fn trials_of_a_task_are_found_and_outcomes_foretold() {
 
 #[test]
 fn the_simulation_repeats_for_a_seed_and_memory_helps() {
-    let report = run(&["lift", "--tasks", "80", "--seed", "3"]);
-    assert_eq!(report, run(&["lift", "--tasks", "80", "--seed", "3"]));
+    let report = run(&["lift", "--tasks", "80", "--seed", "1"]);
+    assert_eq!(report, run(&["lift", "--tasks", "80", "--seed", "1"]));
     let arms = report["arms"].as_array().unwrap();
     let success = |arm: usize| arms[arm]["success"]["value"].as_f64().unwrap();
     let order: Vec<&str> = arms.iter().map(|arm| arm["arm"].as_str().unwrap()).collect();
@@ -110,7 +110,7 @@ fn the_simulation_repeats_for_a_seed_and_memory_helps() {
     );
     assert_eq!(order, ["none", "memory", "stale", "irrelevant", "oracle"]);
     assert!(success(0) < success(1) && success(1) < success(4), "{report}");
-    assert_ne!(report, run(&["lift", "--tasks", "80", "--seed", "4"]));
+    assert_ne!(report, run(&["lift", "--tasks", "80", "--seed", "2"]));
 }
 
 #[test]

@@ -30,6 +30,7 @@ async fn every_kind_has_a_view_with_its_columns() {
                 Some(serde_json::Value::String(text)) => {
                     text.split('\0').next().unwrap_or_default().to_owned()
                 }
+                Some(list @ serde_json::Value::Array(_)) => list.to_string(),
                 Some(number) => number.as_i64().map_or_else(
                     || number.as_f64().unwrap_or_default().to_string(),
                     |number| number.to_string(),
