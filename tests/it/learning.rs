@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent_memory::{
-    Action, EpisodeId, ItemId, Memory, Outcome, RecallQuery, Recorded, Recording, Ruling, Task,
+    Action, ContrastReflector, Embedder, EpisodeId, Error, ErrorKind, ItemId, Memory, Outcome, RecallQuery,
+    Recorded, Recording, Reflection, Reflector, Ruling, Task, Trace,
 };
 
 use memory_test_support::{Sqld, SqldOptions};
@@ -241,6 +242,95 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
     let unknown = "heuristic:0190a0a0-0000-7000-8000-000000000000".parse().unwrap();
     let mut episode = memory.start("one more").await.unwrap();
     assert!(episode.used(&[unknown]).await.is_err(), "what was not recalled cannot have been used");
+}
+
+/// Embeds by the first letter, unless its provider is away.
+#[derive(Debug, Default)]
+struct Letters {
+    away: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Embedder for Letters {
+    fn model(&self) -> &str {
+        "letters"
+    }
+
+    fn dimensions(&self) -> usize {
+        2
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        if self.away.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unavailable, "embed", "the provider is away"));
+        }
+        Ok(texts
+            .iter()
+            .map(|text| if text.starts_with('C') { vec![1.0, 0.0] } else { vec![0.0, 1.0] })
+            .collect())
+    }
+}
+
+#[tokio::test]
+async fn a_failing_model_holds_up_neither_learning_nor_recall() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = std::sync::Arc::new(Letters::default());
+    letters.away.store(true, std::sync::atomic::Ordering::Relaxed);
+    let memory = Memory::builder().path(folder.path()).embedder(letters.clone()).open().await.unwrap();
+    cancel_order(&memory, 1, true).await;
+    cancel_order(&memory, 2, true).await;
+    memory.learn().await.unwrap();
+    let recall = memory.recall("Cancel my order").await.unwrap();
+    assert_eq!(recall.episodes.len(), 2, "words still find them");
+    assert!(recall.degraded.unwrap().contains("away"));
+    letters.away.store(false, std::sync::atomic::Ordering::Relaxed);
+    memory.complete_vectors().await.unwrap();
+    let recall = memory.recall("Cancel my order").await.unwrap();
+    assert_eq!(recall.degraded, None);
+    assert_eq!(recall.episodes[0].parts.semantic, Some(1.0));
+    let forgotten = recall.episodes[0].id;
+    assert!(memory.forget(forgotten).await.unwrap());
+    memory.close(PATIENCE).await.unwrap();
+    let database = libsql::Builder::new_local(folder.path().join("memory.db")).build().await.unwrap();
+    let connection = database.connect().unwrap();
+    let mut rows = connection.query("SELECT count(*) FROM embeddings", ()).await.unwrap();
+    let left = rows.next().await.unwrap().unwrap().get::<i64>(0).unwrap();
+    assert_eq!(left, 1, "the vector went with its episode");
+}
+
+/// Refuses one episode.
+#[derive(Debug)]
+struct Picky(ContrastReflector);
+
+#[async_trait::async_trait]
+impl Reflector for Picky {
+    async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection, Error> {
+        if trace.episode.task.description.contains("1000037") {
+            return Err(Error::new(ErrorKind::InvalidInput, "reflect", "this one not"));
+        }
+        self.0.reflect(trace, similar).await
+    }
+}
+
+#[tokio::test]
+async fn an_episode_that_cannot_be_learned_from_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let picky = std::sync::Arc::new(Picky(ContrastReflector::default()));
+    let builder = Memory::builder().path(folder.path()).background_learning(false).reflector(picky);
+    let memory = builder.open().await.unwrap();
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(cancel_order(&memory, number, true).await);
+    }
+    let error = memory.learn().await.unwrap_err();
+    assert!(error.to_string().contains("this one not"), "{error}");
+    for (number, id) in ids.into_iter().enumerate() {
+        let learned = memory.knowledge().reflection(id).await.unwrap().is_some();
+        assert_eq!(learned, number != 1, "{number}");
+    }
+    memory.close(PATIENCE).await.unwrap();
+    let memory = open(folder.path()).await;
+    assert_eq!(memory.learn().await.unwrap().episodes, 1, "it stays due");
 }
 
 #[tokio::test]

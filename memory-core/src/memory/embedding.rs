@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
+use crate::memory::learner::Draft;
 use crate::memory::{Inner, Memory};
 use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
@@ -23,6 +24,9 @@ use crate::store::record::Key;
 /// Texts embedded at once.
 const BATCH: usize = 64;
 const PAGE: usize = 500;
+/// Vectors brought into the graph at once: searches wait for about so many milliseconds.
+#[cfg(feature = "hnsw")]
+const LINKED: usize = 4;
 
 /// The vectors of a memory with a model.
 #[derive(Debug)]
@@ -101,10 +105,12 @@ impl Inner {
         let Some(vectors) = &self.vectors else { return Ok(()) };
         let _making = vectors.making.lock().await;
         let made = self.make_vectors(vectors, only).await;
-        *lock(&vectors.gap) = match &made {
-            Ok(()) => None,
-            Err(error) => Some(format!("some vectors could not be made: {error}")),
-        };
+        match &made {
+            // What some have says nothing about the others.
+            Ok(()) if only.is_some() => {}
+            Ok(()) => *lock(&vectors.gap) = None,
+            Err(error) => *lock(&vectors.gap) = Some(format!("some vectors could not be made: {error}")),
+        }
         made
     }
 
@@ -277,23 +283,47 @@ impl Inner {
         Ok(dropped)
     }
 
-    /// Forgets the vector of a forgotten episode, and its record if no other episode has the same text.
-    pub(super) async fn forget_vector(&self, id: EpisodeId, text: &str) -> Result<()> {
+    /// Adds to a draft that the vector of an episode that is being forgotten goes, if no other has the same text.
+    pub(super) async fn withdraw_vector(
+        &self,
+        id: EpisodeId,
+        text: &str,
+        draft: &mut Draft<'_>,
+    ) -> Result<()> {
         let space = self.engine.namespace();
-        if let Some(vectors) = &self.vectors {
-            vectors.remove(&Key::episode(space, id));
-        }
         let scan = Scan::new(space, Kind::Embedding).prefix(format!("{}:", content_hash(text))).limit(PAGE);
         let (page, _) = self.engine.scan_fresh(&scan).await?;
         if page.records.is_empty() {
             return Ok(());
         }
-        let same = Scan::new(space, Kind::Episode).equals("description", text).limit(1);
-        if !self.engine.scan_fresh(&same).await?.0.records.is_empty() {
+        let same = Scan::new(space, Kind::Episode).equals("description", text).limit(2);
+        let own = id.to_string();
+        if self.engine.scan_fresh(&same).await?.0.records.iter().any(|record| *record.key.id != *own) {
             return Ok(());
         }
-        let tombstones =
-            page.records.into_iter().map(|record| self.engine.version(record.key, None)).collect();
-        self.engine.commit(tombstones).await
+        for record in page.records {
+            draft.remove(Kind::Embedding, record.key.id.to_string());
+        }
+        Ok(())
+    }
+
+    /// Stops finding a forgotten episode by its meaning.
+    pub(super) fn drop_vector(&self, id: EpisodeId) {
+        if let Some(vectors) = &self.vectors {
+            vectors.remove(&Key::episode(self.engine.namespace(), id));
+        }
+    }
+
+    /// Brings vectors into the graph of a large index while the application is at rest.
+    #[cfg(feature = "hnsw")]
+    pub(super) async fn link_vectors(&self) {
+        use std::sync::atomic::Ordering;
+        let Some(vectors) = &self.vectors else { return };
+        let activity = self.learner.activity.load(Ordering::Relaxed);
+        while self.learner.activity.load(Ordering::Relaxed) == activity
+            && vectors.index.write().unwrap_or_else(PoisonError::into_inner).link(LINKED) > 0
+        {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -47,9 +47,10 @@ impl Memory {
             }
         }
         let again = inner.withdraw(id, &mut draft).await?;
+        inner.withdraw_vector(id, &description, &mut draft).await?;
         inner.learner.forget(id);
         inner.engine.commit(draft.into_records()).await?;
-        inner.forget_vector(id, &description).await?;
+        inner.drop_vector(id);
         again.into_iter().for_each(|id| inner.learner.due(id));
         inner.rules.note(domain, id);
         inner.refresh_heuristics(true).await?;

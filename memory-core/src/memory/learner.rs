@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::engine::Freshness;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::learn::consolidate::ConsolidationConfig;
 use crate::learn::trace::Trace;
@@ -140,18 +140,45 @@ impl Inner {
     }
 
     /// Learns batch by batch until nothing is due, or until `stop` says so.
+    ///
+    /// An episode that cannot be learned from does not stop the others: its error is returned at the end, it stays due in
+    /// the store, and another attempt is made when it is looked for again.
     async fn learn_all(&self, stop: impl Fn() -> bool) -> Result<Learned> {
         let mut learned = Learned::default();
+        let mut failure = None;
         loop {
             let gate = self.learner.gate.lock().await;
             let batch = self.learner.next();
             if batch.is_empty() || stop() {
-                return Ok(learned);
+                return failure.map_or(Ok(learned), Err);
             }
-            let records = self.learn_from(&batch).await?;
-            learned.episodes += batch.len() as u64;
-            learned.records += records;
+            match self.learn_from(&batch).await {
+                Ok(records) => {
+                    learned.episodes += batch.len() as u64;
+                    learned.records += records;
+                }
+                Err(error) if concerns_all(&error) => return Err(error),
+                Err(_) => {
+                    for id in &batch {
+                        match self.learn_from(&[*id]).await {
+                            Ok(records) => {
+                                learned.episodes += 1;
+                                learned.records += records;
+                            }
+                            Err(error) if concerns_all(&error) => return Err(error),
+                            Err(error) => {
+                                lock(&self.learner.due).remove(id);
+                                failure = Some(error.with_context("episode", id.to_string()));
+                            }
+                        }
+                    }
+                }
+            }
             drop(gate);
+            // Off the gate: a provider may take its time. Its errors are the reason that recall gives for going by words.
+            if let Err(error) = self.complete_vectors(Some(&batch)).await {
+                tracing::debug!(%error, "vectors wait");
+            }
             tokio::task::yield_now().await;
         }
     }
@@ -165,10 +192,6 @@ impl Inner {
         let records = draft.into_records();
         let written = records.len() as u64;
         self.engine.commit(records).await?;
-        self.complete_vectors(Some(batch)).await.unwrap_or_else(|error| {
-            // Recorded as the reason why recall goes by words alone.
-            tracing::debug!(%error, "vectors wait");
-        });
         let mut due = lock(&self.learner.due);
         for id in batch {
             due.remove(id);
@@ -238,20 +261,19 @@ impl Schedule {
 pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
     let mut schedule = Schedule::new();
     let mut swept_at: Option<Instant> = None;
-    let mut load_vectors = true;
     loop {
         let nap = {
             let Some(inner) = inner.upgrade() else { return };
             if inner.engine.is_closed() {
                 return;
             }
-            let round = inner.round(&mut schedule, &mut swept_at, &mut load_vectors).await;
+            let round = inner.round(&mut schedule, &mut swept_at).await;
             if let Err(error) = &round {
                 // What is due stays due; another attempt follows.
                 tracing::debug!(%error, "learning waits");
             }
             inner.engine.note_learning(round.as_ref().err());
-            if !inner.learning.background && !load_vectors {
+            if !inner.learning.background && !inner.lacks_vectors() {
                 return;
             }
             inner.learning.consolidation.idle_after.clamp(Duration::from_millis(50), SWEEP)
@@ -265,15 +287,12 @@ pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
 
 impl Inner {
     /// Does what is due in the background.
-    async fn round(
-        self: &Arc<Self>,
-        schedule: &mut Schedule,
-        swept_at: &mut Option<Instant>,
-        load_vectors: &mut bool,
-    ) -> Result<()> {
-        if *load_vectors {
-            self.complete_vectors(None).await?;
-            *load_vectors = false;
+    async fn round(self: &Arc<Self>, schedule: &mut Schedule, swept_at: &mut Option<Instant>) -> Result<()> {
+        // A provider that fails holds up vectors and nothing else.
+        if self.lacks_vectors()
+            && let Err(error) = self.complete_vectors(None).await
+        {
+            tracing::debug!(%error, "vectors wait");
         }
         if !self.learning.background {
             return Ok(());
@@ -294,6 +313,21 @@ impl Inner {
         if let Some(trigger) = schedule.trigger(activity, &self.learning.consolidation) {
             self.consolidate(trigger, None).await?;
         }
+        #[cfg(feature = "hnsw")]
+        self.link_vectors().await;
         Ok(())
     }
+
+    fn lacks_vectors(&self) -> bool {
+        self.vectors.as_ref().is_some_and(|vectors| vectors.gap().is_some())
+    }
+}
+
+/// Returns true for errors that every other episode would meet, too.
+fn concerns_all(error: &Error) -> bool {
+    error.is_transient()
+        || matches!(
+            error.kind(),
+            ErrorKind::Unauthorized | ErrorKind::Closed | ErrorKind::Io | ErrorKind::QuotaExceeded
+        )
 }

@@ -118,14 +118,14 @@ impl Inner {
             return hits;
         }
         let space = self.engine.namespace();
-        let mut found = Vec::new();
+        let mut found: Vec<Hit> = Vec::new();
         for part in asking.iter().take(SEARCHED_PARTS) {
             let asked = RecallQuery { text: part.text.clone(), limit: 1, ..query.clone() };
             let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
-            found.extend(best.into_iter().filter(|hit| hit.score >= PART_SCORE));
+            let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
+            let best: Vec<Hit> = best.into_iter().filter(|hit| hit.score >= PART_SCORE && new(hit)).collect();
+            found.extend(best);
         }
-        found.retain(|hit| hits.iter().all(|held| held.key != hit.key));
-        found.dedup_by(|a, b| a.key == b.key);
         found.truncate(query.limit / 2);
         hits.truncate(query.limit - found.len());
         hits.extend(found);
