@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memory_benches::{
     CacheFileHit, Contest, Drain, Figure, HotRead, Keeper, LocalWrite, RecallBook, RemoteWrite, Report,
-    Result, Retrieval, Role, Run, Target, Verb, child, median, open_and_tell,
+    Result, Retrieval, Role, Run, Target, VectorSearch, Verb, child, median, open_and_tell,
 };
 
 const USAGE: &str = "\
@@ -331,6 +331,15 @@ fn recall(options: &Options, report: &mut Report) -> Result<()> {
         add("p99 / FTS5 bm25", 0.99, &asked.fts, p99.map_or(Target::None, Target::AtMost));
         add("p50 / plain scan", 0.5, &asked.scan, Target::None);
         medians.push((micros(&asked.ours, 0.5), micros(&asked.fts, 0.5)));
+        let vectors = VectorSearch::new(usize::try_from(episodes)?, 384, 100)?;
+        let ((ours, _), (plain, _)) = (vectors.ours()?, vectors.plain_scan()?);
+        report.add(&Figure {
+            metric: format!("exact search among {episodes} vectors, p50 / plain scan"),
+            ours: micros(&ours, 0.5),
+            baseline: Some(micros(&plain, 0.5)),
+            target: Target::None,
+            unit: "us",
+        });
     }
     if let [(small, small_fts), (large, large_fts)] = medians[..] {
         report.add(&Figure {
