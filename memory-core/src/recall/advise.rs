@@ -2,14 +2,16 @@
 //!
 //! Each part of the task is asked by itself which tools it calls for: rules that apply to a part are combined as
 //! independent causes (noisy-or), a part that only supposes something counts a quarter, and a word that a tool is used
-//! *on* does not call for it where another operation is named. Where nothing calls for any tool, what recalled episodes
-//! used and what the words hint at decide, with less confidence; where nothing is known there is no advice.
+//! *on* does not call for it where another operation is named. What rules say is weighed with what worked in the episodes
+//! that are like the task as a whole: the more alike they are, the less rules matter. Where nothing calls for any tool,
+//! what recalled episodes used and what the words hint at decide, with less confidence; where nothing is known there is
+//! no advice.
 
 use std::collections::HashMap;
 
-use crate::id::HeuristicId;
+use crate::id::{EpisodeId, HeuristicId};
 use crate::learn::demotion::score_share;
-use crate::learn::heuristics::associate::{Associations, Rule};
+use crate::learn::heuristics::associate::{Associations, Rule, Votes};
 use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
@@ -37,6 +39,10 @@ const USUAL: f64 = 0.3;
 const NEIGHBOURS: f64 = 1.0;
 /// Advice without any rule behind it is at most so sure.
 const GUESS: f64 = 0.5;
+/// How much rules count beside episodes, in episodes that are quite like the task.
+const RULES: f64 = 0.1;
+/// How much they count for the confidence: few episodes may all be alike by chance.
+const CAUTION: f64 = 1.0;
 /// The most reasons given for one tool.
 const REASONS: usize = 3;
 
@@ -46,11 +52,16 @@ pub(crate) type Neighbour = (Vec<String>, f64, f64);
 /// What speaks for one tool.
 #[derive(Debug, Clone, Default)]
 struct Case {
+    /// How likely the tool is needed; decides whether it is advised.
     score: f64,
+    /// What is taken off the score for the confidence, where few episodes say so.
+    doubt: f64,
     /// The first part that calls for the tool.
     part: Option<usize>,
     /// The rules, each with its strength.
     rules: Vec<(f64, HeuristicId)>,
+    /// Episodes like the task that it worked in.
+    episodes: Vec<EpisodeId>,
     reasons: Vec<String>,
     comes_next: f64,
 }
@@ -69,10 +80,13 @@ pub(crate) fn advise(
 ) -> Vec<ToolAdvice> {
     let stored: HashMap<HeuristicId, &Heuristic> =
         heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
-    let mut bench = Bench { parts, query, associations, stored, cases: HashMap::new() };
+    let terms = parts.iter().flat_map(|part| &part.terms);
+    let votes = associations.cases.ask(terms, query.kind.as_deref());
+    let mut bench = Bench { parts, query, associations, stored, votes, cases: HashMap::new() };
     bench.call();
-    bench.pinned(heuristics);
     bench.come_next();
+    bench.vote();
+    bench.pinned(heuristics);
     bench.avoid();
     let mut selected: Vec<String> = bench
         .cases
@@ -92,6 +106,7 @@ struct Bench<'a> {
     query: &'a RecallQuery,
     associations: &'a Associations,
     stored: HashMap<HeuristicId, &'a Heuristic>,
+    votes: Votes,
     /// By tool.
     cases: HashMap<String, Case>,
 }
@@ -184,6 +199,40 @@ impl Bench<'_> {
         held.rules.extend(case.rules);
     }
 
+    /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
+    /// less rules matter.
+    fn vote(&mut self) {
+        let ruled_out = self.ruled_out();
+        for (tool, vote) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
+            let name = &self.associations.tools[tool].name;
+            let is_named = vote.used > 0.0 || self.cases.contains_key(name);
+            if !is_named || self.done(name) || ruled_out.contains(name) {
+                continue;
+            }
+            let case = self.cases.entry(name.clone()).or_default();
+            let is_supposed = case.part.is_some_and(|part| self.parts[part].hypothetical);
+            let used = if is_supposed { SUPPOSED * vote.used } else { vote.used };
+            let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
+            let (score, cautious) = (with(RULES), with(CAUTION));
+            (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
+            case.episodes.clone_from(&vote.episodes);
+            if vote.worked > 0 {
+                case.reasons
+                    .push(format!("it worked in {} of {} tasks like this one", vote.worked, vote.count));
+            }
+        }
+    }
+
+    /// Returns the tools that somebody, or what became of using it, ruled out for a task like this one.
+    fn ruled_out(&self) -> Vec<String> {
+        let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
+        let applies = |rule: &&&Heuristic| {
+            let mut parts = self.parts.iter();
+            parts.any(|part| self.holds(&rule.condition, Some(part))) || self.holds(&rule.condition, None)
+        };
+        out.filter(applies).map(|rule| rule.tool.clone()).collect()
+    }
+
     /// Adds what somebody pinned and the lessons do not show (any more).
     fn pinned(&mut self, heuristics: &[Heuristic]) {
         let learned: Vec<HeuristicId> = self.associations.heuristics.iter().map(|rule| rule.id).collect();
@@ -195,7 +244,7 @@ impl Bench<'_> {
             let part = self.parts.iter().position(|part| self.holds(&rule.condition, Some(part)));
             if part.is_some() || self.holds(&rule.condition, None) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
-                case.score = case.score.max(PINNED);
+                (case.score, case.doubt) = (case.score.max(PINNED), 0.0);
                 case.part = case.part.or(part);
                 case.rules.push((PINNED, rule.id));
             }
@@ -328,9 +377,13 @@ impl Bench<'_> {
 
     /// Moves tools that the same part asks for, and those that no part asks for, to where training has them.
     fn order(&self, chosen: &mut [(String, Case)]) {
+        let voted = |places| self.votes.before.get(&places).copied().unwrap_or(0.0);
         let precedes = |first: &str, second: &str| {
             let places = self.associations.tool(first).zip(self.associations.tool(second));
-            places.and_then(|places| self.associations.before.get(&places)).copied().unwrap_or(0.5) > 0.5
+            let Some((first, second)) = places else { return false };
+            let usual = self.associations.before.get(&(first, second)).copied().unwrap_or(0.5);
+            let (there, back) = (voted((first, second)), voted((second, first)));
+            usual * RULES + there > (1.0 - usual) * RULES + back
         };
         for at in 1..chosen.len() {
             let mut place = at;
@@ -348,7 +401,7 @@ impl Bench<'_> {
     }
 
     fn explain(&self, tool: String, case: Case) -> ToolAdvice {
-        let Case { score, part, mut rules, mut reasons, .. } = case;
+        let Case { score, doubt, part, mut rules, episodes, mut reasons, .. } = case;
         rules.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
         rules.dedup_by_key(|(_, id)| *id);
         let mut items: Vec<ItemId> = Vec::new();
@@ -362,7 +415,9 @@ impl Bench<'_> {
                 reasons.push(reason(rule));
             }
         }
-        ToolAdvice { tool, confidence: score.clamp(0.0, 1.0), part: part.unwrap_or(0), reasons, items }
+        items.extend(episodes.into_iter().map(ItemId::Episode));
+        let confidence = (score * (1.0 - doubt)).clamp(0.0, 1.0);
+        ToolAdvice { tool, confidence, part: part.unwrap_or(0), reasons, items }
     }
 }
 

@@ -7,6 +7,7 @@
 //! whatever order they come: nothing is kept from one time to the next.
 
 mod avoid;
+mod cases;
 mod change;
 mod corpus;
 mod explain;
@@ -22,6 +23,7 @@ use crate::id::{EpisodeId, HeuristicId};
 use crate::learn::belief::BeliefConfig;
 use crate::model::heuristic::{Heuristic, Premise};
 
+pub(crate) use cases::{Cases, Votes};
 pub(crate) use hints::Hints;
 
 use corpus::Corpus;
@@ -101,6 +103,8 @@ pub(crate) struct Associations {
     pub(crate) before: HashMap<(usize, usize), f64>,
     /// What little words say that call for nothing by themselves.
     pub(crate) hints: Hints,
+    /// What was done for tasks alike.
+    pub(crate) cases: Cases,
     /// How many lessons it was learned from.
     pub(crate) lessons: usize,
 }
@@ -153,6 +157,7 @@ pub(crate) fn associate(
         avoid,
         before: sequence::precedence(&corpus),
         hints: hints::hints(&corpus, &links),
+        cases: Cases::new(corpus),
         lessons: lessons.len(),
     }
 }

@@ -55,8 +55,15 @@ fn each_part_gets_its_tools() {
 fn advice_says_why() {
     let known = learn(&garage());
     let advice = ask(&known, &known.heuristics, "Wash it".into());
-    assert_eq!(advice[0].reasons, ["the task mentions wash: 27 of 27 such tasks used wash_car"]);
-    assert_eq!(advice[0].items.len(), 1);
+    let because = [
+        "it worked in 27 of 27 tasks like this one",
+        "the task mentions wash: 27 of 27 such tasks used wash_car",
+    ];
+    assert_eq!(advice[0].reasons, because);
+    let [ItemId::Heuristic(_), ItemId::Episode(newest), ..] = advice[0].items[..] else {
+        panic!("{advice:?}")
+    };
+    assert_eq!(newest, EpisodeId(uuid::Uuid::from_u128(57)));
     assert!((0.7..=1.0).contains(&advice[0].confidence), "{advice:?}");
 }
 

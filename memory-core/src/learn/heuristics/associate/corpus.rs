@@ -21,7 +21,7 @@ pub(super) enum Feature {
 }
 
 /// A lesson in numbers.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) id: EpisodeId,
     pub(super) at: Timestamp,
@@ -67,7 +67,7 @@ impl Entry {
 }
 
 /// The lessons of a domain, the oldest first.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Corpus {
     pub(super) entries: Vec<Entry>,
     pub(super) features: Vec<Feature>,

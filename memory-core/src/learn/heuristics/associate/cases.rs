@@ -1,0 +1,244 @@
+//! What was done for tasks like this one: the episodes that say the same in the words that matter.
+//!
+//! A word matters as far as it tells which tools a task needs (the Kullback-Leibler divergence of the tools used where the
+//! word is from those used everywhere): names and greetings are in tasks of all sorts, and count for nothing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::corpus::{Corpus, Entry, Feature, Says, kind_of};
+use super::explain::FAILURE_WEIGHT;
+use crate::id::EpisodeId;
+
+/// Pieces of evidence that a feature tells nothing, assumed before there is any.
+const PRIOR: f64 = 2.0;
+/// A word of no more episodes is rare: an unknown one may tell as much as those do.
+const RARE: usize = 2;
+/// Episodes less like the task have no say.
+const SIMILAR_FROM: f64 = 0.3;
+/// What is half as similar counts an eighth.
+const SHARPNESS: i32 = 3;
+/// What an episode keeps of its say for each newer one that is quite like the task: what worked last works now.
+const FADING: f64 = 0.8;
+/// The most episodes named for one tool.
+const NAMED: usize = 3;
+
+/// The episodes of a domain, to be compared with a task.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Cases {
+    corpus: Corpus,
+    /// By feature: what it tells about the tools, in nats.
+    tells: Vec<f64>,
+    /// What an unknown word may tell.
+    unknown: f64,
+    /// By entry: what its features tell together.
+    told: Vec<f64>,
+}
+
+/// What similar episodes say about one tool.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Vote {
+    /// The weight of the episodes that say something about it; 1 is one that is quite like the task.
+    pub(crate) weight: f64,
+    /// The weight of those that it worked in.
+    pub(crate) used: f64,
+    /// How many say something about it.
+    pub(crate) count: usize,
+    /// In how many of them it worked.
+    pub(crate) worked: usize,
+    /// The newest of those that it worked in.
+    pub(crate) episodes: Vec<EpisodeId>,
+}
+
+/// What similar episodes say about the tools.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Votes {
+    /// By tool.
+    pub(crate) tools: Vec<Vote>,
+    /// By two tools: the weight of the episodes that used the first before the second.
+    pub(crate) before: HashMap<(usize, usize), f64>,
+}
+
+impl Cases {
+    pub(super) fn new(corpus: Corpus) -> Self {
+        let all = corpus.entries.len() as f64;
+        let mut usual = vec![0.0; corpus.tools.len()];
+        for entry in &corpus.entries {
+            entry.tools.iter().for_each(|tool| usual[*tool] += 1.0);
+        }
+        usual.iter_mut().for_each(|used| *used = (*used + 0.5) / (all + 1.0));
+        let mut used = vec![0.0; corpus.tools.len()];
+        let tells: Vec<f64> = corpus
+            .holds
+            .iter()
+            .map(|holds| {
+                used.fill(0.0);
+                for at in holds {
+                    corpus.entries[*at as usize].tools.iter().for_each(|tool| used[*tool] += 1.0);
+                }
+                let n = holds.len() as f64;
+                let rate = |used: f64, usual: f64| (used + PRIOR * usual) / (n + PRIOR);
+                used.iter().zip(&usual).map(|(used, usual)| divergence(rate(*used, *usual), *usual)).sum()
+            })
+            .collect();
+        let rare: Vec<f64> = corpus
+            .holds
+            .iter()
+            .zip(&tells)
+            .filter(|(holds, _)| holds.len() <= RARE)
+            .map(|(_, t)| *t)
+            .collect();
+        let unknown = if rare.is_empty() { 0.0 } else { rare.iter().sum::<f64>() / rare.len() as f64 };
+        let told = |entry: &Entry| entry.features.iter().map(|feature| tells[*feature as usize]).sum();
+        let told = corpus.entries.iter().map(told).collect();
+        Self { corpus, tells, unknown, told }
+    }
+
+    /// Asks the episodes that are like a task with these words and of this kind.
+    pub(crate) fn ask<'a>(&self, terms: impl Iterator<Item = &'a String>, kind: Option<&str>) -> Votes {
+        let terms = terms.map(|term| Feature::Term(term.clone()));
+        let asked: BTreeSet<Feature> = terms.chain(kind.and_then(kind_of).map(Feature::Kind)).collect();
+        let mut tells = 0.0;
+        let mut shared = vec![0.0; self.told.len()];
+        for feature in asked {
+            let Ok(feature) = self.corpus.features.binary_search(&feature) else {
+                tells += self.unknown;
+                continue;
+            };
+            tells += self.tells[feature];
+            self.corpus.holds[feature].iter().for_each(|at| shared[*at as usize] += self.tells[feature]);
+        }
+        let mut votes = Votes { tools: vec![Vote::default(); self.corpus.tools.len()], ..Votes::default() };
+        let mut newer = 0.0;
+        for ((entry, shared), told) in self.corpus.entries.iter().zip(shared).zip(&self.told).rev() {
+            let both = (tells * told).sqrt();
+            let similarity = if both > 0.0 { shared / both } else { 0.0 };
+            if similarity >= SIMILAR_FROM {
+                let own = similarity.powi(SHARPNESS);
+                votes.take(entry, own * FADING.powf(newer));
+                newer += own;
+            }
+        }
+        votes
+    }
+}
+
+impl Votes {
+    fn take(&mut self, entry: &Entry, weight: f64) {
+        for (tool, vote) in self.tools.iter_mut().enumerate() {
+            let Some(says) = entry.says(tool) else { continue };
+            vote.weight += weight;
+            vote.count += 1;
+            match says {
+                Says::Used(credit) => {
+                    vote.used += weight * credit;
+                    vote.worked += 1;
+                    if vote.episodes.len() < NAMED {
+                        vote.episodes.push(entry.id);
+                    }
+                }
+                Says::Unused => {}
+                Says::Failed => vote.weight += weight * (FAILURE_WEIGHT - 1.0),
+            }
+        }
+        for (place, first) in entry.tools.iter().enumerate() {
+            for second in &entry.tools[place + 1..] {
+                *self.before.entry((*first, *second)).or_default() += weight;
+            }
+        }
+    }
+}
+
+/// Returns how much one rate differs from another, in nats.
+fn divergence(rate: f64, usual: f64) -> f64 {
+    let part = |a: f64, b: f64| if a > 0.0 { a * (a / b).ln() } else { 0.0 };
+    part(rate, usual) + part(1.0 - rate, 1.0 - usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{failure, learn, lesson};
+    use super::super::{Associations, Lesson};
+    use super::*;
+
+    /// Returns the tools that the similar episodes speak for, the surest first, each with its share of the weight.
+    fn voted(known: &Associations, text: &str) -> Vec<(String, f64)> {
+        let terms: Vec<String> =
+            crate::recall::parts::parts(text).into_iter().flat_map(|part| part.terms).collect();
+        let votes = known.cases.ask(terms.iter(), None);
+        let mut voted: Vec<(String, f64)> = votes
+            .tools
+            .iter()
+            .zip(&known.tools)
+            .filter(|(vote, _)| vote.used > 0.0)
+            .map(|(vote, tool)| (tool.name.clone(), vote.used / vote.weight))
+            .collect();
+        voted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        voted
+    }
+
+    /// Two sorts of tasks of three words, each with greetings and names that say nothing.
+    fn office(count: u64) -> Vec<Lesson> {
+        let names = ["Mia", "Omar", "Sofia", "Noah", "Yuki"];
+        (0..count)
+            .map(|n| {
+                let name = names[(n % 5) as usize];
+                let (ask, tools): (&str, &[&str]) = match n % 2 {
+                    0 => ("redirect the moved parcel", &["lookup", "reroute"]),
+                    _ => ("trace the missing letter", &["search", "report"]),
+                };
+                lesson(n, &format!("Good morning, {name} here, greetings from Oslo: {ask}"), tools)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_words_that_tell_tasks_apart_make_episodes_similar() {
+        let known = learn(&office(40));
+        let check = |text: &str, expected: &[&str]| {
+            let found = voted(&known, text);
+            let found: Vec<&str> = found.iter().map(|(tool, _)| tool.as_str()).collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("Please redirect it, I moved", &["lookup", "reroute"]);
+        check("Trace the letter", &["report", "search"]);
+        check("Good morning, Mia here, greetings from Oslo", &[]);
+        check("Good morning, Mia here, greetings from Oslo: paint zebras with glitter", &[]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn what_worked_last_counts_most() {
+        let mut lessons = office(40);
+        for n in 40..44 {
+            let text = "Noah here: redirect the moved parcel";
+            lessons.push(Lesson {
+                failed_tools: failure(n, text, &["reroute"]).failed_tools,
+                ..lesson(n, text, &["lookup", "courier"])
+            });
+        }
+        let voted = voted(&learn(&lessons), "Redirect the moved parcel");
+        let share = |tool: &str| voted.iter().find(|(name, _)| name == tool).map_or(0.0, |(_, share)| *share);
+        assert!(share("lookup") > 0.99, "{voted:?}");
+        assert!(share("courier") > 0.55 && share("reroute") < 0.3, "{voted:?}");
+    }
+
+    #[test]
+    fn votes_name_the_newest_episodes_and_the_order() {
+        let known = learn(&office(40));
+        let terms = ["redirect".to_owned(), "parcel".to_owned()];
+        let votes = known.cases.ask(terms.iter(), None);
+        let tool = |name| known.tool(name).unwrap();
+        let (lookup, reroute) = (tool("lookup"), tool("reroute"));
+        let vote = &votes.tools[lookup];
+        assert_eq!((vote.count, vote.worked), (20, 20));
+        let newest: Vec<u128> = vote.episodes.iter().map(|id| id.0.as_u128()).collect();
+        assert_eq!(newest, [38, 36, 34]);
+        assert!(votes.before[&(lookup, reroute)] > 3.0, "{votes:?}");
+        assert!(!votes.before.contains_key(&(reroute, lookup)));
+    }
+
+    #[test]
+    fn an_empty_memory_says_nothing() {
+        assert_eq!(Cases::default().ask(["word".to_owned()].iter(), Some("kind")), Votes::default());
+    }
+}
