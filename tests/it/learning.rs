@@ -350,7 +350,18 @@ async fn people_have_the_last_word_on_heuristics() {
     memory.learn().await.unwrap();
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(recall.heuristics.iter().all(|found| found.item.id != first.id), "rejected means never");
-    memory.knowledge().rule(first.id, Ruling::Release).await.unwrap();
+    let behind = recall.tools.iter().flat_map(|advice| &advice.items);
+    assert!(behind.into_iter().all(|item| *item != ItemId::Heuristic(first.id)), "nor behind any advice");
+    let mut about = memory.knowledge().heuristics().await.unwrap().items;
+    about.retain(|rule| rule.tool == first.tool);
+    for rule in &about {
+        memory.knowledge().rule(rule.id, Ruling::Reject).await.unwrap();
+    }
+    let without = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
+    assert!(without.tools.iter().all(|advice| advice.tool != first.tool), "{:?}", without.tools);
+    for rule in &about {
+        memory.knowledge().rule(rule.id, Ruling::Release).await.unwrap();
+    }
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(recall.heuristics.iter().any(|found| found.item.id == first.id));
 }

@@ -60,7 +60,7 @@ fn an_episode_that_is_left_out_teaches_nothing() {
         (&scores["tasks"], &scores["left_out"], &scores["tool_f1"]),
         (&0.into(), &1.into(), &Value::Null)
     );
-    let other = r#"{"id": "2", "instruction": "Water the lawn.", "actions": [{"name": "sprinkle"}, {"name": "water"}]}"#;
+    let other = r#"{"id": "2", "instruction": "Mow the lawn, then water it.", "actions": [{"name": "sprinkle"}, {"name": "water"}]}"#;
     let file = world.file("two.jsonl", format!("{only}\n{other}\n"));
     let scores = run(&["tasks", "--train", file.to_str().unwrap(), "--leave-one-out"]);
     // For the second task `sprinkle` is not known: to recommend it would be to remember what was forgotten.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::learn::heuristics::associate::{Associations, Lesson, associate};
 use crate::memory::Inner;
@@ -35,6 +35,8 @@ pub(super) struct Rules {
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
     lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
+    /// The stored heuristics, by domain, with the stamp that the index had for them then.
+    stored: Mutex<BTreeMap<Domain, (u64, Arc<Vec<Heuristic>>)>>,
     /// Held while associations are computed: those who wait share the result.
     computing: tokio::sync::Mutex<()>,
 }
@@ -44,6 +46,7 @@ impl Rules {
         Self {
             associations: Mutex::default(),
             stale: Mutex::default(),
+            stored: Mutex::default(),
             lessons: moka::sync::Cache::new(4 * LESSONS as u64),
             computing: tokio::sync::Mutex::default(),
         }
@@ -93,8 +96,7 @@ impl Inner {
     /// more or fewer episodes since.
     pub(super) async fn associations(&self, domain: &Domain) -> Result<Arc<Associations>> {
         let space = self.engine.namespace();
-        let known =
-            self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), LESSONS).len());
+        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref())).min(LESSONS);
         let own_news = lock(&self.rules.stale).contains_key(domain);
         let held = |rules: &Rules| {
             let associations = lock(&rules.associations);
@@ -110,6 +112,42 @@ impl Inner {
             Some(associations) => Ok(associations),
             None => self.compute(domain).await,
         }
+    }
+
+    /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of reach.
+    pub(super) async fn stored_heuristics(&self, domain: &Domain) -> Result<(Arc<Vec<Heuristic>>, usize)> {
+        let space = self.engine.namespace();
+        let stamp = self.engine.with_index(|index| index.stamp(space, Kind::Heuristic));
+        if let Some((then, held)) = lock(&self.rules.stored).get(domain)
+            && *then == stamp
+        {
+            return Ok((held.clone(), 0));
+        }
+        let keys = self.engine.with_index(|index| {
+            let keys = index.learned_of(space, Kind::Heuristic, domain.as_deref()).into_iter();
+            keys.map(|key| (index.revision(&key), key)).collect::<Vec<_>>()
+        });
+        let mut heuristics = Vec::with_capacity(keys.len());
+        let (mut out_of_reach, mut current) = (0, true);
+        for (known, key) in keys {
+            match self.engine.read(&key).await {
+                Ok(read) => {
+                    // The index hears of a change before the layers below it do.
+                    current &= read.record.as_ref().map(|record| record.revision) >= known;
+                    let entity = read.record.and_then(|record| record.entity);
+                    heuristics.extend(entity.as_deref().and_then(Entity::as_heuristic).cloned());
+                }
+                Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                    out_of_reach += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let heuristics = Arc::new(heuristics);
+        if current && out_of_reach == 0 {
+            lock(&self.rules.stored).insert(domain.clone(), (stamp, heuristics.clone()));
+        }
+        Ok((heuristics, out_of_reach))
     }
 
     async fn compute(&self, domain: &Domain) -> Result<Arc<Associations>> {

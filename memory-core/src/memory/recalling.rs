@@ -195,20 +195,11 @@ impl Inner {
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => return Ok(()),
             Err(error) => return Err(error),
         };
-        let space = self.engine.namespace();
-        let keys =
-            self.engine.with_index(|index| index.learned_of(space, Kind::Heuristic, domain.as_deref()));
-        let mut heuristics = Vec::with_capacity(keys.len());
-        for key in keys {
-            if let Some(entity) = self.reach(&key, recall).await?
-                && let Entity::Heuristic(heuristic) = entity.as_ref()
-            {
-                heuristics.push(heuristic.clone());
-            }
-        }
+        let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
+        recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         recall.tools = advise(task_parts, query, &associations, &heuristics, &neighbours);
-        recall.heuristics = applied(&recall.tools, heuristics);
+        recall.heuristics = applied(&recall.tools, &heuristics);
         Ok(())
     }
 
@@ -292,16 +283,16 @@ fn neighbour(found: &RecalledEpisode) -> Neighbour {
 }
 
 /// Returns the heuristics behind the advice, the most telling first.
-fn applied(tools: &[crate::ToolAdvice], heuristics: Vec<Heuristic>) -> Vec<Recalled<Heuristic>> {
+fn applied(tools: &[crate::ToolAdvice], heuristics: &[Heuristic]) -> Vec<Recalled<Heuristic>> {
     let mut by_id: HashMap<_, _> =
-        heuristics.into_iter().map(|heuristic| (ItemId::Heuristic(heuristic.id), heuristic)).collect();
+        heuristics.iter().map(|heuristic| (ItemId::Heuristic(heuristic.id), heuristic)).collect();
     let mut applied: Vec<Recalled<Heuristic>> = Vec::new();
     for advice in tools {
         for item in &advice.items {
             if let Some(heuristic) = by_id.remove(item) {
                 let score = heuristic.confidence * score_share(heuristic.standing);
                 let reasons = vec![format!("{}: {}", heuristic.condition, heuristic.action)];
-                applied.push(Recalled { score, reasons, item: heuristic });
+                applied.push(Recalled { score, reasons, item: heuristic.clone() });
             }
         }
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use crate::id::{EpisodeId, HeuristicId};
 use crate::learn::demotion::score_share;
-use crate::learn::heuristics::associate::{Associations, Rule, Votes};
+use crate::learn::heuristics::associate::{Associations, Rule, ToolFacts, Votes};
 use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
@@ -21,6 +21,8 @@ use crate::recall::query::RecallQuery;
 
 /// Tools that are less likely needed are not advised.
 const ADVISED_FROM: f64 = 0.3;
+/// Nor are those that hardly anything speaks for.
+const CONFIDENT_FROM: f64 = 0.1;
 /// A part calls for a tool from here on, for the order of the tools.
 const CALLED_FROM: f64 = 0.1;
 /// What counts of a part that only supposes something.
@@ -70,7 +72,7 @@ struct Case {
 ///
 /// `heuristics` are those of the domain as stored: what is rejected or withheld has no say, what is demoted half, and
 /// what is pinned speaks even if it is not learned any more. With [`RecallQuery::after`] the tools done are left out, and
-/// what usually comes next comes first.
+/// what usually comes next comes first; a tool that failed last is not done.
 pub(crate) fn advise(
     parts: &[Part],
     query: &RecallQuery,
@@ -91,7 +93,7 @@ pub(crate) fn advise(
     let mut selected: Vec<String> = bench
         .cases
         .iter()
-        .filter(|(_, case)| case.score >= ADVISED_FROM)
+        .filter(|(_, case)| case.score >= ADVISED_FROM && case.confidence() >= CONFIDENT_FROM)
         .map(|(tool, _)| tool.clone())
         .collect();
     if selected.is_empty() {
@@ -99,6 +101,12 @@ pub(crate) fn advise(
     }
     bench.companions(&mut selected);
     bench.advice(selected)
+}
+
+impl Case {
+    fn confidence(&self) -> f64 {
+        (self.score * (1.0 - self.doubt)).clamp(0.0, 1.0)
+    }
 }
 
 struct Bench<'a> {
@@ -123,7 +131,7 @@ impl Bench<'_> {
     }
 
     fn done(&self, tool: &str) -> bool {
-        self.query.after.iter().any(|done| done == tool)
+        self.query.done().iter().any(|done| done == tool)
     }
 
     /// Asks each part, and the task as a whole, which tools it calls for.
@@ -154,7 +162,7 @@ impl Bench<'_> {
         });
         terms
             && premise.task_kind.as_ref().is_none_or(|kind| self.query.kind.as_ref() == Some(kind))
-            && premise.after_tool.as_ref().is_none_or(|tool| self.query.after.last() == Some(tool))
+            && premise.after_tool.as_ref().is_none_or(|tool| self.query.done().last() == Some(tool))
             && premise.error.is_none()
     }
 
@@ -202,11 +210,10 @@ impl Bench<'_> {
     /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
     /// less rules matter.
     fn vote(&mut self) {
-        let ruled_out = self.ruled_out();
         for (tool, vote) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
             let name = &self.associations.tools[tool].name;
             let is_named = vote.used > 0.0 || self.cases.contains_key(name);
-            if !is_named || self.done(name) || ruled_out.contains(name) {
+            if !is_named || self.done(name) || self.is_ruled_out(name) {
                 continue;
             }
             let case = self.cases.entry(name.clone()).or_default();
@@ -223,14 +230,14 @@ impl Bench<'_> {
         }
     }
 
-    /// Returns the tools that somebody, or what became of using it, ruled out for a task like this one.
-    fn ruled_out(&self) -> Vec<String> {
-        let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
-        let applies = |rule: &&&Heuristic| {
+    /// Returns true if somebody, or what became of using it, ruled out a tool for a task like this one.
+    fn is_ruled_out(&self, tool: &str) -> bool {
+        let mut out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
+        let applies = |rule: &Heuristic| {
             let mut parts = self.parts.iter();
             parts.any(|part| self.holds(&rule.condition, Some(part))) || self.holds(&rule.condition, None)
         };
-        out.filter(applies).map(|rule| rule.tool.clone()).collect()
+        out.any(|rule| rule.tool == tool && applies(rule))
     }
 
     /// Adds what somebody pinned and the lessons do not show (any more).
@@ -238,11 +245,10 @@ impl Bench<'_> {
         let learned: Vec<HeuristicId> = self.associations.heuristics.iter().map(|rule| rule.id).collect();
         let pinned =
             heuristics.iter().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Use);
-        for rule in
-            pinned.filter(|rule| !learned.contains(&rule.id) && !self.query.after.contains(&rule.tool))
-        {
+        for rule in pinned.filter(|rule| !learned.contains(&rule.id)) {
             let part = self.parts.iter().position(|part| self.holds(&rule.condition, Some(part)));
-            if part.is_some() || self.holds(&rule.condition, None) {
+            let applies = part.is_some() || self.holds(&rule.condition, None);
+            if applies && !self.done(&rule.tool) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
                 (case.score, case.doubt) = (case.score.max(PINNED), 0.0);
                 case.part = case.part.or(part);
@@ -253,7 +259,7 @@ impl Bench<'_> {
 
     /// Adds what usually comes after the tool used last.
     fn come_next(&mut self) {
-        let rules = self.query.after.last().and_then(|last| self.associations.next.get(last));
+        let rules = self.query.done().last().and_then(|last| self.associations.next.get(last));
         let apply = rules.into_iter().flatten().filter(|rule| self.holds(&rule.premise, None));
         let coming: Vec<(&Rule, f64)> = apply.map(|rule| (rule, self.strength(rule))).collect();
         // What holds of tasks like this one outranks what holds of all.
@@ -315,7 +321,8 @@ impl Bench<'_> {
             if total > 0.0 { votes / total } else { 0.0 }
         };
         let mut best: Option<(f64, f64, usize)> = None;
-        for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| !self.done(&facts.name)) {
+        let is_open = |facts: &ToolFacts| !self.done(&facts.name) && !self.is_ruled_out(&facts.name);
+        for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
             let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
             let hint = hinted.as_ref().map_or(0.0, |hinted| hinted[place]);
             let votes = voted(&facts.name);
@@ -327,7 +334,7 @@ impl Bench<'_> {
         let Some((_, votes, place)) = best else { return Vec::new() };
         let facts = &tools[place];
         let case = self.cases.entry(facts.name.clone()).or_default();
-        case.score = GUESS * votes.max(facts.share).max(case.score);
+        (case.score, case.doubt) = (GUESS * votes.max(facts.share).max(case.confidence()), 0.0);
         let share = (100.0 * votes).round();
         case.reasons.push(if votes > 0.0 {
             format!("{share} % of the similar episodes used it")
@@ -347,7 +354,7 @@ impl Bench<'_> {
             };
             for other in &self.associations.tools[tool].companions {
                 let name = &self.associations.tools[*other].name;
-                if !selected.contains(name) && !self.done(name) {
+                if !selected.contains(name) && !self.done(name) && !self.is_ruled_out(name) {
                     let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();
@@ -401,7 +408,8 @@ impl Bench<'_> {
     }
 
     fn explain(&self, tool: String, case: Case) -> ToolAdvice {
-        let Case { score, doubt, part, mut rules, episodes, mut reasons, .. } = case;
+        let confidence = case.confidence();
+        let Case { part, mut rules, episodes, mut reasons, .. } = case;
         rules.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
         rules.dedup_by_key(|(_, id)| *id);
         let mut items: Vec<ItemId> = Vec::new();
@@ -416,7 +424,6 @@ impl Bench<'_> {
             }
         }
         items.extend(episodes.into_iter().map(ItemId::Episode));
-        let confidence = (score * (1.0 - doubt)).clamp(0.0, 1.0);
         ToolAdvice { tool, confidence, part: part.unwrap_or(0), reasons, items }
     }
 }

@@ -16,7 +16,7 @@ use crate::recall::rank::{self, Hit};
 use crate::recall::tasks::{TaskFigures, domain_key};
 use crate::store::record::{Key, Namespace, Revision};
 
-use entry::{Entry, State};
+use entry::Entry;
 use shard::Shard;
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
@@ -145,13 +145,21 @@ impl LexicalIndex {
             .map_or_else(Vec::new, |shard| shard.census.newest(&domain, newest))
     }
 
-    /// Returns what was learned of a kind for a domain, or for tasks without one, by key; nothing that is rejected.
+    /// Returns how many completed episodes a domain has, or how many have none.
+    pub(crate) fn count_of(&self, namespace: &Namespace, domain: Option<&str>) -> usize {
+        self.held(namespace, Kind::Episode).map_or(0, |shard| shard.census.count(&domain_key(domain)))
+    }
+
+    /// Returns a number that is another one after every change of the documents of a kind; 0 while there are none.
+    pub(crate) fn stamp(&self, namespace: &Namespace, kind: Kind) -> u64 {
+        self.held(namespace, kind).map_or(0, |shard| shard.stamp)
+    }
+
+    /// Returns what was learned of a kind for a domain, or for tasks without one, by key; what is rejected included.
     pub(crate) fn learned_of(&self, namespace: &Namespace, kind: Kind, domain: Option<&str>) -> Vec<Key> {
         let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
         let domain = domain_key(domain);
-        let same = |entry: &&Entry| {
-            entry.state == State::Active && entry.domain.as_deref().unwrap_or_default() == domain
-        };
+        let same = |entry: &&Entry| entry.domain.as_deref().unwrap_or_default() == domain;
         let mut keys: Vec<Key> =
             shard.entries.iter().flatten().filter(same).map(|entry| shard.key(entry)).collect();
         keys.sort_unstable_by(|a, b| a.id.cmp(&b.id));

@@ -45,7 +45,8 @@ pub struct RecallQuery {
     pub include_open: bool,
     /// The tools used so far, in order, when the task is under way; the last is the last one.
     pub after: Vec<String>,
-    /// The error that stopped the last step, when the task is under way.
+    /// The error that stopped the last step, when the task is under way: then what the last tool of
+    /// [`RecallQuery::after`] was to do is not done.
     pub last_error: Option<String>,
     /// The keyword score, in `0.0..=1.0`, below which an episode is not relevant;
     /// [`RecallQuery::MIN_RELEVANCE`] by default.
@@ -123,11 +124,19 @@ impl RecallQuery {
         self
     }
 
-    /// Says which error stopped the last step: what fixed errors like it is recalled.
+    /// Says which error stopped the last step: what fixed errors like it is recalled, and its tool counts as not done.
     #[must_use]
     pub fn last_error(mut self, error: impl Into<String>) -> Self {
         self.last_error = Some(error.into());
         self
+    }
+
+    /// Returns the tools that did their work, in order: those used so far, without the last one if it failed.
+    pub(crate) fn done(&self) -> &[String] {
+        match self.after.split_last() {
+            Some((_, done)) if self.last_error.is_some() => done,
+            _ => &self.after,
+        }
     }
 
     /// Sets the keyword score below which an episode is not relevant.

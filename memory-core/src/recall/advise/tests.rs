@@ -135,6 +135,9 @@ fn under_way_what_comes_next_comes_first() {
     check("Publish it", &["open"], &["render", "send"]);
     check("Publish it", &["open", "render"], &["send"]);
     check("Burn it", &["open"], &["erase"]);
+    // What failed is still to do.
+    let failed = RecallQuery::new("Publish it").after(["open", "render"]).last_error("out of paper");
+    assert_eq!(tools(&ask(&known, &known.heuristics, failed)), ["render", "send"]);
 }
 
 proptest! {

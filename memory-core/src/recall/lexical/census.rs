@@ -94,6 +94,11 @@ impl Census {
         lessons.rev().take(limit).map(|(_, id)| id.clone()).collect()
     }
 
+    /// Returns how many completed episodes a normalised domain has (empty for none).
+    pub(super) fn count(&self, domain: &str) -> usize {
+        self.lessons.get(domain).map_or(0, BTreeSet::len)
+    }
+
     #[cfg(test)]
     pub(super) fn is_blank(&self) -> bool {
         self.tools.is_empty() && self.lessons.is_empty() && self.completed == 0

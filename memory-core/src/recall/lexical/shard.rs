@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::mem::size_of;
+use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use smol_str::SmolStr;
@@ -53,8 +54,15 @@ pub(crate) struct Shard {
     pub(crate) total_length: u64,
     pub(super) tombstones: HashMap<Arc<str>, Revision>,
     pub(crate) census: Census,
+    /// Differs for any two states of any index of this process.
+    pub(super) stamp: u64,
     /// Score accumulators that searches reuse, all zero.
     pub(crate) scratch: Mutex<Vec<Vec<f32>>>,
+}
+
+fn next_stamp() -> u64 {
+    static STAMPS: AtomicU64 = AtomicU64::new(1);
+    STAMPS.fetch_add(1, atomic::Ordering::Relaxed)
 }
 
 impl Shard {
@@ -91,6 +99,7 @@ impl Shard {
             total_length: 0,
             tombstones: HashMap::new(),
             census: Census::default(),
+            stamp: next_stamp(),
             scratch: Mutex::default(),
         }
     }
@@ -157,6 +166,7 @@ impl Shard {
             self.census.add(&entry);
         }
         self.entries[slot as usize] = Some(entry);
+        self.stamp = next_stamp();
         true
     }
 
@@ -205,6 +215,7 @@ impl Shard {
         self.set_length(slot, 0);
         self.slots.remove(id);
         self.free_slots.push(slot);
+        self.stamp = next_stamp();
     }
 
     /// Removes what has expired at `now`; returns the ids.

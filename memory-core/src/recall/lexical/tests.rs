@@ -406,7 +406,13 @@ fn what_was_rejected_is_never_found() {
     let hits = index.search(&Namespace::default(), Kind::Heuristic, &query, NOW);
     assert_eq!(hits.iter().map(|hit| &*hit.key.id).collect::<Vec<_>>(), ["d", "b", "a"]);
     let of = index.learned_of(&Namespace::default(), Kind::Heuristic, Some("Web"));
-    assert_eq!(of, [learned("a"), learned("b")]);
+    // A ruling must be known to be followed.
+    assert_eq!(of, [learned("a"), learned("b"), learned("c")]);
+    let stamp = |index: &LexicalIndex| index.stamp(&Namespace::default(), Kind::Heuristic);
+    let before = stamp(&index);
+    assert_eq!(before, stamp(&index));
+    index.remove(&learned("d"), revision(9));
+    assert_ne!(before, stamp(&index));
     assert!(index.learned_of(&Namespace::default(), Kind::Pattern, Some("web")).is_empty());
 }
 

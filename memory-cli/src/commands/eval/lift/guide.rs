@@ -126,8 +126,8 @@ impl Guide<'_> {
             experience.observe(call, answer, understood.items(follows)).await?;
         }
         let (Answer::Refused(error) | Answer::Blocked(error)) = answer else { return Ok(()) };
-        let query =
-            question(agent.task(), domain).after(agent.done().iter().copied()).last_error(error.as_str());
+        let after = agent.done().iter().copied().chain([call.tool]);
+        let query = question(agent.task(), domain).after(after).last_error(error.as_str());
         let recall = arena.memory.recall(query).await?;
         if let Some(experience) = experience {
             experience.recalled(&recall).await?;
