@@ -21,6 +21,7 @@ pub struct Builder {
     set: Settings,
     environment: bool,
     file: Option<PathBuf>,
+    create: bool,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     reward: Option<RewardConfig>,
@@ -34,6 +35,7 @@ impl Default for Builder {
             set: Settings::default(),
             environment: false,
             file: None,
+            create: true,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::default()),
             reward: None,
@@ -244,6 +246,15 @@ impl Builder {
         self
     }
 
+    /// Sets whether opening makes a memory that is not there; true by default. With false a folder without one is
+    /// `NotFound`, and nothing is created. In remote mode the records are in the database, and the folder is made
+    /// either way.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
     /// Sets the source of time; the machine's by default.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -263,8 +274,8 @@ impl Builder {
     /// In remote mode it opens whether or not the database answers.
     ///
     /// # Errors
-    /// `InvalidInput` for settings that are missing, malformed or out of bounds; `Io` for a folder that cannot be
-    /// used; `Unsupported` for a file of a newer program or a setting whose feature is not compiled in; `Corrupt`
+    /// `InvalidInput` for settings that are missing, malformed or out of bounds; `NotFound` for a folder without a memory
+    /// if none is to be made; `Io` for a folder that cannot be used; `Unsupported` for a file of a newer program or a setting whose feature is not compiled in; `Corrupt`
     /// for a file that is no database, or no model.
     ///
     /// # Panics
@@ -288,7 +299,7 @@ impl Builder {
         if let Some(reflector) = self.reflector {
             learning.reflector = reflector;
         }
-        open(settings, config, self.clock, self.ids).await
+        open(settings, config, self.create, self.clock, self.ids).await
     }
 }
 

@@ -77,6 +77,7 @@ impl Memory {
 pub(crate) async fn open(
     settings: Settings,
     config: MemoryConfig,
+    create: bool,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
 ) -> Result<Memory> {
@@ -91,7 +92,7 @@ pub(crate) async fn open(
     // What blocks (files, locks, recovery) stays off the runtime's workers.
     let blocking = {
         let (settings, namespace, clock) = (settings.clone(), namespace.clone(), clock.clone());
-        tokio::task::spawn_blocking(move || open_tiers(&settings, &root, &namespace, clock))
+        tokio::task::spawn_blocking(move || open_tiers(&settings, create, &root, &namespace, clock))
     };
     let (tiers, slot) = blocking.await.map_err(|source| {
         Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
@@ -121,12 +122,16 @@ pub(crate) async fn load_model(_folder: &Path) -> Result<Arc<dyn Embedder>> {
 
 fn open_tiers(
     settings: &Settings,
+    create: bool,
     root: &Path,
     namespace: &Namespace,
     clock: Arc<dyn Clock>,
 ) -> Result<(Tiers, Slot)> {
     // A URL that cannot be one fails before anything is created.
     let remote = settings.url.as_deref().map(|url| connect(url, settings)).transpose()?;
+    if !create && remote.is_none() {
+        find_memory(root)?;
+    }
     create_folder(root)?;
     let instances = instances_folder(root, settings.url.as_deref(), namespace)?;
     let durable: Option<Arc<dyn Durable>> = remote;
@@ -146,12 +151,15 @@ fn open_tiers(
             Tiers { durable, cache, outbox: Some((outbox, orphans)), warnings }
         }
         _ => {
-            let durable = Arc::new(LocalStore::open(&root.join("memory.db"), LocalOptions::new())?);
+            let durable = Arc::new(LocalStore::open(&root.join(LOCAL_FILE), LocalOptions::new())?);
             Tiers { durable, cache, outbox: None, warnings }
         }
     };
     Ok((tiers, slot))
 }
+
+/// The durable tier of a local memory in its folder.
+const LOCAL_FILE: &str = "memory.db";
 
 /// How many instance folders whose files are still held are passed over.
 const MAX_HELD: usize = 16;
@@ -221,6 +229,21 @@ fn connect(_url: &str, _settings: &Settings) -> Result<Arc<dyn Durable>> {
     .with_hint("enable the feature `remote` of agent-memory, or unset TURSO_DATABASE_URL"))
 }
 
+/// Refuses a folder without a local memory.
+fn find_memory(root: &Path) -> Result<()> {
+    // What cannot be looked at, or is no folder, has an error of its own on opening.
+    if root.join(LOCAL_FILE).try_exists().unwrap_or(true) || root.is_file() {
+        return Ok(());
+    }
+    let hint = if root.join(REMOTE_FOLDER).is_dir() {
+        "the folder was used with a database: give its URL"
+    } else {
+        "check the folder's name; `memory import`, or an application that records, makes one"
+    };
+    let message = format!("there is no memory in {}", root.display());
+    Err(Error::new(ErrorKind::NotFound, "open", message).with_hint(hint))
+}
+
 /// Creates the folder, for its owner only: episodes may hold what nobody else should read.
 fn create_folder(root: &Path) -> Result<()> {
     let fail = |source: std::io::Error| {
@@ -240,6 +263,9 @@ fn create_folder(root: &Path) -> Result<()> {
     folder.create(root).map_err(fail)
 }
 
+/// What a memory with a database keeps in its folder.
+const REMOTE_FOLDER: &str = "remote";
+
 /// Returns where the instances of one database and namespace keep their caches and outboxes.
 fn instances_folder(root: &Path, url: Option<&str>, namespace: &Namespace) -> Result<PathBuf> {
     // Escaped, because some file systems take `A` and `a` for the same name.
@@ -250,7 +276,7 @@ fn instances_folder(root: &Path, url: Option<&str>, namespace: &Namespace) -> Re
         let problem = format!("{} bytes as a folder name, the limit is 200", name.len());
         return Err(Error::invalid("open", "url", problem));
     }
-    Ok(root.join("remote").join(name).join(space))
+    Ok(root.join(REMOTE_FOLDER).join(name).join(space))
 }
 
 /// Escapes a URL so that different URLs have different names that any file system takes.

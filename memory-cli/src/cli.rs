@@ -10,7 +10,7 @@ TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL); the file of --config; defaults. The t
 
 Exit codes:
   0  done (recall that finds nothing relevant is done, too)
-  1  failed: files, data, or an episode that does not exist
+  1  failed: files, data, or what does not exist: the memory (import and demo make one), an episode, something learned
   2  wrong arguments or settings
   3  import: some lines were bad and were skipped, or stopped it with --strict; eval: a line was bad
   4  the durable tier is away or refuses the credentials; what waits to be sent stays here
@@ -84,6 +84,15 @@ pub(crate) enum Command {
     /// List, explain and correct the rules that were learned
     #[command(subcommand)]
     Heuristics(HeuristicsCommand),
+    /// List and show what recurs in episodes: orders of tools, recoveries from errors, what failing episodes do
+    #[command(subcommand)]
+    Patterns(LearnedCommand),
+    /// List and show the procedures that worked
+    #[command(subcommand)]
+    Playbooks(LearnedCommand),
+    /// List and show the errors that were met, with their causes and what fixed them
+    #[command(subcommand)]
+    Failures(FailuresCommand),
     /// Show what was learned, how much of it is junk, and how learning goes
     ///
     /// An item is a duplicate if another of the same domain says the same: the same content, or the same advice resting
@@ -140,7 +149,7 @@ pub(crate) enum Format {
 pub(crate) enum EpisodesCommand {
     /// List episodes, newest first
     List(ListArgs),
-    /// Show an episode with its steps and artifacts
+    /// Show an episode: steps, artifacts, reward, what it taught, what was recalled for it
     Show {
         /// The id, or its end (at least 6 characters)
         id: String,
@@ -245,6 +254,8 @@ pub(crate) enum HeuristicsCommand {
         /// Also those that are never recalled: rejected, or withheld because their uses went worse
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        filter: LearnedFilter,
     },
     /// Show a heuristic with the evidence behind it
     Show {
@@ -268,6 +279,48 @@ pub(crate) enum HeuristicsCommand {
     },
     /// Let the evidence decide about a rejected heuristic again
     Restore {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+}
+
+/// What is listed of one kind of what was learned.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct LearnedFilter {
+    /// Only this domain
+    #[arg(long, value_name = "D")]
+    pub(crate) domain: Option<String>,
+    /// The most to list [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LearnedCommand {
+    /// List them, the surest first
+    List {
+        /// Also those that are never recalled, because their uses went worse
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        filter: LearnedFilter,
+    },
+    /// Show one with the episodes behind it and what became of its uses
+    Show {
+        /// The id, or its end (at least 6 characters)
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FailuresCommand {
+    /// List them, the most frequent first
+    List {
+        #[command(flatten)]
+        filter: LearnedFilter,
+    },
+    /// Show one with the episodes that met it and what became of its uses
+    Show {
         /// The id, or its end (at least 6 characters)
         id: String,
     },

@@ -5,11 +5,32 @@ pub(crate) mod consolidate;
 pub(crate) mod demo;
 pub(crate) mod episodes;
 pub(crate) mod eval;
+pub(crate) mod failures;
 pub(crate) mod heuristics;
 pub(crate) mod import;
+mod learned;
 pub(crate) mod lift;
+pub(crate) mod patterns;
+pub(crate) mod playbooks;
 pub(crate) mod recall;
+mod recalled;
+mod reflected;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod sync;
 mod view;
+
+use std::time::Duration;
+
+use agent_memory::{Error, ErrorKind, Freshness};
+
+/// Takes what the durable tier does not answer for while it is away as not known, and the answer as not current.
+fn at_hand<T>(read: agent_memory::Result<Option<T>>, freshness: &mut Freshness) -> Result<Option<T>, Error> {
+    match read {
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy) => {
+            *freshness = freshness.or_staler(Freshness::Stale { age: Duration::ZERO });
+            Ok(None)
+        }
+        read => read,
+    }
+}

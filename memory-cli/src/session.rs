@@ -24,12 +24,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the memory, and tells people what opening had to repair.
+    /// Opens the memory, which must be there, and tells people what opening had to repair.
     pub(crate) async fn open(global: &Global, output: &mut Output) -> Result<Self, Failure> {
-        Self::open_with(global, output, |builder| builder).await
+        Self::open_with(global, output, |builder| builder.create(false)).await
     }
 
-    /// As [`Session::open`], with what a command sets by itself.
+    /// As [`Session::open`], with what a command sets by itself; makes the memory unless that says otherwise.
     pub(crate) async fn open_with(
         global: &Global,
         output: &mut Output,

@@ -212,3 +212,17 @@ async fn a_cancelled_step_is_counted_if_it_is_stored() {
     let done = episode.complete(Outcome::success("done")).await.unwrap();
     assert_eq!(done.steps as usize, memory.steps(done.id).await.unwrap().len());
 }
+
+#[tokio::test]
+async fn a_memory_is_made_unless_the_builder_says_otherwise() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("memory");
+    let error = Memory::builder().path(&folder).create(false).open().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
+    assert!(!folder.exists());
+    let memory = Memory::open(&folder).await.unwrap();
+    memory.close(PATIENCE).await.unwrap();
+    drop(memory);
+    Memory::builder().path(&folder).create(false).open().await.unwrap().close(PATIENCE).await.unwrap();
+}

@@ -1,11 +1,11 @@
-//! `memory episodes`: list, show, forget.
+//! `memory episodes`: list, show with what learning made of it, forget.
 
 use agent_memory::{
     Artifact, Episode, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, Memory, Outcome, Step, Verdict,
 };
 use serde_json::json;
 
-use super::view;
+use super::{at_hand, recalled, reflected, view};
 use crate::cli::{EpisodesCommand, Global, ListArgs, OutcomeArg};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -154,13 +154,17 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     let Some(found) = memory.get(id).await? else { return Err(unknown(&id.to_string())) };
     let steps = memory.steps(id).await?;
     let artifacts = memory.artifacts(id).await?;
-    let freshness = found.freshness.or_staler(steps.freshness).or_staler(artifacts.freshness);
+    let mut freshness = found.freshness.or_staler(steps.freshness).or_staler(artifacts.freshness);
+    let reward = at_hand(memory.knowledge().reward(id).await, &mut freshness)?;
+    let reflection = at_hand(memory.knowledge().reflection(id).await, &mut freshness)?;
     if output.is_json() {
         let episode: &Episode = &found;
         let object = json!({
             "episode": episode,
             "steps": steps.items,
             "artifacts": artifacts.items,
+            "reward": reward,
+            "reflection": reflection,
             "stale_ms": view::stale_ms(freshness),
         });
         return Ok(output.object(&object)?);
@@ -175,6 +179,24 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     }
     for artifact in artifacts.iter() {
         output.line(artifact_line(artifact))?;
+    }
+    if reward.is_some() || reflection.is_some() {
+        output.line("")?;
+        output.line(paint(style::TITLE, "What it was worth, and what it taught"))?;
+        let columns = output.columns().saturating_sub(2);
+        for line in reflected::lines(reward.as_ref(), reflection.as_ref(), columns) {
+            output.line(format!("  {line}"))?;
+        }
+        if reward.as_ref().is_some_and(|reward| !reward.learned) {
+            output.line(paint(style::FAINT, "  not learned from yet; `memory consolidate` does it now"))?;
+        }
+    }
+    if let Some(recall) = &found.recall {
+        output.line("")?;
+        output.line(paint(style::TITLE, "What was recalled for it"))?;
+        for line in recalled::lines(memory, recall, &mut freshness, output.columns()).await? {
+            output.line(line)?;
+        }
     }
     tell_stale(freshness, output)
 }

@@ -49,7 +49,9 @@ pub(crate) async fn run(
         output.object(&object(&recall, prompt.as_deref()))?;
     } else if let Some(prompt) = prompt {
         if prompt.is_empty() {
-            output.note("note", style::UNSURE, silence(&recall))?;
+            let tokens = arguments.prompt.unwrap_or_default() as usize;
+            let remark = if recall.is_empty() { silence(&recall) } else { too_few(&recall, tokens) };
+            output.note("note", style::UNSURE, remark)?;
         } else {
             output.line(text::harmless(prompt.trim_end()))?;
         }
@@ -155,6 +157,19 @@ fn tell_stale(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
     }
 }
 
+/// Says that the answer does not fit into a prompt of so many tokens, and how many it takes.
+fn too_few(recall: &Recall, tokens: usize) -> String {
+    /// More than any single item takes.
+    const PLENTY: usize = 1 << 16;
+    // What fits a budget fits any larger one.
+    let (mut short, mut enough) = (tokens, PLENTY.max(tokens + 1));
+    while short + 1 < enough {
+        let middle = short.midpoint(enough);
+        if recall.to_prompt(middle).is_empty() { short = middle } else { enough = middle }
+    }
+    format!("What is known does not fit into {tokens} tokens; the least that shows any of it is {enough}.")
+}
+
 /// Says why there is no answer.
 pub(crate) fn silence(recall: &Recall) -> String {
     let searched = text::count(recall.searched as u64, "episode");
@@ -167,9 +182,8 @@ pub(crate) fn silence(recall: &Recall) -> String {
         }
         (0, 0) => "Nothing is known yet: the memory has no episodes.".into(),
         (0, _) => format!("Nothing relevant is known: none of {searched} is close enough to this task."),
-        (more, _) if recall.is_empty() => {
+        (more, _) => {
             format!("{} may help, but the durable tier is away.", text::count(more as u64, "episode"))
         }
-        _ => "What is known does not fit into so few tokens.".into(),
     }
 }

@@ -8,7 +8,8 @@ use agent_memory::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::heuristics::is_recalled;
+use super::learned::Item;
+use super::status::counted;
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -75,7 +76,7 @@ impl Stats {
             records: memory.status().await.engine.records,
             junk: Junk::of(memory).await?,
             strategies,
-            heuristics_not_recalled: heuristics.iter().filter(|item| !is_recalled(item)).count(),
+            heuristics_not_recalled: heuristics.iter().filter(|item| !item.is_recalled()).count(),
             metrics: newest(knowledge.metrics().await?.items),
             cycles: knowledge.cycles().await?.items.len(),
         })
@@ -196,18 +197,7 @@ fn tell(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
     let mut add = |name: &str, content: String| {
         output.line(format!("{}{content}", paint(style::FAINT, format!("{name:<14}"))))
     };
-    let records = match &stats.records {
-        None => "unknown: the durable tier does not answer".into(),
-        Some(records) => {
-            let told: Vec<String> = records
-                .iter()
-                .filter(|(_, count)| **count > 0)
-                .map(|(kind, count)| text::count(*count, &kind.replace('_', " ")))
-                .collect();
-            if told.is_empty() { "none yet".into() } else { told.join(", ") }
-        }
-    };
-    add("records", records)?;
+    add("records", counted(stats.records.as_ref()))?;
     let strategies: Vec<String> = stats
         .strategies
         .iter()

@@ -1,5 +1,6 @@
 //! `memory status`
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_memory::{BreakerState, Mode, SetAside, Status};
@@ -87,7 +88,7 @@ pub(super) fn lines(
             add("mode", format!("remote: acknowledged means fsynced here, then sent to {url}"));
         }
     }
-    add("records", records(status));
+    add("records", counted(status.engine.records.as_ref()));
     add(
         "recall",
         format!(
@@ -173,10 +174,9 @@ pub(super) fn lines(
     lines
 }
 
-fn records(status: &Status) -> String {
-    let Some(records) = &status.engine.records else {
-        return "unknown: the durable tier does not answer".into();
-    };
+/// Tells how many records of each kind there are.
+pub(super) fn counted(records: Option<&BTreeMap<&'static str, u64>>) -> String {
+    let Some(records) = records else { return "unknown: the durable tier does not answer".into() };
     let counted: Vec<String> = records
         .iter()
         .filter(|(_, count)| **count > 0)

@@ -27,6 +27,11 @@ impl World {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
+    /// Makes a world with a memory that has nothing in it.
+    pub(crate) fn empty() -> Self {
+        Self::with("")
+    }
+
     /// Makes a world with the lines of `fixture` imported.
     pub(crate) fn with(lines: &str) -> Self {
         let world = Self::new();

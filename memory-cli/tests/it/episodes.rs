@@ -77,3 +77,57 @@ fn forgetting_needs_a_word_and_lasts() {
     let again = world.run(["import", "--json", "fixture.jsonl"]).object();
     assert_eq!((&again["new"], &again["known"], &again["forgotten"]), (&0.into(), &2.into(), &1.into()));
 }
+
+#[test]
+fn an_episode_is_shown_with_what_learning_made_of_it() {
+    let world = World::with(LINES);
+    let failed = world.run(["episodes", "list", "--json", "--outcome", "failure"]).object();
+    let id = failed["episodes"][0]["id"].as_str().unwrap();
+    let shown = world.run(["episodes", "show", "--json", id]).object();
+    let reward = &shown["reward"];
+    let told = world.run(["episodes", "show", id]).ok();
+    for factor in ["outcome", "efficiency", "complexity", "quality", "learning_bonus"] {
+        let told_as = format!("{} {:.2}", factor.replace('_', " "), reward[factor].as_f64().unwrap());
+        assert!(told.contains(&told_as), "{told_as}: {told}");
+    }
+    assert!(told.contains(&format!("reward   {:.2}", reward["total"].as_f64().unwrap())), "{told}");
+    let insight = &shown["reflection"]["failed"][0];
+    let steps = &insight["steps"][0];
+    let text: String = insight["text"].as_str().unwrap().chars().take(30).collect();
+    assert!(told.contains(&text) && told.contains(&format!("(step {steps}")), "{told}");
+    assert!(!told.contains("What was recalled for it"), "{told}");
+    // An import that leaves learning for later leaves a score, and no reflection.
+    let later = World::new();
+    later.file("lines.jsonl", LINES);
+    later.run(["import", "--no-learn", "lines.jsonl"]).ok();
+    let shown = later.run(["episodes", "show", "--json", id]).object();
+    assert_eq!(shown["reflection"], Value::Null);
+    assert!(later.run(["episodes", "show", id]).ok().contains("not learned from yet"));
+}
+
+#[test]
+fn an_episode_is_shown_with_what_was_recalled_for_it() {
+    let world = World::with(LINES);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (id, used) = runtime.block_on(async {
+        let memory = agent_memory::Memory::open(world.path("memory")).await.unwrap();
+        let recall = memory.recall("Cancel my flight to Turku.").await.unwrap();
+        let mut episode = memory.start("Cancel my flight to Turku.").await.unwrap();
+        episode.recalled(&recall).await.unwrap();
+        let used = agent_memory::ItemId::Episode(recall.episodes[0].id);
+        episode.used(&[used]).await.unwrap();
+        memory.close(std::time::Duration::from_secs(5)).await.unwrap();
+        (episode.id().to_string(), used.record_id())
+    });
+    let told = world.run(["episodes", "show", &id]).ok();
+    let shown = world.run(["episodes", "show", "--json", &id]).object();
+    let items = shown["episode"]["recall"]["shown"].as_array().unwrap();
+    assert_eq!((&shown["reward"], &shown["reflection"]), (&Value::Null, &Value::Null));
+    let section = told.split_once("What was recalled for it\n").expect("a section").1;
+    let count = if items.len() == 1 { "1 item".into() } else { format!("{} items", items.len()) };
+    assert!(section.starts_with(&format!("  {count} shown, 1 said to be used\n")), "{told}");
+    let first = section.lines().nth(1).unwrap();
+    let end = used.rsplit('-').next().unwrap();
+    assert!(first.starts_with(&format!("  used  episode   {end}  ")) && first.contains("flight"), "{told}");
+    assert_eq!(section.matches("  shown ").count(), (items.len() - 1).min(11), "{told}");
+}

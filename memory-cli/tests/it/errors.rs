@@ -48,11 +48,15 @@ fn settings_that_are_wrong() {
 fn a_settings_file_names_the_place() {
     let world = World::new();
     world.file("memory.toml", "path = 'from-file'\nnamespace = 'n1'\n");
+    world.file("nothing.jsonl", "");
+    let import = ["import", "--config", "memory.toml", "nothing.jsonl"];
+    finish(world.command().env_remove("MEMORY_DB_PATH").args(import)).ok();
     let mut command = world.command();
     command.env_remove("MEMORY_DB_PATH").args(["status", "--json", "--config", "memory.toml"]);
     let status = finish(&mut command).object();
     assert_eq!((&status["folder"], &status["namespace"]), (&"from-file".into(), &"n1".into()));
     assert!(world.path("from-file/memory.db").is_file());
+    world.run(import).ok();
     // The environment wins over the file, a flag over both.
     let status = world.run(["status", "--json", "--config", "memory.toml", "--namespace", "n2"]).object();
     assert_eq!(status["folder"], world.path("memory").to_str().unwrap());
@@ -68,7 +72,8 @@ fn the_usual_folder_follows_the_xdg_rules() {
         if let Some(xdg) = xdg {
             command.env("XDG_DATA_HOME", xdg);
         }
-        finish(&mut command).object()["folder"].as_str().unwrap().to_owned()
+        let (message, _) = finish(&mut command).error(1, "not_found");
+        message.rsplit(' ').next().unwrap().to_owned()
     };
     let home = world.path("");
     let home = home.to_str().unwrap().trim_end_matches('/');
@@ -82,7 +87,7 @@ fn the_usual_folder_follows_the_xdg_rules() {
 
 #[test]
 fn arguments_that_are_wrong() {
-    let world = World::new();
+    let world = World::empty();
     let check = |arguments: &[&str], expected: &str| {
         let run = world.run(arguments);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""));
@@ -119,9 +124,70 @@ fn help_documents_the_exit_codes() {
 
 #[test]
 fn errors_for_people_have_a_hint() {
-    let world = World::new();
+    let world = World::empty();
     let run = world.run(["episodes", "show", "01a1fc77-2efc-7000-8160-dfcd548fec4a"]);
     let expected = "error: find: there is no episode 01a1fc77-2efc-7000-8160-dfcd548fec4a\n\
                     hint: `memory episodes list` shows the episodes of this namespace\n";
     assert_eq!((run.code, run.stderr.as_str()), (1, expected));
+}
+
+#[test]
+fn a_memory_that_is_not_there_is_told_and_not_made() {
+    let world = World::new();
+    let id = "01a1fc77-2efc-7000-8160-dfcd548fec4a";
+    let commands: [&[&str]; 18] = [
+        &["recall", "anything"],
+        &["recall", "anything", "--prompt", "100"],
+        &["episodes", "list"],
+        &["episodes", "show", id],
+        &["episodes", "forget", "--yes", id],
+        &["heuristics", "list"],
+        &["heuristics", "show", id],
+        &["heuristics", "pin", id],
+        &["patterns", "list"],
+        &["patterns", "show", id],
+        &["playbooks", "list"],
+        &["failures", "list"],
+        &["stats"],
+        &["lift"],
+        &["consolidate"],
+        &["status"],
+        &["sync"],
+        &["sync", "retry"],
+    ];
+    let mistyped = world.path("mistyped");
+    let place = ["--path", mistyped.to_str().unwrap()];
+    let missing = format!("there is no memory in {}", mistyped.display());
+    for command in commands {
+        let (message, hint) =
+            world.run(command.iter().chain(&place).chain(&["--json"])).error(1, "not_found");
+        assert!(
+            message.ends_with(&missing) && hint.contains("memory import"),
+            "{command:?}: {message} {hint}"
+        );
+        assert!(!mistyped.exists(), "{command:?}");
+    }
+    let told = world.run(["episodes", "list"].iter().chain(&place));
+    assert_eq!((told.code, told.stdout.as_str()), (1, ""));
+    assert!(told.stderr.starts_with(&format!("error: open: {missing}\n")), "{}", told.stderr);
+    // A folder without a memory stays as it is.
+    std::fs::create_dir(&mistyped).unwrap();
+    world.run(["stats", "--json"].iter().chain(&place)).error(1, "not_found");
+    assert!(is_empty(&mistyped));
+    // What records makes one.
+    world.file("nothing.jsonl", "");
+    world.run(["import", "nothing.jsonl"].iter().chain(&place)).ok();
+    assert_eq!(world.run(["episodes", "list"].iter().chain(&place)).ok(), "No episodes.\n");
+}
+
+#[test]
+fn a_folder_that_was_used_with_a_database_asks_for_its_url() {
+    let world = World::new();
+    // The records are in the database: on a new machine, reading makes the folder.
+    let url = ["--url", "http://127.0.0.1:9"];
+    world.run(["status", "--json"].iter().chain(&url)).object();
+    assert!(world.path("memory/remote").is_dir());
+    let (_, hint) = world.run(["status", "--json"]).error(1, "not_found");
+    assert!(hint.contains("URL"), "{hint}");
+    assert!(!world.path("memory/memory.db").exists() && !world.path("memory/local").exists());
 }

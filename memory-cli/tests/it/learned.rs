@@ -15,7 +15,7 @@ fn learned() -> World {
 
 fn heuristics(world: &World, arguments: &[&str]) -> Vec<Value> {
     let listed = world.run(["heuristics", "list", "--json"].iter().chain(arguments)).object();
-    assert_eq!(names(&listed), ["heuristics", "hidden", "stale_ms"]);
+    assert_eq!(names(&listed), ["heuristics", "hidden", "more", "stale_ms"]);
     listed["heuristics"].as_array().unwrap().clone()
 }
 
@@ -66,9 +66,82 @@ fn people_rule_on_heuristics() {
     world.run(["heuristics", "pin", "00000000-0000-5000-8000-000000000000", "--json"]).error(1, "not_found");
 }
 
+/// A world that has learned from the sample of the demo.
+fn demo_learned() -> World {
+    let world = World::new();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sample.jsonl");
+    world.run(["import", sample.to_str().unwrap()]).ok();
+    world
+}
+
+#[test]
+fn everything_learned_is_listed_and_shown_with_its_episodes() {
+    let world = demo_learned();
+    let check = |command: &str, one: &str, heading: &str| {
+        let listed = world.run([command, "list", "--json"]).object();
+        let mut fields = [command, "hidden", "more", "stale_ms"];
+        fields.sort_unstable();
+        assert_eq!(names(&listed), fields);
+        let items = listed[command].as_array().unwrap();
+        let records = world.run(["status", "--json"]).object()["records"][one].as_u64().unwrap();
+        assert_eq!(items.len() as u64 + listed["hidden"].as_u64().unwrap(), records);
+        let first = &items[0];
+        let id = first["id"].as_str().unwrap();
+
+        let shown = world.run([command, "show", id, "--json"]).object();
+        let mut fields = ["episodes", one, "stale_ms", "uses"];
+        fields.sort_unstable();
+        assert_eq!(names(&shown), fields);
+        assert_eq!(&shown[one], first);
+        assert!(!shown["episodes"].as_array().unwrap().is_empty(), "{shown}");
+        assert!(shown["episodes"][0]["task"]["description"].is_string(), "{shown}");
+
+        let table = world.run([command, "list"]).ok();
+        assert!(table.starts_with("ID ") && table.lines().count() == items.len() + 1, "{table}");
+        assert!(table.lines().nth(1).unwrap().starts_with(id), "{table}");
+        let told = world.run([command, "show", &id[id.len() - 12..]]).ok();
+        assert!(told.contains(id) && told.contains(heading), "{told}");
+        assert_eq!(world.run([command, "show", &format!("{one}:{id}")]).ok(), told);
+
+        let limited = world.run([command, "list", "--json", "--limit", "1"]).object();
+        assert_eq!(limited[command], Value::from(&items[..1]));
+        assert_eq!(limited["more"], items.len() - 1);
+        let domain = first["domain"].as_str().unwrap();
+        let of_domain: Vec<&Value> = items.iter().filter(|item| item["domain"] == domain).collect();
+        let filtered = world.run([command, "list", "--json", "--domain", domain]).object();
+        assert_eq!(filtered[command], serde_json::json!(of_domain));
+        let none = world.run([command, "list", "--domain", "nowhere"]).ok();
+        assert_eq!(none, format!("No {command}.\n"));
+
+        world.run([command, "show", "nonsense", "--json"]).error(2, "invalid_input");
+        let unknown = "00000000-0000-5000-8000-000000000000";
+        let (_, hint) = world.run([command, "show", unknown, "--json"]).error(1, "not_found");
+        assert!(hint.contains(&format!("memory {command} list")), "{hint}");
+    };
+    check("patterns", "pattern", "Episodes that show it");
+    check("playbooks", "playbook", "Steps");
+    check("failures", "failure", "Episodes that met it");
+    let heuristics = heuristics(&world, &["--limit", "1"]);
+    assert_eq!(heuristics.len(), 1);
+    let more = world.run(["failures", "list", "--limit", "1"]);
+    assert!(more.stderr.contains("without --limit"), "{}", more.stderr);
+    let all = world.run(["failures", "list", "--all"]);
+    assert_eq!(all.code, 2, "no failure lesson is ever withheld");
+}
+
+#[test]
+fn a_failure_lesson_tells_what_fixed_it() {
+    let world = demo_learned();
+    let listed = world.run(["failures", "list", "--json"]).object();
+    let fixed = listed["failures"].as_array().unwrap().iter().find(|item| item["resolved"] != 0).unwrap();
+    let told = world.run(["failures", "show", fixed["id"].as_str().unwrap()]).ok();
+    let fix: String = fixed["resolutions"][0].as_str().unwrap().chars().take(40).collect();
+    assert!(told.contains(&format!("fix     {fix}")), "{told}");
+}
+
 #[test]
 fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
-    let empty = World::new().run(["stats", "--json"]).object();
+    let empty = World::empty().run(["stats", "--json"]).object();
     assert_eq!((&empty["duplicate_share"], &empty["items"]["pattern"]["count"]), (&Value::Null, &0.into()));
     let world = learned();
     let stats = world.run(["stats", "--json"]).object();
@@ -94,6 +167,8 @@ fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
     assert_eq!(stats["never_used_share"], 1.0);
     let told = world.run(["stats"]).ok();
     assert!(told.contains("duplicates") && told.contains("never useful"), "{told}");
+    let counted = |text: &str| text.contains(" pieces of evidence") && !text.contains("evidences");
+    assert!(counted(&told) && counted(&world.run(["status"]).ok()), "{told}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn answers_with_one_object() {
 
 #[test]
 fn says_honestly_that_nothing_is_known() {
-    let world = World::new();
+    let world = World::empty();
     let told = world.run(["recall", "cancel a flight"]).ok();
     assert_eq!(told, "Nothing is known yet: the memory has no episodes.\n");
     let world = World::with(LINES);
@@ -53,6 +53,18 @@ fn says_honestly_that_nothing_is_known() {
     let prompt = world.run(["recall", "wedding speech", "--prompt", "400"]);
     assert_eq!((prompt.code, prompt.stdout.as_str()), (0, ""));
     assert!(prompt.stderr.contains("Nothing relevant"), "{}", prompt.stderr);
+}
+
+#[test]
+fn a_budget_that_is_too_small_is_told_with_one_that_is_not() {
+    let world = World::with(LINES);
+    let prompt = |tokens: &str| world.run(["recall", "cancel a flight", "--prompt", tokens]);
+    let short = prompt("5");
+    assert_eq!((short.code, short.stdout.as_str()), (0, ""));
+    assert!(short.stderr.contains("What is known does not fit into 5 tokens"), "{}", short.stderr);
+    let least: u32 = short.stderr.trim_end_matches(".\n").rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(!prompt(&least.to_string()).ok().is_empty());
+    assert_eq!(prompt(&(least - 1).to_string()).stdout, "");
 }
 
 #[test]

@@ -25,6 +25,9 @@ fn stored_text_never_steers_a_terminal() {
     for json in [&[][..], &["--json"]] {
         check(&[&["episodes", "list"], json].concat());
         check(&[&["episodes", "show", id], json].concat());
+        check(&[&["patterns", "list", "--all"], json].concat());
+        check(&[&["playbooks", "list", "--all"], json].concat());
+        check(&[&["failures", "list"], json].concat());
         check(&[&["recall", "clear"], json].concat());
         check(&[&["recall", "clear", "--prompt", "300"], json].concat());
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Answer, DONE, ERROR, Imported, Live, PROMPT_TOKENS, Reopened};
 use crate::commands::heuristics::sentence;
-use crate::commands::{advice, recall, view};
+use crate::commands::{advice, recall, reflected, view};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::output::style::{self, paint};
@@ -193,29 +193,8 @@ impl<'o> Telling<'o> {
         reward: Option<&Reward>,
         reflection: Option<&Reflection>,
     ) -> Result<(), Failure> {
-        if let Some(reward) = reward {
-            let factors = format!(
-                "outcome {:.2}, efficiency {:.2}, complexity {:.2}, quality {:.2}, learning bonus {:.2}",
-                reward.outcome, reward.efficiency, reward.complexity, reward.quality, reward.learning_bonus
-            );
-            let total = paint(style::NAME, format!("{:.2}", reward.total));
-            self.line(format!("reward   {total}  {}", paint(style::FAINT, factors)))?;
-        }
-        let Some(Reflection { worked, failed, improve, .. }) = reflection else { return Ok(()) };
-        let room = self.columns().saturating_sub(13).max(20);
-        for (name, insights) in [("worked", worked), ("failed", failed), ("improve", improve)] {
-            for insight in insights {
-                let steps: Vec<String> = insight.steps.iter().map(u32::to_string).collect();
-                let steps =
-                    if steps.is_empty() { String::new() } else { format!(" (step {})", steps.join(", ")) };
-                let told = text::one_line(&format!("{}{steps}", insight.text));
-                for (index, part) in text::wrap(&told, room).into_iter().enumerate() {
-                    let name = if index == 0 { name } else { "" };
-                    self.line(format!("{} {part}", paint(style::FAINT, format!("{name:<8}"))))?;
-                }
-            }
-        }
-        Ok(())
+        let lines = reflected::lines(reward, reflection, self.columns().saturating_sub(2));
+        lines.iter().try_for_each(|line| self.line(line))
     }
 
     pub(super) fn prompt(&mut self, prompt: &str) -> Result<(), Failure> {

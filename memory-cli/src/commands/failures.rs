@@ -1,0 +1,111 @@
+//! `memory failures`: list and show the errors that were met, with their causes and what fixed them.
+
+use std::cmp::Ordering;
+
+use agent_memory::{EpisodeId, Failure as Lesson, ItemId, Knowledge, Listed};
+use anstyle::Style;
+
+use super::learned::{self, Item, Shown, column};
+use super::view;
+use crate::cli::{FailuresCommand, Global};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, style};
+use crate::session::Session;
+use crate::table::{Cell, Column};
+use crate::text;
+
+pub(crate) async fn run(
+    global: &Global,
+    command: &FailuresCommand,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let session = Session::open(global, output).await?;
+    match command {
+        FailuresCommand::List { filter } => {
+            learned::list::<Lesson>(&session.memory, true, filter, output).await?;
+        }
+        FailuresCommand::Show { id } => learned::show::<Lesson>(&session.memory, id, output).await?,
+    }
+    session.close().await?;
+    Ok(Exit::Done)
+}
+
+impl Item for Lesson {
+    const ONE: &'static str = "failure";
+    const MANY: &'static str = "failures";
+    const LIST: &'static str = "failures list";
+    const HEADINGS: &'static [Column] = &[
+        column("episodes", true),
+        column("resolved", true),
+        column("category", false),
+        column("domain", false),
+        column("tool", false),
+    ];
+
+    async fn all(knowledge: Knowledge<'_>) -> agent_memory::Result<Listed<Self>> {
+        knowledge.failures().await
+    }
+
+    fn id(&self) -> ItemId {
+        ItemId::Failure(self.id)
+    }
+
+    fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    fn is_recalled(&self) -> bool {
+        true
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        (other.occurrences, other.last_at).cmp(&(self.occurrences, self.last_at))
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(text::number(self.occurrences.into()), style::NAME),
+            Cell::new(text::number(self.resolved.into()), style::PLAIN),
+            Cell::new(self.category.replace('_', " "), style::PLAIN),
+            learned::domain(self.domain.as_deref()),
+            Cell::new(if self.tool.is_empty() { "-" } else { &self.tool }, style::PLAIN),
+        ]
+    }
+
+    fn sentence(&self) -> String {
+        self.example.clone()
+    }
+}
+
+impl Shown for Lesson {
+    const EPISODES: &'static str = "Episodes that met it";
+
+    fn episodes(&self) -> &[EpisodeId] {
+        &self.episodes
+    }
+
+    fn state(&self) -> Option<(&'static str, Style)> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let seen = text::count(self.occurrences.into(), "episode");
+        let mut fields = vec![
+            ("tool", self.tool.clone()),
+            ("class", self.category.replace('_', " ")),
+            ("error", self.error.clone()),
+            ("domain", self.domain.clone().unwrap_or_default()),
+            ("kind", self.task_kind.clone()),
+            ("because", self.root_cause.clone().unwrap_or_default()),
+        ];
+        match self.resolutions.as_slice() {
+            [] => fields.push(("fix", "never got over so far".into())),
+            resolutions => fields.extend(resolutions.iter().map(|fix| ("fix", fix.clone()))),
+        }
+        fields
+            .push(("met", format!("in {seen}, {} of them got over it", text::number(self.resolved.into()))));
+        let (first, last) = (view::ago(self.first_at), view::ago(self.last_at));
+        fields.push(("seen", format!("first {first}, last {last}")));
+        fields
+    }
+}

@@ -1,0 +1,327 @@
+//! What the commands on what was learned have in common: listing, finding by id, and telling evidence.
+
+use std::cmp::Ordering;
+
+use agent_memory::{
+    Episode, EpisodeId, Error, ErrorKind, Evidence, EvidenceRole, Freshness, ItemId, Knowledge, Listed,
+    Memory, Standing, Tally,
+};
+use anstyle::Style;
+use serde::Serialize;
+use serde_json::json;
+
+use super::view;
+use crate::cli::{LearnedCommand, LearnedFilter};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::output::style::{self, paint};
+use crate::table::{Cell, Column, layout};
+use crate::text;
+
+/// The least characters that stand for an id.
+const MIN_ID_END: usize = 6;
+/// From this width on a table has room for whole ids.
+const WIDE: usize = 130;
+/// Uses that are shown to people.
+const USES_SHOWN: usize = 10;
+
+/// A kind of item that learning writes.
+pub(super) trait Item: Serialize + Sized {
+    /// The name of one, in messages and as a field of `--json`.
+    const ONE: &'static str;
+    /// The name of several, which is that of the command, too.
+    const MANY: &'static str;
+    /// The command that lists all of them.
+    const LIST: &'static str;
+    /// The columns of a list between the id and the sentence.
+    const HEADINGS: &'static [Column];
+
+    /// Returns all that there are.
+    async fn all(knowledge: Knowledge<'_>) -> agent_memory::Result<Listed<Self>>;
+
+    fn id(&self) -> ItemId;
+
+    fn domain(&self) -> Option<&str>;
+
+    /// Returns whether recall may answer with it.
+    fn is_recalled(&self) -> bool;
+
+    /// Compares by what a list shows first.
+    fn compare(&self, other: &Self) -> Ordering;
+
+    /// Returns the cells of [`Item::HEADINGS`].
+    fn cells(&self) -> Vec<Cell>;
+
+    /// Returns what it says.
+    fn sentence(&self) -> String;
+}
+
+/// A kind of item that is shown with the episodes and uses behind it.
+pub(super) trait Shown: Item {
+    /// The heading of the episodes.
+    const EPISODES: &'static str;
+
+    fn episodes(&self) -> &[EpisodeId];
+
+    /// Returns how it stands, in a word, with its look; `None` if it always stands.
+    fn state(&self) -> Option<(&'static str, Style)>;
+
+    /// Returns the named texts about it.
+    fn fields(&self) -> Vec<(&'static str, String)>;
+
+    /// Returns its steps in order, if it has any.
+    fn steps(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Lists or shows items of a kind.
+pub(super) async fn run<T: Shown>(
+    memory: &Memory,
+    command: &LearnedCommand,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        LearnedCommand::List { all, filter } => list::<T>(memory, *all, filter, output).await,
+        LearnedCommand::Show { id } => show::<T>(memory, id, output).await,
+    }
+}
+
+/// Makes a column of a list.
+pub(super) const fn column(heading: &'static str, right: bool) -> Column {
+    Column { heading, right, flexible: false }
+}
+
+/// Lists the items of a kind.
+pub(super) async fn list<T: Item>(
+    memory: &Memory,
+    all: bool,
+    filter: &LearnedFilter,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let Listed { mut items, freshness, .. } = T::all(memory.knowledge()).await?;
+    if let Some(domain) = &filter.domain {
+        items.retain(|item| item.domain() == Some(domain));
+    }
+    let known = items.len();
+    items.retain(|item| all || item.is_recalled());
+    let hidden = known - items.len();
+    items.sort_by(|a, b| a.compare(b).then_with(|| a.id().cmp(&b.id())));
+    let more = filter.limit.map_or(0, |limit| items.len().saturating_sub(limit as usize));
+    items.truncate(items.len() - more);
+    if output.is_json() {
+        let stale = view::stale_ms(freshness);
+        let mut object = json!({"hidden": hidden, "more": more, "stale_ms": stale});
+        object[T::MANY] = json!(items);
+        return Ok(output.object(&object)?);
+    }
+    if items.is_empty() {
+        let known_here = if freshness == Freshness::Fresh { "" } else { " are known here" };
+        output.line(format!("No {}{known_here}.", T::MANY))?;
+    } else {
+        for line in table(&items, output) {
+            output.line(line)?;
+        }
+    }
+    if more > 0 {
+        output.note("note", style::NAME, format!("{}: without --limit", are(more as u64)))?;
+    }
+    if hidden > 0 {
+        output.note("note", style::NAME, format!("{} never recalled: --all", are(hidden as u64)))?;
+    }
+    tell_stale(freshness, output)
+}
+
+fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<(), Failure> {
+    match view::stale_remark(freshness) {
+        Some(remark) => Ok(output.note("note", style::UNSURE, remark)?),
+        None => Ok(()),
+    }
+}
+
+fn are(count: u64) -> String {
+    format!("{} more {}", text::number(count), if count == 1 { "is" } else { "are" })
+}
+
+fn table<T: Item>(items: &[T], output: &Output) -> Vec<String> {
+    let whole = !output.is_terminal() || output.columns() >= WIDE;
+    let mut headings = vec![column("id", false)];
+    headings.extend(T::HEADINGS);
+    headings.push(Column { heading: T::ONE, right: false, flexible: true });
+    let rows: Vec<Vec<Cell>> = items
+        .iter()
+        .map(|item| {
+            let id = item.id().record_id();
+            let id = if whole { id.as_str() } else { id.rsplit('-').next().unwrap_or(&id) };
+            let mut row = vec![Cell::new(id, style::FAINT)];
+            row.extend(item.cells());
+            row.push(Cell::new(item.sentence(), style::PLAIN));
+            row
+        })
+        .collect();
+    layout(&headings, &rows, output.columns())
+}
+
+/// Returns the cells of how sure something is, and how many episodes speak for and against it.
+pub(super) fn figures(confidence: f64, tally: &Tally) -> Vec<Cell> {
+    vec![
+        Cell::new(format!("{confidence:.2}"), style::NAME),
+        Cell::new(text::number(tally.successes.into()), style::PLAIN),
+        Cell::new(text::number(tally.failures.into()), style::PLAIN),
+    ]
+}
+
+/// Returns the cell of a domain.
+pub(super) fn domain(domain: Option<&str>) -> Cell {
+    Cell::new(domain.unwrap_or("-"), style::PLAIN)
+}
+
+/// Returns whether recall answers with items that stand so.
+pub(super) fn stands(standing: Standing) -> bool {
+    standing != Standing::Withheld
+}
+
+/// Returns how something stands, in a word, with its look.
+pub(super) fn standing(standing: Standing) -> (&'static str, Style) {
+    match standing {
+        Standing::Withheld => ("withheld", style::BAD),
+        Standing::Demoted => ("demoted", style::UNSURE),
+        Standing::Active => ("active", style::PLAIN),
+    }
+}
+
+/// Says how sure something is, and why.
+pub(super) fn sure(confidence: f64, tally: &Tally) -> String {
+    format!(
+        "{confidence:.2}, the lower bound of what {} for and {} against allow (weights {:.1} and {:.1} by age)",
+        tally.successes, tally.failures, tally.success_weight, tally.failure_weight
+    )
+}
+
+/// Says how episodes went that used something.
+pub(super) fn used(used: &Tally) -> String {
+    format!(
+        "in {} that succeeded and {} that did not",
+        text::count(used.successes.into(), "episode"),
+        text::number(used.failures.into())
+    )
+}
+
+/// Shows an item with the episodes and uses behind it.
+pub(super) async fn show<T: Shown>(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Failure> {
+    let Found { item, mut freshness } = find::<T>(memory, id).await?;
+    let mut uses = memory.knowledge().evidence(item.id()).await?;
+    uses.retain(|evidence| evidence.role != EvidenceRole::Observed);
+    let mut episodes = Vec::new();
+    for id in item.episodes() {
+        if let Some(found) = memory.get(*id).await? {
+            freshness = freshness.or_staler(found.freshness);
+            episodes.push(Episode::clone(&found));
+        }
+    }
+    if output.is_json() {
+        let mut object = json!({"episodes": episodes, "uses": uses, "stale_ms": view::stale_ms(freshness)});
+        object[T::ONE] = json!(item);
+        return Ok(output.object(&object)?);
+    }
+    output.line(paint(style::TITLE, text::one_line(&item.sentence())))?;
+    let mut lines = Vec::new();
+    let columns = output.columns();
+    view::field(&mut lines, "", "id", &item.id().record_id(), columns, 1);
+    for (name, content) in item.fields() {
+        view::field(&mut lines, "", name, &content, columns, 4);
+    }
+    lines.extend(item.state().map(|(state, look)| state_line(state, look)));
+    let steps = item.steps();
+    if !steps.is_empty() {
+        lines.extend([String::new(), paint(style::TITLE, "Steps")]);
+    }
+    for (number, step) in (1..).zip(steps) {
+        view::field(&mut lines, "  ", &format!("{number}."), &step, columns, 4);
+    }
+    for line in lines {
+        output.line(line)?;
+    }
+    tell_episodes(T::EPISODES, &episodes, output)?;
+    tell_uses(&uses, output)?;
+    tell_stale(freshness, output)
+}
+
+/// Returns the line of how something stands.
+pub(super) fn state_line(state: &str, look: Style) -> String {
+    format!("{}{}", paint(style::FAINT, format!("{:<8}", "state")), paint(look, state))
+}
+
+/// Tells episodes under a heading, a line each.
+pub(super) fn tell_episodes(title: &str, episodes: &[Episode], output: &mut Output) -> Result<(), Failure> {
+    if episodes.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    output.line(paint(style::TITLE, title))?;
+    for episode in episodes {
+        let (verdict, look) = view::verdict(episode);
+        let room = output.columns().saturating_sub(text::width(&verdict) + 42);
+        let told = text::cut(&text::one_line(&episode.task.description), room);
+        output.line(format!(
+            "  {} {}  {told}",
+            paint(style::FAINT, episode.id.to_string()),
+            paint(look, verdict)
+        ))?;
+    }
+    Ok(())
+}
+
+/// Tells how the episodes went that were shown or used it, the newest first.
+pub(super) fn tell_uses(uses: &[Evidence], output: &mut Output) -> Result<(), Failure> {
+    if uses.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    output.line(paint(style::TITLE, "Where it was recalled"))?;
+    for evidence in uses.iter().rev().take(USES_SHOWN) {
+        let look = if evidence.success >= 0.5 { style::GOOD } else { style::BAD };
+        let success = paint(look, format!("{:>4.0}%", evidence.success * 100.0));
+        let told = format!("{:<8} {}  {}", evidence.role.as_str(), view::ago(evidence.at), evidence.context);
+        output.line(format!(
+            "  {} {success}  {}",
+            paint(style::FAINT, evidence.episode.to_string()),
+            text::one_line(&told)
+        ))?;
+    }
+    if uses.len() > USES_SHOWN {
+        output.line(paint(style::FAINT, format!("  {} more; --json has all", uses.len() - USES_SHOWN)))?;
+    }
+    Ok(())
+}
+
+/// An item that was looked for.
+pub(super) struct Found<T> {
+    pub(super) item: T,
+    freshness: Freshness,
+}
+
+/// Finds an item by its id or the end of it.
+pub(super) async fn find<T: Item>(memory: &Memory, id: &str) -> Result<Found<T>, Failure> {
+    let end = id.trim().to_ascii_lowercase();
+    let end = end.strip_prefix(T::ONE).and_then(|id| id.strip_prefix(':')).unwrap_or(&end);
+    let is_end = end.len() >= MIN_ID_END && end.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if !is_end {
+        let told = text::cut(&text::one_line(id), 60);
+        let message = format!("“{told}” is not the id of a {}", T::ONE);
+        return Err(Error::invalid("parse id", "id", message)
+            .with_hint("give the id, or its end (at least 6 characters)")
+            .into());
+    }
+    let Listed { items, freshness, .. } = T::all(memory.knowledge()).await?;
+    let mut found: Vec<T> = items.into_iter().filter(|item| item.id().record_id().ends_with(end)).collect();
+    if found.len() > 1 {
+        let message = format!("{} {} end with {end}", found.len(), T::MANY);
+        return Err(Error::invalid("find", "id", message).with_hint("give more of the id").into());
+    }
+    let item = found.pop().ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "find", format!("there is no {} {end}", T::ONE))
+            .with_hint(format!("`memory {}` shows those of this namespace", T::LIST))
+    })?;
+    Ok(Found { item, freshness })
+}

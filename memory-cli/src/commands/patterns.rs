@@ -1,0 +1,97 @@
+//! `memory patterns`: list and show what recurs in episodes.
+
+use std::cmp::Ordering;
+
+use agent_memory::{EpisodeId, ItemId, Knowledge, Listed, Pattern};
+use anstyle::Style;
+
+use super::learned::{self, Item, Shown, column};
+use super::view;
+use crate::cli::{Global, LearnedCommand};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::output::style;
+use crate::session::Session;
+use crate::table::{Cell, Column};
+
+pub(crate) async fn run(
+    global: &Global,
+    command: &LearnedCommand,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let session = Session::open(global, output).await?;
+    learned::run::<Pattern>(&session.memory, command, output).await?;
+    session.close().await?;
+    Ok(Exit::Done)
+}
+
+impl Item for Pattern {
+    const ONE: &'static str = "pattern";
+    const MANY: &'static str = "patterns";
+    const LIST: &'static str = "patterns list --all";
+    const HEADINGS: &'static [Column] = &[
+        column("sure", true),
+        column("for", true),
+        column("against", true),
+        column("state", false),
+        column("domain", false),
+        column("strategy", false),
+    ];
+
+    async fn all(knowledge: Knowledge<'_>) -> agent_memory::Result<Listed<Self>> {
+        knowledge.patterns().await
+    }
+
+    fn id(&self) -> ItemId {
+        ItemId::Pattern(self.id)
+    }
+
+    fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
+    fn is_recalled(&self) -> bool {
+        learned::stands(self.standing)
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        other.confidence.total_cmp(&self.confidence)
+    }
+
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = learned::figures(self.confidence, &self.tally);
+        let (state, look) = learned::standing(self.standing);
+        cells.push(Cell::new(state, look));
+        cells.push(learned::domain(self.domain.as_deref()));
+        cells.push(Cell::new(self.strategy.replace('_', " "), style::NAME));
+        cells
+    }
+
+    fn sentence(&self) -> String {
+        self.body.to_string()
+    }
+}
+
+impl Shown for Pattern {
+    const EPISODES: &'static str = "Episodes that show it";
+
+    fn episodes(&self) -> &[EpisodeId] {
+        &self.episodes
+    }
+
+    fn state(&self) -> Option<(&'static str, Style)> {
+        Some(learned::standing(self.standing))
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("sort", self.strategy.replace('_', " ")),
+            ("domain", self.domain.clone().unwrap_or_default()),
+            ("kind", self.task_kind.clone()),
+            ("tasks", self.terms.join(", ")),
+            ("sure", learned::sure(self.confidence, &self.tally)),
+            ("used", learned::used(&self.used)),
+            ("updated", view::ago(self.updated_at)),
+        ]
+    }
+}
