@@ -10,7 +10,7 @@ TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL); the file of --config; defaults. The t
 
 Exit codes:
   0  done (recall that finds nothing relevant is done, too)
-  1  failed: files, data, or what does not exist: the memory (import and demo make one), an episode, something learned
+  1  failed: files, data, or a memory, an episode or an item that does not exist
   2  wrong arguments or settings
   3  import: some lines were bad and were skipped, or stopped it with --strict; eval: a line was bad
   4  the durable tier is away or refuses the credentials; what waits to be sent stays here

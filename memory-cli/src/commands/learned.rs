@@ -124,7 +124,7 @@ pub(super) async fn list<T: Item>(
         }
     }
     if more > 0 {
-        output.note("note", style::NAME, format!("{}: without --limit", are(more as u64)))?;
+        output.note("note", style::NAME, format!("{} more: without --limit", text::number(more as u64)))?;
     }
     if hidden > 0 {
         output.note("note", style::NAME, format!("{} never recalled: --all", are(hidden as u64)))?;
@@ -236,8 +236,12 @@ pub(super) async fn show<T: Shown>(memory: &Memory, id: &str, output: &mut Outpu
     if !steps.is_empty() {
         lines.extend([String::new(), paint(style::TITLE, "Steps")]);
     }
-    for (number, step) in (1..).zip(steps) {
-        view::field(&mut lines, "  ", &format!("{number}."), &step, columns, 4);
+    for (number, step) in (1_u32..).zip(steps) {
+        let room = columns.saturating_sub(5).max(20);
+        for (index, part) in text::wrap(&text::one_line(&step), room).into_iter().enumerate() {
+            let number = if index == 0 { format!("{number}.") } else { String::new() };
+            lines.push(format!("{} {part}", paint(style::NAME, format!("{number:>4}"))));
+        }
     }
     for line in lines {
         output.line(line)?;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{EpisodeId, ItemId, Knowledge, Listed, Pattern};
+use agent_memory::{EpisodeId, ItemId, Knowledge, Listed, Pattern, PatternBody, Tally};
 use anstyle::Style;
 
 use super::learned::{self, Item, Shown, column};
@@ -23,6 +23,14 @@ pub(crate) async fn run(
     learned::run::<Pattern>(&session.memory, command, output).await?;
     session.close().await?;
     Ok(Exit::Done)
+}
+
+/// Returns the episodes that speak for and against it: what failing episodes do is borne out by failures.
+fn backing(pattern: &Pattern) -> Tally {
+    match pattern.body {
+        PatternBody::AntiPattern { .. } => pattern.tally.opposite(),
+        _ => pattern.tally,
+    }
 }
 
 impl Item for Pattern {
@@ -59,7 +67,7 @@ impl Item for Pattern {
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let mut cells = learned::figures(self.confidence, &self.tally);
+        let mut cells = learned::figures(self.confidence, &backing(self));
         let (state, look) = learned::standing(self.standing);
         cells.push(Cell::new(state, look));
         cells.push(learned::domain(self.domain.as_deref()));
@@ -89,7 +97,7 @@ impl Shown for Pattern {
             ("domain", self.domain.clone().unwrap_or_default()),
             ("kind", self.task_kind.clone()),
             ("tasks", self.terms.join(", ")),
-            ("sure", learned::sure(self.confidence, &self.tally)),
+            ("sure", learned::sure(self.confidence, &backing(self))),
             ("used", learned::used(&self.used)),
             ("updated", view::ago(self.updated_at)),
         ]

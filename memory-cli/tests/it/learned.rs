@@ -130,6 +130,18 @@ fn everything_learned_is_listed_and_shown_with_its_episodes() {
 }
 
 #[test]
+fn failures_speak_for_what_failing_episodes_do() {
+    let world = demo_learned();
+    let listed = world.run(["patterns", "list", "--json"]).object();
+    let patterns = listed["patterns"].as_array().unwrap();
+    let avoided = patterns.iter().find(|item| item["strategy"] == "anti_pattern").unwrap();
+    let failed = &avoided["tally"]["failures"];
+    assert_ne!(failed, &Value::from(0));
+    let told = world.run(["patterns", "show", avoided["id"].as_str().unwrap()]).ok();
+    assert!(told.contains(&format!("the lower bound of what {failed} for and")), "{told}");
+}
+
+#[test]
 fn a_failure_lesson_tells_what_fixed_it() {
     let world = demo_learned();
     let listed = world.run(["failures", "list", "--json"]).object();

@@ -124,6 +124,22 @@ fn an_import_is_kept_here_while_the_server_is_away() {
 }
 
 #[test]
+fn what_learning_made_of_an_episode_may_not_be_at_hand() {
+    let world = World::new();
+    let url = nowhere();
+    world.file("lines.jsonl", LINES);
+    let run = at(&world, &url, &["import", "--json", "--no-learn", "lines.jsonl"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let list = at(&world, &url, &["episodes", "list", "--json"]).object();
+    let id = list["episodes"][0]["id"].as_str().unwrap();
+    let shown = at(&world, &url, &["episodes", "show", "--json", id]).object();
+    assert!(!shown["steps"].as_array().unwrap().is_empty(), "{shown}");
+    // Whether another machine learned from it, only the server knows.
+    assert_eq!(shown["reflection"], Value::Null);
+    assert!(shown["stale_ms"].is_u64(), "{shown}");
+}
+
+#[test]
 fn local_mode_has_nothing_to_send() {
     let world = World::with(LINES);
     let sync = world.run(["sync", "--json"]).object();
