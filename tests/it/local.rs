@@ -217,7 +217,7 @@ async fn a_cancelled_step_is_counted_if_it_is_stored() {
 async fn a_memory_is_made_unless_the_builder_says_otherwise() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("memory");
-    let error = Memory::builder().path(&folder).create(false).open().await.unwrap_err();
+    let error = Memory::builder().path(&folder).create(false).open().await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
     assert!(!folder.exists());
