@@ -19,16 +19,17 @@ const WITHHOLD_SURENESS: f64 = 0.975;
 /// The share of its score that a demoted item keeps: below most that are as relevant, above those that hardly are.
 const DEMOTED_SHARE: f64 = 0.5;
 
-/// Judges an item by its uses after a recall against the episodes of the same domain without it.
+/// Judges an item by its uses after a recall against the episodes of the same domain without it; `all` has both.
 ///
 /// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance once too
 /// little of it is left.
-pub(crate) fn standing(used: &Tally, baseline: &Tally, now: Timestamp, config: &BeliefConfig) -> Standing {
+pub(crate) fn standing(used: &Tally, all: &Tally, now: Timestamp, config: &BeliefConfig) -> Standing {
     let uses = used.at(now, config).weight();
     if uses < DEMOTE_FROM {
         return Standing::Active;
     }
     let at_most = |sureness| used.quantile(sureness, now, config);
+    let baseline = without(all, used);
     let usual = baseline.mean(now, config);
     let usual_at_least = baseline.quantile(1.0 - WITHHOLD_SURENESS, now, config);
     if uses >= WITHHOLD_FROM && at_most(WITHHOLD_SURENESS) < usual_at_least {
@@ -37,6 +38,17 @@ pub(crate) fn standing(used: &Tally, baseline: &Tally, now: Timestamp, config: &
         Standing::Demoted
     } else {
         Standing::Active
+    }
+}
+
+/// Takes the uses of an item out of the tally of all episodes, in which each counts in full.
+fn without(all: &Tally, used: &Tally) -> Tally {
+    Tally {
+        successes: all.successes.saturating_sub(used.successes),
+        failures: all.failures.saturating_sub(used.failures),
+        success_weight: (all.success_weight - f64::from(used.successes)).max(0.0),
+        failure_weight: (all.failure_weight - f64::from(used.failures)).max(0.0),
+        ..*all
     }
 }
 
@@ -61,11 +73,22 @@ mod tests {
         Tally::from_evidence((0..all).map(|i| (piece(i), Timestamp(0))), &BeliefConfig::default())
     }
 
+    /// Returns the tally of the episodes without an item and those with it, each in full.
+    fn both(others: &Tally, used: &Tally) -> Tally {
+        Tally {
+            successes: others.successes + used.successes,
+            failures: others.failures + used.failures,
+            success_weight: others.success_weight + f64::from(used.successes),
+            failure_weight: others.failure_weight + f64::from(used.failures),
+            ..*others
+        }
+    }
+
     #[test]
     fn items_that_hurt_are_demoted_and_then_withheld() {
         let check = |used: (usize, usize), baseline: (usize, usize), expected| {
             let (used, baseline) = (tally(used.0, used.1), tally(baseline.0, baseline.1));
-            let found = standing(&used, &baseline, Timestamp(0), &BeliefConfig::default());
+            let found = standing(&used, &both(&baseline, &used), Timestamp(0), &BeliefConfig::default());
             assert_eq!(found, expected, "{used:?} against {baseline:?}");
         };
         check((0, 0), (80, 20), Standing::Active);
@@ -74,6 +97,8 @@ mod tests {
         check((0, 6), (80, 20), Standing::Withheld);
         check((16, 4), (80, 20), Standing::Active);
         check((20, 0), (10, 90), Standing::Active);
+        // What is used more often than not sets no baseline for itself.
+        check((0, 25), (6, 0), Standing::Withheld);
         // Where nearly everything fails, failing is no fault of the item.
         check((0, 6), (5, 95), Standing::Active);
         // Without anything to compare with, only what fails more than not is demoted.
@@ -95,7 +120,7 @@ mod tests {
             (0..30).any(|_| {
                 used.add(succeeds(item), now, &config);
                 baseline.add(succeeds(others), now, &config);
-                standing(&used, &baseline, now, &config) == Standing::Withheld
+                standing(&used, &both(&baseline, &used), now, &config) == Standing::Withheld
             })
         };
         (0..500).filter(|_| is_withheld()).count() as f64 / 500.0
@@ -117,7 +142,7 @@ mod tests {
         let after = |half_lives: u32| {
             let now = Timestamp(0).plus(config.half_life * half_lives);
             // Episodes without the item go on.
-            standing(&used, &Tally { as_of: now, ..baseline }, now, &config)
+            standing(&used, &Tally { as_of: now, ..both(&baseline, &used) }, now, &config)
         };
         assert_eq!(after(0), Standing::Withheld);
         assert_eq!(after(3), Standing::Active);

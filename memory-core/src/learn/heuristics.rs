@@ -11,6 +11,7 @@ use crate::learn::belief::BeliefConfig;
 use crate::learn::identity;
 use crate::model::evidence::{Standing, Tally};
 use crate::model::heuristic::{Advice, Heuristic, Premise};
+use crate::recall::parts::term_of_marked;
 
 /// Newest episodes for and against that a heuristic names.
 const NAMED_EPISODES: usize = 16;
@@ -29,9 +30,11 @@ pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, t
         part(condition.after_tool.as_deref()),
         part(condition.error.as_deref()),
     ];
+    // Whichever form of a word is usual, it is the same word.
+    let terms: Vec<String> = condition.terms.iter().map(|term| term_of_marked(term)).collect();
     let mut parts = vec!["heuristic", advice, tool];
     parts.extend(options.iter().map(String::as_str));
-    parts.extend(condition.terms.iter().map(String::as_str));
+    parts.extend(terms.iter().map(String::as_str));
     HeuristicId(identity::id_of(&parts))
 }
 

@@ -27,6 +27,9 @@ const WORTHWHILE: f64 = 0.02;
 /// A domain; `None` for tasks that name none.
 type Domain = Option<String>;
 
+/// The stored heuristics of a domain, with the stamp that the index had for them then.
+type Stored = (u64, Arc<Vec<Heuristic>>);
+
 /// What heuristics are computed from and gave, by domain.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -35,8 +38,7 @@ pub(super) struct Rules {
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
     lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
-    /// The stored heuristics, by domain, with the stamp that the index had for them then.
-    stored: Mutex<BTreeMap<Domain, (u64, Arc<Vec<Heuristic>>)>>,
+    stored: Mutex<BTreeMap<Domain, Stored>>,
     /// Held while associations are computed: those who wait share the result.
     computing: tokio::sync::Mutex<()>,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::engine::Freshness;
 use crate::id::{EpisodeId, RecallId};
 use crate::model::episode::Episode;
-use crate::model::evidence::ItemId;
+use crate::model::evidence::{ItemId, Tally};
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::Pattern;
@@ -197,9 +197,12 @@ impl Recall {
                 .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
             steps.chain(missing).collect::<Vec<_>>()
         });
-        let rules =
-            self.heuristics.iter().map(|rule| format!("{}: {}", rule.item.condition, rule.item.action));
-        let patterns = self.patterns.iter().map(|found| found.item.body.to_string());
+        let rules = self
+            .heuristics
+            .iter()
+            .map(|rule| format!("{}{}", rule.item.sentence(), counted(&rule.item.tally)));
+        let patterns =
+            self.patterns.iter().map(|found| format!("{}{}", found.item.body, counted(&found.item.tally)));
         [
             Section { heading: "Watch out", lines: warnings },
             Section { heading: "Errors like the last one", lines: fixes.collect() },
@@ -212,4 +215,9 @@ impl Recall {
         .filter(|section| !section.lines.is_empty())
         .collect()
     }
+}
+
+/// Says how many episodes speak for and against something.
+fn counted(tally: &Tally) -> String {
+    format!(" ({} for, {} against)", tally.successes, tally.failures)
 }

@@ -29,6 +29,8 @@ use crate::store::record::Key;
 /// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
 const PATTERNS: usize = 3;
 const HEURISTICS: usize = 5;
+/// Heuristics for one tool.
+const OF_ONE_TOOL: usize = 2;
 const WARNINGS: usize = 2;
 const FIXES: usize = 3;
 /// Episodes nearest in meaning that are candidates besides those found by words.
@@ -210,7 +212,7 @@ impl Inner {
             let score = hit.score * pattern.confidence * score_share(pattern.standing);
             if let PatternBody::AntiPattern { .. } = &pattern.body {
                 warn_of(pattern, score, &mut recall.warnings);
-            } else if score > 0.0 {
+            } else if score > 0.0 && pattern.tally.successes > 0 {
                 let reasons = evidence_reasons(hit.reasons, pattern.tally.successes, pattern.tally.failures);
                 recall.patterns.push(Recalled { score, reasons, item: pattern.clone() });
             }
@@ -291,12 +293,19 @@ fn applied(tools: &[crate::ToolAdvice], heuristics: &[Heuristic]) -> Vec<Recalle
         for item in &advice.items {
             if let Some(heuristic) = by_id.remove(item) {
                 let score = heuristic.confidence * score_share(heuristic.standing);
-                let reasons = vec![format!("{}: {}", heuristic.condition, heuristic.action)];
+                let reasons = vec![heuristic.sentence()];
                 applied.push(Recalled { score, reasons, item: heuristic.clone() });
             }
         }
     }
     applied.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+    // Many words may call for one tool; two say enough.
+    let mut shown: HashMap<String, usize> = HashMap::new();
+    applied.retain(|found| {
+        let of_tool = shown.entry(found.item.tool.clone()).or_default();
+        *of_tool += 1;
+        *of_tool <= OF_ONE_TOOL
+    });
     applied.truncate(HEURISTICS);
     applied
 }

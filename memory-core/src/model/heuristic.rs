@@ -11,7 +11,7 @@ use crate::model::evidence::{Standing, Tally};
 /// When a heuristic applies: every part that is set must hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Premise {
-    /// Terms that a part of the task must have, sorted; words as recall compares them.
+    /// Words that a part of the task must have, in any form, sorted; with a `!` before those that are denied in it.
     pub terms: Vec<String>,
     /// The kind of task.
     pub task_kind: Option<String>,
@@ -25,7 +25,8 @@ impl fmt::Display for Premise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.terms.is_empty() {
-            parts.push(format!("the task mentions {}", self.terms.join(" and ")));
+            let words: Vec<String> = self.terms.iter().map(|term| term.replacen('!', "not ", 1)).collect();
+            parts.push(format!("the task mentions {}", words.join(" and ")));
         }
         if let Some(kind) = &self.task_kind {
             parts.push(format!("it is {kind}"));
@@ -90,4 +91,12 @@ pub struct Heuristic {
     pub created_at: Timestamp,
     /// When its figures were last computed.
     pub updated_at: Timestamp,
+}
+
+impl Heuristic {
+    /// Returns the rule as a sentence: "if …: use …", or "always: use …".
+    pub fn sentence(&self) -> String {
+        let sign = if self.condition == Premise::default() { "" } else { "if " };
+        format!("{sign}{}: {}", self.condition, self.action)
+    }
 }

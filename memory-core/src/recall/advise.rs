@@ -16,7 +16,7 @@ use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
-use crate::recall::parts::Part;
+use crate::recall::parts::{Part, term_of_marked};
 use crate::recall::query::RecallQuery;
 
 /// Tools that are less likely needed are not advised.
@@ -233,11 +233,14 @@ impl Bench<'_> {
     /// Returns true if somebody, or what became of using it, ruled out a tool for a task like this one.
     fn is_ruled_out(&self, tool: &str) -> bool {
         let mut out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
-        let applies = |rule: &Heuristic| {
-            let mut parts = self.parts.iter();
-            parts.any(|part| self.holds(&rule.condition, Some(part))) || self.holds(&rule.condition, None)
-        };
-        out.any(|rule| rule.tool == tool && applies(rule))
+        out.any(|rule| rule.tool == tool && self.applies(rule))
+    }
+
+    /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.
+    fn applies(&self, rule: &Heuristic) -> bool {
+        let condition = comparable(&rule.condition);
+        let mut parts = self.parts.iter();
+        parts.any(|part| self.holds(&condition, Some(part))) || self.holds(&condition, None)
     }
 
     /// Adds what somebody pinned and the lessons do not show (any more).
@@ -246,9 +249,9 @@ impl Bench<'_> {
         let pinned =
             heuristics.iter().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Use);
         for rule in pinned.filter(|rule| !learned.contains(&rule.id)) {
-            let part = self.parts.iter().position(|part| self.holds(&rule.condition, Some(part)));
-            let applies = part.is_some() || self.holds(&rule.condition, None);
-            if applies && !self.done(&rule.tool) {
+            let condition = comparable(&rule.condition);
+            let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
+            if self.applies(rule) && !self.done(&rule.tool) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
                 (case.score, case.doubt) = (case.score.max(PINNED), 0.0);
                 case.part = case.part.or(part);
@@ -296,8 +299,10 @@ impl Bench<'_> {
         }
         let ruled =
             self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
-        let against: Vec<String> =
-            ruled.filter(|rule| self.holds(&rule.condition, None)).map(|rule| rule.tool.clone()).collect();
+        let against: Vec<String> = ruled
+            .filter(|rule| self.holds(&comparable(&rule.condition), None))
+            .map(|rule| rule.tool.clone())
+            .collect();
         for tool in against {
             if let Some(case) = self.cases.get_mut(&tool) {
                 case.score *= 1.0 - PINNED;
@@ -420,12 +425,21 @@ impl Bench<'_> {
             }
             items.push(item);
             if let Some(rule) = self.stored.get(&id).filter(|_| reasons.len() < REASONS) {
-                reasons.push(reason(rule));
+                let mut reason = reason(rule);
+                if rule.advice == Advice::Use && !self.applies(rule) {
+                    reason.insert_str(0, "it has a word that always comes with this: ");
+                }
+                reasons.push(reason);
             }
         }
         items.extend(episodes.into_iter().map(ItemId::Episode));
         ToolAdvice { tool, confidence, part: part.unwrap_or(0), reasons, items }
     }
+}
+
+/// Returns a condition with terms as tasks are compared by, of one with words as people read them.
+fn comparable(condition: &Premise) -> Premise {
+    Premise { terms: condition.terms.iter().map(|word| term_of_marked(word)).collect(), ..condition.clone() }
 }
 
 fn reason(rule: &Heuristic) -> String {

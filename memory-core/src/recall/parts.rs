@@ -22,17 +22,18 @@ const NEW_THOUGHT: &[&str] =
 const SUPPOSING: &[&str] = &["how", "if", "unless", "what", "when", "whenever", "whether", "which"];
 /// Words that deny what follows; sorted.
 const DENYING: &[&str] = &["cannot", "never", "not", "without"];
-/// Function words of English, that tell nothing about what a task needs; sorted.
+/// Function words and greetings of English, that tell nothing about what a task needs; sorted.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "about", "above", "after", "again", "all", "am", "an", "and", "any", "are", "as", "at", "be",
     "been", "before", "being", "below", "between", "both", "but", "by", "ca", "can", "could", "did", "do",
     "does", "doing", "down", "during", "each", "few", "for", "from", "further", "had", "has", "have",
-    "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its",
-    "itself", "just", "me", "more", "most", "my", "no", "nor", "not", "now", "of", "off", "on", "once",
-    "only", "or", "other", "our", "out", "over", "own", "same", "she", "should", "so", "some", "such",
-    "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through",
-    "to", "too", "under", "until", "up", "very", "was", "we", "were", "what", "when", "where", "which",
-    "while", "who", "whom", "why", "will", "with", "wo", "would", "you", "your",
+    "having", "he", "hello", "her", "here", "hers", "hi", "him", "his", "how", "i", "if", "in", "into", "is",
+    "it", "its", "itself", "just", "me", "more", "most", "my", "no", "nor", "not", "now", "of", "off", "on",
+    "once", "only", "or", "other", "our", "out", "over", "own", "please", "same", "she", "should", "so",
+    "some", "such", "than", "thank", "thanks", "that", "the", "their", "them", "then", "there", "these",
+    "they", "this", "those", "through", "to", "too", "under", "until", "up", "very", "was", "we", "were",
+    "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "wo", "would", "you",
+    "your",
 ];
 
 /// A part of a task.
@@ -85,6 +86,23 @@ pub(crate) fn term(word: &str) -> Option<String> {
     let word = fold(word);
     (word.chars().nth(1).is_some() && FUNCTION_WORDS.binary_search(&word.as_ref()).is_err())
         .then(|| stem(&word).map_or_else(|| word.to_string(), Cow::into_owned))
+}
+
+/// Calls `see` with the term of each content word of a text, and the word.
+pub(crate) fn terms_with_words<'t>(text: &'t str, mut see: impl FnMut(String, &'t str)) {
+    words(text, |_, word| {
+        if let Some(term) = term(word) {
+            see(term, word);
+        }
+    });
+}
+
+/// Returns the term of a word that may be marked as denied.
+pub(crate) fn term_of_marked(word: &str) -> String {
+    match word.strip_prefix(NEGATED) {
+        Some(denied) => format!("{NEGATED}{}", term_of_marked(denied)),
+        None => term(word).unwrap_or_else(|| word.to_owned()),
+    }
 }
 
 /// Returns the ranges between the places where a text is split.
@@ -242,7 +260,7 @@ mod tests {
         check("First build, then deploy v1.2.", &["First build", "then deploy v1.2."]);
         check("Change {'a': 1, 'b': 2 and 3} now", &["Change {'a': 1, 'b': 2 and 3} now"]);
         check("Stop it. And then? Restart the server", &["Stop it. And then?", "Restart the server"]);
-        check("Please, you. Ship it if it is paid", &["Please, you.", "Ship it", "if it is paid"]);
+        check("Dear Sir. Ship it if it is paid", &["Dear Sir.", "Ship it", "if it is paid"]);
         check("one\ntwo", &["one", "two"]);
     }
 

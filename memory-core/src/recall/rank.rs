@@ -288,7 +288,7 @@ fn words(slot: u32, plan: &Plan<'_>) -> Option<String> {
     for term in &plan.terms {
         let Ok(at) = term.postings.binary_search_by_key(&slot, |posting| posting.slot) else { continue };
         for field in Field::ALL {
-            if term.postings[at].fields & (1 << field as u8) != 0 {
+            if term.postings[at].fields & (1 << field as u8) != 0 && !plan::is_figure(&term.surface) {
                 let shown = words.entry(field).or_default();
                 if shown.len() < MAX_REASON_WORDS && !shown.contains(&term.surface.as_str()) {
                     shown.push(&term.surface);

@@ -132,7 +132,8 @@ pub(crate) fn associate(
     }
     let corpus = Corpus::new(lessons);
     let pairs = explain::explain(&corpus);
-    let sheet = rules::Sheet { domain, now, config, corpus: &corpus };
+    let usual_words = corpus::usual_words(lessons);
+    let sheet = rules::Sheet { domain, now, config, corpus: &corpus, usual_words };
 
     let (mut heuristics, called) = rules::calls(&sheet, &pairs);
     let (next_heuristics, next) = sequence::next(&sheet, &called);

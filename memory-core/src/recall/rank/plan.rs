@@ -15,6 +15,10 @@ const STORY_WORDS: f32 = 5.0;
 /// Documents without any of the query's words that frequencies are counted as if there were besides the real ones: in a
 /// memory of a few episodes a word that all of them have still says more than none.
 const PRIOR_DOCUMENTS: f32 = 20.0;
+/// What a short figure counts: that two texts have a 2 in common says next to nothing.
+const FIGURE: f32 = 0.25;
+/// Figures of more digits are likely ids or codes.
+const FIGURE_DIGITS: usize = 3;
 /// Of a longer query the words of least weight are left out.
 const MAX_QUERY_WORDS: usize = 128;
 
@@ -102,6 +106,11 @@ pub(super) fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
     Plan { terms: terms.into_iter().map(|(_, term)| term).collect(), ceiling }
 }
 
+/// Returns true for a short run of digits.
+pub(super) fn is_figure(term: &str) -> bool {
+    term.len() <= FIGURE_DIGITS && term.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut count = 0;
@@ -119,7 +128,11 @@ fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
                 surface: token.surface.to_lowercase(),
                 compound,
                 joined: token.joined,
-                share: if compound.is_some() && !token.joined { 0.5 } else { 1.0 },
+                share: match compound {
+                    _ if is_figure(token.term) => FIGURE,
+                    Some(_) if !token.joined => 0.5,
+                    _ => 1.0,
+                },
                 own,
                 forms,
                 weight: 0.0,
@@ -133,9 +146,10 @@ fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
             *known.entry((compound, word.joined)).or_default() |= word.is_known();
         }
     }
+    // Nor is a figure that nobody met before: the number of a version is not what a task is about.
     words.retain(|word| {
         let other_form = word.compound.and_then(|compound| known.get(&(compound, !word.joined)));
-        word.is_known() || other_form != Some(&true)
+        word.is_known() || (other_form != Some(&true) && !is_figure(&word.term))
     });
     words.sort_by(|a, b| a.term.cmp(&b.term).then(b.share.total_cmp(&a.share)));
     words.dedup_by(|a, b| a.term == b.term);

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Lesson;
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
-use crate::recall::parts::{parts, term};
+use crate::recall::parts::{parts, term, terms_with_words};
 use crate::recall::tokenize::{normalize_label, tokenize};
 
+/// The newest lessons that show how words are usually written.
+const HEARD: usize = 1_000;
 /// The kind of task that says nothing.
 const GENERAL: &str = "general";
 
@@ -134,6 +136,19 @@ impl Corpus {
         let features = numbers.into_keys().collect();
         Self { entries, features, tools, words, named_by, holds }
     }
+}
+
+/// Returns for each term the word that the tasks have for it most often.
+pub(super) fn usual_words(lessons: &[&Lesson]) -> HashMap<String, String> {
+    let mut counts: HashMap<String, BTreeMap<String, usize>> = HashMap::new();
+    for lesson in &lessons[lessons.len().saturating_sub(HEARD)..] {
+        terms_with_words(&lesson.text, |term, word| {
+            *counts.entry(term).or_default().entry(word.to_lowercase()).or_default() += 1;
+        });
+    }
+    // Of words equally usual the first of the alphabet.
+    let usual = |words: BTreeMap<String, usize>| words.into_iter().rev().max_by_key(|(_, count)| *count);
+    counts.into_iter().filter_map(|(term, words)| Some((term, usual(words)?.0))).collect()
 }
 
 /// Returns the kind of a task as rules compare it; `None` for the kind that says nothing.

@@ -1,14 +1,18 @@
 //! Heuristics for using a tool, from the features that call for it.
 
+use std::collections::{HashMap, HashSet};
+
 use super::change::last_change;
 use super::corpus::{Corpus, Entry, Feature, Says};
 use super::explain::Pairs;
 use super::{CONFIDENCE_FLOOR, MAX_USE_RULES, Rule};
 use crate::clock::Timestamp;
+use crate::id::HeuristicId;
 use crate::learn::belief::BeliefConfig;
 use crate::learn::heuristics::{NAMED_EPISODES, id_of};
 use crate::model::evidence::{Standing, Tally};
 use crate::model::heuristic::{Advice, Heuristic, Premise};
+use crate::recall::parts::NEGATED;
 
 /// The least strength of a rule: what is weaker is explained by other rules.
 const LEAST_STRENGTH: f64 = 0.05;
@@ -24,6 +28,8 @@ pub(super) struct Sheet<'a> {
     pub(super) now: Timestamp,
     pub(super) config: &'a BeliefConfig,
     pub(super) corpus: &'a Corpus,
+    /// By term: the word that people read.
+    pub(super) usual_words: HashMap<String, String>,
 }
 
 /// Evidence of one rule: entries in order of time, each with how far it supports the rule.
@@ -39,6 +45,7 @@ impl Sheet<'_> {
         with: &Evidence<'_>,
         without: (f64, f64),
     ) -> Heuristic {
+        let condition = self.readable(premise);
         let tool = &self.corpus.tools[tool];
         let tally =
             Tally::from_evidence(with.iter().map(|(entry, support)| (*support, entry.at)), self.config);
@@ -48,7 +55,12 @@ impl Sheet<'_> {
         };
         let hits: f64 = with.iter().map(|(_, support)| support).sum();
         let log_odds = |n: f64, hits: f64| ((hits + 0.5) / (n - hits + 0.5)).ln();
-        let weight = log_odds(with.len() as f64, hits) - log_odds(without.0, without.1);
+        // Where the condition always held there is nothing to compare with.
+        let weight = if without.0 > 0.0 {
+            log_odds(with.len() as f64, hits) - log_odds(without.0, without.1)
+        } else {
+            0.0
+        };
         let oldest = with.first().map_or(self.now, |(entry, _)| entry.at);
         let newest = with.last().map_or(self.now, |(entry, _)| entry.at);
         let action = match advice {
@@ -56,8 +68,8 @@ impl Sheet<'_> {
             Advice::Avoid => format!("do not use {tool}"),
         };
         Heuristic {
-            id: id_of(self.domain, premise, advice, tool),
-            condition: premise.clone(),
+            id: id_of(self.domain, &condition, advice, tool),
+            condition,
             advice,
             tool: tool.clone(),
             action,
@@ -78,6 +90,22 @@ impl Sheet<'_> {
     }
 }
 
+impl Sheet<'_> {
+    /// Returns a condition with words as people write them.
+    fn readable(&self, premise: &Premise) -> Premise {
+        let mut terms: Vec<String> = premise.terms.iter().map(|term| self.usual_word(term)).collect();
+        terms.sort();
+        Premise { terms, ..premise.clone() }
+    }
+
+    fn usual_word(&self, term: &str) -> String {
+        match term.strip_prefix(NEGATED) {
+            Some(denied) => format!("{NEGATED}{}", self.usual_word(denied)),
+            None => self.usual_words.get(term).map_or(term, String::as_str).to_owned(),
+        }
+    }
+}
+
 /// Keeps the best rules, and no more than `most`.
 pub(super) fn keep_best(mut found: Vec<(Heuristic, Rule)>, most: usize) -> (Vec<Heuristic>, Vec<Rule>) {
     found.retain(|(heuristic, _)| {
@@ -93,20 +121,45 @@ pub(super) fn keep_best(mut found: Vec<(Heuristic, Rule)>, most: usize) -> (Vec<
     found.into_iter().unzip()
 }
 
+/// Merges rules for the same tool with the same evidence: words that always come together are one reason, not several. Each
+/// keeps its say; they share the heuristic of the most telling one.
+fn merge_equal(found: &mut Vec<(Heuristic, Rule)>, mut evidence: Vec<Vec<u32>>) -> Vec<Rule> {
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by(|a, b| {
+        let (x, y) = (&found[*a].1, &found[*b].1);
+        y.strength.total_cmp(&x.strength).then_with(|| x.premise.cmp(&y.premise))
+    });
+    let mut first: HashMap<(usize, Vec<u32>), HeuristicId> = HashMap::new();
+    let mut merged = Vec::new();
+    let mut kept = vec![true; found.len()];
+    for place in order {
+        let rule = &found[place].1;
+        let id = *first.entry((rule.tool, std::mem::take(&mut evidence[place]))).or_insert(rule.id);
+        if id != rule.id {
+            kept[place] = false;
+            merged.push(Rule { id, ..rule.clone() });
+        }
+    }
+    let mut kept = kept.into_iter();
+    found.retain(|_| kept.next().unwrap_or(true));
+    merged
+}
+
 /// Makes the heuristics for using a tool.
 pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Rule>) {
     let corpus = sheet.corpus;
     let totals: Vec<(f64, f64)> = (0..corpus.tools.len()).map(|tool| total(corpus, tool)).collect();
-    let mut found = Vec::new();
+    let (mut found, mut evidence) = (Vec::new(), Vec::new());
     for pair in pairs.pairs.iter().filter(|pair| pair.strength >= LEAST_STRENGTH) {
         let premise = match &corpus.features[pair.feature as usize] {
             Feature::Term(term) => Premise { terms: vec![term.clone()], ..Premise::default() },
             Feature::Kind(kind) => Premise { task_kind: Some(kind.clone()), ..Premise::default() },
         };
-        let holds = corpus.holds[pair.feature as usize].iter().filter(|at| **at >= pair.from);
+        let holds = corpus.holds[pair.feature as usize].iter().copied().filter(|at| *at >= pair.from);
         let with: Evidence<'_> = holds
+            .clone()
             .filter_map(|at| {
-                let entry = &corpus.entries[*at as usize];
+                let entry = &corpus.entries[at as usize];
                 Some((entry, support(entry, pair.tool)?))
             })
             .collect();
@@ -116,14 +169,20 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
         let heuristic = sheet.heuristic(&premise, Advice::Use, pair.tool, &with, without);
         let rule = Rule { premise, tool: pair.tool, strength: pair.strength, id: heuristic.id };
         found.push((heuristic, rule));
+        evidence.push(holds.collect());
     }
+    let merged = merge_equal(&mut found, evidence);
     for tool in 0..corpus.tools.len() {
         let mut with: Evidence<'_> =
             corpus.entries.iter().filter_map(|entry| Some((entry, support(entry, tool)?))).collect();
+        let is_always = |with: &Evidence<'_>| {
+            with.iter().map(|(_, support)| support).sum::<f64>() >= ALWAYS_FROM * with.len() as f64
+        };
+        // Of the whole time, too: another sort of task for a while is no change of what is always done.
+        let always = is_always(&with);
         let plain: Vec<(f64, f64)> = with.iter().map(|(_, support)| (1.0, *support)).collect();
         let with = with.split_off(last_change(&plain));
-        let used: f64 = with.iter().map(|(_, support)| support).sum();
-        if used < ALWAYS_FROM * with.len() as f64 {
+        if !always || !is_always(&with) {
             continue;
         }
         let premise = Premise::default();
@@ -133,7 +192,10 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
             found.push((heuristic, rule));
         }
     }
-    keep_best(found, MAX_USE_RULES)
+    let (heuristics, mut rules) = keep_best(found, MAX_USE_RULES);
+    let kept: HashSet<HeuristicId> = heuristics.iter().map(|heuristic| heuristic.id).collect();
+    rules.extend(merged.into_iter().filter(|rule| kept.contains(&rule.id)));
+    (heuristics, rules)
 }
 
 /// Returns how far an episode supports that its task needs a tool; `None` if it does not tell.

@@ -40,16 +40,15 @@ pub(super) fn next(sheet: &Sheet<'_>, called: &[Rule]) -> (Vec<Heuristic>, Vec<R
             let without = ((n - with.len() as f64).max(0.0), (hits - own).max(0.0));
             let special = sheet.heuristic(&premise, Advice::Use, next, &with, without);
             if special.confidence >= sure.max(CONFIDENCE_FLOOR) + GAIN {
-                found.push(pair_of(special, next));
+                found.push(pair_of(special, premise, next));
             }
         }
-        found.push(pair_of(general, next));
+        found.push(pair_of(general, after, next));
     }
     keep_best(found, MAX_OTHER_RULES)
 }
 
-fn pair_of(heuristic: Heuristic, tool: usize) -> (Heuristic, Rule) {
-    let premise = heuristic.condition.clone();
+fn pair_of(heuristic: Heuristic, premise: Premise, tool: usize) -> (Heuristic, Rule) {
     let rule = Rule { premise, tool, strength: heuristic.confidence, id: heuristic.id };
     (heuristic, rule)
 }
