@@ -221,8 +221,6 @@ async fn a_memory_is_made_unless_the_builder_says_otherwise() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
     assert!(!folder.exists());
-    let memory = Memory::open(&folder).await.unwrap();
-    memory.close(PATIENCE).await.unwrap();
-    drop(memory);
+    Memory::open(&folder).await.unwrap().close(PATIENCE).await.unwrap();
     Memory::builder().path(&folder).create(false).open().await.unwrap().close(PATIENCE).await.unwrap();
 }
