@@ -7,14 +7,16 @@
 //! what recalled episodes used and what the words hint at decide, with less confidence; where nothing is known there is
 //! no advice.
 
+mod explain;
+mod guess;
+
 use std::collections::HashMap;
 
 use crate::id::{EpisodeId, HeuristicId};
 use crate::learn::demotion::score_share;
-use crate::learn::heuristics::associate::{Associations, Rule, ToolFacts, Votes};
+use crate::learn::heuristics::associate::{Associations, Rule, Votes};
 use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
-use crate::model::evidence::ItemId;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::recall::parts::{Part, term_of_marked};
 use crate::recall::query::RecallQuery;
@@ -31,22 +33,12 @@ const SUPPOSED: f64 = 0.25;
 const OBJECT_ALONE: f64 = 0.25;
 /// What somebody pinned calls for its tool so surely at least.
 const PINNED: f64 = 0.9;
-/// What comes next from here on comes first.
-const NEXT_FROM: f64 = 0.5;
-/// Where nothing calls for a tool: how much weak calls count beside what words hint at.
-const WEAK_CALL: f64 = 2.0;
-/// Where nothing calls for a tool: how much it counts how often a tool is used.
-const USUAL: f64 = 0.3;
-/// Where nothing calls for a tool: how much the recalled episodes count.
-const NEIGHBOURS: f64 = 1.0;
 /// Advice without any rule behind it is at most so sure.
 const GUESS: f64 = 0.5;
 /// How much rules count beside episodes, in episodes that are quite like the task.
 const RULES: f64 = 0.1;
 /// How much they count for the confidence: few episodes may all be alike by chance.
 const CAUTION: f64 = 1.0;
-/// The most reasons given for one tool.
-const REASONS: usize = 3;
 
 /// A recalled episode: the tools that worked, how well its words fit and how far it succeeded.
 pub(crate) type Neighbour = (Vec<String>, f64, f64);
@@ -310,147 +302,11 @@ impl Bench<'_> {
             }
         }
     }
-
-    /// Chooses a tool where nothing calls for any, by what the words hint at and what recalled episodes used.
-    fn guess(&mut self, neighbours: &[Neighbour]) -> Vec<String> {
-        let tools = &self.associations.tools;
-        let terms = self.parts.iter().flat_map(|part| part.terms.iter().map(String::as_str));
-        let hinted = self.associations.hints.evidence(terms);
-        let weight = |(_, score, success): &Neighbour| score * success;
-        let total: f64 = neighbours.iter().map(weight).sum();
-        if hinted.is_none() && total <= 0.0 {
-            return Vec::new();
-        }
-        let voted = |name: &String| -> f64 {
-            let votes = neighbours.iter().filter(|(used, ..)| used.contains(name)).map(weight).sum::<f64>();
-            if total > 0.0 { votes / total } else { 0.0 }
-        };
-        let mut best: Option<(f64, f64, usize)> = None;
-        let is_open = |facts: &ToolFacts| !self.done(&facts.name) && !self.is_ruled_out(&facts.name);
-        for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
-            let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
-            let hint = hinted.as_ref().map_or(0.0, |hinted| hinted[place]);
-            let votes = voted(&facts.name);
-            let worth = hint + WEAK_CALL * called + USUAL * facts.share.max(1e-3).ln() + NEIGHBOURS * votes;
-            if best.is_none_or(|(most, ..)| worth > most) {
-                best = Some((worth, votes, place));
-            }
-        }
-        let Some((_, votes, place)) = best else { return Vec::new() };
-        let facts = &tools[place];
-        let case = self.cases.entry(facts.name.clone()).or_default();
-        (case.score, case.doubt) = (GUESS * votes.max(facts.share).max(case.confidence()), 0.0);
-        let share = (100.0 * votes).round();
-        case.reasons.push(if votes > 0.0 {
-            format!("{share} % of the similar episodes used it")
-        } else {
-            "the words of the task hint at it, though none calls for it".to_owned()
-        });
-        vec![facts.name.clone()]
-    }
-
-    /// Adds the tools that nearly always go with those selected.
-    fn companions(&mut self, selected: &mut Vec<String>) {
-        let mut at = 0;
-        while at < selected.len() {
-            let Some(tool) = self.associations.tool(&selected[at]) else {
-                at += 1;
-                continue;
-            };
-            for other in &self.associations.tools[tool].companions {
-                let name = &self.associations.tools[*other].name;
-                if !selected.contains(name) && !self.done(name) && !self.is_ruled_out(name) {
-                    let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
-                    let reason = format!("episodes that used {} used it, too", selected[at]);
-                    let case = self.cases.entry(name.clone()).or_default();
-                    case.score = case.score.max(score * ADVISED_FROM.max(case.score));
-                    case.reasons.push(reason);
-                    selected.push(name.clone());
-                }
-            }
-            at += 1;
-        }
-    }
-
-    /// Puts the selected tools in order and says why.
-    fn advice(mut self, selected: Vec<String>) -> Vec<ToolAdvice> {
-        let mut chosen: Vec<(String, Case)> = selected
-            .into_iter()
-            .filter_map(|tool| self.cases.remove(&tool).map(|case| (tool, case)))
-            .collect();
-        chosen.sort_by(|(a, x), (b, y)| {
-            let next = |case: &Case| if case.comes_next >= NEXT_FROM { -case.comes_next } else { 0.0 };
-            let place = |case: &Case| case.part.unwrap_or(usize::MAX);
-            next(x).total_cmp(&next(y)).then(place(x).cmp(&place(y))).then_with(|| a.cmp(b))
-        });
-        self.order(&mut chosen);
-        chosen.into_iter().map(|(tool, case)| self.explain(tool, case)).collect()
-    }
-
-    /// Moves tools that the same part asks for, and those that no part asks for, to where training has them.
-    fn order(&self, chosen: &mut [(String, Case)]) {
-        let voted = |places| self.votes.before.get(&places).copied().unwrap_or(0.0);
-        let precedes = |first: &str, second: &str| {
-            let places = self.associations.tool(first).zip(self.associations.tool(second));
-            let Some((first, second)) = places else { return false };
-            let usual = self.associations.before.get(&(first, second)).copied().unwrap_or(0.5);
-            let (there, back) = (voted((first, second)), voted((second, first)));
-            usual * RULES + there > (1.0 - usual) * RULES + back
-        };
-        for at in 1..chosen.len() {
-            let mut place = at;
-            while place > 0 {
-                let ((first, x), (second, y)) = (&chosen[place - 1], &chosen[place]);
-                let comes_next = x.comes_next >= NEXT_FROM || y.comes_next >= NEXT_FROM;
-                let free = x.part == y.part || x.part.is_none() || y.part.is_none();
-                if comes_next || !free || !precedes(second, first) {
-                    break;
-                }
-                chosen.swap(place - 1, place);
-                place -= 1;
-            }
-        }
-    }
-
-    fn explain(&self, tool: String, case: Case) -> ToolAdvice {
-        let confidence = case.confidence();
-        let Case { part, mut rules, episodes, mut reasons, .. } = case;
-        rules.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
-        rules.dedup_by_key(|(_, id)| *id);
-        let mut items: Vec<ItemId> = Vec::new();
-        for (_, id) in rules {
-            let item = ItemId::Heuristic(id);
-            if items.contains(&item) {
-                continue;
-            }
-            items.push(item);
-            if let Some(rule) = self.stored.get(&id).filter(|_| reasons.len() < REASONS) {
-                let mut reason = reason(rule);
-                if rule.advice == Advice::Use && !self.applies(rule) {
-                    reason.insert_str(0, "it has a word that always comes with this: ");
-                }
-                reasons.push(reason);
-            }
-        }
-        items.extend(episodes.into_iter().map(ItemId::Episode));
-        ToolAdvice { tool, confidence, part: part.unwrap_or(0), reasons, items }
-    }
 }
 
 /// Returns a condition with terms as tasks are compared by, of one with words as people read them.
 fn comparable(condition: &Premise) -> Premise {
     Premise { terms: condition.terms.iter().map(|word| term_of_marked(word)).collect(), ..condition.clone() }
-}
-
-fn reason(rule: &Heuristic) -> String {
-    let Heuristic { condition, tally, tool, .. } = rule;
-    if rule.pinned {
-        return format!("{condition}: pinned");
-    }
-    match &condition.after_tool {
-        Some(_) => format!("{condition}: {} of {} times {tool} came next", tally.successes, tally.count()),
-        None => format!("{condition}: {} of {} such tasks used {tool}", tally.successes, tally.count()),
-    }
 }
 
 #[cfg(test)]

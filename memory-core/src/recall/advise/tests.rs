@@ -7,6 +7,7 @@ use super::*;
 use crate::learn::belief::BeliefConfig;
 use crate::learn::heuristics::associate::tests::{failure, learn, lesson};
 use crate::learn::heuristics::associate::{Lesson, associate};
+use crate::model::evidence::ItemId;
 use crate::model::evidence::Standing;
 use crate::recall::parts::parts;
 

@@ -1,0 +1,88 @@
+//! Puts advice in order and into words.
+
+use super::{Bench, Case, RULES};
+use crate::memory::ToolAdvice;
+use crate::model::evidence::ItemId;
+use crate::model::heuristic::{Advice, Heuristic};
+
+/// The most reasons given for one tool.
+const REASONS: usize = 3;
+/// What comes next from here on comes first.
+const NEXT_FROM: f64 = 0.5;
+
+impl Bench<'_> {
+    /// Puts the selected tools in order and says why.
+    pub(super) fn advice(mut self, selected: Vec<String>) -> Vec<ToolAdvice> {
+        let mut chosen: Vec<(String, Case)> = selected
+            .into_iter()
+            .filter_map(|tool| self.cases.remove(&tool).map(|case| (tool, case)))
+            .collect();
+        chosen.sort_by(|(a, x), (b, y)| {
+            let next = |case: &Case| if case.comes_next >= NEXT_FROM { -case.comes_next } else { 0.0 };
+            let place = |case: &Case| case.part.unwrap_or(usize::MAX);
+            next(x).total_cmp(&next(y)).then(place(x).cmp(&place(y))).then_with(|| a.cmp(b))
+        });
+        self.order(&mut chosen);
+        chosen.into_iter().map(|(tool, case)| self.explain(tool, case)).collect()
+    }
+
+    /// Moves tools that the same part asks for, and those that no part asks for, to where training has them.
+    fn order(&self, chosen: &mut [(String, Case)]) {
+        let voted = |places| self.votes.before.get(&places).copied().unwrap_or(0.0);
+        let precedes = |first: &str, second: &str| {
+            let places = self.associations.tool(first).zip(self.associations.tool(second));
+            let Some((first, second)) = places else { return false };
+            let usual = self.associations.before.get(&(first, second)).copied().unwrap_or(0.5);
+            let (there, back) = (voted((first, second)), voted((second, first)));
+            usual * RULES + there > (1.0 - usual) * RULES + back
+        };
+        for at in 1..chosen.len() {
+            let mut place = at;
+            while place > 0 {
+                let ((first, x), (second, y)) = (&chosen[place - 1], &chosen[place]);
+                let comes_next = x.comes_next >= NEXT_FROM || y.comes_next >= NEXT_FROM;
+                let free = x.part == y.part || x.part.is_none() || y.part.is_none();
+                if comes_next || !free || !precedes(second, first) {
+                    break;
+                }
+                chosen.swap(place - 1, place);
+                place -= 1;
+            }
+        }
+    }
+
+    fn explain(&self, tool: String, case: Case) -> ToolAdvice {
+        let confidence = case.confidence();
+        let Case { part, mut rules, episodes, mut reasons, .. } = case;
+        rules.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+        rules.dedup_by_key(|(_, id)| *id);
+        let mut items: Vec<ItemId> = Vec::new();
+        for (_, id) in rules {
+            let item = ItemId::Heuristic(id);
+            if items.contains(&item) {
+                continue;
+            }
+            items.push(item);
+            if let Some(rule) = self.stored.get(&id).filter(|_| reasons.len() < REASONS) {
+                let mut reason = reason(rule);
+                if rule.advice == Advice::Use && !self.applies(rule) {
+                    reason.insert_str(0, "it has a word that always comes with this: ");
+                }
+                reasons.push(reason);
+            }
+        }
+        items.extend(episodes.into_iter().map(ItemId::Episode));
+        ToolAdvice { tool, confidence, part: part.unwrap_or(0), reasons, items }
+    }
+}
+
+fn reason(rule: &Heuristic) -> String {
+    let Heuristic { condition, tally, tool, .. } = rule;
+    if rule.pinned {
+        return format!("{condition}: pinned");
+    }
+    match &condition.after_tool {
+        Some(_) => format!("{condition}: {} of {} times {tool} came next", tally.successes, tally.count()),
+        None => format!("{condition}: {} of {} such tasks used {tool}", tally.successes, tally.count()),
+    }
+}

@@ -1,0 +1,74 @@
+//! What is advised where nothing calls for any tool, and what goes along.
+
+use super::{ADVISED_FROM, Bench, GUESS, Neighbour};
+use crate::learn::heuristics::associate::ToolFacts;
+
+/// Where nothing calls for a tool: how much weak calls count beside what words hint at.
+const WEAK_CALL: f64 = 2.0;
+/// Where nothing calls for a tool: how much it counts how often a tool is used.
+const USUAL: f64 = 0.3;
+/// Where nothing calls for a tool: how much the recalled episodes count.
+const NEIGHBOURS: f64 = 1.0;
+
+impl Bench<'_> {
+    /// Chooses a tool where nothing calls for any, by what the words hint at and what recalled episodes used.
+    pub(super) fn guess(&mut self, neighbours: &[Neighbour]) -> Vec<String> {
+        let tools = &self.associations.tools;
+        let terms = self.parts.iter().flat_map(|part| part.terms.iter().map(String::as_str));
+        let hinted = self.associations.hints.evidence(terms);
+        let weight = |(_, score, success): &Neighbour| score * success;
+        let total: f64 = neighbours.iter().map(weight).sum();
+        if hinted.is_none() && total <= 0.0 {
+            return Vec::new();
+        }
+        let voted = |name: &String| -> f64 {
+            let votes = neighbours.iter().filter(|(used, ..)| used.contains(name)).map(weight).sum::<f64>();
+            if total > 0.0 { votes / total } else { 0.0 }
+        };
+        let mut best: Option<(f64, f64, usize)> = None;
+        let is_open = |facts: &ToolFacts| !self.done(&facts.name) && !self.is_ruled_out(&facts.name);
+        for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
+            let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
+            let hint = hinted.as_ref().map_or(0.0, |hinted| hinted[place]);
+            let votes = voted(&facts.name);
+            let worth = hint + WEAK_CALL * called + USUAL * facts.share.max(1e-3).ln() + NEIGHBOURS * votes;
+            if best.is_none_or(|(most, ..)| worth > most) {
+                best = Some((worth, votes, place));
+            }
+        }
+        let Some((_, votes, place)) = best else { return Vec::new() };
+        let facts = &tools[place];
+        let case = self.cases.entry(facts.name.clone()).or_default();
+        (case.score, case.doubt) = (GUESS * votes.max(facts.share).max(case.confidence()), 0.0);
+        let share = (100.0 * votes).round();
+        case.reasons.push(if votes > 0.0 {
+            format!("{share} % of the similar episodes used it")
+        } else {
+            "the words of the task hint at it, though none calls for it".to_owned()
+        });
+        vec![facts.name.clone()]
+    }
+
+    /// Adds the tools that nearly always go with those selected.
+    pub(super) fn companions(&mut self, selected: &mut Vec<String>) {
+        let mut at = 0;
+        while at < selected.len() {
+            let Some(tool) = self.associations.tool(&selected[at]) else {
+                at += 1;
+                continue;
+            };
+            for other in &self.associations.tools[tool].companions {
+                let name = &self.associations.tools[*other].name;
+                if !selected.contains(name) && !self.done(name) && !self.is_ruled_out(name) {
+                    let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
+                    let reason = format!("episodes that used {} used it, too", selected[at]);
+                    let case = self.cases.entry(name.clone()).or_default();
+                    case.score = case.score.max(score * ADVISED_FROM.max(case.score));
+                    case.reasons.push(reason);
+                    selected.push(name.clone());
+                }
+            }
+            at += 1;
+        }
+    }
+}
