@@ -94,7 +94,7 @@ impl Page {
         self.title("A procedure that worked");
         self.item("▸", &format!("{} ({score:.2}; {})", playbook.title, tally(&playbook.tally)));
         for (number, step) in (1..).zip(steps) {
-            self.item(&format!("  {number}."), &format!("{}: {}", step.tool, step.instruction));
+            self.item(&format!("  {number}."), &step.to_string());
         }
         if !missing.is_empty() {
             self.remark(&format!("still to be found out: {}", missing.join(", ")));

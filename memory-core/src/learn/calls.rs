@@ -72,7 +72,7 @@ impl<'t> Call<'t> {
 /// Hashes eight bytes at a time, as the Rust compiler's own tables do (FxHash): arguments can be long, and nothing hostile
 /// is to be gained from two calls that look the same.
 #[derive(Default)]
-struct WordHasher(u64);
+pub(crate) struct WordHasher(u64);
 
 impl WordHasher {
     fn add(&mut self, word: u64) {

@@ -83,7 +83,7 @@ fn playbook(cluster: &Cluster<'_>, workflow: workflow::Workflow) -> Playbook {
     let (domain, kind) = cluster.labels();
     let at = cluster.at();
     Playbook {
-        id: PlaybookId(id_of(&["playbook", &domain, &kind, &workflow.identity()])),
+        id: PlaybookId(id_of(&["playbook", &domain, &kind, workflow.identity()])),
         title: workflow.title,
         domain: episode.task.domain.clone(),
         steps: workflow.steps,
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn the_playbook_can_be_followed() {
         let playbook = extract(&refund(9), &[refund(1), refund(2)]).playbook.unwrap();
-        assert_eq!(playbook.title, "book flight <id> for <id>");
+        assert_eq!(playbook.title, "Book flight … for {user_id}");
         let values = playbook.suggest_values("user_1234 wants a refund of #W7654321.");
         let instance = playbook.instantiate(&values);
         let told: Vec<&str> = instance.steps.iter().map(|step| step.instruction.as_str()).collect();

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::learn::shape::{mask, wide_mask};
+use crate::learn::shape::{Shape, mask, shape_of, wide_mask};
 use crate::model::playbook::{Playbook, PlaybookStep};
+use crate::recall::tokenize::tokenize;
 
 /// A playbook made for one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,23 @@ pub struct Instance {
     pub steps: Vec<PlaybookStep>,
     /// The placeholders that have no value.
     pub missing: Vec<String>,
+}
+
+impl Instance {
+    /// Leaves out the steps whose tools were used already, in order from the first one on, and what only they need.
+    pub(crate) fn after(mut self, done: &[String]) -> Self {
+        let mut steps = 0;
+        for tool in done {
+            steps += usize::from(self.steps.get(steps).is_some_and(|step| step.tool == *tool));
+        }
+        self.steps.drain(..steps);
+        let needed = |name: &String| {
+            let written = format!("{{{name}}}");
+            self.steps.iter().any(|step| step.instruction.contains(&written))
+        };
+        self.missing.retain(needed);
+        self
+    }
 }
 
 impl Playbook {
@@ -23,50 +41,180 @@ impl Playbook {
                 self.placeholders.iter().any(|known| known == name).then(|| values.get(name)).flatten()
             }),
         };
-        Instance {
-            steps: self.steps.iter().map(step).collect(),
-            missing: self.placeholders.iter().filter(|name| !values.contains_key(*name)).cloned().collect(),
-        }
+        let missing = self.placeholders.iter().filter(|name| !values.contains_key(*name)).cloned().collect();
+        Instance { steps: self.steps.iter().map(step).collect(), missing }
     }
 
-    /// Guesses values from the text of a task: words that have the shape that a placeholder's earlier values had
-    /// (`#W6067464` where they were `#W1234567`). Where several fit, those are matched first whose placeholder's name
-    /// stands before them in the text, then in order. Placeholders whose values had no telling shape in common get
-    /// none.
+    /// Guesses values from the text of a task; of two that fit neither is taken.
+    ///
+    /// First by what stands around a placeholder in the title ("the {service} service"), then words that have the shape
+    /// that a placeholder's earlier values had (`#W6067464` where they were `#W1234567`): those before which the
+    /// placeholder's name stands, then any. A short figure says too little by its shape alone. Placeholders that are
+    /// neither in the title nor had values of a telling shape get none.
     pub fn suggest_values(&self, text: &str) -> BTreeMap<String, String> {
         let words = candidates(text);
-        let shaped = self.placeholders.iter().zip(&self.shapes).filter(|(_, shape)| !shape.is_empty());
-        let mut fitting = Vec::new();
-        for (name, shape) in shaped {
+        let title = Pattern::of(&self.title);
+        let mut guesses = Guesses::default();
+        let shape = |name: &String| {
+            let at = self.placeholders.iter().position(|known| known == name)?;
+            Some(self.shapes.get(at).map_or("", String::as_str))
+        };
+        for name in &self.placeholders {
+            if let Some(value) = title.value(name, &words, shape(name).unwrap_or("")) {
+                guesses.take(name, value);
+            }
+        }
+        let mut fitting: Vec<(usize, &String, &str)> = Vec::new();
+        for (name, shape) in self.placeholders.iter().zip(&self.shapes).filter(|(_, shape)| !shape.is_empty())
+        {
             for (at, word) in words.iter().enumerate() {
-                if mask(word) == *shape || wide_mask(word) == *shape {
-                    fitting.push((named(&words, at, name), name, *word));
+                let named = named(&words, at, name);
+                let short = shape.len() < 4 && shape.bytes().all(|figure| figure == b'9');
+                if fits(word, shape) && (named > 0 || !short) && !fitting.contains(&(named, name, *word)) {
+                    fitting.push((named, name, *word));
                 }
             }
         }
-        // A stable sort: equally well named ones stay in the order of placeholders, then of the text.
-        fitting.sort_by_key(|(named, _, _)| std::cmp::Reverse(*named));
-        let mut taken = BTreeSet::new();
-        let mut values = BTreeMap::new();
-        for (_, name, word) in fitting {
-            if !values.contains_key(name) && taken.insert(word) {
-                values.insert(name.clone(), word.to_owned());
-            }
-        }
-        values
+        guesses.settle(fitting);
+        guesses.values
     }
 }
 
-/// Returns the shape that values have in common, if it tells them from other words; empty if not.
+/// Values guessed so far: each word for one placeholder, each placeholder with one word.
+#[derive(Default)]
+struct Guesses<'t> {
+    values: BTreeMap<String, String>,
+    taken: BTreeSet<&'t str>,
+}
+
+impl<'t> Guesses<'t> {
+    fn take(&mut self, name: &str, word: &'t str) {
+        if self.taken.insert(word) {
+            self.values.insert(name.to_owned(), word.to_owned());
+        }
+    }
+
+    /// Takes pairs of placeholders and words that fit, the best named first, as long as neither fits another as well.
+    fn settle(&mut self, mut fitting: Vec<(usize, &String, &'t str)>) {
+        loop {
+            fitting.retain(|(_, name, word)| !self.values.contains_key(*name) && !self.taken.contains(word));
+            let rival = |pair: &(usize, &String, &str), other: &(usize, &String, &str)| {
+                pair != other && other.0 >= pair.0 && (other.1 == pair.1 || other.2 == pair.2)
+            };
+            let best = fitting.iter().filter(|pair| !fitting.iter().any(|other| rival(pair, other)));
+            let Some((_, name, word)) = best.max_by_key(|pair| pair.0).copied() else { return };
+            self.take(name, word);
+        }
+    }
+}
+
+/// A title with placeholders, word by word.
+struct Pattern<'t> {
+    words: Vec<Slot<'t>>,
+}
+
+/// A word of a title.
+enum Slot<'t> {
+    Word(&'t str),
+    /// A placeholder and what is written together with it (`v{version}`).
+    Named {
+        before: &'t str,
+        name: &'t str,
+        behind: &'t str,
+    },
+    /// Anything.
+    Any,
+}
+
+impl<'t> Pattern<'t> {
+    fn of(title: &'t str) -> Self {
+        let slot = |word: &'t str| {
+            if word.contains('…') {
+                return Slot::Any;
+            }
+            let Some((before, rest)) = word.split_once('{') else { return Slot::Word(word) };
+            match rest.split_once('}') {
+                Some((name, behind)) if !behind.contains('{') => Slot::Named { before, name, behind },
+                _ => Slot::Any,
+            }
+        };
+        Self { words: split(title, |c| separates(c) && !matches!(c, '{' | '}')).map(slot).collect() }
+    }
+
+    /// Returns the word of a text that stands where the placeholder stands here, if there is only one.
+    fn value<'w>(&self, name: &str, words: &[&'w str], shape: &str) -> Option<&'w str> {
+        let mut best: Vec<&'w str> = Vec::new();
+        let mut most = 0;
+        for (place, slot) in self.words.iter().enumerate() {
+            let Slot::Named { before, name: found, behind } = slot else { continue };
+            for (at, word) in words.iter().enumerate().filter(|_| *found == name) {
+                let inner = word.strip_prefix(before).and_then(|word| word.strip_suffix(behind));
+                let Some(value) = inner.filter(|value| value.contains(char::is_alphanumeric)) else {
+                    continue;
+                };
+                let alike = self.alike(place, words, at, value, shape);
+                if alike > most {
+                    (best, most) = (Vec::new(), alike);
+                }
+                if alike > 0 && alike == most && !best.contains(&value) {
+                    best.push(value);
+                }
+            }
+        }
+        match best[..] {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns how much of what is around a place of the title is around a word, too; zero if that says too little. A value
+    /// of the shape that earlier ones had needs one side, any other word both.
+    fn alike(&self, place: usize, words: &[&str], at: usize, value: &str, shape: &str) -> usize {
+        let side = |offset: isize| {
+            let own = place.checked_add_signed(offset).and_then(|place| self.words.get(place));
+            let word = at.checked_add_signed(offset).and_then(|at| words.get(at));
+            match (own, word) {
+                (Some(Slot::Word(own)), Some(word)) if own.to_lowercase() == word.to_lowercase() => {
+                    Some(if telling(own) { 2 } else { 1 })
+                }
+                (Some(Slot::Any | Slot::Named { .. }), _) | (None, None) => Some(0),
+                _ => None,
+            }
+        };
+        let further = |near: Option<usize>, offset| near.map(|_| side(offset).unwrap_or(0));
+        let (left, right) = (side(-1), side(1));
+        let all = [left, right, further(left, -2), further(right, 2)].into_iter().flatten().sum();
+        let whole = left.is_some() && right.is_some() && telling(value);
+        let kind = shape_of(value);
+        let typical =
+            fits(value, shape) || kind != Shape::Word && !shape.is_empty() && shape_of(shape) == kind;
+        if all >= 2 && (typical || whole && shape.is_empty()) { all } else { 0 }
+    }
+}
+
+/// Returns false for words such as "the" and "of".
+pub(crate) fn telling(word: &str) -> bool {
+    let mut telling = false;
+    tokenize(word, |_| telling = true);
+    telling
+}
+
+fn fits(word: &str, shape: &str) -> bool {
+    mask(word) == shape || wide_mask(word) == shape
+}
+
+/// Returns the shape that at least three quarters of the values have in common, if it tells them from other words; empty
+/// if not.
 pub(crate) fn common_shape(values: &[String]) -> String {
     let telling = |shape: &str| shape.contains(['9', 'X', '@']);
     for shape_of in [mask, wide_mask] {
-        let shapes: BTreeSet<String> = values.iter().map(|value| shape_of(value)).collect();
-        if let [shape] = &Vec::from_iter(&shapes)[..]
-            && telling(shape)
-            && shape.len() <= 64
-        {
-            return (*shape).clone();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for value in values {
+            *counts.entry(shape_of(value)).or_default() += 1;
+        }
+        let common = counts.into_iter().find(|(_, count)| 4 * count >= 3 * values.len());
+        if let Some((shape, _)) = common.filter(|(shape, _)| telling(shape) && shape.len() <= 64) {
+            return shape;
         }
     }
     String::new()
@@ -74,22 +222,35 @@ pub(crate) fn common_shape(values: &[String]) -> String {
 
 /// Returns the words of a text as they may be values: without quotes, brackets and punctuation around them.
 fn candidates(text: &str) -> Vec<&str> {
-    text.split(|c: char| {
-        c.is_whitespace()
-            || matches!(c, ',' | ';' | '"' | '`' | '(' | ')' | '[' | ']' | '{' | '}' | '=' | '<' | '>')
-    })
-    .map(|word| {
-        word.trim_matches(|c: char| matches!(c, '.' | ':' | '!' | '?' | '\'' | '“' | '”' | '‘' | '’'))
-    })
-    .filter(|word| !word.is_empty())
-    .collect()
+    split(text, separates).collect()
 }
 
-/// Returns how many parts of a placeholder's name (`order` of `order_id`) are among the three words before.
+fn separates(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            ',' | ';' | '"' | '`' | '(' | ')' | '[' | ']' | '{' | '}' | '=' | '<' | '>' | '“' | '”'
+        )
+}
+
+fn split(text: &str, separates: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    text.split(separates)
+        .map(|word| {
+            let around = |c: char| matches!(c, '.' | ':' | '!' | '?' | '\'' | '‘' | '’');
+            let word = word.trim_matches(around);
+            // What belongs to a thing is told of the thing.
+            ["'s", "’s"].iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word)
+        })
+        .filter(|word| !word.is_empty())
+}
+
+/// Returns how near the parts of a placeholder's name (`order` of `order_id`) are among the three words before.
 fn named(words: &[&str], at: usize, name: &str) -> usize {
-    let before = &words[at.saturating_sub(3)..at];
-    let parts = name.split('_').filter(|part| part.len() >= 3);
-    parts.filter(|part| before.iter().any(|word| word.eq_ignore_ascii_case(part))).count()
+    let near = |part: &str| {
+        let before = words[..at].iter().rev().take(3).position(|word| word.eq_ignore_ascii_case(part));
+        before.map_or(0, |distance| 3 - distance)
+    };
+    name.split('_').filter(|part| part.len() >= 3).map(near).sum()
 }
 
 /// Replaces `{name}` where there is a value. Values are not looked at again.
@@ -173,16 +334,68 @@ mod tests {
             "I am mia_li_3668 (order #W1234567)",
             &[("order_id", "#W1234567"), ("user_id", "mia_li_3668")],
         );
-        check(
-            &[("old", "XXXXXX"), ("new", "XXXXXX")],
-            "move JG7FMM to 4WQ150",
-            &[("old", "JG7FMM"), ("new", "4WQ150")],
-        );
+        check(&[order], "What of #W6067464's kettle?", &[("order_id", "#W6067464")]);
+        check(&[order], "swap #W6067464 for #W6067465", &[]);
+        check(&[order], "swap #W6067464, order #W6067465 and #W6067466", &[("order_id", "#W6067465")]);
+        check(&[("old", "XXXXXX"), ("new", "XXXXXX")], "move JG7FMM to 4WQ150", &[]);
+        check(&[("quantity", "9")], "order 3 lamps", &[]);
+        check(&[("quantity", "9")], "order, quantity 3", &[("quantity", "3")]);
         check(
             &[("from_zip", "99999"), ("home_zip", "99999")],
             "home zip 12345, go from 54321",
             &[("from_zip", "54321"), ("home_zip", "12345")],
         );
+    }
+
+    #[test]
+    fn values_are_guessed_by_what_is_around_them() {
+        let check = |title: &str, placeholders: &[(&str, &str)], text: &str, expected: &[(&str, &str)]| {
+            let playbook = Playbook { title: title.into(), ..playbook(placeholders, &[]) };
+            assert_eq!(playbook.suggest_values(text), map(expected), "{text:?}");
+        };
+        let release = "Release version {version} of the {service} service";
+        let values = &[("service", ""), ("version", "9.9.9")];
+        let both = &[("service", "invoices"), ("version", "3.12.1")];
+        check(release, values, "release version 3.12.1 of the invoices service", both);
+        check(release, values, "Please release version 3.12.1 of the invoices service today.", both);
+        check(
+            release,
+            values,
+            "Release version 3.12.1 of the new invoices service",
+            &[("version", "3.12.1")],
+        );
+        check(release, values, "Of the invoices service, of the mail service", &[]);
+        check(release, values, "Water the plants", &[]);
+        check("Ship v{version}", &[("version", "9.9.9")], "ship v1.2.3", &[("version", "1.2.3")]);
+        check("Deploy {name}", &[("name", "")], "Deploy billing", &[("name", "billing")]);
+        check("Deploy {name}", &[("name", "")], "Deploy billing to staging", &[]);
+        check("Deploy {name} …", &[("name", "")], "Deploy billing to staging", &[("name", "billing")]);
+        check(
+            "Move {old} to {new}",
+            &[("old", "XXXXXX"), ("new", "XXXXXX")],
+            "move JG7FMM to 4WQ150",
+            &[("old", "JG7FMM"), ("new", "4WQ150")],
+        );
+    }
+
+    #[test]
+    fn what_is_done_is_left_out_with_what_only_it_needs() {
+        let check = |done: &[&str], tools: &[&str], missing: &[&str]| {
+            let steps = [("get", "id={a}"), ("sh", "make"), ("sh", "test {b}"), ("end", "")];
+            let step =
+                |(tool, text): (&str, &str)| PlaybookStep { tool: tool.into(), instruction: text.into() };
+            let whole = Instance { steps: steps.map(step).into(), missing: vec!["a".into(), "b".into()] };
+            let done: Vec<String> = done.iter().map(|tool| (*tool).to_owned()).collect();
+            let rest = whole.after(&done);
+            let left: Vec<String> = rest.steps.iter().map(PlaybookStep::to_string).collect();
+            assert_eq!(left, tools, "{done:?}");
+            assert_eq!(rest.missing, missing, "{done:?}");
+        };
+        check(&[], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
+        check(&["sh"], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
+        check(&["get", "look", "sh"], &["sh: test {b}", "end"], &["b"]);
+        check(&["get", "sh", "sh", "sh"], &["end"], &[]);
+        check(&["get", "sh", "sh", "end"], &[], &[]);
     }
 
     #[test]

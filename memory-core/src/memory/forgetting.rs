@@ -6,17 +6,19 @@ use crate::engine::Freshness;
 use crate::error::Result;
 use crate::id::EpisodeId;
 use crate::learn::belief::pattern_confidence;
-use crate::memory::learner::Draft;
+use crate::learn::extract::{Extracted, extract};
+use crate::memory::learner::{Draft, retold as retold_playbook};
 use crate::memory::{Inner, Memory, unknown_steps};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
 use crate::model::failure::Failure;
 use crate::model::kind::Kind;
+use crate::model::pattern::PatternBody;
 use crate::model::task::Task;
 use crate::store::query::Scan;
 use crate::store::record::Key;
 
-/// Other episodes behind a failure lesson that are learned from again when one of them is forgotten.
+/// Other episodes behind an item from which its texts are made again when one of them is forgotten.
 const RELEARNED: usize = 8;
 
 impl Memory {
@@ -123,19 +125,41 @@ impl Inner {
                 &self.learning.belief,
             )
         };
+        let tellers: Vec<EpisodeId> = evidence
+            .iter()
+            .rev()
+            .filter(|evidence| evidence.role == EvidenceRole::Observed)
+            .map(|evidence| evidence.episode)
+            .take(RELEARNED)
+            .collect();
         let (all, used) = (tally(EvidenceRole::Observed), tally(EvidenceRole::Used));
         let confidence = all.lower_bound(all.as_of, &self.learning.belief);
         let named = |episodes: &mut Vec<EpisodeId>| episodes.retain(|episode| Some(*episode) != without);
         match &mut entity {
             Entity::Pattern(pattern) if observed => {
                 (pattern.tally, pattern.used) = (all, used);
+                named(&mut pattern.episodes);
+                let id = pattern.id;
+                let told = |extracted: Extracted| extracted.patterns.into_iter().find(|told| told.id == id);
+                let template = matches!(pattern.body, PatternBody::WorkflowTemplate { .. });
+                let Some(told) = self.told_again(&tellers, template, without, told).await? else {
+                    draft.remove(item.kind(), item.record_id());
+                    return Ok(());
+                };
+                (pattern.body, pattern.terms) = (told.body, told.terms);
                 pattern.confidence =
                     pattern_confidence(&pattern.body, &all, all.as_of, &self.learning.belief);
-                named(&mut pattern.episodes);
             }
             Entity::Playbook(playbook) if observed => {
                 (playbook.tally, playbook.used, playbook.confidence) = (all, used, confidence);
                 named(&mut playbook.sources);
+                let id = playbook.id;
+                let told = |extracted: Extracted| extracted.playbook.filter(|told| told.id == id);
+                let Some(told) = self.told_again(&tellers, true, without, told).await? else {
+                    draft.remove(item.kind(), item.record_id());
+                    return Ok(());
+                };
+                *playbook = retold_playbook(playbook.clone(), told);
             }
             Entity::Failure(failure) if observed => {
                 // Its texts may be those of the forgotten episode: others that had it tell it again.
@@ -161,6 +185,30 @@ impl Inner {
         }
         draft.put(item.record_id(), entity);
         Ok(())
+    }
+
+    /// Makes an item's texts anew from the newest of these episodes that still shows it, as if the forgotten one had never
+    /// been; `None` if none does. A procedure is told by episodes that succeeded alone: others follow one whose values
+    /// are another episode's.
+    async fn told_again<T>(
+        &self,
+        tellers: &[EpisodeId],
+        procedure: bool,
+        without: Option<EpisodeId>,
+        told: impl Fn(Extracted) -> Option<T>,
+    ) -> Result<Option<T>> {
+        for teller in tellers {
+            let Some(trace) = self.trace(*teller).await? else { continue };
+            if procedure && !trace.succeeded() {
+                continue;
+            }
+            let mut similar = self.similar(&trace).await?;
+            similar.retain(|other| Some(other.episode.id) != without);
+            if let Some(told) = told(extract(&trace, &similar)) {
+                return Ok(Some(told));
+            }
+        }
+        Ok(None)
     }
 
     /// Marks an episode as due to be learned from again.

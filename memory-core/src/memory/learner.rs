@@ -30,6 +30,7 @@ use crate::store::query::Scan;
 use crate::store::record::Key;
 
 pub(super) use draft::Draft;
+pub(super) use episode::retold;
 
 /// Episodes learned from in one commit.
 const BATCH: usize = 32;

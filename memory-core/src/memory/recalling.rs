@@ -1,6 +1,6 @@
 //! Recall: what is known that helps with a task, put together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -10,6 +10,7 @@ use crate::id::{EpisodeId, RecallId};
 use crate::learn::demotion::score_share;
 use crate::learn::errors;
 use crate::learn::holdout::withhold;
+use crate::learn::playbook::Instance;
 use crate::memory::recalled::{Forecast, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, Warning};
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
@@ -18,7 +19,6 @@ use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
-use crate::model::playbook::Playbook;
 use crate::recall::advise::{Neighbour, advise};
 use crate::recall::groups::{Contrast, EpisodeHits};
 use crate::recall::parts::{Part, parts};
@@ -172,11 +172,15 @@ impl Inner {
             };
             let (failing, succeeding) = (ids(&contrast.failing), ids(&contrast.succeeding));
             let Some(first) = failing.first() else { continue };
-            let counted = format!("{} of {} alike", failing.len(), failing.len() + succeeding.len());
-            let text = if contrast.omitted {
-                format!("{counted} failed, not having used {}", contrast.tool)
+            let (tool, failed) = (&contrast.tool, failing.len());
+            let (text, others) = if contrast.omitted {
+                (format!("{failed} alike failed, not having used {tool}"), "with")
             } else {
-                format!("{counted} failed having used {}", contrast.tool)
+                (format!("{failed} alike failed having used {tool}"), "without")
+            };
+            let text = match succeeding.len() {
+                0 => text,
+                count => format!("{text}; {count} succeeded {others} it"),
             };
             recall.warnings.push(Warning {
                 text,
@@ -222,24 +226,34 @@ impl Inner {
         Ok(())
     }
 
-    /// Finds lessons of errors like the last one.
+    /// Finds lessons of errors like the last one, by any of its lines.
     async fn add_fixes(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
         let Some(error) = &query.last_error else { return Ok(()) };
-        let normal = errors::normalise(error);
-        let asked = RecallQuery { text: normal.clone(), tags: Vec::new(), ..query.clone() };
-        for hit in self.search_learned(Kind::Failure, &asked, 4 * FIXES, now) {
-            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
-            let Entity::Failure(failure) = entity.as_ref() else { continue };
-            let similarity = errors::similarity(&normal, &failure.error);
-            if similarity >= SAME_ERROR {
-                let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
-                let score = if same_tool { similarity } else { 0.9 * similarity };
-                recall.fixes.push(Recalled { score, reasons: fix_reasons(failure), item: failure.clone() });
+        let mut seen = HashSet::new();
+        for text in errors::normal_lines(error) {
+            let asked = RecallQuery { text, tags: Vec::new(), ..query.clone() };
+            for hit in self.search_learned(Kind::Failure, &asked, 4 * FIXES, now) {
+                if !seen.insert(hit.key.id.clone()) {
+                    continue;
+                }
+                let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+                let Entity::Failure(failure) = entity.as_ref() else { continue };
+                let likeness = errors::likeness(error, &failure.error, &failure.example);
+                if likeness >= SAME_ERROR {
+                    let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
+                    let score = if same_tool { likeness } else { 0.9 * likeness };
+                    recall.fixes.push(Recalled {
+                        score,
+                        reasons: fix_reasons(failure),
+                        item: failure.clone(),
+                    });
+                }
             }
         }
-        // Of errors equally similar, the one with a fix that worked more often comes first.
+        // What was got over comes before what never was; of errors equally alike, that with a fix that worked more often.
         recall.fixes.sort_by(|a, b| {
-            let by_score = b.score.total_cmp(&a.score);
+            let by_fix = is_fixed(&b.item).cmp(&is_fixed(&a.item));
+            let by_score = by_fix.then(b.score.total_cmp(&a.score));
             by_score.then(b.item.resolved.cmp(&a.item.resolved)).then(a.item.id.cmp(&b.item.id))
         });
         recall.fixes.truncate(FIXES);
@@ -247,22 +261,21 @@ impl Inner {
     }
 
     async fn add_playbook(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
-        let mut best: Option<(f64, Playbook)> = None;
+        let mut best: Option<SuggestedPlaybook> = None;
         for hit in self.search_learned(Kind::Playbook, query, PATTERNS, now) {
             let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
             let Entity::Playbook(playbook) = entity.as_ref() else { continue };
             let score = hit.score * playbook.confidence * score_share(playbook.standing);
-            if score > 0.0 && best.as_ref().is_none_or(|(held, _)| score > *held) {
-                best = Some((score, playbook.clone()));
+            if score <= 0.0 || best.as_ref().is_some_and(|held| score <= held.score) {
+                continue;
+            }
+            let instance = playbook.instantiate(&playbook.suggest_values(&query.text)).after(query.done());
+            if !instance.steps.is_empty() {
+                let Instance { steps, missing } = instance;
+                best = Some(SuggestedPlaybook { score, playbook: playbook.clone(), steps, missing });
             }
         }
-        recall.playbook = best.map(|(score, playbook)| {
-            let instance = playbook.instantiate(&playbook.suggest_values(&query.text));
-            let mut done = query.after.iter().peekable();
-            let mut steps = instance.steps;
-            steps.retain(|step| done.next_if(|tool| **tool == step.tool).is_none());
-            SuggestedPlaybook { score, playbook, steps, missing: instance.missing }
-        });
+        recall.playbook = best;
         Ok(())
     }
 
@@ -315,9 +328,17 @@ fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> 
     reasons
 }
 
+fn is_fixed(failure: &Failure) -> bool {
+    failure.resolved > 0 && !failure.resolutions.is_empty()
+}
+
 fn fix_reasons(failure: &Failure) -> Vec<String> {
-    let mut reasons =
-        vec![format!("seen in {} episodes, {} of them got over it", failure.occurrences, failure.resolved)];
+    let times =
+        if failure.occurrences == 1 { "once".into() } else { format!("{} times", failure.occurrences) };
+    if failure.resolved == 0 {
+        return vec![format!("seen {times}, never resolved")];
+    }
+    let mut reasons = vec![format!("seen {times}, resolved in {} of them", failure.resolved)];
     reasons.extend(failure.resolutions.first().map(|fix| format!("this error was fixed before by {fix}")));
     reasons
 }

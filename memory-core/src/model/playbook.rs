@@ -1,5 +1,7 @@
 //! A procedure that can be followed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -15,12 +17,22 @@ pub struct PlaybookStep {
     pub instruction: String,
 }
 
+impl fmt::Display for PlaybookStep {
+    /// Writes `tool: instruction`; the tool alone if there is no more to say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.instruction.as_str() {
+            "" => write!(f, "{}", self.tool),
+            instruction => write!(f, "{}: {instruction}", self.tool),
+        }
+    }
+}
+
 /// A procedure with placeholders, distilled from episodes that succeeded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Playbook {
     /// The identifier, derived from domain, kind of task and steps.
     pub id: PlaybookId,
-    /// What it is for.
+    /// What it is for: the task of the newest episode that told it, with `{name}` or `…` for what varies.
     pub title: String,
     /// The subject area.
     pub domain: Option<String>,

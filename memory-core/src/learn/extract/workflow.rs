@@ -1,32 +1,28 @@
 //! The procedure that successful episodes of a cluster share, with placeholders for what varies.
 
+mod align;
+mod task_text;
+mod template;
+
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::learn::calls::{Call, value_text};
-use crate::learn::errors::{cut, normalise};
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
-use crate::learn::playbook::common_shape;
-use crate::learn::recovery::constant;
-use crate::learn::shape::{Shape, pieces};
 use crate::model::pattern::PatternBody;
 use crate::model::playbook::PlaybookStep;
+use align::{align, compared};
+use template::Template;
 
 /// Steps of the longest procedure that is told.
 const MAX_STEPS: usize = 20;
 /// Calls that are aligned; of a longer episode the first ones.
 const MAX_ALIGNED: usize = 48;
-/// Placeholders of a procedure; an episode with more is no example of one.
-const MAX_PLACEHOLDERS: usize = 32;
-/// Values longer than this, in bytes, are told by name only.
-const MAX_CONSTANT_BYTES: usize = 80;
-/// Descriptions of steps and titles are cut to this many bytes.
-const MAX_TEXT_BYTES: usize = 160;
 
 /// A procedure.
 pub(super) struct Workflow {
+    /// What tells it from other procedures.
+    identity: String,
     pub(super) title: String,
     pub(super) steps: Vec<PlaybookStep>,
     pub(super) placeholders: Vec<String>,
@@ -34,21 +30,18 @@ pub(super) struct Workflow {
 }
 
 impl Workflow {
-    /// Returns what tells it from other procedures: its tools in order.
-    pub(super) fn identity(&self) -> String {
-        self.steps.iter().map(|step| step.tool.as_str()).collect::<Vec<_>>().join(" ")
+    /// Returns what tells it from other procedures: its tools in order, with the program that a command runs. Steps alike
+    /// in a row are one there: how often one is done depends on the task.
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// Returns it as a pattern; one step alone is none.
     pub(super) fn pattern(&self) -> Option<Found> {
-        let text = |step: &PlaybookStep| match step.instruction.as_str() {
-            "" => step.tool.clone(),
-            instruction => format!("{}: {instruction}", step.tool),
-        };
         (self.steps.len() > 1).then(|| Found {
-            identity: self.identity(),
+            identity: self.identity.clone(),
             body: PatternBody::WorkflowTemplate {
-                steps: self.steps.iter().map(text).collect(),
+                steps: self.steps.iter().map(PlaybookStep::to_string).collect(),
                 placeholders: self.placeholders.clone(),
             },
         })
@@ -61,21 +54,22 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     let own = cluster.own();
     let base = if own.succeeded { own } else { cluster.similar().iter().find(|member| member.succeeded)? };
     let calls = successful(base);
-    let others: Vec<Vec<Call<'_>>> = cluster
-        .similar()
-        .iter()
-        .filter(|member| member.succeeded && !std::ptr::eq(*member, base))
-        .map(successful)
-        .collect();
-    let aligned: Vec<Vec<Option<usize>>> = others.iter().map(|other| align(&calls, other)).collect();
+    let features = compared(&calls);
+    let mut others = Vec::new();
+    for member in cluster.similar().iter().filter(|member| member.succeeded && !std::ptr::eq(*member, base)) {
+        let theirs = successful(member);
+        let partners = align(&features, &compared(&theirs));
+        let shared = partners.iter().flatten().count();
+        // One that shares less goes another way: it has no say in how this one goes.
+        if shared > 0 && 2 * shared >= calls.len().min(theirs.len()) {
+            others.push((member, theirs, partners));
+        }
+    }
     let needed = others.len().div_ceil(2);
     let mut columns = Vec::new();
     for (at, call) in calls.iter().enumerate() {
-        let rows: Vec<Call<'_>> = others
-            .iter()
-            .zip(&aligned)
-            .filter_map(|(other, aligned)| aligned[at].map(|at| other[at]))
-            .collect();
+        let rows: Vec<Call<'_>> =
+            others.iter().filter_map(|(_, theirs, partners)| Some(theirs[partners[at]?])).collect();
         if rows.len() >= needed {
             columns.push(Column { call: *call, rows });
         }
@@ -84,7 +78,14 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     if columns.is_empty() || columns.len() > MAX_STEPS || !followed {
         return None;
     }
-    Template::new(&base.trace.episode.task.description).fill(&columns)
+    let others: Vec<&str> = others.iter().map(|(member, ..)| task(member)).collect();
+    let mut workflow = Template::new(task(base), &others).fill(&columns)?;
+    workflow.identity = identity(&columns);
+    Some(workflow)
+}
+
+fn task<'t>(member: &Member<'t>) -> &'t str {
+    &member.trace.episode.task.description
 }
 
 /// One step of a procedure: a call of the base and the calls of others aligned with it.
@@ -93,152 +94,80 @@ struct Column<'t> {
     rows: Vec<Call<'t>>,
 }
 
-/// Returns the calls that worked, with calls of one tool in a row as one.
+impl Column<'_> {
+    /// Returns the program that the command runs in most episodes, the base's if no other is more frequent.
+    fn program(&self) -> Option<String> {
+        let own = program(&self.call)?;
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for program in self.rows.iter().filter_map(program) {
+            *counts.entry(program).or_default() += 1;
+        }
+        *counts.entry(own.clone()).or_default() += 1;
+        let (mut best, mut most) = (own.clone(), counts[&own]);
+        for (program, count) in counts {
+            if count > most {
+                (best, most) = (program, count);
+            }
+        }
+        Some(best)
+    }
+}
+
+/// Returns true for arguments that hold a command line.
+fn is_command(name: &str) -> bool {
+    matches!(name, "command" | "cmd" | "script")
+}
+
+/// Returns the program that a command line runs.
+fn program(call: &Call<'_>) -> Option<String> {
+    let mut found = None;
+    call.arguments(|name, value| {
+        if is_command(name) && found.is_none() {
+            let text = value_text(value);
+            let first = text.split_whitespace().find(|word| !word.contains('=')).unwrap_or("");
+            let plain = first.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/'));
+            found = (plain && !first.is_empty()).then(|| first.to_owned());
+        }
+    });
+    found
+}
+
+fn identity(columns: &[Column<'_>]) -> String {
+    let mut parts: Vec<String> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let tool = column.call.tool;
+        let part = column.program().map_or_else(|| tool.to_owned(), |program| format!("{tool}({program})"));
+        // Without arguments nothing says that it is the same step once more.
+        let mut bare = true;
+        column.call.arguments(|_, _| bare = false);
+        if bare || parts.last() != Some(&part) {
+            parts.push(part);
+        }
+    }
+    parts.join(" ")
+}
+
+/// Returns the calls that worked, with what repeats the call before it (another try, another look) as one.
 fn successful<'t>(member: &Member<'t>) -> Vec<Call<'t>> {
     let mut calls: Vec<Call<'t>> = member.calls.iter().filter(|call| call.worked()).copied().collect();
-    calls.dedup_by_key(|call| call.tool);
+    calls.dedup_by(|later, call| repeats(later, call));
     calls.truncate(MAX_ALIGNED);
     calls
+}
+
+/// Returns true for calls of one tool with the same arguments; where there are none, with the same description.
+fn repeats(later: &Call<'_>, call: &Call<'_>) -> bool {
+    let mut bare = true;
+    call.arguments(|_, _| bare = false);
+    later.tool == call.tool
+        && later.action.arguments == call.action.arguments
+        && (!bare || later.action.description == call.action.description)
 }
 
 /// Returns true if an episode made the calls of a procedure in order.
 fn follows(member: &Member<'_>, columns: &[Column<'_>]) -> bool {
     let mut calls = member.calls.iter();
     columns.iter().all(|column| calls.any(|call| call.tool == column.call.tool))
-}
-
-/// Aligns two sequences of calls by tool: for each call of `base` the place of its partner (longest common subsequence).
-fn align(base: &[Call<'_>], other: &[Call<'_>]) -> Vec<Option<usize>> {
-    let width = other.len() + 1;
-    let mut lengths = vec![0_u16; (base.len() + 1) * width];
-    for i in (0..base.len()).rev() {
-        for j in (0..other.len()).rev() {
-            lengths[i * width + j] = if base[i].tool == other[j].tool {
-                lengths[(i + 1) * width + j + 1] + 1
-            } else {
-                lengths[(i + 1) * width + j].max(lengths[i * width + j + 1])
-            };
-        }
-    }
-    let mut partners = vec![None; base.len()];
-    let (mut i, mut j) = (0, 0);
-    while i < base.len() && j < other.len() {
-        if base[i].tool == other[j].tool {
-            partners[i] = Some(j);
-            i += 1;
-            j += 1;
-        } else if lengths[(i + 1) * width + j] >= lengths[i * width + j + 1] {
-            i += 1;
-        } else {
-            j += 1;
-        }
-    }
-    partners
-}
-
-/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however often it was
-/// done again.
-fn is_key(text: &str) -> bool {
-    let mut key = false;
-    pieces(text, |piece| {
-        key |= match piece.shape {
-            Shape::Id | Shape::Email | Shape::Date => true,
-            Shape::Number => piece.text.len() >= 4,
-            Shape::Word | Shape::Path | Shape::Quoted => false,
-        }
-    });
-    key
-}
-
-/// A procedure in the making: which values became placeholders.
-struct Template<'t> {
-    task: &'t str,
-    /// The placeholder for each value of the base: by the value, and for short words also by the argument.
-    names: BTreeMap<(String, String), usize>,
-    placeholders: Vec<String>,
-    /// The values seen for each placeholder.
-    values: Vec<Vec<String>>,
-}
-
-impl<'t> Template<'t> {
-    fn new(task: &'t str) -> Self {
-        Self { task, names: BTreeMap::new(), placeholders: Vec::new(), values: Vec::new() }
-    }
-
-    fn fill(mut self, columns: &[Column<'t>]) -> Option<Workflow> {
-        let steps: Vec<PlaybookStep> = columns.iter().map(|column| self.step(column)).collect();
-        if self.placeholders.len() > MAX_PLACEHOLDERS {
-            return None;
-        }
-        let shapes = self.values.iter().map(|values| common_shape(values)).collect();
-        let title = cut(&normalise(self.task.lines().next().unwrap_or("")), MAX_TEXT_BYTES).to_owned();
-        Some(Workflow { title, steps, placeholders: self.placeholders, shapes })
-    }
-
-    fn step(&mut self, column: &Column<'t>) -> PlaybookStep {
-        let mut parts = Vec::new();
-        let mut replaced = Vec::new();
-        column.call.arguments(|name, value| {
-            let others: Vec<&Value> = column.rows.iter().filter_map(|row| row.argument(name)).collect();
-            let text = value_text(value);
-            if self.is_constant(value, &text, &others) {
-                parts.push(format!("{name}={text}"));
-                return;
-            }
-            let placeholder = self.placeholder(name, value, &text, &others);
-            parts.push(format!("{name}={{{placeholder}}}"));
-            replaced.push((text, placeholder));
-        });
-        // Longer values first: one may be a part of another.
-        replaced.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-        let mut what =
-            cut(column.call.action.description.lines().next().unwrap_or("").trim(), MAX_TEXT_BYTES)
-                .to_owned();
-        for (text, placeholder) in replaced.iter().filter(|(text, _)| text.len() >= 3) {
-            what = what.replace(text.as_str(), &format!("{{{placeholder}}}"));
-        }
-        let arguments = parts.join(", ");
-        let instruction = match (what.is_empty(), arguments.is_empty()) {
-            (true, _) => arguments,
-            (false, true) => what,
-            (false, false) => format!("{what} ({arguments})"),
-        };
-        PlaybookStep { tool: column.call.tool.to_owned(), instruction }
-    }
-
-    /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, not one of the task's own,
-    /// and no id, address, date or long figure. What is seen once must be a word.
-    fn is_constant(&self, value: &Value, text: &str, others: &[&Value]) -> bool {
-        if text.len() > MAX_CONSTANT_BYTES || others.iter().any(|other| *other != value) {
-            return false;
-        }
-        let of_task = text.len() >= 3 && self.task.contains(text);
-        match constant(value) {
-            Some(_) => !of_task || !others.is_empty(),
-            None => {
-                !of_task && !others.is_empty() && !value.is_array() && !value.is_object() && !is_key(text)
-            }
-        }
-    }
-
-    fn placeholder(&mut self, name: &str, value: &Value, text: &str, others: &[&Value]) -> String {
-        // One id under two names is one value; one word under two names is chance.
-        let key = (if constant(value).is_some() { name.to_owned() } else { String::new() }, text.to_owned());
-        let at = *self.names.entry(key).or_insert_with(|| {
-            let taken = |name: &str| self.placeholders.iter().any(|known| known == name);
-            let fresh = (2..).map(|n| format!("{name}_{n}"));
-            let name =
-                [name.to_owned()].into_iter().chain(fresh).find(|name| !taken(name)).unwrap_or_default();
-            self.placeholders.push(name);
-            self.values.push(Vec::new());
-            self.placeholders.len() - 1
-        });
-        if !value.is_array() && !value.is_object() {
-            self.values[at].push(text.to_owned());
-            self.values[at].extend(others.iter().map(|other| value_text(other)));
-        }
-        self.placeholders[at].clone()
-    }
 }
 
 #[cfg(test)]
@@ -316,5 +245,106 @@ mod tests {
         let own = trace(1, success(), vec![call("A12345"), call("B12345"), call("A12345")]);
         let expected = ["take_A: seat={seat}", "take_B: seat={seat_2}", "take_A: seat={seat}"];
         assert_eq!(lines(&own, &[]).unwrap(), expected);
+    }
+
+    fn release(n: u64, service: &str, version: &str, steps: &[&str]) -> Trace {
+        let write = |line: &&str| {
+            let line = line.replace("SERVICE", service).replace("VERSION", version);
+            Action::tool("bash").arguments(json!({"command": line}))
+        };
+        let mut trace = trace(n, success(), steps.iter().map(write).collect());
+        trace.episode.task.description = format!("Release version {version} of the {service} service");
+        trace
+    }
+
+    const RELEASE: [&str; 5] = [
+        "bump SERVICE VERSION",
+        "edit services/SERVICE/CHANGELOG.md",
+        "cargo test -p SERVICE",
+        "cargo publish -p SERVICE",
+        "git tag SERVICE-vVERSION",
+    ];
+
+    #[test]
+    fn calls_of_one_tool_in_a_row_are_steps_of_their_own() {
+        let own = release(1, "billing", "1.2.0", &RELEASE);
+        let alone = lines(&own, &[]).unwrap();
+        assert_eq!(alone.len(), 5, "{alone:?}");
+        let similar = [
+            release(2, "invoices", "2.0.1", &RELEASE),
+            release(3, "mail", "0.4.0", &RELEASE),
+            release(4, "search", "0.5.0", &["cargo update", RELEASE[0], RELEASE[1], RELEASE[3], RELEASE[4]]),
+        ];
+        let expected = [
+            "bash: command=bump {service} {version}",
+            "bash: command=edit services/{service}/CHANGELOG.md",
+            "bash: command=cargo test -p {service}",
+            "bash: command=cargo publish -p {service}",
+            "bash: command=git tag {service}-v{version}",
+        ];
+        assert_eq!(lines(&own, &similar).unwrap(), expected);
+        let workflow = find(&Cluster::new(&own, &similar)).unwrap();
+        assert_eq!(workflow.title, "Release version {version} of the {service} service");
+        assert_eq!(workflow.placeholders, ["service", "version"]);
+        assert_eq!(workflow.shapes, ["", "9.9.9"]);
+    }
+
+    #[test]
+    fn a_call_done_again_is_one_step() {
+        let poll = |n: u64| Action::tool("poll").arguments(json!({"job": format!("J{n:06}")}));
+        let told = |text: &str| Action::tool("note").description(text);
+        let actions = vec![poll(1), poll(1), poll(2), told("one"), told("one"), told("two")];
+        let expected = ["poll: job={job}", "poll: job={job_2}", "note: one", "note: two"];
+        assert_eq!(lines(&trace(1, success(), actions), &[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn identity_depends_on_what_is_run_not_on_how_often() {
+        let identity = |trace: &Trace, similar: &[Trace]| {
+            find(&Cluster::new(trace, similar)).unwrap().identity().to_owned()
+        };
+        let own = release(1, "billing", "1.2.0", &RELEASE);
+        let similar = [release(2, "mail", "2.0.1", &RELEASE), release(3, "search", "3.0.0", &RELEASE)];
+        let same = "bash(bump) bash(edit) bash(cargo) bash(git)";
+        assert_eq!(identity(&own, &[]), same);
+        assert_eq!(identity(&own, &similar), same);
+        assert_eq!(identity(&release(4, "mail", "2.0.1", &["ls"]), &[]), "bash(ls)");
+        let looks = |n: u64, count: u64| {
+            let look = |item| Action::tool("look").arguments(json!({"item": format!("I{item:06}")}));
+            trace(n, success(), (0..count).map(look).chain([Action::tool("buy")]).collect())
+        };
+        assert_eq!(identity(&looks(1, 2), &[looks(2, 3)]), identity(&looks(3, 4), &[]));
+    }
+
+    #[test]
+    fn descriptions_lose_what_varies() {
+        let edit = |n: u64, task: &str, what: &str, path: &str| {
+            let mut trace = trace(
+                n,
+                success(),
+                vec![Action::tool("edit").description(what).arguments(json!({"path": path}))],
+            );
+            trace.episode.task.description = task.into();
+            trace
+        };
+        let check = |traces: [&Trace; 2], title: &str, step: &str| {
+            let workflow = find(&Cluster::new(traces[0], std::slice::from_ref(traces[1]))).unwrap();
+            assert_eq!(workflow.title, title);
+            assert_eq!(workflow.steps[0].to_string(), step);
+        };
+        let (parser, lexer) = (
+            edit(1, "Bump parser to 0.4.0", "set version = \"0.4.0\"", "crates/parser/Cargo.toml"),
+            edit(2, "Bump lexer to 0.5.0", "set version = \"0.5.0\"", "crates/lexer/Cargo.toml"),
+        );
+        check(
+            [&parser, &lexer],
+            "Bump {bump} to {number}",
+            "edit: set version = \"{number}\" (path=crates/{bump}/Cargo.toml)",
+        );
+        let (search, checkout) = (
+            edit(1, "Speed up /search", "add index for search", "src/routes/search.rs"),
+            edit(2, "Speed up /checkout", "add an index", "src/routes/checkout.rs"),
+        );
+        check([&search, &checkout], "Speed up {path}", "edit: add index for … (path=src/routes{path}.rs)");
     }
 }

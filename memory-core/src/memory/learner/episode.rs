@@ -17,7 +17,7 @@ use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing};
 use crate::model::failure::Failure;
 use crate::model::kind::Kind;
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
 use crate::recall::query::RecallQuery;
 use crate::store::query::Scan;
@@ -76,7 +76,7 @@ impl Inner {
     }
 
     /// Returns completed episodes like this one, the most similar first.
-    async fn similar(&self, trace: &Trace) -> Result<Vec<Trace>> {
+    pub(in crate::memory) async fn similar(&self, trace: &Trace) -> Result<Vec<Trace>> {
         let task = &trace.episode.task;
         let mut query = RecallQuery::new(task.description.clone())
             .kind(task.kind.clone())
@@ -103,8 +103,13 @@ impl Inner {
 
     async fn see_pattern(&self, pattern: Pattern, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
         let id = pattern.id;
+        let template = matches!(pattern.body, PatternBody::WorkflowTemplate { .. });
         let mut held = match draft.get(Kind::Pattern, id.to_string()).await? {
+            Some(Entity::Pattern(held)) if template && tells(witness, &held.episodes, draft).await? => {
+                Pattern { body: pattern.body, terms: pattern.terms, ..held }
+            }
             Some(Entity::Pattern(held)) => held,
+            _ if template && !witness.succeeded() => return Ok(()),
             _ => pattern,
         };
         if draft.put_evidence(witness, ItemId::Pattern(id), EvidenceRole::Observed, witness.success) {
@@ -121,7 +126,12 @@ impl Inner {
     async fn see_playbook(&self, playbook: Playbook, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
         let id = playbook.id;
         let mut held = match draft.get(Kind::Playbook, id.to_string()).await? {
+            Some(Entity::Playbook(held)) if tells(witness, &held.sources, draft).await? => {
+                retold(held, playbook)
+            }
             Some(Entity::Playbook(held)) => held,
+            // The values of a procedure that a failing episode followed are another episode's, which it does not name.
+            _ if !witness.succeeded() => return Ok(()),
             _ => playbook,
         };
         if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
@@ -184,6 +194,37 @@ impl Inner {
     }
 }
 
+/// Returns true if an episode tells a procedure: it succeeded, and none of the others that the procedure names did so later.
+/// By the episodes alone, so that it does not matter when and how often it is learned from.
+async fn tells(witness: &Witness, named: &[EpisodeId], draft: &Draft<'_>) -> Result<bool> {
+    if !witness.succeeded() {
+        return Ok(false);
+    }
+    for other in named.iter().filter(|other| **other != witness.episode) {
+        let Some(Entity::Episode(other)) = draft.get(Kind::Episode, other.to_string()).await? else {
+            continue;
+        };
+        let succeeded = other.outcome.as_ref().is_some_and(|outcome| outcome.success_share() >= 0.5);
+        let at = other.completed_at.unwrap_or(other.started_at);
+        if succeeded && (at, other.id) > (witness.at, witness.episode) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns a playbook as another telling has it; what it is and what is known of its worth stay.
+pub(in crate::memory) fn retold(held: Playbook, told: Playbook) -> Playbook {
+    Playbook {
+        title: told.title,
+        steps: told.steps,
+        placeholders: told.placeholders,
+        shapes: told.shapes,
+        terms: told.terms,
+        ..held
+    }
+}
+
 /// Puts an episode in front of those that an item names.
 pub(in crate::memory) fn name_episode(named: &mut Vec<EpisodeId>, episode: EpisodeId) {
     if !named.contains(&episode) {
@@ -220,6 +261,10 @@ impl Witness {
             context: labels.into_iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
             known: BTreeSet::new(),
         }
+    }
+
+    fn succeeded(&self) -> bool {
+        self.success >= 0.5
     }
 
     fn evidence(&self, item: ItemId, role: EvidenceRole, success: f64) -> Evidence {
