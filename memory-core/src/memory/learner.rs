@@ -7,6 +7,8 @@
 
 mod draft;
 mod episode;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};

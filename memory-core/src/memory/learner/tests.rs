@@ -1,0 +1,158 @@
+//! Playbooks over the life of a memory.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::clock::{ManualClock, Timestamp};
+use crate::id::{EpisodeId, SeededIds};
+use crate::memory::Memory;
+use crate::memory::config::{LearningConfig, MemoryConfig};
+use crate::model::outcome::Outcome;
+use crate::model::playbook::Playbook;
+use crate::model::step::Action;
+use crate::model::task::Task;
+use crate::recall::query::RecallQuery;
+use crate::store::memory_store::MemoryStore;
+use crate::store::record::Namespace;
+use crate::store::traits::Tiers;
+
+const RELEASES: [(&str, &str); 4] =
+    [("billing", "1.2.0"), ("invoices", "2.0.1"), ("mail", "0.4.0"), ("xylophonia", "7.7.7")];
+
+async fn memory() -> (Memory, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let learning = LearningConfig { background: false, ..LearningConfig::default() };
+    let tiers = Tiers {
+        durable: Arc::new(MemoryStore::new()),
+        cache: Arc::new(MemoryStore::new()),
+        outbox: None,
+        warnings: Vec::new(),
+    };
+    let config = MemoryConfig { learning, ..MemoryConfig::default() };
+    let ids = Arc::new(SeededIds::new(7));
+    (Memory::assemble(Namespace::default(), config, tiers, clock.clone(), ids).await.unwrap(), clock)
+}
+
+/// Records a release of five steps with one tool.
+async fn release(
+    memory: &Memory,
+    clock: &ManualClock,
+    service: &str,
+    version: &str,
+    works: bool,
+) -> EpisodeId {
+    clock.advance(std::time::Duration::from_secs(60));
+    let task = Task::new(format!("Release version {version} of the {service} service"));
+    let mut episode = memory.start(task.kind("ops").domain("shop")).await.unwrap();
+    for line in [
+        format!("bump {service} {version}"),
+        format!("edit services/{service}/CHANGELOG.md"),
+        format!("make test-{service}"),
+        format!("publish -p {service}"),
+        format!("git tag {service}-v{version}"),
+    ] {
+        episode.step(Action::tool("bash").arguments(json!({"command": line}))).await.unwrap();
+    }
+    let outcome = if works { Outcome::success("released") } else { Outcome::failure("rolled back") };
+    episode.complete(outcome).await.unwrap().id
+}
+
+async fn playbook(memory: &Memory) -> Option<Playbook> {
+    let mut found = memory.knowledge().playbooks().await.unwrap().items;
+    assert!(found.len() <= 1, "{found:#?}");
+    found.pop()
+}
+
+fn told(playbook: &Playbook) -> String {
+    let mut content = playbook.clone();
+    content.sources.clear();
+    format!("{content:?}")
+}
+
+#[tokio::test]
+async fn the_newest_success_tells_a_playbook() {
+    let (memory, clock) = memory().await;
+    release(&memory, &clock, "billing", "1.2.0", true).await;
+    memory.learn().await.unwrap();
+    let first = playbook(&memory).await.unwrap();
+    release(&memory, &clock, "invoices", "2.0.1", true).await;
+    memory.learn().await.unwrap();
+    release(&memory, &clock, "mail", "0.4.0", false).await;
+    memory.learn().await.unwrap();
+    let held = playbook(&memory).await.unwrap();
+    assert_eq!((held.id, held.created_at), (first.id, first.created_at));
+    assert_eq!((held.tally.successes, held.tally.failures, held.steps.len()), (2, 1, 5));
+    assert_eq!(held.title, "Release version {version} of the {service} service");
+    assert_eq!(held.steps[4].to_string(), "bash: command=git tag {service}-v{version}");
+    assert!(["billing", "invoices", "1.2.0", "2.0.1"].iter().all(|value| !told(&held).contains(value)));
+
+    let asked = |after: &[&str]| {
+        RecallQuery::new("release version 3.2.1 of the search service").after(after.to_vec())
+    };
+    let suggested = memory.recall(asked(&[])).await.unwrap().playbook.unwrap();
+    assert_eq!(suggested.missing, [""; 0]);
+    let lines: Vec<String> = suggested.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(lines[0], "bash: command=bump search 3.2.1");
+    assert_eq!(lines[4], "bash: command=git tag search-v3.2.1");
+
+    let rest = memory.recall(asked(&["bash", "bash"]).last_error("no")).await.unwrap().playbook.unwrap();
+    assert_eq!(rest.steps, suggested.steps[1..], "what failed is not done");
+    let all = memory.recall(asked(&["bash"; 5])).await.unwrap();
+    assert_eq!(all.playbook, None, "no step is left");
+}
+
+#[tokio::test]
+async fn the_order_of_learning_does_not_matter_to_who_tells() {
+    let (memory, clock) = memory().await;
+    for (service, version) in RELEASES {
+        release(&memory, &clock, service, version, true).await;
+    }
+    memory.learn().await.unwrap();
+    let held = playbook(&memory).await.unwrap();
+    // As after a crash, or with an older episode that comes late.
+    let oldest = *held.sources.iter().min().unwrap();
+    let mut draft = super::Draft::new(&memory.inner);
+    let kind = crate::model::kind::Kind::Reward;
+    let Some(crate::Entity::Reward(mut reward)) = draft.get(kind, oldest.to_string()).await.unwrap() else {
+        panic!("no reward")
+    };
+    reward.learned = false;
+    draft.put(oldest.to_string(), reward);
+    memory.inner.engine.commit(draft.into_records()).await.unwrap();
+    assert_eq!(memory.learn().await.unwrap().episodes, 1);
+    assert_eq!(playbook(&memory).await.unwrap(), held);
+}
+
+#[tokio::test]
+async fn a_failure_alone_tells_no_playbook() {
+    let (memory, clock) = memory().await;
+    release(&memory, &clock, "billing", "1.2.0", false).await;
+    memory.learn().await.unwrap();
+    assert_eq!(playbook(&memory).await, None);
+}
+
+#[tokio::test]
+async fn forgetting_takes_an_episode_out_of_what_others_showed_too() {
+    let (memory, clock) = memory().await;
+    let mut ids = Vec::new();
+    for (service, version) in RELEASES {
+        ids.push(release(&memory, &clock, service, version, true).await);
+        memory.learn().await.unwrap();
+    }
+    let described = async |memory: &Memory| {
+        let knowledge = memory.knowledge();
+        let patterns = knowledge.patterns().await.unwrap().items;
+        let playbooks = knowledge.playbooks().await.unwrap().items;
+        format!("{patterns:?} {playbooks:?}")
+    };
+    // The last one told it; the others go one by one, too, until nothing is left to tell it from.
+    for (id, (service, version)) in ids.into_iter().zip(RELEASES).rev() {
+        assert!(memory.forget(id).await.unwrap());
+        memory.learn().await.unwrap();
+        let left = described(&memory).await;
+        assert!(!left.contains(service) && !left.contains(version), "{service}: {left}");
+        assert_eq!(left.contains("WorkflowTemplate"), service != "billing", "{left}");
+    }
+    assert_eq!(described(&memory).await, "[] []");
+}
