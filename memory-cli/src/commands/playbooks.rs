@@ -108,6 +108,6 @@ impl Shown for Playbook {
     }
 
     fn steps(&self) -> Vec<String> {
-        self.steps.iter().map(|step| format!("{}: {}", step.tool, step.instruction)).collect()
+        self.steps.iter().map(ToString::to_string).collect()
     }
 }
