@@ -1,9 +1,13 @@
 //! Error texts: what they have in common, their class, how alike two are.
 
+mod names;
+
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::learn::errors::names::{NAME, without_names};
 use crate::learn::fingerprint::add_words;
 use crate::learn::shape::pieces;
 
@@ -15,6 +19,15 @@ const HEAD_BYTES: usize = 4_000;
 const TAIL_BYTES: usize = 1_000;
 /// What a shared placeholder counts in [`similarity`], beside 1 for a shared word.
 const PLACEHOLDER_WEIGHT: f64 = 0.25;
+/// What likeness counts of errors of different classes: `connection refused` is not `permission denied`, however alike
+/// the words around.
+const OTHER_CLASS: f64 = 0.5;
+/// What likeness counts of lines that say no more than that something failed.
+const ANNOUNCED: f64 = 0.6;
+/// Lines of one error that are compared.
+const MAX_TELLING: usize = 6;
+/// Lines of an error that are looked at.
+const MAX_LINES: usize = 50;
 
 /// Prefixes that say no more than that it is an error.
 const LABELS: &[&str] =
@@ -41,6 +54,95 @@ const SIGNS: &[&str] = &[
     "unexpected",
     "abort",
 ];
+
+/// Words of lines that announce a failure without saying which; sorted.
+const ANNOUNCING: &[&str] = &[
+    "a",
+    "about",
+    "aborted",
+    "aborting",
+    "and",
+    "at",
+    "build",
+    "by",
+    "cargo",
+    "code",
+    "command",
+    "compilation",
+    "compile",
+    "could",
+    "due",
+    "error",
+    "errors",
+    "exit",
+    "exited",
+    "fail",
+    "failed",
+    "failing",
+    "fails",
+    "failure",
+    "failures",
+    "filtered",
+    "finished",
+    "following",
+    "for",
+    "ignored",
+    "in",
+    "information",
+    "it",
+    "job",
+    "last",
+    "main",
+    "make",
+    "measured",
+    "more",
+    "name",
+    "non",
+    "not",
+    "of",
+    "one",
+    "or",
+    "other",
+    "out",
+    "panic",
+    "panicked",
+    "pass",
+    "passed",
+    "previous",
+    "process",
+    "rerun",
+    "result",
+    "returned",
+    "run",
+    "s",
+    "script",
+    "see",
+    "status",
+    "stderr",
+    "stdout",
+    "step",
+    "target",
+    "task",
+    "test",
+    "tests",
+    "text",
+    "the",
+    "this",
+    "thread",
+    "to",
+    "tool",
+    "try",
+    "unexpectedly",
+    "warning",
+    "warnings",
+    "was",
+    "were",
+    "with",
+    "zero",
+];
+
+/// Stems of words with which a report repeats an error.
+const REPORTING: &[&str] = &["reward", "last", "score", "tool", "error", "step", "end", "becaus"];
 
 /// The classes and what their messages say, the most specific class first.
 const CATEGORIES: &[(&str, &[&str])] = &[
@@ -196,15 +298,47 @@ const CATEGORIES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Returns what an error text has in common with others of its kind: its first telling line in lower case, with
-/// figures, ids, paths and quoted values replaced by `<n>`, `<id>`, `<path>` and `<text>`; at most 200 bytes.
+/// Returns what an error text has in common with others of its kind: its first telling line in lower case, with figures,
+/// ids, paths, quoted values and names replaced by `<n>`, `<id>`, `<path>`, `<text>` and `<name>`; at most 200 bytes.
 pub(crate) fn normalise(error: &str) -> String {
-    let line = telling_line(error);
+    normal_line(telling_lines(error, true).first().map_or("", |line| line.as_str()))
+}
+
+/// Returns the normalised lines by which an error is looked for, the most telling first.
+pub(crate) fn normal_lines(error: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in telling_lines(error, false) {
+        let line = normal_line(&line);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// Returns a line in lower case, with figures, ids, paths and quoted values
+/// replaced by placeholders; at most 200 bytes.
+fn without_values(line: &str) -> String {
+    let masked = mask(line, true);
+    cut(strip_labels(masked.trim()), MAX_BYTES).trim_end().to_owned()
+}
+
+/// Returns a description with placeholders for what varies, in the case it has.
+pub(crate) fn generalised(text: &str) -> String {
+    mask(&without_names(text), false).trim().to_owned()
+}
+
+fn normal_line(line: &str) -> String {
+    without_values(&without_names(line))
+}
+
+/// Replaces values by placeholders; a text in lower case is cut somewhat beyond [`MAX_BYTES`].
+fn mask(line: &str, lowercase: bool) -> String {
     let mut out = String::with_capacity(line.len().min(MAX_BYTES));
     let mut at = 0;
     let mut last_placeholder = "";
-    pieces(&line, |piece| {
-        if out.len() > MAX_BYTES {
+    pieces(line, |piece| {
+        if lowercase && out.len() > MAX_BYTES {
             return;
         }
         let gap = &line[at..piece.start];
@@ -219,7 +353,11 @@ pub(crate) fn normalise(error: &str) -> String {
             }
             None => {
                 push_gap(&mut out, gap);
-                out.extend(piece.text.chars().flat_map(char::to_lowercase));
+                if lowercase {
+                    out.extend(piece.text.chars().flat_map(char::to_lowercase));
+                } else {
+                    out.push_str(piece.text);
+                }
                 last_placeholder = "";
             }
         }
@@ -227,22 +365,83 @@ pub(crate) fn normalise(error: &str) -> String {
     if line[at..].starts_with(['>', ']', ')', '}']) && out.len() < MAX_BYTES {
         out.push_str(&line[at..=at]);
     }
-    let text = strip_labels(out.trim());
-    cut(text, MAX_BYTES).trim_end().to_owned()
+    out
 }
 
 /// Returns the class of an error text, as [`crate::Failure::category`] lists them.
 pub(crate) fn category(error: &str) -> &'static str {
-    let line = telling_line(error).to_lowercase();
+    let lines = telling_lines(error, true);
+    class_of(&lines.first().map_or("", |line| line.as_str()).to_lowercase())
+}
+
+/// Returns the class of a line in lower case.
+fn class_of(line: &str) -> &'static str {
     CATEGORIES
         .iter()
-        .find(|(_, phrases)| phrases.iter().any(|phrase| says(&line, phrase)))
+        .find(|(_, phrases)| phrases.iter().any(|phrase| says(line, phrase)))
         .map_or("other", |(category, _)| category)
 }
 
+/// Returns true if the words of an identifier say what kind of error it is (`NotFound`, `rate_limit_exceeded`).
+fn classifies(identifier: &str) -> bool {
+    let mut words = String::with_capacity(identifier.len() + 4);
+    let mut lowercase = false;
+    for c in identifier.chars() {
+        if c.is_uppercase() && lowercase || !c.is_alphanumeric() {
+            words.push(' ');
+        }
+        lowercase = c.is_lowercase();
+        if c.is_alphanumeric() {
+            words.extend(c.to_lowercase());
+        }
+    }
+    SIGNS.iter().any(|sign| words.contains(sign)) || class_of(&words) != "other"
+}
+
+/// Returns how alike an error as it came is to a known one, in `0.0..=1.0`: the highest [`similarity`] of a line that says
+/// what went wrong to one of the known error's. If all lines that were asked about only announce a failure, the same
+/// announcement of the same thing counts in full.
+pub(crate) fn likeness(asked: &str, known: &str, example: &str) -> f64 {
+    let mut asked: Vec<(String, String)> =
+        telling_lines(asked, false).into_iter().map(|line| (normal_line(&line), line)).collect();
+    let announced = asked.iter().all(|(normal, _)| announces(normal));
+    if !announced {
+        asked.retain(|(normal, _)| !announces(normal));
+    }
+    let examples = telling_lines(example, false);
+    let mut best: f64 = 0.0;
+    for (normal, line) in &asked {
+        let named = !announced || [NAME, "<text>", "<path>"].iter().any(|what| normal.contains(what));
+        if named && examples.iter().any(|example| example.eq_ignore_ascii_case(line)) {
+            return 1.0;
+        }
+        let weight = if announced { ANNOUNCED } else { 1.0 };
+        let lines = examples.iter().map(|line| Cow::Owned(normal_line(line)));
+        for known in lines.chain([Cow::Borrowed(known)]) {
+            best = best.max(weight * similarity(normal, &known));
+        }
+    }
+    best
+}
+
+/// Returns true if a normalised error adds nothing to another one but words that announce it, and names.
+pub(crate) fn repeats(error: &str, other: &str, names: &str) -> bool {
+    let mut known = tokens(other);
+    known.extend(tokens(names));
+    let known_line = cut(other, MAX_BYTES / 2);
+    let cut_short = error.len() + 8 >= MAX_BYTES && !known_line.is_empty() && error.contains(known_line);
+    let says = |token: &String| !token.starts_with('<') && !REPORTING.contains(&token.as_str());
+    let own: BTreeSet<String> = tokens(error).into_iter().filter(says).collect();
+    let shares = own.iter().any(|token| known.contains(token));
+    cut_short || shares && own.iter().all(|token| known.contains(token) || is_announcing(token))
+}
+
 /// Returns how alike two normalised error texts are, in `0.0..=1.0`: the Dice coefficient of their stemmed words, with
-/// placeholders counting less.
+/// placeholders counting less; half of it if they are of different classes.
 pub(crate) fn similarity(a: &str, b: &str) -> f64 {
+    let classes = [a, b].map(class_of);
+    let differ = classes[0] != classes[1] && !classes.contains(&"other");
+    let class = if differ { OTHER_CLASS } else { 1.0 };
     let [a, b] = [a, b].map(tokens);
     let weight = |token: &String| if token.starts_with('<') { PLACEHOLDER_WEIGHT } else { 1.0 };
     let sum = |tokens: &BTreeSet<String>| tokens.iter().map(weight).sum::<f64>();
@@ -250,7 +449,7 @@ pub(crate) fn similarity(a: &str, b: &str) -> f64 {
     if total == 0.0 {
         return 0.0;
     }
-    2.0 * a.intersection(&b).map(weight).sum::<f64>() / total
+    class * 2.0 * a.intersection(&b).map(weight).sum::<f64>() / total
 }
 
 /// Returns the stemmed words and the placeholders of a normalised error.
@@ -258,7 +457,7 @@ fn tokens(error: &str) -> BTreeSet<String> {
     let mut tokens = BTreeSet::new();
     for word in error.split_whitespace() {
         let bare = word.trim_matches(|c: char| !matches!(c, '<' | '>') && !c.is_alphanumeric());
-        if matches!(bare, "<n>" | "<id>" | "<path>" | "<text>") {
+        if matches!(bare, "<n>" | "<id>" | "<path>" | "<text>" | NAME) {
             tokens.insert(bare.to_owned());
         } else {
             add_words(word, &mut tokens);
@@ -267,30 +466,61 @@ fn tokens(error: &str) -> BTreeSet<String> {
     tokens
 }
 
-/// Returns the line that says what went wrong.
-fn telling_line(error: &str) -> String {
+/// Returns the lines that say what went wrong, those first that do more than announce a failure; the first alone if no
+/// others are wanted.
+fn telling_lines(error: &str, first: bool) -> Vec<String> {
     let error = error.trim();
     if error.starts_with('{')
         && let Some(message) = serde_json::from_str(error).ok().and_then(|value| json_message(&value))
     {
-        return telling_line(&message);
+        return telling_lines(&message, first);
     }
     let head = cut(error, HEAD_BYTES);
-    let tail = if error.len() > HEAD_BYTES { cut_front(error, TAIL_BYTES) } else { error };
+    let tail = if error.len() > HEAD_BYTES { cut_front(error, TAIL_BYTES) } else { "" };
+    let mut telling: Vec<String> = Vec::new();
     if head.contains("Traceback (most recent call last)") {
-        let last = tail.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with([' ', '\t']));
-        if let Some(last) = last {
-            return last.trim().to_owned();
-        }
+        let end = if tail.is_empty() { head } else { tail };
+        let last = end.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with([' ', '\t']));
+        telling.extend(last.map(|last| last.trim().to_owned()));
     }
-    let telling = |line: &&str| {
-        let lower = line.to_lowercase();
-        // A bare "Error:" announces the message.
-        strip_labels(&lower).contains(char::is_alphabetic) && SIGNS.iter().any(|sign| lower.contains(sign))
-    };
     let lines = || head.lines().map(str::trim).filter(|line| line.contains(char::is_alphanumeric));
-    let chosen = lines().take(50).find(telling).or_else(|| tail.lines().map(str::trim).find(telling));
-    chosen.or_else(|| lines().next()).unwrap_or(error.lines().next().unwrap_or("")).to_owned()
+    let mut announcing: Vec<String> = Vec::new();
+    let mut after_panic = false;
+    for line in lines().take(MAX_LINES).chain(tail.lines().map(str::trim)) {
+        if telling.len() >= MAX_TELLING || first && !telling.is_empty() {
+            break;
+        }
+        let lower = line.to_lowercase();
+        let sign = SIGNS.iter().any(|sign| lower.contains(sign));
+        // A bare "Error:" announces the message.
+        if (sign || after_panic) && strip_labels(&lower).contains(char::is_alphabetic) {
+            let weak = announces(&normal_line(line));
+            if weak { &mut announcing } else { &mut telling }.push(line.to_owned());
+        }
+        // The message of a panic stands in the line after its place.
+        after_panic = line.ends_with(':') && lower.contains("panicked at ");
+    }
+    announcing.truncate(MAX_TELLING - telling.len().min(MAX_TELLING));
+    telling.append(&mut announcing);
+    if telling.is_empty() {
+        telling.push(lines().next().unwrap_or(error.lines().next().unwrap_or("")).to_owned());
+    }
+    telling
+}
+
+/// Returns true if a normalised line says no more than that something failed.
+fn announces(normal: &str) -> bool {
+    let mut words = normal.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.all(|word| is_announcing(word) || matches!(word, "n" | "id" | "path") || shaped(word))
+}
+
+/// Returns true for what is a figure or a word of no more than a letter.
+fn shaped(word: &str) -> bool {
+    word.chars().count() == 1 || word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_announcing(word: &str) -> bool {
+    ANNOUNCING.binary_search(&word).is_ok()
 }
 
 /// Returns the message of an error given as JSON.

@@ -1,8 +1,10 @@
 //! Lessons from errors: what led to them and what got over them.
 
+use serde_json::Value;
+
 use crate::id::FailureId;
 use crate::learn::calls::{Call, value_text};
-use crate::learn::errors::{category, cut, normalise};
+use crate::learn::errors::{category, cut, generalised, normalise, repeats};
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::identity::id_of;
 use crate::learn::recovery::{Incident, constant};
@@ -15,19 +17,27 @@ const MAX_LESSONS: usize = 8;
 const MAX_EPISODES: usize = 16;
 /// Resolutions that a lesson keeps.
 const MAX_RESOLUTIONS: usize = 5;
+/// What stands between the calls of a resolution.
+const THEN: &str = ", then ";
 /// The longest example kept, in bytes.
 const MAX_EXAMPLE_BYTES: usize = 1_000;
+/// Episodes that must fail with a value, and none succeed, so that the value counts as the cause.
+const MIN_SAME_VALUE: usize = 3;
 /// Calls of a tool that a failing one is contrasted with.
 const MAX_CONTRASTED: usize = 64;
 
-/// Returns the lessons of an episode: one for each kind of error it had, and one for failing as a whole.
+/// Returns the lessons of an episode: one for each kind of error it had, and one for failing as a whole, unless how it
+/// ended only repeats one of the errors.
 pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<Failure> {
     let mut lessons: Vec<Failure> =
         incidents.iter().take(MAX_LESSONS).map(|incident| lesson(cluster, incident)).collect();
     if let Some(Outcome::Failure { error }) = &cluster.trace().episode.outcome
         && !error.trim().is_empty()
     {
-        lessons.push(whole(cluster, error));
+        let normal = normalise(error);
+        if !incidents.iter().any(|incident| repeats(&normal, &incident.error, incident.failed.tool)) {
+            lessons.push(whole(cluster, &normal, error));
+        }
     }
     lessons
 }
@@ -37,13 +47,8 @@ pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<
 pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
     let Some(old) = old else { return seen };
     let (newer, older) = if seen.last_at >= old.last_at { (seen, old) } else { (old, seen) };
-    let mut resolutions = newer.resolutions;
-    for resolution in older.resolutions {
-        if !resolutions.contains(&resolution) {
-            resolutions.push(resolution);
-        }
-    }
-    resolutions.truncate(MAX_RESOLUTIONS);
+    let known = newer.episodes.iter().any(|episode| older.episodes.contains(episode));
+    let resolutions = resolutions(newer.resolutions, older.resolutions, known);
     let mut episodes = newer.episodes;
     for episode in older.episodes {
         if !episodes.contains(&episode) {
@@ -73,16 +78,64 @@ fn lesson(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Failure {
     let tool = incident.failed.tool;
     let mut failure = blank(cluster, tool, &incident.error, incident.failed.raw_error());
     failure.root_cause = root_cause(cluster, incident);
-    if let Some(recovery) = &incident.recovery {
+    // What let an episode go on is no fix if the episode failed all the same.
+    if let Some(recovery) = incident.recovery.as_ref().filter(|_| cluster.own().succeeded) {
         failure.resolved = 1;
-        failure.resolutions = vec![recovery.fix().join(", then ")];
+        failure.resolutions = vec![recovery.fix().join(THEN)];
     }
     failure
 }
 
+/// Puts together what resolved an error, the most frequent first, of equals the newer. Texts that differ in values and
+/// names alone are one resolution, told without them; if one of its episodes is counted already, nothing adds up.
+fn resolutions(newer: Vec<String>, older: Vec<String>, known: bool) -> Vec<String> {
+    let mut found: Vec<(String, String, u32)> = Vec::new();
+    for resolution in newer.into_iter().chain(older) {
+        let (text, count) = uncounted(&resolution);
+        let general = general(text);
+        let key = general.to_lowercase();
+        match found.iter_mut().find(|(held, ..)| *held == key) {
+            Some((_, held_text, times)) => {
+                if *held_text != text {
+                    *held_text = general;
+                }
+                *times = if known { count.max(*times) } else { times.saturating_add(count) };
+            }
+            None => found.push((key, text.to_owned(), count)),
+        }
+    }
+    // A stable sort: of equals the newer one comes first.
+    found.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+    found.truncate(MAX_RESOLUTIONS);
+    found.into_iter().map(|(_, text, count)| counted(text, count)).collect()
+}
+
+/// Returns a resolution with placeholders for what varies in what its calls are for.
+fn general(resolution: &str) -> String {
+    let calls = resolution.split(THEN).map(|call| match call.split_once(": ") {
+        Some((tool, what)) => format!("{tool}: {}", generalised(what)),
+        None => call.to_owned(),
+    });
+    calls.collect::<Vec<_>>().join(THEN)
+}
+
+/// Appends in how many episodes it worked, if in more than one.
+fn counted(text: String, count: u32) -> String {
+    if count > 1 { format!("{text} ({count} times)") } else { text }
+}
+
+/// Splits a resolution into its text and the number of episodes in which it worked.
+fn uncounted(resolution: &str) -> (&str, u32) {
+    resolution
+        .strip_suffix(" times)")
+        .and_then(|rest| rest.rsplit_once(" ("))
+        .and_then(|(text, count)| Some((text, count.parse().ok()?)))
+        .unwrap_or((resolution, 1))
+}
+
 /// Returns the lesson of an episode that failed as a whole.
-fn whole(cluster: &Cluster<'_>, error: &str) -> Failure {
-    let mut failure = blank(cluster, "", &normalise(error), error);
+fn whole(cluster: &Cluster<'_>, error: &str, example: &str) -> Failure {
+    let mut failure = blank(cluster, "", error, example);
     failure.root_cause = cluster
         .own()
         .calls
@@ -114,7 +167,7 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
 }
 
 /// Returns how the failing call differs from every call of the tool that worked, here and in similar episodes: in a tool
-/// that they call before, in an argument's presence, or in a value that is a word.
+/// that they call before, in an argument's presence, or in a value that is a word and that several episodes failed with.
 fn root_cause(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Option<String> {
     let failed = incident.failed;
     let mut worked: Vec<(&Member<'_>, usize)> = Vec::new();
@@ -127,10 +180,15 @@ fn root_cause(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Option<String> 
     }
     let calls: Vec<&Call<'_>> = worked.iter().map(|(member, at)| &member.calls[*at]).collect();
     let (first, rest) = calls.split_first()?;
-    argument_cause(&failed, first, rest).or_else(|| preceding_cause(cluster, incident, &worked))
+    argument_cause(cluster, &failed, first, rest).or_else(|| preceding_cause(cluster, incident, &worked))
 }
 
-fn argument_cause(failed: &Call<'_>, first: &Call<'_>, rest: &[&Call<'_>]) -> Option<String> {
+fn argument_cause(
+    cluster: &Cluster<'_>,
+    failed: &Call<'_>,
+    first: &Call<'_>,
+    rest: &[&Call<'_>],
+) -> Option<String> {
     let tool = failed.tool;
     let mut cause = None;
     first.arguments(|name, _| {
@@ -150,6 +208,7 @@ fn argument_cause(failed: &Call<'_>, first: &Call<'_>, rest: &[&Call<'_>]) -> Op
             && others
                 .iter()
                 .all(|other| other.is_some_and(|other| other != value && constant(other).is_some()))
+            && only_failing(cluster, failed, name, value)
         {
             let mut words: Vec<String> = others.into_iter().flatten().map(value_text).collect();
             words.sort();
@@ -162,6 +221,17 @@ fn argument_cause(failed: &Call<'_>, first: &Call<'_>, rest: &[&Call<'_>]) -> Op
         }
     });
     cause
+}
+
+/// Returns true if enough episodes failed with this value, and none that succeeded called the tool with it.
+fn only_failing(cluster: &Cluster<'_>, failed: &Call<'_>, name: &str, value: &Value) -> bool {
+    let with = |member: &Member<'_>, worked: bool| {
+        member.calls.iter().any(|call| {
+            call.tool == failed.tool && call.argument(name) == Some(value) && (worked || !call.worked())
+        })
+    };
+    let failing = cluster.members.iter().filter(|member| with(member, false)).count();
+    failing >= MIN_SAME_VALUE && !cluster.successes().any(|member| with(member, true))
 }
 
 fn preceding_cause(
@@ -219,15 +289,106 @@ mod tests {
             "pay was called with force, which no call that worked has",
         );
         check(
-            vec![pay(json!({"method": "voucher"})).error("bad")],
-            vec![pay(json!({"method": "cash"})), pay(json!({"method": "card"}))],
-            "pay was called with method = voucher; calls that worked have card, cash",
-        );
-        check(
             vec![pay(json!({"id": "A12345"})).error("bad")],
             vec![Action::tool("login"), pay(json!({"id": "B12345"}))],
             "pay was called without login before, which comes before every call that worked",
         );
+    }
+
+    #[test]
+    fn a_value_is_a_cause_only_if_several_fail_with_it() {
+        let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
+        let failing = |number| trace(number, failure(), vec![pay("voucher").error("bad")]);
+        let working = trace(9, success(), vec![pay("cash"), pay("card")]);
+        let cause = |similar: &[Trace]| learned(&failing(1), similar)[0].root_cause.clone();
+        assert_eq!(cause(&[failing(2), working.clone()]), None, "two may coincide");
+        assert_eq!(
+            cause(&[failing(2), failing(3), working.clone()]).as_deref(),
+            Some("pay was called with method = voucher; calls that worked have card, cash")
+        );
+        let got_over = trace(8, success(), vec![pay("voucher").error("bad"), pay("cash")]);
+        assert_eq!(cause(&[failing(2), failing(3), working, got_over]), None, "a success called it so, too");
+    }
+
+    #[test]
+    fn what_a_failed_episode_did_next_is_no_fix() {
+        let actions = || {
+            vec![
+                Action::tool("bash").error("test auth::tests::roundtrip ... FAILED"),
+                Action::tool("edit_file").description("delete the assertion"),
+                Action::tool("bash"),
+            ]
+        };
+        let failed = learned(&trace(1, failure(), actions()), &[]).remove(0);
+        assert_eq!((failed.resolved, failed.resolutions.len()), (0, 0));
+        let partial = Outcome::Partial { fraction: 0.5, summary: "some".into() };
+        let partly = learned(&trace(2, partial, actions()), &[]).remove(0);
+        assert_eq!((partly.resolved, partly.resolutions.len()), (1, 1));
+    }
+
+    #[test]
+    fn one_error_is_one_lesson_whatever_the_names() {
+        let of = |number: u64, test: &str, line: u32| {
+            let error = format!(
+                "running 3 tests\ntest {test} ... FAILED\n\n---- {test} stdout ----\n\
+                 thread '{test}' panicked at src/cli/{line}.rs:{line}:5:\n\
+                 snapshot assertion for '{test}_{line}' failed in line {line}\nerror: test failed, to rerun pass `--lib`"
+            );
+            learned(&trace(number, success(), vec![Action::tool("bash").error(error)]), &[]).remove(0)
+        };
+        let (one, other) = (of(1, "cli::tests::help", 12), of(2, "view::tests::colours", 7));
+        assert_eq!(one.error, "snapshot assertion for <text> failed in line <n>");
+        assert_eq!(one.id, other.id);
+        let denied = trace(3, success(), vec![Action::tool("bash").error("cat: /etc/x: Permission denied")]);
+        let refused =
+            trace(4, success(), vec![Action::tool("bash").error("cat: /etc/x: Connection refused")]);
+        assert_ne!(learned(&denied, &[])[0].id, learned(&refused, &[])[0].id);
+    }
+
+    #[test]
+    fn an_outcome_that_repeats_an_error_is_no_lesson() {
+        let count = |outcome: &str| {
+            let actions = vec![Action::tool("pay").error("Error: payment method 7 not found")];
+            learned(&trace(1, Outcome::failure(outcome), actions), &[]).len()
+        };
+        assert_eq!(count("reward 0; last tool error: Error: payment method 7 not found"), 1);
+        assert_eq!(count("pay failed: payment method 9 not found"), 1);
+        assert_eq!(count("the customer left without a seat"), 2);
+        let long = format!("file is not valid: {}", "the line has too many words in it, ".repeat(9));
+        let actions = vec![Action::tool("pay").error(long.clone())];
+        let outcome = Outcome::failure(format!("reward 0; last tool error: {long}"));
+        assert_eq!(learned(&trace(1, outcome, actions), &[]).len(), 1);
+    }
+
+    #[test]
+    fn fixes_are_told_once_and_the_most_frequent_first() {
+        let fixed = |number: u64, what: &str| {
+            let actions = vec![
+                Action::tool("bash").error("no entry"),
+                Action::tool("edit_file").description(what),
+                Action::tool("bash"),
+            ];
+            learned(&trace(number, success(), actions), &[]).remove(0)
+        };
+        let seen = [
+            fixed(1, "ask the author"),
+            fixed(2, "add entry for 0.8.1"),
+            fixed(3, "add entry for 0.8.1"),
+            fixed(4, "add entry for 0.9.0"),
+            fixed(5, "start again"),
+        ];
+        let merged = seen.into_iter().fold(None, |held, seen| Some(merge(held, seen))).unwrap();
+        assert_eq!(
+            merged.resolutions,
+            [
+                "edit_file: add entry for <n>, then bash (3 times)",
+                "edit_file: start again, then bash",
+                "edit_file: ask the author, then bash",
+            ]
+        );
+        assert_eq!(merged.resolved, 5);
+        let again = merge(Some(merged.clone()), fixed(4, "add entry for 0.9.0"));
+        assert_eq!(again.resolutions, merged.resolutions, "an episode that is counted already");
     }
 
     #[test]

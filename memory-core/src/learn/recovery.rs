@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::learn::calls::Call;
 use crate::learn::errors::cut;
-use crate::learn::shape::{Shape, shape_of};
+use crate::learn::shape::{Shape, pieces, shape_of};
 
 /// Calls after a failing one in which a recovery is looked for.
 const REACH: usize = 24;
@@ -14,6 +14,8 @@ const REACH: usize = 24;
 const REPLACEMENT_REACH: usize = 4;
 /// Calls between the failing and the working one that count as part of the recovery.
 const MAX_BETWEEN: usize = 4;
+/// The longest phrase that is told, in bytes.
+const MAX_PHRASE_BYTES: usize = 120;
 /// Distinct errors looked at in one trace.
 const MAX_ERRORS: usize = 32;
 
@@ -64,14 +66,30 @@ impl Change<'_> {
         }
     }
 
-    /// Says what changed, with values that are words (`cabin changed from economy to business`).
+    /// Says what changed, with values that are words (`cabin changed from economy to business`) or the phrase that it
+    /// became.
     pub(crate) fn text(&self) -> String {
         let word = |value: Option<&Value>| value.and_then(constant);
         match (word(self.from), word(self.to)) {
             (Some(from), Some(to)) => format!("with {} changed from {from} to {to}", self.name),
             (None, Some(to)) if self.from.is_none() => format!("with {} = {to}", self.name),
-            _ => self.kind(),
+            _ => match self.to.and_then(phrase) {
+                Some(to) => format!("with {} = {to}", self.name),
+                None => self.kind(),
+            },
         }
+    }
+
+    /// Says what to call with instead of what failed; `None` if the values say nothing to who reads them.
+    pub(crate) fn advice(&self) -> Option<String> {
+        let said = |value: &Value| constant(value).or_else(|| phrase(value));
+        let Some(to) = self.to else { return Some(format!("without {}", self.name)) };
+        let Some(from) = self.from else {
+            return Some(said(to).map_or_else(|| self.kind(), |to| format!("with {} = {to}", self.name)));
+        };
+        let to = said(to)?;
+        let instead = said(from).map_or_else(String::new, |from| format!(" instead of {from}"));
+        Some(format!("with {} = {to}{instead}", self.name))
     }
 }
 
@@ -173,6 +191,28 @@ fn shares_argument(a: &Call<'_>, b: &Call<'_>) -> bool {
     shared
 }
 
+/// Returns a value that is a short phrase, such as a command line, in back-ticks and with placeholders for what varies.
+fn phrase(value: &Value) -> Option<String> {
+    let text = value.as_str()?.trim();
+    let words = text.split_whitespace().filter(|part| shape_of(part) == Shape::Word).take(2).count();
+    (text.len() <= MAX_PHRASE_BYTES && !text.contains(['\n', '`']) && words == 2)
+        .then(|| format!("`{}`", values_out(text)))
+}
+
+/// Returns a phrase with placeholders for figures, ids and addresses; paths and quoted text belong to what was done.
+fn values_out(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    pieces(text, |piece| {
+        let kept = matches!(piece.shape, Shape::Word | Shape::Path | Shape::Quoted);
+        out.push_str(&text[at..piece.start]);
+        out.push_str(piece.shape.placeholder().filter(|_| !kept).unwrap_or(&text[piece.start..piece.end]));
+        at = piece.end;
+    });
+    out.push_str(&text[at..]);
+    out
+}
+
 /// Returns the text of a value that stays the same between episodes: a short word, a truth value.
 pub(crate) fn constant(value: &Value) -> Option<String> {
     match value {
@@ -233,6 +273,25 @@ mod tests {
             "transfer ",
             &["transfer"],
         );
+    }
+
+    #[test]
+    fn a_changed_command_is_told() {
+        let bash = |command: &str| Action::tool("bash").arguments(json!({"command": command}));
+        let check = |command: &str, fix: &str, advice: Option<&str>| {
+            let trace =
+                trace(1, success(), vec![bash("cargo test 12").error("snapshot differs"), bash(command)]);
+            let calls = calls(&trace);
+            let recovery = incidents(&calls)[0].recovery.clone().unwrap();
+            assert_eq!(recovery.fix(), [fix]);
+            assert_eq!(recovery.changes[0].advice().as_deref(), advice);
+        };
+        check(
+            "cargo insta test --accept -p core 14",
+            "bash with command = `cargo insta test --accept -p core <n>`",
+            Some("with command = `cargo insta test --accept -p core <n>` instead of `cargo test <n>`"),
+        );
+        check(&"x y\n".repeat(9), "bash with command changed", None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Failure {
     /// The class of error: `timeout`, `not_found`, `permission`, `invalid_input`, `conflict`, `unavailable`,
     /// `limit`, `test`, `syntax` or `other`.
     pub category: String,
-    /// The error text with what varies (numbers, ids, paths, quoted text) replaced by placeholders.
+    /// The error text with what varies (numbers, ids, paths, quoted text, names) replaced by placeholders.
     pub error: String,
     /// The error text as it was last seen.
     pub example: String,
@@ -21,7 +21,8 @@ pub struct Failure {
     pub tool: String,
     /// What led to it, as far as contrast with episodes that did not fail shows.
     pub root_cause: Option<String>,
-    /// What resolved it, newest first.
+    /// What resolved it in episodes that succeeded, the most frequent first, then the newest; with ` (3 times)` after what
+    /// did so more than once. What differs in values and names alone is one.
     pub resolutions: Vec<String>,
     /// The subject area.
     pub domain: Option<String>,

@@ -83,7 +83,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 4;
+    pub const ANALYSIS: u16 = 5;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -236,7 +236,8 @@ impl<'a> Learned<'a> {
         Self {
             task: Vec::new(),
             tools: vec![failure.tool.as_str()],
-            keywords: vec![failure.error.as_str(), failure.category.as_str()],
+            // Every line of the error finds it, not the most telling one alone.
+            keywords: vec![failure.error.as_str(), failure.category.as_str(), failure.example.as_str()],
             domain: failure.domain.as_deref(),
             task_kind: &failure.task_kind,
             score: f64::from(failure.resolved) / f64::from(failure.occurrences.max(1)),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
-use crate::learn::recovery::constant;
+use crate::learn::recovery::{constant, incidents};
 use crate::model::pattern::PatternBody;
 
 /// Behaviours returned.
@@ -65,7 +65,9 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
         return Vec::new();
     }
     let vocabulary = vocabulary(cluster);
-    let facts: Vec<Facts<'_>> = cluster.members.iter().map(|member| Facts::of(member, &vocabulary)).collect();
+    let mut facts: Vec<Facts<'_>> =
+        cluster.members.iter().map(|member| Facts::of(member, &vocabulary)).collect();
+    mark_beyond(cluster, &vocabulary, &mut facts);
     let mut telling = Vec::new();
     contrast(&facts, &vocabulary, |by, behaviour| {
         let count = |succeeded: bool| {
@@ -114,6 +116,9 @@ struct Facts<'t> {
     ends_failing: Option<&'t str>,
     /// Tool, argument and value.
     values: HashSet<(&'t str, &'t str, &'t Value)>,
+    /// The tools of the vocabulary that it could not come to: it failed, and stopped at an error of a tool after which
+    /// those that succeeded call them.
+    beyond: Vec<bool>,
 }
 
 impl<'t> Facts<'t> {
@@ -138,12 +143,37 @@ impl<'t> Facts<'t> {
         }
         let first = vocabulary.iter().map(|tool| first.get(tool).copied()).collect();
         let last = member.calls.last().filter(|call| !call.worked());
-        Self { first, repeats, ends_failing: last.map(|call| call.tool), values }
+        let beyond = vec![false; vocabulary.len()];
+        Self { first, repeats, ends_failing: last.map(|call| call.tool), values, beyond }
     }
 
     /// Returns true if it calls a tool before another, or without it.
     fn early(&self, tool: usize, before: usize) -> bool {
         self.first[tool].is_some_and(|place| self.first[before].is_none_or(|other| other > place))
+    }
+}
+
+/// Marks what failing episodes left undone because they had stopped before: that follows from failing, and is no cause.
+fn mark_beyond(cluster: &Cluster<'_>, vocabulary: &[&str], facts: &mut [Facts<'_>]) {
+    let succeeding: Vec<usize> =
+        (0..facts.len()).filter(|member| cluster.members[*member].succeeded).collect();
+    for (member, own) in cluster.members.iter().enumerate().filter(|(_, own)| !own.succeeded) {
+        let unresolved = incidents(&own.calls).into_iter().filter(|incident| incident.recovery.is_none());
+        let stops: Vec<usize> = unresolved
+            .filter_map(|incident| vocabulary.iter().position(|tool| *tool == incident.failed.tool))
+            .collect();
+        let is_beyond = |at: usize, stop: usize| {
+            let both = succeeding.iter().filter_map(|other| {
+                let first = &facts[*other].first;
+                Some(first[at]? > first[stop]?)
+            });
+            let (later, all) = both.fold((0, 0), |(later, all), is| (later + usize::from(is), all + 1));
+            all > 0 && 2 * later >= all
+        };
+        let beyond: Vec<bool> = (0..vocabulary.len())
+            .map(|at| facts[member].first[at].is_none() && stops.iter().any(|stop| is_beyond(at, *stop)))
+            .collect();
+        facts[member].beyond = beyond;
     }
 }
 
@@ -161,7 +191,7 @@ fn contrast<'t>(
         }
     };
     for (at, tool) in vocabulary.iter().enumerate() {
-        test(&|facts| facts.first[at].is_none(), &|| Behaviour::Without(tool));
+        test(&|facts| facts.first[at].is_none() && !facts.beyond[at], &|| Behaviour::Without(tool));
         test(&|facts| facts.first[at].is_some(), &|| Behaviour::Calls(tool));
         for (other, before) in vocabulary.iter().enumerate().filter(|(other, _)| *other != at) {
             test(&|facts| facts.early(at, other), &|| Behaviour::Early { tool, before });
@@ -257,6 +287,26 @@ mod tests {
         let (behaviour, consequence) = found(&own, &similar).remove(0);
         assert_eq!(behaviour, "never calls verify");
         assert_eq!(consequence, "the task is not done");
+    }
+
+    #[test]
+    fn what_comes_after_the_failure_is_no_cause() {
+        let release = |n: u64, outcome, works: bool| {
+            let publish = Action::tool("cargo_publish");
+            let publish = if works { publish } else { publish.error("crate x is already uploaded") };
+            let mut actions = vec![Action::tool("edit"), publish];
+            if works {
+                actions.push(Action::tool("git_tag"));
+            }
+            trace(n, outcome, actions)
+        };
+        let mut similar = many(1, 3, |n| release(n, failure(), false));
+        similar.extend(many(10, 4, |n| release(n, success(), true)));
+        let told: Vec<String> = found(&release(0, failure(), false), &similar)
+            .into_iter()
+            .map(|(behaviour, _)| behaviour)
+            .collect();
+        assert_eq!(told, ["stops after cargo_publish failed"]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What successful episodes of one context have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::learn::calls::listed;
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::Cluster;
 use crate::model::pattern::PatternBody;
+use crate::recall::tokenize::normalize_label;
 
 /// Successful episodes that must agree.
 const MIN_SUCCESSES: usize = 3;
@@ -54,7 +55,9 @@ fn features(cluster: &Cluster<'_>) -> Vec<String> {
     features.extend(task.domain.clone());
     features.extend(labels(cluster));
     features.extend(cluster.terms.iter().take(MAX_TERMS).cloned());
-    features.dedup();
+    // Domain, tags and words of the tasks often coincide.
+    let mut seen = BTreeSet::new();
+    features.retain(|feature| seen.insert(normalize_label(feature)));
     features
 }
 
@@ -84,6 +87,18 @@ fn labels(cluster: &Cluster<'_>) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::learn::calls::tests::{failure, success, tools};
+
+    #[test]
+    fn a_feature_is_told_once() {
+        let tagged = |number| {
+            let mut trace = tools(number, success(), "look pay");
+            trace.episode.task.tags = ["Airline", "book", "seats"].map(String::from).to_vec();
+            trace
+        };
+        let body = find(&Cluster::new(&tagged(0), &[tagged(1), tagged(2)])).unwrap().body;
+        let PatternBody::Context { features, .. } = body else { panic!("{body:?}") };
+        assert_eq!(features, ["booking", "airline", "book", "seats", "flight"]);
+    }
 
     #[test]
     fn successes_of_a_context_agree() {

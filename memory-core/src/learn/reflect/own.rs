@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::learn::errors::similarity;
 use crate::learn::extract::cluster::Cluster;
-use crate::learn::recovery::{Incident, Recovery, incidents};
+use crate::learn::recovery::{Change, Incident, Recovery, incidents};
 use crate::learn::reflect::{Note, Notes, note};
 
 /// Identical calls from which on they are worth a word.
@@ -18,7 +18,8 @@ pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
     let own = incidents(&cluster.own().calls);
     for incident in &own {
         match &incident.recovery {
-            Some(recovery) => recovered(incident, recovery, notes),
+            Some(recovery) if cluster.own().succeeded => recovered(incident, recovery, notes),
+            Some(recovery) => went_on(incident, recovery, notes),
             None => unrecovered(cluster, incident, notes),
         }
     }
@@ -41,15 +42,29 @@ fn recovered(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes
             format!("call {before} before {tool}: {tool} failed with {error:?} first and worked after it");
         notes.improve.push(note(45, text, steps()));
     } else if !recovery.changes.is_empty() {
-        let changes: Vec<String> =
-            recovery.changes.iter().map(crate::learn::recovery::Change::text).collect();
-        let text =
-            format!("call {tool} {} from the start: it failed with {error:?} before", changes.join(", "));
-        notes.improve.push(note(40, text, steps()));
+        let changes: Vec<String> = recovery.changes.iter().filter_map(Change::advice).collect();
+        // Changed values that say nothing are no advice.
+        if !changes.is_empty() {
+            let text =
+                format!("call {tool} {} from the start: it failed with {error:?} before", changes.join(", "));
+            notes.improve.push(note(40, text, steps()));
+        }
     } else if !again {
         let text = format!("call {} instead of {tool}, which failed with {error:?}", recovery.worked.tool);
         notes.improve.push(note(40, text, steps()));
     }
+}
+
+/// Tells how a failed episode went on after an error: that is nothing to repeat.
+fn went_on(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes) {
+    let (tool, error) = (incident.failed.tool, &incident.error);
+    let between = recovery.between.iter().map(|call| call.number);
+    let steps: Vec<u32> = incident.steps.iter().take(MAX_STEPS).copied().chain(between).collect();
+    let text = format!(
+        "{tool} failed with {error:?}; it went on with {}, and the task failed all the same",
+        recovery.fix().join(", then ")
+    );
+    notes.failed.push(note(55, text, steps.into_iter().chain([recovery.worked.number])));
 }
 
 fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes) {
@@ -65,7 +80,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
         steps(),
     ));
     // How similar episodes got over it.
-    let fixes = cluster.similar().iter().flat_map(|member| {
+    let fixes = cluster.similar().iter().filter(|member| member.succeeded).flat_map(|member| {
         let incidents = incidents(&member.calls).into_iter();
         let same = incidents
             .filter(|other| other.failed.tool == tool && similarity(&other.error, error) >= SAME_ERROR);

@@ -12,6 +12,14 @@ use crate::store::record::Key;
 const MAX_CONTRASTS: usize = 2;
 /// The least probability of failure worth a word.
 const MIN_PROBABILITY: f64 = 0.6;
+/// The least number of failed episodes that show it: one alone may have failed for any reason.
+const MIN_FAILING: usize = 2;
+/// The most that succeeding episodes may use a tool, beside how much failing ones do: what all use tells nothing.
+const COMMON: f64 = 0.9;
+/// The share of the best score from which an episode is near enough to bear a contrast out…
+const NEAR: f64 = 0.3;
+/// … and the most of these.
+const MAX_NEAR: usize = 24;
 /// The weight, in episodes, of how often a tool's users fail elsewhere.
 const PRIOR: f64 = 2.0;
 /// What an error of the tool itself counts against its mere use.
@@ -46,72 +54,171 @@ struct Users<'s> {
     failed_call: bool,
 }
 
-/// Returns the most telling contrasts of a group; none if nobody failed.
+/// Completed episodes by how they ended.
+struct Sides<'s> {
+    failing: Vec<&'s Entry>,
+    succeeding: Vec<&'s Entry>,
+    tools: BTreeMap<Arc<str>, Users<'s>>,
+}
+
+/// Returns the most telling contrasts of a group that the episodes near it bear out, and tools near by that nobody used who
+/// succeeded: episodes that failed are often less alike than those that succeeded.
 pub(super) fn contrasts(ranked: &Ranked<'_>, shard: &Shard, group: &[usize]) -> Vec<Contrast> {
-    let members: Vec<&Entry> = group.iter().map(|place| ranked.candidates[*place].entry).collect();
-    let of = |state: State| members.iter().copied().filter(move |entry| entry.state == state);
-    let (failing, succeeding): (Vec<&Entry>, Vec<&Entry>) =
-        (of(State::Failure).collect(), of(State::Success).collect());
-    if failing.is_empty() {
-        return Vec::new();
-    }
-    let mut tools: BTreeMap<Arc<str>, Users<'_>> = BTreeMap::new();
-    for entry in members.iter().copied().filter(|entry| entry.state.is_completed()) {
-        for used in &entry.tools {
-            let users = tools.entry(used.name.clone()).or_default();
-            users.completed += 1;
-            match entry.state {
-                State::Failure => {
-                    users.failing.push(entry);
-                    users.failed_call |= used.failed;
-                }
-                State::Success => users.succeeding.push(entry),
-                _ => {}
-            }
-        }
-    }
-    let keys = |entries: &[&Entry]| entries.iter().map(|entry| shard.key(entry)).collect::<Vec<_>>();
-    let others = |all: &[&Entry], users: &[&Entry]| -> Vec<Key> {
-        let other = all.iter().filter(|entry| !users.iter().any(|user| user.id == entry.id));
-        other.map(|entry| shard.key(entry)).collect()
-    };
-    let mut found = Vec::new();
-    for (tool, users) in &tools {
-        let figures = shard.census.tool(tool);
-        let users_elsewhere = f64::from(figures.episodes - users.completed);
-        let failures_elsewhere = f64::from(figures.failures) - users.failing.len() as f64;
-        let rare = ((1 + shard.census.completed()) as f64 / (1.0 + users_elsewhere)).ln();
-        let (all_failing, all_succeeding) = (failing.len() as f64, succeeding.len() as f64);
-        let (failed, succeeded) = (users.failing.len() as f64, users.succeeding.len() as f64);
-        if failed > 0.0 {
-            let elsewhere = (1.0 + failures_elsewhere) / (2.0 + users_elsewhere);
-            let probability = (failed + PRIOR * elsewhere) / (failed + succeeded + PRIOR);
-            let factor = if users.failed_call { ERROR_FACTOR } else { 1.0 };
-            found.push(Contrast {
-                tool: tool.to_string(),
-                omitted: false,
-                probability,
-                score: probability * rare * failed / all_failing * factor,
-                failing: keys(&users.failing),
-                succeeding: others(&succeeding, &users.succeeding),
-            });
-        }
-        let (failed_without, succeeded_without) = (all_failing - failed, all_succeeding - succeeded);
-        if succeeded > 0.0 && failed_without > 0.0 {
-            let probability = (failed_without + 1.0) / (failed_without + succeeded_without + 2.0);
-            found.push(Contrast {
-                tool: tool.to_string(),
-                omitted: true,
-                probability,
-                score: probability * rare * failed_without / all_failing * succeeded / all_succeeding,
-                failing: others(&failing, &users.failing),
-                succeeding: keys(&users.succeeding),
-            });
-        }
-    }
+    let entry = |place: &usize| ranked.candidates[*place].entry;
+    let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].score);
+    let is_near = |place: &&usize| ranked.candidates[**place].score >= NEAR * best;
+    let near = ranked.order.iter().filter(is_near).take(MAX_NEAR).filter(|place| !group.contains(place));
+    let group = Sides::new(group.iter().map(entry));
+    let around = Sides::new(near.map(entry));
+    let mut found = group.contrasts(&around, shard);
     found.retain(|contrast| contrast.probability >= MIN_PROBABILITY);
     // Stable: of equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);
     found
+}
+
+impl<'s> Sides<'s> {
+    fn new(members: impl Iterator<Item = &'s Entry>) -> Self {
+        let mut sides = Self { failing: Vec::new(), succeeding: Vec::new(), tools: BTreeMap::new() };
+        for entry in members.filter(|entry| entry.state.is_completed()) {
+            match entry.state {
+                State::Failure => sides.failing.push(entry),
+                State::Success => sides.succeeding.push(entry),
+                _ => {}
+            }
+            for used in &entry.tools {
+                let users = sides.tools.entry(used.name.clone()).or_default();
+                users.completed += 1;
+                match entry.state {
+                    State::Failure => {
+                        users.failing.push(entry);
+                        users.failed_call |= used.failed;
+                    }
+                    State::Success => users.succeeding.push(entry),
+                    _ => {}
+                }
+            }
+        }
+        sides
+    }
+
+    /// Returns what sets the failures of a group apart, with what is around it.
+    fn contrasts(&self, around: &Sides<'_>, shard: &Shard) -> Vec<Contrast> {
+        let none = Users::default();
+        let mut found = Vec::new();
+        for (tool, users) in &self.tools {
+            let others = around.tools.get(tool).unwrap_or(&none);
+            found.extend(self.used(around, shard, tool, users, others));
+            found.extend(self.omitted(shard, tool, users));
+        }
+        for (tool, others) in around.tools.iter().filter(|(tool, _)| !self.tools.contains_key(*tool)) {
+            found.extend(self.used(around, shard, tool, &none, others));
+        }
+        found
+    }
+
+    fn used(
+        &self,
+        around: &Sides<'_>,
+        shard: &Shard,
+        tool: &str,
+        users: &Users<'_>,
+        others: &Users<'_>,
+    ) -> Option<Contrast> {
+        let figures = shard.census.tool(tool);
+        // Around the group it must be a tool of failures alone.
+        let of_failures = figures.failures == figures.episodes;
+        let failing = [&users.failing[..], &others.failing[..]].concat();
+        let succeeding = [&self.succeeding[..], &around.succeeding[..]].concat();
+        let succeeded = users.succeeding.len() + others.succeeding.len();
+        if failing.len() < MIN_FAILING || users.failing.is_empty() && !of_failures {
+            return None;
+        }
+        let all_failing = (self.failing.len() + around.failing.len()) as f64;
+        let share = |count: usize, all: f64| count as f64 / all.max(1.0);
+        let told_apart = if succeeding.is_empty() {
+            of_failures && 2 * figures.episodes as usize <= shard.census.completed()
+        } else {
+            let all = succeeding.len() as f64;
+            share(succeeded, all) <= COMMON * share(failing.len(), all_failing)
+        };
+        if !told_apart {
+            return None;
+        }
+        let (failed, succeeded) = (users.failing.len() as f64, users.succeeding.len() as f64);
+        let users_elsewhere = f64::from(figures.episodes - users.completed);
+        let failures_elsewhere = f64::from(figures.failures) - failed;
+        let elsewhere = (1.0 + failures_elsewhere) / (2.0 + users_elsewhere);
+        let probability = (failed + PRIOR * elsewhere) / (failed + succeeded + PRIOR);
+        let factor = if users.failed_call || others.failed_call { ERROR_FACTOR } else { 1.0 };
+        let covered = if users.failing.is_empty() {
+            share(failing.len(), all_failing)
+        } else {
+            share(users.failing.len(), self.failing.len() as f64)
+        };
+        Some(Contrast {
+            tool: tool.to_owned(),
+            omitted: false,
+            probability,
+            score: probability * rarity(shard, tool, users) * covered * factor,
+            failing: keys(shard, &failing),
+            succeeding: keys(
+                shard,
+                &without(&succeeding, &[&users.succeeding[..], &others.succeeding[..]].concat()),
+            ),
+        })
+    }
+
+    /// Episodes that stopped at an error before they could have come to the tool did not fail for want of it.
+    fn omitted(&self, shard: &Shard, tool: &str, users: &Users<'_>) -> Option<Contrast> {
+        let mut failing = without(&self.failing, &users.failing);
+        failing.retain(|entry| !stopped_before(entry, tool, &users.succeeding));
+        if failing.len() < MIN_FAILING || users.succeeding.is_empty() {
+            return None;
+        }
+        let (failed, succeeded) = (failing.len() as f64, users.succeeding.len() as f64);
+        let all_succeeding = self.succeeding.len() as f64;
+        let probability = (failed + 1.0) / (failed + all_succeeding - succeeded + 2.0);
+        let covered = failed / self.failing.len() as f64 * succeeded / all_succeeding;
+        Some(Contrast {
+            tool: tool.to_owned(),
+            omitted: true,
+            probability,
+            score: probability * rarity(shard, tool, users) * covered,
+            failing: keys(shard, &failing),
+            succeeding: keys(shard, &users.succeeding),
+        })
+    }
+}
+
+/// Returns how rare a tool is elsewhere; at least 0.
+fn rarity(shard: &Shard, tool: &str, users: &Users<'_>) -> f64 {
+    let elsewhere = f64::from(shard.census.tool(tool).episodes - users.completed);
+    ((1 + shard.census.completed()) as f64 / (1.0 + elsewhere)).ln()
+}
+
+fn keys(shard: &Shard, entries: &[&Entry]) -> Vec<Key> {
+    entries.iter().map(|entry| shard.key(entry)).collect()
+}
+
+fn without<'s>(all: &[&'s Entry], users: &[&Entry]) -> Vec<&'s Entry> {
+    all.iter().copied().filter(|entry| !users.iter().any(|user| user.id == entry.id)).collect()
+}
+
+/// Returns true if an episode stopped at the failure of a tool after which others, that succeeded, used this one: none of
+/// the tools that it used later is one that they use later.
+fn stopped_before(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
+    let place = |other: &Entry, name: &str| other.tools.iter().position(|used| &*used.name == name);
+    let later = |name: &str, than: &str| {
+        let after = |other: &&&Entry| place(other, than).is_some_and(|at| place(other, name) > Some(at));
+        succeeding.iter().filter(after).count()
+    };
+    entry.tools.iter().enumerate().any(|(at, failed)| {
+        let both = succeeding.iter().filter(|other| place(other, &failed.name).is_some()).count();
+        failed.failed
+            && both > 0
+            && 2 * later(tool, &failed.name) >= both
+            && entry.tools[at + 1..].iter().all(|used| later(&used.name, &failed.name) == 0)
+    })
 }

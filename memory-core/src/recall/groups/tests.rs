@@ -144,6 +144,59 @@ fn contrasts_name_what_failures_did_and_successes_did_not() {
 }
 
 #[test]
+fn one_failure_and_tools_of_all_tell_nothing() {
+    let contrasts = |episodes: &[Told<'_>]| ask(&index(episodes), SEATS).contrasts;
+    assert_eq!(contrasts(&[(SEATS, &[("bash", 0)], false), (BAGS, &[("read", 0)], true)]), []);
+    let all = contrasts(&[
+        (SEATS, &[("bash", 0)], false),
+        (SEATS, &[("bash", 0)], false),
+        (BAGS, &[("bash", 0)], true),
+        ("water the plants", &[("bash", 0)], true),
+    ]);
+    assert_eq!(all, []);
+}
+
+#[test]
+fn a_tool_of_failures_alone_is_told_of_all_near_by() {
+    let tools: &[(&str, u32)] = &[("edit", 0), ("cargo_publish", 0)];
+    let yanking: &[(&str, u32)] = &[("edit", 0), ("cargo_publish", 1), ("cargo_yank", 0)];
+    let index = index(&[
+        ("release metrics to the registry with notes of parser fixes", yanking, false),
+        ("release tokens to the registry after the audit of spring", yanking, false),
+        ("release router to the registry since docs moved", yanking, false),
+        ("release metrics to the registry with the new histogram", tools, true),
+        ("release metrics to the registry with the new histogram", tools, true),
+        ("release metrics to the registry with the new histogram", tools, true),
+        ("release cache to the registry", tools, true),
+        ("water the plants", &[("hose", 0)], true),
+    ]);
+    let contrasts = ask(&index, "release metrics to the registry").contrasts;
+    assert_eq!(contrasts.len(), 1, "{contrasts:?}");
+    assert_eq!((contrasts[0].tool.as_str(), contrasts[0].omitted), ("cargo_yank", false));
+    assert_eq!(contrasts[0].failing.len(), 3);
+}
+
+#[test]
+fn what_comes_after_the_failure_is_no_omission() {
+    let done: &[(&str, u32)] = &[("edit", 0), ("cargo_publish", 0), ("git_tag", 0)];
+    let told = |failing: &[(&str, u32)]| {
+        let index = index(&[
+            (SEATS, failing, false),
+            (SEATS, failing, false),
+            (SEATS, done, true),
+            (SEATS, done, true),
+            ("water the plants", &[("hose", 0)], true),
+            ("sort the mail", &[("hose", 0)], true),
+        ]);
+        let contrasts = ask(&index, SEATS).contrasts;
+        contrasts.into_iter().map(|contrast| (contrast.tool, contrast.omitted)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&[("edit", 0), ("cargo_publish", 1)]), []);
+    assert_eq!(told(&[("edit", 0), ("cargo_publish", 1), ("read", 0)]), [("read".to_owned(), false)]);
+    assert_eq!(told(&[("edit", 0), ("cargo_publish", 0)]), [("git_tag".to_owned(), true)]);
+}
+
+#[test]
 fn what_the_query_does_not_admit_is_in_no_group() {
     let mut index = index(&[(SEATS, &[], true), (SEATS, &[], false), (BAGS, &[], true)]);
     let alike = |index: &LexicalIndex, query: RecallQuery| {
