@@ -66,19 +66,20 @@ impl Compared<'_> {
     /// Returns how much two calls have in common, in `0..=127` (Dice's coefficient of their features).
     fn likeness(&self, other: &Self) -> u32 {
         let (mut a, mut b) = (self.features.iter().peekable(), other.features.iter().peekable());
-        let mut shared = 0;
+        let mut shared = 0_u32;
         while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
             match x.cmp(y) {
                 std::cmp::Ordering::Less => drop(a.next()),
                 std::cmp::Ordering::Greater => drop(b.next()),
                 std::cmp::Ordering::Equal => {
                     shared += 1;
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                 }
             }
         }
         let all = (self.features.len() + other.features.len()) as u32;
-        if all == 0 { 127 } else { 254 * shared / all }
+        (254 * shared).checked_div(all).unwrap_or(127)
     }
 
     /// Returns what the calls are worth as partners; zero if they are none.

@@ -36,6 +36,8 @@ pub(super) struct Template<'t> {
     placeholders: Vec<String>,
     /// The values seen for each placeholder.
     values: Vec<Vec<String>>,
+    /// The values that texts may hold: placeholders' and what the task states, longer ones first.
+    in_texts: Vec<String>,
 }
 
 /// What becomes of an argument.
@@ -57,6 +59,7 @@ impl<'t> Template<'t> {
             names: BTreeMap::new(),
             placeholders: Vec::new(),
             values: Vec::new(),
+            in_texts: Vec::new(),
         }
     }
 
@@ -64,6 +67,7 @@ impl<'t> Template<'t> {
     pub(super) fn fill(mut self, columns: &[Column<'t>]) -> Option<Workflow> {
         // Arguments that are a value as a whole name it for every text.
         let arguments: Vec<Vec<Argument>> = columns.iter().map(|column| self.arguments(column)).collect();
+        self.in_texts = self.values_of_texts();
         let steps: Vec<PlaybookStep> =
             columns.iter().zip(arguments).map(|(column, arguments)| self.step(column, arguments)).collect();
         if self.placeholders.len() > MAX_PLACEHOLDERS {
@@ -249,8 +253,7 @@ impl<'t> Template<'t> {
             if let Some(name) = self.name_of(piece.text) {
                 return Part::Told(format!("{{{name}}}"));
             }
-            let values = self.values_of_texts();
-            let segments = segments(piece.text, &values);
+            let segments = segments(piece.text, &self.in_texts);
             if segments.len() > 1 && rows.iter().all(|row| row.iter().any(|other| alike(&segments, other))) {
                 let name = |segment: &Segment<'_>| match segment {
                     Segment::Stays(text) => Some((*text).to_owned()),
@@ -292,9 +295,8 @@ impl<'t> Template<'t> {
 
     /// Returns a piece that holds values of placeholders and more, with the placeholders in it.
     fn known_within(&self, piece: &str) -> Option<String> {
-        let mut values = self.values_of_texts();
-        values.retain(|value| self.known(value).is_some());
-        let segments = segments(piece, &values);
+        let values = self.in_texts.iter().filter(|value| self.known(value).is_some());
+        let segments = segments(piece, values);
         let told = segments.iter().map(|segment| match segment {
             Segment::Stays(text) => (*text).to_owned(),
             Segment::Value(value) => format!("{{{}}}", self.known(value).unwrap_or_default()),
@@ -402,7 +404,7 @@ enum Segment<'p> {
 }
 
 /// Cuts a piece at the values in it, the first ones first.
-fn segments<'p>(piece: &'p str, values: &[String]) -> Vec<Segment<'p>> {
+fn segments<'p, 'v>(piece: &'p str, values: impl IntoIterator<Item = &'v String>) -> Vec<Segment<'p>> {
     let mut segments = vec![Segment::Stays(piece)];
     for value in values {
         let mut cut = Vec::with_capacity(segments.len());
