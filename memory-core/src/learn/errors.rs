@@ -58,9 +58,9 @@ const SIGNS: &[&str] = &[
 /// Words of lines that announce a failure without saying which; sorted.
 const ANNOUNCING: &[&str] = &[
     "a",
-    "about",
     "aborted",
     "aborting",
+    "about",
     "and",
     "at",
     "build",
@@ -649,6 +649,60 @@ mod tests {
         assert!(other_wording > 0.8, "{other_wording}");
         assert!(s("payment method not found", "seat taken on flight") < 0.1);
         assert_eq!(similarity("", ""), 0.0);
+    }
+
+    #[test]
+    fn what_is_called_so_does_not_count() {
+        let same = |a: &str, b: &str| assert_eq!(normalise(a), normalise(b), "{a:?} {b:?}");
+        same("test auth::tests::roundtrip ... FAILED", "test cli::help ... FAILED");
+        same("error: crate `metrics@0.8.1` already exists", "error: crate `tokens@1.0.0` already exists");
+        same("crate metrics already uploaded", "crate tokens already uploaded");
+        same("db.internal:5432: connection refused", "localhost:80: connection refused");
+        let differ = |a: &str, b: &str| {
+            assert_ne!(normalise(a), normalise(b));
+            assert!(similarity(&normalise(a), &normalise(b)) < 0.5, "{a:?} {b:?}");
+        };
+        differ(
+            "failed to connect to db.internal: connection refused",
+            "failed to connect to db.internal: permission denied",
+        );
+        differ("std::io::PermissionDenied", "std::io::NotFound");
+    }
+
+    #[test]
+    fn what_says_more_is_told_before_what_announces() {
+        let text = "test cli::help ... FAILED\nthread 'cli::help' panicked at src/cli.rs:7:5:\ntoken differs\n\
+                    error: test failed, to rerun pass `--lib`";
+        assert_eq!(normalise(text), "token differs");
+        assert_eq!(
+            normal_lines(text),
+            [
+                "token differs",
+                "test <name> ... failed",
+                "thread <text> panicked at <path>",
+                "test failed, to rerun pass <text>"
+            ]
+        );
+    }
+
+    #[test]
+    fn any_telling_line_finds_an_error() {
+        let example = "error: failed to download index for `ssl`\n  Could not find directory of the installation\n\
+                       test a::b ... FAILED";
+        let known = normalise(example);
+        let like = |asked: &str| likeness(asked, &known, example);
+        assert_eq!(like("could not find directory of the installation"), 1.0);
+        assert_eq!(like("error: failed to download index for `zlib`"), 1.0);
+        assert_eq!(like("test a::b ... FAILED"), 1.0, "the same test");
+        let other_test = like("test c::d ... FAILED");
+        assert!((0.5..0.7).contains(&other_test), "{other_test}");
+        assert!(like("test a::b ... FAILED\nassertion failed: the seat is free") < 0.5, "it says what it is");
+        assert!(like("permission denied") < 0.5);
+    }
+
+    #[test]
+    fn announcing_words_are_sorted() {
+        assert!(ANNOUNCING.is_sorted());
     }
 
     proptest! {

@@ -142,6 +142,41 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failed_episode_did_next_is_no_advice() {
+        let own = trace(
+            1,
+            failure(),
+            vec![
+                Action::tool("bash").error("assertion failed: a"),
+                Action::tool("edit").description("delete the assertion"),
+                Action::tool("bash"),
+            ],
+        );
+        assert_eq!(
+            lines(&own, &[]),
+            [
+                "failed: bash failed with \"assertion failed: a\"; it went on with edit: delete the assertion, then bash, and the task failed all the same [1, 2, 3]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_told_is_no_advice() {
+        let bash = |command: &str| Action::tool("bash").arguments(json!({"command": command}));
+        let advice = |command: &str| {
+            let own = trace(1, success(), vec![bash("make 12").error("not done"), bash(command)]);
+            lines(&own, &[]).into_iter().filter(|line| line.starts_with("improve")).collect::<Vec<_>>()
+        };
+        assert_eq!(advice(&"x y\n".repeat(30)), [""; 0]);
+        assert_eq!(
+            advice("make clean all -j 4"),
+            [
+                "improve: call bash with command = `make clean all -j <n>` from the start: it failed with \"not done\" before [1, 2]"
+            ]
+        );
+    }
+
+    #[test]
     fn an_error_that_stayed_is_told_with_the_fix_of_others() {
         let own = trace(
             1,

@@ -163,7 +163,13 @@ impl<'s> Ranked<'s> {
         let (count, successes) = tried
             .fold((0, 0), |(count, successes), success| (count + 1, successes + u32::from(success == 1.0)));
         if count > 0 {
-            reasons.push(format!("{count} alike: {successes} succeeded"));
+            // Beside a failure the successes are what to compare it with.
+            let failed = entry.state.success() == Some(0.0);
+            reasons.push(match successes {
+                0 => format!("{count} alike: none succeeded"),
+                _ if failed => format!("{successes} of {count} alike succeeded where this failed: compare"),
+                _ => format!("{count} alike: {successes} succeeded"),
+            });
         }
         Hit { key: search.shard.key(entry), score, parts: *parts, reasons }
     }

@@ -76,8 +76,11 @@ fn an_episode_is_worth_what_its_group_is_worth() {
     assert_eq!(alone.iter().map(|hit| number(&hit.key)).collect::<Vec<_>>(), [2, 3, 1]);
     let hits = ask(&index, query);
     assert_eq!(numbers(&hits), [2, 1, 3]);
-    assert_eq!(hits.hits[0].reasons.last().map(String::as_str), Some("1 alike: 1 succeeded"));
-    assert_eq!(hits.hits[1].reasons.last().map(String::as_str), Some("1 alike: 0 succeeded"));
+    assert_eq!(
+        hits.hits[0].reasons.last().map(String::as_str),
+        Some("1 of 1 alike succeeded where this failed: compare")
+    );
+    assert_eq!(hits.hits[1].reasons.last().map(String::as_str), Some("1 alike: none succeeded"));
     assert_eq!(hits.hits[2].reasons, ["matches: certificate (task)"]);
 }
 
