@@ -21,6 +21,8 @@ use crate::store::record::Key;
 
 /// The newest episodes of a domain that its heuristics derive from.
 const LESSONS: usize = 5_000;
+/// Episodes read with one request.
+const READ_AT_ONCE: usize = 250;
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
 const WORTHWHILE: f64 = 0.02;
 
@@ -173,20 +175,22 @@ impl Inner {
         let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), LESSONS));
         let known = ids.len();
         let mut lessons = Vec::with_capacity(known);
-        for id in ids {
-            let Ok(id) = id.parse::<EpisodeId>() else { continue };
-            if let Some(lesson) = self.rules.lessons.get(&id) {
-                lessons.push(lesson);
-                continue;
+        let mut unknown = Vec::new();
+        for id in ids.iter().filter_map(|id| id.parse::<EpisodeId>().ok()) {
+            match self.rules.lessons.get(&id) {
+                Some(lesson) => lessons.push(lesson),
+                None => unknown.push(Key::episode(space, id)),
             }
-            let read = self.engine.read(&Key::episode(space, id)).await?;
-            if let Some(episode) =
-                read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
-                && episode.is_completed()
-            {
-                let lesson = Arc::new(lesson(episode));
-                self.rules.lessons.insert(id, lesson.clone());
-                lessons.push(lesson);
+        }
+        for keys in unknown.chunks(READ_AT_ONCE) {
+            let records = self.engine.read_many(keys).await?;
+            let entities = records.iter().flatten().filter_map(|record| record.entity.as_ref());
+            for episode in entities.filter_map(|entity| entity.as_episode()) {
+                if episode.is_completed() {
+                    let lesson = Arc::new(lesson(episode));
+                    self.rules.lessons.insert(episode.id, lesson.clone());
+                    lessons.push(lesson);
+                }
             }
         }
         Ok((known, lessons))
