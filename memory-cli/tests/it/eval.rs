@@ -63,9 +63,11 @@ fn an_episode_that_is_left_out_teaches_nothing() {
     let other = r#"{"id": "2", "instruction": "Mow the lawn, then water it.", "actions": [{"name": "sprinkle"}, {"name": "water"}]}"#;
     let file = world.file("two.jsonl", format!("{only}\n{other}\n"));
     let scores = run(&["tasks", "--train", file.to_str().unwrap(), "--leave-one-out"]);
-    // For the second task `sprinkle` is not known: to recommend it would be to remember what was forgotten.
+    // For the first task its only neighbour speaks for both tools (F1 2/3). For the second `sprinkle` is not known: to
+    // recommend it would be to remember what was forgotten.
     assert_eq!(scores["tasks"], 2);
-    assert_eq!(scores["tool_f1"], 1.0, "{scores}");
+    let f1 = scores["tool_f1"].as_f64().unwrap();
+    assert!((f1 - (2.0 / 3.0 + 1.0) / 2.0).abs() < 1e-9, "{scores}");
     assert_eq!(scores["provider"], "words");
 }
 
