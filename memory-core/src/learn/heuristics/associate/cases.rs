@@ -19,6 +19,8 @@ const SIMILAR_FROM: f64 = 0.3;
 const SHARPNESS: i32 = 3;
 /// What an episode keeps of its say for each newer one that is quite like the task: what worked last works now.
 const FADING: f64 = 0.8;
+/// What has less of a say is not asked.
+const LEAST_SAY: f64 = 1e-3;
 /// The most episodes named for one tool.
 const NAMED: usize = 3;
 
@@ -110,11 +112,15 @@ impl Cases {
         let mut votes = Votes { tools: vec![Vote::default(); self.corpus.tools.len()], ..Votes::default() };
         let mut newer = 0.0;
         for ((entry, shared), told) in self.corpus.entries.iter().zip(shared).zip(&self.told).rev() {
+            let kept = FADING.powf(newer);
+            if kept < LEAST_SAY {
+                break;
+            }
             let both = (tells * told).sqrt();
             let similarity = if both > 0.0 { shared / both } else { 0.0 };
             if similarity >= SIMILAR_FROM {
                 let own = similarity.powi(SHARPNESS);
-                votes.take(entry, own * FADING.powf(newer));
+                votes.take(entry, own * kept);
                 newer += own;
             }
         }
