@@ -220,16 +220,20 @@ fn is_file(run: &str) -> bool {
 }
 
 fn is_date(run: &str) -> bool {
+    if !run.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
     let figures = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
         lengths.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
     };
     let of_three = |separator: char| {
-        let parts: Vec<&str> = run.splitn(4, separator).collect();
-        parts.len() == 3
-            && (figures(parts[0], 4..=4)
-                && figures(parts[1], 1..=2)
-                && figures(parts[2].get(..2).unwrap_or(parts[2]), 1..=2)
-                || figures(parts[0], 1..=2) && figures(parts[1], 1..=2) && figures(parts[2], 4..=4))
+        let mut parts = run.split(separator);
+        let (Some(a), Some(b), Some(c), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return false;
+        };
+        figures(a, 4..=4) && figures(b, 1..=2) && figures(c.get(..2).unwrap_or(c), 1..=2)
+            || figures(a, 1..=2) && figures(b, 1..=2) && figures(c, 4..=4)
     };
     let clock = run.split_once(':').is_some_and(|(hours, rest)| {
         figures(hours, 1..=2) && rest.split(':').all(|part| figures(part.get(..2).unwrap_or(part), 2..=2))

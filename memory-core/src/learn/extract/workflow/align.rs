@@ -15,35 +15,47 @@ const ALIKE: u32 = 16;
 const COMPARED_BYTES: usize = 120;
 /// Features compared of one call.
 const MAX_FEATURES: usize = 32;
+/// Words of 64 bits for the features of a call: so many that few features share a bit by chance.
+const WORDS: usize = 8;
 
 /// A call as alignment compares it.
 pub(super) struct Compared<'t> {
     tool: &'t str,
     /// The tool is called more than once in the episode: its name alone does not tell the step.
     repeated: bool,
-    /// Hashes of what is in its arguments and description, sorted.
-    features: Vec<u64>,
+    /// What is in its arguments and description, each feature a bit: two calls are compared in a few instructions.
+    features: [u64; WORDS],
+    /// How many bits are set.
+    count: u32,
 }
 
 /// Returns the calls of an episode as alignment compares them.
 pub(super) fn compared<'t>(calls: &[Call<'t>]) -> Vec<Compared<'t>> {
     calls
         .iter()
-        .map(|call| Compared {
-            tool: call.tool,
-            repeated: calls.iter().filter(|other| other.tool == call.tool).take(2).count() > 1,
-            features: features(call),
+        .map(|call| {
+            let features = features(call);
+            Compared {
+                tool: call.tool,
+                repeated: calls.iter().filter(|other| other.tool == call.tool).take(2).count() > 1,
+                features,
+                count: features.iter().map(|word| word.count_ones()).sum(),
+            }
         })
         .collect()
 }
 
-fn features(call: &Call<'_>) -> Vec<u64> {
-    let mut features = Vec::new();
+fn features(call: &Call<'_>) -> [u64; WORDS] {
+    let mut features = [0; WORDS];
+    let mut count = 0;
     let mut add = |of: &str, text: &str| {
-        if features.len() < MAX_FEATURES {
+        if count < MAX_FEATURES {
             let mut hasher = WordHasher::default();
             (of, text).hash(&mut hasher);
-            features.push(hasher.finish());
+            // The upper bits are the better mixed ones.
+            let bit = (hasher.finish() >> 32) as usize % (64 * WORDS);
+            features[bit / 64] |= 1 << (bit % 64);
+            count += 1;
         }
     };
     call.arguments(|name, value| {
@@ -57,29 +69,14 @@ fn features(call: &Call<'_>) -> Vec<u64> {
         pieces(text, |piece| add("word", piece.text));
     });
     pieces(cut(&call.action.description, COMPARED_BYTES), |piece| add("said", piece.text));
-    features.sort_unstable();
-    features.dedup();
     features
 }
 
 impl Compared<'_> {
     /// Returns how much two calls have in common, in `0..=127` (Dice's coefficient of their features).
     fn likeness(&self, other: &Self) -> u32 {
-        let (mut a, mut b) = (self.features.iter().peekable(), other.features.iter().peekable());
-        let mut shared = 0_u32;
-        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
-            match x.cmp(y) {
-                std::cmp::Ordering::Less => drop(a.next()),
-                std::cmp::Ordering::Greater => drop(b.next()),
-                std::cmp::Ordering::Equal => {
-                    shared += 1;
-                    a.next();
-                    b.next();
-                }
-            }
-        }
-        let all = (self.features.len() + other.features.len()) as u32;
-        (254 * shared).checked_div(all).unwrap_or(127)
+        let both = self.features.iter().zip(&other.features).map(|(a, b)| (a & b).count_ones());
+        (254 * both.sum::<u32>()).checked_div(self.count + other.count).unwrap_or(127)
     }
 
     /// Returns what the calls are worth as partners; zero if they are none.
