@@ -99,10 +99,13 @@ fn an_episode_is_shown_with_what_learning_made_of_it() {
     // An import that leaves learning for later leaves a score, and no reflection.
     let later = World::new();
     later.file("lines.jsonl", LINES);
+    // Nor do the commands that follow learn meanwhile.
+    later.file("quiet.toml", "[learning]\nbackground = false\n");
     later.run(["import", "--no-learn", "lines.jsonl"]).ok();
-    let shown = later.run(["episodes", "show", "--json", id]).object();
+    let show = ["episodes", "show", "--config", "quiet.toml"];
+    let shown = later.run(show.into_iter().chain(["--json", id])).object();
     assert_eq!(shown["reflection"], Value::Null);
-    assert!(later.run(["episodes", "show", id]).ok().contains("not learned from yet"));
+    assert!(later.run(show.into_iter().chain([id])).ok().contains("not learned from yet"));
 }
 
 #[test]
