@@ -235,13 +235,12 @@ impl Consolidator {
                     self.patterns.remove(&id);
                     return removed(item, evidence, note);
                 }
-                let was = (pattern.confidence, pattern.standing);
+                let was = Figures::of(&[&pattern.tally, &pattern.used], pattern.confidence, pattern.standing);
                 (pattern.tally, pattern.used, pattern.confidence) = (observed, used, confidence);
                 pattern.standing = standing;
                 pattern.updated_at = now;
-                decayed(was, (pattern.confidence, pattern.standing), id.to_string(), || {
-                    pattern.clone().into()
-                })
+                let is = Figures::of(&[&pattern.tally, &pattern.used], pattern.confidence, pattern.standing);
+                changed(was, is, id.to_string(), || pattern.clone().into())
             }
             ItemId::Playbook(id) => {
                 let Some(playbook) = self.playbooks.get_mut(&id) else { return Changes::default() };
@@ -252,17 +251,18 @@ impl Consolidator {
                     self.playbooks.remove(&id);
                     return removed(item, evidence, note);
                 }
-                let was = (playbook.confidence, playbook.standing);
+                let was =
+                    Figures::of(&[&playbook.tally, &playbook.used], playbook.confidence, playbook.standing);
                 (playbook.tally, playbook.used, playbook.confidence) = (observed, used, confidence);
                 playbook.standing = standing;
                 playbook.updated_at = now;
-                decayed(was, (playbook.confidence, playbook.standing), id.to_string(), || {
-                    playbook.clone().into()
-                })
+                let is =
+                    Figures::of(&[&playbook.tally, &playbook.used], playbook.confidence, playbook.standing);
+                changed(was, is, id.to_string(), || playbook.clone().into())
             }
             ItemId::Heuristic(id) => {
                 let Some(rule) = self.heuristics.get_mut(&id) else { return Changes::default() };
-                let was = (rule.confidence, rule.standing);
+                let was = Figures::of(&[&rule.used], rule.confidence, rule.standing);
                 // Its tally is that of the episodes, not of evidence records: only time goes on for it.
                 rule.confidence = rule.tally.lower_bound(now, &belief);
                 rule.used = used;
@@ -275,7 +275,8 @@ impl Consolidator {
                 let floor = if self.losers.contains(&id) { Standing::Demoted } else { Standing::Active };
                 rule.standing = if rule.pinned { Standing::Active } else { standing.max(floor) };
                 rule.updated_at = now;
-                decayed(was, (rule.confidence, rule.standing), id.to_string(), || rule.clone().into())
+                let is = Figures::of(&[&rule.used], rule.confidence, rule.standing);
+                changed(was, is, id.to_string(), || rule.clone().into())
             }
             // Neither has a confidence.
             ItemId::Episode(_) | ItemId::Failure(_) => Changes::default(),
@@ -377,16 +378,30 @@ fn removed(item: ItemId, evidence: &[Evidence], note: String) -> Changes {
     Changes { remove, pruned: 1, notes: vec![note], ..Changes::default() }
 }
 
-fn decayed(
-    was: (f64, Standing),
-    is: (f64, Standing),
-    id: String,
-    entity: impl FnOnce() -> Entity,
-) -> Changes {
-    if (was.0 - is.0).abs() < NOTABLE && was.1 == is.1 {
+/// What a recount may change of an item.
+#[derive(Debug, Clone, PartialEq)]
+struct Figures {
+    /// Successes and failures of its tallies.
+    counts: Vec<(u32, u32)>,
+    confidence: f64,
+    standing: Standing,
+}
+
+impl Figures {
+    fn of(tallies: &[&Tally], confidence: f64, standing: Standing) -> Self {
+        let counts = tallies.iter().map(|tally| (tally.successes, tally.failures)).collect();
+        Self { counts, confidence, standing }
+    }
+}
+
+/// Writes an item whose figures have changed. Two processes that learn at once write over each other's counts, which
+/// are right again only once they are written as the evidence has them, however little that does to the confidence.
+fn changed(was: Figures, is: Figures, id: String, entity: impl FnOnce() -> Entity) -> Changes {
+    let notable = (was.confidence - is.confidence).abs() >= NOTABLE || was.standing != is.standing;
+    if !notable && was.counts == is.counts {
         return Changes::default();
     }
-    Changes { write: vec![(id, entity())], decayed: 1, ..Changes::default() }
+    Changes { write: vec![(id, entity())], decayed: u32::from(notable), ..Changes::default() }
 }
 
 #[cfg(test)]

@@ -137,6 +137,16 @@ fn evidence_out_of_reach_changes_nothing_for_good() {
 }
 
 #[test]
+fn figures_follow_the_evidence_however_little_it_changes() {
+    let evidence: Vec<Evidence> = (0..500).map(|n| seen(1, 10 + n, 1.0, 0, EvidenceRole::Observed)).collect();
+    // As two processes leave it that learned at once and wrote over each other's count.
+    let held = pattern(1, "a b", &evidence[..498]);
+    let (store, changes) = cycle(vec![held], Vec::new(), &evidence, Tally::default());
+    assert_eq!(patterns_of(&store)[0].tally.successes, 500);
+    assert_eq!(changes.decayed, 0, "the confidence is the same to the eye");
+}
+
+#[test]
 fn confidence_decays_and_hurtful_items_are_withheld() {
     let mut evidence: Vec<Evidence> =
         (0..9).map(|episode| seen(1, episode, 1.0, 90, EvidenceRole::Observed)).collect();
