@@ -118,13 +118,14 @@ impl Inner {
             }
             // Held a piece at a time: a learner that waits goes first.
             let _gate = self.learner.gate.lock().await;
+            let mut draft = Draft::new(self);
             let mut evidence = Vec::new();
             for item in piece.needs() {
+                consolidator.renew(item, draft.get(item.kind(), item.record_id()).await?);
                 evidence.extend(self.evidence_on(item).await?);
             }
             let Changes { write, remove, merged, decayed, pruned, generalised, notes } =
                 consolidator.run(piece, &evidence, &baseline);
-            let mut draft = Draft::new(self);
             write.into_iter().for_each(|(id, entity)| draft.put(id, entity));
             remove.into_iter().for_each(|(kind, id)| draft.remove(kind, id));
             self.engine.commit(draft.into_records()).await?;

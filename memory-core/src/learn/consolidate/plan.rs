@@ -132,6 +132,33 @@ impl Consolidator {
         self.pieces.pop_front()
     }
 
+    /// Replaces an item by what is stored of it now; `None`: it is gone. Between two pieces others learn and forget, and
+    /// no piece may write what they replaced or removed.
+    pub(crate) fn renew(&mut self, item: ItemId, stored: Option<Entity>) {
+        match (item, stored) {
+            (ItemId::Pattern(id), Some(Entity::Pattern(pattern))) => {
+                let content = Content::of(&pattern);
+                self.patterns.insert(id, (pattern, content));
+            }
+            (ItemId::Playbook(id), Some(Entity::Playbook(playbook))) => {
+                self.playbooks.insert(id, playbook);
+            }
+            (ItemId::Heuristic(id), Some(Entity::Heuristic(rule))) => {
+                self.heuristics.insert(id, rule);
+            }
+            (ItemId::Pattern(id), _) => {
+                self.patterns.remove(&id);
+            }
+            (ItemId::Playbook(id), _) => {
+                self.playbooks.remove(&id);
+            }
+            (ItemId::Heuristic(id), _) => {
+                self.heuristics.remove(&id);
+            }
+            (ItemId::Episode(_) | ItemId::Failure(_), _) => {}
+        }
+    }
+
     /// Does a piece. `evidence` is that on the items the piece needs; `baseline` gives the tally of the episodes of a
     /// domain without the item.
     pub(crate) fn run(

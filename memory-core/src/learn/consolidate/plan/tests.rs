@@ -147,6 +147,27 @@ fn figures_follow_the_evidence_however_little_it_changes() {
 }
 
 #[test]
+fn what_others_changed_meanwhile_is_not_written_over() {
+    let observed = EvidenceRole::Observed;
+    let evidence =
+        [seen(1, 10, 1.0, 900, observed), seen(1, 11, 1.0, 0, observed), seen(2, 12, 1.0, 0, observed)];
+    let (one, two) = (pattern(1, "a b", &evidence[..1]), pattern(2, "c d", &evidence));
+    let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
+    let held = vec![one.clone(), two.clone()];
+    let mut consolidator = Consolidator::new(held, Vec::new(), Vec::new(), NOW, config, belief);
+    // Forgotten and learned from anew while the cycle was on its way.
+    consolidator.renew(ItemId::Pattern(two.id), None);
+    let retold = Pattern { terms: vec!["new".into()], ..one.clone() };
+    consolidator.renew(ItemId::Pattern(one.id), Some(retold.clone().into()));
+    let mut written = Vec::new();
+    while let Some(piece) = consolidator.next() {
+        written.extend(consolidator.run(piece, &evidence, &|_| Tally::default()).write);
+    }
+    let [(id, Entity::Pattern(pattern))] = &written[..] else { panic!("{written:?}") };
+    assert_eq!((id, &pattern.terms, pattern.tally.successes), (&one.id.to_string(), &retold.terms, 2));
+}
+
+#[test]
 fn confidence_decays_and_hurtful_items_are_withheld() {
     let mut evidence: Vec<Evidence> =
         (0..9).map(|episode| seen(1, episode, 1.0, 90, EvidenceRole::Observed)).collect();
