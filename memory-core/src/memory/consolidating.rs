@@ -15,7 +15,7 @@ use crate::memory::{Inner, Memory};
 use crate::model::cycle::{Cycle, Trigger};
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
-use crate::model::evidence::Tally;
+use crate::model::evidence::{ItemId, Tally};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
 use crate::model::pattern::Pattern;
@@ -118,14 +118,14 @@ impl Inner {
             }
             // Held a piece at a time: a learner that waits goes first.
             let _gate = self.learner.gate.lock().await;
-            let mut draft = Draft::new(self);
             let mut evidence = Vec::new();
             for item in piece.needs() {
-                consolidator.renew(item, draft.get(item.kind(), item.record_id()).await?);
+                consolidator.renew(item, self.stored(item).await?);
                 evidence.extend(self.evidence_on(item).await?);
             }
             let Changes { write, remove, merged, decayed, pruned, generalised, notes } =
                 consolidator.run(piece, &evidence, &baseline);
+            let mut draft = Draft::new(self);
             write.into_iter().for_each(|(id, entity)| draft.put(id, entity));
             remove.into_iter().for_each(|(kind, id)| draft.remove(kind, id));
             self.engine.commit(draft.into_records()).await?;
@@ -137,6 +137,14 @@ impl Inner {
             cycle.notes.truncate(NOTES);
         }
         Ok(())
+    }
+
+    /// Returns an item as the store has it, whatever the caches last saw of it: another process may have changed it.
+    async fn stored(&self, item: ItemId) -> Result<Option<Entity>> {
+        let scan = Scan::new(self.engine.namespace(), item.kind()).prefix(item.record_id()).limit(1);
+        let (page, _) = self.engine.scan_fresh(&scan).await?;
+        let found = page.records.into_iter().find(|record| *record.key.id == *item.record_id());
+        Ok(found.and_then(|record| record.entity).map(Arc::unwrap_or_clone))
     }
 
     /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was
