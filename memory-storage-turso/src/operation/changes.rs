@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use libsql::Value;
 use memory_core::{Change, Changes, ChangesQuery, Kind, Namespace, Row, Seq};
 
 use crate::classify::Failure;
@@ -76,28 +77,34 @@ impl ReadChanges {
         Changes { changes, next, head, floor, database, unreadable }
     }
 
-    /// Reads rows and the feed's figures in one statement, hence of one moment. The figures come as the last row:
-    /// an answer without them was cut off on its way.
-    async fn read(&self, session: &Session, range: Range) -> Result<Reading, Failure> {
+    fn sql(&self, range: &Range, body: &str) -> (String, Vec<Value>) {
         let kinds: Vec<_> = self.query.bodies.iter().map(|kind| format!("'{}'", kind.name())).collect();
         let spaces = vec!["?"; self.query.namespaces.len()].join(", ");
-        let (test, bound, limit) = match range {
+        let (test, bound, limit) = match *range {
             Range::After(seq, limit) => ("seq > ?", seq, limit),
             Range::Of(seq) => ("seq = ?", seq, usize::MAX),
         };
         let mut values = vec![integer(bound)];
         values.extend(self.query.namespaces.iter().map(Namespace::as_str).map(text));
         values.push(integer(limit.min(i64::MAX as usize) as u64));
+        // The plus keeps SQLite from going through a whole namespace by its primary key: what is new is found by its
+        // commit number, or a look at a feed without news would read everything there is.
         let sql = format!(
             "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
-             CASE WHEN kind IN ({}) THEN {} END FROM records WHERE {test} AND namespace IN ({spaces}) \
+             CASE WHEN kind IN ({}) THEN {body} END FROM records WHERE {test} AND +namespace IN ({spaces}) \
              ORDER BY seq, namespace, kind, id LIMIT ?) \
              UNION ALL SELECT NULL, database_id, NULL, NULL, \
              max(coalesce((SELECT max(seq) FROM records), 0), purged_seq), tombstone_floor, 0, 0, NULL \
              FROM agent_memory_feed",
             kinds.join(", "),
-            session.body(),
         );
+        (sql, values)
+    }
+
+    /// Reads rows and the feed's figures in one statement, hence of one moment. The figures come as the last row:
+    /// an answer without them was cut off on its way.
+    async fn read(&self, session: &Session, range: Range) -> Result<Reading, Failure> {
+        let (sql, values) = self.sql(&range, session.body());
         let mut rows = Vec::new();
         let mut figures = None;
         for mut cells in session.query(Self::NAME, &sql, values).await? {
@@ -120,4 +127,40 @@ fn take_change(cells: &mut Cells) -> Option<Row> {
     const NAME: &str = ReadChanges::NAME;
     let (namespace, kind, id) = (cells.text(NAME).ok()?, cells.text(NAME).ok()?, cells.text(NAME).ok()?);
     take_row(NAME, cells, (&namespace, &kind, id)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema;
+
+    #[tokio::test]
+    async fn what_is_new_is_found_by_its_commit_number() {
+        let database = libsql::Builder::new_local(":memory:").build().await.unwrap();
+        let connection = database.connect().unwrap();
+        connection.execute_batch(&schema::script(0)).await.unwrap();
+        let query = ChangesQuery {
+            namespaces: vec![Namespace::default()],
+            after: 7,
+            limit: 500,
+            bodies: vec![Kind::Episode],
+        };
+        for range in [Range::After(7, 501), Range::Of(7)] {
+            let (sql, values) = ReadChanges { query: query.clone() }.sql(&range, "body");
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut rows = connection.query(&sql, values).await.unwrap();
+            let mut plan = Vec::new();
+            while let Some(row) = rows.next().await.unwrap() {
+                plan.push(row.get::<String>(3).unwrap());
+            }
+            assert!(
+                plan.iter().any(|step| step.contains("records USING INDEX records_seq (seq")),
+                "{plan:?}"
+            );
+            assert!(
+                !plan.iter().any(|step| step.contains("PRIMARY KEY") || step.contains("TEMP")),
+                "{plan:?}"
+            );
+        }
+    }
 }
