@@ -21,13 +21,21 @@ const SHARPNESS: i32 = 3;
 const FADING: f64 = 0.8;
 /// What has less of a say is not asked.
 const LEAST_SAY: f64 = 1e-3;
+/// The most episodes that are asked: the most similar.
+const ASKED: usize = 128;
 /// The most episodes named for one tool.
 const NAMED: usize = 3;
 
 /// The episodes of a domain, to be compared with a task.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Cases {
-    corpus: Corpus,
+    entries: Vec<Entry>,
+    /// Sorted.
+    features: Vec<Feature>,
+    /// By feature: the places of the entries that have it, the oldest first.
+    holds: Vec<Vec<u32>>,
+    /// How many tools there are.
+    tools: usize,
     /// By feature: what it tells about the tools, in nats.
     tells: Vec<f64>,
     /// What an unknown word may tell.
@@ -92,7 +100,8 @@ impl Cases {
         let unknown = if rare.is_empty() { 0.0 } else { rare.iter().sum::<f64>() / rare.len() as f64 };
         let told = |entry: &Entry| entry.features.iter().map(|feature| tells[*feature as usize]).sum();
         let told = corpus.entries.iter().map(told).collect();
-        Self { corpus, tells, unknown, told }
+        let Corpus { entries, features, holds, tools, .. } = corpus;
+        Self { entries, features, holds, tools: tools.len(), tells, unknown, told }
     }
 
     /// Asks the episodes that are like a task with these words and of this kind.
@@ -102,27 +111,39 @@ impl Cases {
         let mut tells = 0.0;
         let mut shared = vec![0.0; self.told.len()];
         for feature in asked {
-            let Ok(feature) = self.corpus.features.binary_search(&feature) else {
+            let Ok(feature) = self.features.binary_search(&feature) else {
                 tells += self.unknown;
                 continue;
             };
             tells += self.tells[feature];
-            self.corpus.holds[feature].iter().for_each(|at| shared[*at as usize] += self.tells[feature]);
+            self.holds[feature].iter().for_each(|at| shared[*at as usize] += self.tells[feature]);
         }
-        let mut votes = Votes { tools: vec![Vote::default(); self.corpus.tools.len()], ..Votes::default() };
+        let mut similar: Vec<(f64, usize)> = shared
+            .into_iter()
+            .zip(&self.told)
+            .enumerate()
+            .filter_map(|(place, (shared, told))| {
+                let both = (tells * told).sqrt();
+                let similarity = if both > 0.0 { shared / both } else { 0.0 };
+                (similarity >= SIMILAR_FROM).then_some((similarity, place))
+            })
+            .collect();
+        if similar.len() > ASKED {
+            // Of those as similar the newer ones.
+            similar.select_nth_unstable_by(ASKED, |a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+            similar.truncate(ASKED);
+        }
+        similar.sort_unstable_by_key(|(_, place)| std::cmp::Reverse(*place));
+        let mut votes = Votes { tools: vec![Vote::default(); self.tools], ..Votes::default() };
         let mut newer = 0.0;
-        for ((entry, shared), told) in self.corpus.entries.iter().zip(shared).zip(&self.told).rev() {
+        for (similarity, place) in similar {
             let kept = FADING.powf(newer);
             if kept < LEAST_SAY {
                 break;
             }
-            let both = (tells * told).sqrt();
-            let similarity = if both > 0.0 { shared / both } else { 0.0 };
-            if similarity >= SIMILAR_FROM {
-                let own = similarity.powi(SHARPNESS);
-                votes.take(entry, own * kept);
-                newer += own;
-            }
+            let own = similarity.powi(SHARPNESS);
+            votes.take(&self.entries[place], own * kept);
+            newer += own;
         }
         votes
     }

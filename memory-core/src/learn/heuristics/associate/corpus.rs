@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Lesson;
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
-use crate::recall::parts::{parts, term, terms_with_words};
+use crate::recall::parts::{Part, parts, term, terms_with_words};
 use crate::recall::tokenize::{normalize_label, tokenize};
 
 /// The newest lessons that show how words are usually written.
@@ -30,8 +30,6 @@ pub(super) struct Entry {
     pub(super) success: f64,
     /// What holds of the task, sorted.
     pub(super) features: Vec<u32>,
-    /// The terms of each part of the task.
-    pub(super) parts: Vec<Vec<u32>>,
     /// The tools that worked, in order of first use.
     pub(super) tools: Vec<usize>,
     /// The tools that did not, sorted.
@@ -72,6 +70,8 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Corpus {
     pub(super) entries: Vec<Entry>,
+    /// By entry: the terms of each part of its task.
+    pub(super) parts: Vec<Vec<Vec<u32>>>,
     pub(super) features: Vec<Feature>,
     /// The tools, in order of their names.
     pub(super) tools: Vec<String>,
@@ -95,30 +95,34 @@ impl Corpus {
             *named_by.entry(word.clone()).or_insert(0) += 1;
         }
 
-        // Numbered in order of their names, so that the order of the lessons does not show.
-        let split: Vec<Vec<Vec<String>>> = lessons
-            .iter()
-            .map(|lesson| parts(&lesson.text).into_iter().map(|part| part.terms).collect())
-            .collect();
-        let mut numbers: BTreeMap<Feature, u32> = BTreeMap::new();
-        for (lesson, parts) in lessons.iter().zip(&split) {
-            for term in parts.iter().flatten() {
-                numbers.entry(Feature::Term(term.clone())).or_default();
-            }
-            numbers.extend(kind_of(&lesson.task_kind).map(|kind| (Feature::Kind(kind), 0)));
+        let mut numbers: HashMap<Feature, u32> = HashMap::new();
+        let mut number = |feature: Feature| {
+            let next = numbers.len() as u32;
+            *numbers.entry(feature).or_insert(next)
+        };
+        let mut split: Vec<Vec<Vec<u32>>> = Vec::with_capacity(lessons.len());
+        let mut kinds: Vec<Option<u32>> = Vec::with_capacity(lessons.len());
+        for lesson in lessons {
+            let terms = |part: Part| part.terms.into_iter().map(|term| number(Feature::Term(term))).collect();
+            split.push(parts(&lesson.text).into_iter().map(terms).collect());
+            kinds.push(kind_of(&lesson.task_kind).map(|kind| number(Feature::Kind(kind))));
         }
-        numbers.values_mut().zip(0..).for_each(|(number, place)| *number = place);
+        // Numbered anew in order of their names, so that the order of the lessons does not show.
+        let mut named: Vec<(Feature, u32)> = numbers.into_iter().collect();
+        named.sort_unstable();
+        let mut places = vec![0; named.len()];
+        named.iter().zip(0..).for_each(|((_, number), place)| places[*number as usize] = place);
+        split.iter_mut().flatten().flatten().chain(kinds.iter_mut().flatten()).for_each(|number| {
+            *number = places[*number as usize];
+        });
 
         let tool = |name: &String| tools.binary_search(name).unwrap_or_default();
-        let mut holds = vec![Vec::new(); numbers.len()];
+        let mut holds = vec![Vec::new(); named.len()];
         let mut entries = Vec::with_capacity(lessons.len());
-        for (at, (lesson, split)) in (0_u32..).zip(lessons.iter().zip(&split)) {
-            let parts: Vec<Vec<u32>> = split
-                .iter()
-                .map(|terms| terms.iter().map(|term| numbers[&Feature::Term(term.clone())]).collect())
-                .collect();
-            let kind = kind_of(&lesson.task_kind).map(|kind| numbers[&Feature::Kind(kind)]);
-            let features: BTreeSet<u32> = parts.iter().flatten().copied().chain(kind).collect();
+        for (at, ((lesson, parts), kind)) in (0_u32..).zip(lessons.iter().zip(&split).zip(kinds)) {
+            let mut features: Vec<u32> = parts.iter().flatten().copied().chain(kind).collect();
+            features.sort_unstable();
+            features.dedup();
             features.iter().for_each(|feature| holds[*feature as usize].push(at));
             let used: Vec<usize> = lesson.tools.iter().map(tool).collect();
             let failed: BTreeSet<usize> =
@@ -127,14 +131,13 @@ impl Corpus {
                 id: lesson.id,
                 at: lesson.at,
                 success: lesson.success.clamp(0.0, 1.0),
-                features: features.into_iter().collect(),
-                parts,
+                features,
                 tools: used,
                 failed: failed.into_iter().collect(),
             });
         }
-        let features = numbers.into_keys().collect();
-        Self { entries, features, tools, words, named_by, holds }
+        let features = named.into_iter().map(|(feature, _)| feature).collect();
+        Self { entries, parts: split, features, tools, words, named_by, holds }
     }
 }
 

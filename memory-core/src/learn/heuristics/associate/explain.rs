@@ -1,9 +1,7 @@
 //! Which of the features of a task called for a tool: expectation maximisation over noisy-or.
 
-use std::collections::HashMap;
-
 use super::change::last_change;
-use super::corpus::{Corpus, Feature, Says};
+use super::corpus::{Corpus, Entry, Feature, Says};
 
 /// Passes of "explaining away"; further ones change little.
 const PASSES: usize = 8;
@@ -46,38 +44,54 @@ impl Pair {
 /// What the passes find.
 #[derive(Debug)]
 pub(super) struct Pairs {
+    /// In order of their features, and of their tools.
     pub(super) pairs: Vec<Pair>,
-    places: HashMap<(u32, usize), usize>,
+    /// By feature: where its pairs begin; with the end of all behind.
+    starts: Vec<usize>,
 }
 
 impl Pairs {
+    fn new(pairs: Vec<Pair>, features: usize) -> Self {
+        let starts = (0..=features).map(|feature| pairs.partition_point(|p| (p.feature as usize) < feature));
+        Self { starts: starts.collect(), pairs }
+    }
+
+    fn place(&self, feature: u32, tool: usize) -> Option<usize> {
+        let (from, to) = (self.starts[feature as usize], self.starts[feature as usize + 1]);
+        self.pairs[from..to].binary_search_by_key(&tool, |pair| pair.tool).ok().map(|place| from + place)
+    }
+
     /// Returns how strongly a feature calls for a tool.
     pub(super) fn strength(&self, feature: u32, tool: usize) -> f64 {
-        self.places.get(&(feature, tool)).map_or(0.0, |place| self.pairs[*place].strength)
+        self.place(feature, tool).map_or(0.0, |place| self.pairs[place].strength)
     }
 }
 
 /// Finds which features call for which tools.
 pub(super) fn explain(corpus: &Corpus) -> Pairs {
-    let mut pairs = seen_together(corpus);
-    let places: HashMap<(u32, usize), usize> =
-        pairs.iter().enumerate().map(|(place, pair)| ((pair.feature, pair.tool), place)).collect();
-    // For each use of a tool that worked: its weight, and the pairs that may explain it.
-    let mut uses: Vec<(f64, Vec<usize>)> = Vec::new();
+    let mut found = Pairs::new(seen_together(corpus), corpus.features.len());
+    // For each use of a tool that worked: its weight, and where the pairs end that may explain it.
+    let mut uses: Vec<(f64, usize)> = Vec::new();
+    let mut explaining: Vec<usize> = Vec::new();
     for (at, entry) in (0_u32..).zip(&corpus.entries) {
         for tool in &entry.tools {
-            let known = entry.features.iter().filter_map(|feature| places.get(&(*feature, *tool)).copied());
-            uses.push((entry.credit(), known.filter(|place| pairs[*place].from <= at).collect()));
+            let known = entry.features.iter().filter_map(|feature| found.place(*feature, *tool));
+            explaining.extend(known.filter(|place| found.pairs[*place].from <= at));
+            uses.push((entry.credit(), explaining.len()));
         }
     }
+    let pairs = &mut found.pairs;
     let mut credits = vec![0.0; pairs.len()];
-    for (success, explaining) in &uses {
-        explaining.iter().for_each(|place| credits[*place] += success);
-    }
-    pairs.iter_mut().zip(&credits).for_each(|(pair, credit)| pair.update(*credit));
-    for _ in 0..PASSES {
+    for pass in 0..=PASSES {
         credits.fill(0.0);
-        for (success, explaining) in &uses {
+        let mut from = 0;
+        for (success, to) in &uses {
+            let explaining = &explaining[std::mem::replace(&mut from, *to)..*to];
+            if pass == 0 {
+                // Nobody is doubted at first.
+                explaining.iter().for_each(|place| credits[*place] += success);
+                continue;
+            }
             let total: f64 = explaining.iter().map(|place| pairs[*place].strength.powi(2)).sum();
             if total <= 0.0 {
                 continue;
@@ -91,28 +105,25 @@ pub(super) fn explain(corpus: &Corpus) -> Pairs {
         }
         pairs.iter_mut().zip(&credits).for_each(|(pair, credit)| pair.update(*credit));
     }
-    Pairs { pairs, places }
+    found
 }
 
 /// Returns the pairs of a feature and a tool that were seen together, with the evidence since it last changed.
 fn seen_together(corpus: &Corpus) -> Vec<Pair> {
     let mut pairs = Vec::new();
-    let mut used = vec![false; corpus.tools.len()];
     let mut evidence: Vec<(u32, f64, f64)> = Vec::new();
     let mut plain: Vec<(f64, f64)> = Vec::new();
-    for (feature, holds) in (0_u32..).zip(&corpus.holds) {
-        used.fill(false);
-        for at in holds {
-            corpus.entries[*at as usize].tools.iter().for_each(|tool| used[*tool] = true);
-        }
-        for tool in (0..used.len()).filter(|tool| used[*tool]) {
+    for tool in 0..corpus.tools.len() {
+        let said: Vec<Option<(f64, f64)>> = corpus.entries.iter().map(|entry| weighed(entry, tool)).collect();
+        let using = corpus.entries.iter().filter(|entry| entry.tools.contains(&tool));
+        let mut features: Vec<u32> = using.flat_map(|entry| entry.features.iter().copied()).collect();
+        features.sort_unstable();
+        features.dedup();
+        for feature in features {
+            let holds = &corpus.holds[feature as usize];
             evidence.clear();
             evidence.extend(holds.iter().filter_map(|at| {
-                let (weight, support) = match corpus.entries[*at as usize].says(tool)? {
-                    Says::Used(success) => (1.0, success),
-                    Says::Unused => (1.0, 0.0),
-                    Says::Failed => (FAILURE_WEIGHT, 0.0),
-                };
+                let (weight, support) = said[*at as usize]?;
                 Some((*at, weight, support))
             }));
             let mut start = 0;
@@ -137,5 +148,15 @@ fn seen_together(corpus: &Corpus) -> Vec<Pair> {
             });
         }
     }
+    pairs.sort_unstable_by_key(|pair| (pair.feature, pair.tool));
     pairs
+}
+
+/// Returns the weight of what an episode says about a tool, and how far it speaks for it.
+fn weighed(entry: &Entry, tool: usize) -> Option<(f64, f64)> {
+    Some(match entry.says(tool)? {
+        Says::Used(success) => (1.0, success),
+        Says::Unused => (1.0, 0.0),
+        Says::Failed => (FAILURE_WEIGHT, 0.0),
+    })
 }

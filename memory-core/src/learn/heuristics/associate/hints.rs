@@ -61,7 +61,7 @@ pub(super) fn link(corpus: &Corpus, pairs: &Pairs) -> Links {
                 1.0 - part.iter().map(|term| 1.0 - pairs.strength(*term, *tool)).product::<f64>()
             };
             let mut best: Option<(f64, usize)> = None;
-            for (place, part) in entry.parts.iter().enumerate() {
+            for (place, part) in corpus.parts[at].iter().enumerate() {
                 let asks = asks(part);
                 if best.is_none_or(|(most, _)| asks > most) {
                     best = Some((asks, place));
@@ -94,7 +94,7 @@ pub(super) fn hints(corpus: &Corpus, links: &Links) -> Hints {
     for (at, tool, part) in links {
         let name: Vec<usize> = names[*tool].iter().map(|(word, _)| *word).collect();
         name.iter().for_each(|word| usual[*word] += 1.0);
-        for term in &corpus.entries[*at].parts[*part] {
+        for term in &corpus.parts[*at][*part] {
             let (n, hits) = heard.entry(*term).or_insert_with(|| (0.0, vec![0.0; words.len()]));
             *n += 1.0;
             name.iter().for_each(|word| hits[*word] += 1.0);
@@ -138,7 +138,7 @@ pub(super) fn facts(corpus: &Corpus, pairs: &Pairs, links: &Links) -> Vec<ToolFa
     for (at, tool, part) in links {
         let (n, terms) = &mut asked[*tool];
         *n += 1.0;
-        for term in &corpus.entries[*at].parts[*part] {
+        for term in &corpus.parts[*at][*part] {
             *terms.entry(*term).or_insert(0.0) += 1.0;
         }
     }

@@ -36,6 +36,10 @@ pub(super) struct Sheet<'a> {
 pub(super) type Evidence<'a> = Vec<(&'a Entry, f64)>;
 
 impl Sheet<'_> {
+    fn tally(&self, with: &Evidence<'_>) -> Tally {
+        Tally::from_evidence(with.iter().map(|(entry, support)| (*support, entry.at)), self.config)
+    }
+
     /// Makes a heuristic from the evidence where its condition held, and where it did not.
     pub(super) fn heuristic(
         &self,
@@ -47,8 +51,7 @@ impl Sheet<'_> {
     ) -> Heuristic {
         let condition = self.readable(premise);
         let tool = &self.corpus.tools[tool];
-        let tally =
-            Tally::from_evidence(with.iter().map(|(entry, support)| (*support, entry.at)), self.config);
+        let tally = self.tally(with);
         let named = |supports: bool| {
             let of = with.iter().rev().filter(|(_, support)| (*support >= 0.5) == supports);
             of.map(|(entry, _)| entry.id).take(NAMED_EPISODES).collect()
@@ -106,11 +109,13 @@ impl Sheet<'_> {
     }
 }
 
+fn is_worth_keeping(tally: &Tally, confidence: f64) -> bool {
+    tally.successes >= LEAST_SUPPORT && confidence >= CONFIDENCE_FLOOR
+}
+
 /// Keeps the best rules, and no more than `most`.
 pub(super) fn keep_best(mut found: Vec<(Heuristic, Rule)>, most: usize) -> (Vec<Heuristic>, Vec<Rule>) {
-    found.retain(|(heuristic, _)| {
-        heuristic.confidence >= CONFIDENCE_FLOOR && heuristic.tally.successes >= LEAST_SUPPORT
-    });
+    found.retain(|(heuristic, _)| is_worth_keeping(&heuristic.tally, heuristic.confidence));
     found.sort_by(|(a, x), (b, y)| {
         let worth = |heuristic: &Heuristic, rule: &Rule| heuristic.confidence * rule.strength;
         worth(b, y)
@@ -151,10 +156,6 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
     let totals: Vec<(f64, f64)> = (0..corpus.tools.len()).map(|tool| total(corpus, tool)).collect();
     let (mut found, mut evidence) = (Vec::new(), Vec::new());
     for pair in pairs.pairs.iter().filter(|pair| pair.strength >= LEAST_STRENGTH) {
-        let premise = match &corpus.features[pair.feature as usize] {
-            Feature::Term(term) => Premise { terms: vec![term.clone()], ..Premise::default() },
-            Feature::Kind(kind) => Premise { task_kind: Some(kind.clone()), ..Premise::default() },
-        };
         let holds = corpus.holds[pair.feature as usize].iter().copied().filter(|at| *at >= pair.from);
         let with: Evidence<'_> = holds
             .clone()
@@ -163,6 +164,15 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
                 Some((entry, support(entry, pair.tool)?))
             })
             .collect();
+        // Most pairs say too little to be kept; those with the same evidence say the same.
+        let tally = sheet.tally(&with);
+        if !is_worth_keeping(&tally, tally.lower_bound(sheet.now, sheet.config)) {
+            continue;
+        }
+        let premise = match &corpus.features[pair.feature as usize] {
+            Feature::Term(term) => Premise { terms: vec![term.clone()], ..Premise::default() },
+            Feature::Kind(kind) => Premise { task_kind: Some(kind.clone()), ..Premise::default() },
+        };
         let hits: f64 = with.iter().map(|(_, support)| support).sum();
         let (all, used) = totals[pair.tool];
         let without = ((all - with.len() as f64).max(0.0), (used - hits).max(0.0));
