@@ -179,26 +179,33 @@ impl Shared {
             // Made in another way; the first pull starts over.
             return Ok(());
         }
-        let mut reading = self.read_documents(None);
+        let mut reading = self.read_documents(None, Vec::new());
+        let mut spent = Vec::new();
         loop {
             let page = reading.await.map_err(|source| {
                 Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
             })??;
             let Some((last, _)) = page.last() else { return Ok(()) };
             // The next page is read and decoded while this one goes into the index.
-            reading = self.read_documents(Some(last.clone()));
+            reading = self.read_documents(Some(last.clone()), spent);
             let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for (key, document) in page {
-                index.upsert(&key, &document);
+            for (key, document) in &page {
+                index.upsert(key, document);
             }
+            spent = page;
         }
     }
 
-    /// Starts to read a page of search documents behind a key.
-    fn read_documents(&self, after: Option<Key>) -> JoinHandle<Result<Vec<(Key, SearchDocument)>>> {
+    /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
+    fn read_documents(
+        &self,
+        after: Option<Key>,
+        spent: Vec<(Key, SearchDocument)>,
+    ) -> JoinHandle<Result<Vec<(Key, SearchDocument)>>> {
         let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {
+            drop(spent);
             runtime.block_on(cache.documents(&namespace, after.as_ref(), DOCUMENTS))
         })
     }

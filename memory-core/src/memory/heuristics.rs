@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
-use crate::learn::heuristics::associate::{Associations, Lesson, associate};
+use crate::learn::heuristics::associate::{Associations, Lesson, MAX_LESSONS, associate};
 use crate::memory::Inner;
 use crate::memory::learner::Draft;
 use crate::model::entity::Entity;
@@ -19,8 +19,6 @@ use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::store::record::Key;
 
-/// The newest episodes of a domain that its heuristics derive from.
-const LESSONS: usize = 5_000;
 /// Episodes read with one request.
 const READ_AT_ONCE: usize = 250;
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
@@ -51,7 +49,7 @@ impl Rules {
             associations: Mutex::default(),
             stale: Mutex::default(),
             stored: Mutex::default(),
-            lessons: moka::sync::Cache::new(4 * LESSONS as u64),
+            lessons: moka::sync::Cache::new(4 * MAX_LESSONS as u64),
             computing: tokio::sync::Mutex::default(),
         }
     }
@@ -100,7 +98,7 @@ impl Inner {
     /// more or fewer episodes since.
     pub(super) async fn associations(&self, domain: &Domain) -> Result<Arc<Associations>> {
         let space = self.engine.namespace();
-        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref())).min(LESSONS);
+        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref())).min(MAX_LESSONS);
         let own_news = lock(&self.rules.stale).contains_key(domain);
         let held = |rules: &Rules| {
             let associations = lock(&rules.associations);
@@ -172,7 +170,7 @@ impl Inner {
     /// Returns how many episodes the index has of a domain, and the lessons of those that can be read.
     async fn lessons(&self, domain: &Domain) -> Result<(usize, Vec<Arc<Lesson>>)> {
         let space = self.engine.namespace();
-        let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), LESSONS));
+        let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), MAX_LESSONS));
         let known = ids.len();
         let mut lessons = Vec::with_capacity(known);
         let mut unknown = Vec::new();

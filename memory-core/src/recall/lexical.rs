@@ -1,6 +1,7 @@
 //! The recall index: an inverted index for each searchable kind of each namespace.
 
 mod census;
+mod dictionary;
 pub(crate) mod entry;
 pub(crate) mod shard;
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::model::task::Task;
 use crate::recall::document::SearchDocument;
 use crate::recall::tokenize::normalize_label;
@@ -59,10 +61,10 @@ impl TaskGroup {
 /// The figures of one namespace.
 #[derive(Debug, Default)]
 pub(crate) struct TaskFigures {
-    by_fingerprint: HashMap<Box<str>, TaskGroup>,
-    by_kind: HashMap<Box<str>, TaskGroup>,
+    by_fingerprint: HashMap<Box<str>, TaskGroup, RandomState>,
+    by_kind: HashMap<Box<str>, TaskGroup, RandomState>,
     /// By record id: what the episode was counted with.
-    counted: HashMap<Box<str>, (Box<str>, Box<str>, TaskGroup)>,
+    counted: HashMap<Box<str>, (Box<str>, Box<str>, TaskGroup), RandomState>,
 }
 
 impl TaskFigures {

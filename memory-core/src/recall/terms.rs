@@ -11,9 +11,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermCounts {
     text: String,
-    /// The length of each term in bytes, and its count.
-    terms: Vec<(u16, u16)>,
+    /// The length of each term in bytes, and its count, each in two bytes, the lower first.
+    #[serde(with = "serde_bytes")]
+    terms: Vec<u8>,
 }
+
+/// Bytes that each term takes in [`TermCounts::terms`].
+const WIDTH: usize = 4;
 
 impl TermCounts {
     /// Returns true without terms.
@@ -23,16 +27,17 @@ impl TermCounts {
 
     /// Returns how many terms there are.
     pub fn len(&self) -> usize {
-        self.terms.len()
+        self.terms.len() / WIDTH
     }
 
     /// Returns each term with its count. Stored lengths that do not fit the text end it early.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u16)> {
         let mut rest = self.text.as_str();
-        self.terms.iter().map_while(move |&(length, count)| {
-            let (term, behind) = rest.split_at_checked(length.into())?;
+        self.terms.chunks_exact(WIDTH).map_while(move |pair| {
+            let number = |at: usize| u16::from_le_bytes([pair[at], pair[at + 1]]);
+            let (term, behind) = rest.split_at_checked(number(0).into())?;
             rest = behind;
-            Some((term, count))
+            Some((term, number(2)))
         })
     }
 }
@@ -44,7 +49,8 @@ impl<'t> FromIterator<(&'t str, u16)> for TermCounts {
         for (term, count) in terms {
             if let Ok(length) = u16::try_from(term.len()) {
                 counts.text.push_str(term);
-                counts.terms.push((length, count));
+                counts.terms.extend(length.to_le_bytes());
+                counts.terms.extend(count.to_le_bytes());
             }
         }
         counts
@@ -66,7 +72,8 @@ mod tests {
     #[test]
     fn lengths_that_do_not_fit_end_the_terms() {
         let check = |text: &str, terms: &[(u16, u16)], expected: &[(&str, u16)]| {
-            let counts = TermCounts { text: text.into(), terms: terms.to_vec() };
+            let terms = terms.iter().flat_map(|(length, count)| [length.to_le_bytes(), count.to_le_bytes()]);
+            let counts = TermCounts { text: text.into(), terms: terms.flatten().collect() };
             assert_eq!(counts.iter().collect::<Vec<_>>(), expected);
         };
         check("ab", &[(1, 7), (1, 8)], &[("a", 7), ("b", 8)]);

@@ -12,6 +12,7 @@ mod change;
 mod corpus;
 mod explain;
 mod hints;
+mod parallel;
 mod rules;
 mod sequence;
 
@@ -28,8 +29,9 @@ pub(crate) use hints::Hints;
 
 use corpus::Corpus;
 
-/// The newest lessons that are learned from.
-const MAX_LESSONS: usize = 5_000;
+/// The newest lessons of a domain that are learned from. Older ones have hardly a say left, and each opening of a memory
+/// reads them all.
+pub(crate) const MAX_LESSONS: usize = 2_500;
 /// The most heuristics for using a tool in one domain; the best are kept.
 const MAX_USE_RULES: usize = 120;
 /// The most heuristics for what comes next, and for what to avoid, in one domain; the best are kept.

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::mem::size_of;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::entry::{Entry, State};
 use crate::clock::Timestamp;
 
@@ -30,9 +32,9 @@ pub(crate) struct ToolFigures {
 /// Counts over the episodes of a shard; exact, so that any history of changes gives the same.
 #[derive(Debug, Default)]
 pub(crate) struct Census {
-    tools: HashMap<Arc<str>, ToolFigures>,
+    tools: HashMap<Arc<str>, ToolFigures, RandomState>,
     /// By domain (empty for none): the completed episodes in order of start.
-    lessons: HashMap<Box<str>, BTreeSet<(Timestamp, Arc<str>)>>,
+    lessons: HashMap<Box<str>, BTreeSet<(Timestamp, Arc<str>)>, RandomState>,
     completed: usize,
 }
 

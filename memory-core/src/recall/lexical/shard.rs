@@ -10,9 +10,11 @@ use std::mem::size_of;
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Mutex};
 
-use smol_str::SmolStr;
+use foldhash::fast::RandomState;
 
 use super::census::{Census, UsedTool};
+use super::dictionary::Dictionary;
+pub(crate) use super::dictionary::Posting;
 use super::entry::{Entry, State, TermRef};
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
@@ -23,29 +25,15 @@ use crate::store::record::{Key, Namespace, Revision};
 /// Tombstones remembered a shard; beyond it the older half is dropped.
 pub(super) const MAX_TOMBSTONES: usize = 65_536;
 
-/// A document that has a term.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Posting {
-    pub(crate) slot: u32,
-    /// The frequency weighed by field, in units of [`Shard::UNITS`] to one.
-    pub(crate) frequency: u16,
-    /// One bit a [`Field`].
-    pub(crate) fields: u8,
-}
-
 /// The index of one kind in one namespace.
 #[derive(Debug)]
 pub(crate) struct Shard {
     namespace: Namespace,
     kind: Kind,
-    /// Term to id. Most terms are short enough to lie in the table itself, where a lookup finds them at once.
-    dictionary: HashMap<SmolStr, u32>,
-    /// By term id: the term and its postings, slots ascending. Empty lists are free ids.
-    postings: Vec<(SmolStr, Vec<Posting>)>,
-    free_terms: Vec<u32>,
+    dictionary: Dictionary,
     /// Stem to the ids of its forms. The index holds words as they are; a search looks the forms up.
-    forms: HashMap<Box<str>, Vec<u32>>,
-    slots: HashMap<Arc<str>, u32>,
+    forms: HashMap<Box<str>, Vec<u32>, RandomState>,
+    slots: HashMap<Arc<str>, u32, RandomState>,
     pub(crate) entries: Vec<Option<Entry>>,
     free_slots: Vec<u32>,
     /// By slot: the length weighed by field, in units.
@@ -56,6 +44,9 @@ pub(crate) struct Shard {
     pub(crate) census: Census,
     /// Differs for any two states of any index of this process.
     pub(super) stamp: u64,
+    /// Reused by one upsert after the other.
+    weighed: Vec<(u32, Posting)>,
+    likely: Vec<Option<u32>>,
     /// Score accumulators that searches reuse, all zero.
     pub(crate) scratch: Mutex<Vec<Vec<f32>>>,
 }
@@ -88,11 +79,9 @@ impl Shard {
         Self {
             namespace,
             kind,
-            dictionary: HashMap::new(),
-            postings: Vec::new(),
-            free_terms: Vec::new(),
-            forms: HashMap::new(),
-            slots: HashMap::new(),
+            dictionary: Dictionary::default(),
+            forms: HashMap::default(),
+            slots: HashMap::default(),
             entries: Vec::new(),
             free_slots: Vec::new(),
             lengths: Vec::new(),
@@ -100,6 +89,8 @@ impl Shard {
             tombstones: HashMap::new(),
             census: Census::default(),
             stamp: next_stamp(),
+            weighed: Vec::new(),
+            likely: Vec::new(),
             scratch: Mutex::default(),
         }
     }
@@ -114,7 +105,7 @@ impl Shard {
     }
 
     pub(crate) fn term(&self, term: &str) -> Option<u32> {
-        self.dictionary.get(term).copied()
+        self.dictionary.id(term)
     }
 
     /// Returns the ids of the forms of a word, itself included if the index has it; in no order.
@@ -124,8 +115,7 @@ impl Shard {
 
     /// Returns a term by id with its postings, slots ascending.
     pub(crate) fn postings(&self, id: u32) -> (&str, &[Posting]) {
-        let (term, postings) = &self.postings[id as usize];
-        (term, postings)
+        self.dictionary.term(id)
     }
 
     pub(super) fn upsert(&mut self, id: &Arc<str>, document: &SearchDocument) -> bool {
@@ -166,6 +156,7 @@ impl Shard {
             self.census.add(&entry);
         }
         self.entries[slot as usize] = Some(entry);
+        self.weighed = new;
         self.stamp = next_stamp();
         true
     }
@@ -258,14 +249,22 @@ impl Shard {
 
     /// Adds up the weighed frequencies of a document's terms over its fields; ids ascending.
     fn weigh(&mut self, document: &SearchDocument) -> Vec<(u32, Posting)> {
-        let mut weighed = Vec::with_capacity(document.terms.iter().map(|(_, terms)| terms.len()).sum());
+        let mut weighed = std::mem::take(&mut self.weighed);
+        let mut likely = std::mem::take(&mut self.likely);
+        weighed.clear();
+        likely.clear();
+        let texts = document.terms.iter().flat_map(|(_, terms)| terms.iter().map(|(term, _)| term));
+        likely.extend(texts.map(|term| self.dictionary.likely(self.dictionary.hash(term))));
+        let mut likely_ids = likely.iter();
         for (field, terms) in &document.terms {
-            for (term, count) in terms.iter() {
+            for ((term, count), likely) in terms.iter().zip(&mut likely_ids) {
+                let id = likely.filter(|id| self.dictionary.is(*id, term));
                 let frequency = saturate(u32::from(count) * self.weight(*field));
                 let posting = Posting { slot: 0, frequency, fields: 1 << *field as u8 };
-                weighed.push((self.intern(term), posting));
+                weighed.push((id.unwrap_or_else(|| self.intern(term)), posting));
             }
         }
+        self.likely = likely;
         weighed.sort_unstable_by_key(|(id, _)| *id);
         weighed.dedup_by(|(id, posting), (kept_id, kept)| {
             let same = id == kept_id;
@@ -279,32 +278,19 @@ impl Shard {
     }
 
     fn intern(&mut self, term: &str) -> u32 {
-        if let Some(id) = self.dictionary.get(term) {
-            return *id;
+        if let Some(id) = self.dictionary.id(term) {
+            return id;
         }
-        let term = SmolStr::new(term);
-        let id = match self.free_terms.pop() {
-            Some(id) => {
-                self.postings[id as usize].0 = term.clone();
-                id
-            }
-            None => {
-                self.postings.push((term.clone(), Vec::new()));
-                (self.postings.len() - 1) as u32
-            }
-        };
-        if let Some(stem) = stem(&term) {
+        let id = self.dictionary.add(term);
+        if let Some(stem) = stem(term) {
             self.forms.entry(stem.into()).or_default().push(id);
         }
-        self.dictionary.insert(term, id);
         id
     }
 
     /// Forgets a term that no document has any more.
     fn free_term(&mut self, id: u32) {
-        let (term, list) = std::mem::take(&mut self.postings[id as usize]);
-        debug_assert!(list.is_empty());
-        self.dictionary.remove(term.as_str());
+        let term = self.dictionary.remove(id);
         if let Some(stem) = stem(&term)
             && let Some(forms) = self.forms.get_mut(&*stem)
         {
@@ -313,7 +299,6 @@ impl Shard {
                 self.forms.remove(&*stem);
             }
         }
-        self.free_terms.push(id);
     }
 
     /// Brings the postings of a slot from its old terms to its new ones; both ascending.
@@ -329,55 +314,32 @@ impl Shard {
             if order.is_le() {
                 let id = old.next();
                 if let (Ordering::Less, Some(id)) = (order, id) {
-                    self.remove_posting(id, slot);
+                    self.take_posting(id, slot);
                 }
             }
             if order.is_ge()
                 && let Some((id, posting)) = new.next()
             {
-                self.put_posting(*id, Posting { slot, ..*posting });
+                self.dictionary.put(*id, Posting { slot, ..*posting });
             }
         }
     }
 
-    fn put_posting(&mut self, id: u32, posting: Posting) {
-        let list = &mut self.postings[id as usize].1;
-        if list.last().is_none_or(|last| last.slot < posting.slot) {
-            return list.push(posting);
-        }
-        match list.binary_search_by_key(&posting.slot, |held| held.slot) {
-            Ok(at) => list[at] = posting,
-            Err(at) => list.insert(at, posting),
-        }
-    }
-
-    fn remove_posting(&mut self, id: u32, slot: u32) {
-        let list = &mut self.postings[id as usize].1;
-        if let Ok(at) = list.binary_search_by_key(&slot, |held| held.slot) {
-            list.remove(at);
-        }
-        if list.is_empty() {
+    fn take_posting(&mut self, id: u32, slot: u32) {
+        if self.dictionary.take(id, slot) {
             self.free_term(id);
-        } else if list.capacity() > 4 * list.len() + 16 {
-            list.shrink_to(2 * list.len());
         }
     }
 
     /// Returns true if no trace is left of any document.
     #[cfg(test)]
     pub(super) fn is_blank(&self) -> bool {
-        let given_back = self.postings.iter().all(|(_, list)| list.capacity() == 0);
         let counted = self.total_length == 0 && self.census.is_blank();
-        self.dictionary.is_empty() && self.forms.is_empty() && counted && given_back
+        self.dictionary.is_blank() && self.forms.is_empty() && counted
     }
 
     pub(super) fn bytes(&self) -> usize {
         // A hash table keeps about 8/7 of its entries plus a byte each; a heap block costs about 16 bytes.
-        let postings: usize = self
-            .postings
-            .iter()
-            .map(|(term, list)| heap_bytes(term) + list.capacity() * size_of::<Posting>() + 16)
-            .sum();
         let entries: usize = self
             .entries
             .iter()
@@ -388,22 +350,15 @@ impl Shard {
                 entry.terms.len() * size_of::<TermRef>() + tools + entry.id.len() + labels + 64
             })
             .sum();
-        postings
-            + entries
-            + self.postings.capacity() * size_of::<(SmolStr, Vec<Posting>)>()
+        entries
+            + self.dictionary.bytes()
             + self.entries.capacity() * size_of::<Option<Entry>>()
-            + self.dictionary.capacity() * (size_of::<(SmolStr, u32)>() + 2)
             + self.forms.capacity() * (size_of::<(Box<str>, Vec<u32>)>() + 2 + 48)
             + self.slots.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
             + self.tombstones.capacity() * (size_of::<(Arc<str>, Revision)>() + 2)
             + self.lengths.capacity() * size_of::<u32>()
             + self.census.bytes()
     }
-}
-
-/// Returns what a term takes beside itself; the dictionary and the postings share it.
-fn heap_bytes(term: &SmolStr) -> usize {
-    if term.is_heap_allocated() { term.len() + 32 } else { 0 }
 }
 
 fn saturate(frequency: u32) -> u16 {

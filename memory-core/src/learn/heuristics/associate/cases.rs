@@ -76,20 +76,7 @@ impl Cases {
             entry.tools.iter().for_each(|tool| usual[*tool] += 1.0);
         }
         usual.iter_mut().for_each(|used| *used = (*used + 0.5) / (all + 1.0));
-        let mut used = vec![0.0; corpus.tools.len()];
-        let tells: Vec<f64> = corpus
-            .holds
-            .iter()
-            .map(|holds| {
-                used.fill(0.0);
-                for at in holds {
-                    corpus.entries[*at as usize].tools.iter().for_each(|tool| used[*tool] += 1.0);
-                }
-                let n = holds.len() as f64;
-                let rate = |used: f64, usual: f64| (used + PRIOR * usual) / (n + PRIOR);
-                used.iter().zip(&usual).map(|(used, usual)| divergence(rate(*used, *usual), *usual)).sum()
-            })
-            .collect();
+        let tells = tells(&corpus, &usual);
         let rare: Vec<f64> = corpus
             .holds
             .iter()
@@ -173,6 +160,31 @@ impl Votes {
             }
         }
     }
+}
+
+/// Returns what each feature tells about the tools, in nats; `usual` has how often each tool is used.
+fn tells(corpus: &Corpus, usual: &[f64]) -> Vec<f64> {
+    let told = |used: f64, n: f64, usual: f64| divergence((used + PRIOR * usual) / (n + PRIOR), usual);
+    // By the count of entries: what each tool tells that none of them used, and all of these together.
+    let mut unused: HashMap<usize, (Vec<f64>, f64)> = HashMap::new();
+    let mut used = vec![0.0; usual.len()];
+    let mut tells = Vec::with_capacity(corpus.holds.len());
+    for holds in &corpus.holds {
+        used.fill(0.0);
+        for at in holds {
+            corpus.entries[*at as usize].tools.iter().for_each(|tool| used[*tool] += 1.0);
+        }
+        let n = holds.len() as f64;
+        let (unused, all) = unused.entry(holds.len()).or_insert_with(|| {
+            let unused: Vec<f64> = usual.iter().map(|usual| told(0.0, n, *usual)).collect();
+            let all = unused.iter().sum();
+            (unused, all)
+        });
+        let is_used = |(_, used): &(usize, &f64)| **used > 0.0;
+        let more = used.iter().enumerate().filter(is_used);
+        tells.push(more.map(|(tool, used)| told(*used, n, usual[tool]) - unused[tool]).sum::<f64>() + *all);
+    }
+    tells
 }
 
 /// Returns how much one rate differs from another, in nats.

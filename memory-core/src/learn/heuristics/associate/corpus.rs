@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Lesson;
+use super::{Lesson, parallel};
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
 use crate::recall::parts::{Part, parts, term, terms_with_words};
@@ -102,9 +102,9 @@ impl Corpus {
         };
         let mut split: Vec<Vec<Vec<u32>>> = Vec::with_capacity(lessons.len());
         let mut kinds: Vec<Option<u32>> = Vec::with_capacity(lessons.len());
-        for lesson in lessons {
+        for (lesson, parts) in lessons.iter().zip(parallel::map(lessons, |lesson| parts(&lesson.text))) {
             let terms = |part: Part| part.terms.into_iter().map(|term| number(Feature::Term(term))).collect();
-            split.push(parts(&lesson.text).into_iter().map(terms).collect());
+            split.push(parts.into_iter().map(terms).collect());
             kinds.push(kind_of(&lesson.task_kind).map(|kind| number(Feature::Kind(kind))));
         }
         // Numbered anew in order of their names, so that the order of the lessons does not show.

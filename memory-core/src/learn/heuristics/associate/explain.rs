@@ -2,6 +2,7 @@
 
 use super::change::last_change;
 use super::corpus::{Corpus, Entry, Feature, Says};
+use super::parallel;
 
 /// Passes of "explaining away"; further ones change little.
 const PASSES: usize = 8;
@@ -72,16 +73,18 @@ pub(super) fn explain(corpus: &Corpus) -> Pairs {
     let mut found = Pairs::new(seen_together(corpus), corpus.features.len());
     // For each use of a tool that worked: its weight, and where the pairs end that may explain it.
     let mut uses: Vec<(f64, usize)> = Vec::new();
-    let mut explaining: Vec<usize> = Vec::new();
+    let mut explaining: Vec<u32> = Vec::new();
     for (at, entry) in (0_u32..).zip(&corpus.entries) {
         for tool in &entry.tools {
             let known = entry.features.iter().filter_map(|feature| found.place(*feature, *tool));
-            explaining.extend(known.filter(|place| found.pairs[*place].from <= at));
+            explaining.extend(known.filter(|place| found.pairs[*place].from <= at).map(|place| place as u32));
             uses.push((entry.credit(), explaining.len()));
         }
     }
     let pairs = &mut found.pairs;
     let mut credits = vec![0.0; pairs.len()];
+    // How surely each pair explains a use, as of the pass before; apart from the pairs, to lie close together.
+    let mut sure = vec![0.0; pairs.len()];
     for pass in 0..=PASSES {
         credits.fill(0.0);
         let mut from = 0;
@@ -89,67 +92,73 @@ pub(super) fn explain(corpus: &Corpus) -> Pairs {
             let explaining = &explaining[std::mem::replace(&mut from, *to)..*to];
             if pass == 0 {
                 // Nobody is doubted at first.
-                explaining.iter().for_each(|place| credits[*place] += success);
+                explaining.iter().for_each(|place| credits[*place as usize] += success);
                 continue;
             }
-            let total: f64 = explaining.iter().map(|place| pairs[*place].strength.powi(2)).sum();
+            let total: f64 = explaining.iter().map(|place| sure[*place as usize]).sum();
             if total <= 0.0 {
                 continue;
             }
             for place in explaining {
-                let share = pairs[*place].strength.powi(2) / total;
+                let share = sure[*place as usize] / total;
                 if share > LEAST_SHARE {
-                    credits[*place] += share * success;
+                    credits[*place as usize] += share * success;
                 }
             }
         }
-        pairs.iter_mut().zip(&credits).for_each(|(pair, credit)| pair.update(*credit));
+        for ((pair, credit), sure) in pairs.iter_mut().zip(&credits).zip(&mut sure) {
+            pair.update(*credit);
+            *sure = pair.strength.powi(2);
+        }
     }
     found
 }
 
 /// Returns the pairs of a feature and a tool that were seen together, with the evidence since it last changed.
 fn seen_together(corpus: &Corpus) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    let mut evidence: Vec<(u32, f64, f64)> = Vec::new();
-    let mut plain: Vec<(f64, f64)> = Vec::new();
-    for tool in 0..corpus.tools.len() {
-        let said: Vec<Option<(f64, f64)>> = corpus.entries.iter().map(|entry| weighed(entry, tool)).collect();
-        let using = corpus.entries.iter().filter(|entry| entry.tools.contains(&tool));
-        let mut features: Vec<u32> = using.flat_map(|entry| entry.features.iter().copied()).collect();
-        features.sort_unstable();
-        features.dedup();
-        for feature in features {
-            let holds = &corpus.holds[feature as usize];
-            evidence.clear();
-            evidence.extend(holds.iter().filter_map(|at| {
-                let (weight, support) = said[*at as usize]?;
-                Some((*at, weight, support))
-            }));
-            let mut start = 0;
-            if evidence.len() >= CHANGE_FROM {
-                plain.clear();
-                plain.extend(evidence.iter().map(|(_, weight, support)| (*weight, *support)));
-                start = last_change(&plain);
-            }
-            let bonus = match &corpus.features[feature as usize] {
-                Feature::Term(term) if corpus.words[tool].contains(term) => {
-                    corpus.named_by.get(term).map_or(0.0, |tools| NAME_BONUS / *tools as f64)
-                }
-                _ => 0.0,
-            };
-            pairs.push(Pair {
-                feature,
-                tool,
-                from: if start == 0 { 0 } else { evidence[start].0 },
-                n: evidence[start..].iter().map(|(_, weight, _)| weight).sum(),
-                bonus,
-                strength: 0.0,
-            });
-        }
-    }
+    let tools: Vec<usize> = (0..corpus.tools.len()).collect();
+    let mut pairs: Vec<Pair> = parallel::map(&tools, |tool| seen_with(corpus, *tool)).concat();
     pairs.sort_unstable_by_key(|pair| (pair.feature, pair.tool));
     pairs
+}
+
+/// Returns the pairs of a tool.
+fn seen_with(corpus: &Corpus, tool: usize) -> Vec<Pair> {
+    let said: Vec<Option<(f64, f64)>> = corpus.entries.iter().map(|entry| weighed(entry, tool)).collect();
+    let using = corpus.entries.iter().filter(|entry| entry.tools.contains(&tool));
+    let mut features: Vec<u32> = using.flat_map(|entry| entry.features.iter().copied()).collect();
+    features.sort_unstable();
+    features.dedup();
+    let mut evidence: Vec<(u32, f64, f64)> = Vec::new();
+    let mut plain: Vec<(f64, f64)> = Vec::new();
+    let pair = |feature: u32| {
+        evidence.clear();
+        evidence.extend(corpus.holds[feature as usize].iter().filter_map(|at| {
+            let (weight, support) = said[*at as usize]?;
+            Some((*at, weight, support))
+        }));
+        let mut start = 0;
+        if evidence.len() >= CHANGE_FROM {
+            plain.clear();
+            plain.extend(evidence.iter().map(|(_, weight, support)| (*weight, *support)));
+            start = last_change(&plain);
+        }
+        let bonus = match &corpus.features[feature as usize] {
+            Feature::Term(term) if corpus.words[tool].contains(term) => {
+                corpus.named_by.get(term).map_or(0.0, |tools| NAME_BONUS / *tools as f64)
+            }
+            _ => 0.0,
+        };
+        Pair {
+            feature,
+            tool,
+            from: if start == 0 { 0 } else { evidence[start].0 },
+            n: evidence[start..].iter().map(|(_, weight, _)| weight).sum(),
+            bonus,
+            strength: 0.0,
+        }
+    };
+    features.into_iter().map(pair).collect()
 }
 
 /// Returns the weight of what an episode says about a tool, and how far it speaks for it.

@@ -23,11 +23,14 @@ pub(super) fn next(sheet: &Sheet<'_>, called: &[Rule]) -> (Vec<Heuristic>, Vec<R
             *following.entry((pair[0], pair[1])).or_insert(0.0) += entry.credit();
         }
     }
-    let everywhere: Vec<u32> = (0..corpus.entries.len() as u32).collect();
+    let mut using: Vec<Vec<u32>> = vec![Vec::new(); corpus.tools.len()];
+    for (at, entry) in (0_u32..).zip(&corpus.entries) {
+        entry.tools.iter().for_each(|tool| using[*tool].push(at));
+    }
     let mut found = Vec::new();
     for ((last, next), _) in following.into_iter().filter(|(_, hits)| *hits >= 1.5) {
         let after = Premise { after_tool: Some(corpus.tools[last].clone()), ..Premise::default() };
-        let with = evidence(corpus, last, next, &everywhere);
+        let with = evidence(corpus, last, next, &using[last]);
         let hits: f64 = with.iter().map(|(_, support)| support).sum();
         let n = with.len() as f64;
         let general = sheet.heuristic(&after, Advice::Use, next, &with, (0.0, 0.0));
