@@ -10,7 +10,7 @@
 mod explain;
 mod guess;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::id::{EpisodeId, HeuristicId};
 use crate::learn::demotion::score_share;
@@ -76,7 +76,9 @@ pub(crate) fn advise(
         heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
     let terms = parts.iter().flat_map(|part| &part.terms);
     let votes = associations.cases.ask(terms, query.kind.as_deref());
-    let mut bench = Bench { parts, query, associations, stored, votes, cases: HashMap::new() };
+    let (ruled_out, cases) = (HashSet::new(), HashMap::new());
+    let mut bench = Bench { parts, query, associations, stored, votes, ruled_out, cases };
+    bench.rule_out();
     bench.call();
     bench.come_next();
     bench.vote();
@@ -107,6 +109,8 @@ struct Bench<'a> {
     associations: &'a Associations,
     stored: HashMap<HeuristicId, &'a Heuristic>,
     votes: Votes,
+    /// The tools that somebody, or what became of using them, ruled out for a task like this one.
+    ruled_out: HashSet<String>,
     /// By tool.
     cases: HashMap<String, Case>,
 }
@@ -205,7 +209,7 @@ impl Bench<'_> {
         for (tool, vote) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
             let name = &self.associations.tools[tool].name;
             let is_named = vote.used > 0.0 || self.cases.contains_key(name);
-            if !is_named || self.done(name) || self.is_ruled_out(name) {
+            if !is_named || self.done(name) || self.ruled_out.contains(name) {
                 continue;
             }
             let case = self.cases.entry(name.clone()).or_default();
@@ -222,10 +226,9 @@ impl Bench<'_> {
         }
     }
 
-    /// Returns true if somebody, or what became of using it, ruled out a tool for a task like this one.
-    fn is_ruled_out(&self, tool: &str) -> bool {
-        let mut out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
-        out.any(|rule| rule.tool == tool && self.applies(rule))
+    fn rule_out(&mut self) {
+        let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
+        self.ruled_out = out.filter(|rule| self.applies(rule)).map(|rule| rule.tool.clone()).collect();
     }
 
     /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.

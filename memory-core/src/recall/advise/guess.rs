@@ -26,7 +26,7 @@ impl Bench<'_> {
             if total > 0.0 { votes / total } else { 0.0 }
         };
         let mut best: Option<(f64, f64, usize)> = None;
-        let is_open = |facts: &ToolFacts| !self.done(&facts.name) && !self.is_ruled_out(&facts.name);
+        let is_open = |facts: &ToolFacts| !self.done(&facts.name) && !self.ruled_out.contains(&facts.name);
         for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
             let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
             let hint = hinted.as_ref().map_or(0.0, |hinted| hinted[place]);
@@ -59,7 +59,7 @@ impl Bench<'_> {
             };
             for other in &self.associations.tools[tool].companions {
                 let name = &self.associations.tools[*other].name;
-                if !selected.contains(name) && !self.done(name) && !self.is_ruled_out(name) {
+                if !selected.contains(name) && !self.done(name) && !self.ruled_out.contains(name) {
                     let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();

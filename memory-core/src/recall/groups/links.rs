@@ -1,5 +1,9 @@
 //! Which of a few episodes are nearly the same.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use crate::recall::rank::{Candidate, Search};
 
 /// The most episodes that one is linked with.
@@ -79,10 +83,14 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     let (mut masses, mut norms) = (vec![0_u64; count], vec![0_u64; count]);
     let mut products = vec![0_u64; count * count];
     let documents = search.shard.len() as f64;
+    // By how many documents have a term: its weight in the cosine, and in the mass.
+    let mut weights: HashMap<usize, (u64, u64), RandomState> = HashMap::default();
     for sharing in words.chunk_by(|a, b| a >> (PLACE_BITS + 1) == b >> (PLACE_BITS + 1)) {
         let frequency = search.shard.postings((sharing[0] >> (PLACE_BITS + 1)) as u32).1.len();
-        let weight = ((1.0 + documents / frequency as f64).ln().powi(2) * PARTS) as u64;
-        let mass = (f64::from(search.idf(frequency)) * PARTS) as u64;
+        let (weight, mass) = *weights.entry(frequency).or_insert_with(|| {
+            let weight = (1.0 + documents / frequency as f64).ln().powi(2);
+            ((weight * PARTS) as u64, (f64::from(search.idf(frequency)) * PARTS) as u64)
+        });
         for (at, word) in sharing.iter().enumerate() {
             let own = place(*word);
             norms[own] += weight;
@@ -92,10 +100,11 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
             }
         }
     }
+    let norms: Vec<f64> = norms.into_iter().map(|norm| (norm as f64).sqrt()).collect();
     let links = Links::choose(candidates, |a, b| {
         // The order of places within a term is that of the flag first, so a pair may be in either half.
         let product = products[a * count + b] + products[b * count + a];
-        if product == 0 { 0.0 } else { product as f64 / (norms[a] as f64 * norms[b] as f64).sqrt() }
+        if product == 0 { 0.0 } else { product as f64 / (norms[a] * norms[b]) }
     });
     (links, masses.into_iter().map(|mass| mass as f64 / PARTS).collect())
 }

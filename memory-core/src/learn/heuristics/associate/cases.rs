@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::corpus::{Corpus, Entry, Feature, Says, kind_of};
+use foldhash::fast::RandomState;
+
+use super::corpus::{Corpus, Entry, Feature, kind_of};
 use super::explain::FAILURE_WEIGHT;
 use crate::id::EpisodeId;
 
@@ -65,7 +67,9 @@ pub(crate) struct Votes {
     /// By tool.
     pub(crate) tools: Vec<Vote>,
     /// By two tools: the weight of the episodes that used the first before the second.
-    pub(crate) before: HashMap<(usize, usize), f64>,
+    pub(crate) before: HashMap<(usize, usize), f64, RandomState>,
+    /// The weight and the count of the episodes that say something of every tool.
+    of_all: (f64, usize),
 }
 
 impl Cases {
@@ -132,32 +136,45 @@ impl Cases {
             votes.take(&self.entries[place], own * kept);
             newer += own;
         }
+        votes.settle();
         votes
     }
 }
 
 impl Votes {
+    /// Counts an episode. What it says of the tools that it did not use is the same of them all; see
+    /// [`Votes::settle`].
     fn take(&mut self, entry: &Entry, weight: f64) {
-        for (tool, vote) in self.tools.iter_mut().enumerate() {
-            let Some(says) = entry.says(tool) else { continue };
-            vote.weight += weight;
-            vote.count += 1;
-            match says {
-                Says::Used(credit) => {
-                    vote.used += weight * credit;
-                    vote.worked += 1;
-                    if vote.episodes.len() < NAMED {
-                        vote.episodes.push(entry.id);
-                    }
-                }
-                Says::Unused => {}
-                Says::Failed => vote.weight += weight * (FAILURE_WEIGHT - 1.0),
+        let tells_of_all = entry.says_of_unused().is_some();
+        let (known, counted) = if tells_of_all { (weight, 1) } else { (0.0, 0) };
+        self.of_all = (self.of_all.0 + known, self.of_all.1 + counted);
+        for tool in &entry.tools {
+            let vote = &mut self.tools[*tool];
+            vote.weight += weight - known;
+            vote.count += 1 - counted;
+            vote.used += weight * entry.credit();
+            vote.worked += 1;
+            if vote.episodes.len() < NAMED {
+                vote.episodes.push(entry.id);
             }
+        }
+        for tool in &entry.failed {
+            let vote = &mut self.tools[*tool];
+            vote.weight += weight * FAILURE_WEIGHT - known;
+            vote.count += 1 - counted;
         }
         for (place, first) in entry.tools.iter().enumerate() {
             for second in &entry.tools[place + 1..] {
                 *self.before.entry((*first, *second)).or_default() += weight;
             }
+        }
+    }
+
+    /// Adds to each tool what the episodes say that say something of all of them.
+    fn settle(&mut self) {
+        for vote in &mut self.tools {
+            vote.weight += self.of_all.0;
+            vote.count += self.of_all.1;
         }
     }
 }

@@ -61,8 +61,13 @@ impl Entry {
         } else if self.failed.binary_search(&tool).is_ok() {
             Some(Says::Failed)
         } else {
-            (self.success >= 0.5).then_some(Says::Unused)
+            self.says_of_unused()
         }
+    }
+
+    /// Returns what it says about tools that it did not use.
+    pub(super) fn says_of_unused(&self) -> Option<Says> {
+        (self.success >= 0.5).then_some(Says::Unused)
     }
 }
 
