@@ -275,8 +275,8 @@ impl Builder {
     ///
     /// # Errors
     /// `InvalidInput` for settings that are missing, malformed or out of bounds; `NotFound` for a folder without a memory
-    /// if none is to be made; `Io` for a folder that cannot be used; `Unsupported` for a file of a newer program or a setting whose feature is not compiled in; `Corrupt`
-    /// for a file that is no database, or no model.
+    /// if none is to be made; `Io` for a folder that cannot be used; `Unsupported` for a file of a newer program or a setting
+    /// whose feature is not compiled in; `Corrupt` for a file that is no database, or no model.
     ///
     /// # Panics
     /// Outside a tokio runtime.

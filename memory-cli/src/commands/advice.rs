@@ -4,7 +4,6 @@ use agent_memory::{
     Failure, Forecast, Heuristic, Pattern, Recall, Recalled, SuggestedPlaybook, Tally, ToolAdvice, Warning,
 };
 
-use super::heuristics::sentence;
 use crate::output::style::{self, paint};
 use crate::text;
 
@@ -146,7 +145,7 @@ impl Page {
         }
         self.title("Rules that apply");
         for found in heuristics {
-            self.item("•", &sentence(&found.item));
+            self.item("•", &found.item.sentence());
             let rule = &found.item;
             let domain = rule.domain.as_ref().map_or_else(String::new, |domain| format!("; in {domain}"));
             self.remark(&format!("sure to {:.2}; {}{domain}", rule.confidence, tally(&rule.tally)));

@@ -2,9 +2,7 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{
-    Advice, Error, ErrorKind, Explanation, Heuristic, ItemId, Knowledge, Listed, Memory, Premise, Ruling,
-};
+use agent_memory::{Error, ErrorKind, Explanation, Heuristic, ItemId, Knowledge, Listed, Memory, Ruling};
 use anstyle::Style;
 use serde_json::json;
 
@@ -61,7 +59,7 @@ pub(crate) async fn run(
         output.object(&json!({"heuristic": heuristic, "waiting": left.rows}))?;
     } else {
         output.line(format!("{done}."))?;
-        output.line(paint(style::FAINT, format!("  {}", sentence(&heuristic))))?;
+        output.line(paint(style::FAINT, format!("  {}", heuristic.sentence())))?;
         session.drain(output).await?;
     }
     Ok(Exit::Done)
@@ -108,7 +106,7 @@ impl Item for Heuristic {
     }
 
     fn sentence(&self) -> String {
-        sentence(self)
+        Heuristic::sentence(self)
     }
 }
 
@@ -121,18 +119,6 @@ fn state(heuristic: &Heuristic) -> (&'static str, Style) {
     }
 }
 
-/// Returns a heuristic in words.
-pub(super) fn sentence(heuristic: &Heuristic) -> String {
-    let advice = match heuristic.advice {
-        Advice::Use => "use",
-        Advice::Avoid => "avoid",
-    };
-    if heuristic.condition == Premise::default() {
-        return format!("always: {advice} {}", heuristic.tool);
-    }
-    format!("if {}: {advice} {}", heuristic.condition, heuristic.tool)
-}
-
 async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Failure> {
     let id = learned::find::<Heuristic>(memory, id).await?.item.id;
     let explained = memory.knowledge().explain(id).await?;
@@ -141,13 +127,10 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     }
     let Explanation { heuristic, supporting, contradicting, uses } = &explained;
     let (state, look) = state(heuristic);
-    output.line(paint(style::TITLE, sentence(heuristic)))?;
+    output.line(paint(style::TITLE, heuristic.sentence()))?;
     let mut lines = Vec::new();
     let columns = output.columns();
     let mut add = |name: &str, content: &str| view::field(&mut lines, "", name, content, columns, 4);
-    if !heuristic.action.is_empty() {
-        add("action", &heuristic.action);
-    }
     add("id", &heuristic.id.to_string());
     if let Some(domain) = &heuristic.domain {
         add("domain", domain);

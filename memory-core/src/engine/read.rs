@@ -266,3 +266,78 @@ impl Shared {
 pub(super) fn means_away(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Busy)
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::engine::EngineConfig;
+    use crate::id::SeededIds;
+    use crate::model::kind::Kind;
+    use crate::store::decorate::Layered;
+    use crate::store::decorate::faulty::{Fault, Faulty};
+    use crate::store::fixtures::{episode, record};
+    use crate::store::memory_store::MemoryStore;
+    use crate::store::record::Namespace;
+    use crate::store::traits::{Durable, Store, Tiers};
+
+    #[tokio::test]
+    async fn many_are_read_in_order_with_one_request() {
+        let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
+        let tiers =
+            Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
+        let space = Namespace::default();
+        let config = EngineConfig {
+            // The puller stays away: what is read is what this test wrote.
+            poll_interval: Some(std::time::Duration::from_secs(3_600)),
+            attempts: 1,
+            ..EngineConfig::default()
+        };
+        let ids = Arc::new(SeededIds::new(3));
+        let engine = Engine::open(space.clone(), config, tiers, clock.clone(), ids).await.unwrap();
+
+        let version = |id: &str, clock: u64| record(&space, id, clock, Some(episode(clock)));
+        let expiring = Record { expires_at: Some(Timestamp(1_000_001)), ..version("gone", 4) };
+        engine.commit(vec![version("own", 1)]).await.unwrap();
+        server.commit(&[version("b", 2), version("a", 3), expiring]).await.unwrap();
+        clock.advance(std::time::Duration::from_millis(5));
+        let keys = ["a", "none", "own", "gone", "b", "a"].map(|id| Key::new(&space, Kind::Episode, id));
+        let before = faults.calls();
+        let found = engine.read_many(&keys).await.unwrap();
+        let found: Vec<Option<u64>> =
+            found.iter().map(|record| record.as_ref().map(|record| record.revision.clock)).collect();
+        assert_eq!(found, [Some(3), None, Some(1), None, Some(2), Some(3)]);
+        assert_eq!(faults.calls() - before, 1);
+
+        // What is at hand needs nobody; what is not is an error, and nothing is made up.
+        faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+        let own = engine.read_many(&keys[2..3]).await.unwrap();
+        assert_eq!(own[0].as_ref().map(|record| record.revision.clock), Some(1));
+        assert_eq!(engine.read_many(&keys).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn while_the_durable_tier_is_away_many_are_what_was_known_last() {
+        let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
+        let cache = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
+        let tiers = Tiers { durable, cache, outbox: None, warnings: Vec::new() };
+        let space = Namespace::default();
+        let config = EngineConfig { attempts: 1, ..EngineConfig::default() };
+        let ttl = config.ttl;
+        let ids = Arc::new(SeededIds::new(3));
+        let engine = Engine::open(space.clone(), config, tiers, clock.clone(), ids).await.unwrap();
+        engine.commit(vec![record(&space, "known", 1, Some(episode(1)))]).await.unwrap();
+        engine.shared.filler.settle().await;
+        clock.advance(ttl * 2);
+        faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+        let known = [Key::new(&space, Kind::Episode, "known")];
+        let found = engine.read_many(&known).await.unwrap();
+        assert_eq!(found[0].as_ref().map(|record| record.revision.clock), Some(1));
+        let unknown = [known[0].clone(), Key::new(&space, Kind::Episode, "unknown")];
+        assert_eq!(engine.read_many(&unknown).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::learn::shape::{Shape, mask, shape_of, wide_mask};
+use crate::learn::shape::{Shape, mask, separates, shape_of, wide_mask};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::recall::tokenize::tokenize;
 
@@ -138,7 +138,7 @@ impl<'t> Pattern<'t> {
                 _ => Slot::Any,
             }
         };
-        Self { words: split(title, |c| separates(c) && !matches!(c, '{' | '}')).map(slot).collect() }
+        Self { words: split(title, |c| ends_word(c) && !matches!(c, '{' | '}')).map(slot).collect() }
     }
 
     /// Returns the word of a text that stands where the placeholder stands here, if there is only one.
@@ -222,19 +222,16 @@ pub(crate) fn common_shape(values: &[String]) -> String {
 
 /// Returns the words of a text as they may be values: without quotes, brackets and punctuation around them.
 fn candidates(text: &str) -> Vec<&str> {
-    split(text, separates).collect()
+    split(text, ends_word).collect()
 }
 
-fn separates(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(
-            c,
-            ',' | ';' | '"' | '`' | '(' | ')' | '[' | ']' | '{' | '}' | '=' | '<' | '>' | '“' | '”'
-        )
+/// In a title an ellipsis is a word: it stands for those that vary.
+fn ends_word(c: char) -> bool {
+    separates(c) && c != '…'
 }
 
-fn split(text: &str, separates: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
-    text.split(separates)
+fn split(text: &str, ends: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    text.split(ends)
         .map(|word| {
             let around = |c: char| matches!(c, '.' | ':' | '!' | '?' | '\'' | '‘' | '’');
             let word = word.trim_matches(around);

@@ -99,31 +99,16 @@ fn quoted(text: &str, at: usize, open: char, previous: char) -> Option<(usize, u
     None
 }
 
+/// Returns true for what stands between words and values: spaces, quotes other than the apostrophe, brackets, and the signs
+/// of lists and assignments.
+pub(crate) fn separates(c: char) -> bool {
+    const SIGNS: &str = "\"`“”,;()[]{}<>|=…";
+    c.is_whitespace() || SIGNS.contains(c)
+}
+
 /// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end.
 fn chunk_len(text: &str) -> usize {
-    let stops = |c: char| {
-        c.is_whitespace()
-            || matches!(
-                c,
-                '"' | '`'
-                    | '“'
-                    | '”'
-                    | ','
-                    | ';'
-                    | '('
-                    | ')'
-                    | '['
-                    | ']'
-                    | '{'
-                    | '}'
-                    | '<'
-                    | '>'
-                    | '|'
-                    | '='
-                    | '…'
-            )
-    };
-    let run = &text[..text.find(stops).unwrap_or(text.len())];
+    let run = &text[..text.find(separates).unwrap_or(text.len())];
     let first = run.chars().next().map_or(0, char::len_utf8);
     run.trim_end_matches(['.', ':', '!', '?', '\'', '*']).len().max(first)
 }

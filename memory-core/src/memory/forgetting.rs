@@ -1,6 +1,6 @@
 //! Forgetting an episode, with everything derived from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Freshness;
 use crate::error::Result;
@@ -60,6 +60,15 @@ impl Memory {
     }
 }
 
+/// What forgetting an episode has others do.
+#[derive(Default)]
+struct Again {
+    /// Episodes to learn from again.
+    due: BTreeSet<EpisodeId>,
+    /// What others tell, each asked once for all items.
+    told: BTreeMap<EpisodeId, Option<(bool, Extracted)>>,
+}
+
 impl Inner {
     /// Withdraws an episode's evidence; returns the episodes to learn from again.
     pub(super) async fn withdraw(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<BTreeSet<EpisodeId>> {
@@ -75,11 +84,11 @@ impl Inner {
         for evidence in &evidence {
             draft.remove(Kind::Evidence, evidence.record_id());
         }
-        let mut again = BTreeSet::new();
+        let mut again = Again::default();
         for item in items {
-            self.recount(item, Some(id), draft, &mut again).await?;
+            self.recount(item, id, draft, &mut again).await?;
         }
-        Ok(again)
+        Ok(again.due)
     }
 
     /// Returns the evidence that a scan finds.
@@ -110,13 +119,13 @@ impl Inner {
     async fn recount(
         &self,
         item: ItemId,
-        without: Option<EpisodeId>,
+        without: EpisodeId,
         draft: &mut Draft<'_>,
-        again: &mut BTreeSet<EpisodeId>,
+        again: &mut Again,
     ) -> Result<()> {
         let Some(mut entity) = draft.get(item.kind(), item.record_id()).await? else { return Ok(()) };
         let mut evidence = self.evidence_on(item).await?;
-        evidence.retain(|evidence| Some(evidence.episode) != without);
+        evidence.retain(|evidence| evidence.episode != without);
         let observed = evidence.iter().any(|evidence| evidence.role == EvidenceRole::Observed);
         let tally = |role: EvidenceRole| {
             let pieces = evidence.iter().filter(|evidence| evidence.role == role);
@@ -134,15 +143,16 @@ impl Inner {
             .collect();
         let (all, used) = (tally(EvidenceRole::Observed), tally(EvidenceRole::Used));
         let confidence = all.lower_bound(all.as_of, &self.learning.belief);
-        let named = |episodes: &mut Vec<EpisodeId>| episodes.retain(|episode| Some(*episode) != without);
+        let named = |episodes: &mut Vec<EpisodeId>| episodes.retain(|episode| *episode != without);
         match &mut entity {
             Entity::Pattern(pattern) if observed => {
                 (pattern.tally, pattern.used) = (all, used);
                 named(&mut pattern.episodes);
                 let id = pattern.id;
-                let told = |extracted: Extracted| extracted.patterns.into_iter().find(|told| told.id == id);
+                let told =
+                    |extracted: &Extracted| extracted.patterns.iter().find(|told| told.id == id).cloned();
                 let template = matches!(pattern.body, PatternBody::WorkflowTemplate { .. });
-                let Some(told) = self.told_again(&tellers, template, without, told).await? else {
+                let Some(told) = self.told_again(&tellers, template, without, again, told).await? else {
                     draft.remove(item.kind(), item.record_id());
                     return Ok(());
                 };
@@ -154,8 +164,8 @@ impl Inner {
                 (playbook.tally, playbook.used, playbook.confidence) = (all, used, confidence);
                 named(&mut playbook.sources);
                 let id = playbook.id;
-                let told = |extracted: Extracted| extracted.playbook.filter(|told| told.id == id);
-                let Some(told) = self.told_again(&tellers, true, without, told).await? else {
+                let told = |extracted: &Extracted| extracted.playbook.clone().filter(|told| told.id == id);
+                let Some(told) = self.told_again(&tellers, true, without, again, told).await? else {
                     draft.remove(item.kind(), item.record_id());
                     return Ok(());
                 };
@@ -165,7 +175,7 @@ impl Inner {
                 // Its texts may be those of the forgotten episode: others that had it tell it again.
                 let others = evidence.iter().rev().map(|evidence| evidence.episode).take(RELEARNED);
                 for other in others {
-                    again.insert(other);
+                    again.due.insert(other);
                     self.make_due(other, draft).await?;
                 }
                 named(&mut failure.episodes);
@@ -194,21 +204,32 @@ impl Inner {
         &self,
         tellers: &[EpisodeId],
         procedure: bool,
-        without: Option<EpisodeId>,
-        told: impl Fn(Extracted) -> Option<T>,
+        without: EpisodeId,
+        again: &mut Again,
+        told: impl Fn(&Extracted) -> Option<T>,
     ) -> Result<Option<T>> {
         for teller in tellers {
-            let Some(trace) = self.trace(*teller).await? else { continue };
-            if procedure && !trace.succeeded() {
+            if !again.told.contains_key(teller) {
+                let telling = self.tell(*teller, without).await?;
+                again.told.insert(*teller, telling);
+            }
+            let Some(Some((succeeded, extracted))) = again.told.get(teller) else { continue };
+            if procedure && !succeeded {
                 continue;
             }
-            let mut similar = self.similar(&trace).await?;
-            similar.retain(|other| Some(other.episode.id) != without);
-            if let Some(told) = told(extract(&trace, &similar)) {
+            if let Some(told) = told(extracted) {
                 return Ok(Some(told));
             }
         }
         Ok(None)
+    }
+
+    /// Returns whether an episode succeeded, and what it teaches without another; `None` if it is open or gone.
+    async fn tell(&self, teller: EpisodeId, without: EpisodeId) -> Result<Option<(bool, Extracted)>> {
+        let Some(trace) = self.trace(teller).await? else { return Ok(None) };
+        let mut similar = self.similar(&trace).await?;
+        similar.retain(|other| other.episode.id != without);
+        Ok(Some((trace.succeeded(), extract(&trace, &similar))))
     }
 
     /// Marks an episode as due to be learned from again.

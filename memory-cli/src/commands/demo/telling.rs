@@ -7,7 +7,6 @@ use agent_memory::{Action, Episode, Explanation, Memory, Reflection, Reward, Ste
 use serde_json::Value;
 
 use super::{Answer, DONE, ERROR, Imported, Live, PROMPT_TOKENS, Reopened};
-use crate::commands::heuristics::sentence;
 use crate::commands::{advice, recall, reflected, view};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -159,7 +158,7 @@ impl<'o> Telling<'o> {
     pub(super) fn explained(&mut self, explained: &Explanation) -> Result<(), Failure> {
         let Explanation { heuristic, supporting, contradicting, .. } = explained;
         self.line("")?;
-        let rule = sentence(heuristic);
+        let rule = heuristic.sentence();
         self.line(paint(style::TITLE, format!("What the first of these rules rests on (“{rule}”)")))?;
         let room = self.columns().saturating_sub(14);
         let some = |episodes: &[Episode], mark, look| -> Vec<String> {

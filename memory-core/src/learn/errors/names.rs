@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::learn::errors::classifies;
-use crate::learn::shape::{Shape, shape_of};
+use crate::learn::shape::{Shape, separates, shape_of};
 
 /// What stands for a name.
 pub(super) const NAME: &str = "<name>";
@@ -42,11 +42,11 @@ pub(super) fn without_names(line: &str) -> Cow<'_, str> {
     let mut rest = line;
     let mut after_noun = false;
     while !rest.is_empty() {
-        let gap = rest.find(|c: char| !separates(c)).unwrap_or(rest.len());
+        let gap = rest.find(|c: char| !ends_name(c)).unwrap_or(rest.len());
         out.push_str(&rest[..gap]);
         after_noun &= rest[..gap].chars().all(char::is_whitespace);
         rest = &rest[gap..];
-        let run = &rest[..rest.find(separates).unwrap_or(rest.len())];
+        let run = &rest[..rest.find(ends_name).unwrap_or(rest.len())];
         rest = &rest[run.len()..];
         let core = match run.trim_end_matches(['.', ':', '!', '?', '\'', '*']) {
             "" => run,
@@ -70,27 +70,9 @@ fn is_one_of(words: &[&str], word: &str) -> bool {
     words.binary_search(&word.to_lowercase().as_str()).is_ok()
 }
 
-fn separates(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(
-            c,
-            '"' | '`'
-                | '\''
-                | '“'
-                | '”'
-                | ','
-                | ';'
-                | '('
-                | ')'
-                | '['
-                | ']'
-                | '{'
-                | '}'
-                | '<'
-                | '>'
-                | '|'
-                | '='
-        )
+/// Names are quoted with apostrophes, too.
+fn ends_name(c: char) -> bool {
+    separates(c) || c == '\''
 }
 
 /// Returns what stands for a run without spaces, if it is a name or a version.
