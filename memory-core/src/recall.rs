@@ -13,3 +13,6 @@ pub(crate) mod tasks;
 pub(crate) mod terms;
 pub(crate) mod tokenize;
 pub(crate) mod vector;
+
+/// A hash table for what is looked up often. Seeded anew in each process, and faster than the standard one.
+pub(crate) type Table<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

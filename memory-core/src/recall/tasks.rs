@@ -1,11 +1,10 @@
 //! What tasks usually take: figures by fingerprint, and by kind and domain.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-
 use crate::model::task::Task;
+use crate::recall::Table;
 use crate::recall::document::SearchDocument;
 use crate::recall::tokenize::normalize_label;
 
@@ -61,10 +60,10 @@ impl TaskGroup {
 /// The figures of one namespace.
 #[derive(Debug, Default)]
 pub(crate) struct TaskFigures {
-    by_fingerprint: HashMap<Box<str>, TaskGroup, RandomState>,
-    by_kind: HashMap<Box<str>, TaskGroup, RandomState>,
+    by_fingerprint: Table<Box<str>, TaskGroup>,
+    by_kind: Table<Box<str>, TaskGroup>,
     /// By record id: what the episode was counted with.
-    counted: HashMap<Box<str>, (Box<str>, Box<str>, TaskGroup), RandomState>,
+    counted: Table<Box<str>, (Box<str>, Box<str>, TaskGroup)>,
 }
 
 impl TaskFigures {

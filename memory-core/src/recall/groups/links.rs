@@ -1,9 +1,6 @@
 //! Which of a few episodes are nearly the same.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
+use crate::recall::Table;
 use crate::recall::rank::{Candidate, Search};
 
 /// The most episodes that one is linked with.
@@ -84,7 +81,7 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     let mut products = vec![0_u64; count * count];
     let documents = search.shard.len() as f64;
     // By how many documents have a term: its weight in the cosine, and in the mass.
-    let mut weights: HashMap<usize, (u64, u64), RandomState> = HashMap::default();
+    let mut weights: Table<usize, (u64, u64)> = Table::default();
     for sharing in words.chunk_by(|a, b| a >> (PLACE_BITS + 1) == b >> (PLACE_BITS + 1)) {
         let frequency = search.shard.postings((sharing[0] >> (PLACE_BITS + 1)) as u32).1.len();
         let (weight, mass) = *weights.entry(frequency).or_insert_with(|| {

@@ -1,13 +1,12 @@
 //! What the completed episodes of a shard come to: who used which tool, and in which order they started.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::mem::size_of;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-
 use super::entry::{Entry, State};
 use crate::clock::Timestamp;
+use crate::recall::Table;
 
 /// A tool that an episode used.
 #[derive(Debug, Clone)]
@@ -32,9 +31,9 @@ pub(crate) struct ToolFigures {
 /// Counts over the episodes of a shard; exact, so that any history of changes gives the same.
 #[derive(Debug, Default)]
 pub(crate) struct Census {
-    tools: HashMap<Arc<str>, ToolFigures, RandomState>,
+    tools: Table<Arc<str>, ToolFigures>,
     /// By domain (empty for none): the completed episodes in order of start.
-    lessons: HashMap<Box<str>, BTreeSet<(Timestamp, Arc<str>)>, RandomState>,
+    lessons: Table<Box<str>, BTreeSet<(Timestamp, Arc<str>)>>,
     completed: usize,
 }
 

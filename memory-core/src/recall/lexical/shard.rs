@@ -10,14 +10,13 @@ use std::mem::size_of;
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Mutex};
 
-use foldhash::fast::RandomState;
-
 use super::census::{Census, UsedTool};
 use super::dictionary::Dictionary;
 pub(crate) use super::dictionary::Posting;
 use super::entry::{Entry, State, TermRef};
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
+use crate::recall::Table;
 use crate::recall::document::{Field, SearchDocument};
 use crate::recall::tokenize::{normalize_label, stem};
 use crate::store::record::{Key, Namespace, Revision};
@@ -32,8 +31,8 @@ pub(crate) struct Shard {
     kind: Kind,
     dictionary: Dictionary,
     /// Stem to the ids of its forms. The index holds words as they are; a search looks the forms up.
-    forms: HashMap<Box<str>, Vec<u32>, RandomState>,
-    slots: HashMap<Arc<str>, u32, RandomState>,
+    forms: Table<Box<str>, Vec<u32>>,
+    slots: Table<Arc<str>, u32>,
     pub(crate) entries: Vec<Option<Entry>>,
     free_slots: Vec<u32>,
     /// By slot: the length weighed by field, in units.
@@ -80,8 +79,8 @@ impl Shard {
             namespace,
             kind,
             dictionary: Dictionary::default(),
-            forms: HashMap::default(),
-            slots: HashMap::default(),
+            forms: Table::default(),
+            slots: Table::default(),
             entries: Vec::new(),
             free_slots: Vec::new(),
             lengths: Vec::new(),

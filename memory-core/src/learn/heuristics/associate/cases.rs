@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use foldhash::fast::RandomState;
-
 use super::corpus::{Corpus, Entry, Feature, kind_of};
 use super::explain::FAILURE_WEIGHT;
 use crate::id::EpisodeId;
+use crate::recall::Table;
 
 /// Pieces of evidence that a feature tells nothing, assumed before there is any.
 const PRIOR: f64 = 2.0;
@@ -67,7 +66,7 @@ pub(crate) struct Votes {
     /// By tool.
     pub(crate) tools: Vec<Vote>,
     /// By two tools: the weight of the episodes that used the first before the second.
-    pub(crate) before: HashMap<(usize, usize), f64, RandomState>,
+    pub(crate) before: Table<(usize, usize), f64>,
     /// The weight and the count of the episodes that say something of every tool.
     of_all: (f64, usize),
 }
