@@ -83,6 +83,15 @@ async fn what_was_learned_helps_and_says_why() {
     let prompt = recall.to_prompt(800);
     assert!(prompt.contains("get_order"), "{prompt}");
 
+    let sequences = async |query: RecallQuery| {
+        let patterns = memory.recall(query).await.unwrap().patterns;
+        patterns.iter().filter(|found| found.item.strategy == "tool_sequence").count()
+    };
+    assert_eq!(sequences(query.clone().after(["get_order"])).await, 1);
+    let last = query.clone().after(["get_order", "cancel_order"]);
+    assert_eq!(sequences(last.clone()).await, 0, "what is done needs no telling");
+    assert_eq!(sequences(last.last_error("no")).await, 1, "what failed is not done");
+
     let stuck =
         query.after(["cancel_order"]).last_error("order #W7654321 is locked: look it up first (code 999)");
     let recall = memory.recall(stuck).await.unwrap();

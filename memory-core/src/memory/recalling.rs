@@ -213,6 +213,9 @@ impl Inner {
         for hit in self.search_learned(Kind::Pattern, query, 4 * PATTERNS, now) {
             let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
+            if pattern.body.is_done(query.done()) {
+                continue;
+            }
             let score = hit.score * pattern.confidence * score_share(pattern.standing);
             if let PatternBody::AntiPattern { .. } = &pattern.body {
                 warn_of(pattern, score, &mut recall.warnings);

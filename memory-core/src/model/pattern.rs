@@ -69,6 +69,13 @@ impl PatternBody {
             Self::WorkflowTemplate { .. } => "workflow_template",
         }
     }
+
+    /// Returns true for a sequence of tools that were all used, in its order: it has nothing more to say.
+    pub(crate) fn is_done(&self, done: &[String]) -> bool {
+        let Self::ToolSequence { tools } = self else { return false };
+        let mut done = done.iter();
+        tools.iter().all(|tool| done.any(|used| used == tool))
+    }
 }
 
 impl fmt::Display for PatternBody {
@@ -118,4 +125,23 @@ pub struct Pattern {
     pub created_at: Timestamp,
     /// When its figures were last computed.
     pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_is_done_when_all_of_it_is() {
+        let check = |done: &str, expected: bool| {
+            let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+            let body = PatternBody::ToolSequence { tools: words("read edit read") };
+            assert_eq!(body.is_done(&words(done)), expected, "{done}");
+        };
+        check("", false);
+        check("read edit", false);
+        check("read read edit", false);
+        check("read edit read", true);
+        check("list read test edit test read", true);
+    }
 }

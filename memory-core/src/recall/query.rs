@@ -117,7 +117,7 @@ impl RecallQuery {
         self
     }
 
-    /// Says which tools were used so far, in order: what comes next is recalled.
+    /// Says which tools were used so far, in order: what comes next is recalled, and nothing that is done.
     #[must_use]
     pub fn after(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.after = tools.into_iter().map(Into::into).collect();
