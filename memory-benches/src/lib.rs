@@ -18,6 +18,7 @@ mod reopen;
 mod report;
 mod run;
 mod vectors;
+mod words;
 
 pub use contest::Contest;
 pub use contest::drain::Drain;

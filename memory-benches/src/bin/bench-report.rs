@@ -330,6 +330,14 @@ fn recall(options: &Options, report: &mut Report) -> Result<()> {
         add("p50 / FTS5 bm25", 0.5, &asked.fts, Target::AtMost(p50));
         add("p99 / FTS5 bm25", 0.99, &asked.fts, p99.map_or(Target::None, Target::AtMost));
         add("p50 / plain scan", 0.5, &asked.scan, Target::None);
+        let with_vectors = retrieval.ask_with_vectors(options.size(1_000, 300), 384)?;
+        report.add(&Figure {
+            metric: format!("recall with vectors among {episodes}, p50 / by words"),
+            ours: micros(&with_vectors, 0.5),
+            baseline: Some(micros(&asked.ours, 0.5)),
+            target: Target::AtMost(2.0 * p50),
+            unit: "us",
+        });
         medians.push((micros(&asked.ours, 0.5), micros(&asked.fts, 0.5)));
         let vectors = VectorSearch::new(usize::try_from(episodes)?, 384, 100)?;
         let ((ours, _), (plain, _)) = (vectors.ours()?, vectors.plain_scan()?);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_memory::{Memory, RecallQuery};
@@ -11,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::baseline::{Fts, scan};
 use crate::corpus::{self, FUNCTION_WORDS, Question};
+use crate::words::WordVectors;
 use crate::{Result, Run, ours};
 
 /// Episodes of one commit while filling.
@@ -19,6 +21,8 @@ const FILL: u64 = 1_000;
 const WARM_UP: u64 = 100;
 /// How long a memory that was just opened is left alone, so that what it does on opening does not count.
 const SETTLE: Duration = Duration::from_secs(1);
+/// The most time that vectors of all episodes may take to be made and stored.
+const VECTORS_WITHIN: Duration = Duration::from_secs(600);
 /// Questions for FTS5 and for the plain scan, at most: both take long.
 const FTS_QUESTIONS: usize = 100;
 const SCANS: usize = 20;
@@ -113,16 +117,8 @@ impl Retrieval {
         let ours = self.runtime.block_on(async {
             let memory = Memory::open(self.memory()).await?;
             tokio::time::sleep(SETTLE).await;
-            let mut run = Run::default();
-            for question in questions {
-                let query = RecallQuery::new(question.text);
-                let query = question.domain.into_iter().fold(query, |query, domain| query.domain(domain));
-                let before = Instant::now();
-                std::hint::black_box(memory.recall(query).await?);
-                run.latencies.push(before.elapsed());
-            }
+            let run = answers(&memory, questions).await?;
             memory.close(Duration::from_secs(60)).await?;
-            run.latencies.drain(..warm);
             Result::Ok(run)
         })?;
         let first = |most: usize| &words[warm..words.len().min(warm + most)];
@@ -130,6 +126,33 @@ impl Retrieval {
         let scan = scan(&self.texts, first(SCANS));
         let run = |latencies: Vec<Duration>| Run { elapsed: latencies.iter().sum(), latencies };
         Ok(Asked { ours: run(ours.latencies), fts: run(fts), scan: run(scan) })
+    }
+
+    /// Asks a copy of the memory that has a vector of so many dimensions for each episode; the model that makes them takes
+    /// next to no time. Returns how long the same questions took as in [`Retrieval::ask`].
+    ///
+    /// # Errors
+    /// Whatever fails; when the vectors are not made in time.
+    pub fn ask_with_vectors(&self, questions: u64, dimensions: usize) -> Result<Run> {
+        let total = self.texts.len() as u64;
+        let folder = tempfile::tempdir()?;
+        let copy = folder.path().join("memory");
+        copy_folder(&self.memory(), &copy)?;
+        self.runtime.block_on(async {
+            let model = Arc::new(WordVectors::new(dimensions));
+            let memory = Memory::builder().path(&copy).embedder(model).open().await?;
+            let deadline = Instant::now() + VECTORS_WITHIN;
+            while memory.recall(corpus::question(0, total).text).await?.degraded.is_some() {
+                if Instant::now() > deadline {
+                    return Err(format!("no vectors within {VECTORS_WITHIN:?}").into());
+                }
+                tokio::time::sleep(SETTLE).await;
+            }
+            let questions = (0..WARM_UP + questions).map(|number| corpus::question(number, total));
+            let run = answers(&memory, questions).await?;
+            memory.close(Duration::from_secs(60)).await?;
+            Ok(run)
+        })
     }
 
     /// Has a new process open the memory and recall once.
@@ -166,6 +189,34 @@ pub fn open_and_tell(folder: &Path) -> Result<()> {
         memory.close(Duration::from_secs(60)).await?;
         Ok(())
     })
+}
+
+/// Asks one question after the other; the first ones do not count.
+async fn answers(memory: &Memory, questions: impl IntoIterator<Item = Question>) -> Result<Run> {
+    let mut latencies = Vec::new();
+    for question in questions {
+        let query = RecallQuery::new(question.text);
+        let query = question.domain.into_iter().fold(query, |query, domain| query.domain(domain));
+        let before = Instant::now();
+        std::hint::black_box(memory.recall(query).await?);
+        latencies.push(before.elapsed());
+    }
+    latencies.drain(..WARM_UP as usize);
+    Ok(Run { elapsed: latencies.iter().sum(), latencies })
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the words that a question is about, each once: what all three look for.
