@@ -173,7 +173,8 @@ async fn quota_and_rate_limit_name_the_figures() {
 async fn retention_expires_records() {
     let folder = tempfile::tempdir().unwrap();
     let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
-    let builder = Memory::builder().path(folder.path()).clock(clock.clone());
+    // What was learned from an episode goes later than the episode itself.
+    let builder = Memory::builder().path(folder.path()).clock(clock.clone()).background_learning(false);
     let memory = builder.retention_days(agent_memory::Kind::Episode, 2).open().await.unwrap();
     let done = record_one(&memory, "rotate the logs").await;
     clock.advance(std::time::Duration::from_secs(86_400));
@@ -183,6 +184,23 @@ async fn retention_expires_records() {
     assert!(memory.get(done.id).await.unwrap().is_none());
     assert!(memory.recall("rotate logs").await.unwrap().is_empty());
     assert!(memory.list(&EpisodeQuery::default()).await.unwrap().episodes.is_empty());
+}
+
+#[tokio::test]
+async fn what_expired_episodes_taught_goes_with_the_next_cycle() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
+    let builder = Memory::builder().path(folder.path()).clock(clock.clone()).background_learning(false);
+    let memory = builder.retention_days(agent_memory::Kind::Episode, 2).open().await.unwrap();
+    record_one(&memory, "rotate the logs").await;
+    memory.learn().await.unwrap();
+    assert!(!memory.recall("rotate logs").await.unwrap().patterns.is_empty());
+    clock.advance(std::time::Duration::from_secs(2 * 86_400));
+    memory.consolidate(None).await.unwrap();
+    let recall = memory.recall("rotate logs").await.unwrap();
+    assert!(recall.is_empty(), "{recall:#?}");
+    assert!(memory.knowledge().patterns().await.unwrap().is_empty());
+    assert!(memory.knowledge().playbooks().await.unwrap().is_empty());
 }
 
 #[tokio::test]

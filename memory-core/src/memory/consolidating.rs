@@ -157,7 +157,8 @@ impl Inner {
         for record in &page.records {
             let Some(reward) = record.entity.as_ref().and_then(|entity| entity.as_reward()) else { continue };
             let key = Key::episode(space, reward.episode);
-            let known = self.engine.with_index(|index| index.revision(&key).is_some());
+            let now = self.engine.clock().now();
+            let known = self.engine.with_index(|index| index.is_live(&key, now));
             if known || self.engine.read(&key).await?.record.is_some_and(|record| !record.is_tombstone()) {
                 continue;
             }

@@ -94,6 +94,12 @@ impl LexicalIndex {
         self.held(&key.namespace, key.kind)?.revision(&key.id)
     }
 
+    /// Returns true if there is a document that has not expired at `now`.
+    pub(crate) fn is_live(&self, key: &Key, now: Timestamp) -> bool {
+        let held = self.held(&key.namespace, key.kind).and_then(|shard| shard.find(&key.id));
+        held.is_some_and(|(_, entry)| !entry.is_expired(now))
+    }
+
     /// Returns how many documents of a kind a namespace has, expired ones that are not purged yet included.
     pub fn len(&self, namespace: &Namespace, kind: Kind) -> usize {
         self.held(namespace, kind).map_or(0, Shard::len)
