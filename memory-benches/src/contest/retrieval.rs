@@ -125,7 +125,7 @@ impl Retrieval {
         let fts = self.fts.search(first(FTS_QUESTIONS))?;
         let scan = scan(&self.texts, first(SCANS));
         let run = |latencies: Vec<Duration>| Run { elapsed: latencies.iter().sum(), latencies };
-        Ok(Asked { ours: run(ours.latencies), fts: run(fts), scan: run(scan) })
+        Ok(Asked { ours, fts: run(fts), scan: run(scan) })
     }
 
     /// Asks a copy of the memory that has a vector of so many dimensions for each episode; the model that makes them takes
