@@ -245,8 +245,7 @@ impl Engine {
         let shared = &self.shared;
         shared.adopt().await?;
         shared.mark_recovered();
-        let cursor = shared.tiers.cache.cursor().await?;
-        shared.load_documents(&cursor).await?;
+        let cursor = shared.load_documents(shared.tiers.cache.cursor().await?).await?;
         shared.load_pending().await?;
         lock(&shared.progress).cursor = cursor;
         if shared.tiers.outbox.is_none() {

@@ -56,6 +56,33 @@ async fn a_local_cache_can_be_deleted_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_document_that_cannot_be_read_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let open =
+        async || Memory::builder().path(folder.path()).background_learning(false).open().await.unwrap();
+    let memory = open().await;
+    let done = record_one(&memory, "compress the backups").await;
+    record_one(&memory, "water the plants").await;
+    memory.close(PATIENCE).await.unwrap();
+    let cache = file_named(folder.path(), "cache.redb");
+    let mut bytes = std::fs::read(&cache).unwrap();
+    let magic = b"AMsd";
+    let documents: Vec<usize> = (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(magic)).collect();
+    assert!(documents.len() >= 2, "the cache file keeps search documents");
+    // Behind magic, versions, length and checksum.
+    documents.into_iter().for_each(|at| bytes[at + 20] ^= 0x5a);
+    std::fs::write(&cache, bytes).unwrap();
+    let memory = open().await;
+    assert_eq!(memory.recall("compress backups").await.unwrap().episodes[0].id, done.id);
+    let warnings = memory.status().await.warnings;
+    assert!(warnings.iter().any(|it| it.contains("2 search documents")), "{warnings:?}");
+    memory.close(PATIENCE).await.unwrap();
+    let memory = open().await;
+    assert_eq!(memory.recall("compress backups").await.unwrap().searched, 2);
+    assert_eq!(memory.status().await.warnings, Vec::<String>::new(), "they are readable from now on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_corrupt_outbox_is_set_aside_and_reported() {
     let sqld = Sqld::start(SqldOptions::new());
     let folder = tempfile::tempdir().unwrap();

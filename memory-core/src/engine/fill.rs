@@ -52,6 +52,9 @@ pub(crate) struct Filler {
     overlay_used: AtomicBool,
     failures: AtomicU64,
     last_error: Mutex<Option<String>>,
+    /// Whether search documents are missing in the cache file. The cursor stays behind them until it starts over, so
+    /// that the next opening reads what they are of once more.
+    incomplete: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -66,6 +69,7 @@ impl Filler {
             overlay_used: AtomicBool::new(false),
             failures: AtomicU64::new(0),
             last_error: Mutex::default(),
+            incomplete: AtomicBool::new(false),
             thread: Mutex::default(),
         });
         let own = filler.clone();
@@ -184,10 +188,15 @@ impl Filler {
                 self.release(&records);
                 result
             }
-            Fill::Documents(documents) => runtime.block_on(cache.put_documents(&documents)),
+            Fill::Documents(documents) => runtime
+                .block_on(cache.put_documents(&documents))
+                .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed)),
             Fill::Outdate(changed) => runtime.block_on(outdate(cache, &changed)),
+            Fill::Cursor(_) if self.incomplete.load(Ordering::Relaxed) => Ok(()),
             Fill::Cursor(cursor) => runtime.block_on(cache.set_cursor(&cursor)),
-            Fill::Clear => runtime.block_on(cache.clear()),
+            Fill::Clear => runtime.block_on(cache.clear()).inspect(|()| {
+                self.incomplete.store(false, Ordering::Relaxed);
+            }),
             Fill::Expire(now) => runtime.block_on(cache.delete_expired(now)).map(drop),
             Fill::Evict => runtime.block_on(cache.evict()).map(drop),
             Fill::Persist => runtime.block_on(cache.persist()),
@@ -197,7 +206,7 @@ impl Filler {
             }
         };
         if let Err(error) = result {
-            // The cache is disposable: what failed costs speed, and the status tells.
+            // The cache is disposable: what failed costs time, and the status tells.
             self.failures.fetch_add(1, Ordering::Relaxed);
             *lock(&self.last_error) = Some(error.to_string());
             tracing::warn!(%error, "the cache file could not be written");
@@ -262,4 +271,89 @@ fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
 
 fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::store::memory_store::MemoryStore;
+    use crate::store::query::{Page, Scan};
+    use crate::store::record::Namespace;
+    use crate::store::traits::{CacheUsage, CachedRecord, Documents, Store};
+
+    /// A cache that cannot store search documents.
+    struct WithoutDocuments(MemoryStore);
+
+    #[async_trait]
+    impl Store for WithoutDocuments {
+        async fn commit(&self, records: &[Record]) -> Result<()> {
+            self.0.commit(records).await
+        }
+        async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+            self.0.get(keys).await
+        }
+        async fn scan(&self, scan: &Scan) -> Result<Page> {
+            self.0.scan(scan).await
+        }
+        async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+            self.0.delete_expired(now).await
+        }
+        async fn health(&self) -> Result<()> {
+            self.0.health().await
+        }
+    }
+
+    #[async_trait]
+    impl Cache for WithoutDocuments {
+        async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>> {
+            self.0.lookup(keys).await
+        }
+        async fn remove(&self, keys: &[Key]) -> Result<()> {
+            self.0.remove(keys).await
+        }
+        async fn cursor(&self) -> Result<Cursor> {
+            self.0.cursor().await
+        }
+        async fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
+            self.0.set_cursor(cursor).await
+        }
+        async fn evict(&self) -> Result<u64> {
+            self.0.evict().await
+        }
+        async fn usage(&self) -> Result<CacheUsage> {
+            self.0.usage().await
+        }
+        async fn put_documents(&self, _: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+            Err(Error::new(ErrorKind::Io, "write search documents", "the disk is full"))
+        }
+        async fn documents(&self, space: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
+            self.0.documents(space, after, limit).await
+        }
+        async fn clear(&self) -> Result<()> {
+            self.0.clear().await
+        }
+        async fn persist(&self) -> Result<()> {
+            self.0.persist().await
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_cursor_stays_behind_documents_that_are_missing() {
+        let cache = Arc::new(WithoutDocuments(MemoryStore::new()));
+        let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
+        let at = |seq| Cursor { database: "db".into(), seq };
+        filler.push(Fill::Cursor(at(1)));
+        filler.push(Fill::Documents(Vec::new()));
+        filler.push(Fill::Cursor(at(2)));
+        filler.settle().await;
+        assert_eq!(cache.cursor().await.unwrap(), at(1), "what is missing is read once more on opening");
+        assert_eq!(filler.failures().0, 1);
+        filler.push(Fill::Clear);
+        filler.push(Fill::Cursor(at(3)));
+        filler.settle().await;
+        assert_eq!(cache.cursor().await.unwrap(), at(3), "all is read once more anyway");
+        filler.close();
+    }
 }

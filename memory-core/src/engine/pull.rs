@@ -16,7 +16,7 @@ use crate::recall::document::SearchDocument;
 use crate::recall::lexical::LexicalIndex;
 use crate::store::query::Scan;
 use crate::store::record::{Key, Record};
-use crate::store::traits::{Changes, ChangesQuery, Cursor};
+use crate::store::traits::{Changes, ChangesQuery, Cursor, Documents};
 
 /// Changes asked for at once.
 const PAGE: usize = 500;
@@ -173,27 +173,36 @@ impl Shared {
         }
     }
 
-    /// Fills the index from the search documents of the cache file.
-    pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
+    /// Fills the index from the search documents of the cache file; returns the position that they go up to.
+    pub(super) async fn load_documents(&self, cursor: Cursor) -> Result<Cursor> {
         if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
             // Made in another way; the first pull starts over.
-            return Ok(());
+            return Ok(cursor);
         }
         let mut reading = self.read_documents(None, Vec::new());
-        let mut spent = Vec::new();
+        let (mut spent, mut unreadable) = (Vec::new(), 0);
         loop {
             let page = reading.await.map_err(|source| {
                 Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
             })??;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            unreadable += page.unreadable;
+            let Some((last, _)) = page.found.last() else { break };
             // The next page is read and decoded while this one goes into the index.
             reading = self.read_documents(Some(last.clone()), spent);
             let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for (key, document) in &page {
+            for (key, document) in &page.found {
                 index.upsert(key, document);
             }
-            spent = page;
+            spent = page.found;
         }
+        if unreadable == 0 {
+            return Ok(cursor);
+        }
+        // What they are of does not come by again by itself: recall would not know of it for ever.
+        self.warn(format!(
+            "{unreadable} search documents of the cache file were unreadable and are made again"
+        ));
+        Ok(Cursor { seq: 0, ..cursor })
     }
 
     /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
@@ -201,7 +210,7 @@ impl Shared {
         &self,
         after: Option<Key>,
         spent: Vec<(Key, SearchDocument)>,
-    ) -> JoinHandle<Result<Vec<(Key, SearchDocument)>>> {
+    ) -> JoinHandle<Result<Documents>> {
         let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {

@@ -3,6 +3,7 @@
 mod census;
 mod dictionary;
 pub(crate) mod entry;
+mod labels;
 pub(crate) mod shard;
 
 use std::collections::HashMap;

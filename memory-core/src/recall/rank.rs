@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::id::lock;
+use crate::recall::Table;
 use crate::recall::document::Field;
 use crate::recall::lexical::entry::{Entry, State};
 use crate::recall::lexical::shard::Shard;
@@ -114,12 +115,14 @@ pub(crate) struct Search<'s> {
     pub(crate) query: &'s RecallQuery,
     now: Timestamp,
     plan: Plan<'s>,
-    semantic: &'s HashMap<Arc<str>, f32>,
+    /// By slot: the cosines of the documents nearest in meaning.
+    semantic: Table<u32, f32>,
     /// The cosine taken for documents that `semantic` does not have: it has the nearest ones, so at most the least of
     /// them; just that, so that documents whose vectors are not there yet are not held back.
     lowest: f64,
-    domain: Option<String>,
-    kind: Option<String>,
+    /// What the query names, as the shard's entries have it; within that `None` if none of them does.
+    domain: Option<Option<&'s Arc<str>>>,
+    kind: Option<Option<&'s Arc<str>>>,
 }
 
 impl<'s> Search<'s> {
@@ -127,19 +130,20 @@ impl<'s> Search<'s> {
         shard: &'s Shard,
         query: &'s RecallQuery,
         now: Timestamp,
-        semantic: &'s HashMap<Arc<str>, f32>,
+        semantic: &HashMap<Arc<str>, f32>,
     ) -> Self {
-        let normalized = |label: &Option<String>| label.as_deref().map(normalize_label);
+        let shared = |label: &String| shard.label(&normalize_label(label));
         let lowest = semantic.values().copied().fold(1.0, f32::min);
+        let by_slot = semantic.iter().filter_map(|(id, cosine)| Some((shard.find(id)?.0, *cosine)));
         Self {
             shard,
             query,
             now,
             plan: plan(shard, query),
-            semantic,
+            semantic: by_slot.collect(),
             lowest: f64::from(lowest.max(0.0)),
-            domain: normalized(&query.domain),
-            kind: normalized(&query.kind),
+            domain: query.domain.as_ref().map(shared),
+            kind: query.kind.as_ref().map(shared),
         }
     }
 
@@ -148,7 +152,7 @@ impl<'s> Search<'s> {
         let scored = if self.plan.terms.is_empty() { Vec::new() } else { self.scored(limit) };
         let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
         let mut offer = |slot: u32, entry: &'s Entry, raw: f32| {
-            let parts = self.parts(entry, raw);
+            let parts = self.parts(slot, entry, raw);
             let candidate = Candidate { slot, entry, raw, score: parts.score(), parts };
             let place = best.partition_point(|held| held.order(&candidate).is_lt());
             if place < limit {
@@ -162,13 +166,12 @@ impl<'s> Search<'s> {
             }
         }
         let near = self.query.min_relevance.max(MIN_COSINE);
-        for (id, cosine) in self.semantic {
-            if f64::from(*cosine) >= near
-                && let Some((slot, entry)) = self.shard.find(id)
+        for (&slot, &cosine) in &self.semantic {
+            let by_words = scored.binary_search_by_key(&slot, |found| found.slot);
+            if f64::from(cosine) >= near
+                && by_words.map_or(true, |at| self.share(scored[at].raw) < self.query.min_relevance)
+                && let Some(entry) = &self.shard.entries[slot as usize]
                 && self.admits(entry)
-                && !scored
-                    .iter()
-                    .any(|found| found.slot == slot && self.share(found.raw) >= self.query.min_relevance)
             {
                 offer(slot, entry, 0.0);
             }
@@ -195,7 +198,7 @@ impl<'s> Search<'s> {
             limit,
             floor: self.query.min_relevance.max(0.0) * f64::from(self.plan.ceiling),
             admits: |entry: &Entry| self.admits(entry),
-            score: |entry: &Entry, raw: f64| self.parts(entry, raw as f32).score(),
+            score: |it: &Scored<'_>, raw: f64| self.parts(it.slot, it.entry, raw as f32).score(),
         };
         let mut sums = lock(&self.shard.scratch).pop().unwrap_or_default();
         sums.resize(self.shard.entries.len(), 0.0);
@@ -209,17 +212,20 @@ impl<'s> Search<'s> {
     }
 
     /// Returns the parts for a document by itself with this BM25 score.
-    fn parts(&self, entry: &Entry, raw: f32) -> ScoreParts {
-        let equal = |same: bool| if same { 1.0 } else { 0.0 };
+    fn parts(&self, slot: u32, entry: &Entry, raw: f32) -> ScoreParts {
+        let equal = |wanted: Option<&Arc<str>>, held: Option<&Arc<str>>| match (wanted, held) {
+            (Some(wanted), Some(held)) if Arc::ptr_eq(wanted, held) => 1.0,
+            _ => 0.0,
+        };
         let keyword = self.share(raw);
         ScoreParts {
             semantic: (!self.semantic.is_empty()).then(|| {
-                self.semantic.get(&entry.id).map_or(self.lowest, |cosine| f64::from(*cosine).clamp(0.0, 1.0))
+                self.semantic.get(&slot).map_or(self.lowest, |cosine| f64::from(*cosine).clamp(0.0, 1.0))
             }),
             keyword,
             support: keyword,
-            domain: self.domain.as_deref().map(|domain| equal(entry.domain.as_deref() == Some(domain))),
-            kind: self.kind.as_deref().map(|kind| equal(&*entry.kind == kind)),
+            domain: self.domain.map(|domain| equal(domain, entry.domain.as_ref())),
+            kind: self.kind.map(|kind| equal(kind, Some(&entry.kind))),
         }
     }
 

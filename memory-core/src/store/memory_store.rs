@@ -14,7 +14,7 @@ use crate::recall::document::SearchDocument;
 use crate::store::query::{Order, Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{
-    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Durable, Seq, Store,
+    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, Seq, Store,
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.
@@ -223,20 +223,16 @@ impl Cache for MemoryStore {
         Ok(())
     }
 
-    async fn documents(
-        &self,
-        namespace: &Namespace,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, SearchDocument)>> {
+    async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
         let state = self.state()?;
-        Ok(state
+        let found = state
             .documents
             .iter()
             .filter(|(key, _)| key.namespace == *namespace && after.is_none_or(|after| *key > after))
             .take(limit)
             .map(|(key, document)| (key.clone(), document.clone()))
-            .collect())
+            .collect();
+        Ok(Documents { found, unreadable: 0 })
     }
 
     async fn clear(&self) -> Result<()> {

@@ -157,19 +157,23 @@ pub trait Cache: Store {
     /// Stores search documents by key, or removes those that are `None`. They are outside LRU.
     async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()>;
 
-    /// Returns up to `limit` search documents of a namespace behind `after`, in key order.
-    async fn documents(
-        &self,
-        namespace: &Namespace,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, SearchDocument)>>;
+    /// Returns up to `limit` search documents of a namespace behind `after`, in key order; at the end, none.
+    async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents>;
 
     /// Forgets everything: records, documents and cursor.
     async fn clear(&self) -> Result<()>;
 
     /// Makes what was written so far durable, as far as a cache is.
     async fn persist(&self) -> Result<()>;
+}
+
+/// Search documents as a cache returns them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Documents {
+    /// The documents.
+    pub found: Vec<(Key, SearchDocument)>,
+    /// How many between them could not be read.
+    pub unreadable: u64,
 }
 
 /// A record as a cache returns it.

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use memory_core::{
-    Cache, CacheUsage, CachedRecord, Cursor, Key, Namespace, Page, Record, Result, Scan, SearchDocument,
-    Store, Timestamp,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, Key, Namespace, Page, Record, Result, Scan,
+    SearchDocument, Store, Timestamp,
 };
 
 use super::RedbCache;
@@ -72,12 +72,7 @@ impl Cache for RedbCache {
         if documents.is_empty() { Ok(()) } else { self.write_documents(documents) }
     }
 
-    async fn documents(
-        &self,
-        namespace: &Namespace,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, SearchDocument)>> {
+    async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
         self.read_documents(namespace, after, limit)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use memory_core::{CachedRecord, Cursor, Key, Namespace, Order, Page, Scan, SearchDocument};
+use memory_core::{CachedRecord, Cursor, Documents, Key, Namespace, Order, Page, Scan};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 
 use super::write::Writer;
@@ -157,18 +157,18 @@ impl RedbCache {
         namespace: &Namespace,
         after: Option<&Key>,
         limit: usize,
-    ) -> memory_core::Result<Vec<(Key, SearchDocument)>> {
+    ) -> memory_core::Result<Documents> {
         let mut low = namespace_prefix(namespace);
         let high = prefix_end(&low);
         if let Some(after) = after {
             low = low.max([key_bytes(after)?.as_slice(), &[0]].concat());
         }
         if low >= high {
-            return Ok(Vec::new());
+            return Ok(Documents::default());
         }
-        self.read("read search documents", Vec::new, |transaction| {
+        self.read("read search documents", Documents::default, |transaction| {
             let table = transaction.open_table(DOCUMENTS)?;
-            let mut found = Vec::new();
+            let Documents { mut found, mut unreadable } = Documents::default();
             for next in table.range(low.as_slice()..high.as_slice())? {
                 if found.len() == limit {
                     break;
@@ -177,10 +177,11 @@ impl RedbCache {
                 let document = decode_document(bytes.value(), value.value()).ok();
                 match key_within(namespace, bytes.value()).zip(document) {
                     Some(pair) => found.push(pair),
-                    None => add(&self.counts.corrupt, 1),
+                    None => unreadable += 1,
                 }
             }
-            Ok(found)
+            add(&self.counts.corrupt, unreadable);
+            Ok(Documents { found, unreadable })
         })
     }
 

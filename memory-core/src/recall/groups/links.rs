@@ -82,8 +82,12 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     let documents = search.shard.len() as f64;
     // By how many documents have a term: its weight in the cosine, and in the mass.
     let mut weights: Table<usize, (u64, u64)> = Table::default();
-    for sharing in words.chunk_by(|a, b| a >> (PLACE_BITS + 1) == b >> (PLACE_BITS + 1)) {
-        let frequency = search.shard.postings((sharing[0] >> (PLACE_BITS + 1)) as u32).1.len();
+    let id = |word: u64| word >> (PLACE_BITS + 1);
+    let shared: Vec<&[u64]> = words.chunk_by(|a, b| id(*a) == id(*b)).collect();
+    // In a loop of its own, in which the processor waits for many terms at the same time.
+    let frequencies: Vec<usize> =
+        shared.iter().map(|sharing| search.shard.postings(id(sharing[0]) as u32).1.len()).collect();
+    for (sharing, frequency) in shared.into_iter().zip(frequencies) {
         let (weight, mass) = *weights.entry(frequency).or_insert_with(|| {
             let weight = (1.0 + documents / frequency as f64).ln().powi(2);
             ((weight * PARTS) as u64, (f64::from(search.idf(frequency)) * PARTS) as u64)

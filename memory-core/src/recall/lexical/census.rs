@@ -33,7 +33,7 @@ pub(crate) struct ToolFigures {
 pub(crate) struct Census {
     tools: Table<Arc<str>, ToolFigures>,
     /// By domain (empty for none): the completed episodes in order of start.
-    lessons: Table<Box<str>, BTreeSet<(Timestamp, Arc<str>)>>,
+    lessons: Table<Arc<str>, BTreeSet<(Timestamp, Arc<str>)>>,
     completed: usize,
 }
 

@@ -15,10 +15,10 @@ pub(crate) struct Entry {
     pub(crate) expires_at: Option<Timestamp>,
     /// How an episode ended, or whether what was learned is rejected.
     pub(crate) state: State,
-    /// Normalised, see [`normalize_label`].
-    pub(crate) kind: Box<str>,
-    /// Normalised.
-    pub(crate) domain: Option<Box<str>>,
+    /// Normalised, see [`normalize_label`]; shared by all entries of the shard that have it.
+    pub(crate) kind: Arc<str>,
+    /// The same.
+    pub(crate) domain: Option<Arc<str>>,
     /// The reward of an episode, the confidence of what was learned; 0 if there is none.
     pub(crate) score: f32,
     /// When an episode started; when what was learned was last updated.

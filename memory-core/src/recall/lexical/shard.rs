@@ -14,6 +14,7 @@ use super::census::{Census, UsedTool};
 use super::dictionary::Dictionary;
 pub(crate) use super::dictionary::Posting;
 use super::entry::{Entry, State, TermRef};
+use super::labels::Labels;
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::recall::Table;
@@ -41,6 +42,7 @@ pub(crate) struct Shard {
     pub(crate) total_length: u64,
     pub(super) tombstones: HashMap<Arc<str>, Revision>,
     pub(crate) census: Census,
+    labels: Labels,
     /// Differs for any two states of any index of this process.
     pub(super) stamp: u64,
     /// Reused by one upsert after the other.
@@ -87,6 +89,7 @@ impl Shard {
             total_length: 0,
             tombstones: HashMap::new(),
             census: Census::default(),
+            labels: Labels::default(),
             stamp: next_stamp(),
             weighed: Vec::new(),
             likely: Vec::new(),
@@ -101,6 +104,11 @@ impl Shard {
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Returns the one copy of a normalised label that the entries with it share; `None` if none has it.
+    pub(crate) fn label(&self, label: &str) -> Option<&Arc<str>> {
+        self.labels.find(label)
     }
 
     pub(crate) fn term(&self, term: &str) -> Option<u32> {
@@ -138,8 +146,8 @@ impl Shard {
             revision: document.revision,
             expires_at: document.expires_at,
             state: State::parse(&document.state),
-            kind: normalize_label(&document.task_kind).into(),
-            domain: document.domain.as_deref().map(|domain| normalize_label(domain).into()),
+            kind: self.labels.share(&normalize_label(&document.task_kind)),
+            domain: document.domain.as_deref().map(|domain| self.labels.share(&normalize_label(domain))),
             score: document.score,
             at: document.started_at,
             tools: tools
@@ -196,6 +204,8 @@ impl Shard {
         if self.kind == Kind::Episode {
             self.census.subtract(&entry);
         }
+        self.labels.release(entry.kind);
+        entry.domain.into_iter().for_each(|domain| self.labels.release(domain));
         entry.terms
     }
 
@@ -333,7 +343,7 @@ impl Shard {
     /// Returns true if no trace is left of any document.
     #[cfg(test)]
     pub(super) fn is_blank(&self) -> bool {
-        let counted = self.total_length == 0 && self.census.is_blank();
+        let counted = self.total_length == 0 && self.census.is_blank() && self.labels.is_blank();
         self.dictionary.is_blank() && self.forms.is_empty() && counted
     }
 
@@ -344,9 +354,8 @@ impl Shard {
             .iter()
             .flatten()
             .map(|entry| {
-                let labels = entry.kind.len() + entry.domain.as_ref().map_or(0, |domain| domain.len() + 16);
                 let tools = entry.tools.len() * size_of::<UsedTool>();
-                entry.terms.len() * size_of::<TermRef>() + tools + entry.id.len() + labels + 64
+                entry.terms.len() * size_of::<TermRef>() + tools + entry.id.len() + 64
             })
             .sum();
         entries
@@ -357,6 +366,7 @@ impl Shard {
             + self.tombstones.capacity() * (size_of::<(Arc<str>, Revision)>() + 2)
             + self.lengths.capacity() * size_of::<u32>()
             + self.census.bytes()
+            + self.labels.bytes()
     }
 }
 

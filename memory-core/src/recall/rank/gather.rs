@@ -49,7 +49,7 @@ pub(super) fn gather<'s>(
     shard: &'s Shard,
     plan: &Plan<'_>,
     sums: &mut [f32],
-    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Entry, f64) -> f64>,
+    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Scored<'_>, f64) -> f64>,
 ) -> Vec<Scored<'s>> {
     let weigh = Weigh::of(shard);
     let mut left: f64 = plan.terms.iter().map(bound).sum();
@@ -102,17 +102,17 @@ fn bound(term: &QueryTerm<'_>) -> f64 {
 fn keep_best(
     scored: &mut Vec<Scored<'_>>,
     left: f64,
-    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Entry, f64) -> f64>,
+    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Scored<'_>, f64) -> f64>,
 ) {
     // Only documents that are certain to reach the floor can push others out.
     let certain = scored.iter().filter(|it| f64::from(it.raw) >= wanted.floor * SLACK);
-    let mut least: Vec<f64> = certain.map(|it| (wanted.score)(it.entry, f64::from(it.raw) / SLACK)).collect();
+    let mut least: Vec<f64> = certain.map(|it| (wanted.score)(it, f64::from(it.raw) / SLACK)).collect();
     if least.len() < wanted.limit {
         return;
     }
     let (_, bar, _) = least.select_nth_unstable_by(wanted.limit - 1, |a, b| b.total_cmp(a));
     let bar = *bar;
-    scored.retain(|it| (wanted.score)(it.entry, (f64::from(it.raw) + left) * SLACK) >= bar);
+    scored.retain(|it| (wanted.score)(it, (f64::from(it.raw) + left) * SLACK) >= bar);
 }
 
 /// BM25's constants for the index as it is.
