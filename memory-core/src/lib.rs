@@ -33,7 +33,7 @@ pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
     EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed,
-    Memory, MemoryConfig, OpenEpisode, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling,
+    Memory, MemoryConfig, OpenEpisode, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling,
     Status, SuggestedPlaybook, ToolAdvice, Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};

@@ -46,7 +46,9 @@ pub use config::{LearningConfig, MemoryConfig};
 pub use handle::OpenEpisode;
 pub use knowledge::{Explanation, Knowledge, Ruling};
 pub use learner::Learned;
-pub use recalled::{Forecast, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning};
+pub use recalled::{
+    Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,
+};
 pub use recording::{Recorded, Recording};
 
 /// A memory of one namespace; cheap to clone, clones share everything.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent_memory::{
-    Action, ContrastReflector, Embedder, EpisodeId, Error, ErrorKind, ItemId, Memory, Outcome, RecallQuery,
-    Recorded, Recording, Reflection, Reflector, Ruling, Task, Trace,
+    Action, ContrastReflector, Embedder, EpisodeId, Error, ErrorKind, ItemId, Memory, Outcome, Phase,
+    RecallQuery, Recorded, Recording, Reflection, Reflector, Ruling, Task, Trace,
 };
 
 use memory_test_support::{Sqld, SqldOptions};
@@ -90,7 +90,15 @@ async fn what_was_learned_helps_and_says_why() {
     assert_eq!(sequences(query.clone().after(["get_order"])).await, 1);
     let last = query.clone().after(["get_order", "cancel_order"]);
     assert_eq!(sequences(last.clone()).await, 0, "what is done needs no telling");
-    assert_eq!(sequences(last.last_error("no")).await, 1, "what failed is not done");
+    assert_eq!(sequences(last.clone().last_error("no")).await, 1, "what failed is not done");
+
+    let phase = async |query: RecallQuery| memory.recall(query).await.unwrap().phase;
+    assert_eq!(phase(query.clone()).await, Phase::Start);
+    assert_eq!(phase(query.clone().after(["get_order"])).await, Phase::UnderWay);
+    assert_eq!(phase(last.clone()).await, Phase::Finishing);
+    assert_eq!(phase(last.clone().last_error("no")).await, Phase::Recovering);
+    let prompt = memory.recall(last.clone()).await.unwrap().to_prompt(800);
+    assert!(prompt.contains("check the result"), "{prompt}");
 
     let stuck =
         query.after(["cancel_order"]).last_error("order #W7654321 is locked: look it up first (code 999)");

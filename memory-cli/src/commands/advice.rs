@@ -1,7 +1,8 @@
 //! How what was learned looks in an answer, to people.
 
 use agent_memory::{
-    Failure, Forecast, Heuristic, Pattern, Recall, Recalled, SuggestedPlaybook, Tally, ToolAdvice, Warning,
+    Failure, Forecast, Heuristic, Pattern, Phase, Recall, Recalled, SuggestedPlaybook, Tally, ToolAdvice,
+    Warning,
 };
 
 use crate::output::style::{self, paint};
@@ -21,6 +22,7 @@ pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
             page.item(&format!("{number}."), part);
         }
     }
+    page.progress(recall.phase);
     page.forecast(recall.forecast);
     page.tools(&recall.tools);
     page.playbook(recall.playbook.as_ref());
@@ -66,6 +68,13 @@ impl Page {
         let room = self.columns.saturating_sub(5).max(20);
         for line in wrapped(remark, room) {
             self.lines.push(format!("     {}", paint(style::FAINT, line)));
+        }
+    }
+
+    fn progress(&mut self, phase: Phase) {
+        if let Some(advice) = phase.advice() {
+            self.title("Progress");
+            self.item("✓", advice);
         }
     }
 

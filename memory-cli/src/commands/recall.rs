@@ -95,6 +95,7 @@ pub(crate) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
     let mut object = json!({
         "id": recall.id,
         "task_parts": recall.task_parts,
+        "phase": recall.phase,
         "forecast": recall.forecast,
         "tools": recall.tools,
         "playbook": recall.playbook,

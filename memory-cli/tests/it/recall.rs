@@ -23,6 +23,7 @@ fn answers_with_one_object() {
         "id",
         "out_of_reach",
         "patterns",
+        "phase",
         "playbook",
         "prompt",
         "searched",

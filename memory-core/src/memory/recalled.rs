@@ -82,6 +82,29 @@ pub struct SuggestedPlaybook {
     pub missing: Vec<String>,
 }
 
+/// How far a task has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing is done.
+    #[default]
+    Start,
+    /// Something is done, and something is left.
+    UnderWay,
+    /// The last step failed.
+    Recovering,
+    /// All that some episode alike needed to succeed is done, and nothing speaks for more.
+    Finishing,
+}
+
+impl Phase {
+    /// Says what the phase means for the next step; `None` where the rest of the answer does.
+    pub fn advice(self) -> Option<&'static str> {
+        (self == Self::Finishing)
+            .then_some("tasks like this succeeded with the tools used so far: check the result")
+    }
+}
+
 /// How a task like this is likely to end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Forecast {
@@ -99,6 +122,8 @@ pub struct Recall {
     pub id: RecallId,
     /// The parts that the task was split into, in order.
     pub task_parts: Vec<String>,
+    /// How far the task has come, by the tools used so far and the last error.
+    pub phase: Phase,
     /// The episodes, best first; empty if nothing relevant is known.
     pub episodes: Vec<RecalledEpisode>,
     /// The tools that the task is likely to need, in the order of use.
@@ -187,6 +212,7 @@ impl Recall {
             .map(|advice| format!("{} ({:.0} %)", advice.tool, 100.0 * advice.confidence))
             .collect::<Vec<_>>();
         let tools = if tools.is_empty() { vec![] } else { vec![tools.join(", then ")] };
+        let progress = self.phase.advice().map(str::to_owned).into_iter().collect();
         let playbook = self.playbook.iter().flat_map(|playbook| {
             let steps = playbook
                 .steps
@@ -206,6 +232,7 @@ impl Recall {
         [
             Section { heading: "Watch out", lines: warnings },
             Section { heading: "Errors like the last one", lines: fixes.collect() },
+            Section { heading: "Progress", lines: progress },
             Section { heading: "Tools this is likely to need", lines: tools },
             Section { heading: "A procedure that worked", lines: playbook.collect() },
             Section { heading: "Rules", lines: rules.collect() },

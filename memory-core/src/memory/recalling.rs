@@ -11,13 +11,16 @@ use crate::learn::demotion::score_share;
 use crate::learn::errors;
 use crate::learn::holdout::withhold;
 use crate::learn::playbook::Instance;
-use crate::memory::recalled::{Forecast, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, Warning};
+use crate::memory::recalled::{
+    Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, Warning,
+};
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
 use crate::model::evidence::ItemId;
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
+use crate::model::outcome::Outcome;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::recall::advise::{Neighbour, advise};
 use crate::recall::groups::{Contrast, EpisodeHits};
@@ -87,6 +90,7 @@ impl Inner {
         self.add_patterns(query, now, &mut recall).await?;
         self.add_fixes(query, now, &mut recall).await?;
         self.add_playbook(query, now, &mut recall).await?;
+        recall.phase = phase(query, &recall);
         recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
         Ok(recall)
     }
@@ -293,6 +297,20 @@ impl Inner {
     }
 }
 
+fn phase(query: &RecallQuery, recall: &Recall) -> Phase {
+    let is_done = |found: &RecalledEpisode| {
+        let mut tools = found.episode.tools.iter().filter(|used| used.failures < used.calls).peekable();
+        let succeeded = matches!(found.episode.outcome, Some(Outcome::Success { .. }));
+        succeeded && tools.peek().is_some() && tools.all(|used| query.done().contains(&used.tool))
+    };
+    match (&query.last_error, query.after.is_empty()) {
+        (Some(_), _) => Phase::Recovering,
+        (None, true) => Phase::Start,
+        (None, false) if recall.tools.is_empty() && recall.episodes.iter().any(is_done) => Phase::Finishing,
+        (None, false) => Phase::UnderWay,
+    }
+}
+
 fn neighbour(found: &RecalledEpisode) -> Neighbour {
     let episode = &found.episode;
     let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
@@ -365,6 +383,7 @@ impl Recall {
         Self {
             id,
             task_parts: Vec::new(),
+            phase: Phase::Start,
             episodes: Vec::new(),
             tools: Vec::new(),
             patterns: Vec::new(),

@@ -67,7 +67,9 @@ pub(crate) fn search(
     EpisodeHits {
         hits: ranked.hits(&search, limit),
         forecast: if every_outcome { forecast::forecast(&ranked, &groups) } else { None },
-        contrasts: groups.first().map_or_else(Vec::new, |group| contrast::contrasts(&ranked, shard, group)),
+        contrasts: groups
+            .first()
+            .map_or_else(Vec::new, |group| contrast::contrasts(&ranked, shard, group, query.done())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod gather;
 mod plan;
+mod progress;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,7 @@ use crate::store::record::Key;
 
 use gather::{Scored, Wanted, gather};
 use plan::{Plan, plan};
+use progress::Progress;
 
 /// Words shown a field in a reason.
 const MAX_REASON_WORDS: usize = 6;
@@ -29,14 +31,17 @@ const SEMANTIC_WEIGHT: f64 = 0.40;
 const KEYWORD_WEIGHT: f64 = 0.30;
 const DOMAIN_WEIGHT: f64 = 0.20;
 const KIND_WEIGHT: f64 = 0.10;
+/// Little: of episodes that are about as good, the one that went the same way comes first. With 0.10 the simulated agent of
+/// `memory eval lift` does worse (69 % of the gap closed in four runs of 400 tasks, against 71 %).
+const PROGRESS_WEIGHT: f64 = 0.02;
 /// The least cosine at which a document with none of the query's words is relevant: sentences about different things
 /// are below it with every embedding model that the project supports.
 const MIN_COSINE: f64 = 0.40;
 
 /// A document found, with what its score is made of.
 ///
-/// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, over the parts that
-/// are in play, in `0.0..=1.0`. Of episodes, each repeat of a kind of task counts 5 % less than the one before.
+/// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, 0.02 progress, over
+/// the parts that are in play, in `0.0..=1.0`. Of episodes, each repeat of a kind of task counts 5 % less than the one before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hit {
@@ -69,6 +74,9 @@ pub struct ScoreParts {
     pub domain: Option<f64>,
     /// 1 for the same kind of task, 0 for another; `None` if the query names none.
     pub kind: Option<f64>,
+    /// Of an episode, when the task is under way: the share of the tools used so far that worked in it, too, or failed in
+    /// it if that is what the last one did; `None` before the first step.
+    pub progress: Option<f64>,
 }
 
 impl ScoreParts {
@@ -78,6 +86,7 @@ impl ScoreParts {
             (KEYWORD_WEIGHT, Some(self.support)),
             (DOMAIN_WEIGHT, self.domain),
             (KIND_WEIGHT, self.kind),
+            (PROGRESS_WEIGHT, self.progress),
         ];
         let (mut sum, mut weights) = (0.0, 0.0);
         for (weight, part) in parts {
@@ -123,6 +132,7 @@ pub(crate) struct Search<'s> {
     /// What the query names, as the shard's entries have it; within that `None` if none of them does.
     domain: Option<Option<&'s Arc<str>>>,
     kind: Option<Option<&'s Arc<str>>>,
+    progress: Option<Progress<'s>>,
 }
 
 impl<'s> Search<'s> {
@@ -144,6 +154,7 @@ impl<'s> Search<'s> {
             lowest: f64::from(lowest.max(0.0)),
             domain: query.domain.as_ref().map(shared),
             kind: query.kind.as_ref().map(shared),
+            progress: Progress::of(shard, query),
         }
     }
 
@@ -226,6 +237,7 @@ impl<'s> Search<'s> {
             support: keyword,
             domain: self.domain.map(|domain| equal(domain, entry.domain.as_ref())),
             kind: self.kind.map(|kind| equal(kind, Some(&entry.kind))),
+            progress: self.progress.as_ref().map(|progress| progress.share(entry)),
         }
     }
 
@@ -242,6 +254,11 @@ impl<'s> Search<'s> {
             if let (Some(1.0), Some(label)) = (part, label) {
                 reasons.push(format!("same {name}: {label}"));
             }
+        }
+        if let Some(progress) = parts.progress
+            && progress > 0.0
+        {
+            reasons.push(format!("went the same way so far: {:.0} %", 100.0 * progress));
         }
         reasons
     }

@@ -62,8 +62,14 @@ struct Sides<'s> {
 }
 
 /// Returns the most telling contrasts of a group that the episodes near it bear out, and tools near by that nobody used who
-/// succeeded: episodes that failed are often less alike than those that succeeded.
-pub(super) fn contrasts(ranked: &Ranked<'_>, shard: &Shard, group: &[usize]) -> Vec<Contrast> {
+/// succeeded: episodes that failed are often less alike than those that succeeded. Of a tool that is done there is nothing
+/// left to decide.
+pub(super) fn contrasts(
+    ranked: &Ranked<'_>,
+    shard: &Shard,
+    group: &[usize],
+    done: &[String],
+) -> Vec<Contrast> {
     let entry = |place: &usize| ranked.candidates[*place].entry;
     let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].score);
     let is_near = |place: &&usize| ranked.candidates[**place].score >= NEAR * best;
@@ -71,7 +77,7 @@ pub(super) fn contrasts(ranked: &Ranked<'_>, shard: &Shard, group: &[usize]) -> 
     let group = Sides::new(group.iter().map(entry));
     let around = Sides::new(near.map(entry));
     let mut found = group.contrasts(&around, shard);
-    found.retain(|contrast| contrast.probability >= MIN_PROBABILITY);
+    found.retain(|contrast| contrast.probability >= MIN_PROBABILITY && !done.contains(&contrast.tool));
     // Stable: of equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);

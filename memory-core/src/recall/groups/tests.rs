@@ -102,6 +102,55 @@ fn repeats_yield_to_another_task_that_is_about_as_good() {
 }
 
 #[test]
+fn a_task_under_way_is_compared_with_those_that_went_the_same_way() {
+    let index = index(&[
+        (SEATS, &[("search", 0), ("upgrade", 1), ("pay", 0)], false),
+        (SEATS, &[("search", 0), ("upgrade", 1)], false),
+        (SEATS, &[("call", 0), ("upgrade", 0)], true),
+        (SEATS, &[("call", 0), ("upgrade", 0), ("pay", 0)], true),
+        ("water the plants", &[], true),
+    ]);
+    let success = |hits: &EpisodeHits| hits.forecast.unwrap().0;
+    let query = RecallQuery::new(SEATS);
+    let start = ask(&index, query.clone());
+    let [searched, called, other] =
+        ["search", "call", "walk"].map(|tool| ask(&index, query.clone().after([tool])));
+    let progress = |hits: &EpisodeHits| hits.hits.iter().map(|hit| hit.parts.progress).collect::<Vec<_>>();
+    assert_eq!(progress(&start), [None; 4]);
+    assert_eq!(progress(&searched), [Some(1.0), Some(1.0), Some(0.0), Some(0.0)]);
+    assert_eq!(progress(&other), [Some(0.0); 4], "nobody used it");
+    assert!(numbers(&searched)[..2].iter().all(|number| *number <= 2));
+    assert!(numbers(&called)[..2].iter().all(|number| *number >= 3));
+    assert!(searched.hits[0].reasons.contains(&"went the same way so far: 100 %".to_owned()));
+    assert!(success(&searched) < success(&start) && success(&start) < success(&called));
+    assert!((success(&other) - success(&start)).abs() < 0.05, "it says nothing");
+
+    let used = query.clone().after(["search", "upgrade"]);
+    let failed = ask(&index, used.clone().last_error("no seats left"));
+    assert_eq!(progress(&failed), [Some(1.0), Some(1.0), Some(0.0), Some(0.0)], "the call failed there, too");
+    let worked = ask(&index, used);
+    assert_eq!(progress(&worked)[..2], [Some(1.0), Some(1.0)]);
+    assert_eq!(progress(&worked)[2..], [Some(0.5), Some(0.5)]);
+}
+
+#[test]
+fn nothing_is_said_of_tools_that_are_done() {
+    let index = index(&[
+        (SEATS, &[("search", 0), ("upgrade", 0)], false),
+        (SEATS, &[("search", 0), ("upgrade", 0)], false),
+        (SEATS, &[("search", 0)], true),
+        (SEATS, &[("search", 0)], true),
+        ("water the plants", &[], true),
+    ]);
+    let told = |hits: EpisodeHits| hits.contrasts.into_iter().map(|it| it.tool).collect::<Vec<_>>();
+    let query = RecallQuery::new(SEATS);
+    assert_eq!(told(ask(&index, query.clone().after(["search"]))), ["upgrade"]);
+    assert_eq!(told(ask(&index, query.clone().after(["search", "upgrade"]))), [""; 0]);
+    let failed = query.after(["search", "upgrade"]).last_error("no seats left");
+    assert_eq!(told(ask(&index, failed)), ["upgrade"], "what failed is not done");
+}
+
+#[test]
 fn forecasts_follow_the_group_and_are_honest_without_one() {
     let index = index(&[
         (SEATS, &[], false),

@@ -40,7 +40,12 @@ pub(crate) struct Census {
 impl Census {
     /// Returns the shared name of a tool.
     pub(super) fn name(&self, tool: &str) -> Arc<str> {
-        self.tools.get_key_value(tool).map_or_else(|| tool.into(), |(name, _)| name.clone())
+        self.shared_name(tool).map_or_else(|| tool.into(), Arc::clone)
+    }
+
+    /// Returns the name that the entries with a tool share; `None` if none used it.
+    pub(crate) fn shared_name(&self, tool: &str) -> Option<&Arc<str>> {
+        self.tools.get_key_value(tool).map(|(name, _)| name)
     }
 
     pub(super) fn add(&mut self, entry: &Entry) {

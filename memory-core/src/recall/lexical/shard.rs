@@ -106,6 +106,10 @@ impl Shard {
         self.slots.len()
     }
 
+    pub(crate) fn is_of_episodes(&self) -> bool {
+        self.kind == Kind::Episode
+    }
+
     /// Returns the one copy of a normalised label that the entries with it share; `None` if none has it.
     pub(crate) fn label(&self, label: &str) -> Option<&Arc<str>> {
         self.labels.find(label)
