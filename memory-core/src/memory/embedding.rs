@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use uuid::Uuid;
 
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::memory::learner::Draft;
@@ -17,9 +18,10 @@ use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::recall::embedder::Embedder;
+use crate::recall::lexical::LexicalIndex;
 use crate::recall::vector::VectorIndex;
 use crate::store::query::Scan;
-use crate::store::record::Key;
+use crate::store::record::{Key, Namespace};
 
 /// Texts embedded at once.
 const BATCH: usize = 64;
@@ -77,6 +79,18 @@ impl Vectors {
     fn has(&self, key: &Key) -> bool {
         self.index.read().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
+
+    /// Drops the vectors of episodes that the recall index does not have (any more): they would take the places of
+    /// others among the nearest. Returns the live episodes without a vector.
+    fn compare(&self, episodes: &LexicalIndex, space: &Namespace, now: Timestamp) -> Vec<EpisodeId> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<Key> = index.keys().iter().filter(|key| !episodes.is_live(key, now)).cloned().collect();
+        let live = episodes.live(space, Kind::Episode, now);
+        let missing = live.filter(|key| !index.contains(key)).filter_map(|key| key.id.parse().ok()).collect();
+        drop(index);
+        gone.iter().for_each(|key| self.remove(key));
+        missing
+    }
 }
 
 fn no_vector() -> Error {
@@ -95,7 +109,8 @@ impl Memory {
     /// # Errors
     /// What the provider or the tiers report; recall then goes by words where vectors are missing, and says so.
     pub async fn complete_vectors(&self) -> Result<()> {
-        self.inner.complete_vectors(None).await
+        self.inner.complete_vectors(None).await?;
+        self.inner.match_vectors().await
     }
 }
 
@@ -112,6 +127,23 @@ impl Inner {
             Err(error) => *lock(&vectors.gap) = Some(format!("some vectors could not be made: {error}")),
         }
         made
+    }
+
+    /// Brings vectors in step with the recall index: episodes that others recorded get theirs, and those of episodes that
+    /// are gone, or have expired, are dropped.
+    ///
+    /// # Errors
+    /// As [`Memory::complete_vectors`].
+    pub(super) async fn match_vectors(&self) -> Result<()> {
+        let Some(vectors) = &self.vectors else { return Ok(()) };
+        let now = self.engine.clock().now();
+        let missing = self.engine.with_index(|index| vectors.compare(index, self.engine.namespace(), now));
+        match missing.len() {
+            0 => Ok(()),
+            // Many are read faster in one scan than one by one.
+            PAGE.. => self.complete_vectors(None).await,
+            _ => self.complete_vectors(Some(&missing)).await,
+        }
     }
 
     async fn make_vectors(&self, vectors: &Vectors, only: Option<&[EpisodeId]>) -> Result<()> {
@@ -327,3 +359,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,7 +276,7 @@ pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
                 tracing::debug!(%error, "learning waits");
             }
             inner.engine.note_learning(round.as_ref().err());
-            if !inner.learning.background && !inner.lacks_vectors() {
+            if !inner.learning.background && inner.vectors.is_none() {
                 return;
             }
             inner.learning.consolidation.idle_after.clamp(Duration::from_millis(50), SWEEP)
@@ -291,16 +291,25 @@ pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
 impl Inner {
     /// Does what is due in the background.
     async fn round(self: &Arc<Self>, schedule: &mut Schedule, swept_at: &mut Option<Instant>) -> Result<()> {
+        let sweeps = swept_at.is_none_or(|at| at.elapsed() >= SWEEP);
+        let vectors = if self.lacks_vectors() {
+            self.complete_vectors(None).await
+        } else if sweeps {
+            self.match_vectors().await
+        } else {
+            Ok(())
+        };
         // A provider that fails holds up vectors and nothing else.
-        if self.lacks_vectors()
-            && let Err(error) = self.complete_vectors(None).await
-        {
+        if let Err(error) = vectors {
             tracing::debug!(%error, "vectors wait");
         }
         if !self.learning.background {
+            if sweeps {
+                *swept_at = Some(Instant::now());
+            }
             return Ok(());
         }
-        if swept_at.is_none_or(|at| at.elapsed() >= SWEEP) {
+        if sweeps {
             // On opening whatever is due; later only what another process seems to have left behind.
             self.find_due(if swept_at.is_none() { Duration::ZERO } else { SWEEP }).await?;
             *swept_at = Some(Instant::now());

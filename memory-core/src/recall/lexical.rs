@@ -101,6 +101,19 @@ impl LexicalIndex {
         held.is_some_and(|(_, entry)| !entry.is_expired(now))
     }
 
+    /// Returns the keys of the documents of a kind in a namespace that have not expired at `now`, in no order.
+    pub(crate) fn live(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Key> {
+        self.held(namespace, kind).into_iter().flat_map(move |shard| {
+            let live = shard.entries.iter().flatten().filter(move |entry| !entry.is_expired(now));
+            live.map(|entry| shard.key(entry))
+        })
+    }
+
     /// Returns how many documents of a kind a namespace has, expired ones that are not purged yet included.
     pub fn len(&self, namespace: &Namespace, kind: Kind) -> usize {
         self.held(namespace, kind).map_or(0, Shard::len)

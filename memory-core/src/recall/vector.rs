@@ -80,6 +80,11 @@ impl VectorIndex {
         self.keys.is_empty()
     }
 
+    /// Returns the keys, in no order.
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
     /// Returns true when the key has a vector.
     pub fn contains(&self, key: &Key) -> bool {
         self.by_key.contains_key(key)
