@@ -28,7 +28,6 @@ pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, t
         part(domain),
         part(condition.task_kind.as_deref()),
         part(condition.after_tool.as_deref()),
-        part(condition.error.as_deref()),
     ];
     // Whichever form of a word is usual, it is the same word.
     let terms: Vec<String> = condition.terms.iter().map(|term| term_of_marked(term)).collect();
@@ -44,7 +43,6 @@ pub(crate) fn implies(special: &Premise, general: &Premise) -> bool {
     general.terms.iter().all(|term| special.terms.contains(term))
         && held(&special.task_kind, &general.task_kind)
         && held(&special.after_tool, &general.after_tool)
-        && held(&special.error, &general.error)
 }
 
 /// Returns the parts that two conditions share; empty if there are none.
@@ -54,13 +52,12 @@ pub(crate) fn common(a: &Premise, b: &Premise) -> Premise {
         terms: a.terms.iter().filter(|term| b.terms.contains(term)).cloned().collect(),
         task_kind: same(&a.task_kind, &b.task_kind),
         after_tool: same(&a.after_tool, &b.after_tool),
-        error: same(&a.error, &b.error),
     }
 }
 
 /// Returns how many parts a condition has.
 pub(crate) fn parts(premise: &Premise) -> usize {
-    let options = [&premise.task_kind, &premise.after_tool, &premise.error];
+    let options = [&premise.task_kind, &premise.after_tool];
     premise.terms.len() + options.into_iter().flatten().count()
 }
 
@@ -141,7 +138,6 @@ pub(crate) mod tests {
             id(None, &premise(&["a b"], None), Advice::Use, "t"),
             id(None, &premise(&["a", "b"], Some("k")), Advice::Use, "t"),
             id(None, &Premise { after_tool: Some("k".into()), ..base.clone() }, Advice::Use, "t"),
-            id(None, &Premise { error: Some("k".into()), ..base.clone() }, Advice::Use, "t"),
         ];
         for (at, other) in others.iter().enumerate() {
             assert_ne!(one, *other, "{at}");

@@ -17,8 +17,6 @@ pub struct Premise {
     pub task_kind: Option<String>,
     /// The tool used just before.
     pub after_tool: Option<String>,
-    /// The normalised text of the last error.
-    pub error: Option<String>,
 }
 
 impl fmt::Display for Premise {
@@ -33,9 +31,6 @@ impl fmt::Display for Premise {
         }
         if let Some(tool) = &self.after_tool {
             parts.push(format!("{tool} was used last"));
-        }
-        if let Some(error) = &self.error {
-            parts.push(format!("the last error is {error:?}"));
         }
         if parts.is_empty() { f.write_str("always") } else { f.write_str(&parts.join(", ")) }
     }

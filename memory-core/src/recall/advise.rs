@@ -159,7 +159,6 @@ impl Bench<'_> {
         terms
             && premise.task_kind.as_ref().is_none_or(|kind| self.query.kind.as_ref() == Some(kind))
             && premise.after_tool.as_ref().is_none_or(|tool| self.query.done().last() == Some(tool))
-            && premise.error.is_none()
     }
 
     /// Combines rules that apply as independent causes, by tool.

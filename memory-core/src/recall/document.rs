@@ -212,7 +212,7 @@ impl<'a> Learned<'a> {
         Self {
             task: heuristic.condition.terms.iter().map(String::as_str).collect(),
             tools: vec![heuristic.tool.as_str()],
-            keywords: heuristic.condition.error.iter().map(String::as_str).collect(),
+            keywords: Vec::new(),
             domain: heuristic.domain.as_deref(),
             task_kind: heuristic.condition.task_kind.as_deref().unwrap_or(SearchDocument::DEFAULT_KIND),
             score: heuristic.confidence,

@@ -139,7 +139,6 @@ pub fn entities(seed: u64) -> Vec<Entity> {
                 terms: vec!["build".into(), "fail".into()],
                 task_kind: Some("debugging".into()),
                 after_tool: Some("edit".into()),
-                error: Some("exit code <n>".into()),
             },
             advice: Advice::Avoid,
             tool: "bash".into(),
