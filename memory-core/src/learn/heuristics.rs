@@ -24,11 +24,7 @@ pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, t
         Advice::Use => "use",
         Advice::Avoid => "avoid",
     };
-    let options = [
-        part(domain),
-        part(condition.task_kind.as_deref()),
-        part(condition.after_tool.as_deref()),
-    ];
+    let options = [part(domain), part(condition.task_kind.as_deref()), part(condition.after_tool.as_deref())];
     // Whichever form of a word is usual, it is the same word.
     let terms: Vec<String> = condition.terms.iter().map(|term| term_of_marked(term)).collect();
     let mut parts = vec!["heuristic", advice, tool];
