@@ -1,6 +1,9 @@
 use async_trait::async_trait;
 
 use super::*;
+use crate::id::EpisodeId;
+use crate::model::episode::Episode;
+use crate::model::kind::Kind;
 use crate::store::memory_store::MemoryStore;
 use crate::store::query::{Page, Scan};
 use crate::store::record::Namespace;
@@ -86,5 +89,36 @@ async fn the_cursor_stays_behind_documents_that_are_missing() {
     filler.push(Fill::Cursor(at(3)));
     filler.settle().await;
     assert_eq!(cache.cursor().await.unwrap(), at(3), "all is read once more anyway");
+    filler.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_made_of_enough_documents_once_enough_have_changed() {
+    let cache = Arc::new(MemoryStore::new());
+    let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
+    let (index, space) = (Arc::new(RwLock::new(LexicalIndex::new())), Namespace::default());
+    let key = |number: u64| Key::new(&Namespace::default(), Kind::Episode, number.to_string());
+    let episode = Episode::open(EpisodeId(uuid::Uuid::nil()), "deploy".into(), Timestamp(0));
+    let document = SearchDocument::of_episode(&episode, Revision { clock: 1, ..Revision::default() }, None);
+    let put = |numbers: std::ops::Range<u64>| {
+        numbers.for_each(|number| assert!(write(&index).upsert(&key(number), &document)));
+    };
+    // Writes documents and asks for an image; returns how many have changed since the one that there is then.
+    let changed_after = async |count: u64| {
+        filler.push(Fill::Documents((0..count).map(|number| (key(number), None)).collect()));
+        filler.push(Fill::Image(index.clone(), space.clone()));
+        filler.settle().await;
+        cache.image(&space).await.unwrap().map(|image| image.changed.len())
+    };
+    put(0..1_999);
+    assert_eq!(changed_after(1).await, None, "too few documents");
+    put(1_999..2_000);
+    assert_eq!(changed_after(0).await, Some(0));
+    assert_eq!(changed_after(100).await, Some(100), "too few changes");
+    assert_eq!(changed_after(1).await, Some(0));
+    filler.set_apart();
+    assert_eq!(changed_after(101).await, Some(101), "it would not be of these documents");
+    filler.push(Fill::Clear);
+    assert_eq!(changed_after(0).await, Some(0), "both have started over");
     filler.close();
 }
