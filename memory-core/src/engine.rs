@@ -9,6 +9,7 @@ mod config;
 mod drain;
 mod fill;
 mod hot;
+mod image;
 mod pull;
 mod read;
 mod scan;
@@ -483,6 +484,7 @@ impl Engine {
                 let _cancelled = task.await;
             }
         }
+        shared.filler.push(Fill::Image(shared.index.clone(), shared.namespace.clone()));
         shared.filler.push(Fill::Persist);
         shared.filler.close();
         let joined = shared.clone();

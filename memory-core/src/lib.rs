@@ -78,6 +78,6 @@ pub use store::query::{Condition, Order, Page, Scan};
 pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, Orphans, Outbox, OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
+    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

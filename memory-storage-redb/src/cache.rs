@@ -14,6 +14,7 @@ use crate::open::{Handle, OpenReport, create_folder, open_database, prune_set_as
 
 mod contract;
 mod evict;
+mod image;
 mod read;
 mod room;
 mod write;
@@ -27,6 +28,10 @@ const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 const LEDGER: TableDefinition<&[u8], (u64, u64, u64)> = TableDefinition::new("ledger");
 /// Key bytes → search document.
 const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents");
+/// Namespace and number → part of the image of its recall index.
+const IMAGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("images");
+/// Key bytes → mark of a document put or removed since the image of its namespace was stored.
+const CHANGED: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changed");
 /// Name → what the cache keeps about itself.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 

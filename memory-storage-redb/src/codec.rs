@@ -13,18 +13,21 @@ use serde::de::{Deserialize, DeserializeOwned};
 mod document;
 mod entry;
 mod frame;
+mod image;
 mod meta;
 mod row;
 mod set_aside;
 
 pub use document::{decode_document, encode_document};
 pub use entry::{CacheEntry, decode_entry, encode_entry};
+pub use image::{decode_part, encode_part};
 pub use row::{PendingRow, decode_row, encode_row};
 
 pub(crate) use entry::entry_revision;
 #[cfg(feature = "fuzzing")]
 pub use frame::reseal;
 pub(crate) use frame::{HEADER_BYTES, framed_length};
+pub(crate) use image::{check_mark, encode_mark};
 pub(crate) use meta::{decode_meta, encode_meta};
 pub(crate) use row::{MAGIC as ROW_MAGIC, RowHead, borrow_row, restamp_row};
 pub(crate) use set_aside::{decode_set_aside, encode_set_aside};

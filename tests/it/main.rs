@@ -4,6 +4,7 @@
 mod common;
 mod conformance;
 mod engine;
+mod image;
 mod learning;
 mod load;
 mod local;

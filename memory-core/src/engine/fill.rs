@@ -13,10 +13,12 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
+use crate::engine::image;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::recall::document::SearchDocument;
-use crate::store::record::{Key, Record, Revision};
+use crate::recall::lexical::LexicalIndex;
+use crate::store::record::{Key, Namespace, Record, Revision};
 use crate::store::traits::{Cache, Cursor};
 
 /// Work for the filler.
@@ -30,6 +32,8 @@ pub(crate) enum Fill {
     Expire(Timestamp),
     Evict,
     Persist,
+    /// Makes an image of the index, if enough has changed.
+    Image(Arc<RwLock<LexicalIndex>>, Namespace),
     /// Answers when everything before it is done.
     Barrier(oneshot::Sender<()>),
 }
@@ -55,6 +59,10 @@ pub(crate) struct Filler {
     /// Whether search documents are missing in the cache file. The cursor stays behind them until it starts over, so
     /// that the next opening reads what they are of once more.
     incomplete: AtomicBool,
+    /// Whether the index and the documents in the cache file differ by more than what is queued.
+    apart: AtomicBool,
+    /// How many search documents were written since the image in the cache file was made; the most without one.
+    changed: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -70,6 +78,8 @@ impl Filler {
             failures: AtomicU64::new(0),
             last_error: Mutex::default(),
             incomplete: AtomicBool::new(false),
+            apart: AtomicBool::new(false),
+            changed: AtomicU64::new(u64::MAX),
             thread: Mutex::default(),
         });
         let own = filler.clone();
@@ -141,6 +151,16 @@ impl Filler {
         (self.failures.load(Ordering::Relaxed), lock(&self.last_error).clone())
     }
 
+    /// Notes that the cache file has an image, since which so many search documents were written.
+    pub(crate) fn imaged(&self, changed: u64) {
+        self.changed.store(changed, Ordering::Relaxed);
+    }
+
+    /// Notes that the index differs from the documents in the cache file: until both start over no image is made.
+    pub(crate) fn set_apart(&self) {
+        self.apart.store(true, Ordering::Relaxed);
+    }
+
     /// Ends the thread once its queue is empty.
     pub(crate) fn close(&self) {
         lock(&self.queue).closed = true;
@@ -188,15 +208,22 @@ impl Filler {
                 self.release(&records);
                 result
             }
-            Fill::Documents(documents) => runtime
-                .block_on(cache.put_documents(&documents))
-                .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed)),
+            Fill::Documents(documents) => {
+                let changed = self.changed.load(Ordering::Relaxed).saturating_add(documents.len() as u64);
+                self.imaged(changed);
+                runtime
+                    .block_on(cache.put_documents(&documents))
+                    .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed))
+            }
             Fill::Outdate(changed) => runtime.block_on(outdate(cache, &changed)),
             Fill::Cursor(_) if self.incomplete.load(Ordering::Relaxed) => Ok(()),
             Fill::Cursor(cursor) => runtime.block_on(cache.set_cursor(&cursor)),
             Fill::Clear => runtime.block_on(cache.clear()).inspect(|()| {
                 self.incomplete.store(false, Ordering::Relaxed);
+                self.apart.store(false, Ordering::Relaxed);
+                self.imaged(u64::MAX);
             }),
+            Fill::Image(index, namespace) => runtime.block_on(self.renew_image(cache, &index, &namespace)),
             Fill::Expire(now) => runtime.block_on(cache.delete_expired(now)).map(drop),
             Fill::Evict => runtime.block_on(cache.evict()).map(drop),
             Fill::Persist => runtime.block_on(cache.persist()),
@@ -211,6 +238,22 @@ impl Filler {
             *lock(&self.last_error) = Some(error.to_string());
             tracing::warn!(%error, "the cache file could not be written");
         }
+    }
+
+    async fn renew_image(
+        &self,
+        cache: &dyn Cache,
+        index: &RwLock<LexicalIndex>,
+        namespace: &Namespace,
+    ) -> Result<()> {
+        if self.incomplete.load(Ordering::Relaxed) || self.apart.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let changed = self.changed.load(Ordering::Relaxed);
+        if image::renew(cache, index, namespace, changed).await? {
+            self.imaged(0);
+        }
+        Ok(())
     }
 
     fn release(&self, records: &[Record]) {
@@ -274,86 +317,4 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-
-    use super::*;
-    use crate::store::memory_store::MemoryStore;
-    use crate::store::query::{Page, Scan};
-    use crate::store::record::Namespace;
-    use crate::store::traits::{CacheUsage, CachedRecord, Documents, Store};
-
-    /// A cache that cannot store search documents.
-    struct WithoutDocuments(MemoryStore);
-
-    #[async_trait]
-    impl Store for WithoutDocuments {
-        async fn commit(&self, records: &[Record]) -> Result<()> {
-            self.0.commit(records).await
-        }
-        async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
-            self.0.get(keys).await
-        }
-        async fn scan(&self, scan: &Scan) -> Result<Page> {
-            self.0.scan(scan).await
-        }
-        async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
-            self.0.delete_expired(now).await
-        }
-        async fn health(&self) -> Result<()> {
-            self.0.health().await
-        }
-    }
-
-    #[async_trait]
-    impl Cache for WithoutDocuments {
-        async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>> {
-            self.0.lookup(keys).await
-        }
-        async fn remove(&self, keys: &[Key]) -> Result<()> {
-            self.0.remove(keys).await
-        }
-        async fn cursor(&self) -> Result<Cursor> {
-            self.0.cursor().await
-        }
-        async fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
-            self.0.set_cursor(cursor).await
-        }
-        async fn evict(&self) -> Result<u64> {
-            self.0.evict().await
-        }
-        async fn usage(&self) -> Result<CacheUsage> {
-            self.0.usage().await
-        }
-        async fn put_documents(&self, _: &[(Key, Option<SearchDocument>)]) -> Result<()> {
-            Err(Error::new(ErrorKind::Io, "write search documents", "the disk is full"))
-        }
-        async fn documents(&self, space: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
-            self.0.documents(space, after, limit).await
-        }
-        async fn clear(&self) -> Result<()> {
-            self.0.clear().await
-        }
-        async fn persist(&self) -> Result<()> {
-            self.0.persist().await
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_cursor_stays_behind_documents_that_are_missing() {
-        let cache = Arc::new(WithoutDocuments(MemoryStore::new()));
-        let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
-        let at = |seq| Cursor { database: "db".into(), seq };
-        filler.push(Fill::Cursor(at(1)));
-        filler.push(Fill::Documents(Vec::new()));
-        filler.push(Fill::Cursor(at(2)));
-        filler.settle().await;
-        assert_eq!(cache.cursor().await.unwrap(), at(1), "what is missing is read once more on opening");
-        assert_eq!(filler.failures().0, 1);
-        filler.push(Fill::Clear);
-        filler.push(Fill::Cursor(at(3)));
-        filler.settle().await;
-        assert_eq!(cache.cursor().await.unwrap(), at(3), "all is read once more anyway");
-        filler.close();
-    }
-}
+mod tests;

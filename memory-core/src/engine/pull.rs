@@ -118,9 +118,10 @@ impl Shared {
         tracing::warn!(other, reanalyse, lost, too_old, "the caches start over");
         self.hot.clear();
         self.missing.invalidate_all();
+        // Before the cache file: an image that is made behind it must have nothing of before.
+        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = LexicalIndex::new();
         self.filler.push(Fill::Clear);
         self.filler.settle().await;
-        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = LexicalIndex::new();
         self.load_pending().await?;
         let mut progress = lock(&self.progress);
         progress.cursor = Cursor { database: identity(&changes.database), seq: 0 };
@@ -173,12 +174,31 @@ impl Shared {
         }
     }
 
-    /// Fills the index from the search documents of the cache file; returns the position that they go up to.
+    /// Fills the index from the cache file; returns the position that what it has goes up to.
     pub(super) async fn load_documents(&self, cursor: Cursor) -> Result<Cursor> {
         if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
             // Made in another way; the first pull starts over.
             return Ok(cursor);
         }
+        // Without a position, what is in the image would not come again.
+        let loaded = if cursor.database.is_empty() { None } else { self.load_image().await? };
+        let unreadable = match loaded {
+            Some(unreadable) => unreadable,
+            None => self.load_all_documents().await?,
+        };
+        if unreadable == 0 {
+            return Ok(cursor);
+        }
+        // What they are of does not come by again by itself: recall would not know of it for ever.
+        self.filler.set_apart();
+        self.warn(format!(
+            "{unreadable} search documents of the cache file were unreadable and are made again"
+        ));
+        Ok(Cursor { seq: 0, ..cursor })
+    }
+
+    /// Fills the index from all search documents of the cache file; returns how many could not be read.
+    async fn load_all_documents(&self) -> Result<u64> {
         let mut reading = self.read_documents(None, Vec::new());
         let (mut spent, mut unreadable) = (Vec::new(), 0);
         loop {
@@ -195,14 +215,7 @@ impl Shared {
             }
             spent = page.found;
         }
-        if unreadable == 0 {
-            return Ok(cursor);
-        }
-        // What they are of does not come by again by itself: recall would not know of it for ever.
-        self.warn(format!(
-            "{unreadable} search documents of the cache file were unreadable and are made again"
-        ));
-        Ok(Cursor { seq: 0, ..cursor })
+        Ok(unreadable)
     }
 
     /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
@@ -228,6 +241,9 @@ impl Shared {
                 let (outbox, asked) = (outbox.clone(), scan.clone());
                 let pending = upkeep::blocking(move || outbox.pending_scan(&asked, PAGE)).await?;
                 let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
+                if !documents.is_empty() {
+                    self.filler.set_apart();
+                }
                 index_documents(&self.index, &pending, &documents);
                 match pending.last() {
                     Some(last) if pending.len() == PAGE => scan.after = Some(last.key.id.clone()),

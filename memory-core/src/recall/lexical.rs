@@ -3,6 +3,7 @@
 mod census;
 mod dictionary;
 pub(crate) mod entry;
+mod image;
 mod labels;
 pub(crate) mod shard;
 
@@ -60,6 +61,18 @@ impl LexicalIndex {
             tasks.remove(&key.id);
         }
         removed
+    }
+
+    /// Takes a document out as if it had never been put in: any version may come again.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        if let Some(shard) = self.shards.get_mut(&(key.namespace.clone(), key.kind)) {
+            shard.forget(&key.id);
+        }
+        if key.kind == Kind::Episode
+            && let Some(tasks) = self.tasks.get_mut(&key.namespace)
+        {
+            tasks.remove(&key.id);
+        }
     }
 
     /// Removes the documents that have expired at `now`; returns how many. Searches never return them either way.

@@ -20,13 +20,14 @@ pub(crate) struct TaskGroup {
 }
 
 impl TaskGroup {
-    fn of(document: &SearchDocument) -> Self {
+    /// Makes the figures of one episode.
+    pub(crate) fn of_one(success: bool, steps: u32, duration_ms: u64) -> Self {
         Self {
             episodes: 1,
-            successes: u32::from(document.state == "success"),
-            steps: u64::from(document.steps),
-            timed: u32::from(document.duration_ms > 0),
-            duration_ms: document.duration_ms,
+            successes: success.into(),
+            steps: steps.into(),
+            timed: u32::from(duration_ms > 0),
+            duration_ms,
         }
     }
 
@@ -73,12 +74,24 @@ impl TaskFigures {
         if document.state == "open" || document.fingerprint.is_empty() {
             return;
         }
-        let group = TaskGroup::of(document);
-        let kind: Box<str> = kind_key(&document.task_kind, document.domain.as_deref()).into();
-        let fingerprint: Box<str> = document.fingerprint.as_str().into();
+        let group = TaskGroup::of_one(document.state == "success", document.steps, document.duration_ms);
+        let (kind, domain) = (normalize_label(&document.task_kind), domain_key(document.domain.as_deref()));
+        self.count(id, &document.fingerprint, &kind, &domain, group);
+    }
+
+    /// Counts an episode that is not counted, by fingerprint and by kind and domain as they are normalised.
+    pub(crate) fn count(&mut self, id: &str, fingerprint: &str, kind: &str, domain: &str, group: TaskGroup) {
+        let kind: Box<str> = kind_key(kind, domain).into();
+        let fingerprint: Box<str> = fingerprint.into();
         self.by_fingerprint.entry(fingerprint.clone()).or_default().add(group);
         self.by_kind.entry(kind.clone()).or_default().add(group);
         self.counted.insert(id.into(), (fingerprint, kind, group));
+    }
+
+    /// Returns what an episode is counted with: fingerprint, steps and duration in milliseconds.
+    pub(crate) fn counted(&self, id: &str) -> Option<(&str, u64, u64)> {
+        let (fingerprint, _, group) = self.counted.get(id)?;
+        Some((fingerprint, group.steps, group.duration_ms))
     }
 
     /// Stops counting an episode.
@@ -113,12 +126,13 @@ impl TaskFigures {
 
     /// Returns the figures of a kind of task in its domain.
     pub(crate) fn of_kind(&self, task: &Task) -> TaskGroup {
-        self.by_kind.get(kind_key(&task.kind, task.domain.as_deref()).as_str()).copied().unwrap_or_default()
+        let key = kind_key(&normalize_label(&task.kind), &domain_key(task.domain.as_deref()));
+        self.by_kind.get(key.as_str()).copied().unwrap_or_default()
     }
 }
 
-fn kind_key(kind: &str, domain: Option<&str>) -> String {
-    format!("{}\0{}", normalize_label(kind), domain_key(domain))
+fn kind_key(kind: &str, domain: &str) -> String {
+    format!("{kind}\0{domain}")
 }
 
 /// Writes a domain as figures are kept by; empty for none.

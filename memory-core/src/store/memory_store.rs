@@ -1,7 +1,7 @@
 //! A store that keeps everything in memory, for tests: the reference that the conformance suite is checked
 //! against, and the quickest way to assemble an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -14,7 +14,8 @@ use crate::recall::document::SearchDocument;
 use crate::store::query::{Order, Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{
-    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, Seq, Store,
+    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, IndexImage,
+    Seq, Store,
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.
@@ -38,6 +39,7 @@ struct State {
     closed: bool,
     cursor: Cursor,
     documents: BTreeMap<Key, SearchDocument>,
+    images: BTreeMap<Namespace, (Vec<u8>, BTreeSet<Key>)>,
     usage: CacheUsage,
 }
 
@@ -215,6 +217,9 @@ impl Cache for MemoryStore {
     async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
         let mut state = self.state()?;
         for (key, document) in documents {
+            if let Some((_, changed)) = state.images.get_mut(&key.namespace) {
+                changed.insert(key.clone());
+            }
             match document {
                 Some(document) => state.documents.insert(key.clone(), document.clone()),
                 None => state.documents.remove(key),
@@ -233,6 +238,26 @@ impl Cache for MemoryStore {
             .map(|(key, document)| (key.clone(), document.clone()))
             .collect();
         Ok(Documents { found, unreadable: 0 })
+    }
+
+    async fn documents_of(&self, keys: &[Key]) -> Result<Documents> {
+        let state = self.state()?;
+        let found =
+            keys.iter().filter_map(|key| Some((key.clone(), state.documents.get(key)?.clone()))).collect();
+        Ok(Documents { found, unreadable: 0 })
+    }
+
+    async fn put_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()> {
+        self.state()?.images.insert(namespace.clone(), (image.to_vec(), BTreeSet::new()));
+        Ok(())
+    }
+
+    async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+        let state = self.state()?;
+        Ok(state.images.get(namespace).map(|(bytes, changed)| IndexImage {
+            bytes: bytes.clone(),
+            changed: changed.iter().cloned().collect(),
+        }))
     }
 
     async fn clear(&self) -> Result<()> {

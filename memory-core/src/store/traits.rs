@@ -160,7 +160,17 @@ pub trait Cache: Store {
     /// Returns up to `limit` search documents of a namespace behind `after`, in key order; at the end, none.
     async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents>;
 
-    /// Forgets everything: records, documents and cursor.
+    /// Returns the search documents of keys; keys without one are left out.
+    async fn documents_of(&self, keys: &[Key]) -> Result<Documents>;
+
+    /// Stores the image of a namespace's recall index in place of an earlier one: all documents are part of it until
+    /// they are put or removed again. A cache without room for it keeps none.
+    async fn put_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()>;
+
+    /// Returns the image of a namespace with what has changed since; `None` without one that can be read.
+    async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>>;
+
+    /// Forgets everything: records, documents, images and cursor.
     async fn clear(&self) -> Result<()>;
 
     /// Makes what was written so far durable, as far as a cache is.
@@ -174,6 +184,15 @@ pub struct Documents {
     pub found: Vec<(Key, SearchDocument)>,
     /// How many between them could not be read.
     pub unreadable: u64,
+}
+
+/// The image of a namespace's recall index as a cache returns it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IndexImage {
+    /// The image as it was stored.
+    pub bytes: Vec<u8>,
+    /// The keys whose documents were put or removed since; in no order.
+    pub changed: Vec<Key>,
 }
 
 /// A record as a cache returns it.

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use memory_core::{
-    Cache, CacheUsage, CachedRecord, Cursor, Documents, Key, Namespace, Page, Record, Result, Scan,
-    SearchDocument, Store, Timestamp,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Record, Result,
+    Scan, SearchDocument, Store, Timestamp,
 };
 
 use super::RedbCache;
@@ -74,6 +74,18 @@ impl Cache for RedbCache {
 
     async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
         self.read_documents(namespace, after, limit)
+    }
+
+    async fn documents_of(&self, keys: &[Key]) -> Result<Documents> {
+        self.read_documents_of(keys)
+    }
+
+    async fn put_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()> {
+        self.write_image(namespace, image)
+    }
+
+    async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+        self.read_image(namespace)
     }
 
     async fn clear(&self) -> Result<()> {

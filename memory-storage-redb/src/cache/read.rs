@@ -185,6 +185,24 @@ impl RedbCache {
         })
     }
 
+    pub(super) fn read_documents_of(&self, keys: &[Key]) -> memory_core::Result<Documents> {
+        let encoded = keys.iter().map(key_bytes).collect::<memory_core::Result<Vec<_>>>()?;
+        let none = || Documents { found: Vec::new(), unreadable: keys.len() as u64 };
+        self.read("read search documents", none, |transaction| {
+            let table = transaction.open_table(DOCUMENTS)?;
+            let Documents { mut found, mut unreadable } = Documents::default();
+            for (key, bytes) in keys.iter().zip(&encoded) {
+                let Some(value) = table.get(bytes.as_slice())? else { continue };
+                match decode_document(bytes, value.value()) {
+                    Ok(document) => found.push((key.clone(), document)),
+                    Err(_) => unreadable += 1,
+                }
+            }
+            add(&self.counts.corrupt, unreadable);
+            Ok(Documents { found, unreadable })
+        })
+    }
+
     pub(super) fn read_cursor(&self) -> memory_core::Result<Cursor> {
         self.read("read cursor", Cursor::default, |transaction| {
             let Some(stored) = transaction.open_table(META)?.get(META_CURSOR)? else {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::room::{CHURN_PER_CHANGE, Need, Room, document_charge, record_charge};
 use super::{
-    DOCUMENTS, LAYOUT, LEDGER, META, META_CURSOR, META_FIGURES, META_LAYOUT, RECORDS, RedbCache, add, lock,
+    CHANGED, DOCUMENTS, IMAGES, LAYOUT, LEDGER, META, META_CURSOR, META_FIGURES, META_LAYOUT, RECORDS,
+    RedbCache, add, lock,
 };
 use crate::codec::{decode_meta, encode_document, encode_entry, encode_meta, entry_revision};
 use crate::failure::{Failure, Outcome, guarded};
@@ -265,8 +266,8 @@ impl RedbCache {
     pub(super) fn write_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
         let mut entries = Vec::with_capacity(documents.len());
         let mut incoming = 0;
-        for (key, document) in documents {
-            let key = key_bytes(key)?;
+        for (of, document) in documents {
+            let key = key_bytes(of)?;
             let bytes = document.as_ref().map(|document| {
                 encode_document(&key, document).ok_or_else(|| {
                     memory_core::Error::invalid("write search documents", "document", "it is too large")
@@ -274,11 +275,12 @@ impl RedbCache {
             });
             let bytes = bytes.transpose()?;
             incoming += bytes.as_ref().map_or(0, |it| document_charge(key.len(), it.len() as u64));
-            entries.push((key, bytes));
+            entries.push((of, key, bytes));
         }
         self.write("write search documents", incoming + documents.len() as u64 * CHURN_PER_CHANGE, |change| {
+            self.note_changed(change, entries.iter().map(|(of, key, _)| (*of, key.as_slice())))?;
             let mut table = change.transaction.open_table(DOCUMENTS)?;
-            for (key, bytes) in &entries {
+            for (_, key, bytes) in &entries {
                 let charge = |it: &[u8]| document_charge(key.len(), it.len() as u64);
                 let before = match bytes {
                     Some(bytes) => table.insert(key.as_slice(), bytes.as_slice())?,
@@ -305,6 +307,8 @@ impl RedbCache {
             change.transaction.delete_table(RECORDS)?;
             change.transaction.delete_table(LEDGER)?;
             change.transaction.delete_table(DOCUMENTS)?;
+            change.transaction.delete_table(IMAGES)?;
+            change.transaction.delete_table(CHANGED)?;
             change.transaction.open_table(RECORDS)?;
             change.transaction.open_table(LEDGER)?;
             change.transaction.open_table(DOCUMENTS)?;

@@ -61,6 +61,15 @@ fn outbox_rows_of_every_kind() {
 }
 
 #[test]
+fn parts_of_images() {
+    let hex = "414d6970010001000800000086cefcec0300000061626364";
+    let part = encode_part(b"default\0\0\0\0\x01", 3, b"abcd").unwrap();
+    assert_eq!(to_hex(&part), hex);
+    assert_eq!(decode_part(b"default\0\0\0\0\x01", &from_hex(hex)), Ok((3, &b"abcd"[..])));
+    assert_eq!(to_hex(&encode_mark(b"default\0episode\0x").unwrap()), "414d6963010001000000000007faa954");
+}
+
+#[test]
 fn search_documents() {
     for line in lines(DOCUMENTS) {
         let [key, hex, debug] = line[..] else { panic!("three columns: {line:?}") };

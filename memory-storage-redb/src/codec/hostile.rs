@@ -69,6 +69,9 @@ fn every_bit_flip_and_truncation_is_noticed() {
     }
     let bytes = encode_document(KEY, &document()).unwrap();
     check_damage(&bytes, |bytes| decode_document(KEY, bytes).is_ok());
+    let part = encode_part(KEY, 3, b"content").unwrap();
+    check_damage(&part, |bytes| decode_part(KEY, bytes).is_ok());
+    check_damage(&encode_mark(KEY).unwrap(), |bytes| check_mark(KEY, bytes).is_ok());
     check_damage(&encode_set_aside(b"row", "why", Timestamp(1)).unwrap(), |it| decode_set_aside(it).is_ok());
     check_damage(&encode_meta("name", &(7_u64, "x")).unwrap(), |it| {
         decode_meta::<(u64, String)>("name", it).is_ok()
@@ -82,6 +85,10 @@ fn an_entry_under_another_key_is_unreadable() {
     assert_eq!(decode_entry(b"other\0episode\0x", &entry), Err(Unreadable::Checksum));
     let bytes = encode_document(KEY, &document()).unwrap();
     assert_eq!(decode_document(b"other\0episode\0x", &bytes), Err(Unreadable::Checksum));
+    let part = encode_part(b"default\0\0\0\0\0", 2, b"content").unwrap();
+    assert_eq!(decode_part(b"default\0\0\0\0\x01", &part), Err(Unreadable::Checksum));
+    let mark = encode_mark(KEY).unwrap();
+    assert_eq!(check_mark(b"other\0episode\0x", &mark), Err(Unreadable::Checksum));
 }
 
 #[test]
@@ -167,5 +174,7 @@ proptest! {
         let _ = decode_row(&sealed(b"AMor", &[], &body));
         let _ = decode_document(KEY, &sealed(b"AMsd", KEY, &body));
         let _ = decode_set_aside(&sealed(b"AMsa", &[], &body));
+        let _ = decode_part(KEY, &sealed(b"AMip", KEY, &body));
+        let _ = check_mark(KEY, &sealed(b"AMic", KEY, &body));
     }
 }

@@ -277,3 +277,76 @@ async fn a_record_the_cache_cannot_take_leaves_no_older_version_behind() {
     let bad = record(&Namespace::default(), "", 1, Some(episode(1)));
     assert_eq!(cache.commit(&[bad]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn an_image_that_is_damaged_or_incomplete_is_none_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.redb");
+    let table = redb::TableDefinition::<&[u8], &[u8]>::new("images");
+    let marks = redb::TableDefinition::<&[u8], &[u8]>::new("changed");
+    let (space, image) = (Namespace::default(), vec![7; 2_500_000]);
+    let part = |number: u8| [b"default\0\0\0\0".as_slice(), &[number]].concat();
+    let changed = Key::new(&space, Kind::Episode, "changed");
+    type Rows<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
+    type Damage<'d> = &'d dyn Fn(&mut Rows<'_>, &mut Rows<'_>);
+    let take = |rows: &mut Rows<'_>, key: &[u8]| rows.remove(key).unwrap().unwrap().value().to_vec();
+    let put = |rows: &mut Rows<'_>, key: &[u8], bytes: &[u8]| drop(rows.insert(key, bytes).unwrap());
+    let mark = b"default\0episode\0changed".as_slice();
+    let damages: [Damage<'_>; 6] = [
+        &|parts, _| drop(take(parts, &part(0))),
+        &|parts, _| drop(take(parts, &part(2))),
+        &|parts, _| {
+            let mut bytes = take(parts, &part(1));
+            bytes[100_000] ^= 1;
+            put(parts, &part(1), &bytes);
+        },
+        &|parts, _| {
+            let bytes = take(parts, &part(1));
+            put(parts, &part(3), &bytes);
+        },
+        &|_, marks| {
+            let bytes = take(marks, mark);
+            put(marks, b"default\0episode\0other", &bytes);
+        },
+        &|_, marks| put(marks, mark, b""),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let cache = open(&path);
+        cache.put_image(&space, &image).await.unwrap();
+        assert_eq!(cache.image(&space).await.unwrap().unwrap().bytes, image);
+        cache.put_documents(&[(changed.clone(), None)]).await.unwrap();
+        assert_eq!(cache.image(&space).await.unwrap().unwrap().changed, std::slice::from_ref(&changed));
+        cache.persist().await.unwrap();
+        drop(cache);
+        let database = redb::Database::create(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        damage(&mut transaction.open_table(table).unwrap(), &mut transaction.open_table(marks).unwrap());
+        transaction.commit().unwrap();
+        drop(database);
+        let cache = open(&path);
+        assert_eq!(cache.image(&space).await.unwrap(), None, "damage {number}");
+        assert_eq!(cache.usage().await.unwrap().corrupt, 1, "damage {number}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_counts_towards_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.redb");
+    let options = CacheOptions::default().limit_bytes(8 * MB).page_cache_bytes(1 << 20);
+    let cache = RedbCache::open(&path, options).unwrap();
+    let space = Namespace::default();
+    for round in 0..60_u8 {
+        let records: Vec<_> = (0..20).map(|i| bulky(&format!("{round}-{i}"), 10_000)).collect();
+        cache.commit(&records).await.unwrap();
+        // Every third is too large.
+        let image = vec![round; if round % 3 == 2 { 9_000_000 } else { 2_000_000 }];
+        cache.put_image(&space, &image).await.unwrap();
+        let kept = cache.image(&space).await.unwrap();
+        assert_eq!(kept.map(|image| image.bytes), (round % 3 < 2).then_some(image));
+        assert!(has(&cache, &records[19].key).await || round % 3 == 2, "{round}: what is new stays");
+        let size = fs::metadata(&path).unwrap().len();
+        assert!(size <= 8 * MB, "the file has {size} bytes after {round} rounds");
+    }
+    assert!(cache.opened().rebuilt.is_none(), "never started over");
+}

@@ -49,6 +49,29 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
+    /// Creates a dictionary with room for so many terms.
+    pub(super) fn with_capacity(terms: usize) -> Self {
+        Self { table: HashTable::with_capacity(terms), terms: Vec::with_capacity(terms), ..Self::default() }
+    }
+
+    /// Returns the terms in use with their postings, ids ascending.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (u32, &str, &[Posting])> {
+        let terms = (0..).zip(&self.terms).filter(|(_, term)| !term.postings.is_empty());
+        terms.map(|(id, term)| (id, term.text.as_str(), term.postings.as_slice()))
+    }
+
+    /// Gives all terms their postings, by id, slots ascending; `None` if these are not as many.
+    pub(super) fn fill(&mut self, postings: Vec<SmallVec<[Posting; 2]>>) -> Option<()> {
+        if postings.len() != self.terms.len() {
+            return None;
+        }
+        for (term, postings) in self.terms.iter_mut().zip(postings) {
+            term.last = postings.last().map_or(0, |posting| posting.slot);
+            term.postings = postings;
+        }
+        Some(())
+    }
+
     /// Returns the hash that a term is looked up by.
     pub(super) fn hash(&self, text: &str) -> u64 {
         self.hasher.hash_one(text)

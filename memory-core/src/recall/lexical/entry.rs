@@ -30,12 +30,15 @@ pub(crate) struct Entry {
 }
 
 /// A term of a document: the id, and whether it is a word of the task or of what the user said later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TermRef(u32);
 
 impl TermRef {
     const TASK: u32 = 1;
     const KEYWORD: u32 = 2;
+
+    /// One more than the highest id.
+    pub(super) const END: usize = 1 << 30;
 
     pub(super) fn new(id: u32, fields: u8) -> Self {
         let bit = |field: Field, bit: u32| if fields & (1 << field as u8) == 0 { 0 } else { bit };
@@ -74,6 +77,18 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Every state; images number them by their places.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Success,
+        Self::Partial,
+        Self::Failure,
+        Self::Abstained,
+        Self::Active,
+        Self::Rejected,
+        Self::Other,
+    ];
+
     pub(super) fn parse(name: &str) -> Self {
         match name {
             "open" => Self::Open,

@@ -4,6 +4,8 @@
 //! live documents, so that any history of changes gives the answers of an index built anew. A document keeps its
 //! slot when it changes, and only the terms that differ touch their posting lists.
 
+mod image;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::mem::size_of;
@@ -178,8 +180,8 @@ impl Shard {
             if held.is_some_and(|held| held.revision > revision) {
                 return false;
             }
-            self.drop_slot(id, slot);
         }
+        self.forget(id);
         let tombstone = self.tombstones.entry(id.clone()).or_insert(revision);
         *tombstone = revision.max(*tombstone);
         if self.tombstones.len() > MAX_TOMBSTONES {
@@ -189,6 +191,12 @@ impl Shard {
             self.tombstones.retain(|_, revision| *revision >= middle);
         }
         true
+    }
+
+    pub(super) fn forget(&mut self, id: &Arc<str>) {
+        if let Some(&slot) = self.slots.get(id) {
+            self.drop_slot(id, slot);
+        }
     }
 
     pub(super) fn revision(&self, id: &str) -> Option<Revision> {
@@ -295,10 +303,14 @@ impl Shard {
             return id;
         }
         let id = self.dictionary.add(term);
-        if let Some(stem) = stem(term) {
-            self.forms.entry(stem.into()).or_default().push(id);
-        }
+        Self::add_form(&mut self.forms, term, id);
         id
+    }
+
+    fn add_form(forms: &mut Table<Box<str>, Vec<u32>>, term: &str, id: u32) {
+        if let Some(stem) = stem(term) {
+            forms.entry(stem.into()).or_default().push(id);
+        }
     }
 
     /// Forgets a term that no document has any more.

@@ -8,12 +8,13 @@ use crate::recall::document::{Field, SearchDocument};
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{episode, record};
 use crate::store::record::{Key, Namespace, Revision, WriterId};
-use crate::store::traits::{Cache, Cursor, Documents};
+use crate::store::traits::{Cache, Cursor, Documents, IndexImage};
 
 /// Runs every case of [`Cache`] but its size, which depends on how a backend measures it.
 pub async fn check_cache(factory: &dyn Factory) {
     lookups(factory).await;
     documents(factory).await;
+    images(factory).await;
     cursor_and_clear(factory).await;
 }
 
@@ -86,6 +87,52 @@ async fn documents(factory: &dyn Factory) {
     );
     let page = cache.documents(&space, Some(&expected[0].0), 1).await.expect("documents work");
     assert_eq!(page.found, expected[1..], "paging");
+    let keys = ["c", "b", "a"].map(|id| key(&space, id));
+    let named = cache.documents_of(&keys).await.expect("documents work");
+    let expected = [expected[1].clone(), expected[0].clone()];
+    assert_eq!((&named.found[..], named.unreadable), (&expected[..], 0), "what there is of the keys");
+}
+
+async fn images(factory: &dyn Factory) {
+    let (cache, space) = open(factory, "images").await;
+    let other = Namespace::new("images-2").unwrap_or_default();
+    let key = |space: &Namespace, id: &str| Key::new(space, Kind::Episode, id);
+    let image = async |space: &Namespace| cache.image(space).await.expect("images work");
+    let put = async |key: Key, document: Option<SearchDocument>| {
+        cache.put_documents(&[(key, document)]).await.expect("put works");
+    };
+    put(key(&space, "a"), Some(document("a", 1))).await;
+    assert_eq!(image(&space).await, None);
+    // Some are longer than any page or part of a file.
+    for bytes in [vec![1; 100], vec![2; 3_000_000], vec![3; 10]] {
+        cache.put_image(&space, &bytes).await.expect("images work");
+        assert_eq!(
+            image(&space).await,
+            Some(IndexImage { bytes, changed: Vec::new() }),
+            "nothing has changed since"
+        );
+    }
+    put(key(&space, "a"), None).await;
+    put(key(&space, "b"), Some(document("b", 1))).await;
+    put(key(&space, "b"), Some(document("b", 2))).await;
+    put(key(&other, "z"), Some(document("z", 1))).await;
+    let found = image(&space).await.unwrap_or_default();
+    let changed: std::collections::BTreeSet<Key> = found.changed.iter().cloned().collect();
+    assert_eq!(changed.into_iter().collect::<Vec<_>>(), ["a", "b"].map(|id| key(&space, id)));
+    assert_eq!((found.changed.len(), &found.bytes[..]), (2, &[3; 10][..]), "each key once");
+    assert_eq!(image(&other).await, None);
+    cache.put_image(&other, &[4]).await.expect("images work");
+    assert_eq!(image(&other).await, Some(IndexImage { bytes: vec![4], changed: Vec::new() }));
+    assert_eq!(
+        image(&space).await.map(|image| image.changed.len()),
+        Some(2),
+        "another namespace is left alone"
+    );
+    cache.clear().await.expect("clear works");
+    assert_eq!((image(&space).await, image(&other).await), (None, None));
+    put(key(&space, "c"), Some(document("c", 1))).await;
+    cache.put_image(&space, &[5]).await.expect("images work");
+    assert_eq!(image(&space).await, Some(IndexImage { bytes: vec![5], changed: Vec::new() }));
 }
 
 async fn cursor_and_clear(factory: &dyn Factory) {

@@ -1,0 +1,153 @@
+//! The image of the recall index, in parts, and the keys whose documents have changed since it was stored.
+//!
+//! Both tables come with the first write of documents: a file of an earlier program has neither.
+
+use memory_core::{IndexImage, Key, Namespace, Result};
+use redb::{ReadTransaction, ReadableTable, TableError};
+
+use super::room::{CHURN_PER_CHANGE, document_charge};
+use super::write::Change;
+use super::{CHANGED, IMAGES, RedbCache, add, lock};
+use crate::codec::{HEADER_BYTES, check_mark, decode_part, encode_mark, encode_part};
+use crate::failure::Outcome;
+use crate::keys::{key_within, namespace_prefix, prefix_end};
+
+/// How much of an image a part has, in bytes: with key and frame a little less than a power of two of pages.
+const PART: usize = 1024 * 1024 - 512;
+
+/// Returns the key of a part: `namespace \0 number`, so that byte order is the order of parts.
+fn part_key(namespace: &Namespace, number: u32) -> Vec<u8> {
+    [namespace_prefix(namespace).as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn part_charge(key: &[u8], bytes: &[u8]) -> u64 {
+    document_charge(key.len(), bytes.len() as u64)
+}
+
+fn mark_charge(key: &[u8]) -> u64 {
+    document_charge(key.len(), HEADER_BYTES as u64)
+}
+
+impl RedbCache {
+    pub(super) fn write_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()> {
+        let too_large = || memory_core::Error::invalid("write image", "image", "it is too large");
+        let count = u32::try_from(image.len().div_ceil(PART)).map_err(|_| too_large())?;
+        let mut parts = Vec::with_capacity(count as usize);
+        for (number, part) in (0..count).zip(image.chunks(PART)) {
+            let key = part_key(namespace, number);
+            let bytes = encode_part(&key, count, part).ok_or_else(too_large)?;
+            parts.push((key, bytes));
+        }
+        let incoming: u64 = parts.iter().map(|(key, bytes)| part_charge(key, bytes)).sum();
+        // By itself, so that room is made for one image, not for two.
+        self.drop_image(namespace)?;
+        if self.room(&lock(&self.writer)).live + incoming > self.limit_bytes() {
+            return Ok(());
+        }
+        self.write("write image", incoming, |change| {
+            let mut images = change.transaction.open_table(IMAGES)?;
+            for (key, bytes) in &parts {
+                images.insert(key.as_slice(), bytes.as_slice())?;
+            }
+            change.charge += incoming;
+            change.churn += incoming + CHURN_PER_CHANGE;
+            Ok(())
+        })
+    }
+
+    fn drop_image(&self, namespace: &Namespace) -> Result<()> {
+        let (low, high) = range(namespace);
+        let range = low.as_slice()..high.as_slice();
+        self.write("drop image", 0, |change| {
+            let (mut gone, transaction) = (0, change.transaction);
+            for row in transaction.open_table(IMAGES)?.extract_from_if(range.clone(), |_, _| true)? {
+                let (key, bytes) = row?;
+                gone += part_charge(key.value(), bytes.value());
+            }
+            for row in transaction.open_table(CHANGED)?.extract_from_if(range.clone(), |_, _| true)? {
+                gone += mark_charge(row?.0.value());
+            }
+            change.charge = change.charge.saturating_sub(gone);
+            change.churn += gone;
+            Ok(())
+        })
+    }
+
+    /// Notes that the documents of keys, given with their bytes, change; only of namespaces that have an image.
+    pub(super) fn note_changed<'k>(
+        &self,
+        change: &mut Change<'_>,
+        keys: impl Iterator<Item = (&'k Key, &'k [u8])>,
+    ) -> Outcome<()> {
+        let images = change.transaction.open_table(IMAGES)?;
+        let mut changed = change.transaction.open_table(CHANGED)?;
+        let mut imaged: Option<(&Namespace, bool)> = None;
+        for (key, bytes) in keys {
+            let known = imaged.filter(|(namespace, _)| **namespace == key.namespace);
+            let (_, has_image) = match known {
+                Some(known) => known,
+                None => (&key.namespace, images.get(part_key(&key.namespace, 0).as_slice())?.is_some()),
+            };
+            imaged = Some((&key.namespace, has_image));
+            if has_image
+                && let Some(mark) = encode_mark(bytes)
+                && changed.insert(bytes, mark.as_slice())?.is_none()
+            {
+                change.charge += mark_charge(bytes);
+                change.churn += mark_charge(bytes) + CHURN_PER_CHANGE;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+        self.read(
+            "read image",
+            || None,
+            |transaction| {
+                let image = read_parts(transaction, namespace)?;
+                if matches!(image, Some(None)) {
+                    add(&self.counts.corrupt, 1);
+                }
+                Ok(image.flatten())
+            },
+        )
+    }
+}
+
+fn range(namespace: &Namespace) -> (Vec<u8>, Vec<u8>) {
+    let low = namespace_prefix(namespace);
+    let high = prefix_end(&low);
+    (low, high)
+}
+
+/// Reads an image; `Some(None)` if there is one that cannot be read.
+fn read_parts(transaction: &ReadTransaction, namespace: &Namespace) -> Outcome<Option<Option<IndexImage>>> {
+    let images = match transaction.open_table(IMAGES) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        images => images?,
+    };
+    let (low, high) = range(namespace);
+    let (mut bytes, mut number, mut count) = (Vec::new(), 0, None);
+    for row in images.range(low.as_slice()..high.as_slice())? {
+        let (key, part) = row?;
+        let part = decode_part(key.value(), part.value()).ok();
+        let part = part.filter(|(parts, _)| count.is_none_or(|count| count == *parts));
+        let Some((parts, part)) = part else { return Ok(Some(None)) };
+        if key.value() != part_key(namespace, number) {
+            return Ok(Some(None));
+        }
+        bytes.extend_from_slice(part);
+        (number, count) = (number + 1, Some(parts));
+    }
+    let Some(count) = count else { return Ok(None) };
+    let mut changed = Vec::new();
+    for row in transaction.open_table(CHANGED)?.range(low.as_slice()..high.as_slice())? {
+        let (bytes, mark) = row?;
+        let readable = check_mark(bytes.value(), mark.value()).is_ok();
+        let key = key_within(namespace, bytes.value()).filter(|_| readable);
+        let Some(key) = key else { return Ok(Some(None)) };
+        changed.push(key);
+    }
+    Ok(Some((number == count).then_some(IndexImage { bytes, changed })))
+}
