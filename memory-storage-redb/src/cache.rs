@@ -112,6 +112,8 @@ pub struct RedbCache {
     database: RwLock<Option<Handle>>,
     /// Counts openings, so that a failure is answered by one reopening however many calls saw it.
     generation: AtomicU64,
+    /// The opening in which the file has lost nothing that it was given since the first one, or since it was emptied.
+    whole_since: AtomicU64,
     /// Serialises writers. Lock order: writer, then database, then touched.
     writer: Mutex<Writer>,
     /// Uses that are not written to the ledger yet.
@@ -120,6 +122,13 @@ pub struct RedbCache {
     tick: AtomicU64,
     counts: Counts,
     report: Mutex<OpenReport>,
+}
+
+/// What became of a file that was opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    AsItWas,
+    Rebuilt,
 }
 
 #[derive(Debug, Default)]
@@ -170,6 +179,8 @@ impl RedbCache {
             options,
             database: RwLock::new(None),
             generation: AtomicU64::new(0),
+            // The first opening.
+            whole_since: AtomicU64::new(1),
             writer: Mutex::default(),
             touched: Mutex::default(),
             tick: AtomicU64::new(0),
@@ -197,23 +208,22 @@ impl RedbCache {
     }
 
     /// Opens the file afresh, rebuilding it if it cannot be read.
-    fn reopen(&self, writer: &mut Writer) -> Outcome<()> {
+    fn reopen(&self, writer: &mut Writer) -> Outcome<Opened> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // The old handle goes first: it holds the file's lock.
         *database = None;
-        let opened = match self.open_once() {
+        let ((opened, figures), how) = match self.open_once() {
             Err(Failure::Damaged(reason) | Failure::Newer(reason)) => {
                 self.discard_file(reason)?;
-                self.open_once()?
+                (self.open_once()?, Opened::Rebuilt)
             }
-            other => other?,
+            other => (other?, Opened::AsItWas),
         };
-        let (opened, figures) = opened;
         self.tick.fetch_max(figures.tick, Ordering::AcqRel);
         *writer = Writer::new(figures);
         self.generation.fetch_add(1, Ordering::AcqRel);
         *database = Some(opened);
-        Ok(())
+        Ok(how)
     }
 
     fn open_once(&self) -> Outcome<(Handle, write::Figures)> {
@@ -242,13 +252,66 @@ impl RedbCache {
             Failure::Refused(_) | Failure::Held => return,
             Failure::Damaged(reason) => {
                 *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
-                self.discard_file(reason.clone()).and_then(|()| self.reopen(writer))
+                self.discard_file(reason.clone()).and_then(|()| self.reopen(writer)).map(drop)
             }
-            Failure::Io(_) | Failure::Newer(_) => self.reopen(writer),
+            Failure::Io(_) | Failure::Newer(_) => {
+                let loses_nothing = self.is_whole() && writer.churn == 0;
+                self.reopen(writer).map(|opened| {
+                    if loses_nothing && opened == Opened::AsItWas {
+                        self.whole_since.store(self.generation.load(Ordering::Acquire), Ordering::Release);
+                    }
+                })
+            }
         };
         if let Err(second) = outcome {
             let second = self.error("reopen cache", second);
             tracing::warn!(file = %self.name, error = %second, "cache is out of use until it opens again");
+        }
+    }
+
+    /// Returns false if something that the file was given since the first opening, or since it was emptied, may be gone.
+    fn is_whole(&self) -> bool {
+        self.generation.load(Ordering::Acquire) == self.whole_since.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use memory_core::{Cache, Cursor, Key, Kind, Namespace};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_cursor_stays_behind_what_a_damaged_file_has_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = RedbCache::open(folder.path().join("cache.redb"), CacheOptions::default()).unwrap();
+        let at = |seq| Cursor { database: "db".into(), seq };
+        cache.set_cursor(&at(1)).await.unwrap();
+        assert_eq!(cache.cursor().await.unwrap(), at(1));
+        let fail = |failure: &Failure| {
+            let generation = cache.generation.load(Ordering::Acquire);
+            cache.recover(&mut lock(&cache.writer), generation, failure);
+        };
+        let full = Failure::Io(std::io::ErrorKind::Other.into());
+        let removal = (Key::new(&Namespace::default(), Kind::Episode, "a"), None);
+        for (failure, durable) in [
+            (Failure::Damaged("a page".into()), true),
+            (Failure::Io(std::io::ErrorKind::Other.into()), false),
+        ] {
+            cache.persist().await.unwrap();
+            fail(&full);
+            cache.set_cursor(&at(4)).await.unwrap();
+            assert_eq!(cache.cursor().await.unwrap(), at(4), "nothing was lost");
+            if !durable {
+                cache.put_documents(std::slice::from_ref(&removal)).await.unwrap();
+            }
+            fail(&failure);
+            let after = cache.cursor().await.unwrap();
+            cache.set_cursor(&at(5)).await.unwrap();
+            assert_eq!(cache.cursor().await.unwrap(), after);
+            cache.clear().await.unwrap();
+            cache.set_cursor(&at(3)).await.unwrap();
+            assert_eq!(cache.cursor().await.unwrap(), at(3), "an empty file lacks nothing");
         }
     }
 }

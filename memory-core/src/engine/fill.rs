@@ -202,7 +202,10 @@ impl Filler {
                 let result = runtime.block_on(cache.commit(&records)).or_else(|error| {
                     // An older version must not outlive the one that could not be written.
                     let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
-                    runtime.block_on(cache.remove(&keys)).or_else(|_| runtime.block_on(cache.clear()))?;
+                    runtime.block_on(cache.remove(&keys)).or_else(|_| {
+                        self.incomplete.store(true, Ordering::Relaxed);
+                        runtime.block_on(cache.clear())
+                    })?;
                     Err(error)
                 });
                 self.release(&records);

@@ -145,7 +145,8 @@ pub trait Cache: Store {
     /// Returns the pull cursor; the default before the first.
     async fn cursor(&self) -> Result<Cursor>;
 
-    /// Sets the pull cursor. What was committed before is never lost without the cursor going back too.
+    /// Sets the pull cursor. What was committed before is never lost without the cursor going back too: once a cache has
+    /// lost something it keeps its older cursor, or none, until it is cleared.
     async fn set_cursor(&self, cursor: &Cursor) -> Result<()>;
 
     /// Evicts least recently used records until the file is under its limit; returns how many.

@@ -55,7 +55,7 @@ impl RedbCache {
     /// Opens the file again if an earlier failure has left it closed.
     pub(super) fn open_if_closed(&self, writer: &mut Writer) -> Outcome<()> {
         let is_open = self.database.read().unwrap_or_else(PoisonError::into_inner).is_some();
-        if is_open { Ok(()) } else { self.reopen(writer) }
+        if is_open { Ok(()) } else { self.reopen(writer).map(drop) }
     }
 
     /// Runs something on the open database.

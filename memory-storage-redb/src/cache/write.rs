@@ -297,6 +297,10 @@ impl RedbCache {
 
     pub(super) fn write_cursor(&self, cursor: &Cursor) -> Result<()> {
         self.write("write cursor", 0, |change| {
+            if !self.is_whole() {
+                // It would go past what is gone: the one that the file has, if any, brings that back on the next opening.
+                return Ok(());
+            }
             put_meta(change.transaction, META_CURSOR, &(cursor.database.as_str(), cursor.seq))
         })
     }
@@ -316,6 +320,7 @@ impl RedbCache {
             change.charge = 0;
             Ok(())
         })?;
+        self.whole_since.store(self.generation.load(Ordering::Acquire), Ordering::Release);
         let mut writer = lock(&self.writer);
         self.compact(&mut writer).map_err(|failure| self.error("clear cache", failure))
     }
