@@ -74,8 +74,8 @@ pub struct ScoreParts {
     pub domain: Option<f64>,
     /// 1 for the same kind of task, 0 for another; `None` if the query names none.
     pub kind: Option<f64>,
-    /// Of an episode, when the task is under way: the share of the tools used so far that worked in it, too, or failed in
-    /// it if that is what the last one did; `None` before the first step.
+    /// Of an episode, when the task is under way: the share of the tools used so far that it used, too; one that failed
+    /// last must have failed in it. `None` before the first step.
     pub progress: Option<f64>,
 }
 
