@@ -4,6 +4,8 @@
 //! layer → overlay → outbox → cache file → durable tier. The drain empties the outbox, the puller applies the change
 //! feed, upkeep evicts, checkpoints and purges.
 
+#[cfg(test)]
+mod broken;
 mod commit;
 mod config;
 mod drain;
@@ -145,6 +147,8 @@ struct Progress {
     head: Seq,
     /// The floor of the change feed when a page was last applied.
     floor: Seq,
+    /// The index lacks search documents that the cache file should have had.
+    damaged: bool,
     /// Completed pulls since opening.
     pulls: u64,
     /// The durable tier was away, and has not answered a pull since.
@@ -246,7 +250,8 @@ impl Engine {
         let shared = &self.shared;
         shared.adopt().await?;
         shared.mark_recovered();
-        let cursor = shared.load_documents(shared.tiers.cache.cursor().await?).await?;
+        let cursor = shared.tiers.cache.cursor().await?;
+        shared.load_documents(&cursor).await?;
         shared.load_pending().await?;
         lock(&shared.progress).cursor = cursor;
         if shared.tiers.outbox.is_none() {

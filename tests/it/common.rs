@@ -59,3 +59,17 @@ pub(crate) fn file_named(folder: &Path, name: &str) -> std::path::PathBuf {
     assert_eq!(found.len(), 1, "{name} in {}: {found:?}", folder.display());
     found.remove(0)
 }
+
+/// Damages every value of a sort in the cache files below a folder, behind magic, versions, length and checksum; returns
+/// how many.
+pub(crate) fn damage(folder: &Path, magic: &[u8; 4]) -> usize {
+    let mut damaged = 0;
+    for cache in files(folder).into_iter().filter(|path| path.ends_with("cache.redb")) {
+        let mut bytes = std::fs::read(&cache).unwrap();
+        let found: Vec<usize> = (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(magic)).collect();
+        found.iter().for_each(|at| bytes[at + 20] ^= 0x5a);
+        std::fs::write(&cache, bytes).unwrap();
+        damaged += found.len();
+    }
+    damaged
+}

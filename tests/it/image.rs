@@ -4,7 +4,7 @@ use std::path::Path;
 
 use agent_memory::{Action, EpisodeId, Memory, Outcome, RecallQuery, Recorded, Recording, Task, ToolAdvice};
 
-use crate::common::{PATIENCE, files};
+use crate::common::{PATIENCE, damage};
 
 /// More than an image is made for.
 const EPISODES: usize = 2_100;
@@ -64,19 +64,6 @@ async fn rebuilt(folder: &Path) -> Vec<Answer> {
     std::fs::remove_dir_all(&local).unwrap();
     std::fs::rename(&aside, &local).unwrap();
     expected
-}
-
-/// Damages every value of a sort in the cache files, behind magic, versions, length and checksum; returns how many.
-fn damage(folder: &Path, magic: &[u8; 4]) -> usize {
-    let mut damaged = 0;
-    for cache in files(folder).into_iter().filter(|path| path.ends_with("cache.redb")) {
-        let mut bytes = std::fs::read(&cache).unwrap();
-        let found: Vec<usize> = (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(magic)).collect();
-        found.iter().for_each(|at| bytes[at + 20] ^= 0x5a);
-        std::fs::write(&cache, bytes).unwrap();
-        damaged += found.len();
-    }
-    damaged
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agent_memory::{Action, BreakerState, ErrorKind, Freshness, Memory, Outcome};
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
-use crate::common::{PATIENCE, eventually, file_named, record_one, remote};
+use crate::common::{PATIENCE, damage, eventually, file_named, record_one, remote};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cache_can_be_deleted_and_corrupted() {
@@ -64,14 +64,7 @@ async fn a_search_document_that_cannot_be_read_is_made_again() {
     let done = record_one(&memory, "compress the backups").await;
     record_one(&memory, "water the plants").await;
     memory.close(PATIENCE).await.unwrap();
-    let cache = file_named(folder.path(), "cache.redb");
-    let mut bytes = std::fs::read(&cache).unwrap();
-    let magic = b"AMsd";
-    let documents: Vec<usize> = (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(magic)).collect();
-    assert!(documents.len() >= 2, "the cache file keeps search documents");
-    // Behind magic, versions, length and checksum.
-    documents.into_iter().for_each(|at| bytes[at + 20] ^= 0x5a);
-    std::fs::write(&cache, bytes).unwrap();
+    assert!(damage(folder.path(), b"AMsd") >= 2, "the cache file keeps search documents");
     let memory = open().await;
     assert_eq!(memory.recall("compress backups").await.unwrap().episodes[0].id, done.id);
     let warnings = memory.status().await.warnings;

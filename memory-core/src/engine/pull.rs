@@ -95,7 +95,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Resets the caches if the position means nothing to the database that answered.
+    /// Resets the caches if the position means nothing to the database that answered, or they lack what is behind it.
     async fn must_start_over(&self, cursor: &Cursor, changes: &Changes) -> Result<bool> {
         let fresh = cursor.seq == 0;
         let known = cursor.database.split_once(':');
@@ -103,9 +103,12 @@ impl Shared {
         let reanalyse = known.is_some() && cursor.database != identity(&changes.database);
         let lost = !fresh && changes.head < cursor.seq;
         // While catching up from the start a position below the floor is fine, unless the floor has risen since.
-        let known_floor = lock(&self.progress).floor;
+        let (known_floor, damaged) = {
+            let progress = lock(&self.progress);
+            (progress.floor, progress.damaged)
+        };
         let too_old = !fresh && cursor.seq < changes.floor && changes.floor > known_floor;
-        if !(reanalyse || lost || too_old) {
+        if !(reanalyse || lost || too_old || damaged) {
             return Ok(false);
         }
         if lost || other {
@@ -115,7 +118,7 @@ impl Shared {
             ));
             self.replay_tail("the server does not have commits that were seen").await?;
         }
-        tracing::warn!(other, reanalyse, lost, too_old, "the caches start over");
+        tracing::warn!(other, reanalyse, lost, too_old, damaged, "the caches start over");
         self.hot.clear();
         self.missing.invalidate_all();
         // Before the cache file: an image that is made behind it must have nothing of before.
@@ -126,6 +129,7 @@ impl Shared {
         let mut progress = lock(&self.progress);
         progress.cursor = Cursor { database: identity(&changes.database), seq: 0 };
         progress.floor = changes.floor;
+        progress.damaged = false;
         Ok(true)
     }
 
@@ -174,11 +178,11 @@ impl Shared {
         }
     }
 
-    /// Fills the index from the cache file; returns the position that what it has goes up to.
-    pub(super) async fn load_documents(&self, cursor: Cursor) -> Result<Cursor> {
+    /// Fills the index from the cache file, whose position is `cursor`.
+    pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
         if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
             // Made in another way; the first pull starts over.
-            return Ok(cursor);
+            return Ok(());
         }
         // Without a position, what is in the image would not come again.
         let loaded = if cursor.database.is_empty() { None } else { self.load_image().await? };
@@ -186,15 +190,18 @@ impl Shared {
             Some(unreadable) => unreadable,
             None => self.load_all_documents().await?,
         };
-        if unreadable == 0 {
-            return Ok(cursor);
+        // A file that breaks while it is read is replaced by an empty one, which has no position either.
+        let replaced = self.tiers.cache.cursor().await? != *cursor;
+        if unreadable > 0 || replaced {
+            // What is missing does not come by again by itself: recall would not know of it for ever.
+            self.filler.set_apart();
+            lock(&self.progress).damaged = true;
+            let what = if replaced { "the".to_owned() } else { unreadable.to_string() };
+            self.warn(format!(
+                "{what} search documents of the cache file were unreadable and are made again"
+            ));
         }
-        // What they are of does not come by again by itself: recall would not know of it for ever.
-        self.filler.set_apart();
-        self.warn(format!(
-            "{unreadable} search documents of the cache file were unreadable and are made again"
-        ));
-        Ok(Cursor { seq: 0, ..cursor })
+        Ok(())
     }
 
     /// Fills the index from all search documents of the cache file; returns how many could not be read.

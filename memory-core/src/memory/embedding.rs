@@ -109,7 +109,6 @@ impl Memory {
     /// # Errors
     /// What the provider or the tiers report; recall then goes by words where vectors are missing, and says so.
     pub async fn complete_vectors(&self) -> Result<()> {
-        self.inner.complete_vectors(None).await?;
         self.inner.match_vectors().await
     }
 }
@@ -129,13 +128,16 @@ impl Inner {
         made
     }
 
-    /// Brings vectors in step with the recall index: episodes that others recorded get theirs, and those of episodes that
-    /// are gone, or have expired, are dropped.
+    /// Loads and makes all vectors, if that is not done; then keeps them in step with the recall index: episodes that
+    /// others recorded get theirs, and those of episodes that are gone, or have expired, are dropped.
     ///
     /// # Errors
     /// As [`Memory::complete_vectors`].
     pub(super) async fn match_vectors(&self) -> Result<()> {
         let Some(vectors) = &self.vectors else { return Ok(()) };
+        if vectors.gap().is_some() {
+            return self.complete_vectors(None).await;
+        }
         let now = self.engine.clock().now();
         let missing = self.engine.with_index(|index| vectors.compare(index, self.engine.namespace(), now));
         match missing.len() {

@@ -292,15 +292,10 @@ impl Inner {
     /// Does what is due in the background.
     async fn round(self: &Arc<Self>, schedule: &mut Schedule, swept_at: &mut Option<Instant>) -> Result<()> {
         let sweeps = swept_at.is_none_or(|at| at.elapsed() >= SWEEP);
-        let vectors = if self.lacks_vectors() {
-            self.complete_vectors(None).await
-        } else if sweeps {
-            self.match_vectors().await
-        } else {
-            Ok(())
-        };
         // A provider that fails holds up vectors and nothing else.
-        if let Err(error) = vectors {
+        if (sweeps || self.lacks_vectors())
+            && let Err(error) = self.match_vectors().await
+        {
             tracing::debug!(%error, "vectors wait");
         }
         if !self.learning.background {

@@ -83,11 +83,10 @@ pub struct SuggestedPlaybook {
 }
 
 /// How far a task has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Nothing is done.
-    #[default]
     Start,
     /// Something is done, and something is left.
     UnderWay,

@@ -1,82 +1,13 @@
-use async_trait::async_trait;
-
 use super::*;
+use crate::engine::broken::Broken;
 use crate::id::EpisodeId;
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
 use crate::store::memory_store::MemoryStore;
-use crate::store::query::{Page, Scan};
-use crate::store::record::Namespace;
-use crate::store::traits::{CacheUsage, CachedRecord, Documents, IndexImage, Store};
-
-/// A cache that cannot store search documents.
-struct WithoutDocuments(MemoryStore);
-
-#[async_trait]
-impl Store for WithoutDocuments {
-    async fn commit(&self, records: &[Record]) -> Result<()> {
-        self.0.commit(records).await
-    }
-    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
-        self.0.get(keys).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Page> {
-        self.0.scan(scan).await
-    }
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
-        self.0.delete_expired(now).await
-    }
-    async fn health(&self) -> Result<()> {
-        self.0.health().await
-    }
-}
-
-#[async_trait]
-impl Cache for WithoutDocuments {
-    async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>> {
-        self.0.lookup(keys).await
-    }
-    async fn remove(&self, keys: &[Key]) -> Result<()> {
-        self.0.remove(keys).await
-    }
-    async fn cursor(&self) -> Result<Cursor> {
-        self.0.cursor().await
-    }
-    async fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
-        self.0.set_cursor(cursor).await
-    }
-    async fn evict(&self) -> Result<u64> {
-        self.0.evict().await
-    }
-    async fn usage(&self) -> Result<CacheUsage> {
-        self.0.usage().await
-    }
-    async fn put_documents(&self, _: &[(Key, Option<SearchDocument>)]) -> Result<()> {
-        Err(Error::new(ErrorKind::Io, "write search documents", "the disk is full"))
-    }
-    async fn documents(&self, space: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
-        self.0.documents(space, after, limit).await
-    }
-    async fn documents_of(&self, keys: &[Key]) -> Result<Documents> {
-        self.0.documents_of(keys).await
-    }
-    async fn put_image(&self, space: &Namespace, image: &[u8]) -> Result<()> {
-        self.0.put_image(space, image).await
-    }
-    async fn image(&self, space: &Namespace) -> Result<Option<IndexImage>> {
-        self.0.image(space).await
-    }
-    async fn clear(&self) -> Result<()> {
-        self.0.clear().await
-    }
-    async fn persist(&self) -> Result<()> {
-        self.0.persist().await
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cursor_stays_behind_documents_that_are_missing() {
-    let cache = Arc::new(WithoutDocuments(MemoryStore::new()));
+    let cache = Arc::new(Broken { refuses_documents: true.into(), ..Broken::default() });
     let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
     let at = |seq| Cursor { database: "db".into(), seq };
     filler.push(Fill::Cursor(at(1)));

@@ -145,7 +145,7 @@ impl Shard {
         self.replace_postings(slot, &old, &new);
         let length = new.iter().map(|(_, posting)| u32::from(posting.frequency)).sum();
         self.set_length(slot, length);
-        let of_episode = self.kind == Kind::Episode;
+        let of_episode = self.is_of_episodes();
         let tools = if of_episode { document.tools.as_slice() } else { &[] };
         let entry = Entry {
             id: id.clone(),
@@ -213,7 +213,7 @@ impl Shard {
     /// Takes an entry out of its slot and out of what is counted; returns its terms, whose postings are still there.
     fn take_entry(&mut self, slot: u32) -> Box<[TermRef]> {
         let Some(entry) = self.entries[slot as usize].take() else { return Box::default() };
-        if self.kind == Kind::Episode {
+        if self.is_of_episodes() {
             self.census.subtract(&entry);
         }
         self.labels.release(entry.kind);

@@ -1,0 +1,128 @@
+//! What becomes of an engine whose cache fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+use crate::clock::{SystemClock, Timestamp};
+use crate::engine::{Engine, EngineConfig};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EpisodeId, SeededIds};
+use crate::model::episode::Episode;
+use crate::model::kind::Kind;
+use crate::recall::document::SearchDocument;
+use crate::store::memory_store::MemoryStore;
+use crate::store::query::{Page, Scan};
+use crate::store::record::{Key, Namespace, Record};
+use crate::store::traits::{Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Store, Tiers};
+
+/// A cache in memory that can be made to fail.
+#[derive(Debug, Default)]
+pub(super) struct Broken {
+    pub(super) store: MemoryStore,
+    /// Search documents cannot be stored.
+    pub(super) refuses_documents: AtomicBool,
+    /// The next search documents that are read are damaged, and everything is lost.
+    pub(super) breaks_on_reading: AtomicBool,
+}
+
+#[async_trait]
+impl Store for Broken {
+    async fn commit(&self, records: &[Record]) -> Result<()> {
+        self.store.commit(records).await
+    }
+    async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        self.store.get(keys).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page> {
+        self.store.scan(scan).await
+    }
+    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+        self.store.delete_expired(now).await
+    }
+    async fn health(&self) -> Result<()> {
+        self.store.health().await
+    }
+}
+
+#[async_trait]
+impl Cache for Broken {
+    async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>> {
+        self.store.lookup(keys).await
+    }
+    async fn remove(&self, keys: &[Key]) -> Result<()> {
+        self.store.remove(keys).await
+    }
+    async fn cursor(&self) -> Result<Cursor> {
+        self.store.cursor().await
+    }
+    async fn set_cursor(&self, cursor: &Cursor) -> Result<()> {
+        self.store.set_cursor(cursor).await
+    }
+    async fn evict(&self) -> Result<u64> {
+        self.store.evict().await
+    }
+    async fn usage(&self) -> Result<CacheUsage> {
+        self.store.usage().await
+    }
+    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+        if self.refuses_documents.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Io, "write search documents", "the disk is full"));
+        }
+        self.store.put_documents(documents).await
+    }
+    async fn documents(&self, space: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
+        if self.breaks_on_reading.swap(false, Ordering::Relaxed) {
+            self.store.clear().await?;
+        }
+        self.store.documents(space, after, limit).await
+    }
+    async fn documents_of(&self, keys: &[Key]) -> Result<Documents> {
+        self.store.documents_of(keys).await
+    }
+    async fn put_image(&self, space: &Namespace, image: &[u8]) -> Result<()> {
+        self.store.put_image(space, image).await
+    }
+    async fn image(&self, space: &Namespace) -> Result<Option<IndexImage>> {
+        self.store.image(space).await
+    }
+    async fn clear(&self) -> Result<()> {
+        self.store.clear().await
+    }
+    async fn persist(&self) -> Result<()> {
+        self.store.persist().await
+    }
+}
+
+async fn open(durable: &Arc<MemoryStore>, cache: &Arc<Broken>) -> Engine {
+    let tiers = Tiers { durable: durable.clone(), cache: cache.clone(), outbox: None, warnings: Vec::new() };
+    let clock = Arc::new(SystemClock::new());
+    Engine::open(Namespace::default(), EngineConfig::default(), tiers, clock, Arc::new(SeededIds::new(1)))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_breaks_while_it_is_read_is_filled_again() {
+    let (durable, cache) = (Arc::new(MemoryStore::new()), Arc::new(Broken::default()));
+    let indexed =
+        |engine: &Engine| engine.with_index(|index| index.len(&Namespace::default(), Kind::Episode));
+    let engine = open(&durable, &cache).await;
+    let episode = Episode::open(EpisodeId(uuid::Uuid::nil()), "compress the backups".into(), Timestamp(0));
+    let key = Key::episode(&Namespace::default(), episode.id);
+    engine.commit(vec![engine.version(key, Some(episode.into()))]).await.unwrap();
+    engine.pull().await.unwrap();
+    engine.shared.filler.settle().await;
+    assert_eq!(indexed(&engine), 1);
+    assert_ne!(cache.cursor().await.unwrap(), Cursor::default());
+    drop(engine);
+
+    cache.breaks_on_reading.store(true, Ordering::Relaxed);
+    let engine = open(&durable, &cache).await;
+    assert_eq!(indexed(&engine), 1, "what the cache has lost comes from the durable tier");
+    assert!(engine.warnings()[0].contains("made again"), "{:?}", engine.warnings());
+    engine.shared.filler.settle().await;
+    assert_eq!(cache.documents(&Namespace::default(), None, 10).await.unwrap().found.len(), 1);
+    assert_ne!(cache.cursor().await.unwrap(), Cursor::default(), "the next opening need not start over");
+}
