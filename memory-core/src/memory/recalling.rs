@@ -20,9 +20,8 @@ use crate::model::evidence::ItemId;
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
-use crate::model::outcome::Outcome;
 use crate::model::pattern::{Pattern, PatternBody};
-use crate::recall::advise::{Neighbour, advise};
+use crate::recall::advise::{Neighbour, advise, needed_no_more};
 use crate::recall::groups::{Contrast, EpisodeHits};
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
@@ -298,15 +297,13 @@ impl Inner {
 }
 
 fn phase(query: &RecallQuery, recall: &Recall) -> Phase {
-    let is_done = |found: &RecalledEpisode| {
-        let mut tools = found.episode.tools.iter().filter(|used| used.failures < used.calls).peekable();
-        let succeeded = matches!(found.episode.outcome, Some(Outcome::Success { .. }));
-        succeeded && tools.peek().is_some() && tools.all(|used| query.done().contains(&used.tool))
-    };
+    let mut neighbours = recall.episodes.iter().take(NEIGHBOURS).map(neighbour);
     match (&query.last_error, query.after.is_empty()) {
         (Some(_), _) => Phase::Recovering,
         (None, true) => Phase::Start,
-        (None, false) if recall.tools.is_empty() && recall.episodes.iter().any(is_done) => Phase::Finishing,
+        (None, false) if recall.tools.is_empty() && neighbours.any(|it| needed_no_more(&it, query)) => {
+            Phase::Finishing
+        }
         (None, false) => Phase::UnderWay,
     }
 }

@@ -43,6 +43,11 @@ const CAUTION: f64 = 1.0;
 /// A recalled episode: the tools that worked, how well its words fit and how far it succeeded.
 pub(crate) type Neighbour = (Vec<String>, f64, f64);
 
+/// Returns true if an episode succeeded with no other tools than those done.
+pub(crate) fn needed_no_more((tools, _, success): &Neighbour, query: &RecallQuery) -> bool {
+    *success >= 1.0 && !tools.is_empty() && tools.iter().all(|tool| query.done().contains(tool))
+}
+
 /// What speaks for one tool.
 #[derive(Debug, Clone, Default)]
 struct Case {
@@ -90,7 +95,8 @@ pub(crate) fn advise(
         .filter(|(_, case)| case.score >= ADVISED_FROM && case.confidence() >= CONFIDENT_FROM)
         .map(|(tool, _)| tool.clone())
         .collect();
-    if selected.is_empty() {
+    // What may be done already is not guessed on.
+    if selected.is_empty() && !neighbours.iter().any(|it| needed_no_more(it, query)) {
         selected = bench.guess(neighbours);
     }
     bench.companions(&mut selected);

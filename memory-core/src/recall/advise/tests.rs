@@ -139,6 +139,16 @@ fn under_way_what_comes_next_comes_first() {
     // What failed is still to do.
     let failed = RecallQuery::new("Publish it").after(["open", "render"]).last_error("out of paper");
     assert_eq!(tools(&ask(&known, &known.heuristics, failed)), ["render", "send"]);
+    // What may be done already is not guessed on.
+    let done = RecallQuery::new("Publish it").after(["open", "render", "send"]);
+    let alike: Neighbour = (vec!["open".into(), "render".into(), "send".into()], 1.0, 1.0);
+    let longer: Neighbour = (vec!["open".into(), "render".into(), "send".into(), "erase".into()], 1.0, 1.0);
+    let advised = |neighbour: Neighbour| {
+        let found = advise(&parts(&done.text), &done, &known, &known.heuristics, &[neighbour]);
+        found.iter().map(|advice| advice.tool.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(advised(longer), ["erase"]);
+    assert_eq!(advised(alike), [""; 0]);
 }
 
 proptest! {
