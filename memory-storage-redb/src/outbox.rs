@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use memory_core::{Error, ErrorKind, OutboxUsage, Result, Timestamp};
-use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
 use crate::backend::{FileSize, Opener, file_opener};
 use crate::failure::{Failure, Outcome, guarded};
@@ -16,17 +16,20 @@ mod contract;
 mod figures;
 mod peek;
 mod pending;
+mod recent;
 mod refused;
 mod salvage;
 mod settle;
 mod tail;
 
 use figures::Figures;
+use recent::Recent;
 
 /// Sequence number → row, whether it waits or is in the tail; and under [`FIGURES_SEQ`] the figures, because
 /// the page of the newest rows is the one that every append writes anyway.
 const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
-/// [`crate::keys::version_key`] of each waiting row that no acknowledged version supersedes.
+/// [`crate::keys::version_key`] of each waiting row that no acknowledged version supersedes, up to
+/// [`Figures::indexed`]; of newer rows see [`recent`].
 const VERSIONS: TableDefinition<&[u8], ()> = TableDefinition::new("versions");
 /// Sequence number of an acknowledged row → when it was acknowledged, its size in bytes.
 const TAIL: TableDefinition<u64, (u64, u64)> = TableDefinition::new("tail");
@@ -110,13 +113,19 @@ pub struct RedbOutbox {
     size: Arc<FileSize>,
     options: OutboxOptions,
     /// `None` only while the file cannot be opened.
-    database: RwLock<Option<Handle>>,
-    /// Serialises writers. Lock order: writer, then database, then usage.
+    database: RwLock<Option<Opened>>,
+    /// Serialises writers. Lock order: writer, then database, then what is recent, then usage.
     writer: Mutex<Writer>,
     usage: Mutex<OutboxUsage>,
     /// No row below this number waits; kept apart so that reading never waits for a writer.
     first_waiting: AtomicU64,
     report: Mutex<OpenReport>,
+}
+
+/// An open file, and what belongs to it but is not in it.
+struct Opened {
+    handle: Handle,
+    recent: RwLock<Recent>,
 }
 
 /// The state of the one writer.
@@ -226,9 +235,9 @@ impl RedbOutbox {
         Ok(figures)
     }
 
-    fn open_once(&self) -> Outcome<(Handle, Figures)> {
+    fn open_once(&self) -> Outcome<(Opened, Figures)> {
         let mut database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
-        let figures = guarded(|| figures::prepare(database.get()?))?;
+        let (figures, recent) = guarded(|| figures::prepare(database.get()?))?;
         if figures.only_tail() && self.size.bytes() / 4 > figures.tail_bytes + SPARE_BYTES {
             // An outage made the file large, and redb does not shrink it. Nothing in it is needed to keep a promise now.
             guarded(|| Ok(database.get_mut()?.compact().map(drop)?))?;
@@ -237,7 +246,7 @@ impl RedbOutbox {
             // A new file must still be found after power loss.
             sync_folder(path)?;
         }
-        Ok((database, figures))
+        Ok((Opened { handle: database, recent: RwLock::new(recent) }, figures))
     }
 
     /// Makes the figures of a commit visible.
@@ -262,7 +271,26 @@ impl RedbOutbox {
         operation: &'static str,
         read: impl FnOnce(&ReadTransaction) -> Outcome<T>,
     ) -> Result<T> {
-        let outcome = self.with_database(|database| guarded(|| read(&database.begin_read()?)));
+        self.read_with_recent(operation, |_| (), |transaction, ()| read(transaction))
+    }
+
+    /// Runs a read that begins with what is recent. A row that leaves it for the index meanwhile is not missed: it leaves
+    /// after the commit that puts it there, and the read sees what was committed when it looked.
+    fn read_with_recent<L, T>(
+        &self,
+        operation: &'static str,
+        look: impl FnOnce(&Recent) -> L,
+        read: impl FnOnce(&ReadTransaction, L) -> Outcome<T>,
+    ) -> Result<T> {
+        let outcome = self.with_database(|opened| {
+            guarded(|| {
+                let recent = opened.recent.read().unwrap_or_else(PoisonError::into_inner);
+                let looked = look(&recent);
+                let transaction = opened.handle.get()?.begin_read()?;
+                drop(recent);
+                read(&transaction, looked)
+            })
+        });
         outcome.map_err(|failure| {
             if let Failure::Damaged(_) = &failure {
                 lock(&self.writer).failed.get_or_insert_with(|| failure.duplicate());
@@ -271,10 +299,10 @@ impl RedbOutbox {
         })
     }
 
-    fn with_database<T>(&self, run: impl FnOnce(&Database) -> Outcome<T>) -> Outcome<T> {
+    fn with_database<T>(&self, run: impl FnOnce(&Opened) -> Outcome<T>) -> Outcome<T> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         match database.as_ref() {
-            Some(database) => run(database.get()?),
+            Some(opened) => run(opened),
             None => Err(Failure::Io(std::io::Error::other("the outbox file is not open"))),
         }
     }

@@ -1,9 +1,12 @@
 //! Appending, and the commit that every change of the outbox goes through.
 
+use std::sync::PoisonError;
+
 use memory_core::{Error, ErrorKind, LimitViolation, Record, Result, Revision, Seq, Timestamp};
 use redb::{Durability, Table, WriteTransaction};
 
 use super::figures::{Figures, Rows, Tail};
+use super::recent::{Recent, RecentChange};
 use super::{ROWS, RedbOutbox, TAIL, VERSIONS, Writer, lock};
 use crate::codec::encode_row;
 use crate::failure::{Failure, Outcome, guarded};
@@ -26,9 +29,43 @@ pub(super) struct Change<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) versions: Versions<'a>,
     pub(super) figures: Figures,
+    /// What is recent before the change.
+    pub(super) recent: &'a Recent,
+    pub(super) recent_change: RecentChange,
 }
 
 impl<'a> Change<'a> {
+    /// Opens the tables in a transaction.
+    pub(super) fn begin(
+        transaction: &'a WriteTransaction,
+        figures: Figures,
+        recent: &'a Recent,
+    ) -> Outcome<Self> {
+        Ok(Self {
+            transaction,
+            rows: transaction.open_table(ROWS)?,
+            versions: transaction.open_table(VERSIONS)?,
+            figures,
+            recent,
+            recent_change: RecentChange::default(),
+        })
+    }
+
+    /// Puts the figures into the file; returns them and what becomes of the recent rows.
+    pub(super) fn end(mut self) -> Outcome<(Figures, RecentChange)> {
+        self.figures.store(&mut self.rows)?;
+        Ok((self.figures, self.recent_change))
+    }
+
+    /// Moves what is recent into the index, where rows added from now on go, too.
+    pub(super) fn index_all(&mut self) -> Outcome<()> {
+        for version in self.recent_change.take(self.recent) {
+            self.versions.insert(version, ())?;
+        }
+        self.figures.indexed = self.figures.last_seq;
+        Ok(())
+    }
+
     pub(super) fn tail(&self) -> Outcome<Tail<'a>> {
         Ok(self.transaction.open_table(TAIL)?)
     }
@@ -50,7 +87,13 @@ impl<'a> Change<'a> {
         figures.rows += 1;
         figures.bytes += bytes.len() as u64;
         self.rows.insert(figures.last_seq, bytes)?;
-        self.versions.insert(version_key(key, revision, figures.last_seq).as_slice(), ())?;
+        let version = version_key(key, revision, figures.last_seq);
+        if self.recent_change.is_empty() {
+            self.versions.insert(version.as_slice(), ())?;
+            figures.indexed = figures.last_seq;
+        } else {
+            self.recent_change.add(version, bytes.len() as u64);
+        }
         Ok(())
     }
 }
@@ -69,6 +112,9 @@ impl RedbOutbox {
         }
         self.check_quota(&writer.figures, rows.len() as u64, bytes as u64)?;
         self.transact("append to outbox", &mut writer, Sync::Now, |change| {
+            if !change.recent.has_room(rows.len(), bytes as u64) {
+                change.index_all()?;
+            }
             rows.iter().try_for_each(|(key, record, bytes)| change.push(key, record.revision, bytes, now))
         })?;
         Ok(writer.figures.last_seq)
@@ -101,28 +147,25 @@ impl RedbOutbox {
         sync: Sync,
         run: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
     ) -> Result<()> {
-        let outcome = self.with_database(|database| {
-            guarded(|| {
-                let mut transaction = database.begin_write()?;
+        let outcome = self.with_database(|opened| {
+            let (figures, recent_change) = guarded(|| {
+                let recent = opened.recent.read().unwrap_or_else(PoisonError::into_inner);
+                let mut transaction = opened.handle.get()?.begin_write()?;
                 transaction.set_durability(match sync {
                     Sync::Now => Durability::Immediate,
                     Sync::Later => Durability::None,
                 })?;
                 // Only durable commits save what a quick repair needs.
                 transaction.set_quick_repair(sync == Sync::Now);
-                let mut change = Change {
-                    transaction: &transaction,
-                    rows: transaction.open_table(ROWS)?,
-                    versions: transaction.open_table(VERSIONS)?,
-                    figures: writer.figures,
-                };
+                let mut change = Change::begin(&transaction, writer.figures, &recent)?;
                 run(&mut change)?;
-                let figures = change.figures;
-                figures.store(&mut change.rows)?;
-                drop(change);
+                let ended = change.end()?;
                 transaction.commit()?;
-                Ok(figures)
-            })
+                Ok(ended)
+            })?;
+            // Only after the commit: until then readers find the rows where they were.
+            opened.recent.write().unwrap_or_else(PoisonError::into_inner).apply(recent_change);
+            Ok(figures)
         });
         match outcome {
             Ok(figures) => {

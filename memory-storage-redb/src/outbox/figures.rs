@@ -1,14 +1,17 @@
 //! The figures of an outbox, stored with every commit, so that opening reads one page and not all rows.
 
+use memory_core::Seq;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table};
 use serde::{Deserialize, Serialize};
 
+use super::recent::Recent;
 use super::{FIGURES_SEQ, ROWS, SET_ASIDE, TAIL, VERSIONS};
 use crate::codec::{borrow_row, decode_meta, encode_meta};
 use crate::failure::{Failure, Outcome};
+use crate::keys::version_key;
 
 /// The layout of the tables.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 const NAME: &str = "outbox figures";
 
 /// What an outbox holds.
@@ -31,6 +34,9 @@ pub(super) struct Figures {
     pub(super) tail_rows: u64,
     /// Their size.
     pub(super) tail_bytes: u64,
+    /// Waiting rows up to this number are in the index of versions, unless an acknowledged version supersedes them; those
+    /// above it are not, and no acknowledged version supersedes them.
+    pub(super) indexed: u64,
 }
 
 pub(super) type Rows<'a> = Table<'a, u64, &'static [u8]>;
@@ -57,18 +63,15 @@ impl Figures {
         rows: &impl ReadableTable<u64, &'static [u8]>,
         tail: &impl ReadableTable<u64, (u64, u64)>,
     ) -> Outcome<()> {
-        let mut acknowledged = tail.range(self.first_waiting..)?;
-        let mut next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
-        for row in rows.range(self.first_waiting..FIGURES_SEQ)? {
-            let (seq, value) = row?;
-            let seq = seq.value();
-            if next_acknowledged == Some(seq) {
-                next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
-                continue;
-            }
-            self.first_waiting = seq;
+        let mut first = None;
+        each_waiting(self.first_waiting, rows, tail, |seq, row| {
             // A row that does not decode has no age; it is set aside by the next peek.
-            self.oldest = Some(borrow_row(value.value()).map_or(0, |row| row.appended_at.0));
+            first = Some((seq, borrow_row(row).map_or(0, |row| row.appended_at.0)));
+            false
+        })?;
+        if let Some((seq, appended_at)) = first {
+            self.first_waiting = seq;
+            self.oldest = Some(appended_at);
             return Ok(());
         }
         self.first_waiting = self.last_seq + 1;
@@ -77,14 +80,14 @@ impl Figures {
     }
 }
 
-/// Checks that the file is an outbox and reads its figures; lays out a new one.
-pub(super) fn prepare(database: &Database) -> Outcome<Figures> {
+/// Checks that the file is an outbox, reads its figures and finds what is recent; lays out a new one.
+pub(super) fn prepare(database: &Database) -> Outcome<(Figures, Recent)> {
     let read = database.begin_read()?;
     let rows = match read.open_table(ROWS) {
         Ok(rows) => rows,
         Err(redb::TableError::TableDoesNotExist(_)) if read.list_tables()?.next().is_none() => {
             drop(read);
-            return lay_out(database);
+            return Ok((lay_out(database)?, Recent::default()));
         }
         Err(error) => return Err(error.into()),
     };
@@ -92,15 +95,56 @@ pub(super) fn prepare(database: &Database) -> Outcome<Figures> {
     let set_aside = read.open_table(SET_ASIDE)?;
     read.open_table(VERSIONS)?;
     let stored = rows.get(FIGURES_SEQ)?;
-    match stored.and_then(|stored| decode_meta::<Figures>(NAME, stored.value()).ok()) {
-        Some(figures) if figures.layout > LAYOUT => Err(Failure::Newer(format!(
-            "the outbox has layout {}, this program knows {LAYOUT}",
-            figures.layout
-        ))),
-        Some(figures) => Ok(figures),
-        // The figures are damaged, the rows may not be.
-        None => recount(&rows, &tail, set_aside.len()?),
+    let figures = match stored.and_then(|stored| decode_meta::<Figures>(NAME, stored.value()).ok()) {
+        Some(figures) if figures.layout > LAYOUT => {
+            let newer = format!("the outbox has layout {}, this program knows {LAYOUT}", figures.layout);
+            return Err(Failure::Newer(newer));
+        }
+        Some(figures) => figures,
+        // The figures are damaged or of layout 1, the rows may not be.
+        None => recount(&rows, &tail, set_aside.len()?)?,
+    };
+    let recent = find_recent(&figures, &rows, &tail)?;
+    Ok((figures, recent))
+}
+
+/// Finds the waiting rows that are not in the index.
+fn find_recent(
+    figures: &Figures,
+    rows: &impl ReadableTable<u64, &'static [u8]>,
+    tail: &impl ReadableTable<u64, (u64, u64)>,
+) -> Outcome<Recent> {
+    let from = figures.first_waiting.max(figures.indexed + 1);
+    let mut recent = Recent::default();
+    each_waiting(from, rows, tail, |seq, row| {
+        // A row that does not decode is found by the next peek.
+        if let Ok(head) = borrow_row(row) {
+            recent.insert(version_key(&head.key_bytes(), head.revision, seq), row.len() as u64);
+        }
+        true
+    })?;
+    Ok(recent)
+}
+
+/// Visits the waiting rows from a number on, in order, while `visit` says so.
+pub(super) fn each_waiting(
+    from: Seq,
+    rows: &impl ReadableTable<u64, &'static [u8]>,
+    tail: &impl ReadableTable<u64, (u64, u64)>,
+    mut visit: impl FnMut(Seq, &[u8]) -> bool,
+) -> Outcome<()> {
+    let mut acknowledged = tail.range(from..)?;
+    let mut next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
+    for row in rows.range(from..FIGURES_SEQ)? {
+        let (seq, value) = row?;
+        let seq = seq.value();
+        if next_acknowledged == Some(seq) {
+            next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
+        } else if !visit(seq, value.value()) {
+            break;
+        }
     }
+    Ok(())
 }
 
 fn lay_out(database: &Database) -> Outcome<Figures> {
@@ -116,7 +160,7 @@ fn lay_out(database: &Database) -> Outcome<Figures> {
     Ok(figures)
 }
 
-/// Counts everything; takes a time proportional to what the outbox holds.
+/// Counts everything; takes a time proportional to what the outbox holds. All that waits counts as not indexed.
 pub(super) fn recount(
     rows: &impl ReadableTable<u64, &'static [u8]>,
     tail: &impl ReadableTable<u64, (u64, u64)>,

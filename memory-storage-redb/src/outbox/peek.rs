@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use memory_core::{OutboxRow, Record, Result, Seq};
 use redb::ReadTransaction;
 
-use super::{FIGURES_SEQ, ROWS, RedbOutbox, TAIL};
+use super::figures::each_waiting;
+use super::{ROWS, RedbOutbox, TAIL};
 use crate::codec::decode_row;
 use crate::failure::Outcome;
 
@@ -33,28 +34,20 @@ impl RedbOutbox {
 
 fn collect(read: &ReadTransaction, from: Seq, limit_rows: usize, limit_bytes: usize) -> Outcome<Found> {
     let (rows, tail) = (read.open_table(ROWS)?, read.open_table(TAIL)?);
-    let mut acknowledged = tail.range(from..)?;
-    let mut next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
     let mut found = Found::default();
     let mut bytes = 0;
-    for row in rows.range(from..FIGURES_SEQ)? {
-        let (seq, value) = row?;
-        let seq = seq.value();
-        if next_acknowledged == Some(seq) {
-            next_acknowledged = acknowledged.next().transpose()?.map(|(seq, _)| seq.value());
-            continue;
-        }
-        let value = value.value();
+    each_waiting(from, &rows, &tail, |seq, value| {
         bytes += value.len();
         let full = found.rows.len() >= limit_rows || bytes > limit_bytes;
         if full && !found.rows.is_empty() {
-            break;
+            return false;
         }
         match decode(seq, value) {
             Ok(row) => found.rows.push(row),
             Err(reason) => found.unreadable.push((seq, reason)),
         }
-    }
+        true
+    })?;
     Ok(found)
 }
 

@@ -64,6 +64,7 @@ impl RedbOutbox {
         self.check_writable("retry set-aside rows", &writer)?;
         let mut retried = 0;
         self.transact("retry set-aside rows", &mut writer, Sync::Now, |change| {
+            change.index_all()?;
             let mut set_aside = change.transaction.open_table(SET_ASIDE)?;
             let mut ready = Vec::new();
             for entry in set_aside.iter()? {
@@ -100,7 +101,8 @@ impl RedbOutbox {
     }
 }
 
-/// Appends a row that is stored elsewhere in the file, as of `now`.
+/// Appends a row that is stored elsewhere in the file, as of `now`. Its version may be an old one, of which an acknowledged
+/// row has a newer, so that it must be in the index: see [`super::figures::Figures::indexed`].
 pub(super) fn wait_again(change: &mut Change<'_>, row: &[u8], now: Timestamp) -> Outcome<()> {
     let damaged = |unreadable: crate::codec::Unreadable| Failure::Damaged(unreadable.to_string());
     let row = restamp_row(row, now).map_err(damaged)?;
@@ -117,9 +119,11 @@ fn move_aside(change: &mut Change<'_>, seq: Seq, reason: &str, now: Timestamp) -
     match indexed {
         Some(indexed) => {
             change.versions.remove(indexed.through.as_slice())?;
+            change.recent_change.remove(&indexed.through);
         }
         // Its key is unknown: look through the whole index.
         None => {
+            change.recent_change.remove_row(change.recent, seq);
             change.versions.retain(|version, ()| parse_version_key(version).is_none_or(|it| it.1 != seq))?
         }
     }

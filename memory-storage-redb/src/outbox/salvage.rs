@@ -14,11 +14,12 @@ use redb::{Database, Durability};
 
 use super::append::Change;
 use super::figures::{self, Figures};
-use super::{ROWS, RedbOutbox, VERSIONS, lock};
+use super::recent::Recent;
+use super::{Opened, RedbOutbox, lock};
 use crate::backend::{FileSize, file_opener};
 use crate::codec::{HEADER_BYTES, PAYLOAD_LIMIT, ROW_MAGIC, borrow_row, framed_length};
 use crate::failure::{Failure, Outcome, guarded};
-use crate::open::{Handle, OpenReport, open_database, set_aside, sibling, sync_folder};
+use crate::open::{OpenReport, open_database, set_aside, sibling, sync_folder};
 
 /// How much of the file is looked at at once. Rows are far smaller than half of it.
 const WINDOW: usize = 2 * (PAYLOAD_LIMIT + 1024);
@@ -34,14 +35,14 @@ impl RedbOutbox {
     ///
     /// The new file takes the place of the damaged one only when it is complete, so that a crash on the way
     /// leaves one or the other.
-    pub(super) fn salvage(&self, reason: String) -> Outcome<(Handle, Figures)> {
+    pub(super) fn salvage(&self, reason: String) -> Outcome<(Opened, Figures)> {
         let Some(path) = &self.path else { return Err(Failure::Damaged(reason)) };
         let places = find_rows(path)?;
         let fresh = sibling(path, SALVAGED);
         remove_leftover(&fresh)?;
         let size = FileSize::new(u64::MAX);
         let database = open_database(&file_opener(&fresh), &size, self.options.page_cache_bytes)?;
-        let mut figures = guarded(|| figures::prepare(database.get()?))?;
+        let (mut figures, _) = guarded(|| figures::prepare(database.get()?))?;
         for places in places.chunks(BATCH) {
             figures = guarded(|| append_found(database.get()?, figures, path, places))?;
         }
@@ -127,8 +128,9 @@ fn append_found(database: &Database, figures: Figures, path: &Path, places: &[Pl
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);
-    let (rows, versions) = (transaction.open_table(ROWS)?, transaction.open_table(VERSIONS)?);
-    let mut change = Change { transaction: &transaction, rows, versions, figures };
+    let recent = Recent::default();
+    let mut change = Change::begin(&transaction, figures, &recent)?;
+    change.index_all()?;
     for place in places {
         let mut bytes = vec![0; place.length];
         file.seek(SeekFrom::Start(place.offset)).map_err(Failure::Io)?;
@@ -137,9 +139,7 @@ fn append_found(database: &Database, figures: Figures, path: &Path, places: &[Pl
         let head = borrow_row(&bytes).map_err(|_| changed())?;
         change.push(&head.key_bytes(), head.revision, &bytes, place.appended_at)?;
     }
-    let figures = change.figures;
-    figures.store(&mut change.rows)?;
-    drop(change);
+    let (figures, _) = change.end()?;
     transaction.commit()?;
     Ok(figures)
 }

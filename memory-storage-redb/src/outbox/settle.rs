@@ -1,5 +1,8 @@
 //! Acknowledging: rows that the durable tier has move to the tail.
 
+use std::collections::HashSet;
+use std::ops::Bound;
+
 use memory_core::{Result, Seq, Timestamp};
 use redb::{ReadableTable, ReadableTableMetadata};
 
@@ -8,7 +11,7 @@ use super::figures::Tail;
 use super::{RedbOutbox, lock};
 use crate::codec::{RowHead, borrow_row};
 use crate::failure::Outcome;
-use crate::keys::version_key;
+use crate::keys::{parse_version_key, version_key};
 
 impl RedbOutbox {
     pub(super) fn acknowledge(&self, seqs: &[Seq], now: Timestamp) -> Result<()> {
@@ -16,6 +19,7 @@ impl RedbOutbox {
         self.check_writable("acknowledge", &writer)?;
         self.transact("acknowledge", &mut writer, Sync::Later, |change| {
             let mut tail = change.tail()?;
+            let mut outdated = Outdated::new(seqs);
             for seq in seqs {
                 let Some((size, head)) = waiting_row(change, &tail, *seq)? else { continue };
                 tail.insert(seq, (now.0, size))?;
@@ -24,9 +28,10 @@ impl RedbOutbox {
                 change.figures.tail_rows += 1;
                 change.figures.tail_bytes += size;
                 if let Some(Indexed { key, through }) = head {
-                    forget_versions(change, &key, &through)?;
+                    outdated.forget_versions(change, &key, &through)?;
                 }
             }
+            outdated.remember(change)?;
             change.figures.advance(&change.rows, &tail)
         })
     }
@@ -37,15 +42,17 @@ impl RedbOutbox {
         self.check_writable("hand over", &writer)?;
         self.transact("hand over", &mut writer, Sync::Now, |change| {
             let tail = change.tail()?;
+            let mut outdated = Outdated::new(seqs);
             for seq in seqs {
                 let Some((size, head)) = waiting_row(change, &tail, *seq)? else { continue };
                 change.rows.remove(seq)?;
                 change.figures.rows -= 1;
                 change.figures.bytes -= size;
                 if let Some(Indexed { key, through }) = head {
-                    forget_versions(change, &key, &through)?;
+                    outdated.forget_versions(change, &key, &through)?;
                 }
             }
+            outdated.remember(change)?;
             change.figures.advance(&change.rows, &tail)
         })
     }
@@ -79,19 +86,42 @@ pub(super) fn waiting_row(
     Ok(Some((row.value().len() as u64, head)))
 }
 
-/// Takes a version and all older ones of its key out of the index: once the durable tier has the version, an
-/// older one that still waits must not be served in its place.
-fn forget_versions(change: &mut Change<'_>, key: &[u8], through: &[u8]) -> Outcome<()> {
-    if change.versions.is_empty()? {
-        return Ok(());
+/// Rows that go on waiting although the durable tier has a newer version of their keys.
+struct Outdated<'a> {
+    /// The rows that wait no longer.
+    settled: HashSet<&'a Seq>,
+    found: bool,
+}
+
+impl<'a> Outdated<'a> {
+    fn new(settled: &'a [Seq]) -> Self {
+        Self { settled: settled.iter().collect(), found: false }
     }
-    let low = [key, &[0]].concat();
-    let mut superseded = Vec::new();
-    for version in change.versions.range(low.as_slice()..=through)? {
-        superseded.push(version?.0.value().to_vec());
+
+    /// Takes a version and all older ones of its key out of the index and of what is recent: once the durable tier has the
+    /// version, an older one that still waits must not be served in its place.
+    fn forget_versions(&mut self, change: &mut Change<'_>, key: &[u8], through: &[u8]) -> Outcome<()> {
+        let low = [key, &[0]].concat();
+        for version in change.recent.range(&low, Bound::Included(through)) {
+            let seq = parse_version_key(version).map(|(_, seq)| seq);
+            self.found |= seq.is_some_and(|seq| !self.settled.contains(&seq));
+            change.recent_change.remove(version);
+        }
+        if change.versions.is_empty()? {
+            return Ok(());
+        }
+        let mut superseded = Vec::new();
+        for version in change.versions.range(low.as_slice()..=through)? {
+            superseded.push(version?.0.value().to_vec());
+        }
+        for version in &superseded {
+            change.versions.remove(version.as_slice())?;
+        }
+        Ok(())
     }
-    for version in &superseded {
-        change.versions.remove(version.as_slice())?;
+
+    /// Lets the index say what it is without the outdated rows: opening would take those that are newer than it for current.
+    fn remember(self, change: &mut Change<'_>) -> Outcome<()> {
+        if self.found { change.index_all() } else { Ok(()) }
     }
-    Ok(())
 }

@@ -15,6 +15,7 @@ impl RedbOutbox {
         self.check_writable("replay tail", &writer)?;
         let mut replayed = 0;
         self.transact("replay tail", &mut writer, Sync::Now, |change| {
+            change.index_all()?;
             let mut tail = change.tail()?;
             let mut seqs = Vec::new();
             for entry in tail.iter()? {
