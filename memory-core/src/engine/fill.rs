@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -41,11 +42,33 @@ pub(crate) enum Fill {
 /// Records that may wait for the cache file; past it the committer waits, so memory stays bounded.
 const MAX_WAITING: usize = 65_536;
 
+/// How long records and documents wait for company, and how many records are company enough: a transaction for each
+/// commit would take the processor from those who write.
+const LINGER: Duration = Duration::from_millis(20);
+const COMPANY: usize = 1_024;
+
 #[derive(Default)]
 struct Queue {
     work: Vec<Fill>,
     waiting: usize,
+    /// Something is queued that does not wait for company.
+    urgent: bool,
     closed: bool,
+}
+
+impl Queue {
+    fn push(&mut self, fill: Fill) {
+        match &fill {
+            Fill::Records(records) => self.waiting += records.len(),
+            Fill::Documents(_) | Fill::Cursor(_) => {}
+            _ => self.urgent = true,
+        }
+        self.work.push(fill);
+    }
+
+    fn is_due(&self) -> bool {
+        self.urgent || self.closed || self.waiting >= COMPANY
+    }
 }
 
 pub(crate) struct Filler {
@@ -109,10 +132,12 @@ impl Filler {
         while queue.waiting >= MAX_WAITING && !queue.closed {
             queue = self.space.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        queue.waiting += records.len();
-        queue.work.push(Fill::Records(records));
+        queue.push(Fill::Records(records));
+        let wake = queue.is_due() || queue.work.len() == 1;
         drop(queue);
-        self.wake.notify_one();
+        if wake {
+            self.wake.notify_one();
+        }
     }
 
     /// Queues work that no reader depends on.
@@ -122,12 +147,12 @@ impl Filler {
             // Nobody would do it; a barrier's waiter learns by its sender being dropped.
             return;
         }
-        if let Fill::Records(records) = &fill {
-            queue.waiting += records.len();
-        }
-        queue.work.push(fill);
+        queue.push(fill);
+        let wake = queue.is_due() || queue.work.len() == 1;
         drop(queue);
-        self.wake.notify_one();
+        if wake {
+            self.wake.notify_one();
+        }
     }
 
     /// Waits until everything queued so far is done.
@@ -186,7 +211,10 @@ impl Filler {
                     }
                     queue = self.wake.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
                 }
+                let linger = self.wake.wait_timeout_while(queue, LINGER, |queue| !queue.is_due());
+                let (mut queue, _) = linger.unwrap_or_else(std::sync::PoisonError::into_inner);
                 queue.waiting = 0;
+                queue.urgent = false;
                 std::mem::take(&mut queue.work)
             };
             self.space.notify_all();
