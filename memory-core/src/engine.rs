@@ -149,6 +149,8 @@ struct Progress {
     floor: Seq,
     /// The index lacks search documents that the cache file should have had.
     damaged: bool,
+    /// The change feed was read to its end since opening, and since the caches last started over.
+    caught_up: bool,
     /// Completed pulls since opening.
     pulls: u64,
     /// The durable tier was away, and has not answered a pull since.

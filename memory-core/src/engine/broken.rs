@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::clock::{SystemClock, Timestamp};
 use crate::engine::{Engine, EngineConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{EpisodeId, SeededIds};
+use crate::id::{EpisodeId, SeededIds, lock};
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
@@ -103,15 +103,37 @@ async fn open(durable: &Arc<MemoryStore>, cache: &Arc<Broken>) -> Engine {
         .unwrap()
 }
 
+fn indexed(engine: &Engine) -> usize {
+    engine.with_index(|index| index.len(&Namespace::default(), Kind::Episode))
+}
+
+async fn record(engine: &Engine, id: u128) {
+    let id = EpisodeId(uuid::Uuid::from_u128(id));
+    let episode = Episode::open(id, "compress the backups".into(), Timestamp(0));
+    let key = Key::episode(&Namespace::default(), id);
+    engine.commit(vec![engine.version(key, Some(episode.into()))]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starting_over_brings_back_what_the_instance_wrote_itself() {
+    let (durable, cache) = (Arc::new(MemoryStore::new()), Arc::new(Broken::default()));
+    let engine = open(&durable, &cache).await;
+    record(&engine, 1).await;
+    engine.pull().await.unwrap();
+    record(&engine, 2).await;
+    lock(&engine.shared.progress).damaged = true;
+    engine.pull().await.unwrap();
+    assert_eq!(indexed(&engine), 2);
+    record(&engine, 3).await;
+    engine.pull().await.unwrap();
+    assert_eq!(indexed(&engine), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_that_breaks_while_it_is_read_is_filled_again() {
     let (durable, cache) = (Arc::new(MemoryStore::new()), Arc::new(Broken::default()));
-    let indexed =
-        |engine: &Engine| engine.with_index(|index| index.len(&Namespace::default(), Kind::Episode));
     let engine = open(&durable, &cache).await;
-    let episode = Episode::open(EpisodeId(uuid::Uuid::nil()), "compress the backups".into(), Timestamp(0));
-    let key = Key::episode(&Namespace::default(), episode.id);
-    engine.commit(vec![engine.version(key, Some(episode.into()))]).await.unwrap();
+    record(&engine, 1).await;
     engine.pull().await.unwrap();
     engine.shared.filler.settle().await;
     assert_eq!(indexed(&engine), 1);

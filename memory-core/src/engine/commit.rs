@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, LimitViolation, Result};
@@ -60,6 +61,9 @@ struct Shared {
     wake: Condvar,
     max_rows: usize,
     max_bytes: usize,
+    /// How many groups were begun, and how many are done with.
+    begun: AtomicU64,
+    done: watch::Sender<u64>,
 }
 
 pub(crate) struct Committer {
@@ -74,7 +78,14 @@ impl Committer {
         (max_rows, max_bytes): (usize, usize),
         on_commit: OnCommit,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), max_rows, max_bytes });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            max_rows,
+            max_bytes,
+            begun: AtomicU64::new(0),
+            done: watch::Sender::new(0),
+        });
         let worker = Worker { shared: shared.clone(), target, clock, on_commit, needs_reopen: false };
         let thread = std::thread::Builder::new()
             .name("memory-commit".into())
@@ -111,6 +122,14 @@ impl Committer {
         }
         self.shared.wake.notify_one();
         committed.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Waits until all that is committed by now has been handed on: to caches and recall, too.
+    pub(crate) async fn settle(&self) {
+        let begun = self.shared.begun.load(Ordering::Acquire);
+        let mut done = self.shared.done.subscribe();
+        // An error would mean that the sender is gone, but it is here.
+        let _ended = done.wait_for(|done| *done >= begun).await;
     }
 
     /// Returns the rows that wait for a commit.
@@ -164,7 +183,9 @@ impl Worker {
     fn run(mut self) {
         let _end = End(self.shared.clone());
         while let Some(group) = self.next_group() {
+            let begun = self.shared.begun.fetch_add(1, Ordering::AcqRel) + 1;
             self.commit(group);
+            self.shared.done.send_replace(begun);
         }
     }
 
@@ -250,6 +271,8 @@ impl Drop for End {
         let mut queue = lock(&self.0.queue);
         queue.closed = true;
         queue.requests.clear();
+        drop(queue);
+        self.0.done.send_replace(u64::MAX);
     }
 }
 
@@ -276,5 +299,46 @@ fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => std::thread::park(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::fixtures::{episode, record};
+    use crate::store::memory_store::MemoryStore;
+    use crate::store::record::Namespace;
+    use crate::store::traits::Store;
+
+    #[tokio::test]
+    async fn what_the_durable_tier_has_is_settled_when_it_was_handed_on() {
+        let (durable, (release, released)) = (Arc::new(MemoryStore::new()), mpsc::channel::<()>());
+        let on_commit: OnCommit = Box::new(move |_| drop(released.recv()));
+        let clock = Arc::new(SystemClock::new());
+        let committer = Committer::start(Target::Durable(durable.clone()), clock, (10, 1_000), on_commit);
+        let committer = Arc::new(committer.unwrap());
+        committer.settle().await;
+
+        let record = record(&Namespace::default(), "a", 1, Some(episode(1)));
+        let write = Write { records: vec![record.clone()], documents: Vec::new(), bytes: 1 };
+        let own = committer.clone();
+        let committing = tokio::spawn(async move { own.commit(write).await });
+        while durable.get(std::slice::from_ref(&record.key)).await.unwrap() == [None] {
+            tokio::task::yield_now().await;
+        }
+        let mut settling = Box::pin(committer.settle());
+        tokio::select! {
+            biased;
+            () = &mut settling => panic!("it is stored, but not handed on"),
+            () = std::future::ready(()) => {}
+        }
+        release.send(()).unwrap();
+        settling.await;
+        committing.await.unwrap().unwrap();
+        committer.close();
+        committer.join();
     }
 }

@@ -61,11 +61,16 @@ impl Shared {
                 after: cursor.seq,
                 limit: PAGE,
                 bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
+                // What this instance writes is handed on when it is committed.
+                except: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
             };
             let changes = self.durable.changes(&query).await?;
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
+            // The position is not written before what it covers: a commit that the durable tier has may be on its way to
+            // the caches.
+            self.committer.settle().await;
             let complete = changes.next >= changes.head || changes.changes.is_empty();
             self.apply(changes).await;
             if complete {
@@ -76,6 +81,7 @@ impl Shared {
         let was_away = {
             let mut progress = lock(&self.progress);
             progress.pulls += 1;
+            progress.caught_up = true;
             std::mem::take(&mut progress.away)
         };
         if was_away { self.replay_tail("the durable tier was away").await } else { Ok(()) }
@@ -130,6 +136,7 @@ impl Shared {
         progress.cursor = Cursor { database: identity(&changes.database), seq: 0 };
         progress.floor = changes.floor;
         progress.damaged = false;
+        progress.caught_up = false;
         Ok(true)
     }
 

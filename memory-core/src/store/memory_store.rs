@@ -122,6 +122,7 @@ impl Durable for MemoryStore {
             .records
             .values()
             .filter(|(record, seq, _)| *seq > query.after && query.namespaces.contains(&record.key.namespace))
+            .filter(|(record, ..)| query.except != Some(record.revision.writer))
             .collect();
         rows.sort_by_key(|(_, seq, _)| *seq);
         let cut = rows.get(query.limit.saturating_sub(1)).map(|(_, seq, _)| *seq);

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::store::query::{Page, Scan};
-use crate::store::record::{Key, Namespace, Record, Revision};
+use crate::store::record::{Key, Namespace, Record, Revision, WriterId};
 
 /// What both tiers do. All methods are batch-first.
 ///
@@ -55,6 +55,8 @@ pub struct ChangesQuery {
     pub limit: usize,
     /// For which kinds to return the records themselves; of others only key and revision.
     pub bodies: Vec<Kind>,
+    /// Leaves out the versions that this writer made: it knows them.
+    pub except: Option<WriterId>,
 }
 
 /// A record that has changed.

@@ -86,13 +86,15 @@ impl ReadChanges {
         };
         let mut values = vec![integer(bound)];
         values.extend(self.query.namespaces.iter().map(Namespace::as_str).map(text));
+        let other = self.query.except.map_or("", |_| "AND writer <> ? ");
+        values.extend(self.query.except.map(|writer| integer(writer.get())));
         values.push(integer(limit.min(i64::MAX as usize) as u64));
         // The plus keeps SQLite from going through a whole namespace by its primary key: what is new is found by its
         // commit number, or a look at a feed without news would read everything there is.
         let sql = format!(
             "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
              CASE WHEN kind IN ({}) THEN {body} END FROM records WHERE {test} AND +namespace IN ({spaces}) \
-             ORDER BY seq, namespace, kind, id LIMIT ?) \
+             {other}ORDER BY seq, namespace, kind, id LIMIT ?) \
              UNION ALL SELECT NULL, database_id, NULL, NULL, \
              max(coalesce((SELECT max(seq) FROM records), 0), purged_seq), tombstone_floor, 0, 0, NULL \
              FROM agent_memory_feed",
@@ -131,6 +133,8 @@ fn take_change(cells: &mut Cells) -> Option<Row> {
 
 #[cfg(test)]
 mod tests {
+    use memory_core::WriterId;
+
     use super::*;
     use crate::schema;
 
@@ -144,6 +148,7 @@ mod tests {
             after: 7,
             limit: 500,
             bodies: vec![Kind::Episode],
+            except: Some(WriterId::new(7)),
         };
         for range in [Range::After(7, 501), Range::Of(7)] {
             let (sql, values) = ReadChanges { query: query.clone() }.sql(&range, "body");

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{entities, episode, record, record_of};
-use crate::store::record::{Namespace, Record};
+use crate::store::record::{Namespace, Record, WriterId};
 use crate::store::traits::{Changes, ChangesQuery, Durable};
 
 /// Runs every case of [`Durable`].
@@ -14,6 +14,7 @@ pub async fn check_durable(factory: &dyn Factory) {
     feed_is_complete_and_ordered(factory).await;
     feed_never_splits_a_commit(factory).await;
     feed_filters(factory).await;
+    feed_without_a_writer(factory).await;
     numbers_are_not_reused(factory).await;
     counts(factory).await;
     closes(factory).await;
@@ -28,7 +29,18 @@ async fn commit(store: &Arc<dyn Durable>, records: &[Record]) {
 }
 
 async fn changes(store: &Arc<dyn Durable>, space: &Namespace, after: u64, limit: usize) -> Changes {
-    let query = ChangesQuery { namespaces: vec![space.clone()], after, limit, bodies: vec![Kind::Episode] };
+    changes_except(store, space, after, limit, None).await
+}
+
+async fn changes_except(
+    store: &Arc<dyn Durable>,
+    space: &Namespace,
+    after: u64,
+    limit: usize,
+    except: Option<WriterId>,
+) -> Changes {
+    let bodies = vec![Kind::Episode];
+    let query = ChangesQuery { namespaces: vec![space.clone()], after, limit, bodies, except };
     let changes = store.changes(&query).await.unwrap_or_else(|error| panic!("changes work: {error:?}"));
     assert!(changes.next >= after && changes.head >= changes.next, "positions only grow");
     assert!(!changes.database.is_empty(), "the database has an identity");
@@ -116,6 +128,36 @@ async fn feed_filters(factory: &dyn Factory) {
     seen.sort_by(|a, b| a.key.id.cmp(&b.key.id));
     let seen: Vec<_> = seen.iter().map(|change| (change.key.id.as_ref(), change.record.is_some())).collect();
     assert_eq!(seen, [("mine", true), ("step", false)], "own namespace only; bodies of the kinds asked for");
+}
+
+async fn feed_without_a_writer(factory: &dyn Factory) {
+    let (store, space) = open(factory, "feedwriter").await;
+    let start = changes(&store, &space, 0, 10).await.head;
+    let by = |id: &str, clock, writer| {
+        let mut record = record(&space, id, clock, Some(episode(1)));
+        record.revision.writer = WriterId::new(writer);
+        record
+    };
+    // The largest number is one that SQLite takes for a negative one.
+    let (own, other) = (u64::MAX, 7);
+    for n in 0..6 {
+        let writer = if n % 3 == 2 { other } else { own };
+        commit(&store, &[by(&format!("k{n}"), 1, writer)]).await;
+    }
+    commit(&store, &[by("k0", 2, other), by("k3", 2, own)]).await;
+    commit(&store, &[by("k5", 2, own)]).await;
+    let without = |after, limit| changes_except(&store, &space, after, limit, Some(WriterId::new(own)));
+    let seen = without(start, 10).await;
+    assert_eq!(ids(&seen), ["k2", "k0"], "who made the version that holds now counts");
+    assert_eq!(seen.next, seen.head, "what is left out is passed over");
+    let (mut position, mut found) = (start, Vec::new());
+    while position < seen.head {
+        let page = without(position, 1).await;
+        found.extend(ids(&page).into_iter().map(str::to_owned));
+        assert!(page.next > position, "each page gets on");
+        position = page.next;
+    }
+    assert_eq!(found, ["k2", "k0"], "in small pages, too");
 }
 
 async fn numbers_are_not_reused(factory: &dyn Factory) {
