@@ -316,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_durable_tier_has_is_settled_when_it_was_handed_on() {
         let (durable, (release, released)) = (Arc::new(MemoryStore::new()), mpsc::channel::<()>());
-        let on_commit: OnCommit = Box::new(move |_| drop(released.recv()));
+        let on_commit: OnCommit = Box::new(move |_| released.recv().unwrap());
         let clock = Arc::new(SystemClock::new());
         let committer = Committer::start(Target::Durable(durable.clone()), clock, (10, 1_000), on_commit);
         let committer = Arc::new(committer.unwrap());
