@@ -138,7 +138,6 @@ async fn feed_without_a_writer(factory: &dyn Factory) {
         record.revision.writer = WriterId::new(writer);
         record
     };
-    // The largest number is one that SQLite takes for a negative one.
     let (own, other) = (u64::MAX, 7);
     for n in 0..6 {
         let writer = if n % 3 == 2 { other } else { own };
