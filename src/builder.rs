@@ -119,8 +119,8 @@ impl Builder {
         self
     }
 
-    /// Sets how long opening waits for the first answer of the remote database; 3 s by default. Opening succeeds
-    /// without one.
+    /// Sets how long the first recall or read waits for the first answer of the remote database, from opening on; 3 s by
+    /// default. Opening and recording wait for none.
     #[must_use]
     pub fn first_pull(mut self, wait: Duration) -> Self {
         self.set.first_pull_ms = Some(millis(wait));

@@ -26,7 +26,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, Timestamp};
@@ -111,6 +111,8 @@ struct Shared {
     pulling: tokio::sync::Mutex<()>,
     progress: Mutex<Progress>,
     unreadable: AtomicU64,
+    /// Set once what waits in the outbox is in the index and the feed was asked for the first time.
+    ready: OnceCell<()>,
     shutdown: watch::Sender<bool>,
     closed: AtomicBool,
     opened_at: Timestamp,
@@ -164,7 +166,8 @@ struct Progress {
 impl Engine {
     /// Assembles an engine and starts its threads and tasks on the current tokio runtime.
     ///
-    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers.
+    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and writes are
+    /// accepted at once; see [`Engine::ready`].
     ///
     /// # Errors
     /// Whatever the cache reports on reading its cursor and documents; in local mode also what the durable tier
@@ -234,6 +237,7 @@ impl Engine {
             pulling: tokio::sync::Mutex::default(),
             progress: Mutex::default(),
             unreadable: AtomicU64::new(0),
+            ready: OnceCell::new(),
             shutdown: watch::Sender::new(false),
             closed: AtomicBool::new(false),
             opened_at,
@@ -241,20 +245,16 @@ impl Engine {
         let engine = Self { shared, tasks: Mutex::default() };
         engine.load().await?;
         engine.start(remote);
-        if remote {
-            engine.wait_for_first_pull().await;
-        }
         Ok(engine)
     }
 
-    /// Loads cursor, search documents and pending rows, so that recall works before anything is pulled.
+    /// Loads cursor and search documents, so that recall works before anything is pulled.
     async fn load(&self) -> Result<()> {
         let shared = &self.shared;
         shared.adopt().await?;
         shared.mark_recovered();
         let cursor = shared.tiers.cache.cursor().await?;
         shared.load_documents(&cursor).await?;
-        shared.load_pending().await?;
         lock(&shared.progress).cursor = cursor;
         if shared.tiers.outbox.is_none() {
             // The file is here: what it says is part of opening.
@@ -270,22 +270,23 @@ impl Engine {
         ];
         if remote {
             tasks.push(tokio::spawn(drain::run(self.shared.clone())));
+            let shared = self.shared.clone();
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = shared.ready().await {
+                    tracing::warn!(%error, "what waits in the outbox could not be read; the next reader tries again");
+                }
+            }));
         }
         *lock(&self.tasks) = tasks;
     }
 
-    async fn wait_for_first_pull(&self) {
-        let deadline = tokio::time::Instant::now() + self.shared.config.first_pull;
-        while tokio::time::Instant::now() < deadline {
-            let answered = {
-                let progress = lock(&self.shared.progress);
-                progress.pulls > 0 || progress.errors.contains_key(&Task::Pull)
-            };
-            if answered {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    /// Waits until recall and reads know what waits in the outbox and, if the durable tier answers within
+    /// [`EngineConfig::first_pull`], what it has. Writes need not wait for that; reads do by themselves.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be read.
+    pub async fn ready(&self) -> Result<()> {
+        self.shared.ready().await
     }
 
     /// Returns the namespace.
@@ -436,7 +437,7 @@ impl Engine {
     /// # Errors
     /// Whatever the durable tier reports.
     pub async fn refresh(&self) -> Result<()> {
-        if self.shared.outbox().is_some() { Ok(()) } else { self.shared.pull().await }
+        if self.shared.outbox().is_some() { self.ready().await } else { self.shared.pull().await }
     }
 
     /// Makes every row set aside wait again; returns how many.
@@ -517,6 +518,36 @@ impl Drop for Engine {
 }
 
 impl Shared {
+    async fn ready(&self) -> Result<()> {
+        if self.ready.initialized() {
+            return Ok(());
+        }
+        let get_ready = || async {
+            self.load_pending().await?;
+            self.wait_for_first_pull().await;
+            Ok(())
+        };
+        // In a box: every read carries this future, and next to none needs it.
+        Box::pin(self.ready.get_or_try_init(get_ready)).await.map(|()| ())
+    }
+
+    async fn wait_for_first_pull(&self) {
+        if self.outbox().is_none() {
+            return;
+        }
+        let deadline = tokio::time::Instant::now() + self.config.first_pull;
+        while tokio::time::Instant::now() < deadline {
+            let answered = {
+                let progress = lock(&self.progress);
+                progress.pulls > 0 || progress.errors.contains_key(&Task::Pull)
+            };
+            if answered {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Wakes the drain, and lets it try even while the breaker is open.
     fn kick(&self) {
         if let Some(breaker) = &self.breaker {

@@ -223,6 +223,8 @@ impl Memory {
 
     /// Reports how the memory is.
     pub async fn status(&self) -> Status {
+        // An error is in the status.
+        let _ready = self.inner.engine.ready().await;
         Status {
             namespace: self.inner.engine.namespace().to_string(),
             engine: self.inner.engine.status().await,

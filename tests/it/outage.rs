@@ -65,6 +65,35 @@ async fn server_paused() {
     check(&sqld, &memory, || sqld.pause(), || sqld.resume()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn recording_waits_for_no_server_and_recall_for_what_waits() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folder = tempfile::tempdir().unwrap();
+    let builder = || remote(folder.path(), &sqld.url()).deadlines(PATIENCE, PATIENCE).first_pull(PATIENCE);
+    let open = async || builder().open().await.unwrap();
+    let memory = open().await;
+    let sent = record_one(&memory, "compress the backups").await;
+    memory.flush(PATIENCE).await.unwrap();
+    sqld.pause();
+    let waiting = memory.start("compress the archives").await.unwrap().id();
+    assert_eq!(memory.close(Duration::ZERO).await.unwrap().rows, 1);
+
+    let memory = open().await;
+    let mut episode = memory.start("compress the logs").await.unwrap();
+    episode.step(Action::tool("tar")).await.unwrap();
+    let mut recall = Box::pin(memory.recall("compress"));
+    tokio::select! {
+        biased;
+        _ = &mut recall => panic!("the server has not answered yet"),
+        () = std::future::ready(()) => {}
+    }
+    sqld.resume();
+    let recall = recall.await.unwrap();
+    assert_eq!(recall.searched, 3, "what is on the server, what waits for it, and what is new");
+    assert_eq!(recall.episodes[0].id, sent.id);
+    assert_eq!(memory.get(waiting).await.unwrap().unwrap().id, waiting);
+}
+
 async fn through_proxy(mode: Mode) {
     let sqld = Sqld::start(SqldOptions::new());
     let proxy = FaultProxy::start(sqld.addr());

@@ -34,7 +34,8 @@ pub struct EngineConfig {
     pub missing_ttl: Duration,
     /// How often the change feed is pulled; 100 ms by default in local mode, 1 s in remote mode.
     pub poll_interval: Option<Duration>,
-    /// How long opening waits for the first pull in remote mode; 3 s by default.
+    /// How long the first recall or read waits for the first pull in remote mode, from opening on; 3 s by default.
+    /// Writes do not wait.
     pub first_pull: Duration,
     /// Rows that may wait for the committer; 16,384 by default.
     pub queue_rows: usize,

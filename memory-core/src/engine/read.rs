@@ -109,6 +109,8 @@ impl Engine {
             let live = !cached.record.is_expired(now);
             return Ok(Read::fresh(live.then(|| cached.record.clone())));
         }
+        // What is hot this instance wrote or read: it need not wait.
+        shared.ready().await?;
         let mut read = shared.read_below(key, hot).await?;
         read.record = read.record.filter(|record| !record.is_expired(now));
         Ok(read)
@@ -121,6 +123,7 @@ impl Engine {
     /// As [`Engine::read`]; while the durable tier is away, what was known of a record last is taken, if there is any.
     pub(crate) async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
         let shared = &self.shared;
+        shared.ready().await?;
         let now = shared.clock.now();
         let is_fresh = |cached: &CachedRecord| now.since(cached.filled_at) < shared.config.ttl;
         let mut found: Vec<Option<Record>> = Vec::with_capacity(keys.len());

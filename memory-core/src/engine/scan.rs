@@ -18,6 +18,7 @@ impl Engine {
     pub async fn scan_fresh(&self, scan: &Scan) -> Result<(Page, Freshness)> {
         scan.validate()?;
         let shared = &self.shared;
+        shared.ready().await?;
         let now = shared.clock.now();
         // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
         let pending = match shared.outbox() {

@@ -74,6 +74,7 @@ impl Memory {
 
 impl Inner {
     async fn answer(&self, id: RecallId, query: &RecallQuery, now: Timestamp) -> Result<Recall> {
+        self.engine.ready().await?;
         let space = self.engine.namespace();
         let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
