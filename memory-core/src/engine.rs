@@ -528,7 +528,7 @@ impl Shared {
             Ok(())
         };
         // In a box: every read carries this future, and next to none needs it.
-        Box::pin(self.ready.get_or_try_init(get_ready)).await.map(|()| ())
+        Box::pin(self.ready.get_or_try_init(get_ready)).await.copied()
     }
 
     async fn wait_for_first_pull(&self) {
