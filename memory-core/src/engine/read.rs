@@ -102,15 +102,19 @@ impl Engine {
     pub async fn read(&self, key: &Key) -> Result<Read> {
         let shared = &self.shared;
         let now = shared.clock.now();
-        let hot = shared.hot.get(key);
+        let is_fresh = |cached: &Arc<CachedRecord>| now.since(cached.filled_at) < shared.config.ttl;
+        let mut hot = shared.hot.get(key);
+        // What is hot this instance wrote or read: it need not wait.
+        if !hot.as_ref().is_some_and(is_fresh) && !shared.ready.initialized() {
+            shared.ready().await?;
+            hot = shared.hot.get(key);
+        }
         if let Some(cached) = &hot
-            && now.since(cached.filled_at) < shared.config.ttl
+            && is_fresh(cached)
         {
             let live = !cached.record.is_expired(now);
             return Ok(Read::fresh(live.then(|| cached.record.clone())));
         }
-        // What is hot this instance wrote or read: it need not wait.
-        shared.ready().await?;
         let mut read = shared.read_below(key, hot).await?;
         read.record = read.record.filter(|record| !record.is_expired(now));
         Ok(read)

@@ -88,7 +88,7 @@ impl<'a> Change<'a> {
         figures.bytes += bytes.len() as u64;
         self.rows.insert(figures.last_seq, bytes)?;
         let version = version_key(key, revision, figures.last_seq);
-        if self.recent_change.is_empty() {
+        if self.recent_change.indexes_all() {
             self.versions.insert(version.as_slice(), ())?;
             figures.indexed = figures.last_seq;
         } else {

@@ -45,7 +45,7 @@ impl Recent {
     }
 
     pub(super) fn apply(&mut self, change: RecentChange) {
-        if change.emptied {
+        if change.indexes_all {
             *self = Self::default();
         }
         for version in &change.removed {
@@ -62,17 +62,13 @@ impl Recent {
 pub(super) struct RecentChange {
     added: Vec<(Vec<u8>, u64)>,
     removed: BTreeSet<Vec<u8>>,
-    emptied: bool,
+    /// Nothing stays in memory, and new rows go into the index.
+    indexes_all: bool,
 }
 
 impl RecentChange {
-    /// Everything is in the index, and new rows go there.
-    pub(super) fn empty() -> Self {
-        Self { emptied: true, ..Self::default() }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.emptied
+    pub(super) fn indexes_all(&self) -> bool {
+        self.indexes_all
     }
 
     pub(super) fn add(&mut self, version: Vec<u8>, size: u64) {
@@ -91,7 +87,7 @@ impl RecentChange {
 
     /// Returns what is left of `recent`, in order; it is all in the index after the commit.
     pub(super) fn take<'a>(&mut self, recent: &'a Recent) -> Vec<&'a [u8]> {
-        let change = std::mem::replace(self, Self::empty());
+        let change = std::mem::replace(self, Self { indexes_all: true, ..Self::default() });
         debug_assert!(
             change.added.is_empty(),
             "rows go into the index from the start of a commit or not at all"
