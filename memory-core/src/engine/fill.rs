@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -132,21 +132,21 @@ impl Filler {
         while queue.waiting >= MAX_WAITING && !queue.closed {
             queue = self.space.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
-        queue.push(Fill::Records(records));
-        let wake = queue.is_due() || queue.work.len() == 1;
-        drop(queue);
-        if wake {
-            self.wake.notify_one();
-        }
+        self.enqueue(queue, Fill::Records(records));
     }
 
     /// Queues work that no reader depends on.
     pub(crate) fn push(&self, fill: Fill) {
-        let mut queue = lock(&self.queue);
+        let queue = lock(&self.queue);
         if queue.closed {
             // Nobody would do it; a barrier's waiter learns by its sender being dropped.
             return;
         }
+        self.enqueue(queue, fill);
+    }
+
+    /// Wakes the thread for the first work and for what is due; in between it waits for company.
+    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, fill: Fill) {
         queue.push(fill);
         let wake = queue.is_due() || queue.work.len() == 1;
         drop(queue);

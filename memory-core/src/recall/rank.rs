@@ -32,7 +32,8 @@ const KEYWORD_WEIGHT: f64 = 0.30;
 const DOMAIN_WEIGHT: f64 = 0.20;
 const KIND_WEIGHT: f64 = 0.10;
 /// Little: of episodes that are about as good, the one that went the same way comes first. With 0.10 the simulated agent of
-/// `memory eval lift` does worse (69 % of the gap closed in runs of 400 tasks with seeds 1 to 4, against 70 % so and 71 % without).
+/// `memory eval lift` does worse (69 % of the gap closed in runs of 400 tasks with seeds 1 to 4, against 70 % so and 71 %
+/// without).
 const PROGRESS_WEIGHT: f64 = 0.02;
 /// The least cosine at which a document with none of the query's words is relevant: sentences about different things
 /// are below it with every embedding model that the project supports.

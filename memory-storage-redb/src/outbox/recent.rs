@@ -149,8 +149,12 @@ mod tests {
                 expected.reverse();
             }
             assert_eq!(outbox.pending_scan(&scan, usize::MAX).unwrap(), expected);
-            expected.truncate(3);
-            assert_eq!(outbox.pending_scan(&scan, 3).unwrap(), expected);
+            let pages: Vec<&[Record]> = expected.chunks(3).collect();
+            for (number, page) in pages.iter().enumerate() {
+                scan.after = number.checked_sub(1).map(|before| pages[before][2].key.id.clone());
+                assert_eq!(outbox.pending_scan(&scan, 3).unwrap(), *page);
+            }
+            scan.after = None;
         }
     }
 
