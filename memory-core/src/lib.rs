@@ -40,7 +40,7 @@ pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};
 pub use model::embedding::{Embedding, Vector};
 pub use model::entity::{Entity, Scalar};
-pub use model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
+pub use model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 pub use model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 pub use model::failure::Failure;
 pub use model::heuristic::{Advice, Heuristic, Premise};

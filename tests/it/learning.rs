@@ -111,6 +111,53 @@ async fn what_was_learned_helps_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_failed_at_this_point_is_warned_of_and_what_worked_there_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    let task = || Task::new("Move the archive to the cold bucket").kind("ops").domain("store");
+    for (text, tool) in
+        [("Grow the cluster", "scale"), ("Rotate the keys", "rotate"), ("Trace latency", "trace")]
+    {
+        for _ in 0..4 {
+            let mut other = memory.start(Task::new(text).kind("ops").domain("store")).await.unwrap();
+            other.step(Action::tool(tool).observation("done")).await.unwrap();
+            other.complete(Outcome::success("done")).await.unwrap();
+        }
+    }
+    // Nobody ever got to the end of it.
+    for _ in 0..2 {
+        let mut episode = memory.start(task()).await.unwrap();
+        episode.step(Action::tool("copy").error("the bucket is sealed")).await.unwrap();
+        // Whoever takes an episode up again goes on with its course.
+        let id = episode.id();
+        drop(episode);
+        let mut episode = memory.resume(id).await.unwrap();
+        episode.step(Action::tool("unseal").observation("unsealed")).await.unwrap();
+        episode.step(Action::tool("link").error("no such class")).await.unwrap();
+        episode.complete(Outcome::failure("not moved")).await.unwrap();
+        let course = memory.get(id).await.unwrap().unwrap().course.clone();
+        let course: Vec<(u16, bool)> = course.iter().map(|it| (it.tool, it.worked)).collect();
+        assert_eq!(course, [(0, false), (1, true), (2, false)]);
+    }
+    memory.learn().await.unwrap();
+    let query = RecallQuery::new("Move the archive to the cold bucket").kind("ops").domain("store");
+    let warned = async |query: RecallQuery| {
+        let recall = memory.recall(query).await.unwrap();
+        let tools: Vec<String> = recall.tools.iter().map(|advice| advice.tool.clone()).collect();
+        let warnings: Vec<String> = recall.warnings.iter().map(|warning| warning.text.clone()).collect();
+        (tools, warnings)
+    };
+    let (tools, warnings) = warned(query.clone()).await;
+    assert_eq!(tools.first().map(String::as_str), Some("unseal"), "{tools:?}");
+    let text = "as the first step this failed in tasks like this one: copy (2 times)";
+    assert!(warnings.iter().any(|warning| warning == text), "{warnings:?}");
+    let (tools, warnings) = warned(query.after(["unseal"])).await;
+    assert!(!tools.iter().any(|tool| tool == "link"), "{tools:?}");
+    let text = "after unseal this failed in tasks like this one: link (2 times)";
+    assert!(warnings.iter().any(|warning| warning == text), "{warnings:?}");
+}
+
+#[tokio::test]
 async fn recall_is_deterministic() {
     let folder = tempfile::tempdir().unwrap();
     let memory = open(folder.path()).await;

@@ -11,7 +11,7 @@ use crate::memory::recalled::Recall;
 use crate::memory::{Inner, Listed};
 use crate::model::artifact::{Artifact, Product};
 use crate::model::entity::Entity;
-use crate::model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
+use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::ItemId;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
@@ -39,6 +39,7 @@ struct Totals {
     steps: u32,
     bytes: u64,
     tools: Vec<ToolUse>,
+    course: Vec<Attempt>,
     step_duration_ms: u64,
     tokens: u64,
     redactions: u32,
@@ -52,6 +53,7 @@ impl Totals {
         self.step_duration_ms = self.step_duration_ms.saturating_add(action.duration_ms.unwrap_or(0));
         self.tokens = self.tokens.saturating_add(action.tokens.unwrap_or(0));
         ToolUse::add(&mut self.tools, action);
+        Attempt::add(&mut self.course, &self.tools, action);
         self.observed.action(action);
     }
 }
@@ -213,6 +215,7 @@ impl OpenEpisode {
         episode.outcome = Some(outcome);
         episode.steps = self.totals.steps;
         episode.tools = self.totals.tools.clone();
+        episode.course = self.totals.course.clone();
         episode.step_duration_ms = self.totals.step_duration_ms;
         episode.tokens = self.totals.tokens;
         episode.redactions = self.totals.redactions + redactions;

@@ -13,7 +13,7 @@ use crate::learn::heuristics::associate::{Associations, Lesson, MAX_LESSONS, ass
 use crate::memory::Inner;
 use crate::memory::learner::Draft;
 use crate::model::entity::Entity;
-use crate::model::episode::Episode;
+use crate::model::episode::{Attempt, Episode, ToolUse};
 use crate::model::evidence::Standing;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
@@ -237,17 +237,22 @@ impl Inner {
 }
 
 fn lesson(episode: &Episode) -> Lesson {
-    let worked = |calls: u32, failures: u32| failures < calls;
-    let tools = |wanted: bool| {
-        let tools = episode.tools.iter().filter(move |used| worked(used.calls, used.failures) == wanted);
-        tools.map(|used| used.tool.clone()).collect()
-    };
+    let worked = |used: &ToolUse| used.failures < used.calls;
+    let (tools, failed): (Vec<usize>, Vec<usize>) =
+        (0..episode.tools.len()).partition(|place| worked(&episode.tools[*place]));
+    let mut places = vec![0; episode.tools.len()];
+    tools.iter().chain(&failed).zip(0..).for_each(|(place, new)| places[*place] = new);
+    let names =
+        |places: Vec<usize>| places.into_iter().map(|place| episode.tools[place].tool.clone()).collect();
+    let place_of =
+        |attempt: &Attempt| places.get(usize::from(attempt.tool)).map(|place| (*place, attempt.worked));
     Lesson {
         id: episode.id,
         text: episode.task.description.clone(),
         task_kind: episode.task.kind.clone(),
-        tools: tools(true),
-        failed_tools: tools(false),
+        course: episode.course.iter().filter_map(place_of).collect(),
+        tools: names(tools),
+        failed_tools: names(failed),
         success: episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share),
         at: episode.completed_at.unwrap_or(episode.started_at),
     }

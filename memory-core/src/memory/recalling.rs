@@ -21,7 +21,7 @@ use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
-use crate::recall::advise::{Neighbour, advise, needed_no_more};
+use crate::recall::advise::{DeadEnd, Neighbour, advise, needed_no_more};
 use crate::recall::groups::{Contrast, EpisodeHits};
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
@@ -34,6 +34,8 @@ const HEURISTICS: usize = 5;
 /// Heuristics for one tool.
 const OF_ONE_TOOL: usize = 2;
 const WARNINGS: usize = 2;
+/// Tools that one warning names.
+const DEAD_ENDS: usize = 5;
 const FIXES: usize = 3;
 /// Episodes nearest in meaning that are candidates besides those found by words.
 const SEMANTIC: usize = 64;
@@ -208,7 +210,9 @@ impl Inner {
         let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
         recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
-        recall.tools = advise(task_parts, query, &associations, &heuristics, &neighbours);
+        let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
+        recall.tools = advised.tools;
+        recall.warnings.extend(warn_of_dead_ends(&advised.dead_ends, query));
         recall.heuristics = applied(&recall.tools, &heuristics);
         Ok(())
     }
@@ -374,6 +378,23 @@ fn warn_of(pattern: &Pattern, score: f64, warnings: &mut Vec<Warning>) {
         item: ItemId::Pattern(pattern.id),
         episodes: pattern.episodes.clone(),
     });
+}
+
+/// Warns of what failed at this point of tasks like this one.
+fn warn_of_dead_ends(dead_ends: &[DeadEnd], query: &RecallQuery) -> Option<Warning> {
+    let dead_ends = &dead_ends[..dead_ends.len().min(DEAD_ENDS)];
+    let episodes: Vec<EpisodeId> = dead_ends.iter().flat_map(|end| end.episodes.iter().copied()).collect();
+    let first = *episodes.first()?;
+    let named: Vec<String> = dead_ends.iter().map(|end| format!("{} ({})", end.tool, end.times())).collect();
+    let at =
+        query.done().last().map_or_else(|| "as the first step".to_owned(), |last| format!("after {last}"));
+    Some(Warning {
+        text: format!("{at} this failed in tasks like this one: {}", named.join(", ")),
+        tools: dead_ends.iter().map(|end| end.tool.clone()).collect(),
+        score: dead_ends.iter().map(|end| end.share).fold(0.0, f64::max),
+        item: ItemId::Episode(first),
+        episodes,
+    })
 }
 
 impl Recall {

@@ -105,6 +105,7 @@ impl Entity {
                     + labels.iter().map(|label| label.as_ref().map_or(0, String::len)).sum::<usize>()
                     + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
                     + episode.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
+                    + std::mem::size_of_val(episode.course.as_slice())
                     + episode.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
                     + episode.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
                     + episode

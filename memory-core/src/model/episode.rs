@@ -47,6 +47,35 @@ impl ToolUse {
     }
 }
 
+/// A call of a tool as the course of an episode has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The place of the tool in [`Episode::tools`].
+    pub tool: u16,
+    /// Whether it ended without an error and a timeout.
+    pub worked: bool,
+}
+
+impl Attempt {
+    /// The most attempts that an episode keeps.
+    pub const MAX: usize = 64;
+
+    /// Adds an action, which the uses count already, to the course so far.
+    ///
+    /// Until another tool works for the first time, the same tool with the same result is noted once: what is tried
+    /// over and over tells no more than what was tried.
+    pub(crate) fn add(course: &mut Vec<Attempt>, uses: &[ToolUse], action: &Action) {
+        let place = uses.iter().position(|used| used.tool == action.tool);
+        let Some(tool) = place.and_then(|place| u16::try_from(place).ok()) else { return };
+        let attempt = Attempt { tool, worked: action.result == StepResult::Success };
+        let led_on = |at: &usize| course[*at].worked && !course[..*at].contains(&course[*at]);
+        let since = (0..course.len()).rev().find(led_on).unwrap_or(0);
+        if course.len() < Self::MAX && !course[since..].contains(&attempt) {
+            course.push(attempt);
+        }
+    }
+}
+
 /// What was recalled for an episode, and what of it was used.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecallUse {
@@ -86,6 +115,9 @@ pub struct Episode {
     pub steps: u32,
     /// The tools used, in order of first use; empty until completed.
     pub tools: Vec<ToolUse>,
+    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed.
+    #[serde(default)]
+    pub course: Vec<Attempt>,
     /// The sum of the steps' durations in milliseconds; 0 until completed.
     pub step_duration_ms: u64,
     /// The sum of the steps' tokens; 0 until completed.
@@ -118,6 +150,7 @@ impl Episode {
             outcome: None,
             steps: 0,
             tools: Vec::new(),
+            course: Vec::new(),
             step_duration_ms: 0,
             tokens: 0,
             redactions: 0,
@@ -131,5 +164,55 @@ impl Episode {
     /// Returns true once the episode has its outcome.
     pub fn is_completed(&self) -> bool {
         self.status == EpisodeStatus::Completed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the course of calls: `a+` works, `a-` fails, `.` is a step without a tool.
+    fn course(calls: &str) -> String {
+        let (mut uses, mut course) = (Vec::new(), Vec::new());
+        for call in calls.split_whitespace() {
+            let action = match (&call[..1], call.ends_with('-')) {
+                (".", _) => Action::note("thought"),
+                (tool, true) => Action::tool(tool).error("no"),
+                (tool, false) => Action::tool(tool),
+            };
+            ToolUse::add(&mut uses, &action);
+            Attempt::add(&mut course, &uses, &action);
+        }
+        let show = |attempt: &Attempt| {
+            let sign = if attempt.worked { '+' } else { '-' };
+            format!("{}{sign}", uses[usize::from(attempt.tool)].tool)
+        };
+        course.iter().map(show).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_course_is_the_calls_without_repeats() {
+        let check = |calls, expected| assert_eq!(course(calls), expected, "{calls}");
+        check("", "");
+        check(". a+ . b+", "a+ b+");
+        check("a- a- b- a- a+ a+ a+", "a- b- a+");
+        // Once another tool has worked, what failed before may be tried anew.
+        check("a- b+ a- a- c+ a- b+ b+", "a- b+ a- c+ a- b+");
+        check("a+ b- a+ b- b+ a+ b-", "a+ b- b+ a+ b-");
+    }
+
+    #[test]
+    fn a_course_is_bounded() {
+        let calls: Vec<String> = (0..200_u8).map(|n| format!("{}-", char::from(b'A' + n % 50))).collect();
+        assert_eq!(course(&calls.join(" ")).split(' ').count(), 50);
+        let mut found = Vec::new();
+        let mut uses = Vec::new();
+        for n in 0..200 {
+            let action = Action::tool(format!("tool{n}"));
+            ToolUse::add(&mut uses, &action);
+            Attempt::add(&mut found, &uses, &action);
+        }
+        assert_eq!(found.len(), Attempt::MAX);
+        assert_eq!(found[63], Attempt { tool: 63, worked: true });
     }
 }

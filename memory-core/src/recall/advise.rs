@@ -3,10 +3,12 @@
 //! Each part of the task is asked by itself which tools it calls for: rules that apply to a part are combined as
 //! independent causes (noisy-or), a part that only supposes something counts a quarter, and a word that a tool is used
 //! *on* does not call for it where another operation is named. What rules say is weighed with what worked in the episodes
-//! that are like the task as a whole: the more alike they are, the less rules matter. Where nothing calls for any tool,
+//! that are like the task as a whole: the more alike they are, the less rules matter. What they did at the point that the
+//! task has come to is followed on from there, and what failed there is left for now. Where nothing calls for any tool,
 //! what recalled episodes used and what the words hint at decide, with less confidence; where nothing is known there is
 //! no advice.
 
+mod course;
 mod explain;
 mod guess;
 
@@ -20,6 +22,8 @@ use crate::memory::ToolAdvice;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::recall::parts::{Part, term_of_marked};
 use crate::recall::query::RecallQuery;
+
+pub(crate) use course::DeadEnd;
 
 /// Tools that are less likely needed are not advised.
 const ADVISED_FROM: f64 = 0.3;
@@ -46,6 +50,15 @@ pub(crate) type Neighbour = (Vec<String>, f64, f64);
 /// Returns true if an episode succeeded with no other tools than those done.
 pub(crate) fn needed_no_more((tools, _, success): &Neighbour, query: &RecallQuery) -> bool {
     *success >= 1.0 && !tools.is_empty() && tools.iter().all(|tool| query.done().contains(tool))
+}
+
+/// What is advised.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Advised {
+    /// The tools, in the order of use.
+    pub(crate) tools: Vec<ToolAdvice>,
+    /// What failed at this point of tasks like this one, the surest first.
+    pub(crate) dead_ends: Vec<DeadEnd>,
 }
 
 /// What speaks for one tool.
@@ -76,13 +89,13 @@ pub(crate) fn advise(
     associations: &Associations,
     heuristics: &[Heuristic],
     neighbours: &[Neighbour],
-) -> Vec<ToolAdvice> {
+) -> Advised {
     let stored: HashMap<HeuristicId, &Heuristic> =
         heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
     let terms = parts.iter().flat_map(|part| &part.terms);
     let votes = associations.cases.ask(terms, query.kind.as_deref());
-    let (ruled_out, cases) = (HashSet::new(), HashMap::new());
-    let mut bench = Bench { parts, query, associations, stored, votes, ruled_out, cases };
+    let (ruled_out, forbidden, cases) = (HashSet::new(), HashSet::new(), HashMap::new());
+    let mut bench = Bench { parts, query, associations, stored, votes, ruled_out, forbidden, cases };
     bench.rule_out();
     bench.call();
     bench.come_next();
@@ -95,12 +108,15 @@ pub(crate) fn advise(
         .filter(|(_, case)| case.score >= ADVISED_FROM && case.confidence() >= CONFIDENT_FROM)
         .map(|(tool, _)| tool.clone())
         .collect();
+    let course = bench.course();
+    bench.follow(&course, &mut selected);
     // What may be done already is not guessed on.
     if selected.is_empty() && !neighbours.iter().any(|it| needed_no_more(it, query)) {
-        selected = bench.guess(neighbours);
+        selected = bench.guess(neighbours, &course);
     }
     bench.companions(&mut selected);
-    bench.advice(selected)
+    let tools = bench.advice(selected, &course);
+    Advised { tools, dead_ends: course.dead_ends }
 }
 
 impl Case {
@@ -117,6 +133,8 @@ struct Bench<'a> {
     votes: Votes,
     /// The tools that somebody, or what became of using them, ruled out for a task like this one.
     ruled_out: HashSet<String>,
+    /// The tools that somebody pinned a rule against that applies.
+    forbidden: HashSet<String>,
     /// By tool.
     cases: HashMap<String, Case>,
 }
@@ -234,6 +252,10 @@ impl Bench<'_> {
     fn rule_out(&mut self) {
         let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
         self.ruled_out = out.filter(|rule| self.applies(rule)).map(|rule| rule.tool.clone()).collect();
+        let pinned =
+            self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
+        let against = pinned.filter(|rule| self.holds(&comparable(&rule.condition), None));
+        self.forbidden = against.map(|rule| rule.tool.clone()).collect();
     }
 
     /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.
@@ -297,14 +319,8 @@ impl Bench<'_> {
                 case.comes_next *= 1.0 - strength;
             }
         }
-        let ruled =
-            self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
-        let against: Vec<String> = ruled
-            .filter(|rule| self.holds(&comparable(&rule.condition), None))
-            .map(|rule| rule.tool.clone())
-            .collect();
-        for tool in against {
-            if let Some(case) = self.cases.get_mut(&tool) {
+        for tool in &self.forbidden {
+            if let Some(case) = self.cases.get_mut(tool) {
                 case.score *= 1.0 - PINNED;
                 case.comes_next *= 1.0 - PINNED;
             }

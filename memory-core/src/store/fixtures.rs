@@ -12,7 +12,7 @@ use crate::model::artifact::{Artifact, Product, Quality};
 use crate::model::cycle::{Cycle, Trigger};
 use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
-use crate::model::episode::{Episode, EpisodeStatus, RecallUse, ToolUse};
+use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 use crate::model::failure::Failure;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
@@ -52,6 +52,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
     episode.outcome = Some(Outcome::partial(0.1 + 0.2, HARD_TEXT));
     episode.steps = 3;
     episode.tools = vec![ToolUse { tool: "bash".into(), calls: 3, failures: 1 }];
+    episode.course = vec![Attempt { tool: 0, worked: false }, Attempt { tool: 0, worked: true }];
     episode.step_duration_ms = 1_234;
     episode.tokens = u64::from(u32::MAX) + 1;
     episode.redactions = 2;

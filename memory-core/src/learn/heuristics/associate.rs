@@ -10,6 +10,7 @@ mod avoid;
 mod cases;
 mod change;
 mod corpus;
+mod course;
 mod explain;
 mod hints;
 mod parallel;
@@ -25,6 +26,7 @@ use crate::learn::belief::BeliefConfig;
 use crate::model::heuristic::{Heuristic, Premise};
 
 pub(crate) use cases::{Cases, Votes};
+pub(crate) use course::{Junction, Tried};
 pub(crate) use hints::Hints;
 
 use corpus::Corpus;
@@ -54,6 +56,9 @@ pub(crate) struct Lesson {
     pub(crate) tools: Vec<String>,
     /// The tools that did not: every call failed, or the episode failed with them.
     pub(crate) failed_tools: Vec<String>,
+    /// The calls in their order: the place of each one's tool among `tools` and `failed_tools` behind them, and whether
+    /// it worked.
+    pub(crate) course: Vec<(u16, bool)>,
     /// How far the episode succeeded, in `0.0..=1.0`.
     pub(crate) success: f64,
     /// When it ended.

@@ -1,5 +1,6 @@
 //! Puts advice in order and into words.
 
+use super::course::Course;
 use super::{Bench, Case, RULES};
 use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
@@ -12,7 +13,7 @@ const NEXT_FROM: f64 = 0.5;
 
 impl Bench<'_> {
     /// Puts the selected tools in order and says why.
-    pub(super) fn advice(mut self, selected: Vec<String>) -> Vec<ToolAdvice> {
+    pub(super) fn advice(mut self, selected: Vec<String>, course: &Course) -> Vec<ToolAdvice> {
         let mut chosen: Vec<(String, Case)> = selected
             .into_iter()
             .filter_map(|tool| self.cases.remove(&tool).map(|case| (tool, case)))
@@ -22,16 +23,19 @@ impl Bench<'_> {
             let place = |case: &Case| case.part.unwrap_or(usize::MAX);
             next(x).total_cmp(&next(y)).then(place(x).cmp(&place(y))).then_with(|| a.cmp(b))
         });
-        self.order(&mut chosen);
+        self.order(&mut chosen, course);
         chosen.into_iter().map(|(tool, case)| self.explain(tool, case)).collect()
     }
 
-    /// Moves tools that the same part asks for, and those that no part asks for, to where training has them.
-    fn order(&self, chosen: &mut [(String, Case)]) {
+    /// Moves tools that the same part asks for, and those that no part asks for, to where the way on or training has them.
+    fn order(&self, chosen: &mut [(String, Case)], course: &Course) {
         let voted = |places| self.votes.before.get(&places).copied().unwrap_or(0.0);
         let precedes = |first: &str, second: &str| {
             let places = self.associations.tool(first).zip(self.associations.tool(second));
             let Some((first, second)) = places else { return false };
+            if let Some((first, second)) = course.place(first).zip(course.place(second)) {
+                return first < second;
+            }
             let usual = self.associations.before.get(&(first, second)).copied().unwrap_or(0.5);
             let (there, back) = (voted((first, second)), voted((second, first)));
             usual * RULES + there > (1.0 - usual) * RULES + back

@@ -1,5 +1,6 @@
 //! What is advised where nothing calls for any tool, and what goes along.
 
+use super::course::Course;
 use super::{ADVISED_FROM, Bench, GUESS, Neighbour};
 use crate::learn::heuristics::associate::ToolFacts;
 
@@ -12,7 +13,7 @@ const NEIGHBOURS: f64 = 1.0;
 
 impl Bench<'_> {
     /// Chooses a tool where nothing calls for any, by what the words hint at and what recalled episodes used.
-    pub(super) fn guess(&mut self, neighbours: &[Neighbour]) -> Vec<String> {
+    pub(super) fn guess(&mut self, neighbours: &[Neighbour], course: &Course) -> Vec<String> {
         let tools = &self.associations.tools;
         let terms = self.parts.iter().flat_map(|part| part.terms.iter().map(String::as_str));
         let hinted = self.associations.hints.evidence(terms);
@@ -26,7 +27,11 @@ impl Bench<'_> {
             if total > 0.0 { votes / total } else { 0.0 }
         };
         let mut best: Option<(f64, f64, usize)> = None;
-        let is_open = |facts: &ToolFacts| !self.done(&facts.name) && !self.ruled_out.contains(&facts.name);
+        let is_dead = |name: &String| course.dead_ends.iter().any(|end| end.tool == *name);
+        let is_open = |facts: &ToolFacts| {
+            let name = &facts.name;
+            !self.done(name) && !self.ruled_out.contains(name) && !is_dead(name)
+        };
         for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
             let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
             let hint = hinted.as_ref().map_or(0.0, |hinted| hinted[place]);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::learn::belief::BeliefConfig;
-use crate::learn::heuristics::associate::tests::{failure, learn, lesson};
+use crate::learn::heuristics::associate::tests::{failure, learn, lesson, went};
 use crate::learn::heuristics::associate::{Lesson, associate};
 use crate::model::evidence::ItemId;
 use crate::model::evidence::Standing;
@@ -25,7 +25,7 @@ fn garage() -> Vec<Lesson> {
 }
 
 fn ask(known: &Associations, stored: &[Heuristic], query: RecallQuery) -> Vec<ToolAdvice> {
-    advise(&parts(&query.text), &query, known, stored, &[])
+    advise(&parts(&query.text), &query, known, stored, &[]).tools
 }
 
 fn tools(advice: &[ToolAdvice]) -> Vec<&str> {
@@ -73,7 +73,7 @@ fn where_nothing_is_known_there_is_no_advice() {
     let known = learn(&garage());
     let check = |known: &Associations, text: &str, neighbours: &[Neighbour], expected: &[&str]| {
         let query = RecallQuery::from(text);
-        let found = advise(&parts(text), &query, known, &known.heuristics, neighbours);
+        let found = advise(&parts(text), &query, known, &known.heuristics, neighbours).tools;
         assert_eq!(tools(&found), expected, "{text}");
         assert!(found.iter().all(|advice| advice.confidence <= GUESS), "{found:?}");
     };
@@ -144,11 +144,98 @@ fn under_way_what_comes_next_comes_first() {
     let alike: Neighbour = (vec!["open".into(), "render".into(), "send".into()], 1.0, 1.0);
     let longer: Neighbour = (vec!["open".into(), "render".into(), "send".into(), "erase".into()], 1.0, 1.0);
     let advised = |neighbour: Neighbour| {
-        let found = advise(&parts(&done.text), &done, &known, &known.heuristics, &[neighbour]);
+        let found = advise(&parts(&done.text), &done, &known, &known.heuristics, &[neighbour]).tools;
         found.iter().map(|advice| advice.tool.clone()).collect::<Vec<_>>()
     };
     assert_eq!(advised(longer), ["erase"]);
     assert_eq!(advised(alike), [""; 0]);
+}
+
+/// Tasks of four sorts, and what was done for a cake since then.
+fn kitchen(courses: &[(&str, f64)]) -> Associations {
+    let sorts = [
+        ("Wash the dishes of yesterday", "fill+ scrub+"),
+        ("Peel potatoes for soup", "peel+"),
+        ("Order flour at once", "call+ pay+"),
+        ("Lay the table", "carry+"),
+    ];
+    let others = (0..40).map(|n| went(n, sorts[(n % 4) as usize].0, sorts[(n % 4) as usize].1, 1.0));
+    let cakes =
+        (40..).zip(courses).map(|(n, (course, success))| went(n, "Bake a marble cake", course, *success));
+    learn(&others.chain(cakes).collect::<Vec<_>>())
+}
+
+#[test]
+fn what_failed_at_this_point_is_left_there() {
+    let known =
+        kitchen(&[("whisk- sift+ heat- whisk+ ice- fry-", 0.0), ("heat- sift+ whisk+ fry- ice-", 0.0)]);
+    let check = |after: &[&str], expected: &[&str], dead: &[(&str, usize, usize)]| {
+        let query = RecallQuery::new("Bake a marble cake").after(after.iter().copied());
+        let found = advise(&parts(&query.text), &query, &known, &known.heuristics, &[]);
+        let sure: Vec<&str> =
+            found.tools.iter().filter(|it| !it.items.is_empty()).map(|it| it.tool.as_str()).collect();
+        assert_eq!(sure, expected, "after {after:?}");
+        let ends: Vec<(&str, usize, usize)> =
+            found.dead_ends.iter().map(|end| (end.tool.as_str(), end.failed, end.tried)).collect();
+        assert_eq!(ends, dead, "after {after:?}");
+    };
+    // What was refused at first is in its place later.
+    check(&[], &["sift", "whisk"], &[("heat", 1, 1), ("whisk", 1, 1)]);
+    check(&["sift"], &["whisk"], &[("heat", 1, 1)]);
+    check(&["sift", "whisk"], &[], &[("fry", 2, 2), ("ice", 2, 2)]);
+    check(&["polish"], &["sift", "whisk"], &[]);
+}
+
+#[test]
+fn one_failure_on_the_way_to_a_success_is_no_dead_end() {
+    let ends = |courses: &[(&str, f64)]| {
+        let query = RecallQuery::new("Bake a marble cake");
+        let known = kitchen(courses);
+        let found = advise(&parts(&query.text), &query, &known, &known.heuristics, &[]);
+        found.dead_ends.iter().map(|end| format!("{} {}", end.tool, end.times())).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(&[("taste- bake+", 1.0)]), [""; 0]);
+    assert_eq!(ends(&[("taste- bake+", 0.0)]), ["taste once"]);
+    assert_eq!(ends(&[("taste- bake+", 1.0), ("taste- bake+", 1.0)]), ["taste 2 times"]);
+}
+
+#[test]
+fn a_way_that_leads_on_no_more_is_left() {
+    let mut courses = vec![("sift+ whisk+ heat+", 1.0); 6];
+    courses.extend([("sift+ whisk- stir+ heat+", 1.0); 3]);
+    let known = kitchen(&courses);
+    let found = |after: &[&str]| {
+        let query = RecallQuery::new("Bake a marble cake").after(after.iter().copied());
+        advise(&parts(&query.text), &query, &known, &known.heuristics, &[])
+    };
+    assert_eq!(tools(&found(&[]).tools), ["sift", "stir", "heat"]);
+    let now = found(&["sift"]);
+    assert_eq!(tools(&now.tools), ["stir", "heat"]);
+    let [end] = &now.dead_ends[..] else { panic!("{:?}", now.dead_ends) };
+    assert_eq!((end.tool.as_str(), end.times()), ("whisk", "the last 3 of 9 times".into()));
+    assert_eq!(end.episodes.len(), 3);
+    assert!(end.share > 0.75, "{end:?}");
+}
+
+#[test]
+fn rulings_outrank_what_was_tried() {
+    let known = kitchen(&[("heat- sift+ whisk+", 1.0), ("heat- sift+ whisk+", 1.0)]);
+    let condition = Premise { terms: vec!["cake".into()], ..Premise::default() };
+    let any = known.heuristics[0].clone();
+    let rule = |advice: Advice, tool: &str| Heuristic {
+        id: HeuristicId(uuid::Uuid::nil()),
+        condition: condition.clone(),
+        advice,
+        tool: tool.into(),
+        pinned: true,
+        ..any.clone()
+    };
+    let check = |rule: Heuristic, expected: &[&str]| {
+        let found = ask(&known, std::slice::from_ref(&rule), "Bake a marble cake".into());
+        assert_eq!(tools(&found), expected, "{rule:?}");
+    };
+    check(rule(Advice::Use, "heat"), &["heat", "sift", "whisk"]);
+    check(rule(Advice::Avoid, "whisk"), &["sift"]);
 }
 
 proptest! {
@@ -227,7 +314,8 @@ fn figures_on_files() {
     let config = BeliefConfig::default();
     let advised = |known: &Associations, among: &[Lesson], text: &str| -> Vec<String> {
         let found =
-            advise(&parts(text), &RecallQuery::new(text), known, &known.heuristics, &neighbours(among, text));
+            advise(&parts(text), &RecallQuery::new(text), known, &known.heuristics, &neighbours(among, text))
+                .tools;
         found.into_iter().map(|advice| advice.tool).collect()
     };
     let started = Instant::now();

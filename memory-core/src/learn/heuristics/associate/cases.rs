@@ -21,16 +21,16 @@ const SHARPNESS: i32 = 3;
 /// What an episode keeps of its say for each newer one that is quite like the task: what worked last works now.
 const FADING: f64 = 0.8;
 /// What has less of a say is not asked.
-const LEAST_SAY: f64 = 1e-3;
+pub(super) const LEAST_SAY: f64 = 1e-3;
 /// The most episodes that are asked: the most similar.
 const ASKED: usize = 128;
 /// The most episodes named for one tool.
-const NAMED: usize = 3;
+pub(super) const NAMED: usize = 3;
 
 /// The episodes of a domain, to be compared with a task.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Cases {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// Sorted.
     features: Vec<Feature>,
     /// By feature: the places of the entries that have it, the oldest first.
@@ -67,6 +67,8 @@ pub(crate) struct Votes {
     pub(crate) tools: Vec<Vote>,
     /// By two tools: the weight of the episodes that used the first before the second.
     pub(crate) before: Table<(usize, usize), f64>,
+    /// The episodes that say something, by how much each would say alone, the newest first.
+    pub(super) similar: Vec<(f64, usize)>,
     /// The weight and the count of the episodes that say something of every tool.
     of_all: (f64, usize),
 }
@@ -134,6 +136,7 @@ impl Cases {
             let own = similarity.powi(SHARPNESS);
             votes.take(&self.entries[place], own * kept);
             newer += own;
+            votes.similar.push((own, place));
         }
         votes.settle();
         votes

@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub(super) tools: Vec<usize>,
     /// The tools that did not, sorted.
     pub(super) failed: Vec<usize>,
+    /// The calls in their order, each with whether it worked.
+    pub(super) course: Vec<(usize, bool)>,
 }
 
 /// What an episode says about a tool under a condition that held.
@@ -129,6 +131,10 @@ impl Corpus {
             features.sort_unstable();
             features.dedup();
             features.iter().for_each(|feature| holds[*feature as usize].push(at));
+            let named =
+                |place: &u16| lesson.tools.iter().chain(&lesson.failed_tools).nth(usize::from(*place));
+            let course =
+                lesson.course.iter().filter_map(|(place, ok)| Some((tool(named(place)?), *ok))).collect();
             let used: Vec<usize> = lesson.tools.iter().map(tool).collect();
             let failed: BTreeSet<usize> =
                 lesson.failed_tools.iter().map(tool).filter(|failed| !used.contains(failed)).collect();
@@ -139,6 +145,7 @@ impl Corpus {
                 features,
                 tools: used,
                 failed: failed.into_iter().collect(),
+                course,
             });
         }
         let features = named.into_iter().map(|(feature, _)| feature).collect();

@@ -14,6 +14,7 @@ pub(crate) fn lesson(n: u64, text: &str, tools: &[&str]) -> Lesson {
         task_kind: "general".into(),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
         failed_tools: Vec::new(),
+        course: Vec::new(),
         success: 1.0,
         at: Timestamp(n * 60_000),
     }
@@ -23,6 +24,22 @@ pub(crate) fn lesson(n: u64, text: &str, tools: &[&str]) -> Lesson {
 pub(crate) fn failure(n: u64, text: &str, tools: &[&str]) -> Lesson {
     let failed_tools = tools.iter().map(|tool| (*tool).to_owned()).collect();
     Lesson { tools: Vec::new(), failed_tools, success: 0.0, ..lesson(n, text, &[]) }
+}
+
+/// A lesson with its course: `a+` worked, `a-` failed.
+pub(crate) fn went(n: u64, text: &str, course: &str, success: f64) -> Lesson {
+    let calls: Vec<(&str, bool)> =
+        course.split_whitespace().map(|call| (&call[..call.len() - 1], call.ends_with('+'))).collect();
+    let (mut tools, mut failed_tools) = (Vec::<String>::new(), Vec::<String>::new());
+    for (tool, _) in &calls {
+        let named = if calls.contains(&(tool, true)) { &mut tools } else { &mut failed_tools };
+        if !named.iter().any(|held| held == tool) {
+            named.push((*tool).to_owned());
+        }
+    }
+    let place = |tool: &str| tools.iter().chain(&failed_tools).position(|held| held == tool).unwrap() as u16;
+    let course = calls.iter().map(|(tool, ok)| (place(tool), *ok)).collect();
+    Lesson { tools, failed_tools, course, success, ..lesson(n, text, &[]) }
 }
 
 pub(crate) fn learn(lessons: &[Lesson]) -> Associations {

@@ -1,0 +1,236 @@
+//! What the episodes that are like a task did at one point of the way.
+//!
+//! A point is the set of tools that have worked so far; an episode that was at a similar point has less of a say. What
+//! worked and what failed there is evidence for that point alone: a tool that is refused at first may be what is needed
+//! later.
+
+use std::collections::BTreeMap;
+
+use super::cases::{Cases, LEAST_SAY, NAMED, Votes};
+use super::corpus::Entry;
+use crate::id::EpisodeId;
+
+/// Episodes that were at no point as near as this (the share of the tools that both have) say nothing.
+const NEAR: f64 = 0.5;
+/// What an episode keeps of its say for each newer one that was at the same point: the last few tell.
+const FADING: f64 = 0.5;
+
+/// Calls in their order: the place of the tool, and whether it worked.
+type Calls<'e> = &'e [(usize, bool)];
+
+/// What became of one tool at a point.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Tried {
+    /// The weight of the episodes in which it worked; 1 is one that is quite like the task.
+    pub(crate) worked: f64,
+    /// The weight of those in which it failed.
+    pub(crate) failed: f64,
+    /// In how many it worked.
+    pub(crate) times_worked: usize,
+    /// In how many it failed.
+    pub(crate) times_failed: usize,
+    /// In how many of these the episode failed, too.
+    pub(crate) times_lost: usize,
+    /// In how many of the newest, without a break.
+    pub(crate) failed_last: usize,
+    /// The newest in which it worked.
+    pub(crate) working: Vec<EpisodeId>,
+    /// The newest in which it failed.
+    pub(crate) failing: Vec<EpisodeId>,
+}
+
+/// What was done at a point.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Junction {
+    /// What was tried, by the place of the tool.
+    pub(crate) tools: BTreeMap<usize, Tried>,
+    /// The weight of the episodes that succeeded with nothing more.
+    pub(crate) ended: f64,
+}
+
+/// What an episode did at a point, until another tool worked.
+#[derive(Debug, PartialEq)]
+struct Stretch {
+    /// How near the point is, in `0.0..=1.0`.
+    near: f64,
+    /// The tools that failed, and did not work after all.
+    failed: Vec<usize>,
+    /// The tool that worked; `None` if the episode ended here.
+    next: Option<usize>,
+}
+
+impl Cases {
+    /// Returns what the episodes that voted did where these tools had worked, and `unknown` others.
+    pub(crate) fn junction(&self, votes: &Votes, done: &[usize], unknown: usize) -> Junction {
+        let mut junction = Junction::default();
+        let mut newer = 0.0;
+        for (similarity, place) in &votes.similar {
+            let kept = FADING.powf(newer);
+            if kept < LEAST_SAY {
+                break;
+            }
+            let entry = &self.entries[*place];
+            let Some(stretch) = nearest(&entry.course, done, unknown) else { continue };
+            let own = similarity * stretch.near.powi(2);
+            newer += own;
+            junction.take(entry, &stretch, own * kept, done);
+        }
+        junction
+    }
+}
+
+impl Junction {
+    fn take(&mut self, entry: &Entry, stretch: &Stretch, weight: f64, done: &[usize]) {
+        let name = |named: &mut Vec<EpisodeId>| {
+            if named.len() < NAMED {
+                named.push(entry.id);
+            }
+        };
+        for tool in stretch.failed.iter().filter(|tool| !done.contains(tool)) {
+            let tried = self.tools.entry(*tool).or_default();
+            tried.failed += weight;
+            tried.times_failed += 1;
+            tried.times_lost += usize::from(entry.success < 0.5);
+            tried.failed_last += usize::from(tried.times_worked == 0);
+            name(&mut tried.failing);
+        }
+        match stretch.next {
+            Some(next) if !done.contains(&next) => {
+                let tried = self.tools.entry(next).or_default();
+                tried.worked += weight * entry.credit();
+                tried.times_worked += 1;
+                name(&mut tried.working);
+            }
+            Some(_) => {}
+            None => self.ended += weight * entry.success,
+        }
+    }
+}
+
+/// Returns what an episode did at the point of its course that is nearest to this one; of points equally near the first.
+fn nearest(course: Calls<'_>, done: &[usize], unknown: usize) -> Option<Stretch> {
+    let mut worked: Vec<usize> = Vec::new();
+    let mut best: Option<(f64, Calls<'_>, Option<usize>)> = None;
+    let mut rest = course;
+    while !course.is_empty() {
+        let next = rest.iter().position(|(tool, ok)| *ok && !worked.contains(tool));
+        let (tried, behind) = rest.split_at(next.unwrap_or(rest.len()));
+        let next = behind.first().map(|(tool, _)| *tool);
+        let shared = worked.iter().filter(|tool| done.contains(tool)).count();
+        let all = done.len() + unknown + worked.len() - shared;
+        let near = if all == 0 { 1.0 } else { shared as f64 / all as f64 };
+        if near >= NEAR && best.is_none_or(|(held, ..)| near > held) {
+            best = Some((near, tried, next));
+        }
+        let Some(tool) = next else { break };
+        worked.push(tool);
+        rest = &behind[1..];
+    }
+    let (near, tried, next) = best?;
+    let failed = tried.iter().filter(|(_, ok)| !ok).map(|(tool, _)| *tool);
+    let mut failed: Vec<usize> =
+        failed.filter(|tool| Some(*tool) != next && !tried.contains(&(*tool, true))).collect();
+    failed.sort_unstable();
+    failed.dedup();
+    Some(Stretch { near, failed, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{learn, lesson};
+    use super::super::{Associations, Lesson};
+    use super::*;
+
+    fn went(n: u64, course: &str, success: f64) -> Lesson {
+        super::super::tests::went(n, "Redirect the moved parcel", course, success)
+    }
+
+    fn at(known: &Associations, done: &[&str], unknown: usize) -> Junction {
+        let votes =
+            known.cases.ask(["redirect".to_owned(), "move".to_owned(), "parcel".to_owned()].iter(), None);
+        let done: Vec<usize> = done.iter().map(|tool| known.tool(tool).unwrap()).collect();
+        known.cases.junction(&votes, &done, unknown)
+    }
+
+    /// Other tasks, so that words tell something.
+    fn with_others(lessons: Vec<Lesson>) -> Associations {
+        let others = (500..510).map(|n| lesson(n, "Trace the missing letter", &["z"]));
+        learn(&lessons.into_iter().chain(others).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_point_is_what_worked_so_far() {
+        let known = with_others(vec![went(1, "b- a+ c- b+ d- d+", 1.0)]);
+        let check = |done: &[&str], worked: &str, failed: &[&str], ended: bool| {
+            let junction = at(&known, done, 0);
+            let tool = |place: &usize| known.tools[*place].name.clone();
+            let of = |wanted: fn(&Tried) -> f64| -> Vec<String> {
+                junction
+                    .tools
+                    .iter()
+                    .filter(|(_, it)| wanted(it) > 0.0)
+                    .map(|(place, _)| tool(place))
+                    .collect()
+            };
+            assert_eq!(of(|tried| tried.worked).join(" "), worked, "after {done:?}");
+            assert_eq!(of(|tried| tried.failed), failed, "after {done:?}");
+            assert_eq!(junction.ended > 0.0, ended, "after {done:?}");
+        };
+        check(&[], "a", &["b"], false);
+        check(&["a"], "b", &["c"], false);
+        // What failed and then worked led on.
+        check(&["a", "b"], "d", &[], false);
+        check(&["b", "a"], "d", &[], false);
+        check(&["a", "b", "d"], "", &[], true);
+        // Half of the way is near enough; what is done already is no way on.
+        check(&["b", "d"], "", &[], true);
+        check(&["z"], "", &[], false);
+    }
+
+    #[test]
+    fn what_is_less_near_says_less() {
+        let known = with_others(vec![went(1, "a+ b+ c+", 1.0)]);
+        let worked = |unknown| {
+            let junction = at(&known, &["a", "b"], unknown);
+            junction.tools.get(&known.tool("c").unwrap()).map_or(0.0, |tried| tried.worked)
+        };
+        assert!(
+            (worked(1) / worked(0) - (2.0_f64 / 3.0).powi(2)).abs() < 1e-9,
+            "{} {}",
+            worked(1),
+            worked(0)
+        );
+        assert_eq!(worked(3), 0.0);
+    }
+
+    #[test]
+    fn the_last_ones_tell() {
+        let mut lessons: Vec<Lesson> = (5..10).map(|n| went(n, "a+ b+", 1.0)).collect();
+        lessons.extend((10..13).map(|n| went(n, "a+ b- c+", 1.0)));
+        let junction = at(&with_others(lessons), &["a"], 0);
+        let tools: Vec<&Tried> = junction.tools.values().collect();
+        let [b, c] = tools[..] else { panic!("{junction:?}") };
+        assert!(b.failed > 3.0 * b.worked && c.worked > 3.0 * b.worked, "{junction:?}");
+        assert_eq!((b.times_failed, b.failed_last, b.times_worked), (3, 3, 5));
+        assert_eq!((c.times_failed, c.failed_last, c.times_worked), (0, 0, 3));
+        let newest: Vec<u128> = b.failing.iter().map(|id| id.0.as_u128()).collect();
+        assert_eq!(newest, [12, 11, 10]);
+    }
+
+    #[test]
+    fn a_failure_does_not_blame_the_way_to_it() {
+        // The episode failed with `b`, so that `a` is not to blame; where nothing failed, everything may be.
+        let credit = |course| {
+            let junction = at(&with_others(vec![went(1, course, 0.0)]), &[], 0);
+            junction.tools.values().map(|tried| tried.worked).sum::<f64>()
+        };
+        assert!(credit("a+ b-") > 0.0);
+        assert_eq!(credit("a+ b+"), 0.0);
+    }
+
+    #[test]
+    fn an_episode_without_a_course_says_nothing() {
+        let known = with_others(vec![lesson(1, "Redirect the moved parcel", &["a", "b"])]);
+        assert_eq!(at(&known, &[], 0), Junction::default());
+    }
+}
