@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::course::{Stretch, stretches};
 use super::{Lesson, parallel};
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
@@ -34,8 +35,8 @@ pub(super) struct Entry {
     pub(super) tools: Vec<usize>,
     /// The tools that did not, sorted.
     pub(super) failed: Vec<usize>,
-    /// The calls in their order, each with whether it worked.
-    pub(super) course: Vec<(usize, bool)>,
+    /// What was done at each point of the way.
+    pub(super) course: Vec<Stretch>,
 }
 
 /// What an episode says about a tool under a condition that held.
@@ -133,8 +134,8 @@ impl Corpus {
             features.iter().for_each(|feature| holds[*feature as usize].push(at));
             let named =
                 |place: &u16| lesson.tools.iter().chain(&lesson.failed_tools).nth(usize::from(*place));
-            let course =
-                lesson.course.iter().filter_map(|(place, ok)| Some((tool(named(place)?), *ok))).collect();
+            let calls = lesson.course.iter().filter_map(|(place, ok)| Some((tool(named(place)?), *ok)));
+            let calls: Vec<(usize, bool)> = calls.collect();
             let used: Vec<usize> = lesson.tools.iter().map(tool).collect();
             let failed: BTreeSet<usize> =
                 lesson.failed_tools.iter().map(tool).filter(|failed| !used.contains(failed)).collect();
@@ -145,7 +146,7 @@ impl Corpus {
                 features,
                 tools: used,
                 failed: failed.into_iter().collect(),
-                course,
+                course: stretches(&calls),
             });
         }
         let features = named.into_iter().map(|(feature, _)| feature).collect();

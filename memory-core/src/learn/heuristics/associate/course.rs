@@ -15,9 +15,6 @@ const NEAR: f64 = 0.5;
 /// What an episode keeps of its say for each newer one that was at the same point: the last few tell.
 const FADING: f64 = 0.5;
 
-/// Calls in their order: the place of the tool, and whether it worked.
-type Calls<'e> = &'e [(usize, bool)];
-
 /// What became of one tool at a point.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Tried {
@@ -48,15 +45,35 @@ pub(crate) struct Junction {
     pub(crate) ended: f64,
 }
 
-/// What an episode did at a point, until another tool worked.
-#[derive(Debug, PartialEq)]
-struct Stretch {
-    /// How near the point is, in `0.0..=1.0`.
-    near: f64,
+/// What an episode did at one point of its course, until another tool worked.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Stretch {
     /// The tools that failed, and did not work after all.
     failed: Vec<usize>,
     /// The tool that worked; `None` if the episode ended here.
     next: Option<usize>,
+}
+
+/// Divides calls, each a tool and whether it worked, into what was done at each point; nothing of no calls.
+pub(super) fn stretches(calls: &[(usize, bool)]) -> Vec<Stretch> {
+    let mut stretches: Vec<Stretch> = Vec::new();
+    let mut worked: Vec<usize> = Vec::new();
+    let mut rest = calls;
+    while !calls.is_empty() {
+        let next = rest.iter().position(|(tool, ok)| *ok && !worked.contains(tool));
+        let (tried, behind) = rest.split_at(next.unwrap_or(rest.len()));
+        let next = behind.first().map(|(tool, _)| *tool);
+        let failed = tried.iter().filter(|(_, ok)| !ok).map(|(tool, _)| *tool);
+        let mut failed: Vec<usize> =
+            failed.filter(|tool| Some(*tool) != next && !tried.contains(&(*tool, true))).collect();
+        failed.sort_unstable();
+        failed.dedup();
+        stretches.push(Stretch { failed, next });
+        let Some(tool) = next else { break };
+        worked.push(tool);
+        rest = &behind[1..];
+    }
+    stretches
 }
 
 impl Cases {
@@ -70,10 +87,10 @@ impl Cases {
                 break;
             }
             let entry = &self.entries[*place];
-            let Some(stretch) = nearest(&entry.course, done, unknown) else { continue };
-            let own = similarity * stretch.near.powi(2);
+            let Some((near, stretch)) = nearest(&entry.course, done, unknown) else { continue };
+            let own = similarity * near.powi(2);
             newer += own;
-            junction.take(entry, &stretch, own * kept, done);
+            junction.take(entry, stretch, own * kept, done);
         }
         junction
     }
@@ -107,32 +124,20 @@ impl Junction {
     }
 }
 
-/// Returns what an episode did at the point of its course that is nearest to this one; of points equally near the first.
-fn nearest(course: Calls<'_>, done: &[usize], unknown: usize) -> Option<Stretch> {
-    let mut worked: Vec<usize> = Vec::new();
-    let mut best: Option<(f64, Calls<'_>, Option<usize>)> = None;
-    let mut rest = course;
-    while !course.is_empty() {
-        let next = rest.iter().position(|(tool, ok)| *ok && !worked.contains(tool));
-        let (tried, behind) = rest.split_at(next.unwrap_or(rest.len()));
-        let next = behind.first().map(|(tool, _)| *tool);
-        let shared = worked.iter().filter(|tool| done.contains(tool)).count();
-        let all = done.len() + unknown + worked.len() - shared;
+/// Returns what an episode did at the point of its course that is nearest to this one, and how near that is, in
+/// `0.0..=1.0`; of points equally near the first.
+fn nearest<'e>(course: &'e [Stretch], done: &[usize], unknown: usize) -> Option<(f64, &'e Stretch)> {
+    let mut best: Option<(f64, &Stretch)> = None;
+    let mut shared = 0;
+    for (worked, stretch) in course.iter().enumerate() {
+        let all = done.len() + unknown + worked - shared;
         let near = if all == 0 { 1.0 } else { shared as f64 / all as f64 };
-        if near >= NEAR && best.is_none_or(|(held, ..)| near > held) {
-            best = Some((near, tried, next));
+        if near >= NEAR && best.is_none_or(|(held, _)| near > held) {
+            best = Some((near, stretch));
         }
-        let Some(tool) = next else { break };
-        worked.push(tool);
-        rest = &behind[1..];
+        shared += usize::from(stretch.next.is_some_and(|next| done.contains(&next)));
     }
-    let (near, tried, next) = best?;
-    let failed = tried.iter().filter(|(_, ok)| !ok).map(|(tool, _)| *tool);
-    let mut failed: Vec<usize> =
-        failed.filter(|tool| Some(*tool) != next && !tried.contains(&(*tool, true))).collect();
-    failed.sort_unstable();
-    failed.dedup();
-    Some(Stretch { near, failed, next })
+    best
 }
 
 #[cfg(test)]
