@@ -214,7 +214,7 @@ pub(crate) struct RecallArgs {
     /// A label to search for; may be given several times
     #[arg(long, value_name = "T")]
     pub(crate) tag: Vec<String>,
-    /// A tool used already, when the task is under way; may be given several times, in order
+    /// A tool that has worked already, when the task is under way; may be given several times, in order
     #[arg(long, value_name = "TOOL")]
     pub(crate) after: Vec<String>,
     /// The error that stopped the last step, when the task is under way: what fixed errors like it is shown

@@ -240,12 +240,14 @@ fn lesson(episode: &Episode) -> Lesson {
     let worked = |used: &ToolUse| used.failures < used.calls;
     let (tools, failed): (Vec<usize>, Vec<usize>) =
         (0..episode.tools.len()).partition(|place| worked(&episode.tools[*place]));
-    let mut places = vec![0; episode.tools.len()];
+    let mut places = vec![0_usize; episode.tools.len()];
     tools.iter().chain(&failed).zip(0..).for_each(|(place, new)| places[*place] = new);
     let names =
         |places: Vec<usize>| places.into_iter().map(|place| episode.tools[place].tool.clone()).collect();
-    let place_of =
-        |attempt: &Attempt| places.get(usize::from(attempt.tool)).map(|place| (*place, attempt.worked));
+    let place_of = |attempt: &Attempt| {
+        let place = places.get(usize::from(attempt.tool))?;
+        Some((u16::try_from(*place).ok()?, attempt.worked))
+    };
     Lesson {
         id: episode.id,
         text: episode.task.description.clone(),
@@ -255,5 +257,28 @@ fn lesson(episode: &Episode) -> Lesson {
         failed_tools: names(failed),
         success: episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share),
         at: episode.completed_at.unwrap_or(episode.started_at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::task::Task;
+
+    #[test]
+    fn a_lesson_has_the_course_with_its_own_places() {
+        let mut episode = Episode::open(EpisodeId(uuid::Uuid::nil()), Task::new("Bake"), Timestamp(1));
+        let used = |tool: &str, calls, failures| ToolUse { tool: tool.into(), calls, failures };
+        episode.tools = vec![used("heat", 1, 1), used("sift", 2, 1), used("ice", 2, 2), used("whisk", 1, 0)];
+        let attempt = |(tool, worked)| Attempt { tool, worked };
+        episode.course =
+            [(0, false), (1, false), (1, true), (9, true), (2, false), (3, true)].map(attempt).into();
+        let lesson = lesson(&episode);
+        assert_eq!(
+            (lesson.tools, lesson.failed_tools),
+            (vec!["sift".into(), "whisk".into()], vec!["heat".into(), "ice".into()])
+        );
+        // A place that no tool has is left out.
+        assert_eq!(lesson.course, [(2, false), (0, false), (0, true), (3, false), (1, true)]);
     }
 }

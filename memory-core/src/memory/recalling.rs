@@ -12,7 +12,7 @@ use crate::learn::errors;
 use crate::learn::holdout::withhold;
 use crate::learn::playbook::Instance;
 use crate::memory::recalled::{
-    Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, Warning,
+    Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,
 };
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
@@ -88,8 +88,11 @@ impl Inner {
         self.add_episodes(hits, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, &mut recall);
-        self.add_tools(&task_parts, query, &mut recall).await?;
+        let dead_ends = self.add_tools(&task_parts, query, &mut recall).await?;
         self.add_patterns(query, now, &mut recall).await?;
+        self.leave_out_forgotten(now, &mut recall.tools);
+        recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
+        recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
         self.add_fixes(query, now, &mut recall).await?;
         self.add_playbook(query, now, &mut recall).await?;
         recall.phase = phase(query, &recall);
@@ -198,13 +201,21 @@ impl Inner {
         }
     }
 
-    async fn add_tools(&self, task_parts: &[Part], query: &RecallQuery, recall: &mut Recall) -> Result<()> {
+    /// Adds what is advised; returns what failed at this point of tasks like this one.
+    async fn add_tools(
+        &self,
+        task_parts: &[Part],
+        query: &RecallQuery,
+        recall: &mut Recall,
+    ) -> Result<Vec<DeadEnd>> {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
         let associations = match self.associations(&domain).await {
             Ok(associations) => associations,
-            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => return Ok(()),
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         };
         let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
@@ -212,9 +223,54 @@ impl Inner {
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
         recall.tools = advised.tools;
-        recall.warnings.extend(warn_of_dead_ends(&advised.dead_ends, query));
         recall.heuristics = applied(&recall.tools, &heuristics);
-        Ok(())
+        Ok(advised.dead_ends)
+    }
+
+    /// Advice may be as old as the last episode that was learned from; what was forgotten since then is not named.
+    fn leave_out_forgotten(&self, now: Timestamp, tools: &mut [ToolAdvice]) {
+        for advice in tools {
+            advice.items.retain(|item| match item {
+                ItemId::Episode(id) => self.is_live(*id, now),
+                _ => true,
+            });
+        }
+    }
+
+    fn is_live(&self, id: EpisodeId, now: Timestamp) -> bool {
+        let key = Key::episode(self.engine.namespace(), id);
+        self.engine.with_index(|index| index.is_live(&key, now))
+    }
+
+    fn warn_of_dead_ends(
+        &self,
+        dead_ends: Vec<DeadEnd>,
+        query: &RecallQuery,
+        now: Timestamp,
+    ) -> Option<Warning> {
+        let shown = dead_ends.into_iter().filter_map(|mut end| {
+            end.episodes.retain(|id| self.is_live(*id, now));
+            (!end.episodes.is_empty()).then_some(end)
+        });
+        let shown: Vec<DeadEnd> = shown.take(DEAD_ENDS).collect();
+        let mut episodes: Vec<EpisodeId> = Vec::new();
+        for id in shown.iter().flat_map(|end| &end.episodes) {
+            if !episodes.contains(id) {
+                episodes.push(*id);
+            }
+        }
+        let named: Vec<String> = shown.iter().map(|end| format!("{} ({})", end.tool, end.times())).collect();
+        let at = query.done().last().map_or_else(
+            || "before anything else had worked".to_owned(),
+            |last| format!("once {last} had worked"),
+        );
+        Some(Warning {
+            text: format!("in tasks like this one this failed {at}: {}", named.join(", ")),
+            tools: shown.iter().map(|end| end.tool.clone()).collect(),
+            score: shown.first()?.confidence,
+            item: ItemId::Episode(*episodes.first()?),
+            episodes,
+        })
     }
 
     async fn add_patterns(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
@@ -378,23 +434,6 @@ fn warn_of(pattern: &Pattern, score: f64, warnings: &mut Vec<Warning>) {
         item: ItemId::Pattern(pattern.id),
         episodes: pattern.episodes.clone(),
     });
-}
-
-/// Warns of what failed at this point of tasks like this one.
-fn warn_of_dead_ends(dead_ends: &[DeadEnd], query: &RecallQuery) -> Option<Warning> {
-    let dead_ends = &dead_ends[..dead_ends.len().min(DEAD_ENDS)];
-    let episodes: Vec<EpisodeId> = dead_ends.iter().flat_map(|end| end.episodes.iter().copied()).collect();
-    let first = *episodes.first()?;
-    let named: Vec<String> = dead_ends.iter().map(|end| format!("{} ({})", end.tool, end.times())).collect();
-    let at =
-        query.done().last().map_or_else(|| "as the first step".to_owned(), |last| format!("after {last}"));
-    Some(Warning {
-        text: format!("{at} this failed in tasks like this one: {}", named.join(", ")),
-        tools: dead_ends.iter().map(|end| end.tool.clone()).collect(),
-        score: dead_ends.iter().map(|end| end.share).fold(0.0, f64::max),
-        item: ItemId::Episode(first),
-        episodes,
-    })
 }
 
 impl Recall {

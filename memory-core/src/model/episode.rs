@@ -115,7 +115,8 @@ pub struct Episode {
     pub steps: u32,
     /// The tools used, in order of first use; empty until completed.
     pub tools: Vec<ToolUse>,
-    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed.
+    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed, and for episodes
+    /// recorded before there were courses.
     #[serde(default)]
     pub course: Vec<Attempt>,
     /// The sum of the steps' durations in milliseconds; 0 until completed.
@@ -199,6 +200,14 @@ mod tests {
         // Once another tool has worked, what failed before may be tried anew.
         check("a- b+ a- a- c+ a- b+ b+", "a- b+ a- c+ a- b+");
         check("a+ b- a+ b- b+ a+ b-", "a+ b- b+ a+ b-");
+    }
+
+    #[test]
+    fn an_episode_recorded_before_there_were_courses_has_none() {
+        let episode = Episode::open(EpisodeId(uuid::Uuid::nil()), Task::new("Bake"), Timestamp(1));
+        let mut body = serde_json::to_value(&episode).unwrap();
+        assert!(body.as_object_mut().unwrap().remove("course").is_some());
+        assert_eq!(serde_json::from_value::<Episode>(body).unwrap(), episode);
     }
 
     #[test]

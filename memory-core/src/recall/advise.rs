@@ -114,7 +114,7 @@ pub(crate) fn advise(
     if selected.is_empty() && !neighbours.iter().any(|it| needed_no_more(it, query)) {
         selected = bench.guess(neighbours, &course);
     }
-    bench.companions(&mut selected);
+    bench.companions(&mut selected, &course);
     let tools = bench.advice(selected, &course);
     Advised { tools, dead_ends: course.dead_ends }
 }

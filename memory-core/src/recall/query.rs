@@ -43,7 +43,7 @@ pub struct RecallQuery {
     pub limit: usize,
     /// Whether episodes that are not completed are found too; false by default.
     pub include_open: bool,
-    /// The tools used so far, in order, when the task is under way; the last is the last one.
+    /// The tools that have worked so far, in order, when the task is under way; the last is the last one.
     pub after: Vec<String>,
     /// The error that stopped the last step, when the task is under way: then what the last tool of
     /// [`RecallQuery::after`] was to do is not done.
@@ -117,7 +117,8 @@ impl RecallQuery {
         self
     }
 
-    /// Says which tools were used so far, in order: what comes next is recalled, and nothing that is done.
+    /// Says which tools have worked so far, in order, and behind them the one that failed last, if
+    /// [`RecallQuery::last_error`] is its error: what comes next is recalled, and nothing that is done.
     #[must_use]
     pub fn after(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.after = tools.into_iter().map(Into::into).collect();

@@ -3,6 +3,7 @@
 use super::{Bench, CAUTION};
 use crate::id::EpisodeId;
 use crate::learn::heuristics::associate::{Junction, Tried};
+use crate::model::heuristic::{Advice, Heuristic};
 
 /// Steps that are looked ahead.
 const AHEAD: usize = 8;
@@ -20,8 +21,8 @@ const DEAD_WEIGHT: f64 = 0.1;
 pub(crate) struct DeadEnd {
     /// The tool.
     pub(crate) tool: String,
-    /// The share of the evidence that it fails here, in `0.0..=1.0`.
-    pub(crate) share: f64,
+    /// How sure that is, in `0.0..=1.0`.
+    pub(crate) confidence: f64,
     /// In how many episodes it failed here.
     pub(crate) failed: usize,
     /// In how many of the newest, without a break.
@@ -45,11 +46,24 @@ impl DeadEnd {
     }
 }
 
+/// A tool that led on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Onward {
+    /// Its place.
+    tool: usize,
+    /// How sure it is, in `0.0..=1.0`.
+    confidence: f64,
+    /// In how many episodes it led on, of how many that were at the point.
+    times: (usize, usize),
+    /// The newest of those in which it did.
+    episodes: Vec<EpisodeId>,
+}
+
 /// The way on from here.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Course {
-    /// The tools that led on, in order, each with what became of it.
-    pub(super) onward: Vec<(usize, Tried)>,
+    /// The tools that led on, in order.
+    pub(super) onward: Vec<Onward>,
     /// What failed at this point, the surest first.
     pub(super) dead_ends: Vec<DeadEnd>,
 }
@@ -57,7 +71,12 @@ pub(super) struct Course {
 impl Course {
     /// Returns the place of a tool among those that led on.
     pub(super) fn place(&self, tool: usize) -> Option<usize> {
-        self.onward.iter().position(|(onward, _)| *onward == tool)
+        self.onward.iter().position(|onward| onward.tool == tool)
+    }
+
+    /// Returns true if a tool failed at this point.
+    pub(super) fn is_dead_end(&self, tool: &str) -> bool {
+        self.dead_ends.iter().any(|end| end.tool == tool)
     }
 }
 
@@ -76,75 +95,88 @@ impl Bench<'_> {
         let junction = |done: &[usize]| self.associations.cases.junction(&self.votes, done, unknown.len());
         let mut here = junction(&done);
         let mut course = Course { onward: Vec::new(), dead_ends: self.dead_ends(&here) };
-        while course.onward.len() < AHEAD {
-            let ended = here.ended;
-            let Some((place, tried)) = self.surest(here) else { break };
-            if tried.worked < SHOWN_FROM || tried.worked <= LEADS_FROM * (tried.worked + tried.failed + ended)
-            {
-                break;
-            }
-            course.onward.push((place, tried));
-            done.push(place);
+        while course.onward.len() < AHEAD
+            && let Some(onward) = self.surest(&here)
+        {
+            done.push(onward.tool);
+            course.onward.push(onward);
             here = junction(&done);
         }
         course
     }
 
-    fn surest(&self, here: Junction) -> Option<(usize, Tried)> {
+    /// Returns what led on from a point most often, unless most of it says that nothing does.
+    fn surest(&self, here: &Junction) -> Option<Onward> {
         let allowed = |place: usize| {
             let name = &self.associations.tools[place].name;
             !self.ruled_out.contains(name) && !self.forbidden.contains(name)
         };
-        let tools = here.tools.into_iter().filter(|(place, _)| allowed(*place));
-        tools.max_by(|(_, a), (_, b)| a.worked.total_cmp(&b.worked))
+        let leads = |tried: &Tried| {
+            let all = tried.worked + tried.failed + here.ended;
+            tried.worked >= SHOWN_FROM && tried.worked > LEADS_FROM * all
+        };
+        let tools = here.tools.iter().filter(|(place, tried)| allowed(**place) && leads(tried));
+        let (tool, tried) = tools.max_by(|(_, a), (_, b)| a.worked.total_cmp(&b.worked))?;
+        Some(Onward {
+            tool: *tool,
+            confidence: tried.worked / (here.weight + CAUTION),
+            times: (tried.times_worked, here.count),
+            episodes: tried.working.clone(),
+        })
     }
 
     fn dead_ends(&self, here: &Junction) -> Vec<DeadEnd> {
         let is_dead = |tried: &Tried| {
             // What failed once on the way to a success (a test that shows the bug) may well have been part of it.
             let told = tried.times_failed > 1 || tried.times_lost > 0;
-            let all = tried.failed + tried.worked;
+            let all = tried.failed + tried.passed;
             told && tried.failed >= DEAD_WEIGHT && tried.failed >= DEAD_FROM * all
         };
-        let mut dead: Vec<(&usize, &Tried)> = here.tools.iter().filter(|(_, tried)| is_dead(tried)).collect();
-        dead.sort_by(|(_, a), (_, b)| b.failed.total_cmp(&a.failed));
-        dead.into_iter()
+        let mut dead: Vec<DeadEnd> = here
+            .tools
+            .iter()
+            .filter(|(place, tried)| {
+                is_dead(tried) && !self.is_spared(&self.associations.tools[**place].name)
+            })
             .map(|(place, tried)| DeadEnd {
                 tool: self.associations.tools[*place].name.clone(),
-                share: tried.failed / (tried.failed + tried.worked),
+                confidence: tried.failed / (tried.failed + tried.passed + CAUTION),
                 failed: tried.times_failed,
                 failed_last: tried.failed_last,
                 tried: tried.times_failed + tried.times_worked,
                 episodes: tried.failing.clone(),
             })
-            .collect()
+            .collect();
+        dead.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        dead
     }
 
-    /// Adds what led on from here, and takes out what leads nowhere now, unless somebody pinned it.
+    /// Returns true if somebody pinned a rule for a tool that applies, or rejected one against it.
+    fn is_spared(&self, tool: &str) -> bool {
+        let spares = |rule: &Heuristic| match rule.advice {
+            Advice::Use => rule.pinned && !rule.rejected,
+            Advice::Avoid => rule.rejected,
+        };
+        self.stored.values().any(|rule| rule.tool == tool && spares(rule) && self.applies(rule))
+    }
+
+    /// Adds what led on from here, and takes out what leads nowhere now.
     pub(super) fn follow(&mut self, course: &Course, selected: &mut Vec<String>) {
         selected.retain(|tool| {
-            let is_dead = course.dead_ends.iter().any(|end| end.tool == *tool);
             let leads_on = self.associations.tool(tool).is_some_and(|tool| course.place(tool).is_some());
-            !is_dead || leads_on || self.is_pinned(tool)
+            leads_on || !course.is_dead_end(tool)
         });
-        for (place, tried) in &course.onward {
-            let name = &self.associations.tools[*place].name;
+        for onward in &course.onward {
+            let name = &self.associations.tools[onward.tool].name;
             if selected.contains(name) {
                 continue;
             }
             let case = self.cases.entry(name.clone()).or_default();
-            case.score = case.score.max(tried.worked / (tried.worked + tried.failed + CAUTION));
-            case.doubt = 0.0;
-            case.episodes.clone_from(&tried.working);
-            let times = tried.times_worked + tried.times_failed;
-            case.reasons =
-                vec![format!("{} of {times} tasks like this one went on with it", tried.times_worked)];
+            (case.score, case.doubt) = (case.score.max(onward.confidence), 0.0);
+            case.episodes.clone_from(&onward.episodes);
+            let (times, of) = onward.times;
+            case.reasons = vec![format!("{times} of {of} tasks like this one went on with it")];
             selected.push(name.clone());
         }
-    }
-
-    fn is_pinned(&self, tool: &str) -> bool {
-        let rules = self.cases.get(tool).into_iter().flat_map(|case| &case.rules);
-        rules.filter_map(|(_, id)| self.stored.get(id)).any(|rule| rule.pinned)
     }
 }

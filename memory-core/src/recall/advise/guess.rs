@@ -27,10 +27,9 @@ impl Bench<'_> {
             if total > 0.0 { votes / total } else { 0.0 }
         };
         let mut best: Option<(f64, f64, usize)> = None;
-        let is_dead = |name: &String| course.dead_ends.iter().any(|end| end.tool == *name);
         let is_open = |facts: &ToolFacts| {
             let name = &facts.name;
-            !self.done(name) && !self.ruled_out.contains(name) && !is_dead(name)
+            !self.done(name) && !self.ruled_out.contains(name) && !course.is_dead_end(name)
         };
         for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
             let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
@@ -55,7 +54,7 @@ impl Bench<'_> {
     }
 
     /// Adds the tools that nearly always go with those selected.
-    pub(super) fn companions(&mut self, selected: &mut Vec<String>) {
+    pub(super) fn companions(&mut self, selected: &mut Vec<String>, course: &Course) {
         let mut at = 0;
         while at < selected.len() {
             let Some(tool) = self.associations.tool(&selected[at]) else {
@@ -64,7 +63,8 @@ impl Bench<'_> {
             };
             for other in &self.associations.tools[tool].companions {
                 let name = &self.associations.tools[*other].name;
-                if !selected.contains(name) && !self.done(name) && !self.ruled_out.contains(name) {
+                let is_against = self.ruled_out.contains(name) || self.forbidden.contains(name);
+                if !selected.contains(name) && !self.done(name) && !is_against && !course.is_dead_end(name) {
                     let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();

@@ -6,6 +6,7 @@ use super::course::{Stretch, stretches};
 use super::{Lesson, parallel};
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
+use crate::model::episode::Attempt;
 use crate::recall::parts::{Part, parts, term, terms_with_words};
 use crate::recall::tokenize::{normalize_label, tokenize};
 
@@ -136,6 +137,11 @@ impl Corpus {
                 |place: &u16| lesson.tools.iter().chain(&lesson.failed_tools).nth(usize::from(*place));
             let calls = lesson.course.iter().filter_map(|(place, ok)| Some((tool(named(place)?), *ok)));
             let calls: Vec<(usize, bool)> = calls.collect();
+            let mut course = stretches(&calls);
+            if calls.len() >= Attempt::MAX {
+                // Nobody knows how it went on.
+                course.pop();
+            }
             let used: Vec<usize> = lesson.tools.iter().map(tool).collect();
             let failed: BTreeSet<usize> =
                 lesson.failed_tools.iter().map(tool).filter(|failed| !used.contains(failed)).collect();
@@ -146,7 +152,7 @@ impl Corpus {
                 features,
                 tools: used,
                 failed: failed.into_iter().collect(),
-                course: stretches(&calls),
+                course,
             });
         }
         let features = named.into_iter().map(|(feature, _)| feature).collect();

@@ -18,9 +18,11 @@ const FADING: f64 = 0.5;
 /// What became of one tool at a point.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Tried {
-    /// The weight of the episodes in which it worked; 1 is one that is quite like the task.
+    /// The weight of the episodes in which it worked and did its part; 1 is one that is quite like the task.
     pub(crate) worked: f64,
-    /// The weight of those in which it failed.
+    /// The weight of those in which it worked, whatever became of them.
+    pub(crate) passed: f64,
+    /// The weight of those in which it failed, with all that is done now done.
     pub(crate) failed: f64,
     /// In how many it worked.
     pub(crate) times_worked: usize,
@@ -43,12 +45,16 @@ pub(crate) struct Junction {
     pub(crate) tools: BTreeMap<usize, Tried>,
     /// The weight of the episodes that succeeded with nothing more.
     pub(crate) ended: f64,
+    /// The weight of all that were there.
+    pub(crate) weight: f64,
+    /// How many were there.
+    pub(crate) count: usize,
 }
 
 /// What an episode did at one point of its course, until another tool worked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Stretch {
-    /// The tools that failed, and did not work after all.
+    /// The tools that failed, and had not worked until the end of it.
     failed: Vec<usize>,
     /// The tool that worked; `None` if the episode ended here.
     next: Option<usize>,
@@ -65,7 +71,7 @@ pub(super) fn stretches(calls: &[(usize, bool)]) -> Vec<Stretch> {
         let next = behind.first().map(|(tool, _)| *tool);
         let failed = tried.iter().filter(|(_, ok)| !ok).map(|(tool, _)| *tool);
         let mut failed: Vec<usize> =
-            failed.filter(|tool| Some(*tool) != next && !tried.contains(&(*tool, true))).collect();
+            failed.filter(|tool| Some(*tool) != next && !worked.contains(tool)).collect();
         failed.sort_unstable();
         failed.dedup();
         stretches.push(Stretch { failed, next });
@@ -87,23 +93,27 @@ impl Cases {
                 break;
             }
             let entry = &self.entries[*place];
-            let Some((near, stretch)) = nearest(&entry.course, done, unknown) else { continue };
-            let own = similarity * near.powi(2);
+            let Some(point) = nearest(&entry.course, done, unknown) else { continue };
+            let own = similarity * point.near.powi(2);
             newer += own;
-            junction.take(entry, stretch, own * kept, done);
+            junction.take(entry, &point, own * kept, done);
         }
         junction
     }
 }
 
 impl Junction {
-    fn take(&mut self, entry: &Entry, stretch: &Stretch, weight: f64, done: &[usize]) {
+    fn take(&mut self, entry: &Entry, point: &Point<'_>, weight: f64, done: &[usize]) {
+        self.weight += weight;
+        self.count += 1;
         let name = |named: &mut Vec<EpisodeId>| {
             if named.len() < NAMED {
                 named.push(entry.id);
             }
         };
-        for tool in stretch.failed.iter().filter(|tool| !done.contains(tool)) {
+        // What failed with less done may work now.
+        let failed = point.stretch.failed.iter().filter(|tool| point.has_all && !done.contains(tool));
+        for tool in failed {
             let tried = self.tools.entry(*tool).or_default();
             tried.failed += weight;
             tried.times_failed += 1;
@@ -111,10 +121,11 @@ impl Junction {
             tried.failed_last += usize::from(tried.times_worked == 0);
             name(&mut tried.failing);
         }
-        match stretch.next {
+        match point.stretch.next {
             Some(next) if !done.contains(&next) => {
                 let tried = self.tools.entry(next).or_default();
                 tried.worked += weight * entry.credit();
+                tried.passed += weight;
                 tried.times_worked += 1;
                 name(&mut tried.working);
             }
@@ -124,16 +135,25 @@ impl Junction {
     }
 }
 
-/// Returns what an episode did at the point of its course that is nearest to this one, and how near that is, in
-/// `0.0..=1.0`; of points equally near the first.
-fn nearest<'e>(course: &'e [Stretch], done: &[usize], unknown: usize) -> Option<(f64, &'e Stretch)> {
-    let mut best: Option<(f64, &Stretch)> = None;
+/// The point of an episode's course that is nearest to another.
+struct Point<'e> {
+    /// How near it is, in `0.0..=1.0`.
+    near: f64,
+    /// Whether all that is done here was done there.
+    has_all: bool,
+    stretch: &'e Stretch,
+}
+
+/// Returns the point of an episode's course that is nearest to where these tools had worked; of points equally near the
+/// first.
+fn nearest<'e>(course: &'e [Stretch], done: &[usize], unknown: usize) -> Option<Point<'e>> {
+    let mut best: Option<Point<'_>> = None;
     let mut shared = 0;
     for (worked, stretch) in course.iter().enumerate() {
         let all = done.len() + unknown + worked - shared;
         let near = if all == 0 { 1.0 } else { shared as f64 / all as f64 };
-        if near >= NEAR && best.is_none_or(|(held, _)| near > held) {
-            best = Some((near, stretch));
+        if near >= NEAR && best.as_ref().is_none_or(|held| near > held.near) {
+            best = Some(Point { near, has_all: shared == done.len() + unknown, stretch });
         }
         shared += usize::from(stretch.next.is_some_and(|next| done.contains(&next)));
     }
@@ -190,6 +210,27 @@ mod tests {
         // Half of the way is near enough; what is done already is no way on.
         check(&["b", "d"], "", &[], true);
         check(&["z"], "", &[], false);
+    }
+
+    #[test]
+    fn what_failed_with_less_done_may_work_now() {
+        let known = with_others(vec![went(1, "a+ c-", 0.0)]);
+        let failed =
+            |done: &[&str], unknown| at(&known, done, unknown).tools.values().any(|it| it.failed > 0.0);
+        assert!(failed(&["a"], 0));
+        assert!(!failed(&["a", "z"], 0) && !failed(&["a"], 1));
+        // What had worked is needed no more, whatever it says then.
+        let known = with_others(vec![went(1, "a+ b+ a-", 0.0)]);
+        assert!(at(&known, &["b"], 0).tools.is_empty());
+    }
+
+    #[test]
+    fn what_worked_worked_whatever_became_of_it() {
+        let known = with_others(vec![went(1, "a+ b+", 0.0), went(2, "a- c+", 1.0)]);
+        let junction = at(&known, &[], 0);
+        let a = &junction.tools[&known.tool("a").unwrap()];
+        assert!(a.worked == 0.0 && a.passed > 0.0 && a.failed > a.passed, "{a:?}");
+        assert_eq!(junction.count, 2);
     }
 
     #[test]
