@@ -160,7 +160,7 @@ async fn what_failed_at_this_point_is_warned_of_and_what_worked_there_comes_next
     assert!(warnings.iter().any(|warning| warning == text), "{warnings:?}");
     // More was done than anybody had when it failed.
     let (_, warnings) = warned(query.clone().after(["unseal", "scale"])).await;
-    assert!(warnings.is_empty(), "{warnings:?}");
+    assert!(!warnings.iter().any(|warning| warning.contains("this failed")), "{warnings:?}");
     // What was forgotten is not named, even before anything is learned anew.
     for id in failed {
         memory.forget(id).await.unwrap();

@@ -9,7 +9,7 @@ use crate::model::heuristic::{Advice, Heuristic};
 const AHEAD: usize = 8;
 /// The least weight of the episodes that show a step; 1 is one that is quite like the task.
 const SHOWN_FROM: f64 = 0.05;
-/// A step is taken up if it worked in more than this share of them.
+/// A step is taken up if it worked in more than this share of the episodes that tried it or were done without it.
 const LEADS_FROM: f64 = 0.5;
 /// What failed in at least this share of the episodes that tried it leads nowhere.
 const DEAD_FROM: f64 = 0.75;
