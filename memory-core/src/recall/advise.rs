@@ -258,6 +258,11 @@ impl Bench<'_> {
         self.forbidden = against.map(|rule| rule.tool.clone()).collect();
     }
 
+    /// Returns true if a ruling, or what became of uses, is against a tool.
+    fn is_out(&self, tool: &str) -> bool {
+        self.ruled_out.contains(tool) || self.forbidden.contains(tool)
+    }
+
     /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.
     fn applies(&self, rule: &Heuristic) -> bool {
         let condition = comparable(&rule.condition);

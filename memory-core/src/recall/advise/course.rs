@@ -107,10 +107,7 @@ impl Bench<'_> {
 
     /// Returns what led on from a point most often, unless most of it says that nothing does.
     fn surest(&self, here: &Junction) -> Option<Onward> {
-        let allowed = |place: usize| {
-            let name = &self.associations.tools[place].name;
-            !self.ruled_out.contains(name) && !self.forbidden.contains(name)
-        };
+        let allowed = |place: usize| !self.is_out(&self.associations.tools[place].name);
         let leads = |tried: &Tried| {
             let all = tried.worked + tried.failed + here.ended;
             tried.worked >= SHOWN_FROM && tried.worked > LEADS_FROM * all

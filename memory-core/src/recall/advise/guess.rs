@@ -29,7 +29,7 @@ impl Bench<'_> {
         let mut best: Option<(f64, f64, usize)> = None;
         let is_open = |facts: &ToolFacts| {
             let name = &facts.name;
-            !self.done(name) && !self.ruled_out.contains(name) && !course.is_dead_end(name)
+            !self.done(name) && !self.is_out(name) && !course.is_dead_end(name)
         };
         for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
             let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
@@ -63,8 +63,8 @@ impl Bench<'_> {
             };
             for other in &self.associations.tools[tool].companions {
                 let name = &self.associations.tools[*other].name;
-                let is_against = self.ruled_out.contains(name) || self.forbidden.contains(name);
-                if !selected.contains(name) && !self.done(name) && !is_against && !course.is_dead_end(name) {
+                let is_open = !self.done(name) && !self.is_out(name) && !course.is_dead_end(name);
+                if is_open && !selected.contains(name) {
                     let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();
