@@ -158,6 +158,17 @@ async fn what_failed_at_this_point_is_warned_of_and_what_worked_there_comes_next
     assert!(!tools.iter().any(|tool| tool == "link"), "{tools:?}");
     let text = "in tasks like this one this failed once unseal had worked: link (2 times)";
     assert!(warnings.iter().any(|warning| warning == text), "{warnings:?}");
+    // One warning, of five tools at most, names each episode once.
+    let mut many = memory.start(Task::new("Paint the fence").kind("ops").domain("store")).await.unwrap();
+    for n in 0..7 {
+        many.step(Action::tool(format!("brush{n}")).error("too dry")).await.unwrap();
+    }
+    let many = many.complete(Outcome::failure("not painted")).await.unwrap().id;
+    memory.learn().await.unwrap();
+    let recall =
+        memory.recall(RecallQuery::new("Paint the fence").kind("ops").domain("store")).await.unwrap();
+    let dead: Vec<_> = recall.warnings.iter().filter(|it| it.text.contains("this failed")).collect();
+    assert!(matches!(dead[..], [it] if it.tools.len() == 5 && it.episodes == [many]), "{recall:#?}");
     // More was done than anybody had when it failed.
     let (_, warnings) = warned(query.clone().after(["unseal", "scale"])).await;
     assert!(!warnings.iter().any(|warning| warning.contains("this failed")), "{warnings:?}");

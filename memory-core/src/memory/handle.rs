@@ -11,7 +11,7 @@ use crate::memory::recalled::Recall;
 use crate::memory::{Inner, Listed};
 use crate::model::artifact::{Artifact, Product};
 use crate::model::entity::Entity;
-use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
+use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse, add_call};
 use crate::model::evidence::ItemId;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
@@ -52,8 +52,7 @@ impl Totals {
         self.bytes += bytes;
         self.step_duration_ms = self.step_duration_ms.saturating_add(action.duration_ms.unwrap_or(0));
         self.tokens = self.tokens.saturating_add(action.tokens.unwrap_or(0));
-        ToolUse::add(&mut self.tools, action);
-        Attempt::add(&mut self.course, &self.tools, action);
+        add_call(&mut self.tools, &mut self.course, action);
         self.observed.action(action);
     }
 }

@@ -11,7 +11,7 @@ use crate::learn::fingerprint::fingerprint;
 use crate::memory::Memory;
 use crate::memory::observed::Observed;
 use crate::model::entity::Entity;
-use crate::model::episode::{Attempt, Episode, EpisodeStatus, ToolUse};
+use crate::model::episode::{Episode, EpisodeStatus, add_call};
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
 use crate::model::task::Task;
@@ -125,8 +125,7 @@ fn sum_up(episode: &mut Episode, actions: &[Action]) {
     for action in actions {
         episode.step_duration_ms = episode.step_duration_ms.saturating_add(action.duration_ms.unwrap_or(0));
         episode.tokens = episode.tokens.saturating_add(action.tokens.unwrap_or(0));
-        ToolUse::add(&mut episode.tools, action);
-        Attempt::add(&mut episode.course, &episode.tools, action);
+        add_call(&mut episode.tools, &mut episode.course, action);
     }
 }
 

@@ -31,19 +31,26 @@ pub struct ToolUse {
 }
 
 impl ToolUse {
-    /// Adds an action to the uses counted so far, which stay in order of first use.
-    pub(crate) fn add(uses: &mut Vec<ToolUse>, action: &Action) {
-        if action.tool.is_empty() {
-            return;
-        }
+    /// Counts an action with a tool and returns the tool's place; uses stay in order of first use.
+    fn add(uses: &mut Vec<ToolUse>, action: &Action) -> usize {
         let failures = u32::from(action.result != StepResult::Success);
-        match uses.iter_mut().find(|used| used.tool == action.tool) {
-            Some(used) => {
-                used.calls += 1;
-                used.failures += failures;
-            }
-            None => uses.push(ToolUse { tool: action.tool.clone(), calls: 1, failures }),
-        }
+        let place = uses.iter().position(|used| used.tool == action.tool).unwrap_or_else(|| {
+            uses.push(ToolUse { tool: action.tool.clone(), calls: 0, failures: 0 });
+            uses.len() - 1
+        });
+        uses[place].calls += 1;
+        uses[place].failures += failures;
+        place
+    }
+}
+
+/// Adds an action, if it uses a tool, to the uses and the course of an episode so far.
+pub(crate) fn add_call(uses: &mut Vec<ToolUse>, course: &mut Vec<Attempt>, action: &Action) {
+    if action.tool.is_empty() {
+        return;
+    }
+    if let Ok(tool) = u16::try_from(ToolUse::add(uses, action)) {
+        Attempt { tool, worked: action.result == StepResult::Success }.add_to(course);
     }
 }
 
@@ -60,18 +67,18 @@ impl Attempt {
     /// The most attempts that an episode keeps.
     pub const MAX: usize = 64;
 
-    /// Adds an action, which the uses count already, to the course so far.
+    /// Adds itself to the course so far.
     ///
     /// Until another tool works for the first time, the same tool with the same result is noted once: what is tried
     /// over and over tells no more than what was tried.
-    pub(crate) fn add(course: &mut Vec<Attempt>, uses: &[ToolUse], action: &Action) {
-        let place = uses.iter().position(|used| used.tool == action.tool);
-        let Some(tool) = place.and_then(|place| u16::try_from(place).ok()) else { return };
-        let attempt = Attempt { tool, worked: action.result == StepResult::Success };
+    fn add_to(self, course: &mut Vec<Attempt>) {
+        if course.len() >= Self::MAX {
+            return;
+        }
         let led_on = |at: &usize| course[*at].worked && !course[..*at].contains(&course[*at]);
         let since = (0..course.len()).rev().find(led_on).unwrap_or(0);
-        if course.len() < Self::MAX && !course[since..].contains(&attempt) {
-            course.push(attempt);
+        if !course[since..].contains(&self) {
+            course.push(self);
         }
     }
 }
@@ -181,8 +188,7 @@ mod tests {
                 (tool, true) => Action::tool(tool).error("no"),
                 (tool, false) => Action::tool(tool),
             };
-            ToolUse::add(&mut uses, &action);
-            Attempt::add(&mut course, &uses, &action);
+            add_call(&mut uses, &mut course, &action);
         }
         let show = |attempt: &Attempt| {
             let sign = if attempt.worked { '+' } else { '-' };
@@ -218,8 +224,7 @@ mod tests {
         let mut uses = Vec::new();
         for n in 0..200 {
             let action = Action::tool(format!("tool{n}"));
-            ToolUse::add(&mut uses, &action);
-            Attempt::add(&mut found, &uses, &action);
+            add_call(&mut uses, &mut found, &action);
         }
         assert_eq!(found.len(), Attempt::MAX);
         assert_eq!(found[63], Attempt { tool: 63, worked: true });

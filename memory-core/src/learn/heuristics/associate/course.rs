@@ -28,7 +28,7 @@ pub(crate) struct Tried {
     pub(crate) times_worked: usize,
     /// In how many it failed.
     pub(crate) times_failed: usize,
-    /// In how many of these the episode failed, too.
+    /// In how many of these the episode did not succeed.
     pub(crate) times_lost: usize,
     /// In how many of the newest, without a break.
     pub(crate) failed_last: usize,
@@ -63,9 +63,12 @@ pub(super) struct Stretch {
 /// Divides calls, each a tool and whether it worked, into what was done at each point; nothing of no calls.
 pub(super) fn stretches(calls: &[(usize, bool)]) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
+    if calls.is_empty() {
+        return stretches;
+    }
     let mut worked: Vec<usize> = Vec::new();
     let mut rest = calls;
-    while !calls.is_empty() {
+    loop {
         let next = rest.iter().position(|(tool, ok)| *ok && !worked.contains(tool));
         let (tried, behind) = rest.split_at(next.unwrap_or(rest.len()));
         let next = behind.first().map(|(tool, _)| *tool);
@@ -75,11 +78,10 @@ pub(super) fn stretches(calls: &[(usize, bool)]) -> Vec<Stretch> {
         failed.sort_unstable();
         failed.dedup();
         stretches.push(Stretch { failed, next });
-        let Some(tool) = next else { break };
+        let Some(tool) = next else { return stretches };
         worked.push(tool);
         rest = &behind[1..];
     }
-    stretches
 }
 
 impl Cases {
@@ -165,6 +167,7 @@ mod tests {
     use super::super::tests::{learn, lesson};
     use super::super::{Associations, Lesson};
     use super::*;
+    use crate::model::episode::Attempt;
 
     fn went(n: u64, course: &str, success: f64) -> Lesson {
         super::super::tests::went(n, "Redirect the moved parcel", course, success)
@@ -272,6 +275,18 @@ mod tests {
         };
         assert!(credit("a+ b-") > 0.0);
         assert_eq!(credit("a+ b+"), 0.0);
+    }
+
+    #[test]
+    fn nobody_knows_how_a_course_that_was_cut_went_on() {
+        let ended = |calls: usize| {
+            let tools: Vec<String> = (0..calls).map(|n| format!("t{n}")).collect();
+            let course = tools.iter().map(|tool| format!("{tool}+")).collect::<Vec<_>>().join(" ");
+            let done: Vec<&str> = tools.iter().map(String::as_str).collect();
+            at(&with_others(vec![went(1, &course, 1.0)]), &done, 0).ended
+        };
+        assert!(ended(Attempt::MAX - 1) > 0.0);
+        assert_eq!(ended(Attempt::MAX), 0.0);
     }
 
     #[test]
