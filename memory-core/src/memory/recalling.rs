@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, RecallId};
 use crate::learn::demotion::score_share;
 use crate::learn::errors;
+use crate::learn::heuristics::associate::Associations;
 use crate::learn::holdout::withhold;
 use crate::learn::playbook::Instance;
 use crate::memory::recalled::{
@@ -23,6 +24,7 @@ use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::recall::advise::{DeadEnd, Neighbour, advise, needed_no_more};
 use crate::recall::groups::{Contrast, EpisodeHits};
+use crate::recall::likened::Comparison;
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::Hit;
@@ -80,15 +82,20 @@ impl Inner {
         let space = self.engine.namespace();
         let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
-        let task_parts = parts(&query.text);
-        let semantic = self.semantic(&query.text, &mut recall).await?;
+        let mut task_parts = parts(&query.text);
+        // What a model, which may be somebody else's, sees of the task.
+        let mut shown = query.text.clone();
+        self.redactor.redact_text(&mut shown);
+        let semantic = self.semantic(&shown, &mut recall).await;
+        let shown = semantic.is_some().then_some(shown.as_str());
+        let semantic = semantic.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
             self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
         let hits = self.with_parts(hits, &task_parts, query, now);
         self.add_episodes(hits, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, &mut recall);
-        let dead_ends = self.add_tools(&task_parts, query, &mut recall).await?;
+        let dead_ends = self.add_tools(&mut task_parts, shown, query, &mut recall).await?;
         self.add_patterns(query, now, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
@@ -100,18 +107,33 @@ impl Inner {
         Ok(recall)
     }
 
-    /// Returns the episodes nearest in meaning; none without a model, or while its provider fails.
-    async fn semantic(&self, text: &str, recall: &mut Recall) -> Result<HashMap<Arc<str>, f32>> {
-        let Some(vectors) = &self.vectors else { return Ok(HashMap::new()) };
+    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails.
+    async fn semantic(&self, text: &str, recall: &mut Recall) -> Option<HashMap<Arc<str>, f32>> {
+        let vectors = self.vectors.as_ref()?;
         recall.degraded = vectors.gap();
-        let mut text = text.to_owned();
-        self.redactor.redact_text(&mut text);
-        match vectors.search(&text, SEMANTIC).await {
-            Ok(found) => Ok(found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect()),
+        match vectors.search(text, SEMANTIC).await {
+            Ok(found) => Some(found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect()),
             Err(error) => {
-                recall.degraded = Some(format!("the model did not answer: {error}"));
-                Ok(HashMap::new())
+                recall.degraded = Some(no_answer(&error));
+                None
             }
+        }
+    }
+
+    /// Takes words that hardly any episode has for learned ones that mean nearly the same.
+    async fn liken(
+        &self,
+        parts: &mut [Part],
+        shown: &str,
+        query: &RecallQuery,
+        associations: &Associations,
+        recall: &mut Recall,
+    ) {
+        let Some(vectors) = &self.vectors else { return };
+        let Some(comparison) = Comparison::new(shown, parts, query, associations) else { return };
+        match vectors.nearest_words(&comparison.strange(), &comparison.known()).await {
+            Ok(nearest) => comparison.apply(&nearest, parts),
+            Err(error) => recall.degraded = Some(no_answer(&error)),
         }
     }
 
@@ -201,10 +223,12 @@ impl Inner {
         }
     }
 
-    /// Adds what is advised; returns what failed at this point of tasks like this one.
+    /// Adds what is advised; returns what failed at this point of tasks like this one. `shown` is the task as a model that
+    /// answers may see it.
     async fn add_tools(
         &self,
-        task_parts: &[Part],
+        task_parts: &mut [Part],
+        shown: Option<&str>,
         query: &RecallQuery,
         recall: &mut Recall,
     ) -> Result<Vec<DeadEnd>> {
@@ -221,6 +245,9 @@ impl Inner {
         let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
         recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
+        if let Some(shown) = shown {
+            self.liken(task_parts, shown, query, &associations, recall).await;
+        }
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);
@@ -374,6 +401,10 @@ fn neighbour(found: &RecalledEpisode) -> Neighbour {
     let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
     let success = episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share);
     (worked.map(|used| used.tool.clone()).collect(), found.parts.support, success)
+}
+
+fn no_answer(error: &Error) -> String {
+    format!("the model did not answer: {error}")
 }
 
 /// Returns the heuristics behind the advice, the most telling first.

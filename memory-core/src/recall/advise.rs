@@ -20,6 +20,7 @@ use crate::learn::heuristics::associate::{Associations, Rule, Votes};
 use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
+use crate::recall::likened::Likened;
 use crate::recall::parts::{Part, term_of_marked};
 use crate::recall::query::RecallQuery;
 
@@ -35,6 +36,8 @@ const CALLED_FROM: f64 = 0.1;
 const SUPPOSED: f64 = 0.25;
 /// What counts of a call for a tool by words that name its object, beside an operation that is not its own.
 const OBJECT_ALONE: f64 = 0.25;
+/// What counts of a call by a word that is only taken for another one.
+const LIKENED: f64 = 0.6;
 /// What somebody pinned calls for its tool so surely at least.
 const PINNED: f64 = 0.9;
 /// Advice without any rule behind it is at most so sure.
@@ -158,7 +161,8 @@ impl Bench<'_> {
     fn call(&mut self) {
         for (place, part) in self.parts.iter().enumerate() {
             let rules = part.terms.iter().filter_map(|term| self.associations.calls.get(term)).flatten();
-            let called = self.noisy_or(rules.filter(|rule| self.holds(&rule.premise, Some(part))));
+            let rules = rules.filter(|rule| self.holds(&rule.premise, Some(part)));
+            let called = self.noisy_or(rules.map(|rule| (rule, likened(rule, part))));
             let share = if part.hypothetical { SUPPOSED } else { 1.0 };
             for (tool, mut case) in called {
                 if case.score >= ADVISED_FROM && self.is_object_alone(tool, part) {
@@ -169,7 +173,8 @@ impl Bench<'_> {
             }
         }
         let whole = self.associations.calls.get("").into_iter().flatten();
-        for (tool, case) in self.noisy_or(whole.filter(|rule| self.holds(&rule.premise, None))) {
+        let whole = whole.filter(|rule| self.holds(&rule.premise, None));
+        for (tool, case) in self.noisy_or(whole.map(|rule| (rule, None))) {
             self.take(tool, case, None);
         }
     }
@@ -185,11 +190,14 @@ impl Bench<'_> {
             && premise.after_tool.as_ref().is_none_or(|tool| self.query.done().last() == Some(tool))
     }
 
-    /// Combines rules that apply as independent causes, by tool.
-    fn noisy_or<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<(usize, Case)> {
+    /// Combines rules that apply as independent causes, by tool; each with the word that is only taken for its own.
+    fn noisy_or<'r>(
+        &self,
+        rules: impl Iterator<Item = (&'r Rule, Option<&'r Likened>)>,
+    ) -> Vec<(usize, Case)> {
         let mut cases: Vec<(usize, Case)> = Vec::new();
-        for rule in rules {
-            let strength = self.strength(rule);
+        for (rule, likened) in rules {
+            let strength = self.strength(rule) * likened.map_or(1.0, |_| LIKENED);
             if strength <= 0.0 {
                 continue;
             }
@@ -200,6 +208,9 @@ impl Bench<'_> {
             let case = &mut cases[at].1;
             case.score = 1.0 - (1.0 - case.score) * (1.0 - strength);
             case.rules.push((strength, rule.id));
+            case.reasons.extend(
+                likened.map(|Likened { word, known, .. }| format!("{word} is near {known} in meaning")),
+            );
         }
         cases
     }
@@ -224,6 +235,7 @@ impl Bench<'_> {
         }
         held.score = held.score.max(case.score);
         held.rules.extend(case.rules);
+        held.reasons.extend(case.reasons);
     }
 
     /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
@@ -331,6 +343,11 @@ impl Bench<'_> {
             }
         }
     }
+}
+
+/// Returns the word of a part that is taken for the word of a rule.
+fn likened<'p>(rule: &Rule, part: &'p Part) -> Option<&'p Likened> {
+    part.likened.iter().find(|likened| rule.premise.terms.contains(&likened.term))
 }
 
 /// Returns a condition with terms as tasks are compared by, of one with words as people read them.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::recall::likened::Likened;
 use crate::recall::tokenize::{stem, tokenize};
 
 /// A word that follows one of these within this many words is denied.
@@ -43,6 +44,8 @@ pub(crate) struct Part {
     pub(crate) text: String,
     /// The stems of its content words, each once, in order; with a `!` before them where the word is denied.
     pub(crate) terms: Vec<String>,
+    /// Words that are taken for others, whose terms are among the terms, too.
+    pub(crate) likened: Vec<Likened>,
     /// Whether it only supposes something, or asks.
     pub(crate) hypothetical: bool,
     /// The clause that it belongs to: what a clause tells and what it supposes are two parts.
@@ -67,7 +70,8 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
                 None if terms.is_empty() => lead = lead.or(Some(piece.start)),
                 _ => {
                     let start = lead.take().unwrap_or(piece.start);
-                    let part = Part { text: String::new(), terms, hypothetical, clause };
+                    let (text, likened) = (String::new(), Vec::new());
+                    let part = Part { text, terms, likened, hypothetical, clause };
                     found.push((start..piece.end, part));
                 }
             }

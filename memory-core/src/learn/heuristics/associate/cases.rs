@@ -96,6 +96,12 @@ impl Cases {
         Self { entries, features, holds, tools: tools.len(), tells, unknown, told }
     }
 
+    /// Returns how many episodes have a word.
+    pub(crate) fn heard(&self, term: &str) -> usize {
+        let feature = self.features.binary_search(&Feature::Term(term.to_owned()));
+        feature.map_or(0, |feature| self.holds[feature].len())
+    }
+
     /// Asks the episodes that are like a task with these words and of this kind.
     pub(crate) fn ask<'a>(&self, terms: impl Iterator<Item = &'a String>, kind: Option<&str>) -> Votes {
         let terms = terms.map(|term| Feature::Term(term.clone()));

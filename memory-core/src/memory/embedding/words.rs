@@ -1,0 +1,106 @@
+//! Which words mean nearly the same, by the vectors of single words.
+//!
+//! How near two words are that have nothing to do with each other differs from model to model. So each model is asked
+//! once about words that are unrelated, and words are near if they are so much nearer than those.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::sync::OnceCell;
+
+use super::no_vector;
+use crate::error::Result;
+use crate::recall::embedder::Embedder;
+
+/// Vectors of words that are kept, the most used ones.
+const KEPT: u64 = 4_096;
+/// Words are near beyond the mean of unrelated ones by so many standard deviations.
+const DEVIATIONS: f64 = 4.0;
+/// A model whose cosines of unrelated words differ less does not tell words apart.
+const LEAST_DEVIATION: f64 = 1e-3;
+/// Words that have nothing to do with each other.
+const UNRELATED: [&str; 40] = [
+    "river", "table", "green", "window", "music", "doctor", "winter", "engine", "bread", "letter", "market",
+    "stone", "dance", "paper", "garden", "horse", "silver", "school", "dream", "metal", "kitchen", "weather",
+    "planet", "mirror", "blanket", "pencil", "mountain", "coffee", "bridge", "candle", "soldier", "pocket",
+    "island", "thunder", "carpet", "ladder", "orange", "insect", "violin", "ticket",
+];
+
+/// The vectors of words that were asked for lately.
+#[derive(Debug)]
+pub(super) struct Words {
+    vectors: Cache<String, Arc<[f32]>>,
+    /// The cosine beyond which words are near; `None` for a model that does not tell words apart.
+    near_from: OnceCell<Option<f64>>,
+}
+
+impl Words {
+    pub(super) fn new() -> Self {
+        Self { vectors: Cache::new(KEPT), near_from: OnceCell::new() }
+    }
+
+    /// Returns for each word the place of the known word that is nearest to it in meaning; `None` if none is near.
+    ///
+    /// # Errors
+    /// What the provider reports.
+    pub(super) async fn nearest(
+        &self,
+        embedder: &dyn Embedder,
+        words: &[String],
+        known: &[String],
+    ) -> Result<Vec<Option<usize>>> {
+        let near_from = self.near_from.get_or_try_init(|| near_from(embedder)).await?;
+        let Some(near_from) = *near_from else { return Ok(vec![None; words.len()]) };
+        let vectors = self.vectors(embedder, &[words, known].concat()).await?;
+        let (words, known) = vectors.split_at(words.len());
+        let nearest = |word: &Arc<[f32]>| {
+            let mut best: Option<(f64, usize)> = None;
+            for (place, other) in known.iter().enumerate() {
+                let near = cosine(word, other);
+                if near > near_from && best.is_none_or(|(nearest, _)| near > nearest) {
+                    best = Some((near, place));
+                }
+            }
+            best.map(|(_, place)| place)
+        };
+        Ok(words.iter().map(nearest).collect())
+    }
+
+    async fn vectors(&self, embedder: &dyn Embedder, words: &[String]) -> Result<Vec<Arc<[f32]>>> {
+        let mut found: Vec<Option<Arc<[f32]>>> = words.iter().map(|word| self.vectors.get(word)).collect();
+        let missing: Vec<usize> = (0..words.len()).filter(|place| found[*place].is_none()).collect();
+        if !missing.is_empty() {
+            let texts: Vec<String> = missing.iter().map(|place| words[*place].clone()).collect();
+            for (place, vector) in missing.into_iter().zip(embed(embedder, &texts).await?) {
+                let vector: Arc<[f32]> = vector.into();
+                self.vectors.insert(words[place].clone(), Arc::clone(&vector));
+                found[place] = Some(vector);
+            }
+        }
+        found.into_iter().map(|vector| vector.ok_or_else(no_vector)).collect()
+    }
+}
+
+async fn embed(embedder: &dyn Embedder, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    let vectors = embedder.embed(texts).await?;
+    if vectors.len() == texts.len() { Ok(vectors) } else { Err(no_vector()) }
+}
+
+/// Returns the cosine beyond which words are near, by how near unrelated ones are to this model.
+async fn near_from(embedder: &dyn Embedder) -> Result<Option<f64>> {
+    let vectors = embed(embedder, &UNRELATED.map(str::to_owned)).await?;
+    let pairs = vectors.iter().enumerate().flat_map(|(at, word)| {
+        let others = &vectors[at + 1..];
+        others.iter().map(move |other| cosine(word, other))
+    });
+    let cosines: Vec<f64> = pairs.collect();
+    let count = cosines.len() as f64;
+    let mean = cosines.iter().sum::<f64>() / count;
+    let deviation = (cosines.iter().map(|near| (near - mean).powi(2)).sum::<f64>() / count).sqrt();
+    Ok((deviation >= LEAST_DEVIATION).then_some(mean + DEVIATIONS * deviation))
+}
+
+/// Returns the cosine of vectors of unit length, or of zeros.
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
