@@ -387,6 +387,59 @@ async fn a_failing_model_holds_up_neither_learning_nor_recall() {
     assert_eq!(left, 1, "the vector went with its episode");
 }
 
+/// Keeps what it was shown; may refuse single words.
+#[derive(Debug, Default)]
+struct Witness {
+    shown: std::sync::Mutex<Vec<String>>,
+    refuses_words: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Embedder for Witness {
+    fn model(&self) -> &str {
+        "witness"
+    }
+
+    fn dimensions(&self) -> usize {
+        4
+    }
+
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        if self.refuses_words.load(std::sync::atomic::Ordering::Relaxed) && !texts[0].contains(' ') {
+            return Err(Error::new(ErrorKind::Unavailable, "embed", "no words, please"));
+        }
+        self.shown.lock().unwrap().extend_from_slice(texts);
+        let vector = |text: &String| {
+            let mut vector = vec![0.0; 4];
+            vector[text.len() % 4] = 1.0;
+            vector
+        };
+        Ok(texts.iter().map(vector).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_shown_strange_words_but_no_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let witness = std::sync::Arc::new(Witness::default());
+    let memory = Memory::builder().path(folder.path()).embedder(witness.clone()).open().await.unwrap();
+    for number in 0..4 {
+        cancel_order(&memory, number, true).await;
+    }
+    memory.learn().await.unwrap();
+    witness.shown.lock().unwrap().clear();
+    let query = RecallQuery::new("Revoke it, ghp_A7quagmire9Zeppelin3ShipWreck5Kq82Lm");
+    memory.recall(query.domain("retail")).await.unwrap();
+    let shown = witness.shown.lock().unwrap().clone();
+    assert!(shown.iter().any(|text| text == "revoke"), "{shown:?}");
+    assert!(!shown.iter().any(|text| text.to_lowercase().contains("quagmire")), "{shown:?}");
+    witness.refuses_words.store(true, std::sync::atomic::Ordering::Relaxed);
+    let recall = memory.recall(RecallQuery::new("Annul it, cancel order 7").domain("retail")).await.unwrap();
+    assert!(recall.degraded.is_some_and(|why| why.contains("no words")));
+    assert!(recall.tools.iter().any(|advice| advice.tool == "cancel_order"), "learned words go on");
+    memory.close(PATIENCE).await.unwrap();
+}
+
 /// Refuses one episode.
 #[derive(Debug)]
 struct Picky(ContrastReflector);

@@ -36,7 +36,7 @@ const CALLED_FROM: f64 = 0.1;
 const SUPPOSED: f64 = 0.25;
 /// What counts of a call for a tool by words that name its object, beside an operation that is not its own.
 const OBJECT_ALONE: f64 = 0.25;
-/// What counts of a call by a word that is only taken for another one.
+/// How sure a call is by a word that is only taken for another one, beside a call by that word.
 const LIKENED: f64 = 0.6;
 /// What somebody pinned calls for its tool so surely at least.
 const PINNED: f64 = 0.9;
@@ -71,6 +71,8 @@ struct Case {
     score: f64,
     /// What is taken off the score for the confidence, where few episodes say so.
     doubt: f64,
+    /// Whether what calls for it most is a word that is taken for another one.
+    likened: bool,
     /// The first part that calls for the tool.
     part: Option<usize>,
     /// The rules, each with its strength.
@@ -124,7 +126,8 @@ pub(crate) fn advise(
 
 impl Case {
     fn confidence(&self) -> f64 {
-        (self.score * (1.0 - self.doubt)).clamp(0.0, 1.0)
+        let sure = if self.likened { LIKENED } else { 1.0 };
+        (self.score * (1.0 - self.doubt) * sure).clamp(0.0, 1.0)
     }
 }
 
@@ -197,7 +200,7 @@ impl Bench<'_> {
     ) -> Vec<(usize, Case)> {
         let mut cases: Vec<(usize, Case)> = Vec::new();
         for (rule, likened) in rules {
-            let strength = self.strength(rule) * likened.map_or(1.0, |_| LIKENED);
+            let strength = self.strength(rule);
             if strength <= 0.0 {
                 continue;
             }
@@ -208,9 +211,10 @@ impl Bench<'_> {
             let case = &mut cases[at].1;
             case.score = 1.0 - (1.0 - case.score) * (1.0 - strength);
             case.rules.push((strength, rule.id));
-            case.reasons.extend(
-                likened.map(|Likened { word, known, .. }| format!("{word} is near {known} in meaning")),
-            );
+            if let Some(Likened { word, known, .. }) = likened {
+                case.likened = true;
+                case.reasons.push(format!("{word} is near {known} in meaning"));
+            }
         }
         cases
     }
@@ -233,7 +237,9 @@ impl Bench<'_> {
         if case.score >= CALLED_FROM && held.part.is_none() {
             held.part = part;
         }
-        held.score = held.score.max(case.score);
+        if case.score > held.score {
+            (held.score, held.likened) = (case.score, case.likened);
+        }
         held.rules.extend(case.rules);
         held.reasons.extend(case.reasons);
     }
@@ -292,7 +298,7 @@ impl Bench<'_> {
             let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
             if self.applies(rule) && !self.done(&rule.tool) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
-                (case.score, case.doubt) = (case.score.max(PINNED), 0.0);
+                (case.score, case.doubt, case.likened) = (case.score.max(PINNED), 0.0, false);
                 case.part = case.part.or(part);
                 case.rules.push((PINNED, rule.id));
             }

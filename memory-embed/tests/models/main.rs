@@ -4,7 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use memory_core::Embedder;
+use memory_core::{
+    Action, Embedder, Memory, MemoryConfig, MemoryStore, Namespace, Outcome, SeededIds, SystemClock, Task,
+    Tiers, ToolAdvice,
+};
 
 /// Loads a model from where `cargo xtask models` puts it.
 fn model(name: &str) -> Arc<dyn Embedder> {
@@ -127,4 +130,55 @@ async fn alike_texts_come_first() {
         };
         assert_eq!((nearest(0), nearest(6)), (Some(1), Some(4)), "{name}");
     }
+}
+
+/// Returns what a memory advises that learned from a shop's orders, where nobody ever said "refund" or "swap".
+async fn advised(embedder: Option<Arc<dyn Embedder>>, tasks: &[&str]) -> Vec<Vec<ToolAdvice>> {
+    let mut config = MemoryConfig::default();
+    config.learning.background = false;
+    config.embedder = embedder;
+    let tiers = Tiers {
+        durable: Arc::new(MemoryStore::new()),
+        cache: Arc::new(MemoryStore::new()),
+        outbox: None,
+        warnings: Vec::new(),
+    };
+    let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(SeededIds::new(1)));
+    let memory = Memory::assemble(Namespace::default(), config, tiers, clock, ids).await.unwrap();
+    let asks = [
+        ("Cancel order 17", "cancel_order"),
+        ("Return the kettle", "return_items"),
+        ("Exchange the lamp", "exchange_items"),
+        ("Track the parcel", "track_parcel"),
+    ];
+    for number in 0..24 {
+        let (text, tool) = asks[number % asks.len()];
+        let mut episode = memory.start(Task::new(format!("{text}, please; case {number}"))).await.unwrap();
+        episode.step(Action::tool(tool).observation("done")).await.unwrap();
+        episode.complete(Outcome::success("")).await.unwrap();
+    }
+    memory.learn().await.unwrap();
+    memory.complete_vectors().await.unwrap();
+    let mut advised = Vec::new();
+    for task in tasks {
+        advised.push(memory.recall(*task).await.unwrap().tools);
+    }
+    advised
+}
+
+#[tokio::test]
+#[ignore = "needs the models: cargo xtask models"]
+async fn words_that_no_episode_has_are_taken_for_learned_ones() {
+    let tasks = ["I want a refund for the toaster", "Wash the windows and paint the fence"];
+    let near = |advice: &[ToolAdvice]| -> Vec<String> {
+        advice.iter().flat_map(|advice| &advice.reasons).filter(|r| r.contains("meaning")).cloned().collect()
+    };
+    for name in ["minilm", "wordllama"] {
+        let advised = advised(Some(model(name)), &tasks).await;
+        assert_eq!(advised[0].first().map(|advice| advice.tool.as_str()), Some("return_items"), "{name}");
+        assert_eq!(near(&advised[0]), ["refund is near return in meaning"], "{name}");
+        assert!(near(&advised[1]).is_empty(), "{name}: {advised:?}");
+    }
+    let without = advised(None, &tasks[..1]).await;
+    assert!(near(&without[0]).is_empty(), "{without:?}");
 }

@@ -104,3 +104,94 @@ async fn near_from(embedder: &dyn Embedder) -> Result<Option<f64>> {
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+
+    /// Gives unrelated words a direction each that is a little near to all others, and some the same.
+    #[derive(Debug, Default)]
+    struct Thesaurus {
+        asked: AtomicUsize,
+        away: AtomicBool,
+        /// Whether every word is the same to it.
+        dull: bool,
+    }
+
+    #[async_trait]
+    impl Embedder for Thesaurus {
+        fn model(&self) -> &str {
+            "thesaurus"
+        }
+
+        fn dimensions(&self) -> usize {
+            64
+        }
+
+        async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+            if self.away.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Unavailable, "embed", "away"));
+            }
+            self.asked.fetch_add(texts.len(), Ordering::Relaxed);
+            let place = |word: &str| match word {
+                "wash" | "rinse" => 41,
+                "sell" => 42,
+                // Somewhat near, as unrelated words may be.
+                "ship" => 43,
+                word => UNRELATED.iter().position(|one| *one == word).unwrap_or(44),
+            };
+            let vector = |text: &String| {
+                let mut vector = vec![0.0; 64];
+                vector[0] = 0.5;
+                if !self.dull {
+                    // Unrelated words are not all equally near.
+                    vector[0] += (text.len() % 3) as f32 * 0.1;
+                    vector[1 + place(text)] = 1.0;
+                }
+                crate::recall::embedder::normalize(&mut vector);
+                vector
+            };
+            Ok(texts.iter().map(vector).collect())
+        }
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn words_are_near_beyond_what_unrelated_ones_are() {
+        let (thesaurus, kept) = (Thesaurus::default(), Words::new());
+        let (strange, known) = (words(&["rinse", "ship", "river"]), words(&["sell", "wash"]));
+        let nearest = kept.nearest(&thesaurus, &strange, &known).await.unwrap();
+        assert_eq!(nearest, [Some(1), None, None]);
+        let asked = thesaurus.asked.load(Ordering::Relaxed);
+        assert_eq!(asked, UNRELATED.len() + 5);
+        // What was asked for is kept, and the next question needs no provider.
+        thesaurus.away.store(true, Ordering::Relaxed);
+        assert_eq!(kept.nearest(&thesaurus, &known, &strange).await.unwrap(), [None, Some(0)]);
+    }
+
+    #[tokio::test]
+    async fn a_model_that_tells_no_words_apart_finds_none_near() {
+        let (thesaurus, kept) = (Thesaurus { dull: true, ..Thesaurus::default() }, Words::new());
+        let nearest = kept.nearest(&thesaurus, &words(&["rinse"]), &words(&["wash"])).await.unwrap();
+        assert_eq!(nearest, [None]);
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_fails_is_asked_again() {
+        let (thesaurus, kept) = (Thesaurus::default(), Words::new());
+        let (strange, known) = (words(&["rinse"]), words(&["wash"]));
+        thesaurus.away.store(true, Ordering::Relaxed);
+        let error = kept.nearest(&thesaurus, &strange, &known).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        thesaurus.away.store(false, Ordering::Relaxed);
+        assert_eq!(kept.nearest(&thesaurus, &strange, &known).await.unwrap(), [Some(0)]);
+    }
+}

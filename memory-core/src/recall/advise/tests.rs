@@ -9,6 +9,7 @@ use crate::learn::heuristics::associate::tests::{failure, learn, lesson, went};
 use crate::learn::heuristics::associate::{Lesson, associate};
 use crate::model::evidence::ItemId;
 use crate::model::evidence::Standing;
+use crate::recall::likened::Comparison;
 use crate::recall::parts::parts;
 
 /// Sixty tasks on orders of a garage: some ask for one thing, some for two.
@@ -83,6 +84,71 @@ fn where_nothing_is_known_there_is_no_advice() {
     let neighbour = |tool: &str, score, success| (vec![tool.to_owned()], score, success);
     check(&known, "Zebras graze", &[neighbour("list_advert", 0.8, 1.0)], &["list_advert"]);
     check(&known, "Zebras graze", &[neighbour("list_advert", 0.8, 0.0)], &[]);
+}
+
+/// Asks with words taken for others: the strange one, and the learned one that it is near to.
+fn ask_likened(known: &Associations, text: &str, near: &[(&str, &str)]) -> Vec<ToolAdvice> {
+    let (query, mut parts) = (RecallQuery::new(text), parts(text));
+    if let Some(comparison) = Comparison::new(text, &parts, &query, known) {
+        let learned = comparison.known();
+        let nearest = |word: &String| {
+            let (_, taken_for) = near.iter().find(|(strange, _)| strange == word)?;
+            learned.iter().position(|known| known == taken_for)
+        };
+        let nearest: Vec<Option<usize>> = comparison.strange().iter().map(nearest).collect();
+        comparison.apply(&nearest, &mut parts);
+    }
+    advise(&parts, &query, known, &known.heuristics, &[]).tools
+}
+
+#[test]
+fn a_strange_word_is_taken_for_a_learned_one_near_in_meaning() {
+    let known = learn(&garage());
+    let near = [("rinse", "wash"), ("hawk", "sell")];
+    let check = |text: &str, expected: &[&str]| {
+        assert_eq!(tools(&ask_likened(&known, text, &near)), expected, "{text}");
+    };
+    check("Rinse it", &["wash_car"]);
+    check("Rinse it, then hawk it", &["wash_car", "list_advert"]);
+    check("Inspect it, then rinse it", &["inspect_car", "wash_car"]);
+    // Where a learned word is, and where it is denied, nothing is guessed.
+    check("Rinse and inspect it", &["wash_car", "inspect_car"]);
+    check("Inspect the rinse", &["inspect_car"]);
+    check("Inspect it but never rinse it", &["inspect_car"]);
+    let (own, taken) =
+        (ask_likened(&known, "Wash it", &near).remove(0), ask_likened(&known, "Rinse it", &near).remove(0));
+    assert_eq!(taken.reasons.first().map(String::as_str), Some("rinse is near wash in meaning"));
+    assert!(taken.confidence < own.confidence, "{taken:?} {own:?}");
+    assert_eq!(taken.items, own.items);
+}
+
+#[test]
+fn a_word_that_episodes_have_speaks_for_itself() {
+    let mut lessons = garage();
+    let near = [("rinse", "wash")];
+    let found = |lessons: &[Lesson]| {
+        let advice = ask_likened(&learn(lessons), "Rinse it", &near);
+        advice.iter().flat_map(|advice| advice.reasons.clone()).any(|reason| reason.contains("near"))
+    };
+    lessons.extend((60..62).map(|n| lesson(n, "Rinse the mugs", &["run_dishwasher"])));
+    assert!(found(&lessons[..61]), "one episode may be chance");
+    lessons.extend((62..66).map(|n| lesson(n, "Rinse the mugs", &["run_dishwasher"])));
+    assert!(!found(&lessons));
+    assert_eq!(tools(&ask_likened(&learn(&lessons), "Rinse it", &near)), ["run_dishwasher"]);
+}
+
+#[test]
+fn what_an_operation_is_done_to_is_not_guessed() {
+    let shop = |n: u64| match n % 6 {
+        0 => lesson(n, "Change the payment of the order", &["modify_payment"]),
+        1 => lesson(n, "Change the address of the order", &["modify_address"]),
+        _ => lesson(n, "Cancel the order", &["cancel_order"]),
+    };
+    let known = learn(&(0..60).map(shop).collect::<Vec<_>>());
+    let text = "Ask what to pay";
+    let comparison = Comparison::new(text, &parts(text), &text.into(), &known).unwrap();
+    assert_eq!(comparison.known(), ["cancel"], "{:?}", known.tools);
+    assert_eq!(comparison.strange(), ["ask", "pay"]);
 }
 
 #[test]
