@@ -112,8 +112,21 @@ pub(crate) struct Associations {
     pub(crate) hints: Hints,
     /// What was done for tasks alike.
     pub(crate) cases: Cases,
+    /// The words that call for a tool by themselves, in order of their terms; what names the object of an operation
+    /// does not.
+    pub(crate) callers: Vec<Caller>,
     /// How many lessons it was learned from.
     pub(crate) lessons: usize,
+}
+
+/// A word that calls for a tool by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Caller {
+    pub(crate) term: String,
+    /// As people write it.
+    pub(crate) word: String,
+    /// The kind of tasks in which it does; `None`: all.
+    pub(crate) task_kind: Option<String>,
 }
 
 impl Associations {
@@ -149,6 +162,8 @@ pub(crate) fn associate(
     heuristics.extend(avoid_heuristics);
 
     let links = hints::link(&corpus, &pairs);
+    let tools = hints::facts(&corpus, &pairs, &links);
+    let callers = rules::callers(&called, &tools, &heuristics);
     let mut calls: HashMap<String, Vec<Rule>> = HashMap::new();
     for rule in called {
         calls.entry(rule.premise.terms.first().cloned().unwrap_or_default()).or_default().push(rule);
@@ -159,13 +174,14 @@ pub(crate) fn associate(
     }
     Associations {
         heuristics,
-        tools: hints::facts(&corpus, &pairs, &links),
+        tools,
         calls,
         next: next_by,
         avoid,
         before: sequence::precedence(&corpus),
         hints: hints::hints(&corpus, &links),
         cases: Cases::new(corpus),
+        callers,
         lessons: lessons.len(),
     }
 }

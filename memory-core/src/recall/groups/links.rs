@@ -1,6 +1,5 @@
 //! Which of a few episodes are nearly the same.
 
-use crate::recall::Table;
 use crate::recall::rank::{Candidate, Search};
 
 /// The most episodes that one is linked with.
@@ -13,6 +12,8 @@ const NEAR_SHARE: f64 = 0.5;
 /// Sums of weights are of integers, in this many parts to one: the order of terms, which depends on the history of the
 /// index, must not show in the last digits.
 const PARTS: f64 = 65_536.0;
+/// Terms of fewer documents are rare: most terms are, and what they weigh is computed once.
+const RARE: usize = 256;
 /// Bits that a place among the candidates takes: there are at most 128.
 const PLACE_BITS: u32 = 7;
 
@@ -80,18 +81,22 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     let (mut masses, mut norms) = (vec![0_u64; count], vec![0_u64; count]);
     let mut products = vec![0_u64; count * count];
     let documents = search.shard.len() as f64;
-    // By how many documents have a term: its weight in the cosine, and in the mass.
-    let mut weights: Table<usize, (u64, u64)> = Table::default();
+    // A term's weight in the cosine, and in the mass, by how many documents have it.
+    let weigh = |frequency: usize| {
+        let weight = (1.0 + documents / frequency as f64).ln().powi(2);
+        ((weight * PARTS) as u64, (f64::from(search.idf(frequency)) * PARTS) as u64)
+    };
+    let mut of_rare: [Option<(u64, u64)>; RARE] = [None; RARE];
     let id = |word: u64| word >> (PLACE_BITS + 1);
     let shared: Vec<&[u64]> = words.chunk_by(|a, b| id(*a) == id(*b)).collect();
     // In a loop of its own, in which the processor waits for many terms at the same time.
     let frequencies: Vec<usize> =
         shared.iter().map(|sharing| search.shard.postings(id(sharing[0]) as u32).1.len()).collect();
     for (sharing, frequency) in shared.into_iter().zip(frequencies) {
-        let (weight, mass) = *weights.entry(frequency).or_insert_with(|| {
-            let weight = (1.0 + documents / frequency as f64).ln().powi(2);
-            ((weight * PARTS) as u64, (f64::from(search.idf(frequency)) * PARTS) as u64)
-        });
+        let (weight, mass) = match of_rare.get_mut(frequency) {
+            Some(rare) => *rare.get_or_insert_with(|| weigh(frequency)),
+            None => weigh(frequency),
+        };
         for (at, word) in sharing.iter().enumerate() {
             let own = place(*word);
             norms[own] += weight;

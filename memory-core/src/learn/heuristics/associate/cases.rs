@@ -3,7 +3,7 @@
 //! A word matters as far as it tells which tools a task needs (the Kullback-Leibler divergence of the tools used where the
 //! word is from those used everywhere): names and greetings are in tasks of all sorts, and count for nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::corpus::{Corpus, Entry, Feature, kind_of};
 use super::explain::FAILURE_WEIGHT;
@@ -31,8 +31,10 @@ pub(super) const NAMED: usize = 3;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Cases {
     pub(super) entries: Vec<Entry>,
-    /// Sorted.
-    features: Vec<Feature>,
+    /// By word: the number of the feature.
+    words: Table<String, u32>,
+    /// By kind of task: the number of the feature.
+    kinds: Table<String, u32>,
     /// By feature: the places of the entries that have it, the oldest first.
     holds: Vec<Vec<u32>>,
     /// How many tools there are.
@@ -93,23 +95,31 @@ impl Cases {
         let told = |entry: &Entry| entry.features.iter().map(|feature| tells[*feature as usize]).sum();
         let told = corpus.entries.iter().map(told).collect();
         let Corpus { entries, features, holds, tools, .. } = corpus;
-        Self { entries, features, holds, tools: tools.len(), tells, unknown, told }
+        let (mut words, mut kinds) = (Table::default(), Table::default());
+        for (feature, number) in features.into_iter().zip(0..) {
+            match feature {
+                Feature::Term(term) => words.insert(term, number),
+                Feature::Kind(kind) => kinds.insert(kind, number),
+            };
+        }
+        Self { entries, words, kinds, holds, tools: tools.len(), tells, unknown, told }
     }
 
     /// Returns how many episodes have a word.
     pub(crate) fn heard(&self, term: &str) -> usize {
-        let feature = self.features.binary_search(&Feature::Term(term.to_owned()));
-        feature.map_or(0, |feature| self.holds[feature].len())
+        self.words.get(term).map_or(0, |feature| self.holds[*feature as usize].len())
     }
 
     /// Asks the episodes that are like a task with these words and of this kind.
     pub(crate) fn ask<'a>(&self, terms: impl Iterator<Item = &'a String>, kind: Option<&str>) -> Votes {
-        let terms = terms.map(|term| Feature::Term(term.clone()));
-        let asked: BTreeSet<Feature> = terms.chain(kind.and_then(kind_of).map(Feature::Kind)).collect();
+        let mut terms: Vec<&String> = terms.collect();
+        terms.sort_unstable();
+        terms.dedup();
+        let kind = kind.and_then(kind_of).map(|kind| self.kinds.get(&kind).copied());
         let mut tells = 0.0;
         let mut shared = vec![0.0; self.told.len()];
-        for feature in asked {
-            let Ok(feature) = self.features.binary_search(&feature) else {
+        for feature in terms.into_iter().map(|term| self.words.get(term).copied()).chain(kind) {
+            let Some(feature) = feature.map(|feature| feature as usize) else {
                 tells += self.unknown;
                 continue;
             };

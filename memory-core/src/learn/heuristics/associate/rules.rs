@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::change::last_change;
 use super::corpus::{Corpus, Entry, Feature, Says};
 use super::explain::Pairs;
-use super::{CONFIDENCE_FLOOR, MAX_USE_RULES, Rule};
+use super::{CONFIDENCE_FLOOR, Caller, MAX_USE_RULES, Rule, ToolFacts};
 use crate::clock::Timestamp;
 use crate::id::HeuristicId;
 use crate::learn::belief::BeliefConfig;
@@ -18,6 +18,8 @@ use crate::recall::parts::NEGATED;
 const LEAST_STRENGTH: f64 = 0.05;
 /// The episodes in which a rule's tool worked, at least: one is chance.
 pub(super) const LEAST_SUPPORT: u32 = 2;
+/// The least strength of a rule whose word calls for its tool by itself.
+const CALLS_FROM: f64 = 0.3;
 /// A tool that so many of all episodes used at least is always used.
 const ALWAYS_FROM: f64 = 0.8;
 
@@ -219,4 +221,24 @@ pub(super) fn support(entry: &Entry, tool: usize) -> Option<f64> {
 fn total(corpus: &Corpus, tool: usize) -> (f64, f64) {
     let all = corpus.entries.iter().filter_map(|entry| support(entry, tool));
     all.fold((0.0, 0.0), |(n, hits), support| (n + 1.0, hits + support))
+}
+
+/// Returns the words that call for a tool by themselves.
+pub(super) fn callers(called: &[Rule], tools: &[ToolFacts], heuristics: &[Heuristic]) -> Vec<Caller> {
+    let words: HashMap<HeuristicId, &String> =
+        heuristics.iter().filter_map(|rule| Some((rule.id, rule.condition.terms.first()?))).collect();
+    let mut callers: Vec<Caller> = Vec::new();
+    for Rule { premise, tool, strength, id } in called {
+        let ([term], Some(word)) = (premise.terms.as_slice(), words.get(id)) else { continue };
+        let facts = &tools[*tool];
+        // Words that need a partner name what the operation is done to.
+        let is_operation = facts.partners.is_empty() || facts.words.first() == Some(term);
+        if is_operation && *strength >= CALLS_FROM && !term.starts_with(NEGATED) {
+            let (word, task_kind) = ((*word).clone(), premise.task_kind.clone());
+            callers.push(Caller { term: term.clone(), word, task_kind });
+        }
+    }
+    callers.sort_unstable();
+    callers.dedup();
+    callers
 }
