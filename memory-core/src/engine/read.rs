@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
+use crate::engine::hot::Hot;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
@@ -53,6 +55,11 @@ pub struct Read {
 impl Read {
     fn fresh(record: Option<Record>) -> Self {
         Self { record, freshness: Freshness::Fresh }
+    }
+
+    /// Leaves out a record that has expired.
+    fn live(self, now: Timestamp) -> Self {
+        Self { record: self.record.filter(|record| !record.is_expired(now)), ..self }
     }
 }
 
@@ -100,24 +107,40 @@ impl Engine {
     /// `Unavailable` or `Unauthorized` when only the durable tier could know and it does not answer; `Corrupt` when
     /// what it answers does not decode.
     pub async fn read(&self, key: &Key) -> Result<Read> {
+        let now = self.shared.clock.now();
+        let wanted = Wanted::of(key, &self.shared.hot);
+        if let Some(known) = wanted.known.as_ref().filter(|known| self.shared.is_fresh(known, now)) {
+            let live = !known.record.is_expired(now);
+            return Ok(Read::fresh(live.then(|| known.record.clone())));
+        }
+        let mut reads = self.read_wanted(vec![wanted], now).await?;
+        reads.pop().unwrap_or_else(|| Ok(Read::fresh(None)))
+    }
+
+    /// Reads some records, in the order of the keys: of what is not at hand, all with one request.
+    ///
+    /// # Errors
+    /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as [`Engine::read`].
+    pub(crate) async fn read_each(&self, keys: &[Key]) -> Result<Vec<Result<Read>>> {
+        let now = self.shared.clock.now();
+        self.read_wanted(keys.iter().map(|key| Wanted::of(key, &self.shared.hot)).collect(), now).await
+    }
+
+    async fn read_wanted(&self, mut wanted: Vec<Wanted<'_>>, now: Timestamp) -> Result<Vec<Result<Read>>> {
         let shared = &self.shared;
-        let now = shared.clock.now();
-        let is_fresh = |cached: &Arc<CachedRecord>| now.since(cached.filled_at) < shared.config.ttl;
-        let mut hot = shared.hot.get(key);
+        let is_at_hand =
+            |wanted: &Wanted<'_>| wanted.known.as_ref().is_some_and(|known| shared.is_fresh(known, now));
         // What is hot this instance wrote or read: it need not wait.
-        if !hot.as_ref().is_some_and(is_fresh) && !shared.ready.initialized() {
+        if !shared.ready.initialized() && !wanted.iter().all(is_at_hand) {
             shared.ready().await?;
-            hot = shared.hot.get(key);
+            wanted.iter_mut().for_each(|wanted| *wanted = Wanted::of(wanted.key, &shared.hot));
         }
-        if let Some(cached) = &hot
-            && is_fresh(cached)
-        {
-            let live = !cached.record.is_expired(now);
-            return Ok(Read::fresh(live.then(|| cached.record.clone())));
+        for wanted in wanted.iter_mut().filter(|wanted| is_at_hand(wanted)) {
+            wanted.read = wanted.known.as_ref().map(|known| Ok(Read::fresh(Some(known.record.clone()))));
         }
-        let mut read = shared.read_below(key, hot).await?;
-        read.record = read.record.filter(|record| !record.is_expired(now));
-        Ok(read)
+        shared.read_below(&mut wanted, now).await?;
+        let reads = wanted.into_iter().map(|wanted| wanted.read.unwrap_or_else(|| Ok(Read::fresh(None))));
+        Ok(reads.map(|read| read.map(|read| read.live(now))).collect())
     }
 
     /// Reads many records for a computation over all of them, in the order of the keys: of what is not at hand, all with
@@ -129,7 +152,7 @@ impl Engine {
         let shared = &self.shared;
         shared.ready().await?;
         let now = shared.clock.now();
-        let is_fresh = |cached: &CachedRecord| now.since(cached.filled_at) < shared.config.ttl;
+        let is_fresh = |cached: &CachedRecord| shared.is_fresh(cached, now);
         let mut found: Vec<Option<Record>> = Vec::with_capacity(keys.len());
         let mut asked: Vec<usize> = Vec::new();
         for (place, key) in keys.iter().enumerate() {
@@ -173,38 +196,79 @@ impl Engine {
     }
 }
 
+/// A record that is read.
+struct Wanted<'k> {
+    key: &'k Key,
+    /// What was known of it last, however long ago.
+    known: Option<Arc<CachedRecord>>,
+    /// The answer, once there is one.
+    read: Option<Result<Read>>,
+}
+
+impl<'k> Wanted<'k> {
+    fn of(key: &'k Key, hot: &Hot) -> Self {
+        Self { key, known: hot.get(key), read: None }
+    }
+}
+
+fn open<'w, 'k>(wanted: &'w mut [Wanted<'k>]) -> impl Iterator<Item = &'w mut Wanted<'k>> {
+    wanted.iter_mut().filter(|wanted| wanted.read.is_none())
+}
+
 impl Shared {
-    async fn read_below(&self, key: &Key, stale: Option<Arc<CachedRecord>>) -> Result<Read> {
-        let now = self.clock.now();
-        if let Some(record) = self.overlaid_or_pending(key)? {
-            self.hot.fill(&record, now);
-            return Ok(Read::fresh(Some(record)));
+    fn is_fresh(&self, cached: &CachedRecord, now: Timestamp) -> bool {
+        now.since(cached.filled_at) < self.config.ttl
+    }
+
+    /// Answers what is not answered yet.
+    async fn read_below(&self, wanted: &mut [Wanted<'_>], now: Timestamp) -> Result<()> {
+        for wanted in open(wanted) {
+            if let Some(record) = self.overlaid_or_pending(wanted.key)? {
+                self.hot.fill(&record, now);
+                wanted.read = Some(Ok(Read::fresh(Some(record))));
+            }
+        }
+        let mut below: Vec<&mut Wanted<'_>> = open(wanted).collect();
+        if below.is_empty() {
+            return Ok(());
         }
         let generation = self.feed_generation.load(Ordering::Acquire);
         // A cache that cannot be read is a miss; the durable tier has the record.
-        let cached = self.tiers.cache.lookup(std::slice::from_ref(key)).await;
-        let cached = cached.ok().and_then(|mut found| found.pop().flatten());
-        if let Some(cached) = &cached
-            && now.since(cached.filled_at) < self.config.ttl
-        {
-            if generation == self.feed_generation.load(Ordering::Acquire) {
-                self.hot.fill(&cached.record, cached.filled_at);
+        let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
+        let cached = self.tiers.cache.lookup(&keys).await.unwrap_or_default();
+        for (wanted, cached) in below.iter_mut().zip(cached) {
+            let Some(cached) = cached else { continue };
+            if self.is_fresh(&cached, now) {
+                if generation == self.feed_generation.load(Ordering::Acquire) {
+                    self.hot.fill(&cached.record, cached.filled_at);
+                }
+                wanted.read = Some(Ok(Read::fresh(Some(cached.record))));
+                continue;
             }
-            return Ok(Read::fresh(Some(cached.record.clone())));
+            let version = |cached: &CachedRecord| (cached.record.revision, cached.filled_at);
+            if wanted.known.as_deref().is_none_or(|known| version(known) <= version(&cached)) {
+                wanted.known = Some(Arc::new(cached));
+            }
         }
-        if self.missing.contains_key(key) {
-            return Ok(Read::fresh(None));
+        for wanted in below.iter_mut().filter(|wanted| wanted.read.is_none()) {
+            if self.missing.contains_key(wanted.key) {
+                wanted.read = Some(Ok(Read::fresh(None)));
+            }
         }
-        let known = [stale.as_deref().cloned(), cached].into_iter().flatten();
-        let known = known.max_by_key(|cached| (cached.record.revision, cached.filled_at));
-        match (self.fetch(key).await, known) {
-            (Ok(record), _) => Ok(Read::fresh(record)),
-            (Err(error), Some(known)) if means_away(&error) => Ok(Read {
-                record: Some(known.record),
-                freshness: Freshness::Stale { age: now.since(known.filled_at) },
-            }),
-            (Err(error), _) => Err(error.duplicate().with_context("key", key.to_string())),
+        below.retain(|wanted| wanted.read.is_none());
+        let keys: Vec<&Key> = below.iter().map(|wanted| wanted.key).collect();
+        let answers = self.fetch(&keys).await;
+        for (wanted, answer) in below.into_iter().zip(answers) {
+            wanted.read = Some(match (answer, &wanted.known) {
+                (Ok(record), _) => Ok(Read::fresh(record)),
+                (Err(error), Some(known)) if means_away(&error) => Ok(Read {
+                    record: Some(known.record.clone()),
+                    freshness: Freshness::Stale { age: now.since(known.filled_at) },
+                }),
+                (Err(error), _) => Err(error.duplicate().with_context("key", wanted.key.to_string())),
+            });
         }
+        Ok(())
     }
 
     pub(super) fn overlaid_or_pending(&self, key: &Key) -> Result<Option<Record>> {
@@ -219,32 +283,45 @@ impl Shared {
         }
     }
 
-    /// Asks the durable tier, once for all who ask at the same time.
-    async fn fetch(&self, key: &Key) -> Result<Option<Record>, Arc<Error>> {
-        loop {
-            match self.flights.board(key) {
-                Role::Lead(leader) => {
-                    let departure = Departure { flights: &self.flights, key };
-                    let generation = self.feed_generation.load(Ordering::Acquire);
-                    let answer = self.durable.get(std::slice::from_ref(key)).await;
-                    let answer = answer.map(|mut found| found.pop().flatten()).map_err(Arc::new);
-                    if let Ok(found) = &answer {
-                        self.landed(key, found.as_ref(), generation);
+    /// Asks the durable tier with one request, and for each key once for all who ask at the same time. Answers in the order
+    /// of the keys.
+    async fn fetch(&self, keys: &[&Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
+        let mut answers: Vec<Landing> = vec![None; keys.len()];
+        while answers.iter().any(Option::is_none) {
+            let (mut led, mut followed) = (Vec::new(), Vec::new());
+            for place in (0..keys.len()).filter(|place| answers[*place].is_none()) {
+                match self.flights.board(keys[place]) {
+                    Role::Lead(leader) => {
+                        let departure = Departure { flights: &self.flights, key: keys[place] };
+                        led.push((place, leader, departure));
                     }
-                    leader.send_replace(Some(answer.clone()));
-                    drop(departure);
-                    return answer;
+                    Role::Follow(flight) => followed.push((place, flight)),
                 }
-                Role::Follow(mut flight) => {
-                    // An error means that the leader was cancelled: somebody else must lead.
-                    if let Ok(landed) = flight.wait_for(Option::is_some).await
-                        && let Some(answer) = landed.clone()
-                    {
-                        return answer;
+            }
+            // What is led is answered before any other flight is waited for: nobody waits for one who waits.
+            if !led.is_empty() {
+                let generation = self.feed_generation.load(Ordering::Acquire);
+                let wanted: Vec<Key> = led.iter().map(|(place, ..)| keys[*place].clone()).collect();
+                let answer = self.durable.get(&wanted).await.map_err(Arc::new);
+                let mut found = answer.as_ref().map_or_else(|_| Vec::new(), Clone::clone).into_iter();
+                for (place, leader, departure) in led {
+                    let answer = answer.as_ref().map(|_| found.next().flatten()).map_err(Arc::clone);
+                    if let Ok(found) = &answer {
+                        self.landed(keys[place], found.as_ref(), generation);
                     }
+                    answers[place] = Some(answer);
+                    leader.send_replace(answers[place].clone());
+                    drop(departure);
+                }
+            }
+            for (place, mut flight) in followed {
+                // An error means that the leader was cancelled: somebody else must lead.
+                if let Ok(landed) = flight.wait_for(Option::is_some).await {
+                    answers[place].clone_from(&landed);
                 }
             }
         }
+        answers.into_iter().flatten().collect()
     }
 
     /// Fills upward, unless the change feed was applied since the request: the answer may be older than what it told.
@@ -323,6 +400,59 @@ mod tests {
         let own = engine.read_many(&keys[2..3]).await.unwrap();
         assert_eq!(own[0].as_ref().map(|record| record.revision.clock), Some(1));
         assert_eq!(engine.read_many(&keys).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn each_of_some_is_read_with_one_request_for_all() {
+        let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
+        let tiers =
+            Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
+        let space = Namespace::default();
+        let config = EngineConfig {
+            poll_interval: Some(std::time::Duration::from_secs(3_600)),
+            attempts: 1,
+            ..EngineConfig::default()
+        };
+        let ttl = config.ttl;
+        let ids = Arc::new(SeededIds::new(3));
+        let engine = Engine::open(space.clone(), config, tiers, clock.clone(), ids).await.unwrap();
+
+        let version = |id: &str, clock: u64| record(&space, id, clock, Some(episode(clock)));
+        engine.commit(vec![version("own", 1)]).await.unwrap();
+        server.commit(&[version("b", 2), version("a", 3)]).await.unwrap();
+        let keys = ["a", "none", "own", "b", "a"].map(|id| Key::new(&space, Kind::Episode, id));
+        let told = |reads: Vec<Result<Read>>| -> Vec<Option<(Option<u64>, bool)>> {
+            let told = |read: Result<Read>| {
+                let Read { record, freshness } = read.ok()?;
+                Some((record.map(|record| record.revision.clock), freshness == Freshness::Fresh))
+            };
+            reads.into_iter().map(told).collect()
+        };
+        let fresh = |clock: u64| Some((Some(clock), true));
+        let expected = [fresh(3), Some((None, true)), fresh(1), fresh(2), fresh(3)];
+        let before = faults.calls();
+        assert_eq!(told(engine.read_each(&keys).await.unwrap()), expected);
+        assert_eq!(faults.calls() - before, 1);
+        assert_eq!(told(engine.read_each(&keys).await.unwrap()), expected);
+        assert_eq!(faults.calls() - before, 1, "all of it is at hand now");
+
+        // Those who ask for the same in another order wait for each other, not for ever.
+        clock.advance(ttl * 2);
+        let backwards: Vec<Key> = keys.iter().rev().cloned().collect();
+        let (one, other) = tokio::join!(engine.read_each(&keys), engine.read_each(&backwards));
+        assert_eq!(told(one.unwrap()), expected);
+        assert!(told(other.unwrap()).into_iter().eq(expected.into_iter().rev()));
+
+        // While the durable tier is away each is what was known of it last; of what was never known there is an error.
+        engine.shared.filler.settle().await;
+        clock.advance(ttl * 2);
+        faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+        let keys = ["a", "never", "own"].map(|id| Key::new(&space, Kind::Episode, id));
+        let stale = |clock: u64| Some((Some(clock), false));
+        let found = told(engine.read_each(&keys).await.unwrap());
+        assert_eq!(found, [stale(3), None, stale(1)]);
     }
 
     #[tokio::test]

@@ -127,12 +127,13 @@ impl Inner {
         }
         let keys = self.engine.with_index(|index| {
             let keys = index.learned_of(space, Kind::Heuristic, domain.as_deref()).into_iter();
-            keys.map(|key| (index.revision(&key), key)).collect::<Vec<_>>()
+            keys.map(|key| (index.revision(&key), key)).collect::<Vec<(_, Key)>>()
         });
         let mut heuristics = Vec::with_capacity(keys.len());
         let (mut out_of_reach, mut current) = (0, true);
-        for (known, key) in keys {
-            match self.engine.read(&key).await {
+        let (revisions, keys): (Vec<_>, Vec<Key>) = keys.into_iter().unzip();
+        for (known, read) in revisions.into_iter().zip(self.engine.read_each(&keys).await?) {
+            match read {
                 Ok(read) => {
                     // The index hears of a change before the layers below it do.
                     current &= read.record.as_ref().map(|record| record.revision) >= known;

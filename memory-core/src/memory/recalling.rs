@@ -165,28 +165,31 @@ impl Inner {
         hits
     }
 
-    /// Reads a record; `None` if it is gone by now or out of reach, which the answer says.
-    async fn reach(&self, key: &Key, recall: &mut Recall) -> Result<Option<Arc<Entity>>> {
-        match self.engine.read(key).await {
-            Ok(read) => {
-                let entity = read.record.and_then(|record| record.entity);
-                if entity.is_some() {
-                    recall.freshness = recall.freshness.or_staler(read.freshness);
+    /// Reads what was found, all at once. What is gone by now is left out, and so is what is out of reach, which the
+    /// answer says.
+    async fn reach(&self, hits: Vec<Hit>, recall: &mut Recall) -> Result<Vec<(Hit, Arc<Entity>)>> {
+        let keys: Vec<Key> = hits.iter().map(|hit| hit.key.clone()).collect();
+        let mut reached = Vec::with_capacity(hits.len());
+        for (hit, read) in hits.into_iter().zip(self.engine.read_each(&keys).await?) {
+            match read {
+                Ok(read) => {
+                    if let Some(entity) = read.record.and_then(|record| record.entity) {
+                        recall.freshness = recall.freshness.or_staler(read.freshness);
+                        reached.push((hit, entity));
+                    }
                 }
-                Ok(entity)
+                // The index knows more than this machine has at hand; the answer says how much is missing.
+                Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                    recall.out_of_reach += 1;
+                }
+                Err(error) => return Err(error),
             }
-            // The index knows more than this machine has at hand; the answer says how much is missing.
-            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
-                recall.out_of_reach += 1;
-                Ok(None)
-            }
-            Err(error) => Err(error),
         }
+        Ok(reached)
     }
 
     async fn add_episodes(&self, hits: Vec<Hit>, recall: &mut Recall) -> Result<()> {
-        for hit in hits {
-            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+        for (hit, entity) in self.reach(hits, recall).await? {
             if let Entity::Episode(episode) = entity.as_ref() {
                 let Hit { score, parts, reasons, .. } = hit;
                 let episode = episode.clone();
@@ -301,8 +304,8 @@ impl Inner {
     }
 
     async fn add_patterns(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
-        for hit in self.search_learned(Kind::Pattern, query, 4 * PATTERNS, now) {
-            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+        let hits = self.search_learned(Kind::Pattern, query, 4 * PATTERNS, now);
+        for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
             if pattern.body.is_done(query.done()) {
                 continue;
@@ -326,11 +329,9 @@ impl Inner {
         let mut seen = HashSet::new();
         for text in errors::normal_lines(error) {
             let asked = RecallQuery { text, tags: Vec::new(), ..query.clone() };
-            for hit in self.search_learned(Kind::Failure, &asked, 4 * FIXES, now) {
-                if !seen.insert(hit.key.id.clone()) {
-                    continue;
-                }
-                let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+            let mut hits = self.search_learned(Kind::Failure, &asked, 4 * FIXES, now);
+            hits.retain(|hit| seen.insert(hit.key.id.clone()));
+            for (_, entity) in self.reach(hits, recall).await? {
                 let Entity::Failure(failure) = entity.as_ref() else { continue };
                 let likeness = errors::likeness(error, &failure.error, &failure.example);
                 if likeness >= SAME_ERROR {
@@ -356,8 +357,8 @@ impl Inner {
 
     async fn add_playbook(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
         let mut best: Option<SuggestedPlaybook> = None;
-        for hit in self.search_learned(Kind::Playbook, query, PATTERNS, now) {
-            let Some(entity) = self.reach(&hit.key, recall).await? else { continue };
+        let hits = self.search_learned(Kind::Playbook, query, PATTERNS, now);
+        for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Playbook(playbook) = entity.as_ref() else { continue };
             let score = hit.score * playbook.confidence * score_share(playbook.standing);
             if score <= 0.0 || best.as_ref().is_some_and(|held| score <= held.score) {
