@@ -17,6 +17,9 @@ use crate::id::lock;
 use crate::store::record::{Key, Record};
 use crate::store::traits::CachedRecord;
 
+/// Records that are asked for with one request, at most.
+const TOGETHER: usize = 64;
+
 /// How current an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -114,7 +117,7 @@ impl Engine {
             return Ok(Read::fresh(live.then(|| known.record.clone())));
         }
         let mut reads = self.read_wanted(vec![wanted], now).await?;
-        reads.pop().unwrap_or_else(|| Ok(Read::fresh(None)))
+        reads.pop().unwrap_or_else(|| Err(unanswered(key)))
     }
 
     /// Reads some records, in the order of the keys: of what is not at hand, all with one request.
@@ -133,14 +136,16 @@ impl Engine {
         // What is hot this instance wrote or read: it need not wait.
         if !shared.ready.initialized() && !wanted.iter().all(is_at_hand) {
             shared.ready().await?;
-            wanted.iter_mut().for_each(|wanted| *wanted = Wanted::of(wanted.key, &shared.hot));
+            for wanted in wanted.iter_mut().filter(|wanted| !is_at_hand(wanted)) {
+                *wanted = Wanted::of(wanted.key, &shared.hot);
+            }
         }
         for wanted in wanted.iter_mut().filter(|wanted| is_at_hand(wanted)) {
             wanted.read = wanted.known.as_ref().map(|known| Ok(Read::fresh(Some(known.record.clone()))));
         }
         shared.read_below(&mut wanted, now).await?;
-        let reads = wanted.into_iter().map(|wanted| wanted.read.unwrap_or_else(|| Ok(Read::fresh(None))));
-        Ok(reads.map(|read| read.map(|read| read.live(now))).collect())
+        let read = |wanted: Wanted<'_>| wanted.read.unwrap_or_else(|| Err(unanswered(wanted.key)));
+        Ok(wanted.into_iter().map(|wanted| Ok(read(wanted)?.live(now))).collect())
     }
 
     /// Reads many records for a computation over all of them, in the order of the keys: of what is not at hand, all with
@@ -153,19 +158,15 @@ impl Engine {
         shared.ready().await?;
         let now = shared.clock.now();
         let is_fresh = |cached: &CachedRecord| shared.is_fresh(cached, now);
-        let mut found: Vec<Option<Record>> = Vec::with_capacity(keys.len());
-        let mut asked: Vec<usize> = Vec::new();
-        for (place, key) in keys.iter().enumerate() {
-            let hot = shared.hot.get(key).filter(|cached| is_fresh(cached));
-            let at_hand = match hot {
-                Some(cached) => Some(cached.record.clone()),
-                None => shared.overlaid_or_pending(key)?,
-            };
-            if at_hand.is_none() {
-                asked.push(place);
-            }
-            found.push(at_hand);
+        let hot = |key: &Key| shared.hot.get(key).filter(|cached| is_fresh(cached));
+        let mut found: Vec<Option<Record>> =
+            keys.iter().map(|key| hot(key).map(|cached| cached.record.clone())).collect();
+        let cold: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
+        let cold_keys: Vec<Key> = cold.iter().map(|place| keys[*place].clone()).collect();
+        for (place, record) in cold.iter().zip(shared.overlaid_or_pending(&cold_keys)?) {
+            found[*place] = record;
         }
+        let asked: Vec<usize> = cold.into_iter().filter(|place| found[*place].is_none()).collect();
         let known_keys: Vec<Key> = asked.iter().map(|place| keys[*place].clone()).collect();
         let mut known = shared.tiers.cache.lookup(&known_keys).await.unwrap_or_default();
         known.resize(asked.len(), None);
@@ -211,10 +212,6 @@ impl<'k> Wanted<'k> {
     }
 }
 
-fn open<'w, 'k>(wanted: &'w mut [Wanted<'k>]) -> impl Iterator<Item = &'w mut Wanted<'k>> {
-    wanted.iter_mut().filter(|wanted| wanted.read.is_none())
-}
-
 impl Shared {
     fn is_fresh(&self, cached: &CachedRecord, now: Timestamp) -> bool {
         now.since(cached.filled_at) < self.config.ttl
@@ -222,16 +219,18 @@ impl Shared {
 
     /// Answers what is not answered yet.
     async fn read_below(&self, wanted: &mut [Wanted<'_>], now: Timestamp) -> Result<()> {
-        for wanted in open(wanted) {
-            if let Some(record) = self.overlaid_or_pending(wanted.key)? {
+        let mut below: Vec<&mut Wanted<'_>> = wanted.iter_mut().filter(|it| it.read.is_none()).collect();
+        if below.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
+        for (wanted, record) in below.iter_mut().zip(self.overlaid_or_pending(&keys)?) {
+            if let Some(record) = record {
                 self.hot.fill(&record, now);
                 wanted.read = Some(Ok(Read::fresh(Some(record))));
             }
         }
-        let mut below: Vec<&mut Wanted<'_>> = open(wanted).collect();
-        if below.is_empty() {
-            return Ok(());
-        }
+        below.retain(|wanted| wanted.read.is_none());
         let generation = self.feed_generation.load(Ordering::Acquire);
         // A cache that cannot be read is a miss; the durable tier has the record.
         let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
@@ -271,16 +270,17 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn overlaid_or_pending(&self, key: &Key) -> Result<Option<Record>> {
-        if let Some(record) = self.filler.overlaid(key) {
-            return Ok(Some(record));
+    /// Returns what this instance has written and the tiers below may not have yet, in the order of the keys.
+    fn overlaid_or_pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        let mut found: Vec<Option<Record>> = keys.iter().map(|key| self.filler.overlaid(key)).collect();
+        if let Some(outbox) = self.outbox()
+            && outbox.usage().rows > 0
+            && found.iter().any(Option::is_none)
+        {
+            let pending = outbox.pending(keys)?;
+            found.iter_mut().zip(pending).for_each(|(found, pending)| *found = found.take().or(pending));
         }
-        match self.outbox() {
-            Some(outbox) if outbox.usage().rows > 0 => {
-                Ok(outbox.pending(std::slice::from_ref(key))?.pop().flatten())
-            }
-            _ => Ok(None),
-        }
+        Ok(found)
     }
 
     /// Asks the durable tier with one request, and for each key once for all who ask at the same time. Answers in the order
@@ -288,31 +288,27 @@ impl Shared {
     async fn fetch(&self, keys: &[&Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
         let mut answers: Vec<Landing> = vec![None; keys.len()];
         while answers.iter().any(Option::is_none) {
+            // A departure goes before its leader: who follows a cancelled flight must find it gone.
             let (mut led, mut followed) = (Vec::new(), Vec::new());
             for place in (0..keys.len()).filter(|place| answers[*place].is_none()) {
                 match self.flights.board(keys[place]) {
                     Role::Lead(leader) => {
                         let departure = Departure { flights: &self.flights, key: keys[place] };
-                        led.push((place, leader, departure));
+                        led.push((place, departure, leader));
                     }
                     Role::Follow(flight) => followed.push((place, flight)),
                 }
             }
             // What is led is answered before any other flight is waited for: nobody waits for one who waits.
-            if !led.is_empty() {
-                let generation = self.feed_generation.load(Ordering::Acquire);
-                let wanted: Vec<Key> = led.iter().map(|(place, ..)| keys[*place].clone()).collect();
-                let answer = self.durable.get(&wanted).await.map_err(Arc::new);
-                let mut found = answer.as_ref().map_or_else(|_| Vec::new(), Clone::clone).into_iter();
-                for (place, leader, departure) in led {
-                    let answer = answer.as_ref().map(|_| found.next().flatten()).map_err(Arc::clone);
-                    if let Ok(found) = &answer {
-                        self.landed(keys[place], found.as_ref(), generation);
-                    }
-                    answers[place] = Some(answer);
-                    leader.send_replace(answers[place].clone());
-                    drop(departure);
+            let generation = self.feed_generation.load(Ordering::Acquire);
+            let wanted: Vec<Key> = led.iter().map(|(place, ..)| keys[*place].clone()).collect();
+            for ((place, departure, leader), answer) in led.into_iter().zip(self.get_each(&wanted).await) {
+                if let Ok(found) = &answer {
+                    self.landed(keys[place], found.as_ref(), generation);
                 }
+                answers[place] = Some(answer);
+                leader.send_replace(answers[place].clone());
+                drop(departure);
             }
             for (place, mut flight) in followed {
                 // An error means that the leader was cancelled: somebody else must lead.
@@ -322,6 +318,31 @@ impl Shared {
             }
         }
         answers.into_iter().flatten().collect()
+    }
+
+    /// Asks the durable tier for some records with as few requests as may be. A record that is refused or damaged fails
+    /// by itself.
+    async fn get_each(&self, keys: &[Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
+        let mut answers = Vec::with_capacity(keys.len());
+        for together in keys.chunks(TOGETHER) {
+            match self.durable.get(together).await {
+                Ok(mut found) => {
+                    found.resize(together.len(), None);
+                    answers.extend(found.into_iter().map(Ok));
+                }
+                Err(error) if means_away(&error) || together.len() == 1 => {
+                    let error = Arc::new(error);
+                    answers.extend(together.iter().map(|_| Err(Arc::clone(&error))));
+                }
+                Err(_) => {
+                    for key in together {
+                        let found = self.durable.get(std::slice::from_ref(key)).await;
+                        answers.push(found.map(|mut found| found.pop().flatten()).map_err(Arc::new));
+                    }
+                }
+            }
+        }
+        answers
     }
 
     /// Fills upward, unless the change feed was applied since the request: the answer may be older than what it told.
@@ -346,6 +367,11 @@ impl Shared {
     }
 }
 
+/// Whatever is wanted is answered; should that ever fail, it must not look as if there were no record.
+fn unanswered(key: &Key) -> Error {
+    Error::new(ErrorKind::Unavailable, "read", "there was no answer").with_context("key", key.to_string())
+}
+
 /// Errors for which an older answer is better than none.
 pub(super) fn means_away(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Busy)
@@ -353,13 +379,15 @@ pub(super) fn means_away(error: &Error) -> bool {
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::ManualClock;
     use crate::engine::EngineConfig;
     use crate::id::SeededIds;
     use crate::model::kind::Kind;
-    use crate::store::decorate::Layered;
     use crate::store::decorate::faulty::{Fault, Faulty};
+    use crate::store::decorate::{Layer, Layered, Operation};
     use crate::store::fixtures::{episode, record};
     use crate::store::memory_store::MemoryStore;
     use crate::store::record::Namespace;
@@ -438,13 +466,6 @@ mod tests {
         assert_eq!(told(engine.read_each(&keys).await.unwrap()), expected);
         assert_eq!(faults.calls() - before, 1, "all of it is at hand now");
 
-        // Those who ask for the same in another order wait for each other, not for ever.
-        clock.advance(ttl * 2);
-        let backwards: Vec<Key> = keys.iter().rev().cloned().collect();
-        let (one, other) = tokio::join!(engine.read_each(&keys), engine.read_each(&backwards));
-        assert_eq!(told(one.unwrap()), expected);
-        assert!(told(other.unwrap()).into_iter().eq(expected.into_iter().rev()));
-
         // While the durable tier is away each is what was known of it last; of what was never known there is an error.
         engine.shared.filler.settle().await;
         clock.advance(ttl * 2);
@@ -453,6 +474,100 @@ mod tests {
         let stale = |clock: u64| Some((Some(clock), false));
         let found = told(engine.read_each(&keys).await.unwrap());
         assert_eq!(found, [stale(3), None, stale(1)]);
+    }
+
+    #[tokio::test]
+    async fn one_damaged_record_does_not_fail_those_asked_for_with_it() {
+        let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
+        let (engine, space) =
+            open_engine(Arc::new(Layered::new(faults.clone(), server.clone()))).await.unwrap();
+        server.commit(&[record(&space, "good", 1, Some(episode(1)))]).await.unwrap();
+        let keys = ["bad", "good"].map(|id| Key::new(&space, Kind::Episode, id));
+        // The two together, then the first alone.
+        faults.then(Some(Operation::Get), Fault::Refuse(ErrorKind::Corrupt));
+        faults.then(Some(Operation::Get), Fault::Refuse(ErrorKind::Corrupt));
+        let mut reads = engine.read_each(&keys).await.unwrap().into_iter();
+        let error = reads.next().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("bad"), "{error}");
+        assert!(reads.next().unwrap().unwrap().record.is_some());
+    }
+
+    /// Lets no reads by key through until it is opened, and counts them.
+    #[derive(Clone)]
+    struct Gate(Arc<(tokio::sync::Semaphore, AtomicUsize)>);
+
+    impl Layer for Gate {
+        async fn around<'a, T, F, Fut>(&'a self, operation: Operation, call: F) -> Result<T>
+        where
+            T: Send + 'a,
+            F: Fn() -> Fut + Send + Sync + 'a,
+            Fut: Future<Output = Result<T>> + Send + 'a,
+        {
+            if operation == Operation::Get {
+                self.0.1.fetch_add(1, Ordering::Relaxed);
+                let closed = |source| Error::new(ErrorKind::Unavailable, "get", "closed").with_source(source);
+                self.0.0.acquire().await.map_err(closed)?.forget();
+            }
+            call().await
+        }
+    }
+
+    async fn open_engine(durable: Arc<dyn Durable>) -> Result<(Arc<Engine>, Namespace)> {
+        let tiers =
+            Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
+        let config = EngineConfig {
+            poll_interval: Some(std::time::Duration::from_secs(3_600)),
+            attempts: 1,
+            ..EngineConfig::default()
+        };
+        let space = Namespace::default();
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let ids = Arc::new(SeededIds::new(3));
+        let engine = Engine::open(space.clone(), config, tiers, clock, ids).await?;
+        Ok((Arc::new(engine), space))
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_the_same_in_another_order_waits_for_the_other_and_leads_if_that_is_cancelled() {
+        let server = Arc::new(MemoryStore::new());
+        let gate = Gate(Arc::new((tokio::sync::Semaphore::new(0), AtomicUsize::new(0))));
+        let (engine, space) =
+            open_engine(Arc::new(Layered::new(gate.clone(), server.clone()))).await.unwrap();
+        let records = ["a", "b", "c", "d", "e"].map(|id| record(&space, id, 1, Some(episode(1))));
+        server.commit(&records).await.unwrap();
+        let ask = |ids: &[&str]| {
+            let engine = engine.clone();
+            let keys: Vec<Key> = ids.iter().map(|id| Key::new(&space, Kind::Episode, *id)).collect();
+            tokio::spawn(async move {
+                let reads = engine.read_each(&keys).await.unwrap();
+                reads.into_iter().filter(|read| read.as_ref().is_ok_and(|read| read.record.is_some())).count()
+            })
+        };
+        let asked = |count: usize| {
+            let gate = gate.clone();
+            async move {
+                while gate.0.1.load(Ordering::Relaxed) < count {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let one = ask(&["a", "b"]);
+        asked(1).await;
+        let other = ask(&["b", "c", "a"]);
+        asked(2).await;
+        gate.0.0.add_permits(2);
+        assert_eq!((one.await.unwrap(), other.await.unwrap()), (2, 3));
+        assert_eq!(gate.0.1.load(Ordering::Relaxed), 2, "what the one asks for the other does not");
+
+        let cancelled = ask(&["d", "e"]);
+        asked(3).await;
+        let follower = ask(&["e", "d"]);
+        tokio::task::yield_now().await;
+        cancelled.abort();
+        asked(4).await;
+        gate.0.0.add_permits(2);
+        assert_eq!(follower.await.unwrap(), 2);
     }
 
     #[tokio::test]

@@ -112,7 +112,11 @@ impl Vectors {
 }
 
 fn no_vector() -> Error {
-    Error::new(ErrorKind::Unavailable, "embed", "the provider answered with fewer vectors than texts")
+    Error::new(
+        ErrorKind::Unavailable,
+        "embed",
+        "the provider did not answer with one vector of its length for each text",
+    )
 }
 
 /// Returns the hash of a text, as 32 hexadecimal digits.

@@ -121,16 +121,9 @@ impl Inner {
     }
 
     /// Takes words that hardly any episode has for learned ones that mean nearly the same.
-    async fn liken(
-        &self,
-        parts: &mut [Part],
-        shown: &str,
-        query: &RecallQuery,
-        associations: &Associations,
-        recall: &mut Recall,
-    ) {
+    async fn liken(&self, parts: &mut [Part], shown: &str, associations: &Associations, recall: &mut Recall) {
         let Some(vectors) = &self.vectors else { return };
-        let Some(comparison) = Comparison::new(shown, parts, query, associations) else { return };
+        let Some(comparison) = Comparison::new(shown, parts, associations) else { return };
         match vectors.nearest_words(&comparison.strange(), &comparison.known()).await {
             Ok(nearest) => comparison.apply(&nearest, parts),
             Err(error) => recall.degraded = Some(no_answer(&error)),
@@ -249,7 +242,7 @@ impl Inner {
         recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         if let Some(shown) = shown {
-            self.liken(task_parts, shown, query, &associations, recall).await;
+            self.liken(task_parts, shown, &associations, recall).await;
         }
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
         recall.tools = advised.tools;

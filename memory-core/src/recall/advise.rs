@@ -71,8 +71,8 @@ struct Case {
     score: f64,
     /// What is taken off the score for the confidence, where few episodes say so.
     doubt: f64,
-    /// Whether what calls for it most is a word that is taken for another one.
-    likened: bool,
+    /// What of the score comes from words that are only taken for others, in `0.0..=1.0`.
+    guessed: f64,
     /// The first part that calls for the tool.
     part: Option<usize>,
     /// The rules, each with its strength.
@@ -97,7 +97,8 @@ pub(crate) fn advise(
 ) -> Advised {
     let stored: HashMap<HeuristicId, &Heuristic> =
         heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
-    let terms = parts.iter().flat_map(|part| &part.terms);
+    let likened = parts.iter().flat_map(|part| part.likened.iter().map(|likened| &likened.term));
+    let terms = parts.iter().flat_map(|part| &part.terms).chain(likened);
     let votes = associations.cases.ask(terms, query.kind.as_deref());
     let (ruled_out, forbidden, cases) = (HashSet::new(), HashSet::new(), HashMap::new());
     let mut bench = Bench { parts, query, associations, stored, votes, ruled_out, forbidden, cases };
@@ -125,8 +126,17 @@ pub(crate) fn advise(
 }
 
 impl Case {
+    /// Adds an independent cause.
+    fn add(&mut self, strength: f64, guessed: f64) {
+        let score = 1.0 - (1.0 - self.score) * (1.0 - strength);
+        if score > 0.0 {
+            self.guessed = (self.guessed * self.score + guessed * (score - self.score)) / score;
+        }
+        self.score = score;
+    }
+
     fn confidence(&self) -> f64 {
-        let sure = if self.likened { LIKENED } else { 1.0 };
+        let sure = 1.0 - self.guessed * (1.0 - LIKENED);
         (self.score * (1.0 - self.doubt) * sure).clamp(0.0, 1.0)
     }
 }
@@ -165,19 +175,22 @@ impl Bench<'_> {
         for (place, part) in self.parts.iter().enumerate() {
             let rules = part.terms.iter().filter_map(|term| self.associations.calls.get(term)).flatten();
             let rules = rules.filter(|rule| self.holds(&rule.premise, Some(part)));
-            let called = self.noisy_or(rules.map(|rule| (rule, likened(rule, part))));
-            let share = if part.hypothetical { SUPPOSED } else { 1.0 };
-            for (tool, mut case) in called {
-                if case.score >= ADVISED_FROM && self.is_object_alone(tool, part) {
+            let mut called = self.noisy_or(rules);
+            for (tool, case) in &mut called {
+                if case.score >= ADVISED_FROM && self.is_object_alone(*tool, part) {
                     case.score *= OBJECT_ALONE;
                 }
+            }
+            self.call_by_likeness(part, &mut called);
+            let share = if part.hypothetical { SUPPOSED } else { 1.0 };
+            for (tool, mut case) in called {
                 case.score *= share;
                 self.take(tool, case, Some(place));
             }
         }
         let whole = self.associations.calls.get("").into_iter().flatten();
         let whole = whole.filter(|rule| self.holds(&rule.premise, None));
-        for (tool, case) in self.noisy_or(whole.map(|rule| (rule, None))) {
+        for (tool, case) in self.noisy_or(whole) {
             self.take(tool, case, None);
         }
     }
@@ -193,30 +206,39 @@ impl Bench<'_> {
             && premise.after_tool.as_ref().is_none_or(|tool| self.query.done().last() == Some(tool))
     }
 
-    /// Combines rules that apply as independent causes, by tool; each with the word that is only taken for its own.
-    fn noisy_or<'r>(
-        &self,
-        rules: impl Iterator<Item = (&'r Rule, Option<&'r Likened>)>,
-    ) -> Vec<(usize, Case)> {
+    /// Combines rules that apply as independent causes, by tool.
+    fn noisy_or<'r>(&self, rules: impl Iterator<Item = &'r Rule>) -> Vec<(usize, Case)> {
         let mut cases: Vec<(usize, Case)> = Vec::new();
-        for (rule, likened) in rules {
+        for rule in rules {
             let strength = self.strength(rule);
-            if strength <= 0.0 {
-                continue;
-            }
-            let at = cases.iter().position(|(tool, _)| *tool == rule.tool).unwrap_or_else(|| {
-                cases.push((rule.tool, Case::default()));
-                cases.len() - 1
-            });
-            let case = &mut cases[at].1;
-            case.score = 1.0 - (1.0 - case.score) * (1.0 - strength);
-            case.rules.push((strength, rule.id));
-            if let Some(Likened { word, known, .. }) = likened {
-                case.likened = true;
-                case.reasons.push(format!("{word} is near {known} in meaning"));
+            if strength > 0.0 {
+                let case = case_of(&mut cases, rule.tool);
+                case.add(strength, 0.0);
+                case.rules.push((strength, rule.id));
             }
         }
         cases
+    }
+
+    /// Adds what the words call for that those of a part are taken for. The rules of these words do not hold of the task, so
+    /// what becomes of it says nothing about them: they are no items of the advice.
+    fn call_by_likeness(&self, part: &Part, called: &mut Vec<(usize, Case)>) {
+        for Likened { word, known, term } in &part.likened {
+            let rules = self.associations.calls.get(term).into_iter().flatten();
+            for rule in rules.filter(|rule| rule.premise.terms.len() == 1) {
+                let (strength, tool) = (self.strength(rule), &self.associations.tools[rule.tool].name);
+                if strength <= 0.0 {
+                    continue;
+                }
+                let case = case_of(called, rule.tool);
+                case.add(strength, 1.0);
+                let of = self.stored.get(&rule.id).map_or_else(String::new, |rule| {
+                    let tally = &rule.tally;
+                    format!(": {} of {} tasks with that used {tool}", tally.successes, tally.count())
+                });
+                case.reasons.push(format!("{word} is near {known} in meaning{of}"));
+            }
+        }
     }
 
     /// Returns true if a part names what a tool is used on, but neither the tool's operation nor what goes with it.
@@ -237,16 +259,21 @@ impl Bench<'_> {
         if case.score >= CALLED_FROM && held.part.is_none() {
             held.part = part;
         }
-        if case.score > held.score {
-            (held.score, held.likened) = (case.score, case.likened);
+        if (case.score, held.guessed) > (held.score, case.guessed) {
+            (held.score, held.guessed) = (case.score, case.guessed);
         }
         held.rules.extend(case.rules);
-        held.reasons.extend(case.reasons);
+        for reason in case.reasons {
+            if !held.reasons.contains(&reason) {
+                held.reasons.push(reason);
+            }
+        }
     }
 
     /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
     /// less rules matter.
     fn vote(&mut self) {
+        let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
         for (tool, vote) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
             let name = &self.associations.tools[tool].name;
             let is_named = vote.used > 0.0 || self.cases.contains_key(name);
@@ -258,6 +285,10 @@ impl Bench<'_> {
             let used = if is_supposed { SUPPOSED * vote.used } else { vote.used };
             let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
             let (score, cautious) = (with(RULES), with(CAUTION));
+            // What nothing else calls for is guessed if the episodes were found by guesses.
+            if is_guessed && case.score <= 0.0 {
+                case.guessed = 1.0;
+            }
             (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
             case.episodes.clone_from(&vote.episodes);
             if vote.worked > 0 {
@@ -269,10 +300,10 @@ impl Bench<'_> {
 
     fn rule_out(&mut self) {
         let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
-        self.ruled_out = out.filter(|rule| self.applies(rule)).map(|rule| rule.tool.clone()).collect();
+        self.ruled_out = out.filter(|rule| self.concerns(rule)).map(|rule| rule.tool.clone()).collect();
         let pinned =
             self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
-        let against = pinned.filter(|rule| self.holds(&comparable(&rule.condition), None));
+        let against = pinned.filter(|rule| self.concerns(rule));
         self.forbidden = against.map(|rule| rule.tool.clone()).collect();
     }
 
@@ -288,6 +319,14 @@ impl Bench<'_> {
         parts.any(|part| self.holds(&condition, Some(part))) || self.holds(&condition, None)
     }
 
+    /// Returns true if the condition of a heuristic holds of the task, or of what its words are taken for.
+    fn concerns(&self, rule: &Heuristic) -> bool {
+        let mut condition = comparable(&rule.condition);
+        let likened = || self.parts.iter().flat_map(|part| &part.likened);
+        condition.terms.retain(|term| likened().all(|likened| likened.term != *term));
+        self.holds(&condition, None)
+    }
+
     /// Adds what somebody pinned and the lessons do not show (any more).
     fn pinned(&mut self, heuristics: &[Heuristic]) {
         let learned: Vec<HeuristicId> = self.associations.heuristics.iter().map(|rule| rule.id).collect();
@@ -298,7 +337,7 @@ impl Bench<'_> {
             let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
             if self.applies(rule) && !self.done(&rule.tool) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
-                (case.score, case.doubt, case.likened) = (case.score.max(PINNED), 0.0, false);
+                (case.score, case.doubt, case.guessed) = (case.score.max(PINNED), 0.0, 0.0);
                 case.part = case.part.or(part);
                 case.rules.push((PINNED, rule.id));
             }
@@ -324,7 +363,7 @@ impl Bench<'_> {
             if strength > 0.0 && !self.done(tool) {
                 let case = self.cases.entry(tool.clone()).or_default();
                 case.comes_next = case.comes_next.max(strength);
-                case.score = 1.0 - (1.0 - case.score) * (1.0 - strength);
+                case.add(strength, 0.0);
                 case.rules.push((strength, id));
             }
         }
@@ -351,9 +390,12 @@ impl Bench<'_> {
     }
 }
 
-/// Returns the word of a part that is taken for the word of a rule.
-fn likened<'p>(rule: &Rule, part: &'p Part) -> Option<&'p Likened> {
-    part.likened.iter().find(|likened| rule.premise.terms.contains(&likened.term))
+fn case_of(cases: &mut Vec<(usize, Case)>, tool: usize) -> &mut Case {
+    let at = cases.iter().position(|(held, _)| *held == tool).unwrap_or_else(|| {
+        cases.push((tool, Case::default()));
+        cases.len() - 1
+    });
+    &mut cases[at].1
 }
 
 /// Returns a condition with terms as tasks are compared by, of one with words as people read them.

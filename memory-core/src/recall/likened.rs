@@ -5,8 +5,7 @@
 //! nothing once episodes say by themselves what the word calls for.
 
 use crate::learn::heuristics::associate::{Associations, Caller};
-use crate::recall::parts::{Part, terms_with_words};
-use crate::recall::query::RecallQuery;
+use crate::recall::parts::{NEGATED, Part, terms_with_words};
 
 /// A word that so many episodes have speaks for itself.
 const HEARD: usize = 3;
@@ -22,7 +21,7 @@ pub(crate) struct Likened {
     pub(crate) word: String,
     /// What it is taken for.
     pub(crate) known: String,
-    /// The term of that; one of the part's terms.
+    /// The term of that.
     pub(crate) term: String,
 }
 
@@ -31,23 +30,20 @@ pub(crate) struct Likened {
 pub(crate) struct Comparison<'a> {
     /// Term and word. Words that are in no open part are left out.
     strange: Vec<(String, String)>,
-    callers: Vec<&'a Caller>,
+    callers: &'a [Caller],
     /// By part: whether it has no learned word.
     open: Vec<bool>,
 }
 
 impl<'a> Comparison<'a> {
     /// Finds what is to be compared; `None` if that is nothing. `text` is what a model may see of the task.
-    pub(crate) fn new(
-        text: &str,
-        parts: &[Part],
-        query: &RecallQuery,
-        associations: &'a Associations,
-    ) -> Option<Self> {
-        let applies = |caller: &&Caller| caller.task_kind.is_none() || caller.task_kind == query.kind;
-        let mut callers: Vec<&Caller> = associations.callers.iter().filter(applies).collect();
-        callers.dedup_by_key(|caller| &caller.term);
-        let is_caller = |term: &String| callers.binary_search_by_key(&term, |caller| &caller.term).is_ok();
+    pub(crate) fn new(text: &str, parts: &[Part], associations: &'a Associations) -> Option<Self> {
+        let callers = associations.callers.as_slice();
+        // What is denied is learned, too.
+        let is_caller = |term: &String| {
+            let term = term.strip_prefix(NEGATED).unwrap_or(term);
+            callers.binary_search_by(|caller| caller.term.as_str().cmp(term)).is_ok()
+        };
         let open: Vec<bool> = parts.iter().map(|part| !part.terms.iter().any(is_caller)).collect();
         if callers.is_empty() || !open.contains(&true) {
             return None;
@@ -78,7 +74,7 @@ impl<'a> Comparison<'a> {
         self.callers.iter().map(|caller| caller.word.clone()).collect()
     }
 
-    /// Adds to the parts the terms of what their words are taken for: by strange word, the place of the known one.
+    /// Tells the parts what their words are taken for: by strange word, the place of the known one.
     pub(crate) fn apply(&self, nearest: &[Option<usize>], parts: &mut [Part]) {
         for (part, _) in parts.iter_mut().zip(&self.open).filter(|(_, open)| **open) {
             let mut likened: Vec<Likened> = Vec::new();
@@ -89,7 +85,6 @@ impl<'a> Comparison<'a> {
                     likened.push(Likened { word, known: known.word.clone(), term });
                 }
             }
-            part.terms.extend(likened.iter().map(|likened| likened.term.clone()));
             part.likened = likened;
         }
     }

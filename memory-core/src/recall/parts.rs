@@ -44,7 +44,7 @@ pub(crate) struct Part {
     pub(crate) text: String,
     /// The stems of its content words, each once, in order; with a `!` before them where the word is denied.
     pub(crate) terms: Vec<String>,
-    /// Words that are taken for others, whose terms are among the terms, too.
+    /// Words that are taken for others, whose terms are not among the terms.
     pub(crate) likened: Vec<Likened>,
     /// Whether it only supposes something, or asks.
     pub(crate) hypothetical: bool,
@@ -93,9 +93,11 @@ pub(crate) fn term(word: &str) -> Option<String> {
 }
 
 /// Calls `see` with the term of each content word of a text, and the word.
-pub(crate) fn terms_with_words<'t>(text: &'t str, mut see: impl FnMut(String, &'t str)) {
+pub(crate) fn terms_with_words(text: &str, mut see: impl FnMut(String, &str)) {
     words(text, |_, word| {
-        if let Some(term) = term(word) {
+        if !word.is_ascii() {
+            tokenize(word, |token| see(token.term.to_owned(), token.surface));
+        } else if let Some(term) = term(word) {
             see(term, word);
         }
     });

@@ -125,8 +125,6 @@ pub(crate) struct Caller {
     pub(crate) term: String,
     /// As people write it.
     pub(crate) word: String,
-    /// The kind of tasks in which it does; `None`: all.
-    pub(crate) task_kind: Option<String>,
 }
 
 impl Associations {
@@ -163,7 +161,7 @@ pub(crate) fn associate(
 
     let links = hints::link(&corpus, &pairs);
     let tools = hints::facts(&corpus, &pairs, &links);
-    let callers = rules::callers(&called, &tools, &heuristics);
+    let callers = sheet.callers(&called, &tools);
     let mut calls: HashMap<String, Vec<Rule>> = HashMap::new();
     for rule in called {
         calls.entry(rule.premise.terms.first().cloned().unwrap_or_default()).or_default().push(rule);

@@ -92,7 +92,8 @@ impl Words {
 
 async fn embed(embedder: &dyn Embedder, texts: &[String]) -> Result<Vec<Vec<f32>>> {
     let vectors = embedder.embed(texts).await?;
-    if vectors.len() == texts.len() { Ok(vectors) } else { Err(no_vector()) }
+    let fits = |vector: &Vec<f32>| vector.len() == embedder.dimensions();
+    if vectors.len() == texts.len() && vectors.iter().all(fits) { Ok(vectors) } else { Err(no_vector()) }
 }
 
 /// Returns the cosine beyond which words are near, by how near unrelated ones are to this model.

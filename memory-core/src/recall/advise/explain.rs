@@ -75,6 +75,7 @@ impl Bench<'_> {
                 reasons.push(reason);
             }
         }
+        reasons.truncate(REASONS);
         items.extend(episodes.into_iter().map(ItemId::Episode));
         ToolAdvice { tool, confidence, part: part.unwrap_or(0), reasons, items }
     }

@@ -43,7 +43,8 @@ impl Bench<'_> {
         let Some((_, votes, place)) = best else { return Vec::new() };
         let facts = &tools[place];
         let case = self.cases.entry(facts.name.clone()).or_default();
-        (case.score, case.doubt) = (GUESS * votes.max(facts.share).max(case.confidence()), 0.0);
+        let confidence = GUESS * votes.max(facts.share).max(case.confidence());
+        (case.score, case.doubt, case.guessed) = (confidence, 0.0, 0.0);
         let share = (100.0 * votes).round();
         case.reasons.push(if votes > 0.0 {
             format!("{share} % of the similar episodes used it")

@@ -103,6 +103,23 @@ impl Sheet<'_> {
         Premise { terms, ..premise.clone() }
     }
 
+    /// Returns the words that call for a tool by themselves.
+    pub(super) fn callers(&self, called: &[Rule], tools: &[ToolFacts]) -> Vec<Caller> {
+        let mut terms: Vec<&String> = Vec::new();
+        for Rule { premise, tool, strength, .. } in called {
+            let [term] = premise.terms.as_slice() else { continue };
+            let facts = &tools[*tool];
+            // Words that need a partner name what the operation is done to.
+            let is_operation = facts.partners.is_empty() || facts.words.first() == Some(term);
+            if is_operation && *strength >= CALLS_FROM && !term.starts_with(NEGATED) {
+                terms.push(term);
+            }
+        }
+        terms.sort_unstable();
+        terms.dedup();
+        terms.into_iter().map(|term| Caller { term: term.clone(), word: self.usual_word(term) }).collect()
+    }
+
     fn usual_word(&self, term: &str) -> String {
         match term.strip_prefix(NEGATED) {
             Some(denied) => format!("{NEGATED}{}", self.usual_word(denied)),
@@ -221,24 +238,4 @@ pub(super) fn support(entry: &Entry, tool: usize) -> Option<f64> {
 fn total(corpus: &Corpus, tool: usize) -> (f64, f64) {
     let all = corpus.entries.iter().filter_map(|entry| support(entry, tool));
     all.fold((0.0, 0.0), |(n, hits), support| (n + 1.0, hits + support))
-}
-
-/// Returns the words that call for a tool by themselves.
-pub(super) fn callers(called: &[Rule], tools: &[ToolFacts], heuristics: &[Heuristic]) -> Vec<Caller> {
-    let words: HashMap<HeuristicId, &String> =
-        heuristics.iter().filter_map(|rule| Some((rule.id, rule.condition.terms.first()?))).collect();
-    let mut callers: Vec<Caller> = Vec::new();
-    for Rule { premise, tool, strength, id } in called {
-        let ([term], Some(word)) = (premise.terms.as_slice(), words.get(id)) else { continue };
-        let facts = &tools[*tool];
-        // Words that need a partner name what the operation is done to.
-        let is_operation = facts.partners.is_empty() || facts.words.first() == Some(term);
-        if is_operation && *strength >= CALLS_FROM && !term.starts_with(NEGATED) {
-            let (word, task_kind) = ((*word).clone(), premise.task_kind.clone());
-            callers.push(Caller { term: term.clone(), word, task_kind });
-        }
-    }
-    callers.sort_unstable();
-    callers.dedup();
-    callers
 }
