@@ -397,18 +397,8 @@ mod tests {
     async fn many_are_read_in_order_with_one_request() {
         let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
         let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
-        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
-        let tiers =
-            Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
-        let space = Namespace::default();
-        let config = EngineConfig {
-            // The puller stays away: what is read is what this test wrote.
-            poll_interval: Some(std::time::Duration::from_secs(3_600)),
-            attempts: 1,
-            ..EngineConfig::default()
-        };
-        let ids = Arc::new(SeededIds::new(3));
-        let engine = Engine::open(space.clone(), config, tiers, clock.clone(), ids).await.unwrap();
+        let layered = Layered::new(faults.clone(), server.clone());
+        let (engine, space) = open_engine(Arc::new(layered), clock.clone()).await.unwrap();
 
         let version = |id: &str, clock: u64| record(&space, id, clock, Some(episode(clock)));
         let expiring = Record { expires_at: Some(Timestamp(1_000_001)), ..version("gone", 4) };
@@ -434,18 +424,9 @@ mod tests {
     async fn each_of_some_is_read_with_one_request_for_all() {
         let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
         let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
-        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
-        let tiers =
-            Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
-        let space = Namespace::default();
-        let config = EngineConfig {
-            poll_interval: Some(std::time::Duration::from_secs(3_600)),
-            attempts: 1,
-            ..EngineConfig::default()
-        };
-        let ttl = config.ttl;
-        let ids = Arc::new(SeededIds::new(3));
-        let engine = Engine::open(space.clone(), config, tiers, clock.clone(), ids).await.unwrap();
+        let layered = Layered::new(faults.clone(), server.clone());
+        let (engine, space) = open_engine(Arc::new(layered), clock.clone()).await.unwrap();
+        let ttl = EngineConfig::default().ttl;
 
         let version = |id: &str, clock: u64| record(&space, id, clock, Some(episode(clock)));
         engine.commit(vec![version("own", 1)]).await.unwrap();
@@ -479,8 +460,9 @@ mod tests {
     #[tokio::test]
     async fn one_damaged_record_does_not_fail_those_asked_for_with_it() {
         let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
-        let (engine, space) =
-            open_engine(Arc::new(Layered::new(faults.clone(), server.clone()))).await.unwrap();
+        let layered = Layered::new(faults.clone(), server.clone());
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let (engine, space) = open_engine(Arc::new(layered), clock).await.unwrap();
         server.commit(&[record(&space, "good", 1, Some(episode(1)))]).await.unwrap();
         let keys = ["bad", "good"].map(|id| Key::new(&space, Kind::Episode, id));
         // The two together, then the first alone.
@@ -513,7 +495,11 @@ mod tests {
         }
     }
 
-    async fn open_engine(durable: Arc<dyn Durable>) -> Result<(Arc<Engine>, Namespace)> {
+    /// Opens an engine that is told of nothing by the change feed.
+    async fn open_engine(
+        durable: Arc<dyn Durable>,
+        clock: Arc<ManualClock>,
+    ) -> Result<(Arc<Engine>, Namespace)> {
         let tiers =
             Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
         let config = EngineConfig {
@@ -522,7 +508,6 @@ mod tests {
             ..EngineConfig::default()
         };
         let space = Namespace::default();
-        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
         let ids = Arc::new(SeededIds::new(3));
         let engine = Engine::open(space.clone(), config, tiers, clock, ids).await?;
         Ok((Arc::new(engine), space))
@@ -532,8 +517,9 @@ mod tests {
     async fn who_asks_for_the_same_in_another_order_waits_for_the_other_and_leads_if_that_is_cancelled() {
         let server = Arc::new(MemoryStore::new());
         let gate = Gate(Arc::new((tokio::sync::Semaphore::new(0), AtomicUsize::new(0))));
-        let (engine, space) =
-            open_engine(Arc::new(Layered::new(gate.clone(), server.clone()))).await.unwrap();
+        let layered = Layered::new(gate.clone(), server.clone());
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let (engine, space) = open_engine(Arc::new(layered), clock).await.unwrap();
         let records = ["a", "b", "c", "d", "e"].map(|id| record(&space, id, 1, Some(episode(1))));
         server.commit(&records).await.unwrap();
         let ask = |ids: &[&str]| {

@@ -11,6 +11,7 @@
 mod course;
 mod explain;
 mod guess;
+mod likeness;
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +21,6 @@ use crate::learn::heuristics::associate::{Associations, Rule, Votes};
 use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
-use crate::recall::likened::Likened;
 use crate::recall::parts::{Part, term_of_marked};
 use crate::recall::query::RecallQuery;
 
@@ -220,27 +220,6 @@ impl Bench<'_> {
         cases
     }
 
-    /// Adds what the words call for that those of a part are taken for. The rules of these words do not hold of the task, so
-    /// what becomes of it says nothing about them: they are no items of the advice.
-    fn call_by_likeness(&self, part: &Part, called: &mut Vec<(usize, Case)>) {
-        for Likened { word, known, term } in &part.likened {
-            let rules = self.associations.calls.get(term).into_iter().flatten();
-            for rule in rules.filter(|rule| rule.premise.terms.len() == 1) {
-                let (strength, tool) = (self.strength(rule), &self.associations.tools[rule.tool].name);
-                if strength <= 0.0 {
-                    continue;
-                }
-                let case = case_of(called, rule.tool);
-                case.add(strength, 1.0);
-                let of = self.stored.get(&rule.id).map_or_else(String::new, |rule| {
-                    let tally = &rule.tally;
-                    format!(": {} of {} tasks with that used {tool}", tally.successes, tally.count())
-                });
-                case.reasons.push(format!("{word} is near {known} in meaning{of}"));
-            }
-        }
-    }
-
     /// Returns true if a part names what a tool is used on, but neither the tool's operation nor what goes with it.
     fn is_object_alone(&self, tool: usize, part: &Part) -> bool {
         let facts = &self.associations.tools[tool];
@@ -317,14 +296,6 @@ impl Bench<'_> {
         let condition = comparable(&rule.condition);
         let mut parts = self.parts.iter();
         parts.any(|part| self.holds(&condition, Some(part))) || self.holds(&condition, None)
-    }
-
-    /// Returns true if the condition of a heuristic holds of the task, or of what its words are taken for.
-    fn concerns(&self, rule: &Heuristic) -> bool {
-        let mut condition = comparable(&rule.condition);
-        let likened = || self.parts.iter().flat_map(|part| &part.likened);
-        condition.terms.retain(|term| likened().all(|likened| likened.term != *term));
-        self.holds(&condition, None)
     }
 
     /// Adds what somebody pinned and the lessons do not show (any more).
