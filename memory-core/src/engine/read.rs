@@ -120,7 +120,7 @@ impl Engine {
         reads.pop().unwrap_or_else(|| Err(unanswered(key)))
     }
 
-    /// Reads some records, in the order of the keys: of what is not at hand, all with one request.
+    /// Reads some records, in the order of the keys: of what is not at hand, up to 64 with one request.
     ///
     /// # Errors
     /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as [`Engine::read`].
@@ -283,8 +283,7 @@ impl Shared {
         Ok(found)
     }
 
-    /// Asks the durable tier with one request, and for each key once for all who ask at the same time. Answers in the order
-    /// of the keys.
+    /// Asks the durable tier, for each key once for all who ask at the same time. Answers in the order of the keys.
     async fn fetch(&self, keys: &[&Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
         let mut answers: Vec<Landing> = vec![None; keys.len()];
         while answers.iter().any(Option::is_none) {
@@ -446,6 +445,10 @@ mod tests {
         assert_eq!(faults.calls() - before, 1);
         assert_eq!(told(engine.read_each(&keys).await.unwrap()), expected);
         assert_eq!(faults.calls() - before, 1, "all of it is at hand now");
+        let many: Vec<Key> =
+            (0..=TOGETHER).map(|n| Key::new(&space, Kind::Episode, format!("{n}"))).collect();
+        engine.read_each(&many).await.unwrap();
+        assert_eq!(faults.calls() - before, 3, "more than go together");
 
         // While the durable tier is away each is what was known of it last; of what was never known there is an error.
         engine.shared.filler.settle().await;
@@ -559,15 +562,10 @@ mod tests {
     #[tokio::test]
     async fn while_the_durable_tier_is_away_many_are_what_was_known_last() {
         let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
-        let cache = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
-        let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
-        let tiers = Tiers { durable, cache, outbox: None, warnings: Vec::new() };
-        let space = Namespace::default();
-        let config = EngineConfig { attempts: 1, ..EngineConfig::default() };
-        let ttl = config.ttl;
-        let ids = Arc::new(SeededIds::new(3));
-        let engine = Engine::open(space.clone(), config, tiers, clock.clone(), ids).await.unwrap();
+        let layered = Layered::new(faults.clone(), server);
+        let (engine, space) = open_engine(Arc::new(layered), clock.clone()).await.unwrap();
+        let ttl = EngineConfig::default().ttl;
         engine.commit(vec![record(&space, "known", 1, Some(episode(1)))]).await.unwrap();
         engine.shared.filler.settle().await;
         clock.advance(ttl * 2);

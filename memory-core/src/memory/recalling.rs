@@ -83,11 +83,7 @@ impl Inner {
         let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
         let mut task_parts = parts(&query.text);
-        // What a model, which may be somebody else's, sees of the task.
-        let mut shown = query.text.clone();
-        self.redactor.redact_text(&mut shown);
-        let semantic = self.semantic(&shown, &mut recall).await;
-        let shown = semantic.is_some().then_some(shown.as_str());
+        let (shown, semantic) = self.semantic(&query.text, &mut recall).await.unzip();
         let semantic = semantic.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
             self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
@@ -95,7 +91,7 @@ impl Inner {
         self.add_episodes(hits, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, &mut recall);
-        let dead_ends = self.add_tools(&mut task_parts, shown, query, &mut recall).await?;
+        let dead_ends = self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
         self.add_patterns(query, now, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
@@ -107,12 +103,15 @@ impl Inner {
         Ok(recall)
     }
 
-    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails.
-    async fn semantic(&self, text: &str, recall: &mut Recall) -> Option<HashMap<Arc<str>, f32>> {
+    /// Returns what a model, which may be somebody else's, may see of a task, and the episodes nearest in meaning; `None`
+    /// without a model, or while its provider fails.
+    async fn semantic(&self, text: &str, recall: &mut Recall) -> Option<(String, HashMap<Arc<str>, f32>)> {
         let vectors = self.vectors.as_ref()?;
+        let mut shown = text.to_owned();
+        self.redactor.redact_text(&mut shown);
         recall.degraded = vectors.gap();
-        match vectors.search(text, SEMANTIC).await {
-            Ok(found) => Some(found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect()),
+        match vectors.search(&shown, SEMANTIC).await {
+            Ok(found) => Some((shown, found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect())),
             Err(error) => {
                 recall.degraded = Some(no_answer(&error));
                 None

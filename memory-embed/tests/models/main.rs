@@ -115,6 +115,9 @@ async fn wordllama_agrees_with_the_reference() {
     let model = model("wordllama");
     check(&*model, &texts(&long), &starts, &similarities).await;
     assert_eq!(embed(&*model, &[""]).await, [vec![0.0; 256]], "an empty text is like nothing");
+    let words = embed(&*model, &["refund", "return", "cancel"]).await;
+    let near = [cosine(&words[0], &words[1]), cosine(&words[0], &words[2])];
+    assert!((near[0] - 0.56).abs() < 0.01 && (near[1] - 0.23).abs() < 0.01, "{near:?}");
 }
 
 #[tokio::test]
