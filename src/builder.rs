@@ -9,7 +9,7 @@ use memory_core::{
     RewardConfig, SystemClock, SystemIds,
 };
 
-use crate::open::{Memory, load_model, memory_config, open};
+use crate::open::{Memory, load_model, memory_config, open, word_table};
 use crate::settings::Settings;
 
 /// Builds a [`Memory`].
@@ -231,6 +231,15 @@ impl Builder {
         self
     }
 
+    /// Sets whether a word that no episode has is taken for a learned one of nearly the same meaning by the built-in table
+    /// of English words. True by default with the feature `words`, without which true is `Unsupported` on opening. With
+    /// false a model does so, if there is one.
+    #[must_use]
+    pub fn word_table(mut self, word_table: bool) -> Self {
+        self.set.word_table = Some(word_table);
+        self
+    }
+
     /// Also takes settings from `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN`, `MEMORY_DB_PATH` and
     /// `MEMORY_EMBEDDING_MODEL`.
     #[must_use]
@@ -294,6 +303,7 @@ impl Builder {
             (None, Some(folder)) => Some(load_model(folder).await?),
             (None, None) => None,
         };
+        config.words = word_table(settings.word_table)?;
         let learning = &mut config.learning;
         learning.reward = self.reward.unwrap_or(std::mem::take(&mut learning.reward));
         if let Some(reflector) = self.reflector {

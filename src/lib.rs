@@ -27,7 +27,12 @@
 //! The crate re-exports what applications need of `memory-core`; it alone knows the storage backends.
 
 mod builder;
-#[cfg(any(feature = "embed-sentence-transformer", feature = "embed-static", feature = "embed-openai"))]
+#[cfg(any(
+    feature = "embed-sentence-transformer",
+    feature = "embed-static",
+    feature = "embed-openai",
+    feature = "words"
+))]
 pub mod embed;
 mod open;
 mod settings;

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) learning: Option<LearningSettings>,
     /// The folder of a local model.
     pub(crate) embedding_model: Option<PathBuf>,
+    /// Whether the built-in table of words is used.
+    pub(crate) word_table: Option<bool>,
 }
 
 /// Settings of learning in a file; what is left out is the default.
@@ -119,6 +121,7 @@ impl Settings {
             redaction,
             learning,
             embedding_model,
+            word_table,
         )
     }
 

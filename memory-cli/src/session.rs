@@ -50,6 +50,9 @@ impl Session {
         if let Some(model) = &global.embedding_model {
             builder = builder.embedding_model(model);
         }
+        if global.no_word_table {
+            builder = builder.word_table(false);
+        }
         let memory = set(builder).open().await?;
         warn(&memory, output)?;
         let from_env = variable("TURSO_DATABASE_URL").and_then(|url| url.into_string().ok());

@@ -13,6 +13,7 @@ mod observed;
 mod recalled;
 mod recalling;
 mod recording;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::store::traits::{SetAside, Tiers};
 use embedding::Vectors;
 use heuristics::Rules;
 use learner::Learner;
+use words::Words;
 
 pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
 pub use config::{LearningConfig, MemoryConfig};
@@ -72,6 +74,7 @@ struct Inner {
     learner: Learner,
     rules: Rules,
     vectors: Option<Vectors>,
+    words: Option<Words>,
 }
 
 impl fmt::Debug for Inner {
@@ -106,6 +109,11 @@ impl Memory {
         config.limits.validate()?;
         let rate = config.rate_limit.map(RateLimiter::new).transpose()?;
         config.learning.validate()?;
+        let words = match (config.words, &config.embedder) {
+            (Some(table), _) => Some(Words::new(table, true)),
+            (None, Some(model)) => Some(Words::new(Arc::clone(model), false)),
+            (None, None) => None,
+        };
         let vectors = config.embedder.map(Vectors::new).transpose()?;
         let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
         let inner = Arc::new(Inner {
@@ -120,6 +128,7 @@ impl Memory {
             learner: Learner::new(),
             rules: Rules::new(),
             vectors,
+            words,
         });
         let wake = inner.learner.wake.clone();
         let task = tokio::spawn(learner::run(Arc::downgrade(&inner), wake));

@@ -422,7 +422,8 @@ impl Embedder for Witness {
 async fn a_model_is_shown_strange_words_but_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let witness = std::sync::Arc::new(Witness::default());
-    let memory = Memory::builder().path(folder.path()).embedder(witness.clone()).open().await.unwrap();
+    let builder = Memory::builder().path(folder.path()).embedder(witness.clone()).word_table(false);
+    let memory = builder.open().await.unwrap();
     for number in 0..4 {
         cancel_order(&memory, number, true).await;
     }
@@ -438,6 +439,34 @@ async fn a_model_is_shown_strange_words_but_no_secrets() {
     assert!(recall.degraded.is_some_and(|why| why.contains("no words")));
     assert!(recall.tools.iter().any(|advice| advice.tool == "cancel_order"), "learned words go on");
     memory.close(PATIENCE).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_word_table_takes_strange_words_for_learned_ones_unless_it_is_turned_off() {
+    for table in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let witness = std::sync::Arc::new(Witness::default());
+        let builder = Memory::builder().path(folder.path()).embedder(witness.clone()).word_table(table);
+        let memory = builder.open().await.unwrap();
+        assert_eq!(memory.word_table().is_some(), table);
+        for number in 0..24 {
+            let asks = [("Return the kettle", "take_back"), ("Track the parcel", "locate")];
+            let (text, tool) = asks[number % asks.len()];
+            let mut episode = memory.start(Task::new(format!("{text}; case {number}"))).await.unwrap();
+            episode.step(Action::tool(tool).observation("done")).await.unwrap();
+            episode.complete(Outcome::success("")).await.unwrap();
+        }
+        memory.learn().await.unwrap();
+        let query = RecallQuery::new("I want a refund for the toaster");
+        let recall = memory.recall(query).await.unwrap();
+        let reasons: Vec<&String> = recall.tools.iter().flat_map(|advice| &advice.reasons).collect();
+        let near = reasons.iter().any(|reason| reason.starts_with("refund is near return in meaning"));
+        assert_eq!(near, table, "{reasons:?}");
+        // With the table no model is asked about single words.
+        let words = witness.shown.lock().unwrap().iter().any(|text| text == "refund");
+        assert_eq!(words, !table);
+        memory.close(PATIENCE).await.unwrap();
+    }
 }
 
 /// Refuses one episode.

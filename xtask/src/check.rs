@@ -126,9 +126,10 @@ fn feature_variants(context: &Context) -> Result<(), Failure> {
     {
         context.cargo(&format!("check --package {package} --lib"))?;
     }
-    for feature in ["sentence-transformer", "static-embedding", "openai"] {
+    for feature in ["sentence-transformer", "static-embedding", "openai", "words"] {
         context.cargo(&format!("check --package memory-embed --lib --features {feature}"))?;
     }
+    context.cargo("check --package memory-cli --bins --no-default-features")?;
     context.cargo("check --package memory-cli --bins")
 }
 

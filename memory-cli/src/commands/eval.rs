@@ -9,6 +9,8 @@ mod tasks;
 mod telling;
 mod trajectories;
 
+use arena::Means;
+
 use crate::cli::{EvalCommand, Global};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -24,11 +26,11 @@ pub(crate) async fn run(
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
-    let model = global.embedding_model.as_deref();
+    let by = Means { model: global.embedding_model.as_deref(), word_table: !global.no_word_table };
     match command {
-        EvalCommand::Tasks(arguments) => tasks::run(arguments, model, output).await?,
-        EvalCommand::Trajectories(arguments) => trajectories::run(arguments, model, output).await?,
-        EvalCommand::Lift(arguments) => lift::run(arguments, model, output).await?,
+        EvalCommand::Tasks(arguments) => tasks::run(arguments, by, output).await?,
+        EvalCommand::Trajectories(arguments) => trajectories::run(arguments, by, output).await?,
+        EvalCommand::Lift(arguments) => lift::run(arguments, by, output).await?,
     }
     Ok(Exit::Done)
 }

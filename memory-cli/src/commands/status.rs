@@ -42,6 +42,7 @@ pub(super) fn object(session: &Session, status: &Status, set_aside: &[SetAside])
     object["folder"] = session.folder.display().to_string().into();
     object["url"] = json!(session.url);
     object["embedding_model"] = json!(session.memory.embedding_model());
+    object["word_table"] = json!(session.memory.word_table());
     object["version"] = env!("CARGO_PKG_VERSION").into();
     object["warnings"] = json!(warnings(status, &corrupt::find(&session.folder)));
     object["set_aside"] = view::set_aside_json(set_aside);
@@ -99,6 +100,9 @@ pub(super) fn lines(
     );
     if let Some(model) = session.memory.embedding_model() {
         add("model", text::one_line(model));
+    }
+    if let Some(table) = session.memory.word_table() {
+        add("words", text::one_line(table));
     }
     if let Some(cache) = &engine.cache {
         let spoilt = if cache.corrupt > 0 {

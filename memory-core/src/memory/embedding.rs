@@ -4,8 +4,6 @@
 //! embedded once, and what another model made is not used. A provider that fails delays vectors, never recording or
 //! recall: recall goes on by words, and says so.
 
-mod words;
-
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -25,8 +23,6 @@ use crate::recall::vector::VectorIndex;
 use crate::store::query::Scan;
 use crate::store::record::{Key, Namespace};
 
-use words::Words;
-
 /// Texts embedded at once.
 const BATCH: usize = 64;
 const PAGE: usize = 500;
@@ -39,7 +35,6 @@ const LINKED: usize = 4;
 pub(super) struct Vectors {
     embedder: Arc<dyn Embedder>,
     index: RwLock<VectorIndex>,
-    words: Words,
     /// Why vectors are incomplete, for people.
     gap: Mutex<Option<String>>,
     /// Held while vectors are made.
@@ -53,7 +48,6 @@ impl Vectors {
         Ok(Self {
             index: RwLock::new(VectorIndex::new(embedder.dimensions())?),
             embedder,
-            words: Words::new(),
             gap: Mutex::new(Some("vectors are being loaded".into())),
             making: tokio::sync::Mutex::default(),
         })
@@ -72,18 +66,6 @@ impl Vectors {
         let vector = vectors.into_iter().next().ok_or_else(no_vector)?;
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         index.search(&vector, limit, |_| true)
-    }
-
-    /// Returns for each word the place of the known word that is nearest to it in meaning; `None` if none is near.
-    ///
-    /// # Errors
-    /// What the provider reports.
-    pub(super) async fn nearest_words(
-        &self,
-        words: &[String],
-        known: &[String],
-    ) -> Result<Vec<Option<usize>>> {
-        self.words.nearest(self.embedder.as_ref(), words, known).await
     }
 
     pub(super) fn remove(&self, key: &Key) {
@@ -111,7 +93,7 @@ impl Vectors {
     }
 }
 
-fn no_vector() -> Error {
+pub(super) fn no_vector() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "embed",

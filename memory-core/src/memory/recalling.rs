@@ -120,10 +120,18 @@ impl Inner {
     }
 
     /// Takes words that hardly any episode has for learned ones that mean nearly the same.
-    async fn liken(&self, parts: &mut [Part], shown: &str, associations: &Associations, recall: &mut Recall) {
-        let Some(vectors) = &self.vectors else { return };
-        let Some(comparison) = Comparison::new(shown, parts, associations) else { return };
-        match vectors.nearest_words(&comparison.strange(), &comparison.known()).await {
+    /// `shown` is what a model may see of the text, which may be somebody else's; `None` without one, or if it failed.
+    async fn liken(
+        &self,
+        parts: &mut [Part],
+        (text, shown): (&str, Option<&str>),
+        associations: &Associations,
+        recall: &mut Recall,
+    ) {
+        let Some(words) = &self.words else { return };
+        let Some(text) = (if words.is_local() { Some(text) } else { shown }) else { return };
+        let Some(comparison) = Comparison::new(text, parts, associations) else { return };
+        match words.nearest(&comparison.strange(), &comparison.known()).await {
             Ok(nearest) => comparison.apply(&nearest, parts),
             Err(error) => recall.degraded = Some(no_answer(&error)),
         }
@@ -240,9 +248,7 @@ impl Inner {
         let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
         recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
-        if let Some(shown) = shown {
-            self.liken(task_parts, shown, &associations, recall).await;
-        }
+        self.liken(task_parts, (&query.text, shown), &associations, recall).await;
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);

@@ -1,14 +1,17 @@
-//! Words that hardly any episode has, taken for words of nearly the same meaning that call for a tool.
+//! Words that few episodes have, taken for words of nearly the same meaning that call for a tool.
 //!
-//! What a word calls for is learned from episodes that have it. Until there are some, a model of meanings can say which
-//! learned word it is like: "refund" is taken for "return". Nothing is guessed in a part that has a learned word, and
-//! nothing once episodes say by themselves what the word calls for.
+//! What a word calls for is learned from episodes that have it. Until there are some, a table or a model of meanings can
+//! say which learned word it is like: "refund" is taken for "return". Nothing is guessed in a part that has a learned
+//! word, and nothing of a word that calls for a tool itself or that many episodes have: those say what it calls for.
+//! A few may have it in another sense: a "high-back" chair says little of "send it back".
 
 use crate::learn::heuristics::associate::{Associations, Caller};
 use crate::recall::parts::{NEGATED, Part, terms_with_words};
 
-/// A word that so many episodes have speaks for itself.
-const HEARD: usize = 3;
+/// A word that more episodes have speaks for itself.
+const HEARD: usize = 2;
+/// So does one that a larger share of them has.
+const HEARD_SHARE: f64 = 0.02;
 /// The most strange words of a task that are compared, the first ones.
 const COMPARED: usize = 64;
 /// Shorter words have no meaning of their own, in characters.
@@ -50,7 +53,8 @@ impl<'a> Comparison<'a> {
         }
         let mut candidates: Vec<&String> =
             parts.iter().zip(&open).filter(|(_, open)| **open).flat_map(|(part, _)| &part.terms).collect();
-        candidates.retain(|term| associations.cases.heard(term) < HEARD);
+        let heard = HEARD.max((HEARD_SHARE * associations.lessons as f64) as usize);
+        candidates.retain(|term| associations.cases.heard(term) <= heard);
         let mut strange: Vec<(String, String)> = Vec::new();
         terms_with_words(text, |term, word| {
             if strange.len() < COMPARED

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use memory_core::{
     Action, Embedder, Memory, MemoryConfig, MemoryStore, Namespace, Outcome, SeededIds, SystemClock, Task,
-    Tiers, ToolAdvice,
+    Tiers, ToolAdvice, normalize,
 };
+use memory_embed::WordTable;
 
 /// Loads a model from where `cargo xtask models` puts it.
 fn model(name: &str) -> Arc<dyn Embedder> {
@@ -135,11 +136,25 @@ async fn alike_texts_come_first() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs the models: cargo xtask models"]
+async fn the_word_table_agrees_with_the_model_it_is_made_from() {
+    let (table, model) = (WordTable::built_in().unwrap(), model("wordllama"));
+    let words = ["return", "exchange", "cancel", "payment", "refund", "river", "deploy", "violin"];
+    let (rows, mut vectors) = (embed(&table, &words).await, embed(&*model, &words).await);
+    for ((word, row), vector) in words.iter().zip(&rows).zip(&mut vectors) {
+        vector.truncate(table.dimensions());
+        assert!(normalize(vector));
+        let near = cosine(row, vector);
+        assert!(near > 0.98, "{word}: {near}");
+    }
+}
+
 /// Returns what a memory advises that learned from a shop's orders, where nobody ever said "refund" or "swap".
-async fn advised(embedder: Option<Arc<dyn Embedder>>, tasks: &[&str]) -> Vec<Vec<ToolAdvice>> {
+async fn advised(set: impl FnOnce(&mut MemoryConfig), tasks: &[&str]) -> Vec<Vec<ToolAdvice>> {
     let mut config = MemoryConfig::default();
+    set(&mut config);
     config.learning.background = false;
-    config.embedder = embedder;
     let tiers = Tiers {
         durable: Arc::new(MemoryStore::new()),
         cache: Arc::new(MemoryStore::new()),
@@ -176,8 +191,12 @@ async fn words_that_no_episode_has_are_taken_for_learned_ones() {
     let near = |advice: &[ToolAdvice]| -> Vec<String> {
         advice.iter().flat_map(|advice| &advice.reasons).filter(|r| r.contains("meaning")).cloned().collect()
     };
-    for name in ["minilm", "wordllama"] {
-        let advised = advised(Some(model(name)), &tasks).await;
+    for name in ["minilm", "wordllama", "table"] {
+        let set = |config: &mut MemoryConfig| match name {
+            "table" => config.words = Some(Arc::new(WordTable::built_in().unwrap())),
+            name => config.embedder = Some(model(name)),
+        };
+        let advised = advised(set, &tasks).await;
         assert_eq!(advised[0].first().map(|advice| advice.tool.as_str()), Some("return_items"), "{name}");
         assert_eq!(
             near(&advised[0]),
@@ -186,6 +205,6 @@ async fn words_that_no_episode_has_are_taken_for_learned_ones() {
         );
         assert!(near(&advised[1]).is_empty(), "{name}: {advised:?}");
     }
-    let without = advised(None, &tasks[..1]).await;
+    let without = advised(|_| (), &tasks[..1]).await;
     assert!(near(&without[0]).is_empty(), "{without:?}");
 }

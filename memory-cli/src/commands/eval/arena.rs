@@ -16,6 +16,15 @@ const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
 /// The time that a task takes, from one to the next.
 const TASK: Duration = Duration::from_secs(600);
 
+/// What recall goes by besides the words that episodes have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means<'a> {
+    /// The folder of a model.
+    pub(super) model: Option<&'a Path>,
+    /// Whether the built-in table of words is used, if it is compiled in.
+    pub(super) word_table: bool,
+}
+
 /// A memory that is gone when this is dropped.
 pub(super) struct Arena {
     pub(super) memory: Memory,
@@ -27,8 +36,8 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// Opens a fresh memory that learns when it is told to, by meaning, too, with the model of a folder.
-    pub(super) async fn open(seed: u64, model: Option<&Path>) -> Result<Self, Failure> {
+    /// Opens a fresh memory that learns when it is told to.
+    pub(super) async fn open(seed: u64, by: Means<'_>) -> Result<Self, Failure> {
         let folder = tempfile::tempdir().map_err(|source| Failure::Command {
             exit: Exit::Failed,
             kind: "io",
@@ -41,16 +50,20 @@ impl Arena {
             .clock(clock.clone())
             .ids(Arc::new(SeededIds::new(seed)))
             .background_learning(false);
-        if let Some(model) = model {
+        if let Some(model) = by.model {
             builder = builder.embedding_model(model);
+        }
+        if !by.word_table {
+            builder = builder.word_table(false);
         }
         let memory = builder.open().await?;
         Ok(Self { memory, clock, records: 0, _folder: folder })
     }
 
-    /// Returns what recall goes by: words, and the identity of the model if there is one.
+    /// Returns what recall goes by: words, and the identities of the table of words and of the model if there are any.
     pub(super) fn provider(&self) -> String {
-        self.memory.embedding_model().unwrap_or("words").to_owned()
+        let also = [self.memory.word_table(), self.memory.embedding_model()];
+        ["words"].into_iter().chain(also.into_iter().flatten()).collect::<Vec<_>>().join(", ")
     }
 
     /// Lets the time of a task pass.

@@ -40,7 +40,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::arena::Arena;
+use super::arena::{Arena, Means};
 use super::telling;
 use crate::cli::EvalLiftArgs;
 use crate::commands::stats::Junk;
@@ -59,14 +59,10 @@ use words::{SERVERS, SHOP, Words};
 /// What keeps the other world's seed apart from this one's.
 const ELSEWHERE: u64 = 0x5eed;
 
-pub(super) async fn run(
-    arguments: &EvalLiftArgs,
-    model: Option<&Path>,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &EvalLiftArgs, by: Means<'_>, output: &mut Output) -> Result<(), Failure> {
     // Whether the file can be written shows before the work, not after.
     let drawing = arguments.svg.as_ref().map(|file| Drawing::create(file)).transpose()?;
-    let (runs, junk, provider) = simulate(arguments.seed, arguments.tasks as usize, model).await?;
+    let (runs, junk, provider) = simulate(arguments.seed, arguments.tasks as usize, by).await?;
     let report = LiftReport::new(arguments.seed, &runs);
     if let Some(drawing) = drawing {
         drawing.write(&chart::svg(&report))?;
@@ -109,13 +105,13 @@ fn cannot_draw(path: &Path, source: &io::Error) -> Failure {
 }
 
 /// Runs all arms; also returns how much of what the memory learned is junk, and what it goes by.
-async fn simulate(seed: u64, tasks: usize, model: Option<&Path>) -> Result<(Runs, Junk, String), Failure> {
+async fn simulate(seed: u64, tasks: usize, by: Means<'_>) -> Result<(Runs, Junk, String), Failure> {
     let shop = World::new(&SHOP, seed, tasks / 2);
     let servers = World::new(&SERVERS, seed ^ ELSEWHERE, tasks);
     let none = shop.all(tasks, &mut Guide::Nobody).await?;
     let oracle = shop.all(tasks, &mut Guide::Oracle).await?;
 
-    let own = Arena::open(seed, model).await?;
+    let own = Arena::open(seed, by).await?;
     let mut guide =
         Guide::Memory { arena: &own, domain: SHOP.domain, experience: Some(Experience::default()) };
     let memory = shop.all(tasks, &mut guide).await?;
@@ -124,7 +120,7 @@ async fn simulate(seed: u64, tasks: usize, model: Option<&Path>) -> Result<(Runs
     own.close().await?;
 
     // The same again up to the drift.
-    let frozen = Arena::open(seed, model).await?;
+    let frozen = Arena::open(seed, by).await?;
     let mut guide =
         Guide::Memory { arena: &frozen, domain: SHOP.domain, experience: Some(Experience::default()) };
     let mut stale = shop.some(0..shop.drift_at, &mut guide).await?;
@@ -132,7 +128,7 @@ async fn simulate(seed: u64, tasks: usize, model: Option<&Path>) -> Result<(Runs
     stale.extend(shop.some(shop.drift_at..tasks, &mut guide).await?);
     frozen.close().await?;
 
-    let foreign = Arena::open(seed, model).await?;
+    let foreign = Arena::open(seed, by).await?;
     let mut guide =
         Guide::Memory { arena: &foreign, domain: SERVERS.domain, experience: Some(Experience::default()) };
     servers.some(0..shop.drift_at, &mut guide).await?;

@@ -1,14 +1,13 @@
 //! `memory eval tasks`: recommending the tools of a task, their set and their order, from tasks that were solved.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Instant;
 
 use agent_memory::{Memory, RecallQuery, Recording, Task};
 use serde::Serialize;
 use serde_json::json;
 
-use super::arena::Arena;
+use super::arena::{Arena, Means};
 use super::figures::{f1, kendall, percentile};
 use super::source::{Row, read};
 use super::telling;
@@ -41,12 +40,12 @@ struct Scores {
 
 pub(super) async fn run(
     arguments: &EvalTasksArgs,
-    model: Option<&Path>,
+    by: Means<'_>,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let train = read(&arguments.train, Format::Tasks)?;
     let test = arguments.test.as_ref().map(|file| read(file, Format::Tasks)).transpose()?;
-    let mut arena = Arena::open(arguments.seed, model).await?;
+    let mut arena = Arena::open(arguments.seed, by).await?;
     let mut episodes = Vec::new();
     for row in &train {
         episodes.push(arena.record(&row.recording).await?);

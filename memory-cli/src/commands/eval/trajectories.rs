@@ -2,13 +2,12 @@
 //! each episode with the rest learned.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use agent_memory::{EpisodeId, RecallQuery, StepResult, Warning};
 use serde::Serialize;
 use serde_json::json;
 
-use super::arena::Arena;
+use super::arena::{Arena, Means};
 use super::figures::auc;
 use super::source::{Row, read};
 use super::telling;
@@ -48,11 +47,11 @@ struct Scores {
 
 pub(super) async fn run(
     arguments: &EvalTrajectoriesArgs,
-    model: Option<&Path>,
+    by: Means<'_>,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let rows = read(&arguments.file, Format::Chat)?;
-    let mut arena = Arena::open(SEED, model).await?;
+    let mut arena = Arena::open(SEED, by).await?;
     let mut ids = Vec::new();
     for row in &rows {
         ids.push(arena.record(&row.recording).await?);

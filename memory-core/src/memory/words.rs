@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
-use super::no_vector;
 use crate::error::Result;
 use crate::id::lock;
+use crate::memory::embedding::no_vector;
 use crate::recall::Table;
 use crate::recall::embedder::Embedder;
 
@@ -27,32 +27,34 @@ const UNRELATED: [&str; 40] = [
     "island", "thunder", "carpet", "ladder", "orange", "insect", "violin", "ticket",
 ];
 
-/// The vectors of words that were asked for lately.
+/// What compares words, with the vectors of those that were asked for lately.
 #[derive(Debug)]
 pub(super) struct Words {
+    embedder: Arc<dyn Embedder>,
+    /// Whether it is on this machine, and may see what nobody else may.
+    is_local: bool,
     vectors: Mutex<Table<String, Arc<[f32]>>>,
     /// The cosine beyond which words are near; `None` for a model that does not tell words apart.
     near_from: OnceCell<Option<f64>>,
 }
 
 impl Words {
-    pub(super) fn new() -> Self {
-        Self { vectors: Mutex::default(), near_from: OnceCell::new() }
+    pub(super) fn new(embedder: Arc<dyn Embedder>, is_local: bool) -> Self {
+        Self { embedder, is_local, vectors: Mutex::default(), near_from: OnceCell::new() }
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Returns for each word the place of the known word that is nearest to it in meaning; `None` if none is near.
     ///
     /// # Errors
     /// What the provider reports.
-    pub(super) async fn nearest(
-        &self,
-        embedder: &dyn Embedder,
-        words: &[String],
-        known: &[String],
-    ) -> Result<Vec<Option<usize>>> {
-        let near_from = self.near_from.get_or_try_init(|| near_from(embedder)).await?;
+    pub(super) async fn nearest(&self, words: &[String], known: &[String]) -> Result<Vec<Option<usize>>> {
+        let near_from = self.near_from.get_or_try_init(|| near_from(self.embedder.as_ref())).await?;
         let Some(near_from) = *near_from else { return Ok(vec![None; words.len()]) };
-        let vectors = self.vectors(embedder, &[words, known].concat()).await?;
+        let vectors = self.vectors(&[words, known].concat()).await?;
         let (words, known) = vectors.split_at(words.len());
         let nearest = |word: &Arc<[f32]>| {
             let mut best: Option<(f64, usize)> = None;
@@ -67,7 +69,7 @@ impl Words {
         Ok(words.iter().map(nearest).collect())
     }
 
-    async fn vectors(&self, embedder: &dyn Embedder, words: &[String]) -> Result<Vec<Arc<[f32]>>> {
+    async fn vectors(&self, words: &[String]) -> Result<Vec<Arc<[f32]>>> {
         let mut found: Vec<Option<Arc<[f32]>>> = {
             let kept = lock(&self.vectors);
             words.iter().map(|word| kept.get(word).cloned()).collect()
@@ -75,7 +77,7 @@ impl Words {
         let missing: Vec<usize> = (0..words.len()).filter(|place| found[*place].is_none()).collect();
         if !missing.is_empty() {
             let texts: Vec<String> = missing.iter().map(|place| words[*place].clone()).collect();
-            let made = embed(embedder, &texts).await?;
+            let made = embed(self.embedder.as_ref(), &texts).await?;
             let mut kept = lock(&self.vectors);
             if kept.len() + made.len() > KEPT {
                 kept.clear();
@@ -184,34 +186,38 @@ mod tests {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
+    fn kept(thesaurus: Thesaurus) -> (Arc<Thesaurus>, Words) {
+        let thesaurus = Arc::new(thesaurus);
+        (Arc::clone(&thesaurus), Words::new(thesaurus, true))
+    }
+
     #[tokio::test]
     async fn words_are_near_beyond_what_unrelated_ones_are() {
-        let (thesaurus, kept) = (Thesaurus::default(), Words::new());
+        let (thesaurus, kept) = kept(Thesaurus::default());
         let (strange, known) = (words(&["rinse", "ship", "river"]), words(&["sell", "wash"]));
-        let nearest = kept.nearest(&thesaurus, &strange, &known).await.unwrap();
+        let nearest = kept.nearest(&strange, &known).await.unwrap();
         assert_eq!(nearest, [Some(1), None, None]);
         let asked = thesaurus.asked.load(Ordering::Relaxed);
         assert_eq!(asked, UNRELATED.len() + 5);
         // What was asked for is kept, and the next question needs no provider.
         thesaurus.away.store(true, Ordering::Relaxed);
-        assert_eq!(kept.nearest(&thesaurus, &known, &strange).await.unwrap(), [None, Some(0)]);
+        assert_eq!(kept.nearest(&known, &strange).await.unwrap(), [None, Some(0)]);
     }
 
     #[tokio::test]
     async fn a_model_that_tells_no_words_apart_finds_none_near() {
-        let (thesaurus, kept) = (Thesaurus { dull: true, ..Thesaurus::default() }, Words::new());
-        let nearest = kept.nearest(&thesaurus, &words(&["rinse"]), &words(&["wash"])).await.unwrap();
-        assert_eq!(nearest, [None]);
+        let (_, kept) = kept(Thesaurus { dull: true, ..Thesaurus::default() });
+        assert_eq!(kept.nearest(&words(&["rinse"]), &words(&["wash"])).await.unwrap(), [None]);
     }
 
     #[tokio::test]
     async fn a_provider_that_fails_is_asked_again() {
-        let (thesaurus, kept) = (Thesaurus::default(), Words::new());
+        let (thesaurus, kept) = kept(Thesaurus::default());
         let (strange, known) = (words(&["rinse"]), words(&["wash"]));
         thesaurus.away.store(true, Ordering::Relaxed);
-        let error = kept.nearest(&thesaurus, &strange, &known).await.unwrap_err();
+        let error = kept.nearest(&strange, &known).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         thesaurus.away.store(false, Ordering::Relaxed);
-        assert_eq!(kept.nearest(&thesaurus, &strange, &known).await.unwrap(), [Some(0)]);
+        assert_eq!(kept.nearest(&strange, &known).await.unwrap(), [Some(0)]);
     }
 }
