@@ -231,9 +231,9 @@ impl Builder {
         self
     }
 
-    /// Sets whether a word that no episode has is taken for a learned one of nearly the same meaning by the built-in table
+    /// Sets whether words that few episodes have are taken for learned ones of nearly the same meaning by the built-in table
     /// of English words. True by default with the feature `words`, without which true is `Unsupported` on opening. With
-    /// false a model does so, if there is one.
+    /// false a model does so, if there is one: better where tasks are in another language.
     #[must_use]
     pub fn word_table(mut self, word_table: bool) -> Self {
         self.set.word_table = Some(word_table);

@@ -45,7 +45,7 @@ pub(crate) struct Global {
     /// The folder of an embedding model, to recall by meaning, too; needs a build with the feature `embed` [default: none]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) embedding_model: Option<PathBuf>,
-    /// Do not take words that no episode has for learned ones of nearly the same meaning by the built-in table
+    /// Do not take words that few episodes have for learned ones of nearly the same meaning by the built-in table
     #[arg(long, global = true)]
     pub(crate) no_word_table: bool,
     /// Write one JSON object instead of text; errors too, to standard error

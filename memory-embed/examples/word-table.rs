@@ -6,7 +6,8 @@
 //!     target/models/minilm/tokenizer.json /usr/share/dict/american-english-small
 //! ```
 //!
-//! The lists of words come last. Of the words with one stem the shortest stands for all, of those as short the first. A list is a text with a word a line, or the `tokenizer.json` of a model with a vocabulary of words.
+//! The lists of words come last. Of the words with one stem the shortest stands for all, of those as short the first. A
+//! list is a text with a word a line, or the `tokenizer.json` of a model with a vocabulary of words.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -387,11 +387,12 @@ async fn a_failing_model_holds_up_neither_learning_nor_recall() {
     assert_eq!(left, 1, "the vector went with its episode");
 }
 
-/// Keeps what it was shown; may refuse single words.
+/// Keeps what it was shown; may refuse single words, or be away.
 #[derive(Debug, Default)]
 struct Witness {
     shown: std::sync::Mutex<Vec<String>>,
     refuses_words: std::sync::atomic::AtomicBool,
+    is_away: std::sync::atomic::AtomicBool,
 }
 
 #[async_trait::async_trait]
@@ -405,6 +406,9 @@ impl Embedder for Witness {
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        if self.is_away.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unavailable, "embed", "away"));
+        }
         if self.refuses_words.load(std::sync::atomic::Ordering::Relaxed) && !texts[0].contains(' ') {
             return Err(Error::new(ErrorKind::Unavailable, "embed", "no words, please"));
         }
@@ -443,12 +447,21 @@ async fn a_model_is_shown_strange_words_but_no_secrets() {
 
 #[tokio::test]
 async fn the_word_table_takes_strange_words_for_learned_ones_unless_it_is_turned_off() {
-    for table in [true, false] {
+    for (table, model, away) in [
+        (true, true, false),
+        (true, true, true),
+        (true, false, false),
+        (false, true, false),
+        (false, false, false),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let witness = std::sync::Arc::new(Witness::default());
-        let builder = Memory::builder().path(folder.path()).embedder(witness.clone()).word_table(table);
+        let mut builder = Memory::builder().path(folder.path()).word_table(table);
+        if model {
+            builder = builder.embedder(witness.clone());
+        }
         let memory = builder.open().await.unwrap();
-        assert_eq!(memory.word_table().is_some(), table);
+        assert_eq!((memory.word_table().is_some(), memory.embedding_model().is_some()), (table, model));
         for number in 0..24 {
             let asks = [("Return the kettle", "take_back"), ("Track the parcel", "locate")];
             let (text, tool) = asks[number % asks.len()];
@@ -457,14 +470,16 @@ async fn the_word_table_takes_strange_words_for_learned_ones_unless_it_is_turned
             episode.complete(Outcome::success("")).await.unwrap();
         }
         memory.learn().await.unwrap();
+        witness.is_away.store(away, std::sync::atomic::Ordering::Relaxed);
         let query = RecallQuery::new("I want a refund for the toaster");
         let recall = memory.recall(query).await.unwrap();
         let reasons: Vec<&String> = recall.tools.iter().flat_map(|advice| &advice.reasons).collect();
         let near = reasons.iter().any(|reason| reason.starts_with("refund is near return in meaning"));
         assert_eq!(near, table, "{reasons:?}");
+        assert_eq!(recall.degraded.is_some(), away);
         // With the table no model is asked about single words.
         let words = witness.shown.lock().unwrap().iter().any(|text| text == "refund");
-        assert_eq!(words, !table);
+        assert_eq!(words, model && !table);
         memory.close(PATIENCE).await.unwrap();
     }
 }

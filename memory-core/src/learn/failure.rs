@@ -86,7 +86,8 @@ fn lesson(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Failure {
     failure
 }
 
-/// Puts together what resolved an error, the most frequent first, of equals the newer. Texts that differ in values and
+/// Puts together what resolved an error: what did so last, which is likeliest to work now, then the most frequent, of
+/// equals the newer. Texts that differ in values and
 /// names alone are one resolution, told without them; if one of its episodes is counted already, nothing adds up.
 fn resolutions(newer: Vec<String>, older: Vec<String>, known: bool) -> Vec<String> {
     let mut found: Vec<(String, String, u32)> = Vec::new();
@@ -104,8 +105,10 @@ fn resolutions(newer: Vec<String>, older: Vec<String>, known: bool) -> Vec<Strin
             None => found.push((key, text.to_owned(), count)),
         }
     }
-    // A stable sort: of equals the newer one comes first.
-    found.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+    if let Some((_, others)) = found.split_first_mut() {
+        // A stable sort: of equals the newer one comes first.
+        others.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+    }
     found.truncate(MAX_RESOLUTIONS);
     found.into_iter().map(|(_, text, count)| counted(text, count)).collect()
 }
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn fixes_are_told_once_and_the_most_frequent_first() {
+    fn fixes_are_told_once_and_what_worked_last_comes_first() {
         let fixed = |number: u64, what: &str| {
             let actions = vec![
                 Action::tool("bash").error("no entry"),
@@ -381,14 +384,17 @@ mod tests {
         assert_eq!(
             merged.resolutions,
             [
-                "edit_file: add entry for <n>, then bash (3 times)",
                 "edit_file: start again, then bash",
+                "edit_file: add entry for <n>, then bash (3 times)",
                 "edit_file: ask the author, then bash",
             ]
         );
         assert_eq!(merged.resolved, 5);
         let again = merge(Some(merged.clone()), fixed(4, "add entry for 0.9.0"));
         assert_eq!(again.resolutions, merged.resolutions, "an episode that is counted already");
+        let late = merge(Some(merged.clone()), fixed(0, "ask the author"));
+        assert_eq!(late.resolutions[0], merged.resolutions[0], "what is learned late did not work last");
+        assert_eq!(late.resolutions[2], "edit_file: ask the author, then bash (2 times)");
     }
 
     #[test]

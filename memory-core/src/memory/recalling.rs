@@ -119,7 +119,7 @@ impl Inner {
         }
     }
 
-    /// Takes words that hardly any episode has for learned ones that mean nearly the same.
+    /// Takes words that few episodes have for learned ones that mean nearly the same.
     /// `shown` is what a model may see of the text, which may be somebody else's; `None` without one, or if it failed.
     async fn liken(
         &self,

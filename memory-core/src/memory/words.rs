@@ -1,7 +1,8 @@
 //! Which words mean nearly the same, by the vectors of single words.
 //!
-//! How near two words are that have nothing to do with each other differs from model to model. So each model is asked
-//! once about words that are unrelated, and words are near if they are so much nearer than those.
+//! They come from a table of words, or else from the model. How near two words are that have nothing to do with each other
+//! differs from one to the next. So each is asked once about words that are unrelated, and words are near if they are so
+//! much nearer than those.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,7 +35,7 @@ pub(super) struct Words {
     /// Whether it is on this machine, and may see what nobody else may.
     is_local: bool,
     vectors: Mutex<Table<String, Arc<[f32]>>>,
-    /// The cosine beyond which words are near; `None` for a model that does not tell words apart.
+    /// The cosine beyond which words are near; `None` for what does not tell words apart.
     near_from: OnceCell<Option<f64>>,
 }
 
@@ -98,7 +99,7 @@ async fn embed(embedder: &dyn Embedder, texts: &[String]) -> Result<Vec<Vec<f32>
     if vectors.len() == texts.len() && vectors.iter().all(fits) { Ok(vectors) } else { Err(no_vector()) }
 }
 
-/// Returns the cosine beyond which words are near, by how near unrelated ones are to this model.
+/// Returns the cosine beyond which words are near, by how near unrelated ones are to what compares them.
 async fn near_from(embedder: &dyn Embedder) -> Result<Option<f64>> {
     let vectors = embed(embedder, &UNRELATED.map(str::to_owned)).await?;
     let pairs = vectors.iter().enumerate().flat_map(|(at, word)| {

@@ -21,8 +21,8 @@ pub struct Failure {
     pub tool: String,
     /// What led to it, as far as contrast with episodes that did not fail shows.
     pub root_cause: Option<String>,
-    /// What resolved it in episodes that succeeded, the most frequent first, then the newest; with ` (3 times)` after what
-    /// did so more than once. What differs in values and names alone is one.
+    /// What resolved it in episodes that succeeded: what did so last, then the most frequent, of equals the newer; with
+    /// ` (3 times)` after what did so more than once. What differs in values and names alone is one.
     pub resolutions: Vec<String>,
     /// The subject area.
     pub domain: Option<String>,

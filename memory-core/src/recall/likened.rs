@@ -8,9 +8,9 @@
 use crate::learn::heuristics::associate::{Associations, Caller};
 use crate::recall::parts::{NEGATED, Part, terms_with_words};
 
-/// A word that more episodes have speaks for itself.
+/// A word speaks for itself if more episodes have it than these,
 const HEARD: usize = 2;
-/// So does one that a larger share of them has.
+/// and more than this share of them.
 const HEARD_SHARE: f64 = 0.02;
 /// The most strange words of a task that are compared, the first ones.
 const COMPARED: usize = 64;
@@ -39,7 +39,7 @@ pub(crate) struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    /// Finds what is to be compared; `None` if that is nothing. `text` is what a model may see of the task.
+    /// Finds what is to be compared; `None` if that is nothing. `text` is what whoever compares may see of the task.
     pub(crate) fn new(text: &str, parts: &[Part], associations: &'a Associations) -> Option<Self> {
         let callers = associations.callers.as_slice();
         // What is denied is learned, too.

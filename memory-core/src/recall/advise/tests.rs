@@ -203,6 +203,26 @@ fn a_word_that_episodes_have_speaks_for_itself() {
 }
 
 #[test]
+fn a_word_speaks_for_itself_from_three_episodes_and_more_than_two_in_a_hundred() {
+    let near = [("rinse", "wash")];
+    // What the word goes with does not matter here: it is in tasks for two tools alike.
+    let lessons = |of: u64, heard: u64| -> Vec<Lesson> {
+        let tasks = [("Wash the car", "wash_car"), ("Sell the car", "sell_car")];
+        let lesson = |n: u64| {
+            let (text, tool) = tasks[(n % 2) as usize];
+            let text = if n < heard { format!("{text} after the rinse") } else { text.to_owned() };
+            lesson(n, &text, &[tool])
+        };
+        (0..of).map(lesson).collect()
+    };
+    for (of, heard, expected) in [(60, 2, true), (60, 3, false), (200, 4, true), (200, 5, false)] {
+        let advice = ask_likened(&learn(&lessons(of, heard)), "Rinse it", &near);
+        let found = advice.iter().flat_map(|advice| &advice.reasons).any(|reason| reason.contains("is near"));
+        assert_eq!(found, expected, "{heard} of {of}: {advice:?}");
+    }
+}
+
+#[test]
 fn what_an_operation_is_done_to_is_not_guessed() {
     let shop = |n: u64| match n % 6 {
         0 => lesson(n, "Change the payment of the order", &["modify_payment"]),
