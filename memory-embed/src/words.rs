@@ -74,7 +74,7 @@ impl Table {
 }
 
 impl WordTable {
-    /// Returns the built-in table. The first call in a process takes it apart, in about a millisecond.
+    /// Returns the built-in table. The first call in a process takes it apart.
     ///
     /// # Errors
     ///
