@@ -48,8 +48,8 @@ pub use memory_core::{
     OutboxStatus, Outcome, Pattern, PatternBody, PatternId, Phase, Playbook, PlaybookId, PlaybookStep,
     Premise, Product, Quality, Quotas, RateLimit, Recall, RecallId, RecallQuery, RecallUse, Recalled,
     RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Reflector,
-    Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, SetAside, Share, Standing, Status,
-    Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task, Timestamp,
-    ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
+    Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, SetAside, Share,
+    Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task,
+    Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
 };
 pub use open::Memory;

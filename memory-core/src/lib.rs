@@ -42,7 +42,7 @@ pub use model::embedding::{Embedding, Vector};
 pub use model::entity::{Entity, Scalar};
 pub use model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 pub use model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
-pub use model::failure::Failure;
+pub use model::failure::{Failure, Resolution};
 pub use model::heuristic::{Advice, Heuristic, Premise};
 pub use model::json::Json;
 pub use model::kind::{Column, ColumnType, Kind, KindSpec};

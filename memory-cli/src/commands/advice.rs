@@ -132,13 +132,14 @@ impl Page {
             if let Some(cause) = &failure.root_cause {
                 self.remark(&format!("because {cause}"));
             }
-            match failure.resolutions.as_slice() {
-                [] => self.remark("never got over so far"),
-                resolutions => {
-                    for resolution in resolutions.iter().take(MOST_TEXTS) {
-                        self.remark(&format!("fixed by {resolution}"));
-                    }
-                }
+            if failure.resolved == 0 {
+                self.remark("never got over so far");
+            }
+            for resolution in failure.remedies().take(MOST_TEXTS) {
+                self.remark(&format!("fixed by {resolution}"));
+            }
+            for resolution in failure.in_vain().take(MOST_TEXTS) {
+                self.remark(&format!("did not help: {}", resolution.fix));
             }
             let seen = text::count(failure.occurrences.into(), "episode");
             self.remark(&format!(

@@ -98,10 +98,11 @@ impl Shown for Lesson {
             ("kind", self.task_kind.clone()),
             ("because", self.root_cause.clone().unwrap_or_default()),
         ];
-        match self.resolutions.as_slice() {
-            [] => fields.push(("fix", "never got over so far".into())),
-            resolutions => fields.extend(resolutions.iter().map(|fix| ("fix", fix.clone()))),
+        if self.resolved == 0 {
+            fields.push(("fix", "never got over so far".into()));
         }
+        fields.extend(self.remedies().map(|fix| ("fix", fix.to_string())));
+        fields.extend(self.in_vain().map(|fix| ("in vain", fix.fix.clone())));
         fields
             .push(("met", format!("in {seen}, {} of them got over it", text::number(self.resolved.into()))));
         let (first, last) = (view::ago(self.first_at), view::ago(self.last_at));

@@ -147,7 +147,7 @@ fn a_failure_lesson_tells_what_fixed_it() {
     let listed = world.run(["failures", "list", "--json"]).object();
     let fixed = listed["failures"].as_array().unwrap().iter().find(|item| item["resolved"] != 0).unwrap();
     let told = world.run(["failures", "show", fixed["id"].as_str().unwrap()]).ok();
-    let fix: String = fixed["resolutions"][0].as_str().unwrap().chars().take(40).collect();
+    let fix: String = fixed["resolutions"][0]["fix"].as_str().unwrap().chars().take(40).collect();
     assert!(told.contains(&format!("fix     {fix}")), "{told}");
 }
 

@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use crate::id::FailureId;
 use crate::learn::calls::{Call, value_text};
-use crate::learn::errors::{category, cut, generalised, normalise, repeats};
+use crate::learn::errors::{category, cut, normalise, repeats};
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::identity::id_of;
 use crate::learn::recovery::{Incident, constant};
+use crate::learn::resolutions;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
 
@@ -15,10 +16,6 @@ use crate::model::outcome::Outcome;
 const MAX_LESSONS: usize = 8;
 /// Episodes that a lesson names.
 const MAX_EPISODES: usize = 16;
-/// Resolutions that a lesson keeps.
-const MAX_RESOLUTIONS: usize = 5;
-/// What stands between the calls of a resolution.
-const THEN: &str = ", then ";
 /// The longest example kept, in bytes.
 const MAX_EXAMPLE_BYTES: usize = 1_000;
 /// Episodes that must fail with a value, and none succeed, so that the value counts as the cause.
@@ -48,7 +45,7 @@ pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
     let Some(old) = old else { return seen };
     let (newer, older) = if seen.last_at >= old.last_at { (seen, old) } else { (old, seen) };
     let known = newer.episodes.iter().any(|episode| older.episodes.contains(episode));
-    let resolutions = resolutions(newer.resolutions, older.resolutions, known);
+    let resolutions = resolutions::merge(newer.resolutions, older.resolutions, known);
     let mut episodes = newer.episodes;
     for episode in older.episodes {
         if !episodes.contains(&episode) {
@@ -78,62 +75,9 @@ fn lesson(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Failure {
     let tool = incident.failed.tool;
     let mut failure = blank(cluster, tool, &incident.error, incident.failed.raw_error());
     failure.root_cause = root_cause(cluster, incident);
-    // What let an episode go on is no fix if the episode failed all the same.
-    if let Some(recovery) = incident.recovery.as_ref().filter(|_| cluster.own().succeeded) {
-        failure.resolved = 1;
-        failure.resolutions = vec![recovery.fix().join(THEN)];
-    }
+    failure.resolutions = resolutions::seen(incident, cluster.own().succeeded, cluster.at());
+    failure.resolved = failure.resolutions.iter().map(|resolution| resolution.worked).sum();
     failure
-}
-
-/// Puts together what resolved an error: what did so last, which is likeliest to work now, then the most frequent, of
-/// equals the newer. Texts that differ in values and
-/// names alone are one resolution, told without them; if one of its episodes is counted already, nothing adds up.
-fn resolutions(newer: Vec<String>, older: Vec<String>, known: bool) -> Vec<String> {
-    let mut found: Vec<(String, String, u32)> = Vec::new();
-    for resolution in newer.into_iter().chain(older) {
-        let (text, count) = uncounted(&resolution);
-        let general = general(text);
-        let key = general.to_lowercase();
-        match found.iter_mut().find(|(held, ..)| *held == key) {
-            Some((_, held_text, times)) => {
-                if *held_text != text {
-                    *held_text = general;
-                }
-                *times = if known { count.max(*times) } else { times.saturating_add(count) };
-            }
-            None => found.push((key, text.to_owned(), count)),
-        }
-    }
-    if let Some((_, others)) = found.split_first_mut() {
-        // A stable sort: of equals the newer one comes first.
-        others.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
-    }
-    found.truncate(MAX_RESOLUTIONS);
-    found.into_iter().map(|(_, text, count)| counted(text, count)).collect()
-}
-
-/// Returns a resolution with placeholders for what varies in what its calls are for.
-fn general(resolution: &str) -> String {
-    let calls = resolution.split(THEN).map(|call| match call.split_once(": ") {
-        Some((tool, what)) => format!("{tool}: {}", generalised(what)),
-        None => call.to_owned(),
-    });
-    calls.collect::<Vec<_>>().join(THEN)
-}
-
-/// Appends in how many episodes it worked, if in more than one.
-fn counted(text: String, count: u32) -> String {
-    if count > 1 { format!("{text} ({count} times)") } else { text }
-}
-
-/// Splits a resolution into its text and the number of episodes in which it worked.
-fn uncounted(resolution: &str) -> (&str, u32) {
-    resolution
-        .strip_suffix(" times)")
-        .and_then(|rest| rest.rsplit_once(" ("))
-        .and_then(|(text, count)| Some((text, count.parse().ok()?)))
-        .unwrap_or((resolution, 1))
 }
 
 /// Returns the lesson of an episode that failed as a whole.
@@ -273,6 +217,10 @@ mod tests {
         lessons(&cluster, &incidents(&cluster.own().calls))
     }
 
+    fn told(failure: &Failure) -> Vec<String> {
+        failure.resolutions.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
     fn contrast_tells_the_cause() {
         let check = |failing: Vec<Action>, working: Vec<Action>, expected: &str| {
@@ -382,7 +330,7 @@ mod tests {
         ];
         let merged = seen.into_iter().fold(None, |held, seen| Some(merge(held, seen))).unwrap();
         assert_eq!(
-            merged.resolutions,
+            told(&merged),
             [
                 "edit_file: start again, then bash",
                 "edit_file: add entry for <n>, then bash (3 times)",
@@ -394,7 +342,7 @@ mod tests {
         assert_eq!(again.resolutions, merged.resolutions, "an episode that is counted already");
         let late = merge(Some(merged.clone()), fixed(0, "ask the author"));
         assert_eq!(late.resolutions[0], merged.resolutions[0], "what is learned late did not work last");
-        assert_eq!(late.resolutions[2], "edit_file: ask the author, then bash (2 times)");
+        assert_eq!(told(&late)[2], "edit_file: ask the author, then bash (2 times)");
     }
 
     #[test]
@@ -409,7 +357,7 @@ mod tests {
             (one[0].category.as_str(), one[0].error.as_str(), one[0].resolved),
             ("not_found", "voucher <n> not found", 1)
         );
-        assert_eq!(one[0].resolutions, ["pay with method changed from voucher to cash"]);
+        assert_eq!(told(&one[0]), ["pay with method changed from voucher to cash"]);
         let two = learned(&trace(2, failure(), vec![Action::tool("pay").error("voucher 99 not found")]), &[]);
         assert_eq!(two.len(), 2);
         assert_eq!(two[0].id, one[0].id);

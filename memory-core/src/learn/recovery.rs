@@ -1,4 +1,4 @@
-//! What got over an error within a trace.
+//! What got over an error within a trace, and what was tried in vain.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +18,10 @@ const MAX_BETWEEN: usize = 4;
 const MAX_PHRASE_BYTES: usize = 120;
 /// Distinct errors looked at in one trace.
 const MAX_ERRORS: usize = 32;
+/// Calls after a failing one within which another tool that fails counts as a remedy tried in vain.
+const VAIN_REACH: usize = 8;
+/// Remedies tried in vain that one kind of error has in a trace.
+const MAX_VAIN: usize = 8;
 
 /// One kind of error in a trace and what got over it.
 #[derive(Debug, Clone)]
@@ -31,16 +35,18 @@ pub(crate) struct Incident<'t> {
     /// The numbers of all steps that failed so.
     pub(crate) steps: Vec<u32>,
     /// What got over it; `None` if nothing did.
-    pub(crate) recovery: Option<Recovery<'t>>,
+    pub(crate) recovery: Option<Remedy<'t>>,
+    /// What was done about it in vain, each once.
+    pub(crate) vain: Vec<Remedy<'t>>,
 }
 
-/// What got over an error.
+/// What was done about an error.
 #[derive(Debug, Clone)]
-pub(crate) struct Recovery<'t> {
-    /// Calls of other tools that worked between the failing and the working call.
+pub(crate) struct Remedy<'t> {
+    /// Calls of other tools between the failing and the last call.
     pub(crate) between: Vec<Call<'t>>,
-    /// The call that worked: of the same tool, or of one used instead.
-    pub(crate) worked: Call<'t>,
+    /// The call after them: of the same tool, or of one used instead.
+    pub(crate) last: Call<'t>,
     /// What is different in its arguments, if it is of the same tool.
     pub(crate) changes: Vec<Change<'t>>,
 }
@@ -93,12 +99,12 @@ impl Change<'_> {
     }
 }
 
-impl Recovery<'_> {
+impl Remedy<'_> {
     /// Returns the identity of the fix: tools and what kind of change, without values.
     pub(crate) fn identity(&self) -> String {
         let between = self.between.iter().map(|call| call.tool.to_owned());
         let changes: Vec<String> = self.changes.iter().map(Change::kind).collect();
-        between.chain([format!("{} {}", self.worked.tool, changes.join(", "))]).collect::<Vec<_>>().join("; ")
+        between.chain([format!("{} {}", self.last.tool, changes.join(", "))]).collect::<Vec<_>>().join("; ")
     }
 
     /// Returns the fix, one text a call.
@@ -114,47 +120,90 @@ impl Recovery<'_> {
                 format!("{tool}{suffix}: {}", cut(what, 160))
             }
         };
-        self.between
-            .iter()
-            .map(|call| described(call, ""))
-            .chain([described(&self.worked, &suffix)])
-            .collect()
+        self.between.iter().map(|call| described(call, "")).chain([described(&self.last, &suffix)]).collect()
     }
 }
 
 /// Returns the errors of a trace in order, each kind once.
 pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
     let mut incidents: Vec<Incident<'t>> = Vec::new();
+    // Of each: its first failure since the tool last worked, and its last one.
+    let mut runs: Vec<(usize, usize)> = Vec::new();
     for (at, call) in calls.iter().enumerate().filter(|(_, call)| !call.worked()) {
         let error = call.error();
-        let known = incidents.iter_mut().find(|known| known.failed.tool == call.tool && known.error == error);
-        if let Some(known) = known {
-            known.steps.push(call.number);
-            // What followed the first failure did not help if it failed again; what followed the last one counts.
-            known.recovery = recovery(calls, at);
-        } else if incidents.len() < MAX_ERRORS {
-            let recovery = recovery(calls, at);
-            incidents.push(Incident { failed: *call, at, error, steps: vec![call.number], recovery });
+        let same = |known: &Incident<'_>| known.failed.tool == call.tool && known.error == error;
+        let known = incidents.iter().position(same).unwrap_or(incidents.len());
+        if known == MAX_ERRORS {
+            continue;
         }
+        if known == incidents.len() {
+            let (recovery, vain) = (None, Vec::new());
+            incidents.push(Incident { failed: *call, at, error, steps: Vec::new(), recovery, vain });
+            runs.push((at, at));
+        }
+        let (first, last) = &mut runs[known];
+        if calls[*last..at].iter().any(|between| between.tool == call.tool && between.worked()) {
+            *first = at;
+        }
+        *last = at;
+        let incident = &mut incidents[known];
+        incident.steps.push(call.number);
+        // What followed the first failure did not help if it failed again; what followed the last one counts.
+        incident.recovery = recovery(calls, &calls[*first], at);
+        add_vain(calls, &calls[*first], at, incident);
+    }
+    for incident in &mut incidents {
+        let fix = incident.recovery.as_ref().map(Remedy::fix);
+        incident.vain.retain(|vain| Some(vain.fix()) != fix);
     }
     incidents
 }
 
-/// Returns what got over the failure of a call: the next one of the same tool that worked, or another tool that took its place.
-fn recovery<'t>(calls: &[Call<'t>], at: usize) -> Option<Recovery<'t>> {
+/// Adds what was done in vain between a failure and the next call of the same tool: other tools that failed by then and
+/// did not work after all, and that call with what worked before it, if it came to the same error.
+fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut Incident<'t>) {
+    if incident.vain.len() == MAX_VAIN {
+        return;
+    }
+    let tool = calls[at].tool;
+    let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
+    let again = after.iter().position(|call| call.tool == tool);
+    let until = &after[..again.unwrap_or(after.len())];
+    let worked = |tool: &str| until.iter().any(|call| call.worked() && call.tool == tool);
+    let failed = until.iter().take(VAIN_REACH).filter(|call| !call.worked() && !worked(call.tool));
+    let mut vain: Vec<Remedy<'t>> =
+        failed.map(|call| Remedy { between: vec![*call], last: *first, changes: Vec::new() }).collect();
+    if let Some(last) = again.map(|offset| after[offset])
+        && !last.worked()
+        && last.error() == incident.error
+    {
+        vain.push(Remedy { between: between(until), last, changes: changes(first, &last) });
+    }
+    for vain in vain {
+        let fix = vain.fix();
+        if incident.vain.len() < MAX_VAIN && !incident.vain.iter().any(|held| held.fix() == fix) {
+            incident.vain.push(vain);
+        }
+    }
+}
+
+/// Returns the calls that worked, one a tool; the last few, which are likeliest to have been meant to help.
+fn between<'t>(calls: &[Call<'t>]) -> Vec<Call<'t>> {
+    let mut seen = BTreeSet::new();
+    let worked = calls.iter().filter(|call| call.worked());
+    let mut between: Vec<Call<'t>> = worked.filter(|call| seen.insert(call.tool)).copied().collect();
+    between.drain(..between.len().saturating_sub(MAX_BETWEEN));
+    between
+}
+
+/// Returns what got over the failure of a call: the next one of the same tool that worked, or another tool that took its
+/// place. Arguments are compared with those of the first call that failed so.
+fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remedy<'t>> {
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
     if let Some(offset) = after.iter().position(|call| call.tool == failed.tool && call.worked()) {
-        let worked = after[offset];
-        let mut seen = BTreeSet::new();
-        let mut between: Vec<Call<'t>> = after[..offset]
-            .iter()
-            .filter(|call| call.worked() && call.tool != failed.tool && seen.insert(call.tool))
-            .copied()
-            .collect();
-        // What came last before it worked is what is likely to have helped.
-        between.drain(..between.len().saturating_sub(MAX_BETWEEN));
-        return Some(Recovery { between, worked, changes: changes(&failed, &worked) });
+        let last = after[offset];
+        return Some(Remedy { between: between(&after[..offset]), last, changes: changes(first, &last) });
     }
     let retried = calls[at + 1..].iter().any(|call| call.tool == failed.tool);
     if retried {
@@ -162,7 +211,7 @@ fn recovery<'t>(calls: &[Call<'t>], at: usize) -> Option<Recovery<'t>> {
     }
     let instead =
         after.iter().take(REPLACEMENT_REACH).find(|call| call.worked() && shares_argument(&failed, call))?;
-    Some(Recovery { between: Vec::new(), worked: *instead, changes: Vec::new() })
+    Some(Remedy { between: Vec::new(), last: *instead, changes: Vec::new() })
 }
 
 /// Returns how the arguments of two calls differ.
@@ -273,6 +322,54 @@ mod tests {
             "transfer ",
             &["transfer"],
         );
+    }
+
+    #[test]
+    fn finds_what_was_tried_in_vain() {
+        let check = |actions: Vec<Action>, expected: &[&str]| {
+            let trace = trace(1, success(), actions);
+            let calls = calls(&trace);
+            let vain = incidents(&calls).remove(0).vain;
+            let told: Vec<String> = vain.iter().map(|vain| vain.fix().join(", then ")).collect();
+            assert_eq!(told, expected);
+        };
+        let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
+        let refused = |method: &str| pay(method).error("refused");
+        check(
+            vec![refused("voucher"), refused("card"), Action::tool("login"), refused("card"), pay("cash")],
+            &[
+                "pay with method changed from voucher to card",
+                "login, then pay with method changed from voucher to card",
+            ],
+        );
+        check(
+            vec![refused("cash"), Action::tool("unlock").error("no lock"), pay("cash")],
+            &["unlock, then pay"],
+        );
+        check(vec![refused("cash"), refused("cash")], &["pay"]);
+        // It worked after all, the error became another one, or the remedy is what helped in the end.
+        let unlock = || Action::tool("unlock");
+        check(vec![refused("cash"), unlock().error("no key"), unlock(), pay("cash")], &[]);
+        check(vec![refused("cash"), pay("card").error("no such card")], &[]);
+        check(vec![refused("cash"), refused("cash"), pay("cash")], &[]);
+        let many =
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].map(|tool| Action::tool(tool).error("no"));
+        let told = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|tool| format!("{tool}, then pay"));
+        check([refused("cash")].into_iter().chain(many).collect(), &told.each_ref().map(String::as_str));
+    }
+
+    #[test]
+    fn arguments_are_compared_with_the_first_failure_since_it_worked() {
+        let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
+        let actions = vec![
+            pay("cheque").error("refused"),
+            pay("cash"),
+            pay("voucher").error("refused"),
+            pay("card").error("refused"),
+            pay("cash"),
+        ];
+        let (_, fix) = first(actions).unwrap();
+        assert_eq!(fix, ["pay with method changed from voucher to cash"]);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::recall::answer::{PromptItem, Section, to_prompt};
 use crate::recall::rank::ScoreParts;
 
+/// Remedies that never helped that a prompt names of each error.
+const MAX_IN_VAIN: usize = 3;
+
 /// An episode that may help, with why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecalledEpisode {
@@ -202,8 +205,14 @@ impl Recall {
     fn sections(&self) -> Vec<Section> {
         let warnings = self.warnings.iter().map(|warning| warning.text.clone()).collect();
         let fixes = self.fixes.iter().map(|fix| {
-            let resolution = fix.item.resolutions.first().map_or("not resolved so far", String::as_str);
-            format!("{} ({}): {resolution}", fix.item.error, fix.item.category)
+            let failure = &fix.item;
+            let unknown = if failure.resolved == 0 { "not resolved so far" } else { "resolved before" };
+            let mut told = failure.remedies().next().map_or_else(|| unknown.into(), ToString::to_string);
+            let in_vain: Vec<&str> = failure.in_vain().take(MAX_IN_VAIN).map(|it| it.fix.as_str()).collect();
+            if !in_vain.is_empty() {
+                told = format!("{told}; in vain: {}", in_vain.join("; "));
+            }
+            format!("{} ({}): {told}", failure.error, failure.category)
         });
         let tools = self
             .tools

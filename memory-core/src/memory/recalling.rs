@@ -18,7 +18,7 @@ use crate::memory::recalled::{
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
 use crate::model::evidence::ItemId;
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, Resolution};
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
@@ -343,10 +343,13 @@ impl Inner {
                 }
             }
         }
-        // What was got over comes before what never was; of errors equally alike, that with a fix that worked more often.
+        // First what has a fix that was not in vain since, then what was got over, then what never was; of errors equally alike,
+        // that with a fix that worked more often.
+        let fixed = |failure: &Failure| {
+            (failure.remedies().next().is_some_and(Resolution::works), failure.remedies().next().is_some())
+        };
         recall.fixes.sort_by(|a, b| {
-            let by_fix = is_fixed(&b.item).cmp(&is_fixed(&a.item));
-            let by_score = by_fix.then(b.score.total_cmp(&a.score));
+            let by_score = fixed(&b.item).cmp(&fixed(&a.item)).then(b.score.total_cmp(&a.score));
             by_score.then(b.item.resolved.cmp(&a.item.resolved)).then(a.item.id.cmp(&b.item.id))
         });
         recall.fixes.truncate(FIXES);
@@ -437,18 +440,14 @@ fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> 
     reasons
 }
 
-fn is_fixed(failure: &Failure) -> bool {
-    failure.resolved > 0 && !failure.resolutions.is_empty()
-}
-
 fn fix_reasons(failure: &Failure) -> Vec<String> {
     let times =
         if failure.occurrences == 1 { "once".into() } else { format!("{} times", failure.occurrences) };
-    if failure.resolved == 0 {
-        return vec![format!("seen {times}, never resolved")];
-    }
-    let mut reasons = vec![format!("seen {times}, resolved in {} of them", failure.resolved)];
-    reasons.extend(failure.resolutions.first().map(|fix| format!("this error was fixed before by {fix}")));
+    let mut reasons = vec![match failure.resolved {
+        0 => format!("seen {times}, never resolved"),
+        resolved => format!("seen {times}, resolved in {resolved} of them"),
+    }];
+    reasons.extend(failure.remedies().next().map(|fix| format!("this error was fixed before by {fix}")));
     reasons
 }
 

@@ -1,6 +1,8 @@
 //! A lesson from failing.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, FailureId};
@@ -21,9 +23,9 @@ pub struct Failure {
     pub tool: String,
     /// What led to it, as far as contrast with episodes that did not fail shows.
     pub root_cause: Option<String>,
-    /// What resolved it in episodes that succeeded: what did so last, then the most frequent, of equals the newer; with
-    /// ` (3 times)` after what did so more than once. What differs in values and names alone is one.
-    pub resolutions: Vec<String>,
+    /// What was done about it, best first: what resolved it and was not in vain since (what did so last, then what does so
+    /// most surely), what was in vain since, and what never helped. At most five that resolved it, and eight others.
+    pub resolutions: Vec<Resolution>,
     /// The subject area.
     pub domain: Option<String>,
     /// The kind of task.
@@ -38,4 +40,138 @@ pub struct Failure {
     pub first_at: Timestamp,
     /// When it was last seen.
     pub last_at: Timestamp,
+}
+
+impl Failure {
+    /// Returns what got over it at least once, best first.
+    pub fn remedies(&self) -> impl Iterator<Item = &Resolution> {
+        self.resolutions.iter().filter(|resolution| resolution.worked > 0)
+    }
+
+    /// Returns what never helped, the newest first.
+    pub fn in_vain(&self) -> impl Iterator<Item = &Resolution> {
+        self.resolutions.iter().filter(|resolution| resolution.worked == 0)
+    }
+}
+
+/// Something that was done about an error, and what came of it. What differs in values and names alone is one.
+///
+/// As text it is the fix with what came of it: `login, then deploy (3 times)`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Resolution {
+    /// The calls, with `, then ` between them; the last is the one that failed before, or one that took its place.
+    pub fix: String,
+    /// Episodes that succeeded in which it got over the error.
+    pub worked: u32,
+    /// Episodes, however they ended, in which the error came again after it, or one of its calls failed.
+    pub failed: u32,
+    /// When it last got over the error; `None` if it never did, or if that was not recorded.
+    pub worked_at: Option<Timestamp>,
+    /// When it was last in vain.
+    pub failed_at: Option<Timestamp>,
+}
+
+impl Resolution {
+    /// Returns true if it resolved the error and was not in vain since.
+    pub fn works(&self) -> bool {
+        self.worked > 0 && self.worked_at >= self.failed_at
+    }
+}
+
+impl fmt::Display for Resolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = |count: u32| if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let in_vain = match self.failed {
+            1 if self.worked > 0 && !self.works() => "in vain the last time".to_owned(),
+            failed if self.worked > 0 && !self.works() => {
+                format!("in vain {failed} times, also the last time")
+            }
+            failed => format!("in vain {}", times(failed)),
+        };
+        f.write_str(&self.fix)?;
+        match (self.worked, self.failed) {
+            (0, _) => write!(f, " ({in_vain})"),
+            (1, 0) => Ok(()),
+            (worked, 0) => write!(f, " ({worked} times)"),
+            (worked, _) => write!(f, " (worked {}, {in_vain})", times(worked)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Resolution {
+    /// Reads also what was stored before times in vain were counted: a text such as `login, then deploy (3 times)`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(remote = "Resolution")]
+        struct Whole {
+            fix: String,
+            worked: u32,
+            failed: u32,
+            worked_at: Option<Timestamp>,
+            failed_at: Option<Timestamp>,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            Text(String),
+            #[serde(with = "Whole")]
+            Whole(Resolution),
+        }
+        if !deserializer.is_human_readable() {
+            return Whole::deserialize(deserializer);
+        }
+        Ok(match Stored::deserialize(deserializer)? {
+            Stored::Whole(resolution) => resolution,
+            Stored::Text(text) => {
+                let (fix, worked) = uncounted(&text);
+                Self { fix: fix.to_owned(), worked, failed: 0, worked_at: None, failed_at: None }
+            }
+        })
+    }
+}
+
+/// Splits a text into the fix and the number of episodes in which it worked.
+fn uncounted(text: &str) -> (&str, u32) {
+    text.strip_suffix(" times)")
+        .and_then(|rest| rest.rsplit_once(" ("))
+        .and_then(|(fix, count)| Some((fix, count.parse().ok()?)))
+        .unwrap_or((text, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolution(worked: u32, failed: u32, worked_at: Option<u64>, failed_at: Option<u64>) -> Resolution {
+        let (worked_at, failed_at) = (worked_at.map(Timestamp), failed_at.map(Timestamp));
+        Resolution { fix: "login, then deploy".into(), worked, failed, worked_at, failed_at }
+    }
+
+    #[test]
+    fn tells_what_came_of_it() {
+        let check = |resolution: Resolution, text: &str, works: bool| {
+            assert_eq!(resolution.to_string(), format!("login, then deploy{text}"));
+            assert_eq!(resolution.works(), works, "{text}");
+        };
+        check(resolution(1, 0, Some(1), None), "", true);
+        check(resolution(3, 0, None, None), " (3 times)", true);
+        check(resolution(3, 1, Some(2), Some(1)), " (worked 3 times, in vain once)", true);
+        check(
+            resolution(1, 2, Some(2), Some(3)),
+            " (worked once, in vain 2 times, also the last time)",
+            false,
+        );
+        check(resolution(2, 1, Some(2), Some(3)), " (worked 2 times, in vain the last time)", false);
+        check(resolution(0, 1, None, Some(3)), " (in vain once)", false);
+    }
+
+    #[test]
+    fn texts_stored_before_are_read() {
+        let read = |json: &str| serde_json::from_str::<Resolution>(json).unwrap();
+        assert_eq!(read("\"login, then deploy (3 times)\""), resolution(3, 0, None, None));
+        assert_eq!(read("\"login, then deploy\""), resolution(1, 0, None, None));
+        let whole = resolution(3, 1, Some(2), Some(1));
+        assert_eq!(read(&serde_json::to_string(&whole).unwrap()), whole);
+        serde_json::from_str::<Resolution>("7").unwrap_err();
+    }
 }

@@ -29,7 +29,7 @@ const OWN: f64 = 0.05;
 const MASS_POWER: f64 = 0.2;
 /// What each repeat of a kind of task counts against the one before, so that another one that is about as likely is
 /// shown too.
-const REPEAT: f64 = 0.95;
+const REPEAT: f64 = 0.97;
 
 /// What episodes say about a task.
 #[derive(Debug, Clone, PartialEq, Default)]

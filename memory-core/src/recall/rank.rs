@@ -42,7 +42,7 @@ const MIN_COSINE: f64 = 0.40;
 /// A document found, with what its score is made of.
 ///
 /// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, 0.02 progress, over
-/// the parts that are in play, in `0.0..=1.0`. Of episodes, each repeat of a kind of task counts 5 % less than the one before.
+/// the parts that are in play, in `0.0..=1.0`. Of episodes, each repeat of a kind of task counts 3 % less than the one before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hit {
@@ -82,22 +82,37 @@ pub struct ScoreParts {
 
 impl ScoreParts {
     pub(crate) fn score(&self) -> f64 {
-        let parts = [
+        mean([
             (SEMANTIC_WEIGHT, self.semantic),
             (KEYWORD_WEIGHT, Some(self.support)),
             (DOMAIN_WEIGHT, self.domain),
             (KIND_WEIGHT, self.kind),
             (PROGRESS_WEIGHT, self.progress),
-        ];
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for (weight, part) in parts {
-            if let Some(part) = part {
-                sum += weight * part;
-                weights += weight;
-            }
-        }
-        sum / weights
+        ])
     }
+
+    /// Returns what of the score tells tasks of one domain and kind apart: words and meaning.
+    pub(crate) fn likeness(&self) -> f64 {
+        mean([(SEMANTIC_WEIGHT, self.semantic), (KEYWORD_WEIGHT, Some(self.support))])
+    }
+
+    /// Returns what of the score says whether domain and kind agree; 1 if the query names neither.
+    pub(crate) fn labels(&self) -> f64 {
+        let labels = [(DOMAIN_WEIGHT, self.domain), (KIND_WEIGHT, self.kind)];
+        if self.domain.is_none() && self.kind.is_none() { 1.0 } else { mean(labels) }
+    }
+}
+
+/// Returns the weighed mean of the parts that are in play, of which there is at least one.
+fn mean<const N: usize>(parts: [(f64, Option<f64>); N]) -> f64 {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (weight, part) in parts {
+        if let Some(part) = part {
+            sum += weight * part;
+            weights += weight;
+        }
+    }
+    sum / weights
 }
 
 /// Finds the best documents of a shard, each by itself.

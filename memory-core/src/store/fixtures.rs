@@ -14,7 +14,7 @@ use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, Resolution};
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
@@ -184,7 +184,13 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             example: HARD_TEXT.into(),
             tool: "bash".into(),
             root_cause: Some("the server was not started".into()),
-            resolutions: vec!["start the server".into()],
+            resolutions: vec![Resolution {
+                fix: "start the server".into(),
+                worked: 2,
+                failed: 1,
+                worked_at: Some(at),
+                failed_at: Some(Timestamp(7)),
+            }],
             domain: Some("web".into()),
             task_kind: "debugging".into(),
             occurrences: 3,

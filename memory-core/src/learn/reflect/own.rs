@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::learn::errors::similarity;
 use crate::learn::extract::cluster::Cluster;
-use crate::learn::recovery::{Change, Incident, Recovery, incidents};
+use crate::learn::recovery::{Change, Incident, Remedy, incidents};
 use crate::learn::reflect::{Note, Notes, note};
 
 /// Identical calls from which on they are worth a word.
@@ -26,14 +26,14 @@ pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
     repetitions(cluster, notes);
 }
 
-fn recovered(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes) {
+fn recovered(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) {
     let (tool, error) = (incident.failed.tool, &incident.error);
     let between: Vec<u32> = recovery.between.iter().map(|call| call.number).collect();
     let steps = || {
-        incident.steps.iter().take(MAX_STEPS).copied().chain(between.clone()).chain([recovery.worked.number])
+        incident.steps.iter().take(MAX_STEPS).copied().chain(between.clone()).chain([recovery.last.number])
     };
     let fix = recovery.fix().join(", then ");
-    let again = recovery.between.is_empty() && recovery.changes.is_empty() && recovery.worked.tool == tool;
+    let again = recovery.between.is_empty() && recovery.changes.is_empty() && recovery.last.tool == tool;
     let fix = if again { "calling it again".to_owned() } else { fix };
     notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} got over it"), steps()));
     if let Some(before) = recovery.between.last() {
@@ -50,13 +50,13 @@ fn recovered(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes
             notes.improve.push(note(40, text, steps()));
         }
     } else if !again {
-        let text = format!("call {} instead of {tool}, which failed with {error:?}", recovery.worked.tool);
+        let text = format!("call {} instead of {tool}, which failed with {error:?}", recovery.last.tool);
         notes.improve.push(note(40, text, steps()));
     }
 }
 
 /// Tells how a failed episode went on after an error: that is nothing to repeat.
-fn went_on(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes) {
+fn went_on(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) {
     let (tool, error) = (incident.failed.tool, &incident.error);
     let between = recovery.between.iter().map(|call| call.number);
     let steps: Vec<u32> = incident.steps.iter().take(MAX_STEPS).copied().chain(between).collect();
@@ -64,7 +64,7 @@ fn went_on(incident: &Incident<'_>, recovery: &Recovery<'_>, notes: &mut Notes) 
         "{tool} failed with {error:?}; it went on with {}, and the task failed all the same",
         recovery.fix().join(", then ")
     );
-    notes.failed.push(note(55, text, steps.into_iter().chain([recovery.worked.number])));
+    notes.failed.push(note(55, text, steps.into_iter().chain([recovery.last.number])));
 }
 
 fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes) {

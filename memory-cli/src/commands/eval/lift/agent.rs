@@ -15,6 +15,8 @@ pub(super) struct Advice {
     pub(super) plan: Vec<&'static str>,
     /// What may help against the block at hand, the most promising first.
     pub(super) fixes: Vec<Fix>,
+    /// What did not help against it the last time, to try last.
+    pub(super) vain: Vec<Fix>,
     /// Tools to try last.
     pub(super) avoid: Vec<&'static str>,
 }
@@ -111,7 +113,9 @@ impl<'t> Agent<'t> {
             Fix::Mode(mode) => Call { mode: Some(mode), ..blocked },
         };
         let advised = advice.fixes.iter().enumerate().map(|(place, fix)| (call(*fix), Follows::Fix(place)));
-        let own = self.task.remedies.iter().map(|fix| (call(*fix), Follows::Nothing));
+        let mut own = self.task.remedies.clone();
+        own.sort_by_key(|fix| advice.vain.contains(fix));
+        let own = own.into_iter().map(|fix| (call(fix), Follows::Nothing));
         advised.chain(own).find(|(call, _)| self.is_open(*call))
     }
 
@@ -155,7 +159,7 @@ mod tests {
         let rules = Rules::new(&SHOP, 3);
         let task = WorldTask::new(&SHOP, &rules, 3, 0);
         let [first, second, third, ..] = task.tools[..] else { panic!("a toolbox") };
-        let advice = Advice { plan: vec![third], fixes: Vec::new(), avoid: vec![first] };
+        let advice = Advice { plan: vec![third], avoid: vec![first], ..Advice::default() };
         let mut agent = Agent::new(&task);
         let refused = Answer::Refused(String::new());
         assert_eq!(agent.choose(&advice), Some((plain(third), Follows::Plan(0))));

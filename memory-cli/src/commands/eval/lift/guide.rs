@@ -1,6 +1,6 @@
 //! Who advises the agent: nobody, a memory, or an oracle.
 
-use agent_memory::{ItemId, Recall, RecallQuery};
+use agent_memory::{Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Resolution, Timestamp};
 
 use super::super::arena::Arena;
 use super::agent::{Advice, Agent, Follows};
@@ -29,8 +29,8 @@ pub(super) struct Understood {
 }
 
 impl Understood {
-    /// Reads an answer: tools that are at hand, in the order advised, else those of the playbook; remedies that
-    /// resolutions of like errors mention; tools that warnings name and nothing advises.
+    /// Reads an answer: tools that are at hand, in the order advised, else those of the playbook; what helped against like
+    /// errors, and what did not; tools that warnings name and nothing advises.
     fn from_recall(recall: &Recall, task: &WorldTask) -> Self {
         let mut understood = Self::default();
         for advised in &recall.tools {
@@ -41,21 +41,37 @@ impl Understood {
                 understood.plan(task, &step.tool, &[ItemId::Playbook(playbook.playbook.id)]);
             }
         }
-        for fix in &recall.fixes {
-            for resolution in &fix.item.resolutions {
-                for remedy in mentioned(resolution) {
-                    if !understood.advice.fixes.contains(&remedy) {
-                        understood.advice.fixes.push(remedy);
-                        understood.fix_items.push(vec![ItemId::Failure(fix.item.id)]);
-                    }
-                }
-            }
-        }
+        understood.remedies(&recall.fixes);
         for tool in recall.warnings.iter().flat_map(|warning| &warning.tools) {
             let at_hand = task.tools.iter().find(|at_hand| *at_hand == tool);
             understood.advice.avoid.extend(at_hand.filter(|tool| !understood.advice.plan.contains(tool)));
         }
         understood
+    }
+
+    /// Takes in what resolutions of like errors mention: of each remedy it counts how it went the last time.
+    fn remedies(&mut self, fixes: &[Recalled<Lesson>]) {
+        let mut last: Vec<(Fix, ItemId, &Resolution)> = Vec::new();
+        for lesson in fixes {
+            let item = ItemId::Failure(lesson.item.id);
+            for resolution in &lesson.item.resolutions {
+                for remedy in mentioned(&resolution.fix) {
+                    match last.iter_mut().find(|(known, ..)| *known == remedy) {
+                        Some(held) if at(resolution) > at(held.2) => *held = (remedy, item, resolution),
+                        Some(_) => {}
+                        None => last.push((remedy, item, resolution)),
+                    }
+                }
+            }
+        }
+        for (remedy, item, resolution) in last {
+            if resolution.works() {
+                self.advice.fixes.push(remedy);
+                self.fix_items.push(vec![item]);
+            } else {
+                self.advice.vain.push(remedy);
+            }
+        }
     }
 
     fn plan(&mut self, task: &WorldTask, tool: &str, items: &[ItemId]) {
@@ -74,6 +90,11 @@ impl Understood {
             Follows::Nothing => &[],
         }
     }
+}
+
+/// Returns when a remedy was last tried.
+fn at(resolution: &Resolution) -> Option<Timestamp> {
+    resolution.worked_at.max(resolution.failed_at)
 }
 
 /// Returns the remedies that a text names, in the order of the text.
@@ -136,6 +157,7 @@ impl Guide<'_> {
         if new.advice.plan.is_empty() {
             // What was advised before still stands.
             understood.advice.fixes = new.advice.fixes;
+            understood.advice.vain = new.advice.vain;
             understood.fix_items = new.fix_items;
         } else {
             *understood = new;
@@ -159,7 +181,7 @@ fn question(task: &WorldTask, domain: &str) -> RecallQuery {
 
 fn oracle(attempt: &Attempt<'_>) -> Understood {
     let (sequence, fix) = attempt.solution();
-    let advice = Advice { plan: sequence.to_vec(), fixes: fix.into_iter().collect(), avoid: Vec::new() };
+    let advice = Advice { plan: sequence.to_vec(), fixes: fix.into_iter().collect(), ..Advice::default() };
     Understood { advice, ..Understood::default() }
 }
 
