@@ -47,6 +47,9 @@ const RULES: f64 = 0.1;
 /// How much they count for the confidence: few episodes may all be alike by chance.
 const CAUTION: f64 = 1.0;
 
+/// The share of the similar episodes that are most of them.
+const MOST: f64 = 0.5;
+
 /// A recalled episode: the tools that worked, how well its words fit and how far it succeeded.
 pub(crate) type Neighbour = (Vec<String>, f64, f64);
 
@@ -65,18 +68,23 @@ pub(crate) struct Advised {
 }
 
 /// What speaks for one tool.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Case {
     /// How likely the tool is needed; decides whether it is advised.
     score: f64,
     /// What is taken off the score for the confidence, where few episodes say so.
     doubt: f64,
+    /// What counts of the call: less if it is only supposed, or names only what the tool is used on. Episodes with the same
+    /// words are found by them, and count as much.
+    meant: f64,
     /// What of the score comes from words that are only taken for others, in `0.0..=1.0`.
     guessed: f64,
     /// The first part that calls for the tool.
     part: Option<usize>,
     /// The rules, each with its strength.
     rules: Vec<(f64, HeuristicId)>,
+    /// The words that call for it clearly.
+    words: Vec<String>,
     /// Episodes like the task that it worked in.
     episodes: Vec<EpisodeId>,
     reasons: Vec<String>,
@@ -123,6 +131,23 @@ pub(crate) fn advise(
     bench.companions(&mut selected, &course);
     let tools = bench.advice(selected, &course);
     Advised { tools, dead_ends: course.dead_ends }
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            score: 0.0,
+            doubt: 0.0,
+            meant: 1.0,
+            guessed: 0.0,
+            part: None,
+            rules: Vec::new(),
+            words: Vec::new(),
+            episodes: Vec::new(),
+            reasons: Vec::new(),
+            comes_next: 0.0,
+        }
+    }
 }
 
 impl Case {
@@ -178,13 +203,13 @@ impl Bench<'_> {
             let mut called = self.noisy_or(rules);
             for (tool, case) in &mut called {
                 if case.score >= ADVISED_FROM && self.is_object_alone(*tool, part) {
-                    case.score *= OBJECT_ALONE;
+                    case.meant = OBJECT_ALONE;
                 }
             }
             self.call_by_likeness(part, &mut called);
-            let share = if part.hypothetical { SUPPOSED } else { 1.0 };
             for (tool, mut case) in called {
-                case.score *= share;
+                case.meant *= if part.hypothetical { SUPPOSED } else { 1.0 };
+                case.score *= case.meant;
                 self.take(tool, case, Some(place));
             }
         }
@@ -215,6 +240,7 @@ impl Bench<'_> {
                 let case = case_of(&mut cases, rule.tool);
                 case.add(strength, 0.0);
                 case.rules.push((strength, rule.id));
+                case.words.extend(rule.premise.terms.iter().cloned());
             }
         }
         cases
@@ -239,9 +265,12 @@ impl Bench<'_> {
             held.part = part;
         }
         if (case.score, held.guessed) > (held.score, case.guessed) {
-            (held.score, held.guessed) = (case.score, case.guessed);
+            (held.score, held.guessed, held.meant) = (case.score, case.guessed, case.meant);
         }
         held.rules.extend(case.rules);
+        if case.score >= ADVISED_FROM {
+            held.words.extend(case.words);
+        }
         for reason in case.reasons {
             if !held.reasons.contains(&reason) {
                 held.reasons.push(reason);
@@ -253,6 +282,7 @@ impl Bench<'_> {
     /// less rules matter.
     fn vote(&mut self) {
         let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
+        let instead = self.done_uncalled();
         for (tool, vote) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
             let name = &self.associations.tools[tool].name;
             let is_named = vote.used > 0.0 || self.cases.contains_key(name);
@@ -260,9 +290,13 @@ impl Bench<'_> {
                 continue;
             }
             let case = self.cases.entry(name.clone()).or_default();
-            let is_supposed = case.part.is_some_and(|part| self.parts[part].hypothetical);
-            let used = if is_supposed { SUPPOSED * vote.used } else { vote.used };
-            let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
+            let used = case.meant * vote.used;
+            let (silent, not_asked) = match case.words.as_slice() {
+                [] => (0.0, 0),
+                words => self.associations.cases.not_asked(&self.votes, tool, words, &instead),
+            };
+            let weight = (vote.weight - silent).max(vote.used);
+            let with = |rules: f64| (rules * case.score + used) / (rules + weight);
             let (score, cautious) = (with(RULES), with(CAUTION));
             // What nothing else calls for is guessed if the episodes were found by guesses.
             if is_guessed && case.score <= 0.0 {
@@ -272,9 +306,20 @@ impl Bench<'_> {
             case.episodes.clone_from(&vote.episodes);
             if vote.worked > 0 {
                 case.reasons
-                    .push(format!("it worked in {} of {} tasks like this one", vote.worked, vote.count));
+                    .push(format!("it worked in {} of {} tasks like this one", vote.worked, vote.count - not_asked));
             }
         }
+    }
+
+    /// Returns the tools that most of the similar episodes used, and that nothing in the task calls for.
+    fn done_uncalled(&self) -> Vec<usize> {
+        let is_called = |tool: usize| {
+            let name = &self.associations.tools[tool].name;
+            self.cases.get(name).is_some_and(|case| case.score >= CALLED_FROM)
+        };
+        let votes = self.votes.tools.iter().enumerate();
+        let most = votes.filter(|(_, vote)| vote.used > 0.0 && vote.used >= MOST * vote.weight);
+        most.map(|(tool, _)| tool).filter(|tool| !is_called(*tool)).collect()
     }
 
     fn rule_out(&mut self) {

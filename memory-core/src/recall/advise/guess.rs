@@ -1,7 +1,7 @@
 //! What is advised where nothing calls for any tool, and what goes along.
 
 use super::course::Course;
-use super::{ADVISED_FROM, Bench, GUESS, Neighbour};
+use super::{Bench, Case, GUESS, Neighbour};
 use crate::learn::heuristics::associate::ToolFacts;
 
 /// Where nothing calls for a tool: how much weak calls count beside what words hint at.
@@ -10,6 +10,8 @@ const WEAK_CALL: f64 = 2.0;
 const USUAL: f64 = 0.3;
 /// Where nothing calls for a tool: how much the recalled episodes count.
 const NEIGHBOURS: f64 = 1.0;
+/// How sure it is that a tool is needed that nearly always goes with another one, as a share of how sure that one is.
+const COMPANION: f64 = 0.9;
 
 impl Bench<'_> {
     /// Chooses a tool where nothing calls for any, by what the words hint at and what recalled episodes used.
@@ -66,10 +68,12 @@ impl Bench<'_> {
                 let name = &self.associations.tools[*other].name;
                 let is_open = !self.done(name) && !self.is_out(name) && !course.is_dead_end(name);
                 if is_open && !selected.contains(name) {
-                    let score = self.cases.get(&selected[at]).map_or(0.0, |case| case.score);
+                    let sure = COMPANION * self.cases.get(&selected[at]).map_or(0.0, Case::confidence);
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();
-                    case.score = case.score.max(score * ADVISED_FROM.max(case.score));
+                    if sure > case.confidence() {
+                        (case.score, case.doubt, case.guessed) = (sure, 0.0, 0.0);
+                    }
                     case.reasons.push(reason);
                     selected.push(name.clone());
                 }

@@ -157,6 +157,30 @@ impl Cases {
         votes.settle();
         votes
     }
+
+    /// Returns the weight and the count of the episodes among the votes that did not use a tool, and whose tasks had none of
+    /// the words that call for it: nobody asked them, so they say nothing of it. Those that used one of `instead` do.
+    pub(crate) fn not_asked(
+        &self,
+        votes: &Votes,
+        tool: usize,
+        calls: &[String],
+        instead: &[usize],
+    ) -> (f64, usize) {
+        let calls: Vec<u32> = calls.iter().filter_map(|term| self.words.get(term).copied()).collect();
+        let (mut newer, mut weight, mut count) = (0.0, 0.0, 0);
+        for (own, place) in &votes.similar {
+            let entry = &self.entries[*place];
+            let is_asked = calls.iter().any(|call| entry.features.binary_search(call).is_ok());
+            let says = |tool: &usize| entry.tools.contains(tool) || entry.failed.contains(tool);
+            if !is_asked && !says(&tool) && !instead.iter().any(says) && entry.says_of_unused().is_some() {
+                weight += own * FADING.powf(newer);
+                count += 1;
+            }
+            newer += own;
+        }
+        (weight, count)
+    }
 }
 
 impl Votes {
