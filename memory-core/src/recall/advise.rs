@@ -3,7 +3,8 @@
 //! Each part of the task is asked by itself which tools it calls for: rules that apply to a part are combined as
 //! independent causes (noisy-or), a part that only supposes something counts a quarter, and a word that a tool is used
 //! *on* does not call for it where another operation is named. What rules say is weighed with what worked in the episodes
-//! that are like the task as a whole: the more alike they are, the less rules matter. What they did at the point that the
+//! that are like the task as a whole: the more alike they are, the less rules matter. Of a tool that a word calls for,
+//! episodes without that word say nothing, unless they did something in its place. What they did at the point that the
 //! task has come to is followed on from there, and what failed there is left for now. Where nothing calls for any tool,
 //! what recalled episodes used and what the words hint at decide, with less confidence; where nothing is known there is
 //! no advice.
@@ -305,8 +306,11 @@ impl Bench<'_> {
             (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
             case.episodes.clone_from(&vote.episodes);
             if vote.worked > 0 {
-                case.reasons
-                    .push(format!("it worked in {} of {} tasks like this one", vote.worked, vote.count - not_asked));
+                case.reasons.push(format!(
+                    "it worked in {} of {} tasks like this one",
+                    vote.worked,
+                    vote.count - not_asked
+                ));
             }
         }
     }
