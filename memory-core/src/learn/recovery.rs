@@ -45,7 +45,7 @@ pub(crate) struct Incident<'t> {
 pub(crate) struct Remedy<'t> {
     /// Calls of other tools between the failing and the last call.
     pub(crate) between: Vec<Call<'t>>,
-    /// The call after them: of the same tool, or of one used instead.
+    /// The call after them: of the same tool, or of one used instead; of a remedy whose own call failed, that call.
     pub(crate) last: Call<'t>,
     /// What is different in its arguments, if it is of the same tool.
     pub(crate) changes: Vec<Change<'t>>,
@@ -142,7 +142,8 @@ pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
             runs.push((at, at));
         }
         let (first, last) = &mut runs[known];
-        if calls[*last..at].iter().any(|between| between.tool == call.tool && between.worked()) {
+        let worked = calls[*last..at].iter().any(|between| between.tool == call.tool && between.worked());
+        if worked || at - *last > REACH {
             *first = at;
         }
         *last = at;
@@ -159,25 +160,34 @@ pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
     incidents
 }
 
-/// Adds what was done in vain between a failure and the next call of the same tool: other tools that failed by then and
-/// did not work after all, and that call with what worked before it, if it came to the same error.
+/// Adds what was done in vain between a failure and the next call of the same tool, or of one that took its place: calls of
+/// other tools that failed by then, with what worked before them; and that next call with what worked before it, if it
+/// came to the same error. A tool that failed before, or works after all, was not called to help. If the failed tool is
+/// never called again, only what failed at once counts.
 fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut Incident<'t>) {
     if incident.vain.len() == MAX_VAIN {
         return;
     }
-    let tool = calls[at].tool;
+    let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
-    let again = after.iter().position(|call| call.tool == tool);
-    let until = &after[..again.unwrap_or(after.len())];
+    let again = after.iter().position(|call| call.tool == failed.tool);
+    let until = &after[..again.or_else(|| after.iter().position(Call::worked)).unwrap_or(after.len())];
     let worked = |tool: &str| until.iter().any(|call| call.worked() && call.tool == tool);
-    let failed = until.iter().take(VAIN_REACH).filter(|call| !call.worked() && !worked(call.tool));
-    let mut vain: Vec<Remedy<'t>> =
-        failed.map(|call| Remedy { between: vec![*call], last: *first, changes: Vec::new() }).collect();
+    let is_open = |tool: &str| {
+        let last = calls[..at].iter().rev().find(|call| call.tool == tool);
+        last.is_some_and(|call| !call.worked())
+    };
+    let mut vain: Vec<Remedy<'t>> = Vec::new();
+    for (place, call) in until.iter().enumerate().take(VAIN_REACH) {
+        if !call.worked() && !worked(call.tool) && !is_open(call.tool) {
+            vain.push(Remedy { between: between(&until[..place]), last: *call, changes: Vec::new() });
+        }
+    }
     if let Some(last) = again.map(|offset| after[offset])
         && !last.worked()
         && last.error() == incident.error
     {
-        vain.push(Remedy { between: between(until), last, changes: changes(first, &last) });
+        vain.push(Remedy { between: between(until), last, changes: changes(first, &failed, &last) });
     }
     for vain in vain {
         let fix = vain.fix();
@@ -197,13 +207,14 @@ fn between<'t>(calls: &[Call<'t>]) -> Vec<Call<'t>> {
 }
 
 /// Returns what got over the failure of a call: the next one of the same tool that worked, or another tool that took its
-/// place. Arguments are compared with those of the first call that failed so.
+/// place. `first` is the first failure since the tool last worked.
 fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remedy<'t>> {
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
     if let Some(offset) = after.iter().position(|call| call.tool == failed.tool && call.worked()) {
         let last = after[offset];
-        return Some(Remedy { between: between(&after[..offset]), last, changes: changes(first, &last) });
+        let changes = changes(first, &failed, &last);
+        return Some(Remedy { between: between(&after[..offset]), last, changes });
     }
     let retried = calls[at + 1..].iter().any(|call| call.tool == failed.tool);
     if retried {
@@ -214,17 +225,18 @@ fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remed
     Some(Remedy { between: Vec::new(), last: *instead, changes: Vec::new() })
 }
 
-/// Returns how the arguments of two calls differ.
-pub(crate) fn changes<'t>(from: &Call<'t>, to: &Call<'t>) -> Vec<Change<'t>> {
+/// Returns how the arguments of a call differ from those of the first that failed, as far as they differ from those of the
+/// last that did, too.
+fn changes<'t>(first: &Call<'t>, failed: &Call<'t>, to: &Call<'t>) -> Vec<Change<'t>> {
     let mut changes = Vec::new();
-    from.arguments(|name, value| {
+    first.arguments(|name, value| {
         let now = to.argument(name);
-        if now != Some(value) {
+        if now != Some(value) && now != failed.argument(name) {
             changes.push(Change { name, from: Some(value), to: now });
         }
     });
     to.arguments(|name, value| {
-        if from.argument(name).is_none() {
+        if first.argument(name).is_none() && failed.argument(name) != Some(value) {
             changes.push(Change { name, from: None, to: Some(value) });
         }
     });
@@ -336,16 +348,13 @@ mod tests {
         let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
         let refused = |method: &str| pay(method).error("refused");
         check(
-            vec![refused("voucher"), refused("card"), Action::tool("login"), refused("card"), pay("cash")],
+            vec![refused("voucher"), refused("card"), Action::tool("login"), refused("cheque"), pay("cash")],
             &[
                 "pay with method changed from voucher to card",
-                "login, then pay with method changed from voucher to card",
+                "login, then pay with method changed from voucher to cheque",
             ],
         );
-        check(
-            vec![refused("cash"), Action::tool("unlock").error("no lock"), pay("cash")],
-            &["unlock, then pay"],
-        );
+        check(vec![refused("cash"), Action::tool("unlock").error("no lock"), pay("cash")], &["unlock"]);
         check(vec![refused("cash"), refused("cash")], &["pay"]);
         // It worked after all, the error became another one, or the remedy is what helped in the end.
         let unlock = || Action::tool("unlock");
@@ -354,8 +363,21 @@ mod tests {
         check(vec![refused("cash"), refused("cash"), pay("cash")], &[]);
         let many =
             ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].map(|tool| Action::tool(tool).error("no"));
-        let told = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|tool| format!("{tool}, then pay"));
-        check([refused("cash")].into_iter().chain(many).collect(), &told.each_ref().map(String::as_str));
+        let told = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        check([refused("cash")].into_iter().chain(many).collect(), &told);
+        let key = || Action::tool("get_key");
+        check(vec![refused("cash"), key(), unlock().error("jams"), pay("cash")], &["get_key, then unlock"]);
+        // What failed before, after another tool took the place, or much later was not called to help.
+        let jammed = || unlock().error("jams");
+        let vain = |actions: Vec<Action>| {
+            let trace = trace(1, success(), actions);
+            let calls = calls(&trace);
+            let vain = incidents(&calls).into_iter().map(|incident| incident.vain.len());
+            vain.collect::<Vec<_>>()
+        };
+        assert_eq!(vain(vec![refused("cash"), jammed(), refused("cash")]), [2, 0]);
+        let transfer = || Action::tool("transfer").arguments(json!({"method": "cash"}));
+        check(vec![refused("cash"), transfer(), Action::tool("mail").error("no")], &[]);
     }
 
     #[test]
@@ -369,6 +391,11 @@ mod tests {
             pay("cash"),
         ];
         let (_, fix) = first(actions).unwrap();
+        assert_eq!(fix, ["pay with method changed from voucher to cash"]);
+        let bill =
+            |bill: &str, method: &str| Action::tool("pay").arguments(json!({"bill": bill, "method": method}));
+        let refused = |of: &str| bill(of, "voucher").error("refused");
+        let (_, fix) = first(vec![refused("water"), refused("power"), bill("power", "cash")]).unwrap();
         assert_eq!(fix, ["pay with method changed from voucher to cash"]);
     }
 

@@ -8,9 +8,9 @@ use crate::learn::recovery::{Incident, Remedy};
 use crate::model::failure::Resolution;
 
 /// Resolutions kept that got over the error.
-const MAX_WORKED: usize = 5;
+const MAX_WORKED: usize = 16;
 /// Resolutions kept that never did.
-const MAX_VAIN: usize = 8;
+const MAX_VAIN: usize = 16;
 /// What stands between the calls of a fix.
 const THEN: &str = ", then ";
 
@@ -35,7 +35,7 @@ pub(crate) fn seen(incident: &Incident<'_>, succeeded: bool, at: Timestamp) -> V
     let mut seen: Vec<Resolution> = Vec::new();
     for resolution in worked.into_iter().chain(in_vain) {
         let key = key(&resolution.fix);
-        if !seen.iter().any(|held| self::key(&held.fix) == key) {
+        if !seen.iter().any(|held| begins_with(&self::key(&held.fix), &key)) {
             seen.push(resolution);
         }
     }
@@ -43,8 +43,11 @@ pub(crate) fn seen(incident: &Incident<'_>, succeeded: bool, at: Timestamp) -> V
 }
 
 /// Puts together what was seen of remedies, best first. Texts that differ in values and names alone are one, told without
-/// them. Counts add up, unless one of the episodes is counted already (`known`). The order of the two does not matter.
+/// them; a remedy of which a call failed is that one that begins with its calls, if there is one. Counts add up, unless
+/// one of the episodes is counted already (`known`). The order of the two does not matter, except for what was dropped
+/// for being too many and for remedies that are known later than that a call of them failed.
 pub(crate) fn merge(one: Vec<Resolution>, other: Vec<Resolution>, known: bool) -> Vec<Resolution> {
+    let add = |a: u32, b: u32| if known { a.max(b) } else { a.saturating_add(b) };
     let mut merged: Vec<(String, Resolution)> = Vec::new();
     for resolution in one.into_iter().chain(other) {
         let key = key(&resolution.fix);
@@ -55,13 +58,30 @@ pub(crate) fn merge(one: Vec<Resolution>, other: Vec<Resolution>, known: bool) -
         if held.fix != resolution.fix {
             held.fix = general(&held.fix).min(general(&resolution.fix));
         }
-        let add = |a: u32, b: u32| if known { a.max(b) } else { a.saturating_add(b) };
         held.worked = add(held.worked, resolution.worked);
         held.failed = add(held.failed, resolution.failed);
         held.worked_at = held.worked_at.max(resolution.worked_at);
         held.failed_at = held.failed_at.max(resolution.failed_at);
     }
+    let (worked, in_vain): (Vec<_>, Vec<_>) = merged.into_iter().partition(|(_, it)| it.worked > 0);
+    let mut merged = worked;
+    for (key, vain) in in_vain {
+        let mut is_known = false;
+        for (_, remedy) in merged.iter_mut().filter(|(held, it)| it.worked > 0 && begins_with(held, &key)) {
+            is_known = true;
+            remedy.failed = add(remedy.failed, vain.failed);
+            remedy.failed_at = remedy.failed_at.max(vain.failed_at);
+        }
+        if !is_known {
+            merged.push((key, vain));
+        }
+    }
     in_order(merged)
+}
+
+/// Returns true if the calls of a fix begin with those of another one.
+fn begins_with(fix: &str, start: &str) -> bool {
+    fix.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(THEN))
 }
 
 fn in_order(mut resolutions: Vec<(String, Resolution)>) -> Vec<Resolution> {
@@ -158,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn a_remedy_of_which_a_call_failed_was_in_vain() {
+        let seen =
+            [worked("get_key, then unlock, then pay", 1), failed("get_key, then unlock", 2), failed("un", 3)];
+        let told = told(&all(&seen));
+        assert_eq!(
+            told,
+            ["get_key, then unlock, then pay (worked once, in vain the last time)", "un (in vain once)"]
+        );
+    }
+
+    #[test]
     fn what_worked_last_comes_before_what_works_more_surely() {
         let seen =
             [worked("a", 1), worked("a", 2), worked("b", 3), failed("b", 4), worked("b", 5), worked("c", 6)];
@@ -175,12 +206,12 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept() {
-        let seen: Vec<_> = (1..=12).map(|at| failed(&format!("{}, then pay", letter(at)), at)).collect();
+        let seen: Vec<_> = (1..=20).map(|at| failed(&format!("{}, then pay", letter(at)), at)).collect();
         let held = told(&all(&seen));
-        assert_eq!((held.len(), held[0].as_str()), (MAX_VAIN, "l, then pay (in vain once)"));
-        let seen: Vec<_> = (1..=12).map(|at| worked(&format!("{}, then pay", letter(at)), at)).collect();
+        assert_eq!((held.len(), held[0].as_str()), (MAX_VAIN, "t, then pay (in vain once)"));
+        let seen: Vec<_> = (1..=20).map(|at| worked(&format!("{}, then pay", letter(at)), at)).collect();
         let held = told(&all(&seen));
-        assert_eq!((held.len(), held[0].as_str()), (MAX_WORKED, "l, then pay"));
+        assert_eq!((held.len(), held[0].as_str()), (MAX_WORKED, "t, then pay"));
     }
 
     fn letter(number: u64) -> char {

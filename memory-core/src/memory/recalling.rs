@@ -1,5 +1,6 @@
 //! Recall: what is known that helps with a task, put together.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -343,15 +344,7 @@ impl Inner {
                 }
             }
         }
-        // First what has a fix that was not in vain since, then what was got over, then what never was; of errors equally alike,
-        // that with a fix that worked more often.
-        let fixed = |failure: &Failure| {
-            (failure.remedies().next().is_some_and(Resolution::works), failure.remedies().next().is_some())
-        };
-        recall.fixes.sort_by(|a, b| {
-            let by_score = fixed(&b.item).cmp(&fixed(&a.item)).then(b.score.total_cmp(&a.score));
-            by_score.then(b.item.resolved.cmp(&a.item.resolved)).then(a.item.id.cmp(&b.item.id))
-        });
+        recall.fixes.sort_by(better_fix);
         recall.fixes.truncate(FIXES);
         Ok(())
     }
@@ -440,6 +433,16 @@ fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> 
     reasons
 }
 
+/// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike
+/// one with a fix that was not in vain since, then one with a fix that worked more often.
+fn better_fix(a: &Recalled<Failure>, b: &Recalled<Failure>) -> Ordering {
+    let fixed = |it: &Recalled<Failure>| it.item.remedies().next().is_some();
+    let works = |it: &Recalled<Failure>| it.item.remedies().next().is_some_and(Resolution::works);
+    let by_score = fixed(b).cmp(&fixed(a)).then(b.score.total_cmp(&a.score));
+    let by_fix = by_score.then(works(b).cmp(&works(a))).then(b.item.resolved.cmp(&a.item.resolved));
+    by_fix.then(a.item.id.cmp(&b.item.id))
+}
+
 fn fix_reasons(failure: &Failure) -> Vec<String> {
     let times =
         if failure.occurrences == 1 { "once".into() } else { format!("{} times", failure.occurrences) };
@@ -485,5 +488,55 @@ impl Recall {
             degraded: None,
             freshness,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::FailureId;
+
+    fn lesson(score: f64, resolutions: &[(u32, u64, u64)]) -> Recalled<Failure> {
+        let at = |time: &u64| (*time > 0).then_some(Timestamp(*time));
+        let item = Failure {
+            id: FailureId(uuid::Uuid::nil()),
+            category: "other".into(),
+            error: "no".into(),
+            example: "no".into(),
+            tool: "pay".into(),
+            root_cause: None,
+            resolutions: resolutions
+                .iter()
+                .map(|(worked, worked_at, failed_at)| Resolution {
+                    fix: "login, then pay".into(),
+                    worked: *worked,
+                    failed: u32::from(*failed_at > 0),
+                    worked_at: at(worked_at),
+                    failed_at: at(failed_at),
+                })
+                .collect(),
+            domain: None,
+            task_kind: "general".into(),
+            occurrences: 1,
+            resolved: 1,
+            episodes: Vec::new(),
+            first_at: Timestamp(0),
+            last_at: Timestamp(0),
+        };
+        Recalled { score, reasons: Vec::new(), item }
+    }
+
+    #[test]
+    fn of_errors_equally_alike_the_one_with_a_fix_that_works_comes_first() {
+        let (works, in_vain) = (&[(1, 5, 0)][..], &[(9, 5, 6)][..]);
+        let check = |a: Recalled<Failure>, b: Recalled<Failure>| {
+            assert_eq!(better_fix(&a, &b), Ordering::Less);
+            assert_eq!(better_fix(&b, &a), Ordering::Greater);
+        };
+        check(lesson(1.0, works), lesson(1.0, in_vain));
+        // The lesson of this very error is not lost for one time in vain.
+        check(lesson(1.0, in_vain), lesson(0.7, works));
+        check(lesson(0.7, in_vain), lesson(1.0, &[(0, 0, 6)]));
+        check(lesson(0.7, works), lesson(1.0, &[]));
     }
 }

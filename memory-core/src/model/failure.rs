@@ -24,7 +24,7 @@ pub struct Failure {
     /// What led to it, as far as contrast with episodes that did not fail shows.
     pub root_cause: Option<String>,
     /// What was done about it, best first: what resolved it and was not in vain since (what did so last, then what does so
-    /// most surely), what was in vain since, and what never helped. At most five that resolved it, and eight others.
+    /// most surely), what was in vain since, and what never helped. At most sixteen that resolved it, and sixteen others.
     pub resolutions: Vec<Resolution>,
     /// The subject area.
     pub domain: Option<String>,
@@ -59,11 +59,12 @@ impl Failure {
 /// As text it is the fix with what came of it: `login, then deploy (3 times)`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Resolution {
-    /// The calls, with `, then ` between them; the last is the one that failed before, or one that took its place.
+    /// The calls, with `, then ` between them; the last is the one that failed before, or one that took its place. Where one
+    /// of the calls failed itself, and so the remedy did, it is the last.
     pub fix: String,
     /// Episodes that succeeded in which it got over the error.
     pub worked: u32,
-    /// Episodes, however they ended, in which the error came again after it, or one of its calls failed.
+    /// Episodes, however they ended, in which the error came again after it, or a call of it failed.
     pub failed: u32,
     /// When it last got over the error; `None` if it never did, or if that was not recorded.
     pub worked_at: Option<Timestamp>,
@@ -72,9 +73,9 @@ pub struct Resolution {
 }
 
 impl Resolution {
-    /// Returns true if it resolved the error and was not in vain since.
+    /// Returns true if it resolved the error and was not in vain since, as far as is known.
     pub fn works(&self) -> bool {
-        self.worked > 0 && self.worked_at >= self.failed_at
+        self.worked > 0 && self.worked_at.is_none_or(|worked_at| Some(worked_at) >= self.failed_at)
     }
 }
 
@@ -155,6 +156,7 @@ mod tests {
         };
         check(resolution(1, 0, Some(1), None), "", true);
         check(resolution(3, 0, None, None), " (3 times)", true);
+        check(resolution(3, 1, None, Some(1)), " (worked 3 times, in vain once)", true);
         check(resolution(3, 1, Some(2), Some(1)), " (worked 3 times, in vain once)", true);
         check(
             resolution(1, 2, Some(2), Some(3)),

@@ -41,7 +41,7 @@ const OBJECT_ALONE: f64 = 0.25;
 const LIKENED: f64 = 0.6;
 /// What somebody pinned calls for its tool so surely at least.
 const PINNED: f64 = 0.9;
-/// Advice without any rule behind it is at most so sure.
+/// A guess, where nothing calls for any tool, is at most so sure.
 const GUESS: f64 = 0.5;
 /// How much rules count beside episodes, in episodes that are quite like the task.
 const RULES: f64 = 0.1;
@@ -84,8 +84,8 @@ struct Case {
     part: Option<usize>,
     /// The rules, each with its strength.
     rules: Vec<(f64, HeuristicId)>,
-    /// The words that call for it clearly.
-    words: Vec<String>,
+    /// The words of each rule that clearly calls for it.
+    words: Vec<Vec<String>>,
     /// Episodes like the task that it worked in.
     episodes: Vec<EpisodeId>,
     reasons: Vec<String>,
@@ -123,6 +123,11 @@ pub(crate) fn advise(
         .filter(|(_, case)| case.score >= ADVISED_FROM && case.confidence() >= CONFIDENT_FROM)
         .map(|(tool, _)| tool.clone())
         .collect();
+    // What goes along is as sure as the surest that brings it.
+    selected.sort_by(|a, b| {
+        let sure = |tool: &String| bench.cases.get(tool).map_or(0.0, Case::confidence);
+        sure(b).total_cmp(&sure(a)).then_with(|| a.cmp(b))
+    });
     let course = bench.course();
     bench.follow(&course, &mut selected);
     // What may be done already is not guessed on.
@@ -205,12 +210,13 @@ impl Bench<'_> {
             for (tool, case) in &mut called {
                 if case.score >= ADVISED_FROM && self.is_object_alone(*tool, part) {
                     case.meant = OBJECT_ALONE;
+                    case.score *= case.meant;
                 }
             }
             self.call_by_likeness(part, &mut called);
             for (tool, mut case) in called {
-                case.meant *= if part.hypothetical { SUPPOSED } else { 1.0 };
-                case.score *= case.meant;
+                let share = if part.hypothetical { SUPPOSED } else { 1.0 };
+                (case.score, case.meant) = (case.score * share, case.meant * share);
                 self.take(tool, case, Some(place));
             }
         }
@@ -241,7 +247,9 @@ impl Bench<'_> {
                 let case = case_of(&mut cases, rule.tool);
                 case.add(strength, 0.0);
                 case.rules.push((strength, rule.id));
-                case.words.extend(rule.premise.terms.iter().cloned());
+                if strength >= ADVISED_FROM && !rule.premise.terms.is_empty() {
+                    case.words.push(rule.premise.terms.clone());
+                }
             }
         }
         cases
@@ -252,7 +260,11 @@ impl Bench<'_> {
         let facts = &self.associations.tools[tool];
         let Some(operation) = facts.words.first() else { return false };
         let clause = self.parts.iter().filter(|other| other.clause == part.clause);
-        let has = |term: &String| clause.clone().any(|part| part.terms.contains(term));
+        let has = |term: &String| {
+            clause.clone().any(|part| {
+                part.terms.contains(term) || part.likened.iter().any(|likened| likened.term == *term)
+            })
+        };
         !facts.partners.is_empty() && !has(operation) && !facts.partners.iter().any(has)
     }
 
@@ -283,34 +295,31 @@ impl Bench<'_> {
     /// less rules matter.
     fn vote(&mut self) {
         let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
-        let instead = self.done_uncalled();
-        for (tool, vote) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
+        let (instead, callers) = (self.done_uncalled(), self.callers());
+        for (tool, raw) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
             let name = &self.associations.tools[tool].name;
-            let is_named = vote.used > 0.0 || self.cases.contains_key(name);
+            let is_named = raw.used > 0.0 || self.cases.contains_key(name);
             if !is_named || self.done(name) || self.ruled_out.contains(name) {
                 continue;
             }
+            let case = self.cases.get(name);
+            let words = case.map_or(&[][..], |case| case.words.as_slice());
+            let is_called = case.is_some_and(|case| case.score >= ADVISED_FROM);
+            let otherwise = if is_called { &[][..] } else { callers[tool].as_slice() };
+            let vote = self.associations.cases.vote(&self.votes, tool, words, &instead, otherwise);
             let case = self.cases.entry(name.clone()).or_default();
             let used = case.meant * vote.used;
-            let (silent, not_asked) = match case.words.as_slice() {
-                [] => (0.0, 0),
-                words => self.associations.cases.not_asked(&self.votes, tool, words, &instead),
-            };
-            let weight = (vote.weight - silent).max(vote.used);
-            let with = |rules: f64| (rules * case.score + used) / (rules + weight);
+            let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
             let (score, cautious) = (with(RULES), with(CAUTION));
             // What nothing else calls for is guessed if the episodes were found by guesses.
             if is_guessed && case.score <= 0.0 {
                 case.guessed = 1.0;
             }
             (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
-            case.episodes.clone_from(&vote.episodes);
+            case.episodes = vote.episodes;
             if vote.worked > 0 {
-                case.reasons.push(format!(
-                    "it worked in {} of {} tasks like this one",
-                    vote.worked,
-                    vote.count - not_asked
-                ));
+                let reason = format!("it worked in {} of {} tasks like this one", vote.worked, vote.count);
+                case.reasons.push(reason);
             }
         }
     }
@@ -319,7 +328,8 @@ impl Bench<'_> {
     fn done_uncalled(&self) -> Vec<usize> {
         let is_called = |tool: usize| {
             let name = &self.associations.tools[tool].name;
-            self.cases.get(name).is_some_and(|case| case.score >= CALLED_FROM)
+            let is_asked = self.cases.get(name).is_some_and(|case| case.score >= CALLED_FROM);
+            is_asked || self.done(name) || self.is_out(name)
         };
         let votes = self.votes.tools.iter().enumerate();
         let most = votes.filter(|(_, vote)| vote.used > 0.0 && vote.used >= MOST * vote.weight);
@@ -384,6 +394,7 @@ impl Bench<'_> {
                 let case = self.cases.entry(tool.clone()).or_default();
                 case.comes_next = case.comes_next.max(strength);
                 case.add(strength, 0.0);
+                case.meant = 1.0;
                 case.rules.push((strength, id));
             }
         }
@@ -407,6 +418,19 @@ impl Bench<'_> {
                 case.comes_next *= 1.0 - PINNED;
             }
         }
+    }
+}
+
+impl<'a> Bench<'a> {
+    /// Returns by tool the words of each rule that clearly calls for it.
+    fn callers(&self) -> Vec<Vec<&'a [String]>> {
+        let mut callers = vec![Vec::new(); self.associations.tools.len()];
+        for rule in self.associations.calls.values().flatten() {
+            if !rule.premise.terms.is_empty() && self.strength(rule) >= ADVISED_FROM {
+                callers[rule.tool].push(rule.premise.terms.as_slice());
+            }
+        }
+        callers
     }
 }
 

@@ -17,7 +17,7 @@ const EXCEPTION: f64 = 0.5;
 
 /// A conflict that evidence decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Resolution {
+pub(crate) struct Decision {
     /// The better-supported one.
     pub(crate) stays: HeuristicId,
     /// The one to demote.
@@ -26,8 +26,8 @@ pub(crate) struct Resolution {
 
 /// Decides conflicts by evidence: of each pair the better-supported stays. Pairs that are about equally supported both
 /// stay, and so do an exception and its rule. Somebody's ruling outranks evidence: what is pinned is never demoted.
-pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefConfig) -> Vec<Resolution> {
-    let mut resolutions: Vec<Resolution> = pairs(heuristics)
+pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefConfig) -> Vec<Decision> {
+    let mut decisions: Vec<Decision> = pairs(heuristics)
         .filter_map(|(a, b)| {
             if is_exception(a, b) || is_exception(b, a) || a.pinned && b.pinned {
                 return None;
@@ -36,14 +36,14 @@ pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefC
             let (stays, demoted) = if bound(a) >= bound(b) { (a, b) } else { (b, a) };
             if a.pinned || b.pinned {
                 let (stays, demoted) = if a.pinned { (a, b) } else { (b, a) };
-                return Some(Resolution { stays: stays.id, demoted: demoted.id });
+                return Some(Decision { stays: stays.id, demoted: demoted.id });
             }
             let decided = bound(stays) - bound(demoted) >= MARGIN;
-            decided.then_some(Resolution { stays: stays.id, demoted: demoted.id })
+            decided.then_some(Decision { stays: stays.id, demoted: demoted.id })
         })
         .collect();
-    resolutions.sort_by_key(|resolution| (resolution.demoted, resolution.stays));
-    resolutions
+    decisions.sort_by_key(|decision| (decision.demoted, decision.stays));
+    decisions
 }
 
 /// Returns the pairs that contradict each other, in order of their identifiers: conditions of one domain that are equal or
@@ -116,10 +116,10 @@ mod tests {
         let names = format!("{} / {}", rules[0].condition, rules[1].condition);
         assert_eq!(pairs(&rules).count(), usize::from(conflict), "{names}");
         let reversed = [rules[1].clone(), rules[0].clone()];
-        let resolutions = resolve(&rules, NOW, &BeliefConfig::default());
-        assert_eq!(resolutions, resolve(&reversed, NOW, &BeliefConfig::default()));
-        let expected = demoted.map(|at| Resolution { stays: rules[1 - at].id, demoted: rules[at].id });
-        assert_eq!(resolutions, expected.into_iter().collect::<Vec<_>>(), "{names}");
+        let decisions = resolve(&rules, NOW, &BeliefConfig::default());
+        assert_eq!(decisions, resolve(&reversed, NOW, &BeliefConfig::default()));
+        let expected = demoted.map(|at| Decision { stays: rules[1 - at].id, demoted: rules[at].id });
+        assert_eq!(decisions, expected.into_iter().collect::<Vec<_>>(), "{names}");
     }
 
     #[test]

@@ -56,6 +56,13 @@ impl Bench<'_> {
         vec![facts.name.clone()]
     }
 
+    /// Returns how strongly rules that hold of the task speak against a tool.
+    fn against(&self, tool: usize) -> f64 {
+        let rules = self.associations.avoid.iter();
+        let against = rules.filter(|rule| rule.tool == tool && self.holds(&rule.premise, None));
+        against.map(|rule| self.strength(rule)).fold(0.0, f64::max)
+    }
+
     /// Adds the tools that nearly always go with those selected.
     pub(super) fn companions(&mut self, selected: &mut Vec<String>, course: &Course) {
         let mut at = 0;
@@ -68,7 +75,8 @@ impl Bench<'_> {
                 let name = &self.associations.tools[*other].name;
                 let is_open = !self.done(name) && !self.is_out(name) && !course.is_dead_end(name);
                 if is_open && !selected.contains(name) {
-                    let sure = COMPANION * self.cases.get(&selected[at]).map_or(0.0, Case::confidence);
+                    let with = self.cases.get(&selected[at]).map_or(0.0, Case::confidence);
+                    let sure = COMPANION * with * (1.0 - self.against(*other));
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();
                     if sure > case.confidence() {

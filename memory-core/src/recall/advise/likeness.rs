@@ -18,6 +18,7 @@ impl Bench<'_> {
                 }
                 let case = case_of(called, rule.tool);
                 case.add(strength, 1.0);
+                case.meant = 1.0;
                 let of = self.stored.get(&rule.id).map_or_else(String::new, |rule| {
                     let tally = &rule.tally;
                     format!(": {} of {} tasks with that used {tool}", tally.successes, tally.count())

@@ -75,6 +75,10 @@ fn what_tasks_did_not_ask_for_they_do_not_speak_against() {
         "The booking shall be canceled because I found out that. Then rent a desk.",
         &["cancel_booking", "rent_desk"],
     );
+    let under_way =
+        RecallQuery::new("The booking shall be canceled because I found out that. Then rent a desk.")
+            .after(["cancel_booking"]);
+    assert_eq!(tools(&ask(&known, &known.heuristics, under_way)), ["rent_desk"]);
     // Whoever redirected mail adjusted a sign, which nothing here asks for: that was done in place of renting.
     check("Redirect the mail and rent it", &["redirect_mail", "adjust_sign"]);
 }

@@ -158,28 +158,50 @@ impl Cases {
         votes
     }
 
-    /// Returns the weight and the count of the episodes among the votes that did not use a tool, and whose tasks had none of
-    /// the words that call for it: nobody asked them, so they say nothing of it. Those that used one of `instead` do.
-    pub(crate) fn not_asked(
+    /// Returns what the votes say about a tool without the episodes that have no say on it.
+    ///
+    /// Of a tool that words of the task call for (`calls`), these are the episodes that did not use it and had none of the
+    /// words: nobody asked them for it. Those that used one of `instead` did that in its place. Of any other tool, they are
+    /// those that used it and had words that call for it (`otherwise`): they were asked, as this task is not.
+    pub(crate) fn vote(
         &self,
         votes: &Votes,
         tool: usize,
-        calls: &[String],
+        calls: &[Vec<String>],
         instead: &[usize],
-    ) -> (f64, usize) {
-        let calls: Vec<u32> = calls.iter().filter_map(|term| self.words.get(term).copied()).collect();
-        let (mut newer, mut weight, mut count) = (0.0, 0.0, 0);
+        otherwise: &[&[String]],
+    ) -> Vote {
+        let features = |terms: &[String]| -> Option<Vec<u32>> {
+            terms.iter().map(|term| self.words.get(term).copied()).collect()
+        };
+        let calls: Vec<Vec<u32>> = calls.iter().filter_map(|terms| features(terms)).collect();
+        let otherwise: Vec<Vec<u32>> = otherwise.iter().filter_map(|terms| features(terms)).collect();
+        let mut vote = votes.tools[tool].clone();
+        let mut newer = 0.0;
         for (own, place) in &votes.similar {
-            let entry = &self.entries[*place];
-            let is_asked = calls.iter().any(|call| entry.features.binary_search(call).is_ok());
-            let says = |tool: &usize| entry.tools.contains(tool) || entry.failed.contains(tool);
-            if !is_asked && !says(&tool) && !instead.iter().any(says) && entry.says_of_unused().is_some() {
-                weight += own * FADING.powf(newer);
-                count += 1;
-            }
+            let weight = own * FADING.powf(newer);
             newer += own;
+            let entry = &self.entries[*place];
+            let has = |term: &u32| entry.features.binary_search(term).is_ok();
+            let says = |tool: &usize| entry.tools.contains(tool) || entry.failed.contains(tool);
+            if !calls.is_empty() {
+                let is_asked = calls.iter().any(|terms| terms.iter().all(has));
+                let is_silent = !says(&tool) && !is_asked && !instead.iter().any(says);
+                if is_silent && entry.says_of_unused().is_some() {
+                    vote.weight -= weight;
+                    vote.count -= 1;
+                }
+            } else if entry.tools.contains(&tool) && otherwise.iter().any(|terms| terms.iter().all(has)) {
+                vote.weight -= weight;
+                vote.count -= 1;
+                vote.used -= weight * entry.credit();
+                vote.worked -= 1;
+                vote.episodes.retain(|episode| *episode != entry.id);
+            }
         }
-        (weight, count)
+        vote.used = vote.used.max(0.0);
+        vote.weight = vote.weight.max(vote.used);
+        vote
     }
 }
 
