@@ -136,7 +136,8 @@ pub struct Recall {
     pub heuristics: Vec<Recalled<Heuristic>>,
     /// What went wrong with tasks like this, the surest first.
     pub warnings: Vec<Warning>,
-    /// Lessons of errors like [`crate::RecallQuery::last_error`], the most similar first.
+    /// Lessons of errors like [`crate::RecallQuery::last_error`], with what got over them and what was in vain: those that were
+    /// got over before those that never were, and the most similar first.
     pub fixes: Vec<Recalled<Failure>>,
     /// A procedure to follow.
     pub playbook: Option<SuggestedPlaybook>,

@@ -113,6 +113,34 @@ fn what_always_goes_along_is_as_sure_as_what_it_goes_with() {
 }
 
 #[test]
+fn what_speaks_against_a_companion_counts_and_the_answer_is_always_the_same() {
+    let office = |n: u64| match n % 5 {
+        0 | 1 => lesson(n, "Redirect the mail", &["redirect_mail", "notify"]),
+        2 | 3 => lesson(n, "Cancel the booking", &["cancel_booking", "notify"]),
+        _ => Lesson {
+            failed_tools: vec!["notify".into()],
+            success: 0.0,
+            ..lesson(
+                n,
+                ["Order pens quietly", "Paint it quietly", "Quietly call Bo"][(n % 3) as usize],
+                &["ask"],
+            )
+        },
+    };
+    let known = learn(&(0..200).map(office).collect::<Vec<_>>());
+    let confidence = |text: &str| {
+        let found = ask(&known, &known.heuristics, text.into());
+        found.iter().find(|advice| advice.tool == "notify").map_or(0.0, |advice| advice.confidence)
+    };
+    let aloud = confidence("Redirect the mail. Cancel the booking");
+    let quietly = confidence("Redirect the mail quietly. Cancel the booking");
+    assert!(quietly < 0.5 * aloud, "{quietly} {aloud}");
+    for _ in 0..20 {
+        assert_eq!(confidence("Redirect the mail quietly. Cancel the booking"), quietly);
+    }
+}
+
+#[test]
 fn advice_says_why() {
     let known = learn(&garage());
     let advice = ask(&known, &known.heuristics, "Wash it".into());
