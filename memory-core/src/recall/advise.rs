@@ -426,7 +426,10 @@ impl<'a> Bench<'a> {
     fn callers(&self) -> Vec<Vec<&'a [String]>> {
         let mut callers = vec![Vec::new(); self.associations.tools.len()];
         for rule in self.associations.calls.values().flatten() {
-            if !rule.premise.terms.is_empty() && self.strength(rule) >= ADVISED_FROM {
+            if rule.strength >= ADVISED_FROM
+                && !rule.premise.terms.is_empty()
+                && self.strength(rule) >= ADVISED_FROM
+            {
                 callers[rule.tool].push(rule.premise.terms.as_slice());
             }
         }

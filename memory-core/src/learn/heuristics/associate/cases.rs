@@ -69,8 +69,8 @@ pub(crate) struct Votes {
     pub(crate) tools: Vec<Vote>,
     /// By two tools: the weight of the episodes that used the first before the second.
     pub(crate) before: Table<(usize, usize), f64>,
-    /// The episodes that say something, by how much each would say alone, the newest first.
-    pub(super) similar: Vec<(f64, usize)>,
+    /// The episodes that say something, the newest first: how much each would say alone, how much it says, its place.
+    pub(super) similar: Vec<(f64, f64, usize)>,
     /// The weight and the count of the episodes that say something of every tool.
     of_all: (f64, usize),
 }
@@ -152,7 +152,7 @@ impl Cases {
             let own = similarity.powi(SHARPNESS);
             votes.take(&self.entries[place], own * kept);
             newer += own;
-            votes.similar.push((own, place));
+            votes.similar.push((own, own * kept, place));
         }
         votes.settle();
         votes
@@ -177,10 +177,7 @@ impl Cases {
         let calls: Vec<Vec<u32>> = calls.iter().filter_map(|terms| features(terms)).collect();
         let otherwise: Vec<Vec<u32>> = otherwise.iter().filter_map(|terms| features(terms)).collect();
         let mut vote = votes.tools[tool].clone();
-        let mut newer = 0.0;
-        for (own, place) in &votes.similar {
-            let weight = own * FADING.powf(newer);
-            newer += own;
+        for (_, weight, place) in &votes.similar {
             let entry = &self.entries[*place];
             let has = |term: &u32| entry.features.binary_search(term).is_ok();
             let says = |tool: &usize| entry.tools.contains(tool) || entry.failed.contains(tool);

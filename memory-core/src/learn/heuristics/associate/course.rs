@@ -89,7 +89,7 @@ impl Cases {
     pub(crate) fn junction(&self, votes: &Votes, done: &[usize], unknown: usize) -> Junction {
         let mut junction = Junction::default();
         let mut newer = 0.0;
-        for (similarity, place) in &votes.similar {
+        for (similarity, _, place) in &votes.similar {
             let kept = FADING.powf(newer);
             if kept < LEAST_SAY {
                 break;
