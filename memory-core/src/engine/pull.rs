@@ -4,24 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
-
+use crate::engine::documents::{document_of, index_documents};
 use crate::engine::fill::Fill;
-use crate::engine::{Shared, Task, document_of, index_documents, upkeep};
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::{Shared, Task, upkeep};
+use crate::error::Result;
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::recall::lexical::LexicalIndex;
-use crate::store::query::Scan;
-use crate::store::record::{Key, Record};
-use crate::store::traits::{Changes, ChangesQuery, Cursor, Documents};
+use crate::store::record::Record;
+use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
 /// Changes asked for at once.
 const PAGE: usize = 500;
-/// Search documents read at once.
-const DOCUMENTS: usize = 2_000;
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -45,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// Names what a position belongs to: the database, and the way search documents are made from its records. When
 /// either changes, caches and documents start over.
-fn identity(database: &str) -> String {
+pub(super) fn identity(database: &str) -> String {
     format!("{}:{database}", SearchDocument::ANALYSIS)
 }
 
@@ -183,88 +178,5 @@ impl Shared {
         for (key, revision) in seen {
             self.hot.outdate(&key, revision);
         }
-    }
-
-    /// Fills the index from the cache file, whose position is `cursor`.
-    pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
-        if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
-            // Made in another way; the first pull starts over.
-            return Ok(());
-        }
-        // Without a position, what is in the image would not come again.
-        let loaded = if cursor.database.is_empty() { None } else { self.load_image().await? };
-        let unreadable = match loaded {
-            Some(unreadable) => unreadable,
-            None => self.load_all_documents().await?,
-        };
-        // A file that breaks while it is read is replaced by an empty one, which has no position either.
-        let replaced = self.tiers.cache.cursor().await? != *cursor;
-        if unreadable > 0 || replaced {
-            // What is missing does not come by again by itself: recall would not know of it for ever.
-            self.filler.set_apart();
-            lock(&self.progress).damaged = true;
-            let what = if replaced { "the".to_owned() } else { unreadable.to_string() };
-            self.warn(format!(
-                "{what} search documents of the cache file were unreadable and are made again"
-            ));
-        }
-        Ok(())
-    }
-
-    /// Fills the index from all search documents of the cache file; returns how many could not be read.
-    async fn load_all_documents(&self) -> Result<u64> {
-        let mut reading = self.read_documents(None, Vec::new());
-        let (mut spent, mut unreadable) = (Vec::new(), 0);
-        loop {
-            let page = reading.await.map_err(|source| {
-                Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
-            })??;
-            unreadable += page.unreadable;
-            let Some((last, _)) = page.found.last() else { break };
-            // The next page is read and decoded while this one goes into the index.
-            reading = self.read_documents(Some(last.clone()), spent);
-            let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for (key, document) in &page.found {
-                index.upsert(key, document);
-            }
-            spent = page.found;
-        }
-        Ok(unreadable)
-    }
-
-    /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
-    fn read_documents(
-        &self,
-        after: Option<Key>,
-        spent: Vec<(Key, SearchDocument)>,
-    ) -> JoinHandle<Result<Documents>> {
-        let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
-        let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || {
-            drop(spent);
-            runtime.block_on(cache.documents(&namespace, after.as_ref(), DOCUMENTS))
-        })
-    }
-
-    /// Fills the index from what waits in the outbox.
-    pub(super) async fn load_pending(&self) -> Result<()> {
-        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
-            let mut scan = Scan::new(&self.namespace, kind);
-            loop {
-                let (outbox, asked) = (outbox.clone(), scan.clone());
-                let pending = upkeep::blocking(move || outbox.pending_scan(&asked, PAGE)).await?;
-                let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
-                if !documents.is_empty() {
-                    self.filler.set_apart();
-                }
-                index_documents(&self.index, &pending, &documents);
-                match pending.last() {
-                    Some(last) if pending.len() == PAGE => scan.after = Some(last.key.id.clone()),
-                    _ => break,
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,140 @@
+//! Search documents: of records, into the recall index, and from the cache file on opening.
+
+use std::sync::{PoisonError, RwLock};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::engine::pull::identity;
+use crate::engine::{Shared, upkeep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::model::kind::Kind;
+use crate::recall::document::SearchDocument;
+use crate::recall::lexical::LexicalIndex;
+use crate::store::query::Scan;
+use crate::store::record::{Key, Record};
+use crate::store::traits::{Cursor, Documents};
+
+/// Search documents read at once.
+const DOCUMENTS: usize = 2_000;
+/// Rows of the outbox read at once.
+const PENDING: usize = 500;
+
+pub(super) fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument>)> {
+    match &record.entity {
+        Some(_) => SearchDocument::of_record(record).map(|document| (record.key.clone(), Some(document))),
+        None if record.key.kind.spec().searchable => Some((record.key.clone(), None)),
+        None => None,
+    }
+}
+
+/// Applies documents to the index; `None` removes, at the revision of the record it came from.
+pub(super) fn index_documents(
+    index: &RwLock<LexicalIndex>,
+    records: &[Record],
+    documents: &[(Key, Option<SearchDocument>)],
+) {
+    if documents.is_empty() {
+        return;
+    }
+    let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
+    for (key, document) in documents {
+        match document {
+            Some(document) => {
+                index.upsert(key, document);
+            }
+            None => {
+                let removed = records.iter().filter(|record| record.key == *key && record.is_tombstone());
+                for record in removed {
+                    index.remove(key, record.revision);
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Fills the index from the cache file, whose position is `cursor`.
+    pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
+        if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
+            // Made in another way; the first pull starts over.
+            return Ok(());
+        }
+        // Without a position, what is in the image would not come again.
+        let loaded = if cursor.database.is_empty() { None } else { self.load_image().await? };
+        let unreadable = match loaded {
+            Some(unreadable) => unreadable,
+            None => self.load_all_documents().await?,
+        };
+        // A file that breaks while it is read is replaced by an empty one, which has no position either.
+        let replaced = self.tiers.cache.cursor().await? != *cursor;
+        if unreadable > 0 || replaced {
+            // What is missing does not come by again by itself: recall would not know of it for ever.
+            self.filler.set_apart();
+            lock(&self.progress).damaged = true;
+            let what = if replaced { "the".to_owned() } else { unreadable.to_string() };
+            self.warn(format!(
+                "{what} search documents of the cache file were unreadable and are made again"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Fills the index from all search documents of the cache file; returns how many could not be read.
+    async fn load_all_documents(&self) -> Result<u64> {
+        let mut reading = self.read_documents(None, Vec::new());
+        let (mut spent, mut unreadable) = (Vec::new(), 0);
+        loop {
+            let page = reading.await.map_err(|source| {
+                Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
+            })??;
+            unreadable += page.unreadable;
+            let Some((last, _)) = page.found.last() else { break };
+            // The next page is read and decoded while this one goes into the index.
+            reading = self.read_documents(Some(last.clone()), spent);
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            for (key, document) in &page.found {
+                index.upsert(key, document);
+            }
+            spent = page.found;
+        }
+        Ok(unreadable)
+    }
+
+    /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
+    fn read_documents(
+        &self,
+        after: Option<Key>,
+        spent: Vec<(Key, SearchDocument)>,
+    ) -> JoinHandle<Result<Documents>> {
+        let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || {
+            drop(spent);
+            runtime.block_on(cache.documents(&namespace, after.as_ref(), DOCUMENTS))
+        })
+    }
+
+    /// Fills the index from what waits in the outbox.
+    pub(super) async fn load_pending(&self) -> Result<()> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
+            let mut scan = Scan::new(&self.namespace, kind);
+            loop {
+                let (outbox, asked) = (outbox.clone(), scan.clone());
+                let pending = upkeep::blocking(move || outbox.pending_scan(&asked, PENDING)).await?;
+                let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
+                if !documents.is_empty() {
+                    self.filler.set_apart();
+                }
+                index_documents(&self.index, &pending, &documents);
+                match pending.last() {
+                    Some(last) if pending.len() == PENDING => scan.after = Some(last.key.id.clone()),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Opening: from tiers to an engine that answers.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OnceCell, watch};
+
+use crate::clock::Clock;
+use crate::engine::commit::{Committer, OnCommit, Target};
+use crate::engine::documents::index_documents;
+use crate::engine::fill::{Fill, Filler};
+use crate::engine::hot::Hot;
+use crate::engine::progress::{Progress, Task};
+use crate::engine::{Engine, EngineConfig, Shared, drain, pull, read, upkeep};
+use crate::error::Result;
+use crate::id::{IdSource, lock};
+use crate::recall::lexical::LexicalIndex;
+use crate::store::decorate::Layered;
+use crate::store::decorate::breaker::Breaker;
+use crate::store::decorate::retry::Retry;
+use crate::store::decorate::timeout::Timeout;
+use crate::store::record::{Key, Namespace, RevisionClock, WriterId};
+use crate::store::traits::{Durable, Tiers};
+
+impl Engine {
+    /// Assembles an engine and starts its threads and tasks on the current tokio runtime.
+    ///
+    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and writes are
+    /// accepted at once; see [`Engine::ready`].
+    ///
+    /// # Errors
+    /// Whatever the cache reports on reading its cursor and documents; in local mode also what the durable tier
+    /// reports on the first pull.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(
+        namespace: Namespace,
+        config: EngineConfig,
+        tiers: Tiers,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Result<Self> {
+        let remote = tiers.outbox.is_some();
+        let opened_at = clock.now();
+        let breaker = remote.then(|| Breaker::new(config.breaker, clock.clone(), ids.clone()));
+        let durable: Arc<dyn Durable> = match &breaker {
+            None => tiers.durable.clone(),
+            Some(breaker) => {
+                let timed = Arc::new(Layered::new(Timeout::new(config.deadlines), tiers.durable.clone()));
+                let retry = Retry::new(config.attempts, Duration::from_millis(50), ids.clone());
+                let retried = Arc::new(Layered::new(retry, timed));
+                Arc::new(Layered::new(breaker.clone(), retried))
+            }
+        };
+        let revisions = RevisionClock::new(WriterId::new(ids.random()));
+        let hot = Arc::new(Hot::new(config.hot_bytes));
+        let missing =
+            moka::sync::Cache::builder().max_capacity(65_536).time_to_live(config.missing_ttl).build();
+        let filler = Filler::start(tiers.cache.clone(), Handle::current())?;
+        let index = Arc::new(RwLock::new(LexicalIndex::new()));
+        let appended = Arc::new(Notify::new());
+        let on_commit = on_commit(
+            hot.clone(),
+            filler.clone(),
+            missing.clone(),
+            index.clone(),
+            appended.clone(),
+            clock.clone(),
+        );
+        let target = match &tiers.outbox {
+            Some((outbox, _)) => Target::Outbox(outbox.clone()),
+            None => Target::Durable(tiers.durable.clone()),
+        };
+        let bounds = (config.queue_rows, config.queue_bytes);
+        let committer = Committer::start(target, clock.clone(), bounds, on_commit)?;
+        let shared = Arc::new(Shared {
+            namespace,
+            config,
+            clock,
+            revisions,
+            tiers,
+            durable,
+            breaker,
+            committer,
+            hot,
+            filler,
+            missing,
+            flights: read::Flights::default(),
+            index,
+            watermark: watch::Sender::new(0),
+            appended,
+            kicked: Notify::new(),
+            feed_generation: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
+            pulling: tokio::sync::Mutex::default(),
+            progress: Mutex::new(Progress::default()),
+            unreadable: AtomicU64::new(0),
+            ready: OnceCell::new(),
+            shutdown: watch::Sender::new(false),
+            closed: AtomicBool::new(false),
+            opened_at,
+        });
+        let engine = Self { shared, tasks: Mutex::default() };
+        engine.load().await?;
+        engine.start(remote);
+        Ok(engine)
+    }
+
+    /// Loads cursor and search documents, so that recall works before anything is pulled.
+    async fn load(&self) -> Result<()> {
+        let shared = &self.shared;
+        shared.adopt().await?;
+        shared.mark_recovered();
+        let cursor = shared.tiers.cache.cursor().await?;
+        shared.load_documents(&cursor).await?;
+        lock(&shared.progress).cursor = cursor;
+        if shared.tiers.outbox.is_none() {
+            // The file is here: what it says is part of opening.
+            shared.pull().await?;
+        }
+        Ok(())
+    }
+
+    fn start(&self, remote: bool) {
+        let mut tasks = vec![
+            tokio::spawn(pull::run(self.shared.clone())),
+            tokio::spawn(upkeep::run(self.shared.clone())),
+        ];
+        if remote {
+            tasks.push(tokio::spawn(drain::run(self.shared.clone())));
+            let shared = self.shared.clone();
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = shared.ready().await {
+                    tracing::warn!(%error, "what waits in the outbox could not be read; the next reader tries again");
+                }
+            }));
+        }
+        *lock(&self.tasks) = tasks;
+    }
+
+    /// Waits until recall and reads know what waits in the outbox and, if the durable tier answers within
+    /// [`EngineConfig::first_pull`], what it has. Writes need not wait for that; reads do by themselves.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be read.
+    pub async fn ready(&self) -> Result<()> {
+        self.shared.ready().await
+    }
+}
+
+impl Shared {
+    pub(super) async fn ready(&self) -> Result<()> {
+        if self.ready.initialized() {
+            return Ok(());
+        }
+        let get_ready = || async {
+            self.load_pending().await?;
+            self.wait_for_first_pull().await;
+            Ok(())
+        };
+        // In a box: every read carries this future, and next to none needs it.
+        Box::pin(self.ready.get_or_try_init(get_ready)).await.copied()
+    }
+
+    async fn wait_for_first_pull(&self) {
+        if self.outbox().is_none() {
+            return;
+        }
+        let deadline = tokio::time::Instant::now() + self.config.first_pull;
+        while tokio::time::Instant::now() < deadline {
+            let answered = {
+                let progress = lock(&self.progress);
+                progress.pulls > 0 || progress.errors.contains_key(&Task::Pull)
+            };
+            if answered {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Builds what the committer does with a commit before its callers wake: caches and recall see it at once.
+fn on_commit(
+    hot: Arc<Hot>,
+    filler: Arc<Filler>,
+    missing: moka::sync::Cache<Key, ()>,
+    index: Arc<RwLock<LexicalIndex>>,
+    appended: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+) -> OnCommit {
+    Box::new(move |writes| {
+        let now = clock.now();
+        let (mut records, mut documents) = (Vec::new(), Vec::new());
+        for write in writes {
+            index_documents(&index, &write.records, &write.documents);
+            records.extend(write.records);
+            documents.extend(write.documents);
+        }
+        for record in &records {
+            hot.fill(record, now);
+            missing.invalidate(&record.key);
+        }
+        filler.committed(records);
+        if !documents.is_empty() {
+            filler.push(Fill::Documents(documents));
+        }
+        appended.notify_one();
+    })
+}

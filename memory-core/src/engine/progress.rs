@@ -1,0 +1,115 @@
+//! What the engine's background tasks report.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::engine::{Engine, Freshness, Shared};
+use crate::error::{Error, ErrorKind};
+use crate::id::lock;
+use crate::store::traits::{Cursor, Seq};
+
+/// Warnings kept for the status.
+const MAX_WARNINGS: usize = 100;
+
+/// A background task, as far as its errors are concerned; the first is the most telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Task {
+    Drain,
+    Pull,
+    Adopt,
+    Upkeep,
+    Learn,
+}
+
+/// What the background tasks report.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub(super) last_sync: Option<Timestamp>,
+    /// The last error of each task, until that task succeeds.
+    pub(super) errors: BTreeMap<Task, String>,
+    /// The position in the change feed, and of which database.
+    pub(super) cursor: Cursor,
+    /// The last commit of the database when it was asked.
+    pub(super) head: Seq,
+    /// The floor of the change feed when a page was last applied.
+    pub(super) floor: Seq,
+    /// The index lacks search documents that the cache file should have had.
+    pub(super) damaged: bool,
+    /// The change feed was read to its end since opening, and since the caches last started over.
+    pub(super) caught_up: bool,
+    /// Completed pulls since opening.
+    pub(super) pulls: u64,
+    /// The durable tier was away, and has not answered a pull since.
+    pub(super) away: bool,
+    /// What people should know of damage and repairs, each once.
+    pub(super) warnings: Vec<String>,
+    /// Rows set aside since opening, with the reason; for callers that wait for a durable acknowledgement.
+    pub(super) set_aside: Vec<(Seq, String)>,
+}
+
+impl Progress {
+    pub(super) fn last_error(&self) -> Option<String> {
+        let errors: Vec<&str> = self.errors.values().map(String::as_str).collect();
+        let mut distinct = errors.clone();
+        distinct.dedup();
+        (!errors.is_empty()).then(|| distinct.join("; "))
+    }
+}
+
+impl Engine {
+    /// Returns what people should know of damage and repairs since opening.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.shared.tiers.warnings.clone();
+        warnings.extend(lock(&self.shared.progress).warnings.iter().cloned());
+        warnings
+    }
+
+    /// Notes how background learning went, for the status.
+    pub(crate) fn note_learning(&self, error: Option<&Error>) {
+        match error {
+            Some(error) => self.shared.report(Task::Learn, error),
+            None => self.shared.succeeded(Task::Learn),
+        }
+    }
+
+    /// Returns how current the recall index is: stale while the change feed cannot be read.
+    pub fn index_freshness(&self) -> Freshness {
+        let progress = lock(&self.shared.progress);
+        if !progress.errors.contains_key(&Task::Pull) {
+            return Freshness::Fresh;
+        }
+        let since = progress.last_sync.unwrap_or(self.shared.opened_at);
+        Freshness::Stale { age: self.shared.clock.now().since(since) }
+    }
+}
+
+impl Shared {
+    /// Notes an error of a background task, for the status.
+    pub(super) fn report(&self, task: Task, error: &Error) {
+        tracing::debug!(%error, "background work failed");
+        let mut progress = lock(&self.progress);
+        progress.errors.insert(task, error.to_string());
+        progress.away |= error.kind() == ErrorKind::Unavailable;
+    }
+
+    /// Keeps something for people to read in the status.
+    pub(super) fn warn(&self, warning: String) {
+        tracing::warn!(warning);
+        let mut progress = lock(&self.progress);
+        if progress.warnings.len() < MAX_WARNINGS && !progress.warnings.contains(&warning) {
+            progress.warnings.push(warning);
+        }
+    }
+
+    /// Notes that a task works again.
+    pub(super) fn succeeded(&self, task: Task) {
+        lock(&self.progress).errors.remove(&task);
+    }
+
+    /// Notes that the durable tier has answered a task.
+    pub(super) fn synced(&self, task: Task) {
+        let mut progress = lock(&self.progress);
+        progress.last_sync = Some(self.clock.now());
+        progress.errors.remove(&task);
+    }
+}

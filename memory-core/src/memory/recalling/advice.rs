@@ -1,0 +1,123 @@
+//! The tools that are advised, and the heuristics behind the advice.
+
+use std::collections::HashMap;
+
+use crate::clock::Timestamp;
+use crate::error::{ErrorKind, Result};
+use crate::id::EpisodeId;
+use crate::learn::demotion::score_share;
+use crate::learn::heuristics::associate::Associations;
+use crate::memory::Inner;
+use crate::memory::recalled::{Recall, Recalled, RecalledEpisode, ToolAdvice};
+use crate::memory::recalling::no_answer;
+use crate::model::evidence::ItemId;
+use crate::model::heuristic::Heuristic;
+use crate::recall::advise::{DeadEnd, Neighbour, advise};
+use crate::recall::likened::Comparison;
+use crate::recall::parts::Part;
+use crate::recall::query::RecallQuery;
+use crate::store::record::Key;
+
+/// Few items help, many distract.
+const HEURISTICS: usize = 5;
+/// Heuristics for one tool.
+const OF_ONE_TOOL: usize = 2;
+/// Nearest episodes whose tools count where no rule applies.
+pub(super) const NEIGHBOURS: usize = 5;
+
+impl Inner {
+    /// Adds what is advised; returns what failed at this point of tasks like this one. `shown` is the task as a model that
+    /// answers may see it.
+    pub(super) async fn add_tools(
+        &self,
+        task_parts: &mut [Part],
+        shown: Option<&str>,
+        query: &RecallQuery,
+        recall: &mut Recall,
+    ) -> Result<Vec<DeadEnd>> {
+        // A task that names no domain is taken for one of the domain of what is most like it.
+        let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
+        let domain = query.domain.clone().or(nearest);
+        let associations = match self.associations(&domain).await {
+            Ok(associations) => associations,
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
+        recall.out_of_reach += out_of_reach;
+        let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
+        self.liken(task_parts, (&query.text, shown), &associations, recall).await;
+        let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
+        recall.tools = advised.tools;
+        recall.heuristics = applied(&recall.tools, &heuristics);
+        Ok(advised.dead_ends)
+    }
+
+    /// Advice may be as old as the last episode that was learned from; what was forgotten since then is not named.
+    pub(super) fn leave_out_forgotten(&self, now: Timestamp, tools: &mut [ToolAdvice]) {
+        for advice in tools {
+            advice.items.retain(|item| match item {
+                ItemId::Episode(id) => self.is_live(*id, now),
+                _ => true,
+            });
+        }
+    }
+
+    pub(super) fn is_live(&self, id: EpisodeId, now: Timestamp) -> bool {
+        let key = Key::episode(self.engine.namespace(), id);
+        self.engine.with_index(|index| index.is_live(&key, now))
+    }
+
+    /// Takes words that few episodes have for learned ones that mean nearly the same.
+    /// `shown` is what a model may see of the text, which may be somebody else's; `None` without one, or if it failed.
+    async fn liken(
+        &self,
+        parts: &mut [Part],
+        (text, shown): (&str, Option<&str>),
+        associations: &Associations,
+        recall: &mut Recall,
+    ) {
+        let Some(words) = &self.words else { return };
+        let Some(text) = (if words.is_local() { Some(text) } else { shown }) else { return };
+        let Some(comparison) = Comparison::new(text, parts, associations) else { return };
+        match words.nearest(&comparison.strange(), &comparison.known()).await {
+            Ok(nearest) => comparison.apply(&nearest, parts),
+            Err(error) => recall.degraded = Some(no_answer(&error)),
+        }
+    }
+}
+
+pub(super) fn neighbour(found: &RecalledEpisode) -> Neighbour {
+    let episode = &found.episode;
+    let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
+    let success = episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share);
+    (worked.map(|used| used.tool.clone()).collect(), found.parts.support, success)
+}
+
+/// Returns the heuristics behind the advice, the most telling first.
+fn applied(tools: &[crate::ToolAdvice], heuristics: &[Heuristic]) -> Vec<Recalled<Heuristic>> {
+    let mut by_id: HashMap<_, _> =
+        heuristics.iter().map(|heuristic| (ItemId::Heuristic(heuristic.id), heuristic)).collect();
+    let mut applied: Vec<Recalled<Heuristic>> = Vec::new();
+    for advice in tools {
+        for item in &advice.items {
+            if let Some(heuristic) = by_id.remove(item) {
+                let score = heuristic.confidence * score_share(heuristic.standing);
+                let reasons = vec![heuristic.sentence()];
+                applied.push(Recalled { score, reasons, item: heuristic.clone() });
+            }
+        }
+    }
+    applied.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+    // Many words may call for one tool; two say enough.
+    let mut shown: HashMap<String, usize> = HashMap::new();
+    applied.retain(|found| {
+        let of_tool = shown.entry(found.item.tool.clone()).or_default();
+        *of_tool += 1;
+        *of_tool <= OF_ONE_TOOL
+    });
+    applied.truncate(HEURISTICS);
+    applied
+}

@@ -1,0 +1,124 @@
+//! What errors like the last one were fixed by.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::learn::errors;
+use crate::memory::Inner;
+use crate::memory::recalled::{Recall, Recalled};
+use crate::model::entity::Entity;
+use crate::model::failure::{Failure, Resolution};
+use crate::model::kind::Kind;
+use crate::recall::query::RecallQuery;
+
+/// Lessons that are shown.
+const FIXES: usize = 3;
+/// The similarity from which two errors are the same problem.
+const SAME_ERROR: f64 = 0.5;
+
+impl Inner {
+    /// Finds lessons of errors like the last one, by any of its lines.
+    pub(super) async fn add_fixes(
+        &self,
+        query: &RecallQuery,
+        now: Timestamp,
+        recall: &mut Recall,
+    ) -> Result<()> {
+        let Some(error) = &query.last_error else { return Ok(()) };
+        let mut seen = HashSet::new();
+        for text in errors::normal_lines(error) {
+            let asked = RecallQuery { text, tags: Vec::new(), ..query.clone() };
+            let mut hits = self.search_learned(Kind::Failure, &asked, 4 * FIXES, now);
+            hits.retain(|hit| seen.insert(hit.key.id.clone()));
+            for (_, entity) in self.reach(hits, recall).await? {
+                let Entity::Failure(failure) = entity.as_ref() else { continue };
+                let likeness = errors::likeness(error, &failure.error, &failure.example);
+                if likeness >= SAME_ERROR {
+                    let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
+                    let score = if same_tool { likeness } else { 0.9 * likeness };
+                    recall.fixes.push(Recalled {
+                        score,
+                        reasons: fix_reasons(failure),
+                        item: failure.clone(),
+                    });
+                }
+            }
+        }
+        recall.fixes.sort_by(better_fix);
+        recall.fixes.truncate(FIXES);
+        Ok(())
+    }
+}
+
+/// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike
+/// one with a fix that was not in vain since, then one with a fix that worked more often.
+fn better_fix(a: &Recalled<Failure>, b: &Recalled<Failure>) -> Ordering {
+    let fixed = |it: &Recalled<Failure>| it.item.remedies().next().is_some();
+    let works = |it: &Recalled<Failure>| it.item.remedies().next().is_some_and(Resolution::works);
+    let by_score = fixed(b).cmp(&fixed(a)).then(b.score.total_cmp(&a.score));
+    let by_fix = by_score.then(works(b).cmp(&works(a))).then(b.item.resolved.cmp(&a.item.resolved));
+    by_fix.then(a.item.id.cmp(&b.item.id))
+}
+
+fn fix_reasons(failure: &Failure) -> Vec<String> {
+    let times =
+        if failure.occurrences == 1 { "once".into() } else { format!("{} times", failure.occurrences) };
+    let mut reasons = vec![match failure.resolved {
+        0 => format!("seen {times}, never resolved"),
+        resolved => format!("seen {times}, resolved in {resolved} of them"),
+    }];
+    reasons.extend(failure.remedies().next().map(|fix| format!("this error was fixed before by {fix}")));
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::FailureId;
+
+    fn lesson(score: f64, resolutions: &[(u32, u64, u64)]) -> Recalled<Failure> {
+        let at = |time: &u64| (*time > 0).then_some(Timestamp(*time));
+        let item = Failure {
+            id: FailureId(uuid::Uuid::nil()),
+            category: "other".into(),
+            error: "no".into(),
+            example: "no".into(),
+            tool: "pay".into(),
+            root_cause: None,
+            resolutions: resolutions
+                .iter()
+                .map(|(worked, worked_at, failed_at)| Resolution {
+                    fix: "login, then pay".into(),
+                    worked: *worked,
+                    failed: u32::from(*failed_at > 0),
+                    worked_at: at(worked_at),
+                    failed_at: at(failed_at),
+                })
+                .collect(),
+            domain: None,
+            task_kind: "general".into(),
+            occurrences: 1,
+            resolved: 1,
+            episodes: Vec::new(),
+            first_at: Timestamp(0),
+            last_at: Timestamp(0),
+        };
+        Recalled { score, reasons: Vec::new(), item }
+    }
+
+    #[test]
+    fn of_errors_equally_alike_the_one_with_a_fix_that_works_comes_first() {
+        let (works, in_vain) = (&[(1, 5, 0)][..], &[(9, 5, 6)][..]);
+        let check = |a: Recalled<Failure>, b: Recalled<Failure>| {
+            assert_eq!(better_fix(&a, &b), Ordering::Less);
+            assert_eq!(better_fix(&b, &a), Ordering::Greater);
+        };
+        check(lesson(1.0, works), lesson(1.0, in_vain));
+        // The lesson of this very error is not lost for one time in vain.
+        check(lesson(1.0, in_vain), lesson(0.7, works));
+        check(lesson(0.7, in_vain), lesson(1.0, &[(0, 0, 6)]));
+        check(lesson(0.7, works), lesson(1.0, &[]));
+    }
+}
