@@ -15,6 +15,7 @@ mod fill;
 mod hot;
 mod image;
 mod open;
+mod outbox;
 mod progress;
 mod pull;
 mod read;
@@ -241,9 +242,8 @@ impl Engine {
     /// # Errors
     /// `Io` when the outbox cannot be written.
     pub async fn retry_set_aside(&self) -> Result<u64> {
-        let Some((outbox, _)) = self.shared.tiers.outbox.clone() else { return Ok(0) };
         let now = self.shared.clock.now();
-        let retried = upkeep::blocking(move || outbox.retry_set_aside(now)).await?;
+        let retried = self.shared.ask_outbox(move |outbox| outbox.retry_set_aside(now)).await?.unwrap_or(0);
         self.shared.mark_recovered();
         self.shared.kick();
         Ok(retried)
@@ -254,8 +254,8 @@ impl Engine {
     /// # Errors
     /// `Io` when the outbox cannot be read.
     pub async fn set_aside(&self, limit: usize) -> Result<Vec<crate::store::traits::SetAside>> {
-        let Some((outbox, _)) = self.shared.tiers.outbox.clone() else { return Ok(Vec::new()) };
-        upkeep::blocking(move || outbox.list_set_aside(limit)).await
+        let listed = self.shared.ask_outbox(move |outbox| outbox.list_set_aside(limit)).await?;
+        Ok(listed.unwrap_or_default())
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use memory_core::conformance::{episode, record};
 use memory_core::{
     Clock, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key, Kind, Layered,
-    ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, Record, SeededIds, Store, Tiers,
-    Timestamp,
+    ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow, OutboxUsage, Record, Scan,
+    SeededIds, Seq, SetAside, Store, Tiers, Timestamp,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
 
@@ -32,13 +33,21 @@ impl Bench {
         server: Arc<MemoryStore>,
         configure: impl FnOnce(&mut EngineConfig),
     ) -> Self {
-        let faults = Faulty::new();
+        Self::assemble(folder, (server, Faulty::new()), |outbox| outbox, configure).await
+    }
+
+    async fn assemble(
+        folder: &Path,
+        (server, faults): (Arc<MemoryStore>, Faulty),
+        wrap: impl FnOnce(Arc<dyn Outbox>) -> Arc<dyn Outbox>,
+        configure: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
         let slot = Slots::claim(folder).unwrap();
         let options = CacheOptions::default().clock(clock.clone());
         let cache = Arc::new(RedbCache::open(slot.path().join("cache.redb"), options).unwrap());
         let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default()).unwrap();
-        let outbox: Arc<dyn Outbox> = Arc::new(outbox);
+        let outbox = wrap(Arc::new(outbox));
         let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(folder, &slot));
         let durable: Arc<dyn Durable> = Arc::new(Layered::new(faults.clone(), server.clone()));
         let mut config = EngineConfig::default();
@@ -180,6 +189,146 @@ async fn recovered_rows_replace_older_versions_in_the_cache_file() {
     assert_eq!(read().await, 6, "while it waits");
     bench.engine.flush(PATIENCE).await.unwrap();
     assert_eq!(read().await, 6, "once it is sent");
+}
+
+/// A row that waits again after an outage may be older than what others wrote meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_wait_again_do_not_hide_newer_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let slot = Slots::claim(folder.path()).unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp(1_000_000)));
+        let options = CacheOptions::default().clock(clock.clone());
+        let cache = RedbCache::open(slot.path().join("cache.redb"), options).unwrap();
+        cache.commit(&[version("k", 7)]).await.unwrap();
+        memory_core::Cache::persist(&cache).await.unwrap();
+        let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default()).unwrap();
+        outbox.append(&[version("k", 6)], Timestamp(1_000_000)).unwrap();
+    }
+    let faults = Faulty::new();
+    faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+    let tiers = (Arc::new(MemoryStore::new()), faults);
+    let bench = Bench::assemble(folder.path(), tiers, |outbox| outbox, |_| {}).await;
+    assert_eq!(bench.engine.status().await.outbox.unwrap().rows, 1, "the older one waits");
+    assert_eq!(bench.engine.read(&key("k")).await.unwrap().record, Some(version("k", 7)));
+}
+
+/// Clocks of machines differ, and may be set back: what was read is replaced nonetheless.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_supersedes_what_was_read_whatever_the_clock_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    let ahead = version("k", 1 << 60);
+    bench.server.commit(std::slice::from_ref(&ahead)).await.unwrap();
+    bench.engine.pull().await.unwrap();
+    assert_eq!(bench.engine.read(&key("k")).await.unwrap().record, Some(ahead.clone()));
+    let Bench { engine, server, .. } = bench;
+    engine.close(PATIENCE).await.unwrap();
+    drop(engine);
+    let bench = Bench::over(folder.path(), server, |_| {}).await;
+    assert_eq!(bench.engine.read(&key("k")).await.unwrap().record, Some(ahead.clone()), "by the cache file");
+    let next = bench.engine.version(key("k"), None);
+    assert!(next.supersedes(&ahead), "{} is not above {}", next.revision.clock, ahead.revision.clock);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_refused_does_not_take_those_before_it_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    bench.faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+    for clock in 1..=3 {
+        bench.engine.commit(vec![version("k", clock)]).await.unwrap();
+    }
+    bench.faults.then(Some(Operation::Commit), Fault::Refuse(ErrorKind::Rejected));
+    bench.faults.always(None);
+    eventually("everything is settled", async || {
+        bench.engine.flush(Duration::from_millis(200)).await.is_ok()
+    })
+    .await;
+    let set_aside = bench.engine.set_aside(10).await.unwrap();
+    let refused: Vec<_> = set_aside.iter().map(|row| row.record.clone().unwrap()).collect();
+    assert_eq!(refused, [version("k", 3)]);
+    assert_eq!(bench.server.get(&[key("k")]).await.unwrap(), [Some(version("k", 2))]);
+}
+
+/// An outbox whose file refuses the next acknowledgement, and everything written after that until it is opened again.
+struct FullDisk {
+    inner: Arc<dyn Outbox>,
+    refuses: AtomicBool,
+    failed: AtomicBool,
+}
+
+impl FullDisk {
+    fn write(&self) -> memory_core::Result<()> {
+        if self.refuses.swap(false, Ordering::AcqRel) {
+            self.failed.store(true, Ordering::Release);
+        }
+        match self.failed.load(Ordering::Acquire) {
+            true => Err(memory_core::Error::new(ErrorKind::Io, "write outbox", "no space left on device")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Outbox for FullDisk {
+    fn append(&self, records: &[Record], now: Timestamp) -> memory_core::Result<Seq> {
+        if self.failed.load(Ordering::Acquire) {
+            self.write()?;
+        }
+        self.inner.append(records, now)
+    }
+    fn reopen(&self) -> memory_core::Result<()> {
+        self.failed.store(false, Ordering::Release);
+        self.inner.reopen()
+    }
+    fn peek(&self, after: Seq, rows: usize, bytes: usize) -> memory_core::Result<Vec<OutboxRow>> {
+        self.inner.peek(after, rows, bytes)
+    }
+    fn ack(&self, seqs: &[Seq], now: Timestamp) -> memory_core::Result<()> {
+        self.write()?;
+        self.inner.ack(seqs, now)
+    }
+    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> memory_core::Result<()> {
+        self.inner.set_aside(seq, reason, now)
+    }
+    fn list_set_aside(&self, limit: usize) -> memory_core::Result<Vec<SetAside>> {
+        self.inner.list_set_aside(limit)
+    }
+    fn retry_set_aside(&self, now: Timestamp) -> memory_core::Result<u64> {
+        self.inner.retry_set_aside(now)
+    }
+    fn replay_tail(&self, now: Timestamp) -> memory_core::Result<u64> {
+        self.inner.replay_tail(now)
+    }
+    fn trim_tail(&self, before: Timestamp) -> memory_core::Result<()> {
+        self.inner.trim_tail(before)
+    }
+    fn pending(&self, keys: &[Key]) -> memory_core::Result<Vec<Option<Record>>> {
+        self.inner.pending(keys)
+    }
+    fn pending_scan(&self, scan: &Scan, limit: usize) -> memory_core::Result<Vec<Record>> {
+        self.inner.pending_scan(scan, limit)
+    }
+    fn usage(&self) -> OutboxUsage {
+        self.inner.usage()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_that_could_not_acknowledge_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiers = (Arc::new(MemoryStore::new()), Faulty::new());
+    let full = |inner| -> Arc<dyn Outbox> {
+        Arc::new(FullDisk { inner, refuses: AtomicBool::new(true), failed: AtomicBool::new(false) })
+    };
+    let bench = Bench::assemble(folder.path(), tiers, full, |_| {}).await;
+    bench.engine.commit(vec![version("a", 1)]).await.unwrap();
+    bench.engine.flush(PATIENCE).await.unwrap();
+    bench.engine.commit(vec![version("b", 1)]).await.unwrap();
+    bench.engine.flush(PATIENCE).await.unwrap();
+    let sent = bench.server.get(&[key("a"), key("b")]).await.unwrap();
+    assert!(sent.iter().all(Option::is_some));
+    assert_eq!(bench.engine.status().await.outbox.unwrap().rows, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,8 @@ use std::sync::{PoisonError, RwLock};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::engine::Shared;
 use crate::engine::pull::identity;
-use crate::engine::{Shared, upkeep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
@@ -29,29 +29,24 @@ pub(super) fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument
     }
 }
 
-/// Applies documents to the index; `None` removes, at the revision of the record it came from.
+/// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the index has
+/// newer versions of are taken out: the cache file must not have them either.
 pub(super) fn index_documents(
     index: &RwLock<LexicalIndex>,
     records: &[Record],
-    documents: &[(Key, Option<SearchDocument>)],
+    documents: &mut Vec<(Key, Option<SearchDocument>)>,
 ) {
     if documents.is_empty() {
         return;
     }
     let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
-    for (key, document) in documents {
-        match document {
-            Some(document) => {
-                index.upsert(key, document);
-            }
-            None => {
-                let removed = records.iter().filter(|record| record.key == *key && record.is_tombstone());
-                for record in removed {
-                    index.remove(key, record.revision);
-                }
-            }
+    documents.retain(|(key, document)| match document {
+        Some(document) => index.upsert(key, document) || index.revision(key) == Some(document.revision),
+        None => {
+            let removals = records.iter().filter(|record| record.key == *key && record.is_tombstone());
+            removals.map(|record| record.revision).max().is_some_and(|revision| index.remove(key, revision))
         }
-    }
+    });
 }
 
 impl Shared {
@@ -118,17 +113,17 @@ impl Shared {
 
     /// Fills the index from what waits in the outbox.
     pub(super) async fn load_pending(&self) -> Result<()> {
-        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
             let mut scan = Scan::new(&self.namespace, kind);
             loop {
-                let (outbox, asked) = (outbox.clone(), scan.clone());
-                let pending = upkeep::blocking(move || outbox.pending_scan(&asked, PENDING)).await?;
-                let documents: Vec<_> = pending.iter().filter_map(document_of).collect();
+                let asked = scan.clone();
+                let pending = self.ask_outbox(move |outbox| outbox.pending_scan(&asked, PENDING)).await?;
+                let Some(pending) = pending else { return Ok(()) };
+                let mut documents: Vec<_> = pending.iter().filter_map(document_of).collect();
                 if !documents.is_empty() {
                     self.filler.set_apart();
                 }
-                index_documents(&self.index, &pending, &documents);
+                index_documents(&self.index, &pending, &mut documents);
                 match pending.last() {
                     Some(last) if pending.len() == PENDING => scan.after = Some(last.key.id.clone()),
                     _ => break,

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Ack, Shared, Task, upkeep};
+use crate::engine::{Ack, Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Record};
@@ -51,11 +51,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// One key's newest waiting version, and all the rows that it settles.
+/// One key's newest waiting version, and the older ones that it settles.
 struct Send {
-    record: Record,
-    newest: Seq,
-    seqs: Vec<Seq>,
+    newest: OutboxRow,
+    older: Vec<OutboxRow>,
+}
+
+impl Send {
+    fn seqs(&self) -> impl Iterator<Item = Seq> {
+        std::iter::once(&self.newest).chain(&self.older).map(|row| row.seq)
+    }
 }
 
 impl Shared {
@@ -104,25 +109,29 @@ impl Shared {
     }
 
     async fn peek(&self, after: Seq) -> Result<Vec<OutboxRow>> {
-        let Some(outbox) = self.outbox().cloned() else { return Ok(Vec::new()) };
         let (rows, bytes) = (self.config.batch_rows, self.config.batch_bytes);
-        upkeep::blocking(move || outbox.peek(after, rows, bytes)).await
+        let peeked = self.ask_outbox(move |outbox| outbox.peek(after, rows, bytes)).await?;
+        Ok(peeked.unwrap_or_default())
     }
 
     /// Sends a batch; on return each of its rows is acknowledged or set aside.
     async fn send(&self, batch: Vec<Send>) -> Result<()> {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
-            let records: Vec<Record> = part.iter().map(|send| send.record.clone()).collect();
+            let records: Vec<Record> = part.iter().map(|send| send.newest.record.clone()).collect();
             match self.durable.commit(&records).await {
                 Ok(()) => {
                     self.cache_recovered(&part).await;
-                    self.acknowledge(part.into_iter().flat_map(|send| send.seqs).collect()).await?;
+                    self.acknowledge(part.iter().flat_map(Send::seqs).collect()).await?;
                 }
                 Err(error) if !blames_rows(&error) => return Err(error),
                 Err(error) if part.len() == 1 => {
                     for send in part {
-                        self.set_row_aside(send, &error).await?;
+                        self.set_row_aside(&send, &error).await?;
+                        if !send.older.is_empty() {
+                            // What it would have settled was accepted, too, and may be fit to be kept.
+                            parts.push(coalesce(send.older));
+                        }
                     }
                 }
                 Err(_) => {
@@ -139,8 +148,8 @@ impl Shared {
     /// through to an older version that a killed instance's cache file was left with.
     async fn cache_recovered(&self, sent: &[Send]) {
         let recovered = self.recovered.load(Ordering::Acquire);
-        let news = sent.iter().filter(|send| send.seqs.iter().any(|seq| *seq <= recovered));
-        let records: Vec<Record> = news.map(|send| send.record.clone()).collect();
+        let news = sent.iter().filter(|send| send.seqs().any(|seq| seq <= recovered));
+        let records: Vec<Record> = news.map(|send| send.newest.record.clone()).collect();
         if records.is_empty() {
             return;
         }
@@ -152,29 +161,22 @@ impl Shared {
     }
 
     async fn acknowledge(&self, seqs: Vec<Seq>) -> Result<()> {
-        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         let now = self.clock.now();
-        upkeep::blocking(move || outbox.ack(&seqs, now)).await
+        self.ask_outbox(move |outbox| outbox.ack(&seqs, now)).await.map(drop)
     }
 
-    async fn set_row_aside(&self, send: Send, error: &Error) -> Result<()> {
-        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
+    async fn set_row_aside(&self, send: &Send, error: &Error) -> Result<()> {
         let reason = error.to_string();
-        tracing::warn!(key = %send.record.key, reason, "the durable tier refuses a row; it is set aside");
+        tracing::warn!(key = %send.newest.record.key, reason, "the durable tier refuses a row; it is set aside");
         {
             let mut progress = lock(&self.progress);
-            let excess = (progress.set_aside.len() + send.seqs.len()).saturating_sub(REMEMBERED);
+            let excess = (progress.set_aside.len() + 1).saturating_sub(REMEMBERED);
             let forgotten = excess.min(progress.set_aside.len());
             progress.set_aside.drain(..forgotten);
-            progress.set_aside.extend(send.seqs.iter().map(|seq| (*seq, reason.clone())));
+            progress.set_aside.push((send.newest.seq, reason.clone()));
         }
-        let now = self.clock.now();
-        let older: Vec<Seq> = send.seqs.iter().copied().filter(|seq| *seq != send.newest).collect();
-        upkeep::blocking(move || {
-            outbox.set_aside(send.newest, &reason, now)?;
-            outbox.ack(&older, now)
-        })
-        .await
+        let (now, seq) = (self.clock.now(), send.newest.seq);
+        self.ask_outbox(move |outbox| outbox.set_aside(seq, &reason, now)).await.map(drop)
     }
 }
 
@@ -189,14 +191,9 @@ fn coalesce(rows: Vec<OutboxRow>) -> Vec<Send> {
     for row in rows {
         let place = *places.entry(row.record.key.clone()).or_insert(sends.len());
         match sends.get_mut(place) {
-            None => sends.push(Send { record: row.record, newest: row.seq, seqs: vec![row.seq] }),
-            Some(send) => {
-                send.seqs.push(row.seq);
-                if !send.record.supersedes(&row.record) {
-                    send.record = row.record;
-                    send.newest = row.seq;
-                }
-            }
+            None => sends.push(Send { newest: row, older: Vec::new() }),
+            Some(send) if send.newest.record.supersedes(&row.record) => send.older.push(row),
+            Some(send) => send.older.push(std::mem::replace(&mut send.newest, row)),
         }
     }
     sends
@@ -217,8 +214,10 @@ mod tests {
             record: record(&Namespace::default(), id, clock, Some(episode(1))),
         };
         let sends = coalesce(vec![row(1, "a", 5), row(2, "b", 1), row(3, "a", 4), row(4, "a", 6)]);
-        let got: Vec<_> =
-            sends.iter().map(|send| (send.record.revision.clock, send.newest, send.seqs.clone())).collect();
-        assert_eq!(got, [(6, 4, vec![1, 3, 4]), (1, 2, vec![2])]);
+        let got: Vec<_> = sends
+            .iter()
+            .map(|send| (send.newest.record.revision.clock, send.newest.seq, send.seqs().collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(got, [(6, 4, vec![4, 3, 1]), (1, 2, vec![2])]);
     }
 }

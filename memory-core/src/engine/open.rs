@@ -195,8 +195,8 @@ fn on_commit(
     Box::new(move |writes| {
         let now = clock.now();
         let (mut records, mut documents) = (Vec::new(), Vec::new());
-        for write in writes {
-            index_documents(&index, &write.records, &write.documents);
+        for mut write in writes {
+            index_documents(&index, &write.records, &mut write.documents);
             records.extend(write.records);
             documents.extend(write.documents);
         }

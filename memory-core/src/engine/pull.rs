@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::documents::{document_of, index_documents};
 use crate::engine::fill::Fill;
-use crate::engine::{Shared, Task, upkeep};
+use crate::engine::{Shared, Task};
 use crate::error::Result;
 use crate::id::lock;
 use crate::model::kind::Kind;
@@ -79,15 +79,18 @@ impl Shared {
             progress.caught_up = true;
             std::mem::take(&mut progress.away)
         };
-        if was_away { self.replay_tail("the durable tier was away").await } else { Ok(()) }
+        if was_away && let Err(error) = self.replay_tail("the durable tier was away").await {
+            lock(&self.progress).away = true;
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Sends what the durable tier acknowledged lately once more: one that acknowledges before its own fsync may have
     /// lost it with its power, and rows that it still has are not changed by another copy.
     async fn replay_tail(&self, why: &'static str) -> Result<()> {
-        let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         let now = self.clock.now();
-        let rows = upkeep::blocking(move || outbox.replay_tail(now)).await?;
+        let rows = self.ask_outbox(move |outbox| outbox.replay_tail(now)).await?.unwrap_or(0);
         if rows > 0 {
             tracing::info!(rows, why, "rows acknowledged lately are sent again");
             self.mark_recovered();
@@ -147,8 +150,8 @@ impl Shared {
                 None => outdated.push((change.key, change.revision)),
             }
         }
-        let documents: Vec<_> = records.iter().filter_map(document_of).collect();
-        index_documents(&self.index, &records, &documents);
+        let mut documents: Vec<_> = records.iter().filter_map(document_of).collect();
+        index_documents(&self.index, &records, &mut documents);
         self.unreadable.fetch_add(changes.unreadable, Ordering::Relaxed);
         let cursor = Cursor { database: identity(&changes.database), seq: changes.next };
         let moved = {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
 use crate::engine::hot::Hot;
+use crate::engine::outbox::blames_file;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::record::{Key, Record};
@@ -112,8 +113,12 @@ impl Engine {
             wanted.read = wanted.known.as_ref().map(|known| Ok(Read::fresh(Some(known.record.clone()))));
         }
         shared.read_below(&mut wanted, now).await?;
-        let read = |wanted: Wanted<'_>| wanted.read.unwrap_or_else(|| Err(unanswered(wanted.key)));
-        Ok(wanted.into_iter().map(|wanted| Ok(read(wanted)?.live(now))).collect())
+        let read = |wanted: Wanted<'_>| {
+            let read = wanted.read.unwrap_or_else(|| Err(unanswered(wanted.key)))?;
+            shared.note_read(read.record.as_ref());
+            Ok(read.live(now))
+        };
+        Ok(wanted.into_iter().map(read).collect())
     }
 
     /// Reads many records for a computation over all of them, in the order of the keys: of what is not at hand, all with
@@ -131,7 +136,7 @@ impl Engine {
             keys.iter().map(|key| hot(key).map(|cached| cached.record.clone())).collect();
         let cold: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
         let cold_keys: Vec<Key> = cold.iter().map(|place| keys[*place].clone()).collect();
-        for (place, record) in cold.iter().zip(shared.overlaid_or_pending(&cold_keys)?) {
+        for (place, record) in cold.iter().zip(shared.overlaid_or_pending(&cold_keys).await?) {
             found[*place] = record;
         }
         let asked: Vec<usize> = cold.into_iter().filter(|place| found[*place].is_none()).collect();
@@ -161,6 +166,9 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        for record in &found {
+            shared.note_read(record.as_ref());
+        }
         Ok(found.into_iter().map(|record| record.filter(|record| !record.is_expired(now))).collect())
     }
 }
@@ -181,8 +189,17 @@ impl<'k> Wanted<'k> {
 }
 
 impl Shared {
+    /// What seems to be from the future is as old as a clock that was set back makes it: nobody knows.
     fn is_fresh(&self, cached: &CachedRecord, now: Timestamp) -> bool {
-        now.since(cached.filled_at) < self.config.ttl
+        cached.filled_at <= now && now.since(cached.filled_at) < self.config.ttl
+    }
+
+    /// Takes note of a version that a caller sees: what it writes next must supersede it, whatever this machine's clock
+    /// says.
+    pub(super) fn note_read(&self, record: Option<&Record>) {
+        if let Some(record) = record {
+            self.revisions.observe(record.revision);
+        }
     }
 
     /// Answers what is not answered yet.
@@ -192,7 +209,7 @@ impl Shared {
             return Ok(());
         }
         let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
-        for (wanted, record) in below.iter_mut().zip(self.overlaid_or_pending(&keys)?) {
+        for (wanted, record) in below.iter_mut().zip(self.overlaid_or_pending(&keys).await?) {
             if let Some(record) = record {
                 self.hot.fill(&record, now);
                 wanted.read = Some(Ok(Read::fresh(Some(record))));
@@ -239,14 +256,30 @@ impl Shared {
     }
 
     /// Returns what this instance has written and the tiers below may not have yet, in the order of the keys.
-    fn overlaid_or_pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+    async fn overlaid_or_pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
         let mut found: Vec<Option<Record>> = keys.iter().map(|key| self.filler.overlaid(key)).collect();
-        if let Some(outbox) = self.outbox()
-            && outbox.usage().rows > 0
-            && found.iter().any(Option::is_none)
-        {
-            let pending = outbox.pending(keys)?;
-            found.iter_mut().zip(pending).for_each(|(found, pending)| *found = found.take().or(pending));
+        let Some(outbox) = self.outbox().filter(|outbox| outbox.usage().rows > 0) else { return Ok(found) };
+        let below: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
+        let asked: Vec<Key> = below.iter().map(|place| keys[*place].clone()).collect();
+        let pending = match outbox.pending(&asked) {
+            Err(error) if blames_file(&error) => {
+                self.ask_outbox(move |outbox| outbox.pending(&asked)).await?.unwrap_or_default()
+            }
+            answer => answer?,
+        };
+        let pending = pending.into_iter().zip(below);
+        let pending: Vec<(Record, usize)> =
+            pending.filter_map(|(record, place)| Some((record?, place))).collect();
+        if pending.is_empty() {
+            return Ok(found);
+        }
+        // A row that waits again, after an outage or a crash, may be older than what the change feed has brought since.
+        let waiting: Vec<Key> = pending.iter().map(|(record, _)| record.key.clone()).collect();
+        let mut cached = self.tiers.cache.lookup(&waiting).await.unwrap_or_default();
+        cached.resize(waiting.len(), None);
+        for ((record, place), cached) in pending.into_iter().zip(cached) {
+            let newer = cached.map(|cached| cached.record).filter(|cached| cached.supersedes(&record));
+            found[place] = Some(newer.unwrap_or(record));
         }
         Ok(found)
     }
@@ -316,7 +349,6 @@ impl Shared {
     fn landed(&self, key: &Key, found: Option<&Record>, generation: u64) {
         match found {
             Some(record) => {
-                self.revisions.observe(record.revision);
                 if generation != self.feed_generation.load(Ordering::Acquire) {
                     return;
                 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::engine::outbox::blames_file;
 use crate::engine::read::{Freshness, means_away};
 use crate::error::Result;
 use crate::store::query::{Order, Page, Scan};
 use crate::store::record::Record;
+use crate::store::traits::Outbox;
 
 impl Engine {
     /// Returns one page, and how current it is. While the durable tier is away the page holds what this
@@ -22,7 +24,14 @@ impl Engine {
         let now = shared.clock.now();
         // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
         let pending = match shared.outbox() {
-            Some(outbox) if outbox.usage().rows > 0 => outbox.pending_scan(scan, pending_limit(scan))?,
+            Some(outbox) if outbox.usage().rows > 0 => match outbox.pending_scan(scan, pending_limit(scan)) {
+                Err(error) if blames_file(&error) => {
+                    let asked = scan.clone();
+                    let ask = move |outbox: &dyn Outbox| outbox.pending_scan(&asked, pending_limit(&asked));
+                    shared.ask_outbox(ask).await?.unwrap_or_default()
+                }
+                answer => answer?,
+            },
             _ => Vec::new(),
         };
         let (page, freshness) = match shared.durable.scan(scan).await {
@@ -36,6 +45,9 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let mut page = overlay(scan, page, pending);
+        for record in &page.records {
+            shared.note_read(Some(record));
+        }
         page.records.retain(|record| !record.is_expired(now));
         Ok((page, freshness))
     }

@@ -72,10 +72,10 @@ impl Shared {
         self.filler.push(Fill::Evict);
         self.filler.push(Fill::Persist);
         let mut results = Vec::new();
-        if let Some(outbox) = self.outbox().cloned() {
+        if self.outbox().is_some() {
             let tail = before(now, self.config.tail_retention);
             self.adopt().await?;
-            results.push(blocking(move || outbox.trim_tail(tail)).await);
+            results.push(self.ask_outbox(move |outbox| outbox.trim_tail(tail)).await.map(drop));
         }
         results.push(self.durable.maintain().await);
         if purge {

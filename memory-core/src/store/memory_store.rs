@@ -221,10 +221,13 @@ impl Cache for MemoryStore {
             if let Some((_, changed)) = state.images.get_mut(&key.namespace) {
                 changed.insert(key.clone());
             }
+            let held = state.documents.get(key).map(|held| held.revision);
+            let newest = held.max(state.records.get(key).map(|(record, ..)| record.revision));
             match document {
-                Some(document) => state.documents.insert(key.clone(), document.clone()),
-                None => state.documents.remove(key),
-            };
+                Some(document) if newest > Some(document.revision) => {}
+                Some(document) => drop(state.documents.insert(key.clone(), document.clone())),
+                None => drop(state.documents.remove(key)),
+            }
         }
         Ok(())
     }

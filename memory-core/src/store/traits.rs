@@ -157,7 +157,8 @@ pub trait Cache: Store {
     /// Returns figures for the status.
     async fn usage(&self) -> Result<CacheUsage>;
 
-    /// Stores search documents by key, or removes those that are `None`. They are outside LRU.
+    /// Stores search documents by key, or removes those that are `None`. They are outside LRU. One that is older than what
+    /// the cache has of its key, document or record, is passed over.
     async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()>;
 
     /// Returns up to `limit` search documents of a namespace behind `after`, in key order; at the end, none.

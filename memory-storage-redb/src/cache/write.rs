@@ -12,7 +12,9 @@ use super::{
     CHANGED, DOCUMENTS, IMAGES, LAYOUT, LEDGER, META, META_CURSOR, META_FIGURES, META_LAYOUT, RECORDS,
     RedbCache, add, lock,
 };
-use crate::codec::{decode_meta, encode_document, encode_entry, encode_meta, entry_revision};
+use crate::codec::{
+    decode_document, decode_meta, encode_document, encode_entry, encode_meta, entry_revision,
+};
 use crate::failure::{Failure, Outcome, guarded};
 use crate::keys::key_bytes;
 
@@ -275,12 +277,24 @@ impl RedbCache {
             });
             let bytes = bytes.transpose()?;
             incoming += bytes.as_ref().map_or(0, |it| document_charge(key.len(), it.len() as u64));
-            entries.push((of, key, bytes));
+            entries.push((of, key, document.as_ref().map(|it| it.revision), bytes));
         }
         self.write("write search documents", incoming + documents.len() as u64 * CHURN_PER_CHANGE, |change| {
-            self.note_changed(change, entries.iter().map(|(of, key, _)| (*of, key.as_slice())))?;
+            self.note_changed(change, entries.iter().map(|(of, key, ..)| (*of, key.as_slice())))?;
             let mut table = change.transaction.open_table(DOCUMENTS)?;
-            for (_, key, bytes) in &entries {
+            let records = change.transaction.open_table(RECORDS)?;
+            for (_, key, revision, bytes) in &entries {
+                // Versions may come out of order: a document neither replaces a newer one nor comes back behind the removal
+                // of its record.
+                if let Some(revision) = revision {
+                    let held =
+                        table.get(key.as_slice())?.and_then(|it| decode_document(key, it.value()).ok());
+                    let record =
+                        records.get(key.as_slice())?.and_then(|it| entry_revision(key, it.value()).ok());
+                    if held.map(|held| held.revision).max(record).is_some_and(|newest| newest > *revision) {
+                        continue;
+                    }
+                }
                 let charge = |it: &[u8]| document_charge(key.len(), it.len() as u64);
                 let before = match bytes {
                     Some(bytes) => table.insert(key.as_slice(), bytes.as_slice())?,

@@ -91,6 +91,15 @@ async fn documents(factory: &dyn Factory) {
     let named = cache.documents_of(&keys).await.expect("documents work");
     let expected = [expected[1].clone(), expected[0].clone()];
     assert_eq!((&named.found[..], named.unreadable), (&expected[..], 0), "what there is of the keys");
+
+    // Versions that come late.
+    cache.commit(&[record(&space, "b", 3, None)]).await.expect("put works");
+    let late = [("b", 2), ("c", 1)].map(|(id, clock)| (key(&space, id), Some(document("late", clock))));
+    cache.put_documents(&late).await.expect("put works");
+    let named = cache.documents_of(&keys).await.expect("documents work");
+    assert_eq!((&named.found[..], named.unreadable), (&expected[..], 0), "late versions are passed over");
+    cache.put_documents(&[(key(&space, "b"), Some(document("again", 4)))]).await.expect("put works");
+    assert_eq!(cache.documents_of(&keys).await.expect("documents work").found.len(), 3, "made again since");
 }
 
 async fn images(factory: &dyn Factory) {

@@ -1,0 +1,30 @@
+//! Asking the outbox, which blocks, and whose file may fail.
+
+use crate::engine::{Shared, upkeep};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::traits::Outbox;
+
+impl Shared {
+    /// Asks the outbox off the async workers; `None` without one. A file that failed is opened again, recovered to its last
+    /// durable commit or salvaged, and asked once more: no moment of a full disk may close it for good.
+    pub(super) async fn ask_outbox<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let Some(outbox) = self.outbox().cloned() else { return Ok(None) };
+        let answer = upkeep::blocking(move || match ask(outbox.as_ref()) {
+            Err(error) if blames_file(&error) => {
+                tracing::warn!(%error, "the outbox is opened again");
+                outbox.reopen()?;
+                ask(outbox.as_ref())
+            }
+            answer => answer,
+        });
+        answer.await.map(Some)
+    }
+}
+
+/// Errors after which the file must be opened again.
+pub(super) fn blames_file(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt)
+}
