@@ -16,7 +16,7 @@ use crate::engine::hot::Hot;
 use crate::engine::outbox::blames_file;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::record::{Key, Record};
+use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::CachedRecord;
 
 use flights::{Departure, Landing, Role};
@@ -170,6 +170,35 @@ impl Engine {
             shared.note_read(record.as_ref());
         }
         Ok(found.into_iter().map(|record| record.filter(|record| !record.is_expired(now))).collect())
+    }
+
+    /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the caches have them then.
+    /// While it is away, nothing newer is known.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports but that it is away.
+    pub(crate) async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
+        let shared = &self.shared;
+        let mut newer = false;
+        for known in known.chunks(TOGETHER) {
+            let generation = shared.feed_generation.load(Ordering::Acquire);
+            let keys: Vec<Key> = known.iter().map(|(key, _)| key.clone()).collect();
+            let found = match shared.durable.get(&keys).await {
+                Ok(found) => found,
+                Err(error) if shared.outbox().is_some() && means_away(&error) => return Ok(newer),
+                Err(error) => return Err(error),
+            };
+            for (record, (key, known)) in found.iter().zip(known) {
+                if let Some(record) = record
+                    && Some(record.revision) > *known
+                {
+                    newer = true;
+                    shared.note_read(Some(record));
+                    shared.landed(key, Some(record), generation);
+                }
+            }
+        }
+        Ok(newer)
     }
 }
 

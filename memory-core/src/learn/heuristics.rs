@@ -12,6 +12,7 @@ use crate::learn::identity;
 use crate::model::evidence::{Standing, Tally};
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::recall::parts::term_of_marked;
+use crate::recall::tokenize::normalize_label;
 
 /// Newest episodes for and against that a heuristic names.
 const NAMED_EPISODES: usize = 16;
@@ -24,7 +25,10 @@ pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, t
         Advice::Use => "use",
         Advice::Avoid => "avoid",
     };
-    let options = [part(domain), part(condition.task_kind.as_deref()), part(condition.after_tool.as_deref())];
+    // However people spell a domain or a kind, it is the same one.
+    let [domain, task_kind] = [domain, condition.task_kind.as_deref()].map(|name| name.map(normalize_label));
+    let options =
+        [part(domain.as_deref()), part(task_kind.as_deref()), part(condition.after_tool.as_deref())];
     // Whichever form of a word is usual, it is the same word.
     let terms: Vec<String> = condition.terms.iter().map(|term| term_of_marked(term)).collect();
     let mut parts = vec!["heuristic", advice, tool];

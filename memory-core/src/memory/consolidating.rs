@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::id::lock;
 use crate::learn::consolidate::plan::{Changes, Consolidator};
 use crate::learn::metrics::{day_of, metrics};
+use crate::memory::heuristics::Refresh;
 use crate::memory::learner::Draft;
 use crate::memory::{Inner, Memory};
 use crate::model::cycle::{Cycle, Trigger};
@@ -73,7 +74,7 @@ impl Inner {
         };
         {
             let _gate = self.learner.gate.lock().await;
-            self.refresh_heuristics(true).await?;
+            self.refresh_heuristics(Refresh::All).await?;
         }
         self.consolidate_items(&limits, &mut cycle).await?;
         if !self.is_over(&limits) {

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::id::EpisodeId;
 use crate::learn::belief::pattern_confidence;
 use crate::learn::extract::{Extracted, extract};
-use crate::memory::learner::{Draft, retold as retold_playbook};
+use crate::memory::heuristics::Refresh;
+use crate::memory::learner::{ATTEMPTS, Draft, retold as retold_playbook};
 use crate::memory::{Inner, Memory, unknown_steps};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
@@ -37,25 +38,31 @@ impl Memory {
         let task =
             known.record.and_then(|record| record.entity?.as_episode().map(|known| known.task.clone()));
         let Some(Task { description, domain, .. }) = task else { return Ok(false) };
-        let mut draft = Draft::new(inner);
-        draft.remove(Kind::Episode, id.to_string());
-        for kind in [Kind::Step, Kind::Artifact] {
-            let (owned, freshness) = inner.owned(kind, id).await?;
-            if freshness != Freshness::Fresh {
-                return Err(unknown_steps("forget"));
+        let mut attempts = 1..=ATTEMPTS;
+        let (draft, again) = loop {
+            let mut draft = Draft::new(inner);
+            draft.remove(Kind::Episode, id.to_string());
+            for kind in [Kind::Step, Kind::Artifact] {
+                let (owned, freshness) = inner.owned(kind, id).await?;
+                if freshness != Freshness::Fresh {
+                    return Err(unknown_steps("forget"));
+                }
+                for record in owned {
+                    draft.remove(kind, record.key.id.to_string());
+                }
             }
-            for record in owned {
-                draft.remove(kind, record.key.id.to_string());
+            let again = inner.withdraw(id, &mut draft).await?;
+            inner.withdraw_vector(id, &description, &mut draft).await?;
+            if attempts.next().is_none() || draft.is_current().await? {
+                break (draft, again);
             }
-        }
-        let again = inner.withdraw(id, &mut draft).await?;
-        inner.withdraw_vector(id, &description, &mut draft).await?;
+        };
         inner.learner.forget(id);
         inner.engine.commit(draft.into_records()).await?;
         inner.drop_vector(id);
         again.into_iter().for_each(|id| inner.learner.due(id));
-        inner.rules.note(domain, id);
-        inner.refresh_heuristics(true).await?;
+        inner.rules.note(domain.as_deref(), id);
+        inner.refresh_heuristics(Refresh::Changed).await?;
         Ok(true)
     }
 }

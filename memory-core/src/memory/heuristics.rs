@@ -7,16 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use crate::clock::Timestamp;
+use crate::engine::Freshness;
 use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::learn::heuristics::associate::{Associations, Lesson, MAX_LESSONS, associate};
-use crate::memory::Inner;
 use crate::memory::learner::Draft;
+use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, ToolUse};
 use crate::model::evidence::Standing;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
+use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
 /// Episodes read with one request.
@@ -24,8 +26,19 @@ const READ_AT_ONCE: usize = 250;
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
 const WORTHWHILE: f64 = 0.02;
 
-/// A domain; `None` for tasks that name none.
+/// A domain as it is compared, however people spell it; `None` for tasks that name none.
 type Domain = Option<String>;
+
+/// Which heuristics are computed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refresh {
+    /// Those of the domains where enough is new.
+    Worthwhile,
+    /// Those of the domains where anything is new.
+    Changed,
+    /// Those, and those of every domain that this process has not looked at: another may have ended before it did.
+    All,
+}
 
 /// The stored heuristics of a domain, with the stamp that the index had for them then.
 type Stored = (u64, Arc<Vec<Heuristic>>);
@@ -37,6 +50,8 @@ pub(super) struct Rules {
     associations: Mutex<BTreeMap<Domain, (usize, Arc<Associations>)>>,
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
+    /// From how many episodes this process has brought the stored heuristics of a domain up to date.
+    refreshed: Mutex<BTreeMap<Domain, usize>>,
     lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
     stored: Mutex<BTreeMap<Domain, Stored>>,
     /// Held while associations are computed: those who wait share the result.
@@ -48,6 +63,7 @@ impl Rules {
         Self {
             associations: Mutex::default(),
             stale: Mutex::default(),
+            refreshed: Mutex::default(),
             stored: Mutex::default(),
             lessons: moka::sync::Cache::new(4 * MAX_LESSONS as u64),
             computing: tokio::sync::Mutex::default(),
@@ -55,55 +71,68 @@ impl Rules {
     }
 
     /// Notes that an episode of a domain came, changed or went.
-    pub(super) fn note(&self, domain: Domain, episode: EpisodeId) {
+    pub(super) fn note(&self, domain: Option<&str>, episode: EpisodeId) {
         self.lessons.invalidate(&episode);
-        *lock(&self.stale).entry(domain).or_default() += 1;
+        *lock(&self.stale).entry(domain.map(normalize_label)).or_default() += 1;
     }
 }
 
 impl Inner {
-    /// Computes the heuristics of the domains that changed: of all of them, or of those where enough is new.
-    pub(super) async fn refresh_heuristics(&self, all: bool) -> Result<u64> {
-        let stale: Vec<Domain> = {
-            let associations = lock(&self.rules.associations);
+    /// Computes heuristics anew where that is due and stores them; returns how many records were written.
+    pub(super) async fn refresh_heuristics(&self, which: Refresh) -> Result<u64> {
+        let space = self.engine.namespace();
+        let stale: BTreeSet<Domain> = {
+            let refreshed = lock(&self.rules.refreshed);
             let worthwhile = |domain: &Domain, new: usize| {
-                let known = associations.get(domain).map_or(0, |(_, held)| held.lessons);
-                all || new as f64 >= known as f64 * WORTHWHILE
+                let known = refreshed.get(domain).copied().unwrap_or_default();
+                which != Refresh::Worthwhile || new as f64 >= known as f64 * WORTHWHILE
             };
             let stale = lock(&self.rules.stale);
-            stale
-                .iter()
-                .filter(|(domain, new)| worthwhile(domain, **new))
-                .map(|(domain, _)| domain.clone())
-                .collect()
+            let changed = stale.iter().filter(|(domain, new)| worthwhile(domain, **new));
+            let mut due: BTreeSet<Domain> = changed.map(|(domain, _)| domain.clone()).collect();
+            if which == Refresh::All {
+                let domains = self.engine.with_index(|index| index.domains(space));
+                due.extend(domains.into_iter().filter(|domain| !refreshed.contains_key(domain)));
+            }
+            due
         };
         let mut written = 0;
         for domain in stale {
-            let computing = self.rules.computing.lock().await;
-            lock(&self.rules.stale).remove(&domain);
-            let computed = self.compute(&domain).await;
-            drop(computing);
-            written += match computed {
-                Ok(associations) => self.store_heuristics(&domain, &associations).await?,
-                Err(error) => {
-                    lock(&self.rules.stale).insert(domain, 1);
-                    return Err(error);
-                }
-            };
+            let new = lock(&self.rules.stale).remove(&domain).unwrap_or_default();
+            let stored = self.refresh_domain(&domain).await;
+            if !matches!(stored, Ok(Some(_))) && new > 0 {
+                *lock(&self.rules.stale).entry(domain).or_default() += new;
+            }
+            written += stored?.unwrap_or_default();
         }
         Ok(written)
     }
 
+    /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they must wait.
+    async fn refresh_domain(&self, domain: &Domain) -> Result<Option<u64>> {
+        let associations = {
+            let _computing = self.rules.computing.lock().await;
+            self.compute(domain).await?
+        };
+        let stored = self.store_heuristics(domain, &associations).await?;
+        if stored.is_some() {
+            lock(&self.rules.refreshed).insert(domain.clone(), associations.lessons);
+        }
+        Ok(stored)
+    }
+
     /// Returns the associations of a domain; computes them if there are none, or if other processes recorded notably
-    /// more or fewer episodes since.
-    pub(super) async fn associations(&self, domain: &Domain) -> Result<Arc<Associations>> {
+    /// more or fewer episodes since. What this one recorded, the background computes them from.
+    pub(super) async fn associations(&self, domain: Option<&str>) -> Result<Arc<Associations>> {
         let space = self.engine.namespace();
-        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref())).min(MAX_LESSONS);
-        let own_news = lock(&self.rules.stale).contains_key(domain);
+        let domain = &domain.map(normalize_label);
+        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref()));
+        let own = lock(&self.rules.stale).get(domain).copied().unwrap_or_default();
         let held = |rules: &Rules| {
             let associations = lock(&rules.associations);
             let (then, held) = associations.get(domain)?;
-            let current = own_news || known.abs_diff(*then) as f64 <= *then as f64 * WORTHWHILE;
+            let others = known.abs_diff(*then).saturating_sub(own);
+            let current = others as f64 <= (*then).min(MAX_LESSONS) as f64 * WORTHWHILE;
             current.then(|| held.clone())
         };
         if let Some(associations) = held(&self.rules) {
@@ -117,8 +146,12 @@ impl Inner {
     }
 
     /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of reach.
-    pub(super) async fn stored_heuristics(&self, domain: &Domain) -> Result<(Arc<Vec<Heuristic>>, usize)> {
+    pub(super) async fn stored_heuristics(
+        &self,
+        domain: Option<&str>,
+    ) -> Result<(Arc<Vec<Heuristic>>, usize)> {
         let space = self.engine.namespace();
+        let domain = &domain.map(normalize_label);
         let stamp = self.engine.with_index(|index| index.stamp(space, Kind::Heuristic));
         if let Some((then, held)) = lock(&self.rules.stored).get(domain)
             && *then == stamp
@@ -147,7 +180,7 @@ impl Inner {
             }
         }
         let heuristics = Arc::new(heuristics);
-        if current && out_of_reach == 0 {
+        if current && out_of_reach == 0 && !heuristics.is_empty() {
             lock(&self.rules.stored).insert(domain.clone(), (stamp, heuristics.clone()));
         }
         Ok((heuristics, out_of_reach))
@@ -155,16 +188,25 @@ impl Inner {
 
     async fn compute(&self, domain: &Domain) -> Result<Arc<Associations>> {
         let (known, lessons) = self.lessons(domain).await?;
-        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed.
-        let now = lessons.iter().map(|lesson| lesson.at).max().unwrap_or(Timestamp(0));
-        let (domain_name, belief) = (domain.clone(), self.learning.belief.clone());
+        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
+        // from the future has no say in what is old.
+        let newest = lessons.iter().max_by_key(|lesson| (lesson.at, lesson.id));
+        let now = newest.map_or(Timestamp(0), |lesson| lesson.at).min(self.engine.clock().now());
+        let (domain_name, belief) =
+            (newest.and_then(|lesson| lesson.domain.clone()), self.learning.belief.clone());
         let computed = tokio::task::spawn_blocking(move || {
             let lessons: Vec<&Lesson> = lessons.iter().map(Arc::as_ref).collect();
             associate(domain_name.as_deref(), &lessons, now, &belief)
         })
         .await;
         let associations = Arc::new(computed.map_err(super::shutting_down)?);
-        lock(&self.rules.associations).insert(domain.clone(), (known, associations.clone()));
+        let mut held = lock(&self.rules.associations);
+        match known {
+            // Whatever domain somebody asks for: nothing is kept of those that there are not.
+            0 => drop(held.remove(domain)),
+            _ => drop(held.insert(domain.clone(), (known, associations.clone()))),
+        }
+        drop(held);
         Ok(associations)
     }
 
@@ -172,8 +214,8 @@ impl Inner {
     async fn lessons(&self, domain: &Domain) -> Result<(usize, Vec<Arc<Lesson>>)> {
         let space = self.engine.namespace();
         let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), MAX_LESSONS));
-        let known = ids.len();
-        let mut lessons = Vec::with_capacity(known);
+        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref()));
+        let mut lessons = Vec::with_capacity(ids.len());
         let mut unknown = Vec::new();
         for id in ids.iter().filter_map(|id| id.parse::<EpisodeId>().ok()) {
             match self.rules.lessons.get(&id) {
@@ -195,12 +237,16 @@ impl Inner {
         Ok((known, lessons))
     }
 
-    /// Writes the heuristics that changed, and removes those that nothing supports any more.
-    async fn store_heuristics(&self, domain: &Domain, associations: &Associations) -> Result<u64> {
-        let held = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
+    /// Writes the heuristics that changed, and removes those that nothing supports any more; returns how many, or `None`
+    /// if it is not known what is stored: a ruling that this machine has not heard of must not be written over.
+    async fn store_heuristics(&self, domain: &Domain, associations: &Associations) -> Result<Option<u64>> {
+        let Listed { items: held, freshness } = self.all(Kind::Heuristic, Entity::as_heuristic).await?;
+        if freshness != Freshness::Fresh {
+            return Ok(None);
+        }
         let mut held: BTreeMap<_, Heuristic> = held
             .into_iter()
-            .filter(|heuristic| heuristic.domain == *domain)
+            .filter(|heuristic| heuristic.domain.as_deref().map(normalize_label) == *domain)
             .map(|heuristic| (heuristic.id, heuristic))
             .collect();
         let replaced: BTreeSet<_> =
@@ -233,7 +279,7 @@ impl Inner {
         let records = draft.into_records();
         let written = records.len() as u64;
         self.engine.commit(records).await?;
-        Ok(written)
+        Ok(Some(written))
     }
 }
 
@@ -252,6 +298,7 @@ fn lesson(episode: &Episode) -> Lesson {
     Lesson {
         id: episode.id,
         text: episode.task.description.clone(),
+        domain: episode.task.domain.clone(),
         task_kind: episode.task.kind.clone(),
         course: episode.course.iter().filter_map(place_of).collect(),
         tools: names(tools),

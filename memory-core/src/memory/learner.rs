@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::learn::consolidate::ConsolidationConfig;
 use crate::learn::trace::Trace;
+use crate::memory::heuristics::Refresh;
 use crate::memory::{Inner, Memory};
 use crate::model::cycle::Trigger;
 use crate::model::entity::Entity;
@@ -36,6 +37,8 @@ pub(super) use episode::retold;
 
 /// Episodes learned from in one commit.
 const BATCH: usize = 32;
+/// How often a batch is made anew because another process has changed what it was made from.
+pub(super) const ATTEMPTS: usize = 3;
 /// How often what other processes left behind is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 /// Traces kept in memory, for contrast with the next episodes.
@@ -113,7 +116,7 @@ impl Memory {
         self.inner.find_due(Duration::ZERO).await?;
         let mut learned = self.inner.learn_all(|| false).await?;
         let _gate = self.inner.learner.gate.lock().await;
-        learned.records += self.inner.refresh_heuristics(true).await?;
+        learned.records += self.inner.refresh_heuristics(Refresh::Changed).await?;
         Ok(learned)
     }
 }
@@ -188,11 +191,16 @@ impl Inner {
 
     /// Learns from a batch of episodes in one commit; returns how many records it wrote.
     async fn learn_from(&self, batch: &[EpisodeId]) -> Result<u64> {
-        let mut draft = Draft::new(self);
-        for id in batch {
-            self.learn_episode(*id, &mut draft).await?;
-        }
-        let records = draft.into_records();
+        let mut attempts = 1..=ATTEMPTS;
+        let records = loop {
+            let mut draft = Draft::new(self);
+            for id in batch {
+                self.learn_episode(*id, &mut draft).await?;
+            }
+            if attempts.next().is_none() || draft.is_current().await? {
+                break draft.into_records();
+            }
+        };
         let written = records.len() as u64;
         self.engine.commit(records).await?;
         let mut due = lock(&self.learner.due);
@@ -313,7 +321,7 @@ impl Inner {
         let learned = self.learn_all(|| Arc::strong_count(self) == 1).await?;
         if learned.episodes > 0 {
             let _gate = self.learner.gate.lock().await;
-            self.refresh_heuristics(false).await?;
+            self.refresh_heuristics(Refresh::Worthwhile).await?;
             schedule.news = true;
         }
         let activity = self.learner.activity.load(Ordering::Relaxed);

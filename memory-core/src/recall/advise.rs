@@ -24,6 +24,7 @@ use crate::memory::ToolAdvice;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::recall::parts::{Part, term_of_marked};
 use crate::recall::query::RecallQuery;
+use crate::recall::tokenize::normalize_label;
 
 pub(crate) use course::DeadEnd;
 
@@ -234,7 +235,9 @@ impl Bench<'_> {
             None => self.parts.iter().any(|part| part.terms.contains(term)),
         });
         terms
-            && premise.task_kind.as_ref().is_none_or(|kind| self.query.kind.as_ref() == Some(kind))
+            && premise.task_kind.as_deref().is_none_or(|kind| {
+                self.query.kind.as_deref().map(normalize_label) == Some(normalize_label(kind))
+            })
             && premise.after_tool.as_ref().is_none_or(|tool| self.query.done().last() == Some(tool))
     }
 

@@ -184,6 +184,13 @@ impl LexicalIndex {
         self.held(namespace, Kind::Episode).map_or(0, |shard| shard.census.count(&domain_key(domain)))
     }
 
+    /// Returns the domains of completed episodes in the form in which they are compared; `None` for those without one.
+    pub(crate) fn domains(&self, namespace: &Namespace) -> Vec<Option<String>> {
+        let named = |domain: &str| (!domain.is_empty()).then(|| domain.to_owned());
+        self.held(namespace, Kind::Episode)
+            .map_or_else(Vec::new, |shard| shard.census.domains().map(named).collect())
+    }
+
     /// Returns a number that is another one after every change of the documents of a kind; 0 while there are none.
     pub(crate) fn stamp(&self, namespace: &Namespace, kind: Kind) -> u64 {
         self.held(namespace, kind).map_or(0, |shard| shard.stamp)

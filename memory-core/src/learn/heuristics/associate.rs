@@ -50,6 +50,8 @@ pub(crate) struct Lesson {
     pub(crate) id: EpisodeId,
     /// What was asked.
     pub(crate) text: String,
+    /// The domain, as the episode spells it.
+    pub(crate) domain: Option<String>,
     /// The kind of task; `general` tells nothing.
     pub(crate) task_kind: String,
     /// The tools that worked, in order of first use.

@@ -1,23 +1,31 @@
 //! What a batch of learning is about to write.
+//!
+//! What is learned is read, changed and written whole. Another process may change it in between: people rule on it, others
+//! learn or forget. So a draft knows the versions that it was made from, and is made anew if the durable tier has newer
+//! ones by the time it is committed.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use crate::error::Result;
+use crate::id::lock;
 use crate::memory::Inner;
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
-use crate::store::record::{Key, Record};
+use crate::store::record::{Key, Record, Revision};
 
 /// Records as they will be once the batch is committed; reads see them.
 pub(in crate::memory) struct Draft<'a> {
     inner: &'a Inner,
     /// `None`: to be removed.
     records: BTreeMap<Key, Option<Entity>>,
+    /// The versions that were read; `None`: there was none.
+    read: Mutex<BTreeMap<Key, Option<Revision>>>,
 }
 
 impl<'a> Draft<'a> {
     pub(in crate::memory) fn new(inner: &'a Inner) -> Self {
-        Self { inner, records: BTreeMap::new() }
+        Self { inner, records: BTreeMap::new(), read: Mutex::default() }
     }
 
     fn key(&self, kind: Kind, id: impl Into<String>) -> Key {
@@ -31,6 +39,7 @@ impl<'a> Draft<'a> {
             return Ok(drafted.clone());
         }
         let read = self.inner.engine.read(&key).await?;
+        lock(&self.read).entry(key).or_insert_with(|| read.record.as_ref().map(|record| record.revision));
         Ok(read.record.and_then(|record| record.entity).map(|entity| entity.as_ref().clone()))
     }
 
@@ -45,9 +54,23 @@ impl<'a> Draft<'a> {
         self.records.insert(key, None);
     }
 
+    /// Returns true unless another process has changed since what this draft was made from; the caches know the newer
+    /// versions then. While the durable tier is away, what was read is what there is.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports but that it is away.
+    pub(in crate::memory) async fn is_current(&self) -> Result<bool> {
+        let read: Vec<(Key, Option<Revision>)> = lock(&self.read)
+            .iter()
+            .filter(|(key, _)| self.records.contains_key(key))
+            .map(|(key, revision)| (key.clone(), *revision))
+            .collect();
+        Ok(!self.inner.engine.has_newer(&read).await?)
+    }
+
     /// Returns the versions to commit.
     pub(in crate::memory) fn into_records(self) -> Vec<Record> {
-        let Self { inner, records } = self;
+        let Self { inner, records, .. } = self;
         records.into_iter().map(|(key, entity)| inner.engine.version(key, entity)).collect()
     }
 }

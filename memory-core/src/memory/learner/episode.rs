@@ -62,7 +62,7 @@ impl Inner {
             self.see_playbook(playbook, &witness, draft).await?;
         }
         self.see_uses(&trace, &witness, draft).await?;
-        self.rules.note(trace.episode.task.domain.clone(), id);
+        self.rules.note(trace.episode.task.domain.as_deref(), id);
         reward.learned = true;
         draft.put(id.to_string(), reward);
         Ok(())

@@ -23,16 +23,20 @@ const RELEASES: [(&str, &str); 4] =
 
 async fn memory() -> (Memory, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    (memory_over(Arc::new(MemoryStore::new()), clock.clone(), 7).await, clock)
+}
+
+async fn memory_over(durable: Arc<MemoryStore>, clock: Arc<ManualClock>, seed: u64) -> Memory {
     let learning = LearningConfig { background: false, ..LearningConfig::default() };
     let tiers = Tiers {
-        durable: Arc::new(MemoryStore::new()),
+        durable,
         cache: Arc::new(MemoryStore::new()),
         outbox: None,
         warnings: Vec::new(),
     };
     let config = MemoryConfig { learning, ..MemoryConfig::default() };
-    let ids = Arc::new(SeededIds::new(7));
-    (Memory::assemble(Namespace::default(), config, tiers, clock.clone(), ids).await.unwrap(), clock)
+    let ids = Arc::new(SeededIds::new(seed));
+    Memory::assemble(Namespace::default(), config, tiers, clock, ids).await.unwrap()
 }
 
 /// Records a release of five steps with one tool.
@@ -123,6 +127,34 @@ async fn the_order_of_learning_does_not_matter_to_who_tells() {
     memory.inner.engine.commit(draft.into_records()).await.unwrap();
     assert_eq!(memory.learn().await.unwrap().episodes, 1);
     assert_eq!(playbook(&memory).await.unwrap(), held);
+}
+
+#[tokio::test]
+async fn a_draft_knows_what_another_process_has_changed_since() {
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let store = Arc::new(MemoryStore::new());
+    let ours = memory_over(store.clone(), clock.clone(), 7).await;
+    release(&ours, &clock, "billing", "1.2.0", true).await;
+    ours.learn().await.unwrap();
+    let first = playbook(&ours).await.unwrap();
+    let (kind, id) = (crate::model::kind::Kind::Playbook, first.id.to_string());
+    let drafted = async || {
+        let mut draft = super::Draft::new(&ours.inner);
+        let held = draft.get(kind, id.clone()).await.unwrap().unwrap();
+        draft.put(id.clone(), held.clone());
+        (draft, held)
+    };
+    let (draft, held) = drafted().await;
+    assert_eq!(held, first.clone().into());
+    assert!(draft.is_current().await.unwrap());
+
+    let theirs = memory_over(store, clock.clone(), 8).await;
+    release(&theirs, &clock, "invoices", "2.0.1", true).await;
+    theirs.learn().await.unwrap();
+    assert!(!draft.is_current().await.unwrap(), "it would take back what the other has learned");
+    let (draft, held) = drafted().await;
+    assert_eq!(held, playbook(&theirs).await.unwrap().into(), "the caches have it now");
+    assert!(draft.is_current().await.unwrap());
 }
 
 #[tokio::test]

@@ -38,14 +38,14 @@ impl Inner {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
-        let associations = match self.associations(&domain).await {
+        let associations = match self.associations(domain.as_deref()).await {
             Ok(associations) => associations,
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                 return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         };
-        let (heuristics, out_of_reach) = self.stored_heuristics(&domain).await?;
+        let (heuristics, out_of_reach) = self.stored_heuristics(domain.as_deref()).await?;
         recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         self.liken(task_parts, (&query.text, shown), &associations, recall).await;

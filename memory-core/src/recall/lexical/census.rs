@@ -48,6 +48,11 @@ impl Census {
         self.tools.get_key_value(tool).map(|(name, _)| name)
     }
 
+    /// Returns the domains that have completed episodes, in no order; empty for none.
+    pub(super) fn domains(&self) -> impl Iterator<Item = &str> {
+        self.lessons.iter().filter(|(_, lessons)| !lessons.is_empty()).map(|(domain, _)| domain.as_ref())
+    }
+
     pub(super) fn add(&mut self, entry: &Entry) {
         for used in &entry.tools {
             let figures = self.tools.entry(used.name.clone()).or_default();

@@ -11,6 +11,7 @@ pub(crate) fn lesson(n: u64, text: &str, tools: &[&str]) -> Lesson {
     Lesson {
         id: EpisodeId(Uuid::from_u128(u128::from(n))),
         text: text.into(),
+        domain: None,
         task_kind: "general".into(),
         tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
         failed_tools: Vec::new(),
