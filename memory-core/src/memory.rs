@@ -70,6 +70,9 @@ struct Inner {
     redactor: Redactor,
     ids: Arc<dyn IdSource>,
     redactions: AtomicU64,
+    /// Held for reading from the look at an episode to the commit that adds to it; forgetting holds it for writing, so that
+    /// nothing of the episode comes behind its tombstones.
+    writing: tokio::sync::RwLock<()>,
     learning: LearningConfig,
     learner: Learner,
     rules: Rules,
@@ -124,6 +127,7 @@ impl Memory {
             redactor: config.redactor,
             ids,
             redactions: AtomicU64::new(0),
+            writing: tokio::sync::RwLock::default(),
             learning: config.learning,
             learner: Learner::new(),
             rules: Rules::new(),

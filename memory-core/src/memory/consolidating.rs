@@ -160,7 +160,7 @@ impl Inner {
             let key = Key::episode(space, reward.episode);
             let now = self.engine.clock().now();
             let known = self.engine.with_index(|index| index.is_live(&key, now));
-            if known || self.engine.read(&key).await?.record.is_some_and(|record| !record.is_tombstone()) {
+            if known || !self.is_gone(reward.episode).await? {
                 continue;
             }
             let _gate = self.learner.gate.lock().await;

@@ -185,9 +185,17 @@ impl Inner {
             if made.len() != texts.len() {
                 return Err(no_vector());
             }
+            // The provider took its time: of what was forgotten meanwhile no vector may stay.
+            let _writing = self.writing.read().await;
+            let now = self.engine.clock().now();
             let mut records = Vec::with_capacity(made.len());
             for ((hash, _), vector) in batch.iter().zip(made) {
-                for key in waiting.remove(hash).unwrap_or_default() {
+                let mut keys = waiting.remove(hash).unwrap_or_default();
+                self.engine.with_index(|index| keys.retain(|key| index.is_live(key, now)));
+                if keys.is_empty() {
+                    continue;
+                }
+                for key in keys {
                     vectors.put(&key, &vector)?;
                 }
                 let embedding = Embedding {

@@ -39,9 +39,17 @@ impl Memory {
             known.record.and_then(|record| record.entity?.as_episode().map(|known| known.task.clone()));
         let Some(Task { description, domain, .. }) = task else { return Ok(false) };
         let mut attempts = 1..=ATTEMPTS;
-        let (draft, again) = loop {
+        let (mut draft, again) = loop {
             let mut draft = Draft::new(inner);
             draft.remove(Kind::Episode, id.to_string());
+            let again = inner.withdraw(id, &mut draft).await?;
+            if attempts.next().is_none() || draft.is_current().await? {
+                break (draft, again);
+            }
+        };
+        {
+            // Whoever adds to the episode has done so by now, or finds it gone.
+            let _nobody_writes = inner.writing.write().await;
             for kind in [Kind::Step, Kind::Artifact] {
                 let (owned, freshness) = inner.owned(kind, id).await?;
                 if freshness != Freshness::Fresh {
@@ -51,14 +59,14 @@ impl Memory {
                     draft.remove(kind, record.key.id.to_string());
                 }
             }
-            let again = inner.withdraw(id, &mut draft).await?;
-            inner.withdraw_vector(id, &description, &mut draft).await?;
-            if attempts.next().is_none() || draft.is_current().await? {
-                break (draft, again);
+            // It may have been completed meanwhile; then it is due, and learned from by nobody.
+            if draft.get(Kind::Reward, id.to_string()).await?.is_some() {
+                draft.remove(Kind::Reward, id.to_string());
             }
-        };
-        inner.learner.forget(id);
-        inner.engine.commit(draft.into_records()).await?;
+            inner.withdraw_vector(id, &description, &mut draft).await?;
+            inner.learner.forget(id);
+            inner.engine.commit(draft.into_records()).await?;
+        }
         inner.drop_vector(id);
         again.into_iter().for_each(|id| inner.learner.due(id));
         inner.rules.note(domain.as_deref(), id);

@@ -16,7 +16,7 @@ use crate::model::evidence::ItemId;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
-use crate::store::record::{Key, WriterId};
+use crate::store::record::{Key, Record, WriterId};
 
 /// An open episode: logs steps and artifacts, and is used up by completing it.
 ///
@@ -123,6 +123,7 @@ impl OpenEpisode {
         inner.learner.active();
         inner.limits.check_action(&action)?;
         inner.limits.check_steps(u64::from(self.totals.steps) + 1)?;
+        let _writing = inner.writing.read().await;
         self.must_be_open("step").await?;
         let redactions = inner.redactor.redact_action(&mut action);
         let number = self.totals.last_number + 1;
@@ -131,27 +132,12 @@ impl OpenEpisode {
         let record = engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
         let bytes = inner.encoded_len("step", "step", &record)?;
         inner.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
-        // Counted before the commit: a step whose commit was cancelled may be stored, and the next one must neither
-        // overwrite nor forget it.
         let before = self.totals.clone();
         self.totals.last_number = number;
         self.totals.redactions += redactions;
         self.totals.add(&step.action, bytes);
-        let certain = !std::mem::replace(&mut self.uncertain, true);
-        match engine.commit(vec![record]).await {
-            Ok(()) => {
-                self.uncertain = !certain;
-                inner.count_redactions(redactions);
-                Ok(number)
-            }
-            Err(error) => {
-                if nothing_stored(&error) {
-                    self.totals = before;
-                    self.uncertain = !certain;
-                }
-                Err(error)
-            }
-        }
+        self.commit_counted(record, redactions, before).await?;
+        Ok(number)
     }
 
     /// Records something that the episode produced.
@@ -162,6 +148,7 @@ impl OpenEpisode {
         let mut product = product.into();
         let inner = self.inner.clone();
         inner.limits.check_product(&product)?;
+        let _writing = inner.writing.read().await;
         self.must_be_open("artifact").await?;
         let redactions = inner.redactor.redact_product(&mut product);
         let engine = &inner.engine;
@@ -173,11 +160,32 @@ impl OpenEpisode {
         let record = engine.version(key, Some(Entity::Artifact(artifact)));
         let bytes = inner.encoded_len("artifact", "artifact", &record)?;
         inner.limits.check_episode_bytes("artifact", self.totals.bytes + bytes)?;
-        engine.commit(vec![record]).await?;
-        self.totals.redactions += inner.count_redactions(redactions);
+        let before = self.totals.clone();
+        self.totals.redactions += redactions;
         self.totals.bytes += bytes;
         self.totals.observed.quality(&quality);
+        self.commit_counted(record, redactions, before).await?;
         Ok(id)
+    }
+
+    /// Commits what is counted already: what was cancelled may be stored, and what comes next must neither overwrite nor
+    /// forget it.
+    async fn commit_counted(&mut self, record: Record, redactions: u32, before: Totals) -> Result<()> {
+        let certain = !std::mem::replace(&mut self.uncertain, true);
+        match self.inner.engine.commit(vec![record]).await {
+            Ok(()) => {
+                self.uncertain = !certain;
+                self.inner.count_redactions(redactions);
+                Ok(())
+            }
+            Err(error) => {
+                if nothing_stored(&error) {
+                    self.totals = before;
+                    self.uncertain = !certain;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Completes the episode and returns its final head.
@@ -193,6 +201,7 @@ impl OpenEpisode {
         let inner = self.inner.clone();
         inner.limits.check_outcome(&outcome)?;
         inner.engine.refresh().await?;
+        let _writing = inner.writing.read().await;
         self.must_be_open("complete").await?;
         if self.uncertain {
             // Commits are in order: once the head is written again, no cancelled step can come behind the count.
@@ -221,8 +230,9 @@ impl OpenEpisode {
         let reward = self.totals.observed.clone().conclude(&inner, &mut episode);
         let record = inner.version_of(&episode)?;
         inner.encoded_len("complete", "episode", &record)?;
-        // One commit: an episode is completed and due to be learned from, or neither.
-        inner.engine.commit(vec![inner.version_of_reward(reward), record]).await?;
+        // One commit: an episode is completed and due to be learned from, or neither. The head comes first: nobody may see
+        // that it is due and not that it is completed.
+        inner.engine.commit(vec![record, inner.version_of_reward(reward)]).await?;
         inner.count_redactions(redactions);
         inner.learner.due(episode.id);
         Ok(episode)
@@ -267,12 +277,18 @@ impl OpenEpisode {
     }
 
     async fn note_recall(&mut self, recall: Option<RecallUse>) -> Result<()> {
+        let inner = self.inner.clone();
+        let _writing = inner.writing.read().await;
         self.must_be_open("recalled").await?;
-        let mut episode = self.episode.clone();
-        episode.recall = recall;
-        self.inner.engine.commit(vec![self.inner.version_of(&episode)?]).await?;
-        self.episode = episode;
-        Ok(())
+        let noted = Episode { recall, ..self.episode.clone() };
+        let record = inner.version_of(&noted)?;
+        // Noted before the commit: it may be stored although its answer does not come, and completing writes the head anew.
+        let before = std::mem::replace(&mut self.episode, noted);
+        let committed = inner.engine.commit(vec![record]).await;
+        if committed.as_ref().is_err_and(nothing_stored) {
+            self.episode = before;
+        }
+        committed
     }
 
     /// Checks that nobody else completed or forgot the episode, as far as is known here.

@@ -210,6 +210,18 @@ impl Inner {
         Ok(written)
     }
 
+    /// Returns true if there is no such episode any more, as the durable tier has it: forgotten, or purged. While that is
+    /// away, nothing is known to be gone.
+    pub(super) async fn is_gone(&self, id: EpisodeId) -> Result<bool> {
+        let key = Key::episode(self.engine.namespace(), id);
+        let mut read = self.engine.read(&key).await?;
+        let known = read.record.as_ref().map(|record| record.revision);
+        if self.engine.has_newer(&[(key.clone(), known)]).await? {
+            read = self.engine.read(&key).await?;
+        }
+        Ok(read.freshness == Freshness::Fresh && read.record.is_none_or(|record| record.is_tombstone()))
+    }
+
     /// Reads an episode with its steps and artifacts; `None` if it is open or gone.
     pub(super) async fn trace(&self, id: EpisodeId) -> Result<Option<Arc<Trace>>> {
         if let Some(trace) = self.learner.traces.get(&id) {

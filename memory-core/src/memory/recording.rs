@@ -105,8 +105,10 @@ impl Memory {
             records.push(record);
         }
         inner.limits.check_episode_bytes("record", bytes)?;
-        records.push(first_version(inner.version_of_reward(reward)));
+        // The head behind its steps, and behind it what makes it due: rows may reach a server in several batches, and
+        // nobody may see the later of these without the earlier.
         records.push(head);
+        records.push(first_version(inner.version_of_reward(reward)));
         engine.commit(records).await?;
         inner.count_redactions(redactions);
         inner.learner.due(id);

@@ -35,10 +35,18 @@ impl Inner {
         let Some(Entity::Reward(mut reward)) = draft.get(Kind::Reward, id.to_string()).await? else {
             return Ok(());
         };
-        let Some(trace) = self.trace(id).await? else {
-            // Forgotten since: nothing of it may stay.
-            draft.remove(Kind::Reward, id.to_string());
-            return Ok(());
+        let trace = match self.trace(id).await? {
+            Some(trace) => trace,
+            None if self.is_gone(id).await? => {
+                // Forgotten since: nothing of it may stay.
+                draft.remove(Kind::Reward, id.to_string());
+                return Ok(());
+            }
+            // The caches had it from before it was completed elsewhere; now they know, or the next sweep finds it.
+            None => match self.trace(id).await? {
+                Some(trace) => trace,
+                None => return Ok(()),
+            },
         };
         if reward.learned {
             return Ok(());

@@ -28,12 +28,7 @@ async fn memory() -> (Memory, Arc<ManualClock>) {
 
 async fn memory_over(durable: Arc<MemoryStore>, clock: Arc<ManualClock>, seed: u64) -> Memory {
     let learning = LearningConfig { background: false, ..LearningConfig::default() };
-    let tiers = Tiers {
-        durable,
-        cache: Arc::new(MemoryStore::new()),
-        outbox: None,
-        warnings: Vec::new(),
-    };
+    let tiers = Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
     let config = MemoryConfig { learning, ..MemoryConfig::default() };
     let ids = Arc::new(SeededIds::new(seed));
     Memory::assemble(Namespace::default(), config, tiers, clock, ids).await.unwrap()
@@ -155,6 +150,40 @@ async fn a_draft_knows_what_another_process_has_changed_since() {
     let (draft, held) = drafted().await;
     assert_eq!(held, playbook(&theirs).await.unwrap().into(), "the caches have it now");
     assert!(draft.is_current().await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_completed_elsewhere_is_not_taken_for_forgotten() {
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let store = Arc::new(MemoryStore::new());
+    let ours = memory_over(store.clone(), clock.clone(), 7).await;
+    let open = ours.start(Task::new("Release the billing service")).await.unwrap().id();
+    let theirs = memory_over(store, clock.clone(), 8).await;
+    theirs.resume(open).await.unwrap().complete(Outcome::success("released")).await.unwrap();
+    // Here the caches have it open until the change feed is read.
+    assert_eq!(ours.learn().await.unwrap().episodes, 1);
+    let reward = ours.knowledge().reward(open).await.unwrap();
+    assert!(reward.as_ref().is_some_and(|reward| reward.learned), "{reward:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_comes_behind_what_is_forgotten() {
+    let (memory, _) = memory().await;
+    for round in 0..20 {
+        let mut episode = memory.start(Task::new("Release the billing service")).await.unwrap();
+        let id = episode.id();
+        let agent = tokio::spawn(async move {
+            while episode.step(Action::tool("bash")).await.is_ok() {}
+            episode.complete(Outcome::success("released")).await.map(drop)
+        });
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        assert!(memory.forget(id).await.unwrap());
+        assert_eq!(agent.await.unwrap().unwrap_err().kind(), crate::ErrorKind::NotFound);
+        assert_eq!(memory.get(id).await.unwrap(), None);
+        assert_eq!(memory.steps(id).await.unwrap().items, []);
+    }
 }
 
 #[tokio::test]
