@@ -134,6 +134,11 @@ impl Engine {
         }
     }
 
+    /// Returns true if records of a kind do not expire.
+    pub(crate) fn keeps_for_ever(&self, kind: Kind) -> bool {
+        self.shared.config.retention_of(kind).is_none()
+    }
+
     /// Commits records atomically, durable as [`EngineConfig::ack`] says.
     ///
     /// Cancelling the future does not cancel the write.

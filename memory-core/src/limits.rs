@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, LimitViolation, Result};
 use crate::model::artifact::Product;
 use crate::model::outcome::Outcome;
@@ -14,6 +15,12 @@ use crate::store::wire::MAX_RECORD_BYTES;
 const MIB: u64 = 1024 * 1024;
 /// Step ids carry the number in five digits; beyond them id order would not be step order.
 const MAX_STEPS: u32 = 99_999;
+/// Thirty days: a longer call is a measure in the wrong unit. So the sums over any number of episodes stay exact.
+const MAX_DURATION_MS: u64 = 30 * 24 * 3_600 * 1_000;
+/// More than a model reads in one call.
+const MAX_TOKENS: u64 = 1_000_000_000;
+/// What clocks of machines may differ by, in milliseconds: a day.
+const MAX_AHEAD_MS: u64 = 24 * 3_600 * 1_000;
 /// JSON readers stop at 128 levels; a step wraps its arguments in a few more.
 const MAX_ARGUMENT_DEPTH: usize = 100;
 
@@ -131,10 +138,26 @@ impl Limits {
         chars(OPERATION, "step.tool", &action.tool, self.label_chars)?;
         chars(OPERATION, "step.description", &action.description, self.description_chars)?;
         chars(OPERATION, "step.observation", &action.observation, self.observation_chars)?;
+        at_most(OPERATION, "step.duration_ms", action.duration_ms.unwrap_or(0), MAX_DURATION_MS, "ms")?;
+        at_most(OPERATION, "step.tokens", action.tokens.unwrap_or(0), MAX_TOKENS, "tokens")?;
         let depth = action.arguments.depth() as u64;
         at_most(OPERATION, "step.arguments", depth, self.argument_depth as u64, "levels")?;
         let bytes = action.arguments.0.to_string().len() as u64;
         at_most(OPERATION, "step.arguments", bytes, self.argument_bytes as u64, "bytes")
+    }
+
+    /// Checks when something was done: at most a day ahead of this machine's clock. What is from the future would make
+    /// all else look old.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] that names the field, the limit and the time found.
+    pub fn check_time(&self, at: Timestamp, now: Timestamp) -> Result<()> {
+        if at.0 <= now.0.saturating_add(MAX_AHEAD_MS) {
+            return Ok(());
+        }
+        let problem = format!("{} ms after 1970, the limit is a day after now, which is {} ms", at.0, now.0);
+        Err(Error::invalid("record", "recording.at", problem)
+            .with_hint("times are in milliseconds since 1970"))
     }
 
     /// Checks an outcome. Its text may be empty.
@@ -154,7 +177,7 @@ impl Limits {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] that names the field, the limit and the size found.
     pub fn check_product(&self, product: &Product) -> Result<()> {
-        const OPERATION: &str = "attach";
+        const OPERATION: &str = "artifact";
         self.label(OPERATION, "artifact.name", &product.name)?;
         self.label(OPERATION, "artifact.media_type", &product.media_type)?;
         let bytes = product.content.len() as u64;
@@ -328,6 +351,17 @@ mod tests {
         );
         let long = Action::tool("t").arguments(Value::String("x".repeat(262_144)));
         check(limits.check_action(&long), Some(("step.arguments", 262_144, 262_146)));
+        let took = |ms| Action { duration_ms: Some(ms), ..Action::tool("t") };
+        check(limits.check_action(&took(MAX_DURATION_MS)), None);
+        let too_long = Some(("step.duration_ms", 2_592_000_000, 2_592_000_001));
+        check(limits.check_action(&took(MAX_DURATION_MS + 1)), too_long);
+        let cost = Action { tokens: Some(u64::MAX), ..Action::tool("t") };
+        check(limits.check_action(&cost), Some(("step.tokens", 1_000_000_000, u64::MAX)));
+        let now = Timestamp(1_700_000_000_000);
+        assert!(limits.check_time(Timestamp(now.0 + 86_400_000), now).is_ok());
+        // Nanoseconds taken for milliseconds.
+        let error = limits.check_time(Timestamp(now.0 * 1_000_000), now).unwrap_err().to_string();
+        assert!(error.contains("recording.at"), "{error}");
         check(limits.check_outcome(&Outcome::failure(text(10_001))), Some(("outcome.text", 10_000, 10_001)));
         let artifact = Product::new("n", "x".repeat(1_048_577));
         check(limits.check_product(&artifact), Some(("artifact.content", 1_048_576, 1_048_577)));

@@ -37,9 +37,9 @@ pub struct EngineConfig {
     /// How long the first recall or read waits for the first pull in remote mode, from opening on; 3 s by default.
     /// Writes do not wait.
     pub first_pull: Duration,
-    /// Rows that may wait for the committer; 16,384 by default.
+    /// Rows that may wait for the committer; 16,384 by default. A single write of more goes through when none waits.
     pub queue_rows: usize,
-    /// Bytes that may wait for the committer; 64 MiB by default.
+    /// Bytes that may wait for the committer; 64 MiB by default. A single write of more goes through when none waits.
     pub queue_bytes: usize,
     /// Rows sent to the durable tier at once; 128 by default.
     pub batch_rows: usize,

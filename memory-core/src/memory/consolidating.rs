@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::engine::Freshness;
 use crate::error::Result;
 use crate::id::lock;
-use crate::learn::consolidate::plan::{Changes, Consolidator};
+use crate::learn::consolidate::plan::{Changes, Consolidator, Known, Piece};
 use crate::learn::metrics::{day_of, metrics};
 use crate::memory::heuristics::Refresh;
 use crate::memory::learner::Draft;
@@ -37,6 +38,15 @@ struct Limits {
     budget: Duration,
     /// The count of the application's calls when the cycle started; `None`: they do not stop it.
     activity: Option<u64>,
+}
+
+/// What the last cycle had no time for.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// This piece, what follows it, and the rest.
+    Items(Piece),
+    /// What comes behind the items.
+    Rest,
 }
 
 impl Memory {
@@ -76,15 +86,25 @@ impl Inner {
             let _gate = self.learner.gate.lock().await;
             self.refresh_heuristics(Refresh::All).await?;
         }
-        self.consolidate_items(&limits, &mut cycle).await?;
-        if !self.is_over(&limits) {
+        // What the last cycle had no time for comes first: none may keep the rest waiting for ever.
+        let left = lock(&self.learner.left).take();
+        let left = match left {
+            Some(Left::Rest) => None,
+            Some(Left::Items(piece)) => self.consolidate_items(&limits, &mut cycle, Some(&piece)).await?,
+            None => self.consolidate_items(&limits, &mut cycle, None).await?,
+        };
+        if let Some(piece) = left {
+            cycle.interrupted = true;
+            *lock(&self.learner.left) = Some(Left::Items(piece));
+        } else if self.is_over(&limits) {
+            cycle.interrupted = true;
+            *lock(&self.learner.left) = Some(Left::Rest);
+        } else {
             self.sweep_orphans().await?;
             self.measure().await?;
             self.drop_foreign_vectors().await?;
             let expired = Store::delete_expired(&self.engine, clock.now()).await?;
             cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
-        } else {
-            cycle.interrupted = true;
         }
         let taken = clock.monotonic().saturating_sub(limits.started);
         cycle.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
@@ -103,29 +123,39 @@ impl Inner {
         taken >= limits.budget || worked || self.engine.is_closed()
     }
 
-    async fn consolidate_items(&self, limits: &Limits, cycle: &mut Cycle) -> Result<()> {
+    /// Goes over what was learned, from a piece that was left or from the start; returns the piece that is left.
+    async fn consolidate_items(
+        &self,
+        limits: &Limits,
+        cycle: &mut Cycle,
+        left: Option<&Piece>,
+    ) -> Result<Option<Piece>> {
         let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let heuristics = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
         let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
         let (config, belief) = (self.learning.consolidation.clone(), self.learning.belief.clone());
         let now = self.engine.clock().now();
         let mut consolidator = Consolidator::new(patterns, heuristics, playbooks, now, config, belief);
+        left.into_iter().for_each(|left| consolidator.go_on_with(left));
+        let kept = self.engine.keeps_for_ever(Kind::Evidence);
         let baselines = self.baselines();
         let baseline = |domain: Option<&str>| baselines.of_domain(domain);
         while let Some(piece) = consolidator.next() {
             if self.is_over(limits) {
-                cycle.interrupted = true;
-                return Ok(());
+                return Ok(Some(piece));
             }
             // Held a piece at a time: a learner that waits goes first.
             let _gate = self.learner.gate.lock().await;
-            let mut evidence = Vec::new();
+            let (mut evidence, mut freshness) = (Vec::new(), Freshness::Fresh);
             for item in piece.needs() {
                 consolidator.renew(item, self.stored(item).await?);
-                evidence.extend(self.evidence_on(item).await?);
+                let found = self.evidence_on(item).await?;
+                freshness = freshness.or_staler(found.freshness);
+                evidence.extend(found.items);
             }
+            let complete = kept && freshness == Freshness::Fresh;
             let Changes { write, remove, merged, decayed, pruned, generalised, notes } =
-                consolidator.run(piece, &evidence, &baseline);
+                consolidator.run(piece, Known { evidence: &evidence, complete }, &baseline);
             let mut draft = Draft::new(self);
             write.into_iter().for_each(|(id, entity)| draft.put(id, entity));
             remove.into_iter().for_each(|(kind, id)| draft.remove(kind, id));
@@ -137,7 +167,7 @@ impl Inner {
             cycle.notes.extend(notes);
             cycle.notes.truncate(NOTES);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Returns an item as the store has it, whatever the caches last saw of it: another process may have changed it.
@@ -175,40 +205,46 @@ impl Inner {
 
     /// Computes the learning metrics of the days that the newest episodes ended on.
     async fn measure(&self) -> Result<()> {
-        let episodes = self.newest_episodes().await?;
+        let (episodes, all) = self.newest_episodes().await?;
         let patterns: Vec<Pattern> = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let days: BTreeSet<Timestamp> =
             episodes.iter().filter_map(|episode| episode.completed_at).map(day_of).collect();
         let held = self.all(Kind::Metric, Entity::as_metric).await?.items;
         let held: BTreeMap<String, Metric> =
             held.into_iter().map(|metric| (metric.record_id(), metric)).collect();
-        let mut draft = Draft::new(self);
         for day in days {
+            let mut draft = Draft::new(self);
             for metric in metrics(day, &episodes, &patterns) {
                 let id = metric.record_id();
-                if held.get(&id) != Some(&metric) {
+                let known = held.get(&id);
+                // Of a day that is seen in part only, what was measured over more episodes stays.
+                let fuller = known.is_some_and(|known| !all && known.samples > metric.samples);
+                if known != Some(&metric) && !fuller {
                     draft.put(id, metric);
                 }
             }
+            self.engine.commit(draft.into_records()).await?;
             tokio::task::yield_now().await;
         }
-        self.engine.commit(draft.into_records()).await
+        Ok(())
     }
 
-    async fn newest_episodes(&self) -> Result<Vec<Episode>> {
+    /// Returns the newest completed episodes, and whether that is all of them.
+    async fn newest_episodes(&self) -> Result<(Vec<Episode>, bool)> {
         let mut episodes = Vec::new();
         let mut scan = Scan::new(self.engine.namespace(), Kind::Episode)
             .equals("status", "completed")
             .order(Order::Descending)
             .limit(500);
         loop {
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, freshness) = self.engine.scan_fresh(&scan).await?;
             let found =
                 page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
             episodes.extend(found);
             match page.next {
-                Some(next) if episodes.len() < MEASURED => scan.after = Some(next),
-                _ => return Ok(episodes),
+                None => return Ok((episodes, freshness == Freshness::Fresh)),
+                Some(_) if episodes.len() >= MEASURED => return Ok((episodes, false)),
+                Some(next) => scan.after = Some(next),
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::learn::belief::pattern_confidence;
 use crate::learn::extract::{Extracted, extract};
 use crate::memory::heuristics::Refresh;
 use crate::memory::learner::{ATTEMPTS, Draft, retold as retold_playbook};
-use crate::memory::{Inner, Memory, unknown_steps};
+use crate::memory::{Inner, Listed, Memory, unknown_steps};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
 use crate::model::failure::Failure;
@@ -94,7 +94,7 @@ impl Inner {
         }
         let scan =
             Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
-        let evidence = self.evidence(scan).await?;
+        let evidence = self.evidence(scan).await?.items;
         let items: BTreeSet<ItemId> = evidence.iter().map(|evidence| evidence.item).collect();
         for evidence in &evidence {
             draft.remove(Kind::Evidence, evidence.record_id());
@@ -107,25 +107,26 @@ impl Inner {
     }
 
     /// Returns the evidence that a scan finds.
-    pub(super) async fn evidence(&self, scan: Scan) -> Result<Vec<Evidence>> {
+    pub(super) async fn evidence(&self, scan: Scan) -> Result<Listed<Evidence>> {
         let mut scan = scan.limit(500);
-        let mut found = Vec::new();
+        let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
         loop {
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, page_freshness) = self.engine.scan_fresh(&scan).await?;
+            freshness = freshness.or_staler(page_freshness);
             let evidence = page.records.iter().filter_map(|record| record.entity.as_ref()?.as_evidence());
-            found.extend(evidence.cloned());
+            items.extend(evidence.cloned());
             match page.next {
                 Some(next) => scan.after = Some(next),
-                None => return Ok(found),
+                None => return Ok(Listed { items, freshness }),
             }
         }
     }
 
     /// Returns the evidence on an item in order of time.
-    pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Vec<Evidence>> {
+    pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Listed<Evidence>> {
         let scan = Scan::new(self.engine.namespace(), Kind::Evidence).prefix(format!("{item}:"));
         let mut evidence = self.evidence(scan).await?;
-        evidence.sort_by_key(|evidence| (evidence.at, evidence.episode));
+        evidence.items.sort_by_key(|evidence| (evidence.at, evidence.episode));
         Ok(evidence)
     }
 
@@ -139,7 +140,7 @@ impl Inner {
         again: &mut Again,
     ) -> Result<()> {
         let Some(mut entity) = draft.get(item.kind(), item.record_id()).await? else { return Ok(()) };
-        let mut evidence = self.evidence_on(item).await?;
+        let mut evidence = self.evidence_on(item).await?.items;
         evidence.retain(|evidence| evidence.episode != without);
         let observed = evidence.iter().any(|evidence| evidence.role == EvidenceRole::Observed);
         let tally = |role: EvidenceRole| {

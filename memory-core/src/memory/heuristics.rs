@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::{ErrorKind, Result};
-use crate::id::{EpisodeId, lock};
+use crate::id::{EpisodeId, HeuristicId, lock};
 use crate::learn::heuristics::associate::{Associations, Lesson, MAX_LESSONS, associate};
+use crate::learn::heuristics::generalise::covers;
 use crate::memory::learner::Draft;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
@@ -249,8 +250,17 @@ impl Inner {
             .filter(|heuristic| heuristic.domain.as_deref().map(normalize_label) == *domain)
             .map(|heuristic| (heuristic.id, heuristic))
             .collect();
-        let replaced: BTreeSet<_> =
-            held.values().flat_map(|heuristic| heuristic.generalises.iter().copied()).collect();
+        let computed: BTreeMap<_, &Heuristic> =
+            associations.heuristics.iter().map(|heuristic| (heuristic.id, heuristic)).collect();
+        // A special rule stays out for as long as a general one says all that it says.
+        let is_special = |id: &HeuristicId, of: &Heuristic| {
+            let covered = |special: &&Heuristic| computed.get(&of.id).is_some_and(|it| covers(it, special));
+            computed.get(id).is_none_or(covered)
+        };
+        let replaced: BTreeSet<_> = held
+            .values()
+            .flat_map(|of| of.generalises.iter().filter(|id| is_special(id, of)).copied())
+            .collect();
         let mut draft = Draft::new(self);
         for computed in &associations.heuristics {
             let mut heuristic = computed.clone();
@@ -260,7 +270,8 @@ impl Inner {
                     heuristic.standing = if old.pinned { Standing::Active } else { old.standing };
                     heuristic.pinned = old.pinned;
                     heuristic.rejected = old.rejected;
-                    heuristic.generalises.clone_from(&old.generalises);
+                    heuristic.generalises =
+                        old.generalises.iter().filter(|id| is_special(id, &old)).copied().collect();
                     heuristic.created_at = old.created_at;
                     if heuristic == old {
                         continue;
@@ -272,7 +283,7 @@ impl Inner {
             draft.put(heuristic.id.to_string(), heuristic);
         }
         for (id, old) in held {
-            if !old.pinned && !old.rejected && old.generalises.is_empty() {
+            if !old.pinned && !old.rejected {
                 draft.remove(Kind::Heuristic, id.to_string());
             }
         }

@@ -113,7 +113,7 @@ impl Knowledge<'_> {
     /// # Errors
     /// Whatever the tiers report.
     pub async fn evidence(&self, item: ItemId) -> Result<Vec<Evidence>> {
-        self.inner.evidence_on(item).await
+        Ok(self.inner.evidence_on(item).await?.items)
     }
 
     /// Returns the score of an episode; `None` until it is completed.

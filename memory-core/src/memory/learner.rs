@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::learn::consolidate::ConsolidationConfig;
 use crate::learn::trace::Trace;
+use crate::memory::consolidating::Left;
 use crate::memory::heuristics::Refresh;
 use crate::memory::{Inner, Memory};
 use crate::model::cycle::Trigger;
@@ -67,6 +68,8 @@ pub(super) struct Learner {
     pub(super) activity: AtomicU64,
     /// How far consolidation has looked for what lost its episode.
     pub(super) swept_to: Mutex<Option<Arc<str>>>,
+    /// What consolidation had no time for.
+    pub(super) left: Mutex<Option<Left>>,
 }
 
 impl Learner {
@@ -79,6 +82,7 @@ impl Learner {
             task: Mutex::default(),
             activity: AtomicU64::new(0),
             swept_to: Mutex::default(),
+            left: Mutex::default(),
         }
     }
 

@@ -29,7 +29,7 @@ pub struct Recording {
     pub actions: Vec<Action>,
     /// How it ended.
     pub outcome: Outcome,
-    /// When it was done; now, if the source does not say.
+    /// When it was done, at most a day ahead of the clock; now, if the source does not say.
     pub at: Option<Timestamp>,
 }
 
@@ -70,6 +70,8 @@ impl Memory {
         inner.limits.check_task(&task)?;
         inner.limits.check_steps(actions.len() as u64)?;
         inner.limits.check_outcome(&outcome)?;
+        let now = inner.engine.clock().now();
+        at.map_or(Ok(()), |at| inner.limits.check_time(at, now))?;
         for (i, action) in actions.iter().enumerate() {
             inner
                 .limits
@@ -81,7 +83,7 @@ impl Memory {
         for action in &mut actions {
             redactions += inner.redactor.redact_action(action);
         }
-        let at = at.unwrap_or_else(|| inner.engine.clock().now());
+        let at = at.unwrap_or(now);
         let mut episode = Episode::open(id, task, at);
         episode.status = EpisodeStatus::Completed;
         episode.completed_at = Some(at);

@@ -45,9 +45,9 @@ pub struct Action {
     pub observation: String,
     /// How it ended.
     pub result: StepResult,
-    /// How long it took, in milliseconds.
+    /// How long it took, in milliseconds; at most 30 days.
     pub duration_ms: Option<u64>,
-    /// Model tokens it cost.
+    /// Model tokens it cost; at most a thousand million.
     pub tokens: Option<u64>,
 }
 

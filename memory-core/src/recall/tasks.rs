@@ -8,6 +8,9 @@ use crate::recall::Table;
 use crate::recall::document::SearchDocument;
 use crate::recall::tokenize::normalize_label;
 
+/// The longest duration that is counted, in milliseconds: no sum over a million episodes overflows.
+const MAX_DURATION_MS: u64 = 10_000_000_000_000;
+
 /// Sums over completed episodes; exact, so that any history of changes gives the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TaskGroup {
@@ -27,7 +30,7 @@ impl TaskGroup {
             successes: success.into(),
             steps: steps.into(),
             timed: u32::from(duration_ms > 0),
-            duration_ms,
+            duration_ms: duration_ms.min(MAX_DURATION_MS),
         }
     }
 

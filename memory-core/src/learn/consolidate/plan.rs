@@ -9,7 +9,7 @@ use crate::learn::consolidate::ConsolidationConfig;
 use crate::learn::consolidate::similar::Content;
 use crate::learn::demotion::standing;
 use crate::learn::heuristics::conflict::resolve;
-use crate::learn::heuristics::generalise::generalise;
+use crate::learn::heuristics::generalise::{Generalised, generalise};
 use crate::learn::heuristics::prune::{is_prunable, prune};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
@@ -34,7 +34,7 @@ pub(crate) enum Piece {
     Recount(ItemId),
     /// Find the heuristics that lose a conflict; computing them anew then demotes them.
     Resolve,
-    /// Replace special heuristics by general ones.
+    /// Remove special heuristics that say no more than general ones.
     Generalise,
 }
 
@@ -47,6 +47,14 @@ impl Piece {
             Self::Recount(item) => vec![*item],
         }
     }
+}
+
+/// The evidence on the items that a piece needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) evidence: &'a [Evidence],
+    /// Whether this is all there ever was: none of it is out of reach, and none has expired.
+    pub(crate) complete: bool,
 }
 
 /// What a piece changes, to be committed as one.
@@ -62,7 +70,7 @@ pub(crate) struct Changes {
     pub(crate) decayed: u32,
     /// Items removed for lack of evidence.
     pub(crate) pruned: u32,
-    /// Heuristics replaced by more general ones.
+    /// Heuristics that went with more general ones.
     pub(crate) generalised: u32,
     /// What was done, in words.
     pub(crate) notes: Vec<String>,
@@ -80,12 +88,19 @@ pub(crate) struct Consolidator {
     belief: BeliefConfig,
     patterns: BTreeMap<PatternId, (Pattern, Content)>,
     /// The patterns that may be merged with each other, those looked at so far, oldest first.
-    matched: BTreeMap<(String, Option<String>, String), Vec<PatternId>>,
+    matched: BTreeMap<Group, Vec<PatternId>>,
     heuristics: BTreeMap<HeuristicId, Heuristic>,
     playbooks: BTreeMap<PlaybookId, Playbook>,
     /// The heuristics that lost a conflict.
     losers: BTreeSet<HeuristicId>,
     pieces: VecDeque<Piece>,
+}
+
+/// What patterns must share to be merged: strategy, domain and kind of task.
+type Group = (String, Option<String>, String);
+
+fn group_of(pattern: &Pattern) -> Group {
+    (pattern.strategy.clone(), pattern.domain.clone(), pattern.task_kind.clone())
 }
 
 impl Consolidator {
@@ -127,6 +142,28 @@ impl Consolidator {
         }
     }
 
+    /// Goes on with a piece that an earlier cycle did not get to; if there is none such any more, from the start.
+    pub(crate) fn go_on_with(&mut self, left: &Piece) {
+        let left = match left {
+            // Found by looking at the second one.
+            Piece::Merge(_, duplicate) => &Piece::Match(*duplicate),
+            other => other,
+        };
+        let Some(at) = self.pieces.iter().position(|piece| piece == left) else { return };
+        let done: Vec<Piece> = self.pieces.drain(..at).collect();
+        for piece in done {
+            if let Piece::Match(id) = piece
+                && let Some((pattern, _)) = self.patterns.get(&id)
+            {
+                self.matched.entry(group_of(pattern)).or_default().push(id);
+            }
+        }
+        if let Piece::Recount(ItemId::Heuristic(_)) = left {
+            // Which of them lose a conflict is found anew in each cycle.
+            self.pieces.push_front(Piece::Resolve);
+        }
+    }
+
     /// Returns the next piece; `None` once the cycle is over.
     pub(crate) fn next(&mut self) -> Option<Piece> {
         self.pieces.pop_front()
@@ -159,18 +196,18 @@ impl Consolidator {
         }
     }
 
-    /// Does a piece. `evidence` is that on the items the piece needs; `baseline` gives the tally of the episodes of a
-    /// domain without the item.
+    /// Does a piece. `known` is the evidence on the items the piece needs; `baseline` gives the tally of the episodes of
+    /// a domain without the item.
     pub(crate) fn run(
         &mut self,
         piece: Piece,
-        evidence: &[Evidence],
+        known: Known<'_>,
         baseline: &dyn Fn(Option<&str>) -> Tally,
     ) -> Changes {
         match piece {
             Piece::Match(id) => self.find_duplicate(id),
-            Piece::Merge(survivor, duplicate) => self.merge(survivor, duplicate, evidence),
-            Piece::Recount(item) => self.recount(item, evidence, baseline),
+            Piece::Merge(survivor, duplicate) => self.merge(survivor, duplicate, known),
+            Piece::Recount(item) => self.recount(item, known, baseline),
             Piece::Resolve => self.resolve_conflicts(),
             Piece::Generalise => self.generalise(),
         }
@@ -178,8 +215,7 @@ impl Consolidator {
 
     fn find_duplicate(&mut self, id: PatternId) -> Changes {
         let Some((pattern, content)) = self.patterns.get(&id) else { return Changes::default() };
-        let group = (pattern.strategy.clone(), pattern.domain.clone(), pattern.task_kind.clone());
-        let older = self.matched.entry(group).or_default();
+        let older = self.matched.entry(group_of(pattern)).or_default();
         let mut best: Option<(f64, PatternId)> = None;
         for candidate in older.iter() {
             let Some((_, other)) = self.patterns.get(candidate) else { continue };
@@ -197,7 +233,8 @@ impl Consolidator {
         Changes::default()
     }
 
-    fn merge(&mut self, survivor: PatternId, duplicate: PatternId, evidence: &[Evidence]) -> Changes {
+    fn merge(&mut self, survivor: PatternId, duplicate: PatternId, known: Known<'_>) -> Changes {
+        let Known { evidence, complete } = known;
         let mut changes = Changes::default();
         if survivor == duplicate || !self.patterns.contains_key(&survivor) {
             return changes;
@@ -220,12 +257,12 @@ impl Consolidator {
         }
         let all: Vec<Evidence> = all.into_values().collect();
         let (observed, used) = tallies(&all, &self.belief);
-        // Evidence out of reach is no reason to forget what it said.
-        let complete = |read: Tally, own: Tally, other: &Tally| {
-            if read.count() < own.count().max(other.count()) { own.merge(other, &self.belief) } else { read }
+        let together = |read: Tally, own: Tally, other: &Tally| {
+            let lacks = !complete && read.count() < own.count().max(other.count());
+            if lacks { own.merge(other, &self.belief) } else { read }
         };
-        pattern.tally = complete(observed, pattern.tally, &gone.tally);
-        pattern.used = complete(used, pattern.used, &gone.used);
+        pattern.tally = together(observed, pattern.tally, &gone.tally);
+        pattern.used = together(used, pattern.used, &gone.used);
         pattern.confidence = pattern_confidence(&pattern.body, &pattern.tally, self.now, &self.belief);
         let episodes: BTreeSet<EpisodeId> = pattern.episodes.iter().chain(&gone.episodes).copied().collect();
         pattern.episodes = episodes.into_iter().rev().take(NAMED_EPISODES).collect();
@@ -241,7 +278,7 @@ impl Consolidator {
     fn recount(
         &mut self,
         item: ItemId,
-        evidence: &[Evidence],
+        Known { evidence, complete }: Known<'_>,
         baseline: &dyn Fn(Option<&str>) -> Tally,
     ) -> Changes {
         let (now, belief) = (self.now, self.belief.clone());
@@ -249,7 +286,8 @@ impl Consolidator {
         let Some((known, known_used, created_at, domain)) = self.figures(item) else {
             return Changes::default();
         };
-        let (observed, used) = (at_least(observed, known), at_least(used, known_used));
+        let of = |read: Tally, known: Tally| if complete { read } else { at_least(read, known) };
+        let (observed, used) = (of(observed, known), of(used, known_used));
         let last_heard = used.as_of.max(created_at);
         let standing = standing(&used, &baseline(domain.as_deref()), now, &belief);
         match item {
@@ -351,23 +389,22 @@ impl Consolidator {
     fn generalise(&mut self) -> Changes {
         let mut changes = Changes::default();
         let held: Vec<Heuristic> = self.heuristics.values().cloned().collect();
-        for general in generalise(&held, self.now, &self.belief) {
-            for special in &general.generalises {
-                // What somebody pinned stays beside the general rule.
-                if self.heuristics.get(special).is_some_and(|rule| !rule.pinned) {
-                    self.heuristics.remove(special);
-                    changes.remove.push((Kind::Heuristic, special.to_string()));
-                    changes.generalised += 1;
-                }
+        for Generalised { general, special } in generalise(&held) {
+            for id in &special {
+                self.heuristics.remove(id);
+                changes.remove.push((Kind::Heuristic, id.to_string()));
+                changes.generalised += 1;
             }
+            let Some(rule) = self.heuristics.get_mut(&general) else { continue };
+            let all: BTreeSet<HeuristicId> = rule.generalises.iter().chain(&special).copied().collect();
+            rule.generalises = all.into_iter().collect();
             changes.notes.push(format!(
-                "generalised {} heuristics on {} to: {}",
-                general.generalises.len(),
-                general.tool,
-                general.condition
+                "{} more special heuristics on {} say no more than: {}",
+                special.len(),
+                rule.tool,
+                rule.condition
             ));
-            changes.write.push((general.id.to_string(), general.clone().into()));
-            self.heuristics.insert(general.id, general);
+            changes.write.push((general.to_string(), rule.clone().into()));
         }
         changes
     }

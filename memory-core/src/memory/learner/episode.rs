@@ -80,7 +80,7 @@ impl Inner {
     async fn known_evidence(&self, id: EpisodeId) -> Result<BTreeSet<String>> {
         let scan =
             Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
-        Ok(self.evidence(scan).await?.iter().map(Evidence::record_id).collect())
+        Ok(self.evidence(scan).await?.items.iter().map(Evidence::record_id).collect())
     }
 
     /// Returns completed episodes like this one, the most similar first.
