@@ -133,7 +133,7 @@ impl Page {
                 self.remark(&format!("because {cause}"));
             }
             if failure.resolved == 0 {
-                self.remark("never got over so far");
+                self.remark("no fix is known: no success followed it so far");
             }
             for resolution in failure.remedies().take(MOST_TEXTS) {
                 self.remark(&format!("fixed by {resolution}"));
@@ -143,7 +143,7 @@ impl Page {
             }
             let seen = text::count(failure.occurrences.into(), "episode");
             self.remark(&format!(
-                "{}, in {seen}, {} of them got over it",
+                "{}, in {seen}; {} of them got over it and succeeded",
                 failure.category, failure.resolved
             ));
         }

@@ -99,12 +99,14 @@ impl Shown for Lesson {
             ("because", self.root_cause.clone().unwrap_or_default()),
         ];
         if self.resolved == 0 {
-            fields.push(("fix", "never got over so far".into()));
+            fields.push(("fix", "none is known: no success followed it so far".into()));
         }
         fields.extend(self.remedies().map(|fix| ("fix", fix.to_string())));
         fields.extend(self.in_vain().map(|fix| ("in vain", fix.fix.clone())));
-        fields
-            .push(("met", format!("in {seen}, {} of them got over it", text::number(self.resolved.into()))));
+        fields.push((
+            "met",
+            format!("in {seen}; {} of them got over it and succeeded", text::number(self.resolved.into())),
+        ));
         let (first, last) = (view::ago(self.first_at), view::ago(self.last_at));
         fields.push(("seen", format!("first {first}, last {last}")));
         fields

@@ -203,7 +203,7 @@ impl Transcript {
             let summary = self.cutter.outcome(words);
             return if reward < 1.0 { Outcome::partial(reward, summary) } else { Outcome::success(summary) };
         }
-        // The last words alone may claim the opposite.
+        // The last words alone may claim the opposite. Learning knows by `last message: ` that they are no error.
         let parts = [("last tool error: ", self.last_error.take()), ("last message: ", Some(words))];
         let parts = parts.into_iter().filter_map(|(name, text)| {
             text.filter(|text| !text.is_empty()).map(|text| format!("{name}{text}"))

@@ -19,6 +19,8 @@ const MAX_BYTES: usize = 200;
 const HEAD_BYTES: usize = 4_000;
 /// … and this many at the end, where tracebacks have their message.
 const TAIL_BYTES: usize = 1_000;
+/// What announces the last words of a conversation in the outcome of an imported episode.
+pub(crate) const LAST_WORDS: &str = "last message: ";
 /// What a shared placeholder counts in [`similarity`], beside 1 for a shared word.
 const PLACEHOLDER_WEIGHT: f64 = 0.25;
 /// What likeness counts of errors of different classes: `connection refused` is not `permission denied`, however alike
@@ -155,6 +157,18 @@ pub(crate) fn likeness(asked: &str, known: &str, example: &str) -> f64 {
         }
     }
     best
+}
+
+/// Leaves out the last words of a conversation that an importer put behind what it knows of a failure: they are no error, and
+/// may well claim the opposite.
+pub(crate) fn without_last_words(error: &str) -> &str {
+    error.find(LAST_WORDS).map_or(error, |at| &error[..at])
+}
+
+/// Returns true if an error says more than that there was one.
+pub(crate) fn says_something(error: &str) -> bool {
+    let tells = |token: &String| !token.starts_with('<') && !REPORTING.contains(&token.as_str());
+    tokens(&normalise(error)).iter().any(|token| tells(token) && !is_announcing(token))
 }
 
 /// Returns true if a normalised error adds nothing to another one but words that announce it, and names.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::id::FailureId;
 use crate::learn::calls::{Call, value_text};
-use crate::learn::errors::{category, cut, normalise, repeats};
+use crate::learn::errors::{category, cut, normalise, repeats, says_something, without_last_words};
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::identity::id_of;
 use crate::learn::recovery::{Incident, constant};
@@ -20,6 +20,8 @@ const MAX_EPISODES: usize = 16;
 const MAX_EXAMPLE_BYTES: usize = 1_000;
 /// Episodes that must fail with a value, and none succeed, so that the value counts as the cause.
 const MIN_SAME_VALUE: usize = 3;
+/// What is compared: not all that there is.
+const HERE: &str = "in this and similar episodes";
 /// Calls of a tool that a failing one is contrasted with.
 const MAX_CONTRASTED: usize = 64;
 
@@ -29,7 +31,8 @@ pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<
     let mut lessons: Vec<Failure> =
         incidents.iter().take(MAX_LESSONS).map(|incident| lesson(cluster, incident)).collect();
     if let Some(Outcome::Failure { error }) = &cluster.trace().episode.outcome
-        && !error.trim().is_empty()
+        && let error = without_last_words(error)
+        && says_something(error)
     {
         let normal = normalise(error);
         if !incidents.iter().any(|incident| repeats(&normal, &incident.error, incident.failed.tool)) {
@@ -141,7 +144,9 @@ fn argument_cause(
     first.arguments(|name, _| {
         let all = rest.iter().all(|call| call.argument(name).is_some());
         if cause.is_none() && all && failed.argument(name).is_none() {
-            cause = Some(format!("{tool} was called without {name}, which every call that worked has"));
+            cause = Some(format!(
+                "{tool} was called without {name}, which every call of it that worked {HERE} has"
+            ));
         }
     });
     failed.arguments(|name, value| {
@@ -150,7 +155,8 @@ fn argument_cause(
         }
         let others: Vec<_> = [first].iter().chain(rest).map(|call| call.argument(name)).collect();
         if others.iter().all(Option::is_none) {
-            cause = Some(format!("{tool} was called with {name}, which no call that worked has"));
+            cause =
+                Some(format!("{tool} was called with {name}, which no call of it that worked {HERE} has"));
         } else if let Some(word) = constant(value)
             && others
                 .iter()
@@ -162,7 +168,7 @@ fn argument_cause(
             words.dedup();
             words.truncate(3);
             cause = Some(format!(
-                "{tool} was called with {name} = {word}; calls that worked have {}",
+                "{tool} was called with {name} = {word}; calls of it that worked {HERE} have {}",
                 words.join(", ")
             ));
         }
@@ -199,7 +205,9 @@ fn preceding_cause(
             !precedes(cluster.own(), incident.at, before)
                 && worked.iter().all(|(member, at)| precedes(member, *at, before))
         })?;
-    Some(format!("{tool} was called without {before} before, which comes before every call that worked"))
+    Some(format!(
+        "{tool} was called without {before} before, which comes before every call of it that worked {HERE}"
+    ))
 }
 
 #[cfg(test)]
@@ -232,17 +240,17 @@ mod tests {
         check(
             vec![pay(json!({"id": "A12345"})).error("bad")],
             vec![pay(json!({"id": "B12345", "method": "cash"}))],
-            "pay was called without method, which every call that worked has",
+            "pay was called without method, which every call of it that worked in this and similar episodes has",
         );
         check(
             vec![pay(json!({"id": "A12345", "force": true})).error("bad")],
             vec![pay(json!({"id": "B12345"}))],
-            "pay was called with force, which no call that worked has",
+            "pay was called with force, which no call of it that worked in this and similar episodes has",
         );
         check(
             vec![pay(json!({"id": "A12345"})).error("bad")],
             vec![Action::tool("login"), pay(json!({"id": "B12345"}))],
-            "pay was called without login before, which comes before every call that worked",
+            "pay was called without login before, which comes before every call of it that worked in this and similar episodes",
         );
     }
 
@@ -255,7 +263,9 @@ mod tests {
         assert_eq!(cause(&[failing(2), working.clone()]), None, "two may coincide");
         assert_eq!(
             cause(&[failing(2), failing(3), working.clone()]).as_deref(),
-            Some("pay was called with method = voucher; calls that worked have card, cash")
+            Some(
+                "pay was called with method = voucher; calls of it that worked in this and similar episodes have card, cash"
+            )
         );
         let got_over = trace(8, success(), vec![pay("voucher").error("bad"), pay("cash")]);
         assert_eq!(cause(&[failing(2), failing(3), working, got_over]), None, "a success called it so, too");
@@ -304,6 +314,12 @@ mod tests {
         };
         assert_eq!(count("reward 0; last tool error: Error: payment method 7 not found"), 1);
         assert_eq!(count("pay failed: payment method 9 not found"), 1);
+        // What an importer tells of a failed conversation: the last words are no error.
+        assert_eq!(count("reward 0; last message: you're welcome, safe travels!"), 1);
+        let told =
+            "reward 0; last tool error: Error: payment method 7 not found; last message: It is booked!";
+        assert_eq!(count(told), 1);
+        assert_eq!(count("reward 0"), 1);
         assert_eq!(count("the customer left without a seat"), 2);
         let long = format!("file is not valid: {}", "the line has too many words in it, ".repeat(9));
         let actions = vec![Action::tool("pay").error(long.clone())];

@@ -43,7 +43,7 @@ pub(crate) struct Incident<'t> {
 /// What was done about an error.
 #[derive(Debug, Clone)]
 pub(crate) struct Remedy<'t> {
-    /// Calls of other tools between the failing and the last call.
+    /// Calls between the failing and the last call: of other tools, or of the same one for something else.
     pub(crate) between: Vec<Call<'t>>,
     /// The call after them: of the same tool, or of one used instead; of a remedy whose own call failed, that call.
     pub(crate) last: Call<'t>,
@@ -100,9 +100,10 @@ impl Change<'_> {
 }
 
 impl Remedy<'_> {
-    /// Returns the identity of the fix: tools and what kind of change, without values.
+    /// Returns the identity of the fix: tools and what kind of change, without values; but with the command of a tool that
+    /// runs any.
     pub(crate) fn identity(&self) -> String {
-        let between = self.between.iter().map(|call| call.tool.to_owned());
+        let between = self.between.iter().map(|call| self.named(call));
         let changes: Vec<String> = self.changes.iter().map(Change::kind).collect();
         between.chain([format!("{} {}", self.last.tool, changes.join(", "))]).collect::<Vec<_>>().join("; ")
     }
@@ -120,8 +121,44 @@ impl Remedy<'_> {
                 format!("{tool}{suffix}: {}", cut(what, 160))
             }
         };
-        self.between.iter().map(|call| described(call, "")).chain([described(&self.last, &suffix)]).collect()
+        let between = self.between.iter().map(|call| match self.named(call) {
+            named if named != call.tool => named,
+            _ => described(call, ""),
+        });
+        between.chain([described(&self.last, &suffix)]).collect()
     }
+
+    /// Names a call between: its tool, and of the tool of the last call what it was called with.
+    pub(crate) fn named(&self, call: &Call<'_>) -> String {
+        let commands = commands(call).filter(|_| call.tool == self.last.tool);
+        let said: Vec<String> =
+            commands.filter_map(|(name, value)| Some(format!("with {name} = {}", phrase(value)?))).collect();
+        if said.is_empty() { call.tool.to_owned() } else { format!("{} {}", call.tool, said.join(", ")) }
+    }
+}
+
+/// Arguments that hold a command line: a tool with one of them does many things.
+const COMMANDS: [&str; 7] = ["command", "cmd", "commands", "script", "args", "arguments", "argv"];
+
+/// Returns the arguments of a call that hold a command line.
+fn commands<'t>(call: &Call<'t>) -> impl Iterator<Item = (&'t str, &'t Value)> {
+    let mut found = Vec::new();
+    call.arguments(|name, value| {
+        if COMMANDS.contains(&name) && value.is_string() {
+            found.push((name, value));
+        }
+    });
+    found.into_iter()
+}
+
+/// Returns true if a call of the failed tool runs another program than the one that failed, and so is no attempt at it.
+fn is_other_use(failed: &Call<'_>, call: &Call<'_>) -> bool {
+    let program =
+        |value: &Value| value.as_str().and_then(|line| line.split_whitespace().next().map(str::to_owned));
+    commands(failed).any(|(name, value)| {
+        let now = call.argument(name).filter(|now| now.is_string());
+        now.is_some_and(|now| program(now) != program(value))
+    })
 }
 
 /// Returns the errors of a trace in order, each kind once.
@@ -170,7 +207,7 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
     }
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
-    let again = after.iter().position(|call| call.tool == failed.tool);
+    let again = after.iter().position(|call| call.tool == failed.tool && !is_other_use(&failed, call));
     let until = &after[..again.or_else(|| after.iter().position(Call::worked)).unwrap_or(after.len())];
     let worked = |tool: &str| until.iter().any(|call| call.worked() && call.tool == tool);
     let is_open = |tool: &str| {
@@ -179,15 +216,20 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
     };
     let mut vain: Vec<Remedy<'t>> = Vec::new();
     for (place, call) in until.iter().enumerate().take(VAIN_REACH) {
-        if !call.worked() && !worked(call.tool) && !is_open(call.tool) {
-            vain.push(Remedy { between: between(&until[..place]), last: *call, changes: Vec::new() });
+        if call.tool != failed.tool && !call.worked() && !worked(call.tool) && !is_open(call.tool) {
+            vain.push(Remedy {
+                between: between(&until[..place], &failed),
+                last: *call,
+                changes: Vec::new(),
+            });
         }
     }
     if let Some(last) = again.map(|offset| after[offset])
         && !last.worked()
         && last.error() == incident.error
     {
-        vain.push(Remedy { between: between(until), last, changes: changes(first, &failed, &last) });
+        let between = between(until, &failed);
+        vain.push(Remedy { between, last, changes: changes(first, &failed, &last) });
     }
     for vain in vain {
         let fix = vain.fix();
@@ -197,31 +239,49 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
     }
 }
 
-/// Returns the calls that worked, one a tool; the last few, which are likeliest to have been meant to help.
-fn between<'t>(calls: &[Call<'t>]) -> Vec<Call<'t>> {
+/// Returns the calls that worked, one a tool; the last few, which are likeliest to have been meant to help. Of a failed tool
+/// that runs any command those of the same program, and the one that the others end with.
+fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>> {
     let mut seen = BTreeSet::new();
-    let worked = calls.iter().filter(|call| call.worked());
-    let mut between: Vec<Call<'t>> = worked.filter(|call| seen.insert(call.tool)).copied().collect();
+    let worked: Vec<&Call<'t>> = calls.iter().filter(|call| call.worked()).collect();
+    let chosen = worked.iter().enumerate().filter(|(place, call)| {
+        if call.tool == failed.tool {
+            *place + 1 == worked.len() || !is_other_use(failed, call)
+        } else {
+            seen.insert(call.tool)
+        }
+    });
+    let mut between: Vec<Call<'t>> = chosen.map(|(_, call)| **call).collect();
     between.drain(..between.len().saturating_sub(MAX_BETWEEN));
     between
 }
 
-/// Returns what got over the failure of a call: the next one of the same tool that worked, or another tool that took its
-/// place. `first` is the first failure since the tool last worked.
+/// Returns what got over the failure of a call: the next attempt with the same tool that worked, or another tool that took
+/// its place. `first` is the first failure since the tool last worked.
+///
+/// A tool that runs any command is attempted again by the same program; if the very same command works later on, what was
+/// done until then got over the error.
 fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remedy<'t>> {
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
-    if let Some(offset) = after.iter().position(|call| call.tool == failed.tool && call.worked()) {
+    let is_attempt = |call: &Call<'_>| call.tool == failed.tool && !is_other_use(&failed, call);
+    let attempt = after.iter().position(|call| is_attempt(call) && call.worked());
+    let repeated = || {
+        let repeats = |call: &Call<'_>| call.fingerprint() == failed.fingerprint() && call.worked();
+        let is_command = commands(&failed).next().is_some();
+        after.iter().position(repeats).filter(|_| is_command)
+    };
+    if let Some(offset) = attempt.and_then(|attempt| repeated().or(Some(attempt))) {
         let last = after[offset];
         let changes = changes(first, &failed, &last);
-        return Some(Remedy { between: between(&after[..offset]), last, changes });
+        return Some(Remedy { between: between(&after[..offset], &failed), last, changes });
     }
-    let retried = calls[at + 1..].iter().any(|call| call.tool == failed.tool);
-    if retried {
+    if calls[at + 1..].iter().any(is_attempt) {
         return None;
     }
-    let instead =
-        after.iter().take(REPLACEMENT_REACH).find(|call| call.worked() && shares_argument(&failed, call))?;
+    let takes_its_place =
+        |call: &&Call<'_>| call.tool != failed.tool && call.worked() && shares_argument(&failed, call);
+    let instead = after.iter().take(REPLACEMENT_REACH).find(takes_its_place)?;
     Some(Remedy { between: Vec::new(), last: *instead, changes: Vec::new() })
 }
 
@@ -415,7 +475,38 @@ mod tests {
             "bash with command = `cargo insta test --accept -p core <n>`",
             Some("with command = `cargo insta test --accept -p core <n>` instead of `cargo test <n>`"),
         );
-        check(&"x y\n".repeat(9), "bash with command changed", None);
+        check(&"cargo y\n".repeat(9), "bash with command changed", None);
+    }
+
+    #[test]
+    fn a_tool_that_runs_any_command_is_attempted_again_by_the_same_program() {
+        let bash = |command: &str| Action::tool("bash").arguments(json!({"command": command}));
+        let check = |actions: Vec<Action>, fix: &[&str]| {
+            let fix: Vec<String> = fix.iter().map(|it| (*it).to_owned()).collect();
+            assert_eq!(first(actions).map(|(_, fix)| fix), (!fix.is_empty()).then_some(fix));
+        };
+        let (failing, edit) =
+            (|| bash("cargo test").error("index out of bounds"), || Action::tool("edit_file"));
+        check(
+            vec![failing(), bash("ls src"), bash("cat src/a.rs"), edit(), bash("cargo test")],
+            &["edit_file", "bash"],
+        );
+        let down = || bash("psql -h db").error("connection refused");
+        check(
+            vec![down(), bash("git status"), bash("systemctl start postgresql"), bash("psql -h db")],
+            &["bash with command = `systemctl start postgresql`", "bash"],
+        );
+        check(
+            vec![failing(), bash("cargo insta test --accept"), edit(), bash("cargo test")],
+            &["bash with command = `cargo insta test --accept`", "edit_file", "bash"],
+        );
+        check(vec![failing(), bash("ls src"), bash("cat src/a.rs")], &[]);
+        // Elsewhere a value may come again for another reason.
+        let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
+        check(
+            vec![pay("gift card").error("refused"), pay("cash"), pay("gift card")],
+            &["pay with method changed from gift card to cash"],
+        );
     }
 
     #[test]

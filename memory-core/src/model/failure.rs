@@ -32,7 +32,7 @@ pub struct Failure {
     pub task_kind: String,
     /// Episodes that had it.
     pub occurrences: u32,
-    /// Episodes that had it and got over it.
+    /// Episodes that had it, got over it and succeeded.
     pub resolved: u32,
     /// Some of the newest episodes that had it.
     pub episodes: Vec<EpisodeId>,

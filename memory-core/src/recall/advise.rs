@@ -321,7 +321,8 @@ impl Bench<'_> {
             (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
             case.episodes = vote.episodes;
             if vote.worked > 0 {
-                let reason = format!("it worked in {} of {} tasks like this one", vote.worked, vote.count);
+                let (worked, against) = (vote.worked, vote.count.saturating_sub(vote.worked));
+                let reason = format!("{} like this one for it, {against} against", explain::times(worked));
                 case.reasons.push(reason);
             }
         }

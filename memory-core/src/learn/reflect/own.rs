@@ -37,7 +37,7 @@ fn recovered(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) 
     let fix = if again { "calling it again".to_owned() } else { fix };
     notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} got over it"), steps()));
     if let Some(before) = recovery.between.last() {
-        let before = before.tool;
+        let before = recovery.named(before);
         let text =
             format!("call {before} before {tool}: {tool} failed with {error:?} first and worked after it");
         notes.improve.push(note(45, text, steps()));

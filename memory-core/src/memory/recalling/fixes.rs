@@ -66,8 +66,8 @@ fn fix_reasons(failure: &Failure) -> Vec<String> {
     let times =
         if failure.occurrences == 1 { "once".into() } else { format!("{} times", failure.occurrences) };
     let mut reasons = vec![match failure.resolved {
-        0 => format!("seen {times}, never resolved"),
-        resolved => format!("seen {times}, resolved in {resolved} of them"),
+        0 => format!("seen {times}, no success followed it so far"),
+        resolved => format!("seen {times}; {resolved} of them got over it and succeeded"),
     }];
     reasons.extend(failure.remedies().next().map(|fix| format!("this error was fixed before by {fix}")));
     reasons

@@ -88,6 +88,15 @@ fn reason(rule: &Heuristic) -> String {
     }
     match &condition.after_tool {
         Some(_) => format!("{condition}: {} of {} times {tool} came next", tally.successes, tally.count()),
-        None => format!("{condition}: {} of {} such tasks used {tool}", tally.successes, tally.count()),
+        // Tasks that say nothing of the tool count for neither.
+        None => format!("{condition}: {} for it, {} against", times(tally.successes), tally.failures),
+    }
+}
+
+/// Says how many tasks: `1 task`, `3 tasks`.
+pub(super) fn times(count: impl TryInto<u64>) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => "1 task".to_owned(),
+        count => format!("{count} tasks"),
     }
 }

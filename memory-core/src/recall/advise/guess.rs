@@ -49,7 +49,7 @@ impl Bench<'_> {
         (case.score, case.doubt, case.guessed) = (confidence, 0.0, 0.0);
         let share = (100.0 * votes).round();
         case.reasons.push(if votes > 0.0 {
-            format!("{share} % of the similar episodes used it")
+            format!("{share} % of the similar episodes used it, by likeness and success")
         } else {
             "the words of the task hint at it, though none calls for it".to_owned()
         });

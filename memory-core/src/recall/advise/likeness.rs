@@ -1,5 +1,6 @@
 //! What words call for that are taken for others.
 
+use super::explain::times;
 use super::{Bench, Case, case_of, comparable};
 use crate::model::heuristic::Heuristic;
 use crate::recall::likened::Likened;
@@ -12,7 +13,7 @@ impl Bench<'_> {
         for Likened { word, known, term } in &part.likened {
             let rules = self.associations.calls.get(term).into_iter().flatten();
             for rule in rules.filter(|rule| rule.premise.terms.len() == 1) {
-                let (strength, tool) = (self.strength(rule), &self.associations.tools[rule.tool].name);
+                let strength = self.strength(rule);
                 if strength <= 0.0 {
                     continue;
                 }
@@ -21,7 +22,7 @@ impl Bench<'_> {
                 case.meant = 1.0;
                 let of = self.stored.get(&rule.id).map_or_else(String::new, |rule| {
                     let tally = &rule.tally;
-                    format!(": {} of {} tasks with that used {tool}", tally.successes, tally.count())
+                    format!(": {} with that for it, {} against", times(tally.successes), tally.failures)
                 });
                 case.reasons.push(format!("{word} is near {known} in meaning{of}"));
             }
