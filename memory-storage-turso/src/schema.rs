@@ -83,6 +83,14 @@ pub(crate) async fn check(session: &Session) -> Result<(), Failure> {
     version(session).await.map(drop)
 }
 
+/// Returns true if there is nothing to migrate.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) async fn is_current(session: &Session) -> Result<bool, Failure> {
+    Ok(version(session).await? >= SCHEMA_VERSION)
+}
+
 /// Returns the version found, 0 for an empty database, and refuses what this program must not touch.
 async fn version(session: &Session) -> Result<u64, Failure> {
     let mut answer = session.query(NAME, LOOK, Vec::new()).await?;

@@ -27,10 +27,43 @@ pub(crate) async fn run(
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
     let by = Means { model: global.embedding_model.as_deref(), word_table: !global.no_word_table };
-    match command {
-        EvalCommand::Tasks(arguments) => tasks::run(arguments, by, output).await?,
-        EvalCommand::Trajectories(arguments) => trajectories::run(arguments, by, output).await?,
-        EvalCommand::Lift(arguments) => lift::run(arguments, by, output).await?,
+    let evaluation = async {
+        match command {
+            EvalCommand::Tasks(arguments) => tasks::run(arguments, by, output).await,
+            EvalCommand::Trajectories(arguments) => trajectories::run(arguments, by, output).await,
+            EvalCommand::Lift(arguments) => lift::run(arguments, by, output).await,
+        }
+    };
+    // Dropped when somebody stops it: its folder has what the files say, and goes with it.
+    tokio::select! {
+        done = evaluation => done.map(|()| Exit::Done),
+        () = stopped() => Err(Failure::Command {
+            exit: Exit::Failed,
+            kind: "interrupted",
+            message: "stopped before its end; its memory is removed".into(),
+            hint: None,
+        }),
     }
-    Ok(Exit::Done)
+}
+
+/// Waits until somebody asks the process to end.
+async fn stopped() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
 }

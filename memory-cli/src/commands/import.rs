@@ -25,6 +25,9 @@ pub(crate) async fn run(
     arguments: &ImportArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    if arguments.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
+        return Err(Failure::usage("standard input (-) is given twice", "it can be read once only"));
+    }
     // Before anything is recorded: are all files there?
     let sources = arguments.files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
     let learn = !arguments.no_learn;

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_memory::{Error, ErrorKind, Memory, Recorded, Recording};
+use agent_memory::{Clock, Error, ErrorKind, Memory, Recorded, Recording, SystemClock, Timestamp};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,9 @@ const IN_FLIGHT_STEPS: usize = 4_000;
 const IN_FLIGHT_BYTES: usize = 16 << 20;
 /// The longest line, in bytes.
 pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
+/// Lines without a time of their own that are taken to be of the same millisecond: no faster than they are recorded, so
+/// that none is from the future.
+const LINES_A_MS: u64 = 8;
 /// Bad lines that are remembered for the report; all are counted.
 const MAX_TOLD: usize = 100;
 
@@ -74,6 +77,8 @@ pub(crate) struct Import<'s> {
     keys: HashSet<String>,
     steps: usize,
     bytes: usize,
+    /// When the import began.
+    begun: Timestamp,
     pub(crate) tally: Tally,
 }
 
@@ -108,6 +113,7 @@ impl<'s> Import<'s> {
             keys: HashSet::new(),
             steps: 0,
             bytes: 0,
+            begun: SystemClock::new().now(),
             tally: Tally::default(),
         }
     }
@@ -159,7 +165,10 @@ impl<'s> Import<'s> {
         parsed: Parsed,
         bytes: usize,
     ) -> Result<(), Failure> {
-        let Parsed { recording, truncated } = parsed;
+        let Parsed { mut recording, truncated } = parsed;
+        // Lines are recorded several at a time; what is learned follows their order, whichever of them is done first.
+        let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS);
+        recording.at.get_or_insert(at);
         let (key, steps) = (recording.source_key.clone(), recording.actions.len());
         let room = if self.keys.contains(&key) {
             (0, 0, 0)

@@ -322,7 +322,7 @@ impl Bench<'_> {
             case.episodes = vote.episodes;
             if vote.worked > 0 {
                 let (worked, against) = (vote.worked, vote.count.saturating_sub(vote.worked));
-                let reason = format!("{} like this one for it, {against} against", explain::times(worked));
+                let reason = format!("tasks like this one: {worked} for it, {against} against");
                 case.reasons.push(reason);
             }
         }

@@ -200,7 +200,7 @@ async fn words_that_no_episode_has_are_taken_for_learned_ones() {
         assert_eq!(advised[0].first().map(|advice| advice.tool.as_str()), Some("return_items"), "{name}");
         assert_eq!(
             near(&advised[0]),
-            ["refund is near return in meaning: 6 tasks with that for it, 0 against"],
+            ["refund is near return in meaning: 6 tasks for it, 0 against"],
             "{name}"
         );
         assert!(near(&advised[1]).is_empty(), "{name}: {advised:?}");

@@ -69,6 +69,12 @@ pub(crate) fn reader(path: &Path) -> Result<Session> {
     })
 }
 
+/// Returns true if the file has the schema that this program writes, as far as can be seen.
+pub(crate) fn is_current(path: &Path) -> bool {
+    let look = || guarded(NAME, || finish(crate::schema::is_current(&reader(path)?)).map_err(Error::from));
+    path.exists() && look().unwrap_or(false)
+}
+
 fn connect(path: &Path) -> Result<Session> {
     let connection = finish(async {
         let connection = Builder::new_local(path).build().await?.connect()?;

@@ -13,6 +13,9 @@ use crate::local::{closed, file};
 use crate::operation::Operation;
 use crate::session::{Session, finish};
 
+/// How long opening waits for the lock before it looks whether it is needed.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// The writing connection, and the lock under which it is used.
 pub(crate) struct Writer {
     path: PathBuf,
@@ -23,20 +26,32 @@ pub(crate) struct Writer {
 
 enum State {
     Open(Session),
-    /// A write failed in a way that leaves the connection in doubt; the next one opens the file anew.
-    Broken,
+    /// There is none: others held the lock, or a write failed in a way that leaves the connection in doubt. The next write
+    /// opens the file.
+    Absent,
     Closed,
 }
 
 impl Writer {
-    /// Opens the file and migrates its schema, under the lock.
+    /// Opens the file and migrates its schema, under the lock. If others keep the lock and there is nothing to migrate, the
+    /// first write does: who only reads need not wait for them.
     pub(crate) fn open(path: &Path, lock_timeout: Duration) -> Result<Self> {
         let lock = WriteLock::open(path)?;
-        let session = {
-            let _held = lock.exclusive("open database", lock_timeout)?;
-            file::writer(path)?
+        let open = |timeout| {
+            let _held = lock.exclusive("open database", timeout)?;
+            file::writer(path).map(State::Open)
         };
-        Ok(Self { path: path.to_owned(), lock, lock_timeout, state: Mutex::new(State::Open(session)) })
+        let state = match open(lock_timeout.min(PATIENCE)) {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                if file::is_current(path) {
+                    State::Absent
+                } else {
+                    open(lock_timeout)?
+                }
+            }
+            opened => opened?,
+        };
+        Ok(Self { path: path.to_owned(), lock, lock_timeout, state: Mutex::new(state) })
     }
 
     /// Runs an operation on the calling thread.
@@ -59,7 +74,8 @@ impl Writer {
     /// Without the lock the connection is dropped all the same: nothing is lost, the log stays for the next opener.
     pub(crate) fn close(&self, lock_timeout: Duration, others: impl FnOnce()) {
         let mut state = self.state();
-        let held = self.lock.exclusive("close", lock_timeout);
+        let wait = if matches!(*state, State::Open(_)) { lock_timeout } else { Duration::ZERO };
+        let held = self.lock.exclusive("close", wait);
         others();
         if let (State::Open(session), Ok(_)) = (&*state, &held)
             && let Err(failure) = file::checkpoint(session)
@@ -79,7 +95,7 @@ impl Writer {
             return Err(closed(operation));
         }
         let _held = self.lock.exclusive(operation, self.lock_timeout)?;
-        if matches!(*state, State::Broken) {
+        if matches!(*state, State::Absent) {
             *state = State::Open(file::writer(&self.path)?);
         }
         let State::Open(session) = &*state else { return Err(closed(operation)) };
@@ -89,12 +105,12 @@ impl Writer {
         match outcome {
             Ok(answer) if !stuck => Ok(answer),
             Ok(_) => {
-                *state = State::Broken;
+                *state = State::Absent;
                 Err(Error::new(ErrorKind::Io, operation, "the transaction did not end"))
             }
             Err(failure) => {
                 if stuck || failure.recovery == Recovery::Reopen {
-                    *state = State::Broken;
+                    *state = State::Absent;
                 }
                 Err(failure.error)
             }

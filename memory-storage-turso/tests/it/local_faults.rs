@@ -38,6 +38,27 @@ async fn a_write_waits_for_the_lock_and_then_says_who_has_it() {
     store.commit(&[live("a")]).await.expect("the lock is free");
 }
 
+#[tokio::test]
+async fn who_only_reads_opens_while_others_keep_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.db");
+    hurried(&path).commit(&[live("a")]).await.unwrap();
+    let other = File::open(beside(&path, ".lock")).unwrap();
+    other.lock().unwrap();
+    let store = hurried(&path);
+    assert!(store.get(&[live("a").key]).await.unwrap()[0].is_some());
+    assert_eq!(store.commit(&[live("b")]).await.expect_err("the lock is taken").kind(), ErrorKind::Busy);
+    other.unlock().unwrap();
+    store.commit(&[live("b")]).await.expect("the lock is free");
+    // Where there is something to migrate, nobody goes past the lock.
+    let fresh = folder.path().join("other.db");
+    let other = File::create(beside(&fresh, ".lock")).unwrap();
+    other.lock().unwrap();
+    let options = LocalOptions::new().lock_timeout(Duration::from_millis(100));
+    let error = LocalStore::open(&fresh, options).expect_err("the lock is taken");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+}
+
 /// A checkpoint beside a write of another connection may lose that write in the bundled SQLite.
 #[tokio::test]
 async fn a_checkpoint_never_runs_beside_a_write() {

@@ -25,6 +25,14 @@ pub(super) struct Means<'a> {
     pub(super) word_table: bool,
 }
 
+/// Makes a folder that nobody else may look into: it will have what the files say.
+fn private_folder() -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.prefix("memory-eval-").tempdir()
+}
+
 /// A memory that is gone when this is dropped.
 pub(super) struct Arena {
     pub(super) memory: Memory,
@@ -38,7 +46,7 @@ pub(super) struct Arena {
 impl Arena {
     /// Opens a fresh memory that learns when it is told to.
     pub(super) async fn open(seed: u64, by: Means<'_>) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir().map_err(|source| Failure::Command {
+        let folder = private_folder().map_err(|source| Failure::Command {
             exit: Exit::Failed,
             kind: "io",
             message: format!("cannot create a temporary folder: {source}"),

@@ -22,7 +22,7 @@ impl Bench<'_> {
                 case.meant = 1.0;
                 let of = self.stored.get(&rule.id).map_or_else(String::new, |rule| {
                     let tally = &rule.tally;
-                    format!(": {} with that for it, {} against", times(tally.successes), tally.failures)
+                    format!(": {} for it, {} against", times(tally.successes), tally.failures)
                 });
                 case.reasons.push(format!("{word} is near {known} in meaning{of}"));
             }

@@ -145,7 +145,7 @@ fn advice_says_why() {
     let known = learn(&garage());
     let advice = ask(&known, &known.heuristics, "Wash it".into());
     let because =
-        ["27 tasks like this one for it, 0 against", "the task mentions wash: 27 tasks for it, 0 against"];
+        ["tasks like this one: 27 for it, 0 against", "the task mentions wash: 27 tasks for it, 0 against"];
     assert_eq!(advice[0].reasons, because);
     let [ItemId::Heuristic(_), ItemId::Episode(newest), ..] = advice[0].items[..] else {
         panic!("{advice:?}")
@@ -213,8 +213,8 @@ fn a_strange_word_is_taken_for_a_learned_one_near_in_meaning() {
     let first = |text: &str| ask_likened(&known, text, &near).remove(0);
     let taken = first("Rinse the car. Rinse the van. Rinse the bike. Rinse the cup.");
     let because = [
-        "rinse is near wash in meaning: 27 tasks with that for it, 0 against",
-        "27 tasks like this one for it, 0 against",
+        "rinse is near wash in meaning: 27 tasks for it, 0 against",
+        "tasks like this one: 27 for it, 0 against",
     ];
     assert_eq!(taken.reasons, because);
     let is_rule = |item: &ItemId| matches!(item, ItemId::Heuristic(_));
