@@ -16,7 +16,7 @@ use crate::memory::learner::Draft;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, ToolUse};
-use crate::model::evidence::Standing;
+use crate::model::evidence::{Standing, Tally};
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::recall::tokenize::normalize_label;
@@ -285,6 +285,20 @@ impl Inner {
         for (id, old) in held {
             if !old.pinned && !old.rejected {
                 draft.remove(Kind::Heuristic, id.to_string());
+                continue;
+            }
+            // A ruling stays with its condition; of the episodes that showed it nothing does.
+            let ruled = Heuristic {
+                tally: Tally::default(),
+                confidence: Tally::default().lower_bound(Timestamp(0), &self.learning.belief),
+                weight: 0.0,
+                supporting: Vec::new(),
+                contradicting: Vec::new(),
+                generalises: Vec::new(),
+                ..old.clone()
+            };
+            if ruled != old {
+                draft.put(id.to_string(), ruled);
             }
         }
         let records = draft.into_records();

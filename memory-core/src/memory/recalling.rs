@@ -129,11 +129,16 @@ impl Inner {
             let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
             let best: Vec<Hit> = best.into_iter().filter(|hit| hit.score >= PART_SCORE && new(hit)).collect();
-            found.extend(best);
+            found.extend(best.into_iter().map(|mut hit| {
+                hit.reasons.insert(0, format!("like a part of the task: {}", part.text.trim()));
+                hit
+            }));
         }
         found.truncate(query.limit / 2);
         hits.truncate(query.limit - found.len());
-        hits.extend(found);
+        // How like a part it is says nothing of how like the task as a whole: no more than those in front of it.
+        let least = hits.last().map_or(1.0, |hit| hit.score);
+        hits.extend(found.into_iter().map(|hit| Hit { score: hit.score.min(least), ..hit }));
         hits
     }
 

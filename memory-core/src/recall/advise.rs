@@ -361,18 +361,18 @@ impl Bench<'_> {
         parts.any(|part| self.holds(&condition, Some(part))) || self.holds(&condition, None)
     }
 
-    /// Adds what somebody pinned and the lessons do not show (any more).
+    /// Adds what somebody pinned, whatever lessons and similar episodes say of it.
     fn pinned(&mut self, heuristics: &[Heuristic]) {
-        let learned: Vec<HeuristicId> = self.associations.heuristics.iter().map(|rule| rule.id).collect();
         let pinned =
             heuristics.iter().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Use);
-        for rule in pinned.filter(|rule| !learned.contains(&rule.id)) {
+        for rule in pinned {
             let condition = comparable(&rule.condition);
             let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
             if self.applies(rule) && !self.done(&rule.tool) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
                 (case.score, case.doubt, case.guessed) = (case.score.max(PINNED), 0.0, 0.0);
                 case.part = case.part.or(part);
+                case.rules.retain(|(_, id)| *id != rule.id);
                 case.rules.push((PINNED, rule.id));
             }
         }
