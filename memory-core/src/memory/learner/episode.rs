@@ -112,20 +112,21 @@ impl Inner {
     async fn see_pattern(&self, pattern: Pattern, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
         let id = pattern.id;
         let template = matches!(pattern.body, PatternBody::WorkflowTemplate { .. });
-        let mut held = match draft.get(Kind::Pattern, id.to_string()).await? {
+        let (mut held, place) = match draft.get(Kind::Pattern, id.to_string()).await? {
             Some(Entity::Pattern(held)) if template && tells(witness, &held.episodes, draft).await? => {
-                Pattern { body: pattern.body, terms: pattern.terms, ..held }
+                (Pattern { body: pattern.body, terms: pattern.terms, ..held }, Place::Teller)
             }
-            Some(Entity::Pattern(held)) => held,
+            Some(Entity::Pattern(held)) if template => (held, Place::BehindTeller),
+            Some(Entity::Pattern(held)) => (held, Place::Newest),
             _ if template && !witness.succeeded() => return Ok(()),
-            _ => pattern,
+            _ => (pattern, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Pattern(id), EvidenceRole::Observed, witness.success) {
             held.tally.add(witness.success, witness.at, &self.learning.belief);
             held.confidence =
                 pattern_confidence(&held.body, &held.tally, held.tally.as_of, &self.learning.belief);
         }
-        name_episode(&mut held.episodes, witness.episode);
+        name_episode(&mut held.episodes, witness.episode, place);
         held.updated_at = witness.at.max(held.updated_at);
         draft.put(id.to_string(), held);
         Ok(())
@@ -133,20 +134,20 @@ impl Inner {
 
     async fn see_playbook(&self, playbook: Playbook, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
         let id = playbook.id;
-        let mut held = match draft.get(Kind::Playbook, id.to_string()).await? {
+        let (mut held, place) = match draft.get(Kind::Playbook, id.to_string()).await? {
             Some(Entity::Playbook(held)) if tells(witness, &held.sources, draft).await? => {
-                retold(held, playbook)
+                (retold(held, playbook), Place::Teller)
             }
-            Some(Entity::Playbook(held)) => held,
+            Some(Entity::Playbook(held)) => (held, Place::BehindTeller),
             // The values of a procedure that a failing episode followed are another episode's, which it does not name.
             _ if !witness.succeeded() => return Ok(()),
-            _ => playbook,
+            _ => (playbook, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
             held.tally.add(witness.success, witness.at, &self.learning.belief);
             held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.belief);
         }
-        name_episode(&mut held.sources, witness.episode);
+        name_episode(&mut held.sources, witness.episode, place);
         held.updated_at = witness.at.max(held.updated_at);
         draft.put(id.to_string(), held);
         Ok(())
@@ -233,10 +234,24 @@ pub(in crate::memory) fn retold(held: Playbook, told: Playbook) -> Playbook {
     }
 }
 
-/// Puts an episode in front of those that an item names.
-pub(in crate::memory) fn name_episode(named: &mut Vec<EpisodeId>, episode: EpisodeId) {
+/// Where an episode stands among those that an item names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In front, as the newest that came.
+    Newest,
+    /// In front: it tells the procedure, and is named for as long as it does, in whatever order others come.
+    Teller,
+    /// Behind the one that tells the procedure.
+    BehindTeller,
+}
+
+/// Adds an episode to those that an item names.
+fn name_episode(named: &mut Vec<EpisodeId>, episode: EpisodeId, place: Place) {
+    if place == Place::Teller {
+        named.retain(|other| *other != episode);
+    }
     if !named.contains(&episode) {
-        named.insert(0, episode);
+        named.insert(usize::from(place == Place::BehindTeller).min(named.len()), episode);
         named.truncate(NAMED_EPISODES);
     }
 }
@@ -297,5 +312,24 @@ impl Draft<'_> {
         let new = !witness.known.contains(&id);
         self.put(id, evidence);
         new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tells_is_named_however_many_others_come() {
+        let id = |n: u128| EpisodeId(uuid::Uuid::from_u128(n));
+        let mut named = vec![id(99)];
+        for n in 0..40 {
+            name_episode(&mut named, id(n), Place::BehindTeller);
+        }
+        assert_eq!((named[0], named[1], named.len()), (id(99), id(39), NAMED_EPISODES));
+        name_episode(&mut named, id(39), Place::Teller);
+        assert_eq!((named[0], named[1], named.len()), (id(39), id(99), NAMED_EPISODES));
+        name_episode(&mut named, id(39), Place::Newest);
+        assert_eq!(named[0], id(39));
     }
 }
