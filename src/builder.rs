@@ -9,7 +9,8 @@ use memory_core::{
     RewardConfig, SystemClock, SystemIds,
 };
 
-use crate::open::{Memory, load_model, memory_config, open, word_table};
+use crate::config::memory_config;
+use crate::open::{Memory, load_model, open, word_table};
 use crate::settings::Settings;
 
 /// Builds a [`Memory`].

@@ -27,6 +27,7 @@
 //! The crate re-exports what applications need of `memory-core`; it alone knows the storage backends.
 
 mod builder;
+mod config;
 #[cfg(any(
     feature = "embed-sentence-transformer",
     feature = "embed-static",
@@ -34,6 +35,7 @@ mod builder;
     feature = "words"
 ))]
 pub mod embed;
+mod folder;
 mod open;
 mod settings;
 

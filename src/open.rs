@@ -1,14 +1,13 @@
 //! Opening a memory: folders, tiers, engine.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Deadlines, Durable, Embedder, EngineConfig, Error, ErrorKind, IdSource, Kind, LearningConfig,
-    Leftover, LimitViolation, MemoryConfig, Namespace, Orphans, Outbox, Redactor, Result, Tiers,
+    Clock, Durable, Embedder, Error, ErrorKind, IdSource, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
+    Result, Tiers,
 };
 use memory_storage_redb::{
     CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,
@@ -16,11 +15,8 @@ use memory_storage_redb::{
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use crate::builder::Builder;
-use crate::settings::{LearningSettings, Settings};
-
-/// The most connections to a server, and the most rows of one batch.
-const MAX_POOL_SIZE: usize = 1_024;
-const MAX_BATCH_ROWS: usize = 4_096;
+use crate::folder::{LOCAL_FILE, create_folder, find_memory, instances_folder};
+use crate::settings::Settings;
 
 /// A memory with its tiers; cheap to clone, clones share everything. Its verbs are those of
 /// [`memory_core::Memory`], to which it dereferences.
@@ -185,9 +181,6 @@ fn open_tiers(
     Ok((tiers, slot))
 }
 
-/// The durable tier of a local memory in its folder.
-const LOCAL_FILE: &str = "memory.db";
-
 /// How many instance folders whose files are still held are passed over.
 const MAX_HELD: usize = 16;
 
@@ -236,7 +229,7 @@ fn warning(name: &str, report: &OpenReport) -> Option<String> {
 fn connect(url: &str, settings: &Settings) -> Result<Arc<dyn Durable>> {
     use memory_storage_turso::{RemoteOptions, RemoteStore};
 
-    let mut options = RemoteOptions::new(url).deadlines(deadlines(settings));
+    let mut options = RemoteOptions::new(url).deadlines(crate::config::deadlines(settings));
     if let Some(token) = &settings.token {
         options = options.token(token);
     }
@@ -254,183 +247,4 @@ fn connect(_url: &str, _settings: &Settings) -> Result<Arc<dyn Durable>> {
         "a remote database is configured, but remote mode is not compiled in",
     )
     .with_hint("enable the feature `remote` of agent-memory, or unset TURSO_DATABASE_URL"))
-}
-
-/// Refuses a folder without a local memory.
-fn find_memory(root: &Path) -> Result<()> {
-    // What cannot be looked at, or is no folder, has an error of its own on opening.
-    if root.join(LOCAL_FILE).try_exists().unwrap_or(true) || root.is_file() {
-        return Ok(());
-    }
-    let hint = if root.join(REMOTE_FOLDER).is_dir() {
-        "the folder was used with a database: give its URL"
-    } else {
-        "check the folder's name; `memory import`, or an application that records, makes one"
-    };
-    let message = format!("there is no memory in {}", root.display());
-    Err(Error::new(ErrorKind::NotFound, "open", message).with_hint(hint))
-}
-
-/// Creates the folder, for its owner only: episodes may hold what nobody else should read.
-fn create_folder(root: &Path) -> Result<()> {
-    let fail = |source: std::io::Error| {
-        Error::new(ErrorKind::Io, "open", format!("cannot use the folder {}: {source}", root.display()))
-            .with_hint("give a folder that you may create or write to")
-            .with_source(source)
-    };
-    if root.exists() && !root.is_dir() {
-        let message = format!("{} is a file, a folder is needed", root.display());
-        return Err(Error::invalid("open", "path", message)
-            .with_hint("the memory keeps several files; give the folder that holds (or shall hold) them"));
-    }
-    let mut folder = std::fs::DirBuilder::new();
-    folder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(root).map_err(fail)
-}
-
-/// What a memory with a database keeps in its folder.
-const REMOTE_FOLDER: &str = "remote";
-
-/// Returns where the instances of one database and namespace keep their caches and outboxes.
-fn instances_folder(root: &Path, url: Option<&str>, namespace: &Namespace) -> Result<PathBuf> {
-    // Escaped, because some file systems take `A` and `a` for the same name.
-    let space = format!("ns-{}", folder_name(namespace.as_str()));
-    let Some(url) = url else { return Ok(root.join("local").join(space)) };
-    let name = folder_name(url.trim_end_matches('/'));
-    if name.len() > 200 {
-        let problem = format!("{} bytes as a folder name, the limit is 200", name.len());
-        return Err(Error::invalid("open", "url", problem));
-    }
-    Ok(root.join(REMOTE_FOLDER).join(name).join(space))
-}
-
-/// Escapes a URL so that different URLs have different names that any file system takes.
-fn folder_name(url: &str) -> String {
-    url.bytes().fold(String::new(), |mut name, byte| {
-        match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'-' => name.push(char::from(byte)),
-            b'.' if !name.is_empty() => name.push('.'),
-            _ => name.push_str(&format!("_{byte:02x}")),
-        }
-        name
-    })
-}
-
-fn deadlines(settings: &Settings) -> Deadlines {
-    let default = Deadlines::default();
-    let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
-    Deadlines {
-        read: ms(settings.read_deadline_ms, default.read),
-        write: ms(settings.write_deadline_ms, default.write),
-    }
-}
-
-pub(crate) fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
-    let mut engine = EngineConfig::default();
-    let ms = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_millis);
-    engine.ack = settings.ack.unwrap_or(engine.ack);
-    engine.hot_bytes = settings.hot_bytes.unwrap_or(engine.hot_bytes);
-    engine.ttl = ms(settings.ttl_ms, engine.ttl);
-    engine.poll_interval = settings.poll_interval_ms.map(Duration::from_millis);
-    engine.deadlines = deadlines(settings);
-    engine.first_pull = ms(settings.first_pull_ms, engine.first_pull);
-    engine.batch_rows = settings.batch_rows.unwrap_or(engine.batch_rows);
-    for (name, value) in [("poll_interval_ms", settings.poll_interval_ms), ("ttl_ms", settings.ttl_ms)] {
-        if value == Some(0) {
-            return Err(Error::invalid("open", name, "0 ms, at least 1 is needed"));
-        }
-    }
-    for (field, value, limit, unit) in [
-        ("batch_rows", settings.batch_rows, MAX_BATCH_ROWS, "rows"),
-        ("pool_size", settings.pool_size, MAX_POOL_SIZE, "connections"),
-    ] {
-        match value {
-            Some(0) => return Err(Error::invalid("open", field, "0, at least 1 is needed")),
-            Some(found) if found > limit => {
-                let violation =
-                    LimitViolation { field: field.into(), limit: limit as u64, found: found as u64, unit };
-                return Err(Error::limit(ErrorKind::InvalidInput, "open", violation));
-            }
-            _ => {}
-        }
-    }
-    engine.retention = retention(settings.retention_days.as_ref())?;
-    Ok(MemoryConfig {
-        engine,
-        limits: settings.limits.clone().unwrap_or_default(),
-        quotas: settings.quotas.clone().unwrap_or_default(),
-        rate_limit: settings.rate_limit,
-        redactor: match &settings.redaction {
-            Some(config) => Redactor::new(config)?,
-            None => Redactor::default(),
-        },
-        learning: learning(settings.learning.clone().unwrap_or_default()),
-        embedder: None,
-        words: None,
-    })
-}
-
-fn learning(settings: LearningSettings) -> LearningConfig {
-    let mut config = LearningConfig::default();
-    let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);
-    config.background = settings.background.unwrap_or(config.background);
-    config.hold_out = settings.hold_out.unwrap_or(config.hold_out);
-    config.hold_out_seed = settings.hold_out_seed.unwrap_or(config.hold_out_seed);
-    let half_life = settings.half_life_days.map(|days| u64::from(days) * 86_400);
-    config.belief.half_life = seconds(half_life, config.belief.half_life);
-    let consolidation = &mut config.consolidation;
-    consolidation.idle_after = seconds(settings.consolidate_idle_s, consolidation.idle_after);
-    consolidation.interval = seconds(settings.consolidate_interval_s, consolidation.interval);
-    consolidation.budget = settings.consolidate_budget_ms.map_or(consolidation.budget, Duration::from_millis);
-    config
-}
-
-fn retention(days: Option<&BTreeMap<String, u32>>) -> Result<BTreeMap<Kind, Option<Duration>>> {
-    let Some(days) = days else { return Ok(BTreeMap::new()) };
-    days.iter()
-        .map(|(name, days)| {
-            let kind = name.parse::<Kind>().map_err(|_| {
-                let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-                let problem = format!("no kind is named {name:?}; kinds are {}", known.join(", "));
-                Error::invalid("open", "retention_days", problem)
-            })?;
-            let kept = (*days > 0).then(|| Duration::from_secs(u64::from(*days) * 86_400));
-            Ok((kind, kept))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_out_of_bounds_are_refused() {
-        let check = |settings: Settings, expected: Option<&str>| {
-            let refused = memory_config(&settings).err();
-            let refused = refused.map(|error| {
-                assert_eq!(error.kind(), ErrorKind::InvalidInput);
-                error.message().to_owned()
-            });
-            assert_eq!(refused.as_deref(), expected);
-        };
-        let pool = |size| Settings { pool_size: Some(size), ..Settings::default() };
-        let batch = |rows| Settings { batch_rows: Some(rows), ..Settings::default() };
-        check(pool(0), Some("pool_size: 0, at least 1 is needed"));
-        check(pool(1_024), None);
-        check(pool(1_025), Some("pool_size: 1025 connections, the limit is 1024 connections"));
-        check(batch(4_096), None);
-        check(batch(4_097), Some("batch_rows: 4097 rows, the limit is 4096 rows"));
-    }
-
-    #[test]
-    fn folder_names_are_distinct_and_harmless() {
-        let check = |url: &str, expected: &str| assert_eq!(folder_name(url), expected);
-        check("http://127.0.0.1:8080", "http_3a_2f_2f127.0.0.1_3a8080");
-        check("..", "_2e.");
-        assert_ne!(folder_name("http://a_b"), folder_name("http://a.b"));
-        assert_ne!(folder_name("http://A"), folder_name("http://a"));
-    }
 }

@@ -9,7 +9,7 @@ use agent_memory::{Action, Outcome, Recording, StepResult, Task};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::line::{BadLine, Cutter, Defaults, Labels, Parsed, reason, scalar};
+use super::line::{BadLine, Cutter, Defaults, Labels, Parsed, read_fields, scalar};
 
 /// The kind of task unless the line names one.
 const KIND: &str = "conversation";
@@ -24,8 +24,6 @@ struct Conversation {
     trial: Value,
     reward: f64,
     messages: Vec<Message>,
-    #[serde(flatten)]
-    labels: Labels,
 }
 
 #[derive(Deserialize)]
@@ -85,8 +83,7 @@ struct Function {
 
 /// Reads a conversation as an episode whose task is the first message of the user: what later questions look like.
 pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> {
-    let chat: Conversation = serde_json::from_value(line)
-        .map_err(|error| BadLine(format!("not a conversation: {}", reason(&error))))?;
+    let (chat, labels): (Conversation, Labels) = read_fields(line, "not a conversation")?;
     if !(0.0..=1.0).contains(&chat.reward) {
         return Err(BadLine(format!("reward: {} is not in 0 to 1", chat.reward)));
     }
@@ -98,7 +95,7 @@ pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> 
     let Some(description) = transcript.task.take() else {
         return Err(BadLine("not a conversation: no message of the user".into()));
     };
-    let mut task = chat.labels.apply(Task::new(description), KIND, defaults);
+    let mut task = labels.apply(Task::new(description), KIND, defaults);
     let run: Vec<String> = [&chat.task_id, &chat.trial].into_iter().filter_map(scalar).collect();
     if !run.is_empty() {
         task = task.correlation_id(run.join("/"));

@@ -2,6 +2,7 @@
 
 use agent_memory::{Limits, Recording, Task};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{chat, identity, tasks};
@@ -78,6 +79,21 @@ pub(super) fn reason(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
 
+/// Reads the fields of a line, and its labels; what is wrong is said with the field.
+pub(super) fn read_fields<T: DeserializeOwned>(line: Value, what: &str) -> Result<(T, Labels), BadLine> {
+    let bad = |error: serde_path_to_error::Error<serde_json::Error>| {
+        let (field, reason) = (error.path().to_string(), reason(error.inner()));
+        // The types are not those of this program but of JSON.
+        let reason = reason
+            .replace("expected f64", "expected a number")
+            .replace("expected a sequence", "expected a list");
+        let field = if field == "." { String::new() } else { format!("{field}: ") };
+        BadLine(format!("{what}: {field}{reason}"))
+    };
+    let labels = serde_path_to_error::deserialize(&line).map_err(bad)?;
+    Ok((serde_path_to_error::deserialize(line).map_err(bad)?, labels))
+}
+
 /// Texts cut to the limits, with a mark that says so.
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
@@ -151,6 +167,16 @@ mod tests {
         check(chat, Format::Auto, Ok("conversation"));
         check(task, Format::Auto, Ok("task"));
         check(task, Format::Chat, Err("not a conversation: missing field `reward`"));
+        check(
+            br#"{"reward": "1", "messages": []}"#,
+            Format::Auto,
+            Err("not a conversation: reward: invalid type: string \"1\", expected a number"),
+        );
+        check(
+            br#"{"reward": 1, "messages": [{"role": "user", "content": "a"}], "tags": "a"}"#,
+            Format::Auto,
+            Err("not a conversation: tags: invalid type: string \"a\", expected a list"),
+        );
         check(chat, Format::Tasks, Err("not a task: missing field `instruction`"));
         check(b"{\"a\": \xff}", Format::Auto, Err("not UTF-8 from byte 7 on"));
         check(b"{\"a\": ", Format::Auto, Err("not JSON: EOF while parsing a value at column 6"));

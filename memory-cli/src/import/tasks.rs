@@ -4,7 +4,7 @@ use agent_memory::{Action, Outcome, Recording, Task};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::line::{BadLine, Cutter, Defaults, Labels, Parsed, reason, scalar};
+use super::line::{BadLine, Cutter, Defaults, Labels, Parsed, read_fields, scalar};
 
 /// The kind of task unless the line names one.
 const KIND: &str = "task";
@@ -19,8 +19,6 @@ struct Solved {
     actions: Vec<Call>,
     #[serde(default)]
     outputs: Vec<Value>,
-    #[serde(flatten)]
-    labels: Labels,
 }
 
 #[derive(Deserialize)]
@@ -32,10 +30,9 @@ struct Call {
 
 /// Reads a task as an episode that succeeded.
 pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> {
-    let solved: Solved =
-        serde_json::from_value(line).map_err(|error| BadLine(format!("not a task: {}", reason(&error))))?;
+    let (solved, labels): (Solved, Labels) = read_fields(line, "not a task")?;
     let mut cutter = Cutter::new(&defaults.limits);
-    let mut task = solved.labels.apply(Task::new(solved.instruction), KIND, defaults);
+    let mut task = labels.apply(Task::new(solved.instruction), KIND, defaults);
     if let Some(id) = scalar(&solved.id) {
         task = task.correlation_id(id);
     }
