@@ -1,6 +1,6 @@
 //! Filling the placeholders of a playbook.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::learn::shape::{Shape, mask, separates, shape_of, wide_mask};
 use crate::model::playbook::{Playbook, PlaybookStep};
@@ -65,12 +65,13 @@ impl Playbook {
             }
         }
         let mut fitting: Vec<(usize, &String, &str)> = Vec::new();
+        let mut seen = HashSet::new();
         for (name, shape) in self.placeholders.iter().zip(&self.shapes).filter(|(_, shape)| !shape.is_empty())
         {
             for (at, word) in words.iter().enumerate() {
                 let named = named(&words, at, name);
                 let short = shape.len() < 4 && shape.bytes().all(|figure| figure == b'9');
-                if fits(word, shape) && (named > 0 || !short) && !fitting.contains(&(named, name, *word)) {
+                if fits(word, shape) && (named > 0 || !short) && seen.insert((named, name, *word)) {
                     fitting.push((named, name, *word));
                 }
             }

@@ -106,11 +106,14 @@ pub(crate) fn separates(c: char) -> bool {
     c.is_whitespace() || SIGNS.contains(c)
 }
 
-/// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end.
+/// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end; of a run that is all
+/// punctuation, the whole of it.
 fn chunk_len(text: &str) -> usize {
     let run = &text[..text.find(separates).unwrap_or(text.len())];
-    let first = run.chars().next().map_or(0, char::len_utf8);
-    run.trim_end_matches(['.', ':', '!', '?', '\'', '*']).len().max(first)
+    match run.trim_end_matches(['.', ':', '!', '?', '\'', '*']).len() {
+        0 => run.len(),
+        length => length,
+    }
 }
 
 /// Emits the pieces of a run without spaces.
