@@ -101,6 +101,7 @@ impl Inner {
             *lock(&self.learner.left) = Some(Left::Rest);
         } else {
             self.sweep_orphans().await?;
+            self.sweep_names().await?;
             self.measure().await?;
             self.drop_foreign_vectors().await?;
             let expired = Store::delete_expired(&self.engine, clock.now()).await?;
@@ -200,6 +201,42 @@ impl Inner {
             again.into_iter().for_each(|id| self.learner.due(id));
         }
         *lock(&self.learner.swept_to) = page.next;
+        Ok(())
+    }
+
+    /// Takes episodes that are gone out of what names them: another process may have written back, with what it learned
+    /// itself, what it had read before they were forgotten.
+    async fn sweep_names(&self) -> Result<()> {
+        if self.engine.index_freshness() != Freshness::Fresh {
+            return Ok(());
+        }
+        let space = self.engine.namespace();
+        let now = self.engine.clock().now();
+        let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
+        let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
+        let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
+        let naming = patterns
+            .iter()
+            .map(|pattern| (ItemId::Pattern(pattern.id), &pattern.episodes))
+            .chain(playbooks.iter().map(|playbook| (ItemId::Playbook(playbook.id), &playbook.sources)))
+            .chain(failures.iter().map(|failure| (ItemId::Failure(failure.id), &failure.episodes)));
+        let mut unknown = Vec::new();
+        self.engine.with_index(|index| {
+            for (item, episodes) in naming {
+                let gone = episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), now));
+                unknown.extend(gone.map(|id| (item, *id)));
+            }
+        });
+        for (item, id) in unknown.into_iter().take(SWEPT) {
+            if !self.is_gone(id).await? {
+                continue;
+            }
+            let _gate = self.learner.gate.lock().await;
+            let mut draft = Draft::new(self);
+            let again = self.withdraw_from(item, id, &mut draft).await?;
+            self.engine.commit(draft.into_records()).await?;
+            again.into_iter().for_each(|id| self.learner.due(id));
+        }
         Ok(())
     }
 

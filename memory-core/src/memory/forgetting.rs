@@ -106,6 +106,18 @@ impl Inner {
         Ok(again.due)
     }
 
+    /// Withdraws what an episode that is gone left in one item; returns the episodes to learn from again.
+    pub(super) async fn withdraw_from(
+        &self,
+        item: ItemId,
+        id: EpisodeId,
+        draft: &mut Draft<'_>,
+    ) -> Result<BTreeSet<EpisodeId>> {
+        let mut again = Again::default();
+        self.recount(item, id, draft, &mut again).await?;
+        Ok(again.due)
+    }
+
     /// Returns the evidence that a scan finds.
     pub(super) async fn evidence(&self, scan: Scan) -> Result<Listed<Evidence>> {
         let mut scan = scan.limit(500);

@@ -166,6 +166,26 @@ async fn what_was_completed_elsewhere_is_not_taken_for_forgotten() {
     assert!(reward.as_ref().is_some_and(|reward| reward.learned), "{reward:?}");
 }
 
+#[tokio::test]
+async fn what_was_written_back_after_forgetting_goes_with_the_next_cycle() {
+    let (memory, clock) = memory().await;
+    release(&memory, &clock, "billing", "1.2.0", true).await;
+    let gone = release(&memory, &clock, "xylophonia", "7.7.7", true).await;
+    memory.learn().await.unwrap();
+    let before = playbook(&memory).await.unwrap();
+    assert!(before.sources.contains(&gone));
+    memory.forget(gone).await.unwrap();
+    assert!(!playbook(&memory).await.unwrap().sources.contains(&gone));
+    // Another process, away while it was forgotten, has added something to what it had read before.
+    let mut draft = super::Draft::new(&memory.inner);
+    draft.put(before.id.to_string(), before.clone());
+    memory.inner.engine.commit(draft.into_records()).await.unwrap();
+    assert!(playbook(&memory).await.unwrap().sources.contains(&gone));
+    memory.consolidate(None).await.unwrap();
+    let after = playbook(&memory).await.unwrap();
+    assert!(!after.sources.contains(&gone) && after.tally.count() == 1, "{after:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_comes_behind_what_is_forgotten() {
     let (memory, _) = memory().await;
