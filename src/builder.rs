@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Ack, Clock, Embedder, IdSource, Kind, Limits, Quotas, RateLimit, RedactionConfig, Reflector, Result,
-    RewardConfig, SystemClock, SystemIds,
+    Ack, BeliefConfig, Clock, ConsolidationConfig, Embedder, IdSource, Kind, Limits, Quotas, RateLimit,
+    RedactionConfig, Reflector, Result, RewardConfig, SystemClock, SystemIds,
 };
 
 use crate::config::memory_config;
@@ -26,6 +26,8 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     reward: Option<RewardConfig>,
+    belief: Option<BeliefConfig>,
+    consolidation: Option<ConsolidationConfig>,
     reflector: Option<Arc<dyn Reflector>>,
     embedder: Option<Arc<dyn Embedder>>,
 }
@@ -40,6 +42,8 @@ impl Default for Builder {
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::default()),
             reward: None,
+            belief: None,
+            consolidation: None,
             reflector: None,
             embedder: None,
         }
@@ -209,6 +213,22 @@ impl Builder {
         self
     }
 
+    /// Sets how evidence adds up: priors, the quantile that counts as sure, how fast it fades; [`BeliefConfig::default`] by
+    /// default, with `half_life_days` of the settings file.
+    #[must_use]
+    pub fn belief(mut self, belief: BeliefConfig) -> Self {
+        self.belief = Some(belief);
+        self
+    }
+
+    /// Sets when consolidation runs, for how long, and what it merges and prunes; [`ConsolidationConfig::default`] by
+    /// default, with the `consolidate_…` settings of the file.
+    #[must_use]
+    pub fn consolidation(mut self, consolidation: ConsolidationConfig) -> Self {
+        self.consolidation = Some(consolidation);
+        self
+    }
+
     /// Sets who reflects on episodes, a language model for example; [`memory_core::ContrastReflector`] by default.
     #[must_use]
     pub fn reflector(mut self, reflector: Arc<dyn Reflector>) -> Self {
@@ -307,6 +327,8 @@ impl Builder {
         config.words = word_table(settings.word_table)?;
         let learning = &mut config.learning;
         learning.reward = self.reward.unwrap_or(std::mem::take(&mut learning.reward));
+        learning.belief = self.belief.unwrap_or(std::mem::take(&mut learning.belief));
+        learning.consolidation = self.consolidation.unwrap_or(std::mem::take(&mut learning.consolidation));
         if let Some(reflector) = self.reflector {
             learning.reflector = reflector;
         }

@@ -43,15 +43,15 @@ pub use builder::Builder;
 pub use memory_core::{
     Ack, Action, Advice, Artifact, ArtifactId, Attempt, BeliefConfig, BreakerState, BreakerStatus,
     CacheUsage, Clock, Complexity, ConsolidationConfig, ContrastReflector, Cycle, Embedder, Embedding,
-    Episode, EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Evidence, EvidenceRole,
-    Explanation, FactorBounds, Failure, FailureId, Forecast, Found, Freshness, Heuristic, HeuristicId,
-    HotUsage, IdSource, Insight, Instance, ItemId, Json, Key, Kind, Knowledge, Learned, LearningConfig,
+    EngineStatus, Episode, EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Evidence,
+    EvidenceRole, Explanation, FactorBounds, Failure, FailureId, Forecast, Found, Freshness, Heuristic,
+    HeuristicId, HotUsage, IdSource, Insight, Instance, ItemId, Json, Key, Kind, Knowledge, Learned,
     Leftover, Lift, LimitViolation, Limits, Listed, ManualClock, Metric, Mode, Namespace, OpenEpisode,
     OutboxStatus, Outcome, Pattern, PatternBody, PatternId, Phase, Playbook, PlaybookId, PlaybookStep,
     Premise, Product, Quality, Quotas, RateLimit, Recall, RecallId, RecallQuery, RecallUse, Recalled,
     RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Reflector,
     Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, SetAside, Share,
     Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task,
-    Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
+    Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens, normalize,
 };
 pub use open::Memory;

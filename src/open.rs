@@ -1,5 +1,6 @@
 //! Opening a memory: folders, tiers, engine.
 
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,12 @@ pub struct Memory {
     words: Option<Arc<str>>,
     /// Holds this instance's folder; freed with the last clone.
     _slot: Arc<Slot>,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.fmt(f)
+    }
 }
 
 impl Deref for Memory {

@@ -57,7 +57,7 @@ pub use recording::{Recorded, Recording};
 ///
 /// It answers from this machine wherever it can: a durable tier that is away delays nothing but the arrival of
 /// records there.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Memory {
     inner: Arc<Inner>,
 }
@@ -82,7 +82,7 @@ struct Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("namespace", self.engine.namespace()).finish_non_exhaustive()
+        f.debug_struct("Inner").field("namespace", self.engine.namespace()).finish_non_exhaustive()
     }
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent_memory::{
-    Action, ContrastReflector, Embedder, EpisodeId, Error, ErrorKind, ItemId, Memory, Outcome, Phase,
-    RecallQuery, Recorded, Recording, Reflection, Reflector, Ruling, Task, Trace,
+    Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Embedder, EpisodeId, Error, ErrorKind,
+    ItemId, Memory, Outcome, Phase, RecallQuery, Recorded, Recording, Reflection, Reflector, Ruling, Task,
+    Trace,
 };
 
 use memory_test_support::{Sqld, SqldOptions};
@@ -612,4 +613,39 @@ async fn one_machine_learns_and_another_recalls_it() {
     assert!(!recall.patterns.is_empty(), "{recall:#?}");
     assert!(recall.playbook.is_some(), "{recall:#?}");
     assert_eq!(two.learn().await.unwrap().episodes, 0, "what one has learned from is not due for the other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_evidence_adds_up_is_configured_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |belief: BeliefConfig, consolidation: ConsolidationConfig| {
+        let builder = Memory::builder().path(folder.path()).belief(belief).consolidation(consolidation);
+        builder.background_learning(false).open()
+    };
+    let (mut belief, mut consolidation) = (BeliefConfig::default(), ConsolidationConfig::default());
+    belief.quantile = 0.7;
+    let error = open(belief.clone(), consolidation.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("belief.quantile"), "{error}");
+    belief.quantile = 0.4;
+    consolidation.budget = Duration::ZERO;
+    let error = open(belief.clone(), consolidation.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("consolidation.budget"), "{error}");
+    // Of one success the middle of the posterior is surer than its tenth.
+    let confidence = async |belief: BeliefConfig, of: &str| {
+        let memory = open(belief, ConsolidationConfig::default()).await.unwrap();
+        let mut episode = memory.start(Task::new("Sort the mail").domain(of)).await.unwrap();
+        for tool in ["open", "sort", "file"] {
+            episode.step(Action::tool(tool)).await.unwrap();
+        }
+        episode.complete(Outcome::success("sorted")).await.unwrap();
+        memory.learn().await.unwrap();
+        let patterns = memory.knowledge().patterns().await.unwrap().items;
+        let best = patterns.iter().filter(|it| it.domain.as_deref() == Some(of)).map(|it| it.confidence);
+        let best = best.fold(0.0, f64::max);
+        memory.close(PATIENCE).await.unwrap();
+        best
+    };
+    let (bold, careful) =
+        (confidence(belief, "bold").await, confidence(BeliefConfig::default(), "careful").await);
+    assert!(bold > careful + 0.1, "{bold} {careful}");
 }
