@@ -62,6 +62,29 @@ pub struct Memory {
     inner: Arc<Inner>,
 }
 
+/// Locks that are held for reading from the look at an episode to the commit that adds to it; forgetting holds one for
+/// writing, so that nothing of the episode comes behind its tombstones. Episodes share few enough of them that forgetting
+/// one hardly ever holds up another.
+#[derive(Default)]
+struct Writing([tokio::sync::RwLock<()>; 32]);
+
+impl Writing {
+    /// Waits at most so long for those who add to the episode: one of them may never be polled again.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn of(&self, id: EpisodeId) -> &tokio::sync::RwLock<()> {
+        &self.0[(id.0.as_u128() % 32) as usize]
+    }
+
+    async fn add_to(&self, id: EpisodeId) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.of(id).read().await
+    }
+
+    async fn forget(&self, id: EpisodeId) -> Option<tokio::sync::RwLockWriteGuard<'_, ()>> {
+        tokio::time::timeout(Self::PATIENCE, self.of(id).write()).await.ok()
+    }
+}
+
 struct Inner {
     engine: Engine,
     limits: Limits,
@@ -70,9 +93,7 @@ struct Inner {
     redactor: Redactor,
     ids: Arc<dyn IdSource>,
     redactions: AtomicU64,
-    /// Held for reading from the look at an episode to the commit that adds to it; forgetting holds it for writing, so that
-    /// nothing of the episode comes behind its tombstones.
-    writing: tokio::sync::RwLock<()>,
+    writing: Writing,
     learning: LearningConfig,
     learner: Learner,
     rules: Rules,
@@ -127,7 +148,7 @@ impl Memory {
             redactor: config.redactor,
             ids,
             redactions: AtomicU64::new(0),
-            writing: tokio::sync::RwLock::default(),
+            writing: Writing::default(),
             learning: config.learning,
             learner: Learner::new(),
             rules: Rules::new(),

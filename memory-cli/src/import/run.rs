@@ -21,8 +21,7 @@ const IN_FLIGHT_STEPS: usize = 4_000;
 const IN_FLIGHT_BYTES: usize = 16 << 20;
 /// The longest line, in bytes.
 pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
-/// Lines without a time of their own that are taken to be of the same millisecond: no faster than they are recorded, so
-/// that none is from the future.
+/// Lines without a time of their own that are taken to be of the same millisecond: about as fast as they are recorded.
 const LINES_A_MS: u64 = 8;
 /// Bad lines that are remembered for the report; all are counted.
 const MAX_TOLD: usize = 100;
@@ -166,8 +165,9 @@ impl<'s> Import<'s> {
         bytes: usize,
     ) -> Result<(), Failure> {
         let Parsed { mut recording, truncated } = parsed;
-        // Lines are recorded several at a time; what is learned follows their order, whichever of them is done first.
-        let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS);
+        // Lines are recorded several at a time; what is learned follows their order but for those of one millisecond, whichever
+        // of them is done first. None is from the future, however many lines before it were known or bad.
+        let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS).min(SystemClock::new().now());
         recording.at.get_or_insert(at);
         let (key, steps) = (recording.source_key.clone(), recording.actions.len());
         let room = if self.keys.contains(&key) {

@@ -12,7 +12,7 @@ use crate::engine::fill::Fill;
 use crate::engine::{Ack, Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
-use crate::store::record::{Key, Record};
+use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::{OutboxRow, Seq};
 
 /// How many rows set aside are remembered for callers that wait for a durable acknowledgement.
@@ -121,7 +121,7 @@ impl Shared {
             let records: Vec<Record> = part.iter().map(|send| send.newest.record.clone()).collect();
             match self.durable.commit(&records).await {
                 Ok(()) => {
-                    self.cache_recovered(&part).await;
+                    self.outdate_recovered(&part).await;
                     self.acknowledge(part.iter().flat_map(Send::seqs).collect()).await?;
                 }
                 Err(error) if !blames_rows(&error) => return Err(error),
@@ -144,19 +144,21 @@ impl Shared {
         Ok(())
     }
 
-    /// Puts rows that this instance did not append into the caches before they leave the outbox: a read must not fall
-    /// through to an older version that a killed instance's cache file was left with.
-    async fn cache_recovered(&self, sent: &[Send]) {
+    /// Takes what is older than rows that this instance did not append out of the caches before they leave the outbox: a read
+    /// must not fall through to an older version that a killed instance's cache file was left with.
+    async fn outdate_recovered(&self, sent: &[Send]) {
         let recovered = self.recovered.load(Ordering::Acquire);
         let news = sent.iter().filter(|send| send.seqs().any(|seq| seq <= recovered));
-        let records: Vec<Record> = news.map(|send| send.newest.record.clone()).collect();
-        if records.is_empty() {
+        let sent: Vec<(Key, Revision)> =
+            news.map(|send| (send.newest.record.key.clone(), send.newest.record.revision)).collect();
+        if sent.is_empty() {
             return;
         }
-        for record in &records {
-            self.hot.outdate(&record.key, record.revision);
+        for (key, revision) in &sent {
+            self.hot.outdate(key, *revision);
         }
-        self.filler.push(Fill::Records(records));
+        // Not put in: the durable tier may have kept a newer version, which the change feed has brought already.
+        self.filler.push(Fill::Outdate(sent));
         self.filler.settle().await;
     }
 

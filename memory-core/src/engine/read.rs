@@ -172,13 +172,35 @@ impl Engine {
         Ok(found.into_iter().map(|record| record.filter(|record| !record.is_expired(now))).collect())
     }
 
-    /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the caches have them then.
-    /// While it is away, nothing newer is known.
+    /// Returns the record as the durable tier has it, whatever the caches hold; the outer `None` while it is away.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports but that it is away.
+    pub(crate) async fn durable_version(&self, key: &Key) -> Result<Option<Option<Record>>> {
+        let shared = &self.shared;
+        let generation = shared.feed_generation.load(Ordering::Acquire);
+        match shared.durable.get(std::slice::from_ref(key)).await {
+            Ok(mut found) => {
+                let found = found.pop().flatten();
+                if let Some(record) = &found {
+                    shared.note_read(Some(record));
+                    shared.landed(key, Some(record), generation);
+                }
+                Ok(Some(found))
+            }
+            Err(error) if shared.outbox().is_some() && means_away(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the next read finds them,
+    /// unless the change feed is about to bring them. While it is away, nothing newer is known.
     ///
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
     pub(crate) async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
         let shared = &self.shared;
+        let now = shared.clock.now();
         let mut newer = false;
         for known in known.chunks(TOGETHER) {
             let generation = shared.feed_generation.load(Ordering::Acquire);
@@ -189,8 +211,10 @@ impl Engine {
                 Err(error) => return Err(error),
             };
             for (record, (key, known)) in found.iter().zip(known) {
+                // What has expired and is not purged yet was not there for who read it.
                 if let Some(record) = record
                     && Some(record.revision) > *known
+                    && (known.is_some() || !record.is_expired(now))
                 {
                     newer = true;
                     shared.note_read(Some(record));
@@ -240,6 +264,8 @@ impl Shared {
         let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
         for (wanted, record) in below.iter_mut().zip(self.overlaid_or_pending(&keys).await?) {
             if let Some(record) = record {
+                let newer = wanted.known.as_ref().filter(|known| known.record.supersedes(&record));
+                let record = newer.map_or(record, |known| known.record.clone());
                 self.hot.fill(&record, now);
                 wanted.read = Some(Ok(Read::fresh(Some(record))));
             }
@@ -378,6 +404,7 @@ impl Shared {
     fn landed(&self, key: &Key, found: Option<&Record>, generation: u64) {
         match found {
             Some(record) => {
+                self.missing.invalidate(key);
                 if generation != self.feed_generation.load(Ordering::Acquire) {
                     return;
                 }

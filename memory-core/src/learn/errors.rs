@@ -19,8 +19,9 @@ const MAX_BYTES: usize = 200;
 const HEAD_BYTES: usize = 4_000;
 /// … and this many at the end, where tracebacks have their message.
 const TAIL_BYTES: usize = 1_000;
-/// What announces the last words of a conversation in the outcome of an imported episode.
-pub(crate) const LAST_WORDS: &str = "last message: ";
+/// How the outcome of an imported conversation that failed begins, and what announces its last words there.
+const IMPORTED: &str = "reward ";
+const LAST_WORDS: &str = "last message: ";
 /// What a shared placeholder counts in [`similarity`], beside 1 for a shared word.
 const PLACEHOLDER_WEIGHT: f64 = 0.25;
 /// What likeness counts of errors of different classes: `connection refused` is not `permission denied`, however alike
@@ -162,7 +163,7 @@ pub(crate) fn likeness(asked: &str, known: &str, example: &str) -> f64 {
 /// Leaves out the last words of a conversation that an importer put behind what it knows of a failure: they are no error, and
 /// may well claim the opposite.
 pub(crate) fn without_last_words(error: &str) -> &str {
-    error.find(LAST_WORDS).map_or(error, |at| &error[..at])
+    if error.starts_with(IMPORTED) { error.find(LAST_WORDS).map_or(error, |at| &error[..at]) } else { error }
 }
 
 /// Returns true if an error says more than that there was one.

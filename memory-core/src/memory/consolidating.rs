@@ -84,7 +84,7 @@ impl Inner {
         };
         {
             let _gate = self.learner.gate.lock().await;
-            self.refresh_heuristics(Refresh::All).await?;
+            self.refresh_heuristics(Refresh::Changed).await?;
         }
         // What the last cycle had no time for comes first: none may keep the rest waiting for ever.
         let left = lock(&self.learner.left).take();
@@ -106,6 +106,7 @@ impl Inner {
             self.drop_foreign_vectors().await?;
             let expired = Store::delete_expired(&self.engine, clock.now()).await?;
             cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
+            self.refresh_others(|| self.is_over(&limits)).await?;
         }
         let taken = clock.monotonic().saturating_sub(limits.started);
         cycle.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);

@@ -153,10 +153,13 @@ impl Inner {
     }
 
     async fn make_vectors(&self, vectors: &Vectors, only: Option<&[EpisodeId]>) -> Result<()> {
-        let missing = match only {
+        let mut missing = match only {
             Some(ids) => self.of_these_without_vector(vectors, ids).await?,
             None => self.episodes_without_vector(vectors).await?,
         };
+        // What the index does not have (yet) recall cannot show: its turn comes.
+        let now = self.engine.clock().now();
+        self.engine.with_index(|index| missing.retain(|(key, _)| index.is_live(key, now)));
         if missing.is_empty() {
             return Ok(());
         }
@@ -185,8 +188,8 @@ impl Inner {
             if made.len() != texts.len() {
                 return Err(no_vector());
             }
-            // The provider took its time: of what was forgotten meanwhile no vector may stay.
-            let _writing = self.writing.read().await;
+            // The provider took its time: of what was forgotten meanwhile no vector may stay. Forgetting holds the gate.
+            let _gate = self.learner.gate.lock().await;
             let now = self.engine.clock().now();
             let mut records = Vec::with_capacity(made.len());
             for ((hash, _), vector) in batch.iter().zip(made) {

@@ -49,7 +49,7 @@ impl Memory {
         };
         {
             // Whoever adds to the episode has done so by now, or finds it gone.
-            let _nobody_writes = inner.writing.write().await;
+            let _nobody_writes = inner.writing.forget(id).await;
             for kind in [Kind::Step, Kind::Artifact] {
                 let (owned, freshness) = inner.owned(kind, id).await?;
                 if freshness != Freshness::Fresh {

@@ -123,7 +123,7 @@ impl OpenEpisode {
         inner.learner.active();
         inner.limits.check_action(&action)?;
         inner.limits.check_steps(u64::from(self.totals.steps) + 1)?;
-        let _writing = inner.writing.read().await;
+        let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("step").await?;
         let redactions = inner.redactor.redact_action(&mut action);
         let number = self.totals.last_number + 1;
@@ -148,7 +148,7 @@ impl OpenEpisode {
         let mut product = product.into();
         let inner = self.inner.clone();
         inner.limits.check_product(&product)?;
-        let _writing = inner.writing.read().await;
+        let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("artifact").await?;
         let redactions = inner.redactor.redact_product(&mut product);
         let engine = &inner.engine;
@@ -201,7 +201,7 @@ impl OpenEpisode {
         let inner = self.inner.clone();
         inner.limits.check_outcome(&outcome)?;
         inner.engine.refresh().await?;
-        let _writing = inner.writing.read().await;
+        let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("complete").await?;
         if self.uncertain {
             // Commits are in order: once the head is written again, no cancelled step can come behind the count.
@@ -278,7 +278,7 @@ impl OpenEpisode {
 
     async fn note_recall(&mut self, recall: Option<RecallUse>) -> Result<()> {
         let inner = self.inner.clone();
-        let _writing = inner.writing.read().await;
+        let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("recalled").await?;
         let noted = Episode { recall, ..self.episode.clone() };
         let record = inner.version_of(&noted)?;

@@ -37,8 +37,6 @@ pub(super) enum Refresh {
     Worthwhile,
     /// Those of the domains where anything is new.
     Changed,
-    /// Those, and those of every domain that this process has not looked at: another may have ended before it did.
-    All,
 }
 
 /// The stored heuristics of a domain, with the stamp that the index had for them then.
@@ -51,7 +49,7 @@ pub(super) struct Rules {
     associations: Mutex<BTreeMap<Domain, (usize, Arc<Associations>)>>,
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
-    /// From how many episodes this process has brought the stored heuristics of a domain up to date.
+    /// From how many episodes this process has last computed the heuristics to store of a domain.
     refreshed: Mutex<BTreeMap<Domain, usize>>,
     lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
     stored: Mutex<BTreeMap<Domain, Stored>>,
@@ -81,7 +79,6 @@ impl Rules {
 impl Inner {
     /// Computes heuristics anew where that is due and stores them; returns how many records were written.
     pub(super) async fn refresh_heuristics(&self, which: Refresh) -> Result<u64> {
-        let space = self.engine.namespace();
         let stale: BTreeSet<Domain> = {
             let refreshed = lock(&self.rules.refreshed);
             let worthwhile = |domain: &Domain, new: usize| {
@@ -90,12 +87,7 @@ impl Inner {
             };
             let stale = lock(&self.rules.stale);
             let changed = stale.iter().filter(|(domain, new)| worthwhile(domain, **new));
-            let mut due: BTreeSet<Domain> = changed.map(|(domain, _)| domain.clone()).collect();
-            if which == Refresh::All {
-                let domains = self.engine.with_index(|index| index.domains(space));
-                due.extend(domains.into_iter().filter(|domain| !refreshed.contains_key(domain)));
-            }
-            due
+            changed.map(|(domain, _)| domain.clone()).collect()
         };
         let mut written = 0;
         for domain in stale {
@@ -109,17 +101,32 @@ impl Inner {
         Ok(written)
     }
 
+    /// Computes and stores the heuristics of domains that this process has not looked at, one after the other until `stop`
+    /// says so: another process may have ended before it did.
+    pub(super) async fn refresh_others(&self, stop: impl Fn() -> bool) -> Result<()> {
+        let space = self.engine.namespace();
+        for domain in self.engine.with_index(|index| index.domains(space)) {
+            if lock(&self.rules.refreshed).contains_key(&domain) {
+                continue;
+            }
+            if stop() {
+                return Ok(());
+            }
+            let _gate = self.learner.gate.lock().await;
+            self.refresh_domain(&domain).await?;
+        }
+        Ok(())
+    }
+
     /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they must wait.
     async fn refresh_domain(&self, domain: &Domain) -> Result<Option<u64>> {
         let associations = {
             let _computing = self.rules.computing.lock().await;
             self.compute(domain).await?
         };
-        let stored = self.store_heuristics(domain, &associations).await?;
-        if stored.is_some() {
-            lock(&self.rules.refreshed).insert(domain.clone(), associations.lessons);
-        }
-        Ok(stored)
+        // Computed is computed: while nothing can be stored it is not done again for each episode.
+        lock(&self.rules.refreshed).insert(domain.clone(), associations.lessons);
+        self.store_heuristics(domain, &associations).await
     }
 
     /// Returns the associations of a domain; computes them if there are none, or if other processes recorded notably

@@ -10,7 +10,7 @@ mod episode;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -34,6 +34,8 @@ use crate::store::query::Scan;
 use crate::store::record::Key;
 
 pub(super) use draft::Draft;
+use episode::Reflected;
+
 pub(super) use episode::retold;
 
 /// Episodes learned from in one commit.
@@ -196,10 +198,12 @@ impl Inner {
     /// Learns from a batch of episodes in one commit; returns how many records it wrote.
     async fn learn_from(&self, batch: &[EpisodeId]) -> Result<u64> {
         let mut attempts = 1..=ATTEMPTS;
+        // Whoever reflects may be slow and dear: each episode is reflected on once, however often the rest is made anew.
+        let mut reflections = BTreeMap::new();
         let records = loop {
             let mut draft = Draft::new(self);
             for id in batch {
-                self.learn_episode(*id, &mut draft).await?;
+                self.learn_episode(*id, &mut reflections, &mut draft).await?;
             }
             if attempts.next().is_none() || draft.is_current().await? {
                 break draft.into_records();
@@ -211,6 +215,10 @@ impl Inner {
         for id in batch {
             due.remove(id);
         }
+        drop(due);
+        for (id, Reflected { domain, .. }) in reflections {
+            self.rules.note(domain.as_deref(), id);
+        }
         Ok(written)
     }
 
@@ -218,12 +226,13 @@ impl Inner {
     /// away, nothing is known to be gone.
     pub(super) async fn is_gone(&self, id: EpisodeId) -> Result<bool> {
         let key = Key::episode(self.engine.namespace(), id);
-        let mut read = self.engine.read(&key).await?;
-        let known = read.record.as_ref().map(|record| record.revision);
-        if self.engine.has_newer(&[(key.clone(), known)]).await? {
-            read = self.engine.read(&key).await?;
-        }
-        Ok(read.freshness == Freshness::Fresh && read.record.is_none_or(|record| record.is_tombstone()))
+        let now = self.engine.clock().now();
+        Ok(match self.engine.durable_version(&key).await? {
+            None => false,
+            Some(Some(record)) => record.is_tombstone() || record.is_expired(now),
+            // What waits here to be sent is there.
+            Some(None) => !self.engine.is_pending(&key)?,
+        })
     }
 
     /// Reads an episode with its steps and artifacts; `None` if it is open or gone.

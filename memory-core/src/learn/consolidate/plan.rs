@@ -241,6 +241,9 @@ impl Consolidator {
         }
         let Some((gone, _)) = self.patterns.remove(&duplicate) else { return changes };
         let Some((pattern, _)) = self.patterns.get_mut(&survivor) else { return changes };
+        let complete = complete
+            && reaches(evidence, ItemId::Pattern(survivor), pattern.created_at)
+            && reaches(evidence, ItemId::Pattern(duplicate), gone.created_at);
 
         let mut all: BTreeMap<String, Evidence> = BTreeMap::new();
         for piece in evidence.iter().filter(|piece| piece.item == ItemId::Pattern(survivor)) {
@@ -286,6 +289,8 @@ impl Consolidator {
         let Some((known, known_used, created_at, domain)) = self.figures(item) else {
             return Changes::default();
         };
+        // Evidence expired under other settings if what the item was first seen by is not there any more.
+        let complete = complete && reaches(evidence, item, created_at);
         let of = |read: Tally, known: Tally| if complete { read } else { at_least(read, known) };
         let (observed, used) = (of(observed, known), of(used, known_used));
         let last_heard = used.as_of.max(created_at);
@@ -408,6 +413,11 @@ impl Consolidator {
         }
         changes
     }
+}
+
+/// Returns true if there is evidence on an item from when it was first seen.
+fn reaches(evidence: &[Evidence], item: ItemId, first_at: Timestamp) -> bool {
+    evidence.iter().any(|piece| piece.item == item && piece.at <= first_at)
 }
 
 /// Returns the tally of the evidence read, or the one known if that counts more: evidence out of reach is no reason to

@@ -1,8 +1,8 @@
 //! What a batch of learning is about to write.
 //!
 //! What is learned is read, changed and written whole. Another process may change it in between: people rule on it, others
-//! learn or forget. So a draft knows the versions that it was made from, and is made anew if the durable tier has newer
-//! ones by the time it is committed.
+//! learn or forget. So a draft knows the versions that it was made from, and is made anew, a few times, if the durable tier
+//! has newer ones by the time it is committed.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
 //! Learning from one episode.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -19,6 +19,7 @@ use crate::model::failure::Failure;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
+use crate::model::reflection::Reflection;
 use crate::recall::query::RecallQuery;
 use crate::store::query::Scan;
 
@@ -29,9 +30,21 @@ const SIMILARITY: f64 = 0.25;
 /// Newest episodes that an item names.
 pub(in crate::memory) const NAMED_EPISODES: usize = 16;
 
+/// What was said of an episode, and the domain whose rules it changes.
+#[derive(Debug)]
+pub(super) struct Reflected {
+    reflection: Reflection,
+    pub(super) domain: Option<String>,
+}
+
 impl Inner {
     /// Adds to a draft what an episode teaches.
-    pub(super) async fn learn_episode(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<()> {
+    pub(super) async fn learn_episode(
+        &self,
+        id: EpisodeId,
+        reflections: &mut BTreeMap<EpisodeId, Reflected>,
+        draft: &mut Draft<'_>,
+    ) -> Result<()> {
         let Some(Entity::Reward(mut reward)) = draft.get(Kind::Reward, id.to_string()).await? else {
             return Ok(());
         };
@@ -52,11 +65,19 @@ impl Inner {
             return Ok(());
         }
         let similar = self.similar(&trace).await?;
-        let mut reflection = self.learning.reflector.reflect(&trace, &similar).await?;
-        let insights = [&mut reflection.worked, &mut reflection.failed, &mut reflection.improve];
-        for insight in insights.into_iter().flatten() {
-            self.redactor.redact_text(&mut insight.text);
-        }
+        let reflection = match reflections.get(&id) {
+            Some(known) => known.reflection.clone(),
+            None => {
+                let mut reflection = self.learning.reflector.reflect(&trace, &similar).await?;
+                let insights = [&mut reflection.worked, &mut reflection.failed, &mut reflection.improve];
+                for insight in insights.into_iter().flatten() {
+                    self.redactor.redact_text(&mut insight.text);
+                }
+                let domain = trace.episode.task.domain.clone();
+                reflections.insert(id, Reflected { reflection: reflection.clone(), domain });
+                reflection
+            }
+        };
         draft.put(id.to_string(), reflection);
         let Extracted { patterns, failures, playbook } = extract(&trace, &similar);
         let witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
@@ -70,7 +91,6 @@ impl Inner {
             self.see_playbook(playbook, &witness, draft).await?;
         }
         self.see_uses(&trace, &witness, draft).await?;
-        self.rules.note(trace.episode.task.domain.as_deref(), id);
         reward.learned = true;
         draft.put(id.to_string(), reward);
         Ok(())

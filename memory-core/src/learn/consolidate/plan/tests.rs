@@ -153,24 +153,27 @@ fn figures_follow_the_evidence_however_little_it_changes() {
 
 #[test]
 fn what_was_counted_twice_is_put_right_once_all_evidence_is_at_hand() {
-    let evidence: Vec<Evidence> = (0..4).map(|n| seen(1, 10 + n, 1.0, 0, EvidenceRole::Observed)).collect();
+    // From when the pattern was first seen on.
+    let evidence: Vec<Evidence> =
+        (0..4).map(|n| seen(1, 10 + n, 1.0, if n == 0 { 100 } else { 0 }, EvidenceRole::Observed)).collect();
     let twice: Vec<Evidence> = (0..8).map(|n| seen(1, 10 + n, 1.0, 0, EvidenceRole::Observed)).collect();
     let held = pattern(1, "a b", &twice);
-    let check = |complete, expected| {
+    let check = |evidence: &[Evidence], complete, expected| {
         let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
         let mut consolidator =
             Consolidator::new(vec![held.clone()], Vec::new(), Vec::new(), NOW, config, belief);
         let mut counted = held.tally.successes;
         while let Some(piece) = consolidator.next() {
-            let changes =
-                consolidator.run(piece, Known { evidence: &evidence, complete }, &|_| Tally::default());
+            let changes = consolidator.run(piece, Known { evidence, complete }, &|_| Tally::default());
             let written = changes.write.iter().filter_map(|(_, entity)| entity.as_pattern());
             counted = written.map(|pattern| pattern.tally.successes).next().unwrap_or(counted);
         }
         assert_eq!(counted, expected);
     };
-    check(true, 4);
-    check(false, 8);
+    check(&evidence, true, 4);
+    check(&evidence, false, 8);
+    // The first of it has expired: what it said is not forgotten.
+    check(&evidence[1..], true, 8);
 }
 
 #[test]
