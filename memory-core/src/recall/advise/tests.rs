@@ -602,3 +602,27 @@ fn figures_on_files() {
         scores.len()
     );
 }
+
+#[test]
+fn what_was_done_for_the_same_task_outvotes_what_was_done_for_tasks_half_alike() {
+    let (verbs, nouns) = (["fix", "deploy", "audit", "rename"], ["invoice", "cluster", "schema", "ticket"]);
+    let tool = |n: usize| ["a", "b", "c", "d", "e", "f", "g", "h"][n % 8];
+    let lessons: Vec<Lesson> = (0..192_usize)
+        .map(|n| {
+            let (verb, noun) = (n / 4 % 4, n % 4);
+            let text = format!("{} the {} number {n}", verbs[verb], nouns[noun]);
+            let first = 3 * verb + noun;
+            lesson(n as u64, &text, &[tool(first), tool(first + 1)])
+        })
+        .collect();
+    let known = learn(&lessons);
+    for (verb, noun) in [(0, 0), (1, 2), (3, 3)] {
+        let text = format!("{} the {} number 999", verbs[verb], nouns[noun]);
+        let advice = ask(&known, &known.heuristics, text.as_str().into());
+        let mut found = tools(&advice);
+        found.sort_unstable();
+        let mut expected = [tool(3 * verb + noun), tool(3 * verb + noun + 1)];
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{text}");
+    }
+}

@@ -16,8 +16,10 @@ const PRIOR: f64 = 2.0;
 const RARE: usize = 2;
 /// Episodes less like the task have no say.
 const SIMILAR_FROM: f64 = 0.3;
-/// What is half as similar counts an eighth.
+/// What is half as similar counts an eighth…
 const SHARPNESS: i32 = 3;
+/// … and by as much less as there are episodes from this similarity on, which say all that matters in the same words.
+const SAME_FROM: f64 = 0.9;
 /// What an episode keeps of its say for each newer one that is quite like the task: what worked last works now.
 const FADING: f64 = 0.8;
 /// What has less of a say is not asked.
@@ -142,6 +144,8 @@ impl Cases {
             similar.truncate(ASKED);
         }
         similar.sort_unstable_by_key(|(_, place)| std::cmp::Reverse(*place));
+        let same: f64 =
+            similar.iter().filter(|(similarity, _)| *similarity >= SAME_FROM).map(|(it, _)| it).sum();
         let mut votes = Votes { tools: vec![Vote::default(); self.tools], ..Votes::default() };
         let mut newer = 0.0;
         for (similarity, place) in similar {
@@ -149,7 +153,8 @@ impl Cases {
             if kept < LEAST_SAY {
                 break;
             }
-            let own = similarity.powi(SHARPNESS);
+            let share = if similarity >= SAME_FROM { 1.0 } else { 1.0 / (1.0 + same) };
+            let own = share * similarity.powi(SHARPNESS);
             votes.take(&self.entries[place], own * kept);
             newer += own;
             votes.similar.push((own, own * kept, place));
