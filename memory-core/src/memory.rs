@@ -14,6 +14,7 @@ mod recalled;
 mod recalling;
 mod recording;
 mod words;
+mod writing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use embedding::Vectors;
 use heuristics::Rules;
 use learner::Learner;
 use words::Words;
+use writing::Writing;
 
 pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
 pub use config::{LearningConfig, MemoryConfig};
@@ -60,29 +62,6 @@ pub use recording::{Recorded, Recording};
 #[derive(Debug, Clone)]
 pub struct Memory {
     inner: Arc<Inner>,
-}
-
-/// Locks that are held for reading from the look at an episode to the commit that adds to it; forgetting holds one for
-/// writing, so that nothing of the episode comes behind its tombstones. Episodes share few enough of them that forgetting
-/// one hardly ever holds up another.
-#[derive(Default)]
-struct Writing([tokio::sync::RwLock<()>; 32]);
-
-impl Writing {
-    /// Waits at most so long for those who add to the episode: one of them may never be polled again.
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    fn of(&self, id: EpisodeId) -> &tokio::sync::RwLock<()> {
-        &self.0[(id.0.as_u128() % 32) as usize]
-    }
-
-    async fn add_to(&self, id: EpisodeId) -> tokio::sync::RwLockReadGuard<'_, ()> {
-        self.of(id).read().await
-    }
-
-    async fn forget(&self, id: EpisodeId) -> Option<tokio::sync::RwLockWriteGuard<'_, ()>> {
-        tokio::time::timeout(Self::PATIENCE, self.of(id).write()).await.ok()
-    }
 }
 
 struct Inner {

@@ -22,9 +22,21 @@ impl Shared {
         });
         answer.await.map(Some)
     }
+
+    /// As [`Shared::ask_outbox`], on this thread as long as the file is well: for what reads ask, which is short.
+    pub(super) async fn ask_outbox_here<T: Send + 'static>(
+        &self,
+        ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let Some(outbox) = self.outbox() else { return Ok(None) };
+        match ask(outbox.as_ref()) {
+            Err(error) if blames_file(&error) => self.ask_outbox(ask).await,
+            answer => answer.map(Some),
+        }
+    }
 }
 
 /// Errors after which the file must be opened again.
-pub(super) fn blames_file(error: &Error) -> bool {
+fn blames_file(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt)
 }

@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
 use crate::engine::hot::Hot;
-use crate::engine::outbox::blames_file;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::record::{Key, Record, Revision};
@@ -177,20 +176,8 @@ impl Engine {
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
     pub(crate) async fn durable_version(&self, key: &Key) -> Result<Option<Option<Record>>> {
-        let shared = &self.shared;
-        let generation = shared.feed_generation.load(Ordering::Acquire);
-        match shared.durable.get(std::slice::from_ref(key)).await {
-            Ok(mut found) => {
-                let found = found.pop().flatten();
-                if let Some(record) = &found {
-                    shared.note_read(Some(record));
-                    shared.landed(key, Some(record), generation);
-                }
-                Ok(Some(found))
-            }
-            Err(error) if shared.outbox().is_some() && means_away(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let found = self.shared.past_the_caches(std::slice::from_ref(key), |_, _| true).await?;
+        Ok(found.map(|mut found| found.pop().flatten()))
     }
 
     /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the next read finds them,
@@ -199,27 +186,19 @@ impl Engine {
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
     pub(crate) async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
-        let shared = &self.shared;
-        let now = shared.clock.now();
+        let now = self.shared.clock.now();
         let mut newer = false;
         for known in known.chunks(TOGETHER) {
-            let generation = shared.feed_generation.load(Ordering::Acquire);
             let keys: Vec<Key> = known.iter().map(|(key, _)| key.clone()).collect();
-            let found = match shared.durable.get(&keys).await {
-                Ok(found) => found,
-                Err(error) if shared.outbox().is_some() && means_away(&error) => return Ok(newer),
-                Err(error) => return Err(error),
-            };
-            for (record, (key, known)) in found.iter().zip(known) {
+            let is_newer = |place: usize, record: &Record| {
+                let known = known[place].1;
                 // What has expired and is not purged yet was not there for who read it.
-                if let Some(record) = record
-                    && Some(record.revision) > *known
-                    && (known.is_some() || !record.is_expired(now))
-                {
-                    newer = true;
-                    shared.note_read(Some(record));
-                    shared.landed(key, Some(record), generation);
-                }
+                let is_newer = Some(record.revision) > known && (known.is_some() || !record.is_expired(now));
+                newer |= is_newer;
+                is_newer
+            };
+            if self.shared.past_the_caches(&keys, is_newer).await?.is_none() {
+                break;
             }
         }
         Ok(newer)
@@ -253,6 +232,28 @@ impl Shared {
         if let Some(record) = record {
             self.revisions.observe(record.revision);
         }
+    }
+
+    /// Asks the durable tier whatever the caches hold, and puts into them what `kept` says of a place and its record;
+    /// `None` while it is away.
+    async fn past_the_caches(
+        &self,
+        keys: &[Key],
+        mut kept: impl FnMut(usize, &Record) -> bool,
+    ) -> Result<Option<Vec<Option<Record>>>> {
+        let generation = self.feed_generation.load(Ordering::Acquire);
+        let found = match self.durable.get(keys).await {
+            Ok(found) => found,
+            Err(error) if self.outbox().is_some() && means_away(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        for (place, (key, record)) in keys.iter().zip(&found).enumerate() {
+            if let Some(record) = record.as_ref().filter(|record| kept(place, record)) {
+                self.note_read(Some(record));
+                self.landed(key, Some(record), generation);
+            }
+        }
+        Ok(Some(found))
     }
 
     /// Answers what is not answered yet.
@@ -313,15 +314,12 @@ impl Shared {
     /// Returns what this instance has written and the tiers below may not have yet, in the order of the keys.
     async fn overlaid_or_pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
         let mut found: Vec<Option<Record>> = keys.iter().map(|key| self.filler.overlaid(key)).collect();
-        let Some(outbox) = self.outbox().filter(|outbox| outbox.usage().rows > 0) else { return Ok(found) };
         let below: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
+        if below.is_empty() || self.outbox().is_none_or(|outbox| outbox.usage().rows == 0) {
+            return Ok(found);
+        }
         let asked: Vec<Key> = below.iter().map(|place| keys[*place].clone()).collect();
-        let pending = match outbox.pending(&asked) {
-            Err(error) if blames_file(&error) => {
-                self.ask_outbox(move |outbox| outbox.pending(&asked)).await?.unwrap_or_default()
-            }
-            answer => answer?,
-        };
+        let pending = self.ask_outbox_here(move |outbox| outbox.pending(&asked)).await?.unwrap_or_default();
         let pending = pending.into_iter().zip(below);
         let pending: Vec<(Record, usize)> =
             pending.filter_map(|(record, place)| Some((record?, place))).collect();

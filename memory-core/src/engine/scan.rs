@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::outbox::blames_file;
 use crate::engine::read::{Freshness, means_away};
 use crate::error::Result;
 use crate::store::query::{Order, Page, Scan};
@@ -24,14 +23,11 @@ impl Engine {
         let now = shared.clock.now();
         // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
         let pending = match shared.outbox() {
-            Some(outbox) if outbox.usage().rows > 0 => match outbox.pending_scan(scan, pending_limit(scan)) {
-                Err(error) if blames_file(&error) => {
-                    let asked = scan.clone();
-                    let ask = move |outbox: &dyn Outbox| outbox.pending_scan(&asked, pending_limit(&asked));
-                    shared.ask_outbox(ask).await?.unwrap_or_default()
-                }
-                answer => answer?,
-            },
+            Some(outbox) if outbox.usage().rows > 0 => {
+                let asked = scan.clone();
+                let pending = move |outbox: &dyn Outbox| outbox.pending_scan(&asked, pending_limit(&asked));
+                shared.ask_outbox_here(pending).await?.unwrap_or_default()
+            }
             _ => Vec::new(),
         };
         let (page, freshness) = match shared.durable.scan(scan).await {

@@ -41,7 +41,7 @@ struct Limits {
 }
 
 /// What the last cycle had no time for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Left {
     /// This piece, what follows it, and the rest.
     Items(Piece),
@@ -87,19 +87,17 @@ impl Inner {
             self.refresh_heuristics(Refresh::Changed).await?;
         }
         // What the last cycle had no time for comes first: none may keep the rest waiting for ever.
-        let left = lock(&self.learner.left).take();
+        // An error leaves it as it was.
+        let left = lock(&self.learner.left).clone();
         let left = match left {
             Some(Left::Rest) => None,
             Some(Left::Items(piece)) => self.consolidate_items(&limits, &mut cycle, Some(&piece)).await?,
             None => self.consolidate_items(&limits, &mut cycle, None).await?,
         };
-        if let Some(piece) = left {
-            cycle.interrupted = true;
-            *lock(&self.learner.left) = Some(Left::Items(piece));
-        } else if self.is_over(&limits) {
-            cycle.interrupted = true;
-            *lock(&self.learner.left) = Some(Left::Rest);
-        } else {
+        let left = left.map(Left::Items).or_else(|| self.is_over(&limits).then_some(Left::Rest));
+        cycle.interrupted = left.is_some();
+        lock(&self.learner.left).clone_from(&left);
+        if left.is_none() {
             self.sweep_orphans().await?;
             self.sweep_names().await?;
             self.measure().await?;

@@ -113,7 +113,11 @@ impl Inner {
                 return Ok(());
             }
             let _gate = self.learner.gate.lock().await;
-            self.refresh_domain(&domain).await?;
+            if self.refresh_domain(&domain).await?.is_none() {
+                // It is not looked at as long as nothing can be stored.
+                lock(&self.rules.refreshed).remove(&domain);
+                return Ok(());
+            }
         }
         Ok(())
     }
