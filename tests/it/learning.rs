@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent_memory::{
-    Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Embedder, EpisodeId, Error, ErrorKind,
-    ItemId, Memory, Outcome, Phase, RecallQuery, Recorded, Recording, Reflection, Reflector, Ruling, Task,
-    Trace,
+    Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Embedder, EpisodeId, EpisodeQuery, Error,
+    ErrorKind, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded, Recording, Reflection, Reflector,
+    Ruling, Task, Trace,
 };
 
 use memory_test_support::{Sqld, SqldOptions};
@@ -551,6 +551,16 @@ async fn people_have_the_last_word_on_heuristics() {
     }
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(recall.heuristics.iter().any(|found| found.item.id == first.id));
+
+    // A ruling outlives the episodes that showed the rule; their figures do not.
+    memory.knowledge().rule(first.id, Ruling::Reject).await.unwrap();
+    for episode in memory.list(&EpisodeQuery::default()).await.unwrap().episodes {
+        memory.forget(episode.id).await.unwrap();
+    }
+    let left = memory.knowledge().heuristics().await.unwrap().items;
+    let [rule] = &left[..] else { panic!("{left:?}") };
+    assert_eq!((rule.id, rule.rejected, rule.tally.count()), (first.id, true, 0));
+    assert!(rule.supporting.is_empty() && rule.contradicting.is_empty(), "{rule:?}");
 }
 
 #[tokio::test]

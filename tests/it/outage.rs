@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use agent_memory::{Action, BreakerState, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome};
+use agent_memory::{
+    Ack, Action, BreakerState, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome, Product, Recording, Task,
+};
+use memory_core::Outbox;
+use memory_storage_redb::{OutboxOptions, RedbOutbox};
 use memory_test_support::{Access, FaultProxy, JwtKeys, Mode, Sqld, SqldOptions};
 
-use crate::common::{PATIENCE, eventually, record_one, remote};
+use crate::common::{PATIENCE, eventually, file_named, record_one, remote};
 
 /// Records before, in and after an outage; checks what works in it and that everything arrives.
 async fn check(sqld: &Sqld, memory: &Memory, begin: impl FnOnce(), end: impl FnOnce()) {
@@ -191,6 +195,53 @@ async fn opens_and_works_while_the_server_is_away() {
     sqld.restart();
     memory.flush(PATIENCE).await.unwrap();
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_recalled_is_kept_though_its_answer_does_not_come() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), &sqld.url()).ack(Ack::Durable).open().await.unwrap();
+    record_one(&memory, "prune the docker images").await;
+    let recall = memory.recall("docker images").await.unwrap();
+    let shown = recall.items();
+    let mut open = memory.start("prune the docker images again").await.unwrap();
+    sqld.kill();
+    assert_eq!(open.recalled(&recall).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        open.artifact(Product::new("log", "3 failed")).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    sqld.restart();
+    memory.flush(PATIENCE).await.unwrap();
+    let done = open.complete(Outcome::success("pruned")).await.unwrap();
+    assert_eq!(done.recall.unwrap().shown, shown);
+    assert_eq!(memory.artifacts(done.id).await.unwrap().len(), 1);
+}
+
+/// Rows may reach a server in several batches: nobody may see that an episode is due before it is there, nor the head of an
+/// imported one before its steps.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_an_episode_due_comes_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = remote(folder.path(), "http://127.0.0.1:1").open().await.unwrap();
+    record_one(&memory, "prune the docker images").await;
+    let imported = Recording {
+        source_key: "a".into(),
+        task: Task::new("deploy the shop"),
+        actions: vec![Action::tool("bash"), Action::tool("edit")],
+        outcome: Outcome::success("deployed"),
+        at: None,
+    };
+    memory.record(imported).await.unwrap();
+    memory.close(Duration::from_millis(50)).await.unwrap();
+    let outbox = file_named(folder.path(), "outbox.redb");
+    let outbox = RedbOutbox::open(outbox, OutboxOptions::default()).unwrap();
+    let rows = outbox.peek(0, 100, 1 << 20).unwrap();
+    let kinds: Vec<&str> = rows.iter().map(|row| row.record.key.kind.name()).collect();
+    let (live, imported) = kinds.split_at(5);
+    assert_eq!(live, ["episode", "step", "step", "episode", "reward"]);
+    assert_eq!(imported, ["step", "step", "episode", "reward"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

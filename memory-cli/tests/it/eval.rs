@@ -49,6 +49,36 @@ fn tools_are_recommended_for_tasks_of_a_file() {
     assert_eq!((&both["tasks"], &both["leave_one_out"]["tasks"]), (&3.into(), &8.into()));
 }
 
+/// The folder of an evaluation has what the files say.
+#[cfg(unix)]
+#[test]
+fn an_evaluation_that_is_stopped_leaves_nothing_and_shows_nothing_to_others() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let world = World::new();
+    let folders = world.path("tmp");
+    std::fs::create_dir(&folders).unwrap();
+    let mut evaluation = world.command();
+    evaluation.args(["eval", "lift", "--tasks", "600"]).env("TMPDIR", &folders);
+    let mut running = evaluation.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    let made = loop {
+        // Once it has a database the signal is waited for.
+        let found = std::fs::read_dir(&folders).unwrap().next().map(|entry| entry.unwrap().path());
+        match found.filter(|folder| folder.join("memory.db").exists()) {
+            Some(found) => break found,
+            None => assert!(begun.elapsed() < Duration::from_secs(60), "it makes its folder"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(Command::new("kill").arg(running.id().to_string()).status().unwrap().success());
+    assert_eq!(running.wait().unwrap().code(), Some(1));
+    assert!(is_empty(&folders), "{made:?} is still there");
+}
+
 #[test]
 fn an_episode_that_is_left_out_teaches_nothing() {
     let world = World::new();

@@ -152,3 +152,11 @@ fn nothing_is_recorded_unless_all_files_are_there() {
     assert!(message.contains("folder"), "{message}");
     assert!(is_empty(&world.path("memory")));
 }
+
+#[test]
+fn standard_input_is_read_once() {
+    let world = World::new();
+    let (message, _) = world.run(["import", "--json", "-", "-"]).error(2, "usage");
+    assert!(message.contains("given twice"), "{message}");
+    assert!(is_empty(&world.path("memory")), "nothing is made");
+}

@@ -356,6 +356,28 @@ fn rulings_are_followed() {
 }
 
 #[test]
+fn what_is_pinned_stands_though_similar_episodes_say_otherwise() {
+    let lessons: Vec<Lesson> = (0..40)
+        .map(|n| match n % 8 {
+            0 | 2 | 3 | 5 => lesson(n, "Wash the van", &["wash_car"]),
+            1 | 4 | 6 => lesson(n, "Wash the van", &["polish_car"]),
+            _ => lesson(n, "Sell the bike", &["list_advert"]),
+        })
+        .collect();
+    let known = learn(&lessons);
+    let learned = |rule: &Heuristic| rule.tool == "wash_car" && rule.advice == Advice::Use;
+    assert!(known.heuristics.iter().any(learned), "{:#?}", known.heuristics);
+    let confidence = |pinned: bool| {
+        let mut stored = known.heuristics.clone();
+        stored.iter_mut().filter(|rule| learned(rule)).for_each(|rule| rule.pinned = pinned);
+        let advice = ask(&known, &stored, "Wash the van".into());
+        advice.iter().find(|advice| advice.tool == "wash_car").map_or(0.0, |advice| advice.confidence)
+    };
+    assert!(confidence(false) < 0.8, "{}", confidence(false));
+    assert!(confidence(true) >= 0.9, "{}", confidence(true));
+}
+
+#[test]
 fn under_way_what_comes_next_comes_first() {
     let lessons: Vec<Lesson> = (0..20)
         .map(|n| match n % 2 {
