@@ -12,6 +12,7 @@
 mod baseline;
 mod contest;
 mod corpus;
+mod extraction;
 mod ours;
 mod payload;
 mod reopen;
@@ -26,6 +27,7 @@ pub use contest::reads::{CacheFileHit, HotRead};
 pub use contest::recall::RecallBook;
 pub use contest::retrieval::{Asked, Opened, Retrieval, open_and_tell};
 pub use contest::writes::{LocalWrite, RemoteWrite};
+pub use extraction::Extraction;
 pub use ours::Verb;
 pub use reopen::{Keeper, Role, child};
 pub use report::{Figure, Report, Target};

@@ -1,4 +1,4 @@
-//! Identifiers: typed UUIDv7 ids, and the source they come from.
+//! Identifiers: typed UUIDs, and the source that new ones come from.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,8 +13,6 @@ use crate::error::{Error, ErrorKind};
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
-        ///
-        /// A UUIDv7: text order is creation order.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
@@ -44,19 +42,20 @@ macro_rules! id_types {
 }
 
 id_types! {
-    /// Identifies an episode.
+    /// Identifies an episode: a UUIDv7, so that text order is creation order. That of an imported episode follows
+    /// from its source key and sorts before all others.
     EpisodeId,
-    /// Identifies an artifact.
+    /// Identifies an artifact: a UUIDv7.
     ArtifactId,
-    /// Identifies a pattern.
+    /// Identifies a pattern: a UUIDv5 of domain, kind and content, the same on every machine.
     PatternId,
-    /// Identifies a heuristic.
+    /// Identifies a heuristic: a UUIDv5 of domain, kind, condition and action, the same on every machine.
     HeuristicId,
-    /// Identifies a playbook.
+    /// Identifies a playbook: a UUIDv5 of domain, kind and procedure, the same on every machine.
     PlaybookId,
-    /// Identifies a failure lesson.
+    /// Identifies a failure lesson: a UUIDv5 of domain, tool and error, the same on every machine.
     FailureId,
-    /// Identifies a recall.
+    /// Identifies a recall: a UUIDv7.
     RecallId,
 }
 

@@ -25,6 +25,8 @@ pub use id::{
 };
 pub use learn::belief::BeliefConfig;
 pub use learn::consolidate::ConsolidationConfig;
+#[cfg(feature = "testing")]
+pub use learn::extract::extracted;
 pub use learn::lift::{Lift, Share};
 pub use learn::playbook::Instance;
 pub use learn::reflect::{ContrastReflector, Reflector};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use memory_benches::{
-    CacheFileHit, Contest, Drain, Figure, HotRead, Keeper, LocalWrite, RecallBook, RemoteWrite, Report,
-    Result, Retrieval, Role, Run, Target, VectorSearch, Verb, child, median, open_and_tell,
+    CacheFileHit, Contest, Drain, Extraction, Figure, HotRead, Keeper, LocalWrite, RecallBook, RemoteWrite,
+    Report, Result, Retrieval, Role, Run, Target, VectorSearch, Verb, child, median, open_and_tell,
 };
 
 const USAGE: &str = "\
@@ -17,7 +17,7 @@ Measures the memory and, in turns, the bare libraries; prints medians of rounds 
   --json       One JSON object a line: metric, ours, baseline, ratio, target, unit, met.
   --quick      Fewer and smaller rounds, and 64 MB instead of 1 GB in the outbox: for a first look.
   --only TEXT  Only the groups whose name contains TEXT: local, remote 1, remote 64, drain, hot, cache file, reopen,
-               import, recall. May be given several times.
+               import, extract, recall. May be given several times.
 
 What is lost or duplicated over crashes is not a matter of speed: `cargo xtask crash` tells.
 
@@ -94,7 +94,7 @@ impl Options {
 
 type Measure = fn(&Options, &mut Report) -> Result<()>;
 
-const GROUPS: [(&str, Measure); 9] = [
+const GROUPS: [(&str, Measure); 10] = [
     ("local", local),
     ("remote 1", |options, report| remote(options, report, 1)),
     ("remote 64", |options, report| remote(options, report, 64)),
@@ -103,6 +103,7 @@ const GROUPS: [(&str, Measure); 9] = [
     ("cache file", cache_file),
     ("reopen", reopen),
     ("import", import),
+    ("extract", extract),
     ("recall", recall),
 ];
 
@@ -302,6 +303,18 @@ fn import(options: &Options, report: &mut Report) -> Result<()> {
         baseline: None,
         target: Target::None,
         unit: "ep/s",
+    });
+    Ok(())
+}
+
+fn extract(options: &Options, report: &mut Report) -> Result<()> {
+    let run = Extraction::new(1_000).run(options.size(200, 50))?;
+    report.add(&Figure {
+        metric: "extraction from an episode of 1000 steps, p50".into(),
+        ours: run.percentile(0.5).as_secs_f64() * MILLIS,
+        baseline: None,
+        target: Target::AtMost(10.0),
+        unit: "ms",
     });
     Ok(())
 }

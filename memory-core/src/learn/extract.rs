@@ -56,6 +56,13 @@ pub(crate) fn extract(trace: &Trace, similar: &[Trace]) -> Extracted {
     Extracted { patterns, failures: failure::lessons(&cluster, &incidents), playbook }
 }
 
+/// Extracts, and returns how many items were found: what a benchmark can measure.
+#[cfg(feature = "testing")]
+pub fn extracted(trace: &Trace, similar: &[Trace]) -> usize {
+    let found = extract(trace, similar);
+    found.patterns.len() + found.failures.len() + usize::from(found.playbook.is_some())
+}
+
 fn pattern(cluster: &Cluster<'_>, found: Found) -> Pattern {
     let episode = &cluster.trace().episode;
     let strategy = found.body.strategy();
@@ -213,33 +220,5 @@ mod tests {
                 prop_assert_eq!(playbook.placeholders.len(), playbook.shapes.len());
             }
         }
-    }
-
-    /// Prints how long a thousand steps take; run with `--release -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "prints a measurement"]
-    fn a_thousand_steps() {
-        let long = |seed: u64| {
-            let actions = (0..1_000_u64).map(|n| {
-                let tool = (n.wrapping_mul(n + seed) ^ seed) % 30;
-                let action = Action::tool(format!("tool_{tool}"))
-                    .description(format!("step {n} of the work on ticket T{n:05}"))
-                    .arguments(json!({"id": format!("K{:06}", n * seed), "mode": format!("mode{}", n % 3), "text": "x".repeat(200)}))
-                    .observation("y ".repeat(500));
-                if n % 9 == 0 { action.error(format!("Error: item {n} of list {tool} not found")) } else { action }
-            });
-            trace(seed, if seed.is_multiple_of(2) { success() } else { failure() }, actions.collect())
-        };
-        let own = long(2);
-        let similar: Vec<Trace> = (3..13).map(long).collect();
-        let mut times: Vec<std::time::Duration> = (0..50)
-            .map(|_| {
-                let start = std::time::Instant::now();
-                std::hint::black_box(extract(&own, &similar));
-                start.elapsed()
-            })
-            .collect();
-        times.sort();
-        println!("extract: best {:?}, median {:?}, worst {:?}", times[0], times[25], times[49]);
     }
 }

@@ -9,24 +9,29 @@
 //! what recalled episodes used and what the words hint at decide, with less confidence; where nothing is known there is
 //! no advice.
 
+mod case;
 mod course;
 mod explain;
 mod guess;
 mod likeness;
+mod rulings;
+mod votes;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::id::{EpisodeId, HeuristicId};
+use crate::id::HeuristicId;
 use crate::learn::demotion::score_share;
 use crate::learn::heuristics::associate::{Associations, Rule, Votes};
 use crate::learn::heuristics::is_recalled;
 use crate::memory::ToolAdvice;
-use crate::model::heuristic::{Advice, Heuristic, Premise};
-use crate::recall::parts::{Part, term_of_marked};
+use crate::model::heuristic::{Heuristic, Premise};
+use crate::recall::parts::Part;
 use crate::recall::query::RecallQuery;
 use crate::recall::tokenize::normalize_label;
 
+use case::Case;
 pub(crate) use course::DeadEnd;
+use rulings::PINNED;
 
 /// Tools that are less likely needed are not advised.
 const ADVISED_FROM: f64 = 0.3;
@@ -38,19 +43,8 @@ const CALLED_FROM: f64 = 0.1;
 const SUPPOSED: f64 = 0.25;
 /// What counts of a call for a tool by words that name its object, beside an operation that is not its own.
 const OBJECT_ALONE: f64 = 0.25;
-/// How sure a call is by a word that is only taken for another one, beside a call by that word.
-const LIKENED: f64 = 0.6;
-/// What somebody pinned calls for its tool so surely at least.
-const PINNED: f64 = 0.9;
 /// A guess, where nothing calls for any tool, is at most so sure.
 const GUESS: f64 = 0.5;
-/// How much rules count beside episodes, in episodes that are quite like the task.
-const RULES: f64 = 0.1;
-/// How much they count for the confidence: few episodes may all be alike by chance.
-const CAUTION: f64 = 1.0;
-
-/// The share of the similar episodes that are most of them.
-const MOST: f64 = 0.5;
 
 /// A recalled episode: the tools that worked, how well its words fit and how far it succeeded.
 pub(crate) type Neighbour = (Vec<String>, f64, f64);
@@ -67,30 +61,6 @@ pub(crate) struct Advised {
     pub(crate) tools: Vec<ToolAdvice>,
     /// What failed at this point of tasks like this one, the surest first.
     pub(crate) dead_ends: Vec<DeadEnd>,
-}
-
-/// What speaks for one tool.
-#[derive(Debug, Clone)]
-struct Case {
-    /// How likely the tool is needed; decides whether it is advised.
-    score: f64,
-    /// What is taken off the score for the confidence, where few episodes say so.
-    doubt: f64,
-    /// What counts of the call: less if it is only supposed, or names only what the tool is used on. Episodes with the same
-    /// words are found by them, and count as much.
-    meant: f64,
-    /// What of the score comes from words that are only taken for others, in `0.0..=1.0`.
-    guessed: f64,
-    /// The first part that calls for the tool.
-    part: Option<usize>,
-    /// The rules, each with its strength.
-    rules: Vec<(f64, HeuristicId)>,
-    /// The words of each rule that clearly calls for it.
-    words: Vec<Vec<String>>,
-    /// Episodes like the task that it worked in.
-    episodes: Vec<EpisodeId>,
-    reasons: Vec<String>,
-    comes_next: f64,
 }
 
 /// Advises on tools for a task that was split into parts.
@@ -138,39 +108,6 @@ pub(crate) fn advise(
     bench.companions(&mut selected, &course);
     let tools = bench.advice(selected, &course);
     Advised { tools, dead_ends: course.dead_ends }
-}
-
-impl Default for Case {
-    fn default() -> Self {
-        Self {
-            score: 0.0,
-            doubt: 0.0,
-            meant: 1.0,
-            guessed: 0.0,
-            part: None,
-            rules: Vec::new(),
-            words: Vec::new(),
-            episodes: Vec::new(),
-            reasons: Vec::new(),
-            comes_next: 0.0,
-        }
-    }
-}
-
-impl Case {
-    /// Adds an independent cause.
-    fn add(&mut self, strength: f64, guessed: f64) {
-        let score = 1.0 - (1.0 - self.score) * (1.0 - strength);
-        if score > 0.0 {
-            self.guessed = (self.guessed * self.score + guessed * (score - self.score)) / score;
-        }
-        self.score = score;
-    }
-
-    fn confidence(&self) -> f64 {
-        let sure = 1.0 - self.guessed * (1.0 - LIKENED);
-        (self.score * (1.0 - self.doubt) * sure).clamp(0.0, 1.0)
-    }
 }
 
 struct Bench<'a> {
@@ -294,90 +231,6 @@ impl Bench<'_> {
         }
     }
 
-    /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
-    /// less rules matter.
-    fn vote(&mut self) {
-        let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
-        let (instead, callers) = (self.done_uncalled(), self.callers());
-        for (tool, raw) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
-            let name = &self.associations.tools[tool].name;
-            let is_named = raw.used > 0.0 || self.cases.contains_key(name);
-            if !is_named || self.done(name) || self.ruled_out.contains(name) {
-                continue;
-            }
-            let case = self.cases.get(name);
-            let words = case.map_or(&[][..], |case| case.words.as_slice());
-            let is_called = case.is_some_and(|case| case.score >= ADVISED_FROM);
-            let otherwise = if is_called { &[][..] } else { callers[tool].as_slice() };
-            let vote = self.associations.cases.vote(&self.votes, tool, words, &instead, otherwise);
-            let case = self.cases.entry(name.clone()).or_default();
-            let used = case.meant * vote.used;
-            let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
-            let (score, cautious) = (with(RULES), with(CAUTION));
-            // What nothing else calls for is guessed if the episodes were found by guesses.
-            if is_guessed && case.score <= 0.0 {
-                case.guessed = 1.0;
-            }
-            (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
-            case.episodes = vote.episodes;
-            if vote.worked > 0 {
-                let (worked, against) = (vote.worked, vote.count.saturating_sub(vote.worked));
-                let reason = format!("tasks like this one: {worked} for it, {against} against");
-                case.reasons.push(reason);
-            }
-        }
-    }
-
-    /// Returns the tools that most of the similar episodes used, and that nothing in the task calls for.
-    fn done_uncalled(&self) -> Vec<usize> {
-        let is_called = |tool: usize| {
-            let name = &self.associations.tools[tool].name;
-            let is_asked = self.cases.get(name).is_some_and(|case| case.score >= CALLED_FROM);
-            is_asked || self.done(name) || self.is_out(name)
-        };
-        let votes = self.votes.tools.iter().enumerate();
-        let most = votes.filter(|(_, vote)| vote.used > 0.0 && vote.used >= MOST * vote.weight);
-        most.map(|(tool, _)| tool).filter(|tool| !is_called(*tool)).collect()
-    }
-
-    fn rule_out(&mut self) {
-        let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
-        self.ruled_out = out.filter(|rule| self.concerns(rule)).map(|rule| rule.tool.clone()).collect();
-        let pinned =
-            self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
-        let against = pinned.filter(|rule| self.concerns(rule));
-        self.forbidden = against.map(|rule| rule.tool.clone()).collect();
-    }
-
-    /// Returns true if a ruling, or what became of uses, is against a tool.
-    fn is_out(&self, tool: &str) -> bool {
-        self.ruled_out.contains(tool) || self.forbidden.contains(tool)
-    }
-
-    /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.
-    fn applies(&self, rule: &Heuristic) -> bool {
-        let condition = comparable(&rule.condition);
-        let mut parts = self.parts.iter();
-        parts.any(|part| self.holds(&condition, Some(part))) || self.holds(&condition, None)
-    }
-
-    /// Adds what somebody pinned, whatever lessons and similar episodes say of it.
-    fn pinned(&mut self, heuristics: &[Heuristic]) {
-        let pinned =
-            heuristics.iter().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Use);
-        for rule in pinned {
-            let condition = comparable(&rule.condition);
-            let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
-            if self.applies(rule) && !self.done(&rule.tool) {
-                let case = self.cases.entry(rule.tool.clone()).or_default();
-                (case.score, case.doubt, case.guessed) = (case.score.max(PINNED), 0.0, 0.0);
-                case.part = case.part.or(part);
-                case.rules.retain(|(_, id)| *id != rule.id);
-                case.rules.push((PINNED, rule.id));
-            }
-        }
-    }
-
     /// Adds what usually comes after the tool used last.
     fn come_next(&mut self) {
         let rules = self.query.done().last().and_then(|last| self.associations.next.get(last));
@@ -416,28 +269,7 @@ impl Bench<'_> {
                 case.comes_next *= 1.0 - strength;
             }
         }
-        for tool in &self.forbidden {
-            if let Some(case) = self.cases.get_mut(tool) {
-                case.score *= 1.0 - PINNED;
-                case.comes_next *= 1.0 - PINNED;
-            }
-        }
-    }
-}
-
-impl<'a> Bench<'a> {
-    /// Returns by tool the words of each rule that clearly calls for it.
-    fn callers(&self) -> Vec<Vec<&'a [String]>> {
-        let mut callers = vec![Vec::new(); self.associations.tools.len()];
-        for rule in self.associations.calls.values().flatten() {
-            if rule.strength >= ADVISED_FROM
-                && !rule.premise.terms.is_empty()
-                && self.strength(rule) >= ADVISED_FROM
-            {
-                callers[rule.tool].push(rule.premise.terms.as_slice());
-            }
-        }
-        callers
+        self.forbid();
     }
 }
 
@@ -447,11 +279,6 @@ fn case_of(cases: &mut Vec<(usize, Case)>, tool: usize) -> &mut Case {
         cases.len() - 1
     });
     &mut cases[at].1
-}
-
-/// Returns a condition with terms as tasks are compared by, of one with words as people read them.
-fn comparable(condition: &Premise) -> Premise {
-    Premise { terms: condition.terms.iter().map(|word| term_of_marked(word)).collect(), ..condition.clone() }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What to do next, and what not to try now, by what episodes like the task did at the same point.
 
-use super::{Bench, CAUTION};
+use super::Bench;
+use super::votes::CAUTION;
 use crate::id::EpisodeId;
 use crate::learn::heuristics::associate::{Junction, Tried};
 use crate::model::heuristic::{Advice, Heuristic};

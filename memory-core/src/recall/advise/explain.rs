@@ -1,7 +1,8 @@
 //! Puts advice in order and into words.
 
 use super::course::Course;
-use super::{Bench, Case, RULES};
+use super::votes::RULES;
+use super::{Bench, Case};
 use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::{Advice, Heuristic};

@@ -1,7 +1,8 @@
 //! What words call for that are taken for others.
 
 use super::explain::times;
-use super::{Bench, Case, case_of, comparable};
+use super::rulings::comparable;
+use super::{Bench, Case, case_of};
 use crate::model::heuristic::Heuristic;
 use crate::recall::likened::Likened;
 use crate::recall::parts::Part;

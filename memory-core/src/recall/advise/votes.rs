@@ -1,0 +1,72 @@
+//! What similar episodes say beside rules.
+
+use super::{ADVISED_FROM, Bench, CALLED_FROM};
+
+/// How much rules count beside episodes, in episodes that are quite like the task.
+pub(super) const RULES: f64 = 0.1;
+/// How much they count for the confidence: few episodes may all be alike by chance.
+pub(super) const CAUTION: f64 = 1.0;
+/// The share of the similar episodes that are most of them.
+const MOST: f64 = 0.5;
+
+impl<'a> Bench<'a> {
+    /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
+    /// less rules matter.
+    pub(super) fn vote(&mut self) {
+        let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
+        let (instead, callers) = (self.done_uncalled(), self.callers());
+        for (tool, raw) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
+            let name = &self.associations.tools[tool].name;
+            let is_named = raw.used > 0.0 || self.cases.contains_key(name);
+            if !is_named || self.done(name) || self.ruled_out.contains(name) {
+                continue;
+            }
+            let case = self.cases.get(name);
+            let words = case.map_or(&[][..], |case| case.words.as_slice());
+            let is_called = case.is_some_and(|case| case.score >= ADVISED_FROM);
+            let otherwise = if is_called { &[][..] } else { callers[tool].as_slice() };
+            let vote = self.associations.cases.vote(&self.votes, tool, words, &instead, otherwise);
+            let case = self.cases.entry(name.clone()).or_default();
+            let used = case.meant * vote.used;
+            let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
+            let (score, cautious) = (with(RULES), with(CAUTION));
+            // What nothing else calls for is guessed if the episodes were found by guesses.
+            if is_guessed && case.score <= 0.0 {
+                case.guessed = 1.0;
+            }
+            (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
+            case.episodes = vote.episodes;
+            if vote.worked > 0 {
+                let (worked, against) = (vote.worked, vote.count.saturating_sub(vote.worked));
+                let reason = format!("tasks like this one: {worked} for it, {against} against");
+                case.reasons.push(reason);
+            }
+        }
+    }
+
+    /// Returns the tools that most of the similar episodes used, and that nothing in the task calls for.
+    fn done_uncalled(&self) -> Vec<usize> {
+        let is_called = |tool: usize| {
+            let name = &self.associations.tools[tool].name;
+            let is_asked = self.cases.get(name).is_some_and(|case| case.score >= CALLED_FROM);
+            is_asked || self.done(name) || self.is_out(name)
+        };
+        let votes = self.votes.tools.iter().enumerate();
+        let most = votes.filter(|(_, vote)| vote.used > 0.0 && vote.used >= MOST * vote.weight);
+        most.map(|(tool, _)| tool).filter(|tool| !is_called(*tool)).collect()
+    }
+
+    /// Returns by tool the words of each rule that clearly calls for it.
+    fn callers(&self) -> Vec<Vec<&'a [String]>> {
+        let mut callers = vec![Vec::new(); self.associations.tools.len()];
+        for rule in self.associations.calls.values().flatten() {
+            if rule.strength >= ADVISED_FROM
+                && !rule.premise.terms.is_empty()
+                && self.strength(rule) >= ADVISED_FROM
+            {
+                callers[rule.tool].push(rule.premise.terms.as_slice());
+            }
+        }
+        callers
+    }
+}
