@@ -1,6 +1,8 @@
 //! Reads by key: hot layer → overlay → outbox → cache file → durable tier, filling upward.
 
+mod fetch;
 mod flights;
+mod past_caches;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
@@ -11,14 +13,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::engine::fill::Fill;
 use crate::engine::hot::Hot;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::record::{Key, Record, Revision};
+use crate::store::record::{Key, Record};
 use crate::store::traits::CachedRecord;
-
-use flights::{Departure, Landing, Role};
 
 pub(crate) use flights::Flights;
 
@@ -170,39 +169,6 @@ impl Engine {
         }
         Ok(found.into_iter().map(|record| record.filter(|record| !record.is_expired(now))).collect())
     }
-
-    /// Returns the record as the durable tier has it, whatever the caches hold; the outer `None` while it is away.
-    ///
-    /// # Errors
-    /// Whatever the durable tier reports but that it is away.
-    pub(crate) async fn durable_version(&self, key: &Key) -> Result<Option<Option<Record>>> {
-        let found = self.shared.past_the_caches(std::slice::from_ref(key), |_, _| true).await?;
-        Ok(found.map(|mut found| found.pop().flatten()))
-    }
-
-    /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the next read finds them,
-    /// unless the change feed is about to bring them. While it is away, nothing newer is known.
-    ///
-    /// # Errors
-    /// Whatever the durable tier reports but that it is away.
-    pub(crate) async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
-        let now = self.shared.clock.now();
-        let mut newer = false;
-        for known in known.chunks(TOGETHER) {
-            let keys: Vec<Key> = known.iter().map(|(key, _)| key.clone()).collect();
-            let is_newer = |place: usize, record: &Record| {
-                let known = known[place].1;
-                // What has expired and is not purged yet was not there for who read it.
-                let is_newer = Some(record.revision) > known && (known.is_some() || !record.is_expired(now));
-                newer |= is_newer;
-                is_newer
-            };
-            if self.shared.past_the_caches(&keys, is_newer).await?.is_none() {
-                break;
-            }
-        }
-        Ok(newer)
-    }
 }
 
 /// A record that is read.
@@ -232,28 +198,6 @@ impl Shared {
         if let Some(record) = record {
             self.revisions.observe(record.revision);
         }
-    }
-
-    /// Asks the durable tier whatever the caches hold, and puts into them what `kept` says of a place and its record;
-    /// `None` while it is away.
-    async fn past_the_caches(
-        &self,
-        keys: &[Key],
-        mut kept: impl FnMut(usize, &Record) -> bool,
-    ) -> Result<Option<Vec<Option<Record>>>> {
-        let generation = self.feed_generation.load(Ordering::Acquire);
-        let found = match self.durable.get(keys).await {
-            Ok(found) => found,
-            Err(error) if self.outbox().is_some() && means_away(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        for (place, (key, record)) in keys.iter().zip(&found).enumerate() {
-            if let Some(record) = record.as_ref().filter(|record| kept(place, record)) {
-                self.note_read(Some(record));
-                self.landed(key, Some(record), generation);
-            }
-        }
-        Ok(Some(found))
     }
 
     /// Answers what is not answered yet.
@@ -335,88 +279,6 @@ impl Shared {
             found[place] = Some(newer.unwrap_or(record));
         }
         Ok(found)
-    }
-
-    /// Asks the durable tier, for each key once for all who ask at the same time. Answers in the order of the keys.
-    async fn fetch(&self, keys: &[&Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
-        let mut answers: Vec<Landing> = vec![None; keys.len()];
-        while answers.iter().any(Option::is_none) {
-            // A departure goes before its leader: who follows a cancelled flight must find it gone.
-            let (mut led, mut followed) = (Vec::new(), Vec::new());
-            for place in (0..keys.len()).filter(|place| answers[*place].is_none()) {
-                match self.flights.board(keys[place]) {
-                    Role::Lead(leader) => {
-                        let departure = Departure { flights: &self.flights, key: keys[place] };
-                        led.push((place, departure, leader));
-                    }
-                    Role::Follow(flight) => followed.push((place, flight)),
-                }
-            }
-            // What is led is answered before any other flight is waited for: nobody waits for one who waits.
-            let generation = self.feed_generation.load(Ordering::Acquire);
-            let wanted: Vec<Key> = led.iter().map(|(place, ..)| keys[*place].clone()).collect();
-            for ((place, departure, leader), answer) in led.into_iter().zip(self.get_each(&wanted).await) {
-                if let Ok(found) = &answer {
-                    self.landed(keys[place], found.as_ref(), generation);
-                }
-                answers[place] = Some(answer);
-                leader.send_replace(answers[place].clone());
-                drop(departure);
-            }
-            for (place, mut flight) in followed {
-                // An error means that the leader was cancelled: somebody else must lead.
-                if let Ok(landed) = flight.wait_for(Option::is_some).await {
-                    answers[place].clone_from(&landed);
-                }
-            }
-        }
-        answers.into_iter().flatten().collect()
-    }
-
-    /// Asks the durable tier for some records with as few requests as may be. A record that is refused or damaged fails
-    /// by itself.
-    async fn get_each(&self, keys: &[Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
-        let mut answers = Vec::with_capacity(keys.len());
-        for together in keys.chunks(TOGETHER) {
-            match self.durable.get(together).await {
-                Ok(mut found) => {
-                    found.resize(together.len(), None);
-                    answers.extend(found.into_iter().map(Ok));
-                }
-                Err(error) if means_away(&error) || together.len() == 1 => {
-                    let error = Arc::new(error);
-                    answers.extend(together.iter().map(|_| Err(Arc::clone(&error))));
-                }
-                Err(_) => {
-                    for key in together {
-                        let found = self.durable.get(std::slice::from_ref(key)).await;
-                        answers.push(found.map(|mut found| found.pop().flatten()).map_err(Arc::new));
-                    }
-                }
-            }
-        }
-        answers
-    }
-
-    /// Fills upward, unless the change feed was applied since the request: the answer may be older than what it told.
-    fn landed(&self, key: &Key, found: Option<&Record>, generation: u64) {
-        match found {
-            Some(record) => {
-                self.missing.invalidate(key);
-                if generation != self.feed_generation.load(Ordering::Acquire) {
-                    return;
-                }
-                self.hot.fill(record, self.clock.now());
-                self.filler.push(Fill::Records(vec![record.clone()]));
-            }
-            None => {
-                self.missing.insert(key.clone(), ());
-                // A commit fills the hot layer and then clears the mark: one of the two sees the other.
-                if self.hot.get(key).is_some() {
-                    self.missing.invalidate(key);
-                }
-            }
-        }
     }
 }
 

@@ -22,6 +22,12 @@ impl Trace {
         self.episode.outcome.as_ref().map_or(0.0, Outcome::success_share)
     }
 
+    /// Returns roughly how many bytes it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let steps: usize = self.steps.iter().map(Step::weight).sum();
+        self.episode.weight() + steps + self.artifacts.iter().map(Artifact::weight).sum::<usize>()
+    }
+
     /// Returns true if it counts as a success: at least half was done.
     pub fn succeeded(&self) -> bool {
         self.success() >= 0.5

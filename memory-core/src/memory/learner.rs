@@ -44,8 +44,8 @@ const BATCH: usize = 32;
 pub(super) const ATTEMPTS: usize = 3;
 /// How often what other processes left behind is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
-/// Traces kept in memory, for contrast with the next episodes.
-const TRACES: u64 = 256;
+/// The bytes of traces that are kept in memory, for contrast with the next episodes: a few hundred of usual length.
+const TRACES_BYTES: u64 = 32 << 20;
 
 /// What [`Memory::learn`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -80,7 +80,10 @@ impl Learner {
             due: Mutex::default(),
             wake: Arc::default(),
             gate: tokio::sync::Mutex::default(),
-            traces: moka::sync::Cache::new(TRACES),
+            traces: moka::sync::Cache::builder()
+                .max_capacity(TRACES_BYTES)
+                .weigher(|_, trace: &Arc<Trace>| u32::try_from(trace.weight()).unwrap_or(u32::MAX))
+                .build(),
             task: Mutex::default(),
             activity: AtomicU64::new(0),
             swept_to: Mutex::default(),

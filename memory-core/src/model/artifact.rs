@@ -112,4 +112,10 @@ impl Artifact {
     pub fn new(id: ArtifactId, episode: EpisodeId, at: Timestamp, product: Product) -> Self {
         Self { id, episode, at, product }
     }
+
+    /// Returns roughly how many bytes it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let product = &self.product;
+        std::mem::size_of::<Self>() + product.name.len() + product.media_type.len() + product.content.len()
+    }
 }

@@ -96,38 +96,9 @@ impl Entity {
     /// Returns roughly how many bytes the content takes in memory.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Episode(episode) => {
-                let task = &episode.task;
-                let labels =
-                    [&task.domain, &task.language, &task.framework, &task.agent, &task.correlation_id];
-                std::mem::size_of::<Episode>()
-                    + task.description.len()
-                    + labels.iter().map(|label| label.as_ref().map_or(0, String::len)).sum::<usize>()
-                    + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
-                    + episode.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
-                    + std::mem::size_of_val(episode.course.as_slice())
-                    + episode.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
-                    + episode.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
-                    + episode
-                        .recall
-                        .as_ref()
-                        .map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
-            }
-            Self::Step(step) => {
-                let action = &step.action;
-                std::mem::size_of::<Step>()
-                    + action.tool.len()
-                    + action.description.len()
-                    + action.observation.len()
-                    + action.arguments.weight()
-            }
-            Self::Artifact(artifact) => {
-                let product = &artifact.product;
-                std::mem::size_of::<Artifact>()
-                    + product.name.len()
-                    + product.media_type.len()
-                    + product.content.len()
-            }
+            Self::Episode(episode) => episode.weight(),
+            Self::Step(step) => step.weight(),
+            Self::Artifact(artifact) => artifact.weight(),
             Self::Embedding(embedding) => {
                 std::mem::size_of::<Embedding>() + 4 * embedding.vector.0.len() + embedding.model.len() + 32
             }

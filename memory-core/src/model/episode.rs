@@ -169,6 +169,21 @@ impl Episode {
         }
     }
 
+    /// Returns roughly how many bytes it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let task = &self.task;
+        let labels = [&task.domain, &task.language, &task.framework, &task.agent, &task.correlation_id];
+        std::mem::size_of::<Self>()
+            + task.description.len()
+            + labels.iter().map(|label| label.as_ref().map_or(0, String::len)).sum::<usize>()
+            + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
+            + self.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
+            + std::mem::size_of_val(self.course.as_slice())
+            + self.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
+            + self.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
+            + self.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
+    }
+
     /// Returns true once the episode has its outcome.
     pub fn is_completed(&self) -> bool {
         self.status == EpisodeStatus::Completed

@@ -135,4 +135,14 @@ impl Step {
     pub fn new(episode: EpisodeId, number: u32, writer: u64, at: Timestamp, action: Action) -> Self {
         Self { episode, number, writer, at, action }
     }
+
+    /// Returns roughly how many bytes it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let action = &self.action;
+        std::mem::size_of::<Self>()
+            + action.tool.len()
+            + action.description.len()
+            + action.observation.len()
+            + action.arguments.weight()
+    }
 }

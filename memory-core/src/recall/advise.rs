@@ -39,7 +39,7 @@ const ADVISED_FROM: f64 = 0.3;
 const CONFIDENT_FROM: f64 = 0.1;
 /// A part calls for a tool from here on, for the order of the tools.
 const CALLED_FROM: f64 = 0.1;
-/// What counts of a part that only supposes something.
+/// What counts of a part that only supposes something, or that is wished for in case that another wish fails.
 const SUPPOSED: f64 = 0.25;
 /// What counts of a call for a tool by words that name its object, beside an operation that is not its own.
 const OBJECT_ALONE: f64 = 0.25;
@@ -141,6 +141,7 @@ impl Bench<'_> {
 
     /// Asks each part, and the task as a whole, which tools it calls for.
     fn call(&mut self) {
+        let mut wishes = Vec::with_capacity(self.parts.len());
         for (place, part) in self.parts.iter().enumerate() {
             let rules = part.terms.iter().filter_map(|term| self.associations.calls.get(term)).flatten();
             let rules = rules.filter(|rule| self.holds(&rule.premise, Some(part)));
@@ -152,8 +153,10 @@ impl Bench<'_> {
                 }
             }
             self.call_by_likeness(part, &mut called);
+            let is_supposed = part.hypothetical || part.fallback && self.falls_back(place, &wishes);
+            wishes.push(!is_supposed && called.iter().any(|(_, case)| case.score >= ADVISED_FROM));
+            let share = if is_supposed { SUPPOSED } else { 1.0 };
             for (tool, mut case) in called {
-                let share = if part.hypothetical { SUPPOSED } else { 1.0 };
                 (case.score, case.meant) = (case.score * share, case.meant * share);
                 self.take(tool, case, Some(place));
             }
@@ -163,6 +166,27 @@ impl Bench<'_> {
         for (tool, case) in self.noisy_or(whole) {
             self.take(tool, case, None);
         }
+    }
+
+    /// Returns true if what a part wishes for in case that something fails follows a wish that may come true. `wishes` says
+    /// of each part before whether it calls for a tool. The wish is in the same sentence or the one before; sentences
+    /// that are themselves about a case may come between.
+    fn falls_back(&self, place: usize, wishes: &[bool]) -> bool {
+        let mut end = place;
+        for sentence in self.parts[..place].chunk_by(|a, b| a.sentence == b.sentence).rev() {
+            let start = end - sentence.len();
+            let is_own = sentence[0].sentence == self.parts[place].sentence;
+            // What is wished for in the same case is no other wish.
+            let mut wished = wishes[start..end].iter().zip(sentence);
+            if wished.any(|(wished, part)| *wished && !(is_own && part.fallback)) {
+                return true;
+            }
+            if !is_own && !sentence[0].hypothetical && !sentence[0].fallback {
+                return false;
+            }
+            end = start;
+        }
+        false
     }
 
     /// Returns true if a condition holds of a part of the task, or of the task as a whole.

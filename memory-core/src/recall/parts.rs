@@ -1,7 +1,8 @@
 //! Splits the text of a task into the parts that ask for one thing each.
 //!
 //! A part ends with its sentence, before a comma, and before a word that starts a new thought ("and", "then", …), but
-//! never inside brackets. What follows "if", "whether" and the like is a part of its own that only supposes something.
+//! never inside brackets. What follows "if", "whether" and the like is a part of its own that only supposes something; what
+//! is wished for in case that something fails ("if that is not possible, ...", "otherwise ...") is marked.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -23,6 +24,10 @@ const NEW_THOUGHT: &[&str] =
 const SUPPOSING: &[&str] = &["how", "if", "unless", "what", "when", "whenever", "whether", "which"];
 /// Words that deny what follows; sorted.
 const DENYING: &[&str] = &["cannot", "never", "not", "without"];
+/// Words that say, with those that deny, that what is supposed fails; sorted.
+const FAILING: &[&str] = &["impossible", "no", "none", "unable", "unavailable"];
+/// Words that begin what is wished for if something fails; sorted.
+const OTHERWISE: &[&str] = &["else", "otherwise"];
 /// Function words and greetings of English, that tell nothing about what a task needs; sorted.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "about", "above", "after", "again", "all", "am", "an", "and", "any", "are", "as", "at", "be",
@@ -48,6 +53,10 @@ pub(crate) struct Part {
     pub(crate) likened: Vec<Likened>,
     /// Whether it only supposes something, or asks.
     pub(crate) hypothetical: bool,
+    /// Whether it is wished for in case that something fails.
+    pub(crate) fallback: bool,
+    /// The sentence that it belongs to.
+    pub(crate) sentence: usize,
     /// The clause that it belongs to: what a clause tells and what it supposes are two parts.
     pub(crate) clause: usize,
 }
@@ -58,8 +67,20 @@ pub(crate) struct Part {
 pub(crate) fn parts(text: &str) -> Vec<Part> {
     let mut found: Vec<(Range<usize>, Part)> = Vec::new();
     let mut lead: Option<usize> = None;
+    let (mut sentence, mut fallback) = (0, false);
     for (clause, range) in clauses(text).into_iter().enumerate() {
-        for (piece, hypothetical) in pieces(text, range) {
+        if starts_sentence(text, range.start) {
+            (sentence, fallback) = (sentence + 1, false);
+        }
+        let pieces = pieces(text, range);
+        let failing = pieces.iter().find(|(piece, supposed)| is_failing(&text[piece.clone()], *supposed));
+        if let Some((piece, supposed)) = failing {
+            // "If it cannot be changed, stop it and call" is about both, "stop it if it cannot be changed, and call" is not.
+            fallback |= !supposed || terms(&text[pieces[0].0.start..piece.start]).is_empty();
+        }
+        let is_fallback = fallback || failing.is_some();
+        for (piece, hypothetical) in pieces {
+            let fallback = is_fallback && !hypothetical;
             let terms = terms(&text[piece.clone()]);
             match found.last_mut() {
                 Some((range, _)) if terms.is_empty() => range.end = piece.end,
@@ -71,7 +92,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
                 _ => {
                     let start = lead.take().unwrap_or(piece.start);
                     let (text, likened) = (String::new(), Vec::new());
-                    let part = Part { text, terms, likened, hypothetical, clause };
+                    let part = Part { text, terms, likened, hypothetical, fallback, sentence, clause };
                     found.push((start..piece.end, part));
                 }
             }
@@ -167,6 +188,19 @@ fn pieces(text: &str, clause: Range<usize>) -> Vec<(Range<usize>, bool)> {
         Some(_) => vec![(clause, true)],
         None => vec![(clause, false)],
     }
+}
+
+fn starts_sentence(text: &str, at: usize) -> bool {
+    let before = text[..at].trim_end_matches(' ');
+    before.trim_end().ends_with(['.', '!', '?', ';']) || before.ends_with('\n')
+}
+
+/// Returns true for a piece that supposes that something fails, or tells what to do then.
+fn is_failing(piece: &str, supposed: bool) -> bool {
+    let list: [&[&str]; 2] = if supposed { [DENYING, FAILING] } else { [OTHERWISE, &[]] };
+    let mut failing = false;
+    words(piece, |_, word| failing |= list.iter().any(|list| is_one_of(list, word)));
+    failing
 }
 
 /// Returns the terms of a piece of text.
@@ -276,7 +310,11 @@ mod tests {
             let found: Vec<String> = parts(text)
                 .into_iter()
                 .map(|part| {
-                    let sign = if part.hypothetical { "?" } else { "" };
+                    let sign = match (part.hypothetical, part.fallback) {
+                        (true, _) => "?",
+                        (false, true) => "~",
+                        (false, false) => "",
+                    };
                     format!("{sign}{}", part.terms.join(" "))
                 })
                 .collect();
@@ -288,13 +326,19 @@ mod tests {
         check("It's the customers’ choice", &["custom choic"]);
         check("Sell it if the price falls, and buy", &["sell", "?price fall", "buy"]);
         check("Never cancel", &["!cancel"]);
+        check("Ship it. If you can't, stop it. Call me", &["ship", "~stop", "call"]);
+        check("Ship it; if that is impossible, stop it", &["ship", "?imposs", "~stop"]);
+        check("Change it, otherwise stop it", &["chang", "~otherwis stop"]);
+        check("Stop it if it cannot be changed, and call", &["~stop", "?!chang", "call"]);
+        check("If it cannot be changed, stop it and call", &["?!chang", "~stop", "~call"]);
+        check("If it is paid, ship it", &["?paid", "ship"]);
         check("Отменить заказ", &["отменить заказ"]);
         check("東京都へ", &["東京 京都 都へ"]);
     }
 
     #[test]
     fn word_lists_are_sorted() {
-        for list in [NEW_THOUGHT, SUPPOSING, DENYING, FUNCTION_WORDS] {
+        for list in [NEW_THOUGHT, SUPPOSING, DENYING, FAILING, OTHERWISE, FUNCTION_WORDS] {
             assert!(list.is_sorted());
         }
     }

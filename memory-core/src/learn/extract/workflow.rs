@@ -1,6 +1,7 @@
 //! The procedure that successful episodes of a cluster share, with placeholders for what varies.
 
 mod align;
+mod segments;
 mod task_text;
 mod template;
 

@@ -4,11 +4,13 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::id::EpisodeId;
 use crate::learn::belief::BeliefConfig;
 use crate::learn::heuristics::associate::tests::{failure, learn, lesson, went};
 use crate::learn::heuristics::associate::{Lesson, associate};
 use crate::model::evidence::ItemId;
 use crate::model::evidence::Standing;
+use crate::model::heuristic::Advice;
 use crate::recall::likened::Comparison;
 use crate::recall::parts::parts;
 
@@ -51,6 +53,25 @@ fn each_part_gets_its_tools() {
     // What is denied, and what is only supposed, calls for nothing.
     check("Wash the truck but do not repaint it", &[("wash_car", 0)]);
     check("Wash the truck if you inspect it later", &[("wash_car", 0)]);
+}
+
+#[test]
+fn what_is_wished_if_another_wish_fails_is_left_out() {
+    let known = learn(&garage());
+    let check = |text: &str, expected: &[&str]| {
+        let found = ask(&known, &known.heuristics, text.into());
+        assert_eq!(tools(&found), expected, "{text}: {found:?}");
+    };
+    check("Repaint the truck. If that's not possible, sell it.", &["paint_car"]);
+    check("Repaint the truck, or if you can't, sell it", &["paint_car"]);
+    check("Repaint the truck. If red costs more, take blue. If there is no paint, sell it.", &["paint_car"]);
+    check("Repaint the truck; otherwise sell it. Wash the bike.", &["paint_car", "wash_car"]);
+    // The wish that fails is none that anything is known for.
+    check("Gild the truck. If that's not possible, sell it.", &["list_advert"]);
+    check("Wash the bike. Gild the truck. If that's not possible, sell it.", &["wash_car", "list_advert"]);
+    // This fails nothing.
+    check("If the truck is not clean, wash it and sell it", &["wash_car", "list_advert"]);
+    check("Wash the truck. If it shines, sell it", &["wash_car", "list_advert"]);
 }
 
 /// Tasks of an office that asks for one thing at a time, and of some that go together.

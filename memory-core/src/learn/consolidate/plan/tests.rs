@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::id::EpisodeId;
 use crate::learn::heuristics::tests::heuristic;
 use crate::model::heuristic::Advice;
 use crate::model::pattern::PatternBody;
