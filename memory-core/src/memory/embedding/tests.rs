@@ -13,9 +13,20 @@ use crate::store::traits::Tiers;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Gives every text the same direction.
+/// Gives every text the same direction, as often as it is let.
 #[derive(Debug)]
-struct Same;
+struct Same {
+    lets: tokio::sync::Semaphore,
+    /// Told when it is asked.
+    asked: tokio::sync::Notify,
+}
+
+impl Same {
+    /// Answers so many times, and then only when it is let again.
+    fn answering(times: usize) -> Arc<Self> {
+        Arc::new(Self { lets: tokio::sync::Semaphore::new(times), asked: tokio::sync::Notify::new() })
+    }
+}
 
 #[async_trait]
 impl Embedder for Same {
@@ -28,15 +39,23 @@ impl Embedder for Same {
     }
 
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        self.asked.notify_one();
+        self.lets.acquire().await.map_err(|_| no_vector())?.forget();
         Ok(vec![vec![1.0, 0.0]; texts.len()])
     }
 }
 
-async fn open(durable: &Arc<MemoryStore>, clock: &Arc<ManualClock>, seed: u64) -> Memory {
+async fn open(
+    durable: &Arc<MemoryStore>,
+    clock: &Arc<ManualClock>,
+    seed: u64,
+    embedder: &Arc<Same>,
+) -> Memory {
     let learning = LearningConfig { background: false, ..LearningConfig::default() };
     let mut engine = EngineConfig::default();
     engine.retention.insert(Kind::Episode, Some(7 * DAY));
-    let config = MemoryConfig { learning, engine, embedder: Some(Arc::new(Same)), ..MemoryConfig::default() };
+    let config =
+        MemoryConfig { learning, engine, embedder: Some(embedder.clone()), ..MemoryConfig::default() };
     let tiers = Tiers {
         durable: durable.clone(),
         cache: Arc::new(MemoryStore::new()),
@@ -51,7 +70,9 @@ async fn open(durable: &Arc<MemoryStore>, clock: &Arc<ManualClock>, seed: u64) -
 async fn vectors_follow_what_others_record_and_what_expires() {
     let durable = Arc::new(MemoryStore::new());
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
-    let (own, other) = (open(&durable, &clock, 1).await, open(&durable, &clock, 2).await);
+    let embedder = Same::answering(100);
+    let own = open(&durable, &clock, 1, &embedder).await;
+    let other = open(&durable, &clock, 2, &embedder).await;
     own.complete_vectors().await.unwrap();
     let episode = other.start("compress the backups").await.unwrap();
     episode.complete(Outcome::success("")).await.unwrap();
@@ -64,4 +85,33 @@ async fn vectors_follow_what_others_record_and_what_expires() {
     clock.advance(8 * DAY);
     own.inner.match_vectors().await.unwrap();
     assert_eq!(found().await, 0, "what has expired is out of the way");
+}
+
+#[tokio::test]
+async fn what_is_forgotten_while_the_provider_answers_gets_no_vector() {
+    let durable = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let embedder = Same::answering(0);
+    let memory = open(&durable, &clock, 1, &embedder).await;
+    let mut ids = Vec::new();
+    for task in ["compress the backups", "paint the fence"] {
+        let episode = memory.start(task).await.unwrap();
+        ids.push(episode.id());
+        episode.complete(Outcome::success("")).await.unwrap();
+    }
+    let making = tokio::spawn({
+        let memory = memory.clone();
+        async move { memory.complete_vectors().await }
+    });
+    embedder.asked.notified().await;
+    assert!(memory.forget(ids[0]).await.unwrap());
+    embedder.lets.add_permits(10);
+    making.await.unwrap().unwrap();
+
+    let scan = Scan::new(memory.inner.engine.namespace(), Kind::Embedding);
+    let (page, _) = memory.inner.engine.scan_fresh(&scan).await.unwrap();
+    let kept: Vec<&str> = page.records.iter().map(|record| &*record.key.id).collect();
+    assert_eq!(kept, [Embedding::id_of(&content_hash("paint the fence"), "same")]);
+    let found = memory.inner.vectors.as_ref().unwrap().search("anything", 10).await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
 }
