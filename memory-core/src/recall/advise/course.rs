@@ -1,7 +1,7 @@
 //! What to do next, and what not to try now, by what episodes like the task did at the same point.
 
-use super::Bench;
 use super::votes::CAUTION;
+use super::{ADVISED_FROM, Bench};
 use crate::id::EpisodeId;
 use crate::learn::heuristics::associate::{Junction, Tried};
 use crate::model::heuristic::{Advice, Heuristic};
@@ -12,6 +12,8 @@ const AHEAD: usize = 8;
 const SHOWN_FROM: f64 = 0.05;
 /// A step is taken up if it worked in more than this share of the episodes that tried it or were done without it.
 const LEADS_FROM: f64 = 0.5;
+/// Words that call for a tool so strongly are why an episode used it.
+const ASKED_FROM: f64 = 0.6;
 /// What failed in at least this share of the episodes that tried it leads nowhere.
 const DEAD_FROM: f64 = 0.75;
 /// The least weight of the episodes that show a dead end.
@@ -93,7 +95,15 @@ impl Bench<'_> {
                 _ => {}
             }
         }
-        let junction = |done: &[usize]| self.associations.cases.junction(&self.votes, done, unknown.len());
+        let mut callers = self.callers(ASKED_FROM);
+        for (words, tool) in callers.iter_mut().zip(&self.associations.tools) {
+            if self.cases.get(&tool.name).is_some_and(|case| case.score >= ADVISED_FROM) {
+                words.clear();
+            }
+        }
+        let cases = &self.associations.cases;
+        let unasked = cases.unasked(&callers);
+        let junction = |done: &[usize]| cases.junction(&self.votes, done, unknown.len(), &unasked);
         let mut here = junction(&done);
         let mut course = Course { onward: Vec::new(), dead_ends: self.dead_ends(&here) };
         while course.onward.len() < AHEAD

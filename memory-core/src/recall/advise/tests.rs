@@ -74,6 +74,28 @@ fn what_is_wished_if_another_wish_fails_is_left_out() {
     check("Wash the truck. If it shines, sell it", &["wash_car", "list_advert"]);
 }
 
+#[test]
+fn the_way_of_similar_episodes_leads_to_nothing_that_only_they_were_asked_for() {
+    // Of each vehicle most are to be sold, too, in words of their own.
+    let lesson = |n: u64| match n % 4 {
+        0 => lesson(n, "Fetch the red van of the garage", &["fetch_car"]),
+        _ => lesson(n, "Fetch the red van of the garage and advertise it", &["fetch_car", "list_advert"]),
+    };
+    let others = (100..140).map(other);
+    let known = learn(&(0..40).map(lesson).chain(others).collect::<Vec<_>>());
+    let check = |text: &str, expected: &[&str]| {
+        let found = ask(&known, &known.heuristics, text.into());
+        assert_eq!(tools(&found), expected, "{text}: {found:?}");
+    };
+    check("Fetch the red van of the garage", &["fetch_car"]);
+    check("Fetch the red van of the garage and advertise it", &["fetch_car", "list_advert"]);
+}
+
+/// Tasks that have nothing to do with vehicles.
+fn other(n: u64) -> Lesson {
+    lesson(n, "Water the plants of the office", &["water_plants"])
+}
+
 /// Tasks of an office that asks for one thing at a time, and of some that go together.
 fn office(n: u64) -> Lesson {
     match n % 4 {

@@ -14,7 +14,7 @@ impl<'a> Bench<'a> {
     /// less rules matter.
     pub(super) fn vote(&mut self) {
         let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
-        let (instead, callers) = (self.done_uncalled(), self.callers());
+        let (instead, callers) = (self.done_uncalled(), self.callers(ADVISED_FROM));
         for (tool, raw) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
             let name = &self.associations.tools[tool].name;
             let is_named = raw.used > 0.0 || self.cases.contains_key(name);
@@ -56,14 +56,11 @@ impl<'a> Bench<'a> {
         most.map(|(tool, _)| tool).filter(|tool| !is_called(*tool)).collect()
     }
 
-    /// Returns by tool the words of each rule that clearly calls for it.
-    fn callers(&self) -> Vec<Vec<&'a [String]>> {
+    /// Returns by tool the words of each rule that calls for it at least so strongly.
+    pub(super) fn callers(&self, least: f64) -> Vec<Vec<&'a [String]>> {
         let mut callers = vec![Vec::new(); self.associations.tools.len()];
         for rule in self.associations.calls.values().flatten() {
-            if rule.strength >= ADVISED_FROM
-                && !rule.premise.terms.is_empty()
-                && self.strength(rule) >= ADVISED_FROM
-            {
+            if rule.strength >= least && !rule.premise.terms.is_empty() && self.strength(rule) >= least {
                 callers[rule.tool].push(rule.premise.terms.as_slice());
             }
         }

@@ -112,6 +112,11 @@ impl Cases {
         self.words.get(term).map_or(0, |feature| self.holds[*feature as usize].len())
     }
 
+    /// Returns the features of some words; `None` if no episode has one of them.
+    pub(super) fn features(&self, terms: &[String]) -> Option<Vec<u32>> {
+        terms.iter().map(|term| self.words.get(term).copied()).collect()
+    }
+
     /// Asks the episodes that are like a task with these words and of this kind.
     pub(crate) fn ask<'a>(&self, terms: impl Iterator<Item = &'a String>, kind: Option<&str>) -> Votes {
         let mut terms: Vec<&String> = terms.collect();
@@ -176,11 +181,8 @@ impl Cases {
         instead: &[usize],
         otherwise: &[&[String]],
     ) -> Vote {
-        let features = |terms: &[String]| -> Option<Vec<u32>> {
-            terms.iter().map(|term| self.words.get(term).copied()).collect()
-        };
-        let calls: Vec<Vec<u32>> = calls.iter().filter_map(|terms| features(terms)).collect();
-        let otherwise: Vec<Vec<u32>> = otherwise.iter().filter_map(|terms| features(terms)).collect();
+        let calls: Vec<Vec<u32>> = calls.iter().filter_map(|terms| self.features(terms)).collect();
+        let otherwise: Vec<Vec<u32>> = otherwise.iter().filter_map(|terms| self.features(terms)).collect();
         let mut vote = votes.tools[tool].clone();
         for (_, weight, place) in &votes.similar {
             let entry = &self.entries[*place];

@@ -4,6 +4,7 @@
 //! worked and what failed there is evidence for that point alone: a tool that is refused at first may be what is needed
 //! later.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::cases::{Cases, LEAST_SAY, NAMED, Votes};
@@ -84,9 +85,35 @@ pub(super) fn stretches(calls: &[(usize, bool)]) -> Vec<Stretch> {
     }
 }
 
+/// By tool: the words that call for it, where nothing in a task does.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unasked(Vec<Vec<Vec<u32>>>);
+
+impl Unasked {
+    /// Returns true if an episode was asked for a tool that this task is not asked for.
+    fn has(&self, entry: &Entry, tool: usize) -> bool {
+        let is_in = |term: &u32| entry.features.binary_search(term).is_ok();
+        self.0.get(tool).is_some_and(|words| words.iter().any(|terms| terms.iter().all(is_in)))
+    }
+}
+
 impl Cases {
-    /// Returns what the episodes that voted did where these tools had worked, and `unknown` others.
-    pub(crate) fn junction(&self, votes: &Votes, done: &[usize], unknown: usize) -> Junction {
+    /// Returns what [`Cases::junction`] leaves out; `callers` has by tool the words that call for it, nothing for those
+    /// that something in the task calls for.
+    pub(crate) fn unasked(&self, callers: &[Vec<&[String]>]) -> Unasked {
+        let known = |terms: &&[String]| self.features(terms);
+        Unasked(callers.iter().map(|words| words.iter().filter_map(known).collect()).collect())
+    }
+
+    /// Returns what the episodes that voted did where these tools had worked, and `unknown` others. What an episode was
+    /// asked for, as this task is not, is left out of its course.
+    pub(crate) fn junction(
+        &self,
+        votes: &Votes,
+        done: &[usize],
+        unknown: usize,
+        unasked: &Unasked,
+    ) -> Junction {
         let mut junction = Junction::default();
         let mut newer = 0.0;
         for (similarity, _, place) in &votes.similar {
@@ -95,7 +122,9 @@ impl Cases {
                 break;
             }
             let entry = &self.entries[*place];
-            let Some(point) = nearest(&entry.course, done, unknown) else { continue };
+            let is_left_out = |tool: usize| !done.contains(&tool) && unasked.has(entry, tool);
+            let course = without(&entry.course, is_left_out);
+            let Some(point) = nearest(&course, done, unknown) else { continue };
             let own = similarity * point.near.powi(2);
             newer += own;
             junction.take(entry, &point, own * kept, done);
@@ -135,6 +164,27 @@ impl Junction {
             None => self.ended += weight * entry.success,
         }
     }
+}
+
+/// Returns a course without some of the tools that worked: what was done before one of them and after it was done at
+/// one point.
+fn without(course: &[Stretch], is_left_out: impl Fn(usize) -> bool) -> Cow<'_, [Stretch]> {
+    if !course.iter().any(|stretch| stretch.next.is_some_and(&is_left_out)) {
+        return Cow::Borrowed(course);
+    }
+    let mut left = Vec::with_capacity(course.len());
+    let mut failed: Vec<usize> = Vec::new();
+    for stretch in course {
+        failed.extend(&stretch.failed);
+        if stretch.next.is_some_and(&is_left_out) {
+            continue;
+        }
+        failed.retain(|tool| Some(*tool) != stretch.next);
+        failed.sort_unstable();
+        failed.dedup();
+        left.push(Stretch { failed: std::mem::take(&mut failed), next: stretch.next });
+    }
+    Cow::Owned(left)
 }
 
 /// The point of an episode's course that is nearest to another.
@@ -177,7 +227,7 @@ mod tests {
         let votes =
             known.cases.ask(["redirect".to_owned(), "move".to_owned(), "parcel".to_owned()].iter(), None);
         let done: Vec<usize> = done.iter().map(|tool| known.tool(tool).unwrap()).collect();
-        known.cases.junction(&votes, &done, unknown)
+        known.cases.junction(&votes, &done, unknown, &Unasked::default())
     }
 
     /// Other tasks, so that words tell something.
