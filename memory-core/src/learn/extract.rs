@@ -63,6 +63,24 @@ pub fn extracted(trace: &Trace, similar: &[Trace]) -> usize {
     found.patterns.len() + found.failures.len() + usize::from(found.playbook.is_some())
 }
 
+/// Tells the procedure of an episode from others that went the same way, whatever their tasks say: what varies among
+/// them is no part of it. Its identity, and the words that it is found by, stay.
+pub(crate) fn tell_among(extracted: &mut Extracted, trace: &Trace, others: &[Trace]) {
+    let cluster = Cluster::new(trace, others);
+    let (Some(held), Some(workflow)) = (&mut extracted.playbook, workflow::find(&cluster)) else { return };
+    let told = workflow.pattern().map(|found| pattern(&cluster, found));
+    let playbook = playbook(&cluster, workflow);
+    if playbook.id != held.id {
+        return;
+    }
+    *held = Playbook { terms: std::mem::take(&mut held.terms), ..playbook };
+    if let Some(told) = told
+        && let Some(held) = extracted.patterns.iter_mut().find(|held| held.id == told.id)
+    {
+        held.body = told.body;
+    }
+}
+
 fn pattern(cluster: &Cluster<'_>, found: Found) -> Pattern {
     let episode = &cluster.trace().episode;
     let strategy = found.body.strategy();

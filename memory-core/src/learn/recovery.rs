@@ -340,7 +340,9 @@ pub(crate) fn constant(value: &Value) -> Option<String> {
         Value::Bool(_) => Some(value.to_string()),
         Value::String(text) => {
             let short = !text.is_empty() && text.len() <= 40 && text.split_whitespace().count() <= 3;
-            (short && text.split_whitespace().all(|part| shape_of(part) == Shape::Word)).then(|| text.clone())
+            let mut is_words = true;
+            pieces(text, |piece| is_words &= piece.shape == Shape::Word);
+            (short && is_words).then(|| text.clone())
         }
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! Forgetting an episode, with everything derived from it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Freshness;
@@ -80,8 +81,8 @@ impl Memory {
 struct Again {
     /// Episodes to learn from again.
     due: BTreeSet<EpisodeId>,
-    /// What others tell, each asked once for all items.
-    told: BTreeMap<EpisodeId, Option<(bool, Extracted)>>,
+    /// What others tell, as a procedure of several or by themselves, each asked once for all items.
+    told: BTreeMap<(EpisodeId, bool), Option<(bool, Extracted)>>,
 }
 
 impl Inner {
@@ -180,7 +181,8 @@ impl Inner {
                 let told =
                     |extracted: &Extracted| extracted.patterns.iter().find(|told| told.id == id).cloned();
                 let template = matches!(pattern.body, PatternBody::WorkflowTemplate { .. });
-                let Some(told) = self.told_again(&tellers, template, without, again, told).await? else {
+                let named = template.then_some(&pattern.episodes);
+                let Some(told) = self.told_again(&tellers, named, without, again, told).await? else {
                     draft.remove(item.kind(), item.record_id());
                     return Ok(());
                 };
@@ -193,7 +195,8 @@ impl Inner {
                 named(&mut playbook.sources);
                 let id = playbook.id;
                 let told = |extracted: &Extracted| extracted.playbook.clone().filter(|told| told.id == id);
-                let Some(told) = self.told_again(&tellers, true, without, again, told).await? else {
+                let named = Some(&playbook.sources);
+                let Some(told) = self.told_again(&tellers, named, without, again, told).await? else {
                     draft.remove(item.kind(), item.record_id());
                     return Ok(());
                 };
@@ -226,23 +229,23 @@ impl Inner {
     }
 
     /// Makes an item's texts anew from the newest of these episodes that still shows it, as if the forgotten one had never
-    /// been; `None` if none does. A procedure is told by episodes that succeeded alone: others follow one whose values
-    /// are another episode's.
+    /// been; `None` if none does. A procedure, which has `named` episodes, is told by those that succeeded alone: others
+    /// follow one whose values are another episode's.
     async fn told_again<T>(
         &self,
         tellers: &[EpisodeId],
-        procedure: bool,
+        named: Option<&Vec<EpisodeId>>,
         without: EpisodeId,
         again: &mut Again,
         told: impl Fn(&Extracted) -> Option<T>,
     ) -> Result<Option<T>> {
         for teller in tellers {
-            if !again.told.contains_key(teller) {
-                let telling = self.tell(*teller, without).await?;
-                again.told.insert(*teller, telling);
+            let of = (*teller, named.is_some());
+            if let Entry::Vacant(free) = again.told.entry(of) {
+                free.insert(self.tell(*teller, named, without).await?);
             }
-            let Some(Some((succeeded, extracted))) = again.told.get(teller) else { continue };
-            if procedure && !succeeded {
+            let Some(Some((succeeded, extracted))) = again.told.get(&of) else { continue };
+            if named.is_some() && !succeeded {
                 continue;
             }
             if let Some(told) = told(extracted) {
@@ -253,11 +256,20 @@ impl Inner {
     }
 
     /// Returns whether an episode succeeded, and what it teaches without another; `None` if it is open or gone.
-    async fn tell(&self, teller: EpisodeId, without: EpisodeId) -> Result<Option<(bool, Extracted)>> {
+    async fn tell(
+        &self,
+        teller: EpisodeId,
+        named: Option<&Vec<EpisodeId>>,
+        without: EpisodeId,
+    ) -> Result<Option<(bool, Extracted)>> {
         let Some(trace) = self.trace(teller).await? else { return Ok(None) };
         let mut similar = self.similar(&trace).await?;
         similar.retain(|other| other.episode.id != without);
-        Ok(Some((trace.succeeded(), extract(&trace, &similar))))
+        let mut extracted = extract(&trace, &similar);
+        if let Some(named) = named {
+            self.tell_among(named, &trace, similar, Some(without), &mut extracted).await?;
+        }
+        Ok(Some((trace.succeeded(), extracted)))
     }
 
     /// Marks an episode as due to be learned from again.

@@ -4,7 +4,7 @@ mod advice;
 mod fixes;
 mod warnings;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -32,7 +32,9 @@ use warnings::warn_of;
 /// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
 const PATTERNS: usize = 3;
 /// Playbooks of which the best is suggested.
-const PLAYBOOKS: usize = 3;
+const PLAYBOOKS: usize = 8;
+/// What is advised with this confidence a playbook must have.
+const NEEDED_FROM: f64 = 0.5;
 /// Episodes nearest in meaning that are candidates besides those found by words.
 const SEMANTIC: usize = 64;
 /// Parts of a task that are recalled for by themselves.
@@ -81,13 +83,14 @@ impl Inner {
         self.add_episodes(hits, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, &mut recall);
-        let dead_ends = self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
+        let (dead_ends, for_others) =
+            self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
         self.add_patterns(query, now, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
         self.add_fixes(query, now, &mut recall).await?;
-        self.add_playbook(query, now, &mut recall).await?;
+        self.add_playbook(query, now, &for_others, &mut recall).await?;
         recall.phase = phase(query, &recall);
         recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
         Ok(recall)
@@ -196,11 +199,25 @@ impl Inner {
         Ok(())
     }
 
-    async fn add_playbook(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
+    /// Suggests the best playbook that agrees with the advice: it has what is surely needed, and nothing that only other
+    /// tasks call for.
+    async fn add_playbook(
+        &self,
+        query: &RecallQuery,
+        now: Timestamp,
+        for_others: &HashSet<String>,
+        recall: &mut Recall,
+    ) -> Result<()> {
+        let needed = recall.tools.iter().filter(|advice| advice.confidence >= NEEDED_FROM);
+        let needed: Vec<String> = needed.map(|advice| advice.tool.clone()).collect();
         let mut best: Option<SuggestedPlaybook> = None;
         let hits = self.search_learned(Kind::Playbook, query, PLAYBOOKS, now);
         for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Playbook(playbook) = entity.as_ref() else { continue };
+            let has = |tool: &String| playbook.steps.iter().any(|step| step.tool == *tool);
+            if !needed.iter().all(has) || playbook.steps.iter().any(|step| for_others.contains(&step.tool)) {
+                continue;
+            }
             let score = hit.score * playbook.confidence * score_share(playbook.standing);
             if score <= 0.0 || best.as_ref().is_some_and(|held| score <= held.score) {
                 continue;

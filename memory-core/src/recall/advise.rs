@@ -61,6 +61,8 @@ pub(crate) struct Advised {
     pub(crate) tools: Vec<ToolAdvice>,
     /// What failed at this point of tasks like this one, the surest first.
     pub(crate) dead_ends: Vec<DeadEnd>,
+    /// The tools that words of other tasks clearly call for, and nothing in this one.
+    pub(crate) for_others: HashSet<String>,
 }
 
 /// Advises on tools for a task that was split into parts.
@@ -107,7 +109,8 @@ pub(crate) fn advise(
     }
     bench.companions(&mut selected, &course);
     let tools = bench.advice(selected, &course);
-    Advised { tools, dead_ends: course.dead_ends }
+    let for_others = bench.for_others(&tools);
+    Advised { tools, dead_ends: course.dead_ends, for_others }
 }
 
 struct Bench<'a> {

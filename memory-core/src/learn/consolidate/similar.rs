@@ -23,12 +23,12 @@ impl Content {
             PatternBody::DecisionPoint { condition, action, alternatives } => {
                 vec![words(condition), words(action), all_words(alternatives)]
             }
-            PatternBody::ErrorRecovery { error, fix } => vec![words(error), all_words(fix)],
+            PatternBody::ErrorRecovery { error, fix } => vec![words(error), tools(fix), all_words(fix)],
             PatternBody::Context { features, recommendation } => {
                 vec![features.clone(), words(recommendation)]
             }
             PatternBody::AntiPattern { behaviour, consequence } => vec![words(behaviour), words(consequence)],
-            PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![all_words(steps)],
+            PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![tools(steps), all_words(steps)],
         };
         let mut negations: Vec<String> =
             parts.iter().flatten().filter(|word| NEGATIONS.contains(&word.as_str())).cloned().collect();
@@ -70,6 +70,12 @@ fn common(a: &[String], b: &[String]) -> usize {
         }
     }
     lengths[b.len()]
+}
+
+/// Returns the tools that steps begin with: many words alike say nothing for steps with other tools.
+fn tools(steps: &[String]) -> Vec<String> {
+    let tool = |step: &String| step.split([':', ' ']).next().unwrap_or("").to_lowercase();
+    steps.iter().map(tool).collect()
 }
 
 fn all_words(texts: &[String]) -> Vec<String> {
@@ -151,6 +157,9 @@ mod tests {
             |step: &str| PatternBody::WorkflowTemplate { steps: vec![step.into()], placeholders: Vec::new() };
         check(template("open {file} and run"), template("open {path} and run"), Some(1.0));
         check(template("a"), anti("a"), None);
+        let exchange =
+            "exchange: item_ids={item_ids}, new_item_ids={new}, order_id={order}, payment={payment}";
+        check(template(exchange), template(&exchange.replace("exchange:", "modify:")), None);
     }
 
     #[test]

@@ -31,21 +31,21 @@ impl Place<'_> {
 }
 
 pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
-    let choices: Vec<BTreeMap<Place<'_>, &str>> = cluster.members.iter().map(choices).collect();
+    let choices: Vec<BTreeMap<Place<'_>, Choice<'_>>> = cluster.members.iter().map(choices).collect();
     let mut found = Vec::new();
-    for (place, action) in &choices[0] {
+    for (place, Choice { tool: action, .. }) in choices[0].iter().filter(|(_, choice)| choice.worked) {
         let mut with = Mean::default();
         let mut without = Mean::default();
         let mut alternatives = BTreeSet::new();
         for (member, choices) in cluster.members.iter().zip(&choices) {
-            let success = member.trace.success();
-            match choices.get(place) {
-                Some(other) if other == action => with.add(success),
-                Some(other) => {
-                    without.add(success);
-                    alternatives.insert((*other).to_owned());
-                }
-                None => {}
+            let Some(choice) = choices.get(place) else { continue };
+            // What failed was no good choice, however the episode got over it.
+            let success = if choice.worked { member.trace.success() } else { 0.0 };
+            if choice.tool == *action {
+                with.add(success);
+            } else {
+                without.add(success);
+                alternatives.insert(choice.tool.to_owned());
             }
         }
         let gain = with.value() - without.value();
@@ -66,14 +66,20 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
     found.into_iter().take(MAX_FOUND).map(|(_, _, found)| found).collect()
 }
 
+/// What an episode called at a place.
+struct Choice<'t> {
+    tool: &'t str,
+    worked: bool,
+}
+
 /// Returns what an episode chose when it first came to each place.
-fn choices<'t>(member: &Member<'t>) -> BTreeMap<Place<'t>, &'t str> {
+fn choices<'t>(member: &Member<'t>) -> BTreeMap<Place<'t>, Choice<'t>> {
     let mut choices = BTreeMap::new();
     let mut place = Place::Start;
     for call in &member.calls {
         // Calling the same tool again after it worked is going on, not deciding.
         if place != (Place::After { tool: call.tool, worked: true }) {
-            choices.entry(place).or_insert(call.tool);
+            choices.entry(place).or_insert(Choice { tool: call.tool, worked: call.worked() });
         }
         place = Place::After { tool: call.tool, worked: call.worked() };
     }
@@ -100,7 +106,8 @@ impl Mean {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::calls::tests::{failure, success, tools};
+    use crate::learn::calls::tests::{failure, success, tools, trace};
+    use crate::model::step::Action;
 
     #[test]
     fn tells_the_way_that_ends_better() {
@@ -118,6 +125,25 @@ mod tests {
             alternatives: vec!["cancel".into(), "escalate".into()],
         };
         assert_eq!(bodies, [expected]);
+    }
+
+    #[test]
+    fn what_failed_is_no_good_choice() {
+        let refund = |number: u64| {
+            let refused = Action::tool("refund").error("no order was looked up");
+            trace(number, success(), vec![refused, Action::tool("look"), Action::tool("refund")])
+        };
+        let own = refund(0);
+        let similar = [refund(1), refund(2), tools(3, failure(), "look escalate")];
+        for found in find(&Cluster::new(&own, &similar)) {
+            let PatternBody::DecisionPoint { condition, .. } = &found.body else { unreachable!() };
+            assert_ne!(condition, "at the start", "{:?}", found.body);
+        }
+        // The one that looked first went the better way, whatever became of the others later.
+        let own = tools(4, success(), "look refund");
+        let similar = [tools(5, success(), "look refund"), refund(1)];
+        let found = find(&Cluster::new(&own, &similar));
+        assert!(found.iter().any(|found| found.identity == "at the start: look"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::id::EpisodeId;
 use crate::learn::belief::pattern_confidence;
 use crate::learn::demotion::standing;
-use crate::learn::extract::{Extracted, extract};
+use crate::learn::extract::{Extracted, extract, tell_among};
 use crate::learn::failure::merge;
 use crate::learn::trace::Trace;
 use crate::memory::Inner;
@@ -79,7 +79,13 @@ impl Inner {
             }
         };
         draft.put(id.to_string(), reflection);
-        let Extracted { patterns, failures, playbook } = extract(&trace, &similar);
+        let mut extracted = extract(&trace, &similar);
+        if let Some(playbook) = &extracted.playbook
+            && let Some(Entity::Playbook(held)) = draft.get(Kind::Playbook, playbook.id.to_string()).await?
+        {
+            self.tell_among(&held.sources, &trace, similar, None, &mut extracted).await?;
+        }
+        let Extracted { patterns, failures, playbook } = extracted;
         let witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
         for pattern in patterns {
             self.see_pattern(pattern, &witness, draft).await?;
@@ -101,6 +107,42 @@ impl Inner {
         let scan =
             Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
         Ok(self.evidence(scan).await?.items.iter().map(Evidence::record_id).collect())
+    }
+
+    /// Tells the procedure that an episode follows from those that it is known from (`named`), beside those with a similar
+    /// task: these may all have the same values, and those of other words go the same way.
+    pub(in crate::memory) async fn tell_among(
+        &self,
+        named: &[EpisodeId],
+        trace: &Trace,
+        similar: Vec<Trace>,
+        without: Option<EpisodeId>,
+        extracted: &mut Extracted,
+    ) -> Result<()> {
+        if !trace.succeeded() {
+            return Ok(());
+        }
+        let mut others: Vec<Trace> = Vec::new();
+        for id in named.iter().filter(|id| **id != trace.episode.id && Some(**id) != without) {
+            let Some(found) = self.trace(*id).await? else { continue };
+            let task = &found.episode.task.description;
+            // The same task once more shows nothing new.
+            let is_new = *task != trace.episode.task.description
+                && others.iter().all(|other| other.episode.task.description != *task);
+            if is_new && found.succeeded() && others.len() < SIMILAR {
+                others.push(Arc::unwrap_or_clone(found));
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        for found in similar {
+            if others.iter().all(|other| other.episode.id != found.episode.id) {
+                others.push(found);
+            }
+        }
+        tell_among(extracted, trace, &others);
+        Ok(())
     }
 
     /// Returns completed episodes like this one, the most similar first.

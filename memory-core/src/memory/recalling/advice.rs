@@ -1,6 +1,6 @@
 //! The tools that are advised, and the heuristics behind the advice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
@@ -26,7 +26,7 @@ const OF_ONE_TOOL: usize = 2;
 pub(super) const NEIGHBOURS: usize = 5;
 
 impl Inner {
-    /// Adds what is advised; returns what failed at this point of tasks like this one. `shown` is the task as a model that
+    /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others. `shown` is the task as a model that
     /// answers may see it.
     pub(super) async fn add_tools(
         &self,
@@ -34,14 +34,14 @@ impl Inner {
         shown: Option<&str>,
         query: &RecallQuery,
         recall: &mut Recall,
-    ) -> Result<Vec<DeadEnd>> {
+    ) -> Result<(Vec<DeadEnd>, HashSet<String>)> {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
         let associations = match self.associations(domain.as_deref()).await {
             Ok(associations) => associations,
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
-                return Ok(Vec::new());
+                return Ok(Default::default());
             }
             Err(error) => return Err(error),
         };
@@ -52,7 +52,7 @@ impl Inner {
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);
-        Ok(advised.dead_ends)
+        Ok((advised.dead_ends, advised.for_others))
     }
 
     /// Advice may be as old as the last episode that was learned from; what was forgotten since then is not named.

@@ -4,7 +4,9 @@ use super::votes::CAUTION;
 use super::{ADVISED_FROM, Bench};
 use crate::id::EpisodeId;
 use crate::learn::heuristics::associate::{Junction, Tried};
+use crate::memory::ToolAdvice;
 use crate::model::heuristic::{Advice, Heuristic};
+use std::collections::HashSet;
 
 /// Steps that are looked ahead.
 const AHEAD: usize = 8;
@@ -95,14 +97,8 @@ impl Bench<'_> {
                 _ => {}
             }
         }
-        let mut callers = self.callers(ASKED_FROM);
-        for (words, tool) in callers.iter_mut().zip(&self.associations.tools) {
-            if self.cases.get(&tool.name).is_some_and(|case| case.score >= ADVISED_FROM) {
-                words.clear();
-            }
-        }
         let cases = &self.associations.cases;
-        let unasked = cases.unasked(&callers);
+        let unasked = cases.unasked(&self.unasked());
         let junction = |done: &[usize]| cases.junction(&self.votes, done, unknown.len(), &unasked);
         let mut here = junction(&done);
         let mut course = Course { onward: Vec::new(), dead_ends: self.dead_ends(&here) };
@@ -114,6 +110,25 @@ impl Bench<'_> {
             here = junction(&done);
         }
         course
+    }
+
+    /// Returns by tool the words that clearly call for it; none for tools that something in the task calls for.
+    fn unasked(&self) -> Vec<Vec<&[String]>> {
+        let mut callers = self.callers(ASKED_FROM);
+        for (words, tool) in callers.iter_mut().zip(&self.associations.tools) {
+            if self.cases.get(&tool.name).is_some_and(|case| case.score >= ADVISED_FROM) {
+                words.clear();
+            }
+        }
+        callers
+    }
+
+    /// Returns the tools that words of other tasks clearly call for, and that are neither done nor advised.
+    pub(super) fn for_others(&self, advised: &[ToolAdvice]) -> HashSet<String> {
+        let tools = self.unasked().into_iter().zip(&self.associations.tools);
+        let others = tools.filter(|(words, _)| !words.is_empty()).map(|(_, tool)| &tool.name);
+        let is_advised = |tool: &String| advised.iter().any(|advice| advice.tool == *tool);
+        others.filter(|tool| !is_advised(tool) && !self.done(tool)).cloned().collect()
     }
 
     /// Returns what led on from a point most often, unless most of it says that nothing does.

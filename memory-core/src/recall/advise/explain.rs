@@ -14,7 +14,7 @@ const NEXT_FROM: f64 = 0.5;
 
 impl Bench<'_> {
     /// Puts the selected tools in order and says why.
-    pub(super) fn advice(mut self, selected: Vec<String>, course: &Course) -> Vec<ToolAdvice> {
+    pub(super) fn advice(&mut self, selected: Vec<String>, course: &Course) -> Vec<ToolAdvice> {
         let mut chosen: Vec<(String, Case)> = selected
             .into_iter()
             .filter_map(|tool| self.cases.remove(&tool).map(|case| (tool, case)))

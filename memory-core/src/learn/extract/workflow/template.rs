@@ -183,7 +183,8 @@ impl<'t> Template<'t> {
         }
         let of_task = text.len() >= MIN_VALUE_BYTES && self.task.contains(text);
         match constant(value) {
-            Some(_) => !of_task || !others.is_empty(),
+            // What is seen once must be a word: `u_0` may be another one the next time.
+            Some(_) => !others.is_empty() || !of_task && !text.contains(|c: char| c.is_ascii_digit()),
             None => {
                 !of_task && !others.is_empty() && !value.is_array() && !value.is_object() && !is_key(text)
             }
