@@ -10,6 +10,7 @@ mod heuristics;
 mod knowledge;
 mod learner;
 mod observed;
+mod plugged_in;
 mod recalled;
 mod recalling;
 mod recording;
@@ -34,6 +35,7 @@ use crate::model::kind::Kind;
 use crate::model::step::Step;
 use crate::model::task::Task;
 use crate::rate::RateLimiter;
+use crate::recall::embedder::Embedder;
 use crate::redact::Redactor;
 use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
@@ -42,6 +44,7 @@ use crate::store::traits::{SetAside, Tiers};
 use embedding::Vectors;
 use heuristics::Rules;
 use learner::Learner;
+use plugged_in::PluggedIn;
 use words::Words;
 use writing::Writing;
 
@@ -112,12 +115,15 @@ impl Memory {
         config.limits.validate()?;
         let rate = config.rate_limit.map(RateLimiter::new).transpose()?;
         config.learning.validate()?;
-        let words = match (config.words, &config.embedder) {
+        let embedder = config.embedder.map(|model| Arc::new(PluggedIn(model)) as Arc<dyn Embedder>);
+        let mut learning = config.learning;
+        learning.reflector = Arc::new(PluggedIn(learning.reflector));
+        let words = match (config.words, &embedder) {
             (Some(table), _) => Some(Words::new(table, true)),
             (None, Some(model)) => Some(Words::new(Arc::clone(model), false)),
             (None, None) => None,
         };
-        let vectors = config.embedder.map(Vectors::new).transpose()?;
+        let vectors = embedder.map(Vectors::new).transpose()?;
         let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
         let inner = Arc::new(Inner {
             engine,
@@ -128,7 +134,7 @@ impl Memory {
             ids,
             redactions: AtomicU64::new(0),
             writing: Writing::default(),
-            learning: config.learning,
+            learning,
             learner: Learner::new(),
             rules: Rules::new(),
             vectors,

@@ -308,6 +308,12 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
         let recall = memory.recall("Cancel order").await.unwrap();
         let mut episode = memory.start(task).await.unwrap();
         episode.recalled(&recall).await.unwrap();
+        // Further recalls, one of which does not say what it follows, leave the episode where it was drawn to.
+        let further = RecallQuery::new("Cancel order").following(recall.id);
+        let further = memory.recall(further).await.unwrap();
+        assert_eq!(further.withheld, recall.withheld);
+        episode.recalled(&further).await.unwrap();
+        episode.recalled(&memory.recall("Cancel order").await.unwrap()).await.unwrap();
         let outcome = if recall.withheld {
             assert!(recall.is_empty());
             withheld += 1;

@@ -241,16 +241,18 @@ impl OpenEpisode {
     /// Notes what was recalled for this episode, so that completing it becomes evidence for or against the items that
     /// [`OpenEpisode::used`] names, and for what memory is worth.
     ///
-    /// Of several recalls for one episode all items count; the episode counts as one without memory only if every
-    /// one was withheld.
+    /// Of several recalls for one episode all items count. Whether the episode counts as one without memory the first one
+    /// says that had something to show: that was drawn before anything happened, while episodes that go badly recall more
+    /// often. Further recalls should name the first ([`crate::RecallQuery::following`]), so that they are withheld, too.
     ///
     /// # Errors
     /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and what the commit reports.
     pub async fn recalled(&mut self, recall: &Recall) -> Result<()> {
         let mut noted = self.episode.recall.clone();
-        let held = noted.get_or_insert_with(|| RecallUse { withheld: true, ..RecallUse::default() });
+        let held = noted.get_or_insert_with(RecallUse::default);
         held.recall = Some(recall.id);
-        held.withheld &= recall.withheld;
+        let is_drawn = held.withheld || !held.shown.is_empty();
+        held.withheld |= !is_drawn && recall.withheld;
         let new: Vec<ItemId> = recall.items().into_iter().filter(|item| !held.shown.contains(item)).collect();
         held.shown.extend(new);
         held.shown.truncate(RecallUse::MAX_ITEMS);

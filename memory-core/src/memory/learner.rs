@@ -329,16 +329,12 @@ impl Inner {
     async fn round(self: &Arc<Self>, schedule: &mut Schedule, swept_at: &mut Option<Instant>) -> Result<()> {
         let sweeps = swept_at.is_none_or(|at| at.elapsed() >= SWEEP);
         // A provider that fails holds up vectors and nothing else.
-        if (sweeps || self.lacks_vectors())
-            && let Err(error) = self.match_vectors().await
-        {
-            tracing::debug!(%error, "vectors wait");
-        }
+        let vectors = if sweeps || self.lacks_vectors() { self.match_vectors().await } else { Ok(()) };
         if !self.learning.background {
             if sweeps {
                 *swept_at = Some(Instant::now());
             }
-            return Ok(());
+            return vectors;
         }
         if sweeps {
             // On opening whatever is due; later only what another process seems to have left behind.
@@ -358,7 +354,7 @@ impl Inner {
         }
         #[cfg(feature = "hnsw")]
         self.link_vectors().await;
-        Ok(())
+        vectors
     }
 
     fn lacks_vectors(&self) -> bool {

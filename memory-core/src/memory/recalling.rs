@@ -49,7 +49,8 @@ impl Memory {
     /// finding nothing is a legal answer.
     ///
     /// The same store and query give the same answer, but for its id; with a hold-out share
-    /// ([`crate::LearningConfig::hold_out`]) the id decides whether the answer is held back.
+    /// ([`crate::LearningConfig::hold_out`]) the id, or that of the recall that this one follows, decides whether the
+    /// answer is held back.
     ///
     /// # Errors
     /// `InvalidInput` for a query over a limit.
@@ -61,7 +62,8 @@ impl Memory {
         let now = inner.engine.clock().now();
         let id = RecallId(inner.ids.next(now));
         let mut recall = inner.answer(id, &query, now).await?;
-        if !recall.is_empty() && withhold(inner.learning.hold_out_seed, id, inner.learning.hold_out) {
+        let drawn = query.following.unwrap_or(id);
+        if !recall.is_empty() && withhold(inner.learning.hold_out_seed, drawn, inner.learning.hold_out) {
             recall = Recall { withheld: true, ..Recall::nothing(id, recall.searched, recall.freshness) };
         }
         Ok(recall)

@@ -1,5 +1,7 @@
 //! What recall is asked.
 
+use crate::id::RecallId;
+
 /// How a completed episode ended, for [`RecallQuery::outcome`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -48,6 +50,8 @@ pub struct RecallQuery {
     /// The error that stopped the last step, when the task is under way: then what the last tool of
     /// [`RecallQuery::after`] was to do is not done.
     pub last_error: Option<String>,
+    /// The first recall for the same episode, if this is a further one; see [`RecallQuery::following`].
+    pub following: Option<RecallId>,
     /// The keyword score, in `0.0..=1.0`, below which an episode is not relevant;
     /// [`RecallQuery::MIN_RELEVANCE`] by default.
     pub min_relevance: f64,
@@ -71,6 +75,7 @@ impl RecallQuery {
             include_open: false,
             after: Vec::new(),
             last_error: None,
+            following: None,
             min_relevance: Self::MIN_RELEVANCE,
         }
     }
@@ -129,6 +134,14 @@ impl RecallQuery {
     #[must_use]
     pub fn last_error(mut self, error: impl Into<String>) -> Self {
         self.last_error = Some(error.into());
+        self
+    }
+
+    /// Says which recall was the first for the same episode. With a hold-out share ([`crate::LearningConfig::hold_out`])
+    /// this one is held back if that one was: an episode is with memory or without it from beginning to end.
+    #[must_use]
+    pub fn following(mut self, first: RecallId) -> Self {
+        self.following = Some(first);
         self
     }
 

@@ -235,7 +235,7 @@ impl Inner {
     /// Turns what was recalled for the episode into evidence.
     async fn see_uses(&self, trace: &Trace, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
         let Some(recall) = &trace.episode.recall else { return Ok(()) };
-        for item in recall.shown.iter().filter(|_| !recall.withheld) {
+        for item in &recall.shown {
             let used = recall.used.contains(item);
             let role = if used { EvidenceRole::Used } else { EvidenceRole::Shown };
             if draft.put_evidence(witness, *item, role, witness.success) && used {
