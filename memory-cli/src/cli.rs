@@ -331,7 +331,7 @@ pub(crate) enum FailuresCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConsolidateArgs {
-    /// How long it may take, in milliseconds [default: what the settings say]
+    /// How long it may take, in milliseconds; what is due is learned first [default: what the settings say]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     pub(crate) budget_ms: Option<u32>,
 }

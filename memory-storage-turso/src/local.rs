@@ -126,7 +126,7 @@ impl LocalStore {
 impl Inner {
     fn open(path: &Path, options: LocalOptions) -> Result<Self> {
         file::prepare(path)?;
-        let writer = Arc::new(Writer::open(path, options.lock_timeout)?);
+        let writer = Arc::new(Writer::open(path, options.lock_timeout, options.checkpoint_bytes)?);
         let readers = (0..options.readers).map(|_| file::reader(path)).collect::<Result<Vec<_>>>()?;
         let lanes = Lanes {
             read: Lane::start("memory-read", readers)?,
@@ -215,8 +215,7 @@ impl Durable for LocalStore {
 
     async fn maintain(&self) -> Result<()> {
         const NAME: &str = "maintain";
-        let threshold = self.inner.options.checkpoint_bytes;
-        let job = move |writer: &Arc<Writer>| writer.checkpoint_above(threshold);
+        let job = |writer: &Arc<Writer>| writer.maintain();
         let done = self.inner.lane(NAME, |lanes| lanes.write.submit(NAME, job))?.await;
         done.map_err(|error| named(error, &self.inner.path))
     }

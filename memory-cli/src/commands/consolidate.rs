@@ -17,15 +17,20 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
-    session.memory.learn().await?;
+    let learned = session.memory.learn().await?;
     let budget = arguments.budget_ms.map(|budget| Duration::from_millis(budget.into()));
     let cycle = session.memory.consolidate(budget).await?;
     if output.is_json() {
         let left = session.drain(output).await?;
         let mut object = json!(cycle);
+        object["learned"] = learned.episodes.into();
         object["waiting"] = left.rows.into();
         output.object(&object)?;
         return Ok(Exit::Done);
+    }
+    if learned.episodes > 0 {
+        let episodes = text::count(learned.episodes, "episode");
+        output.line(format!("Learned from {episodes} first"))?;
     }
     let taken = text::duration(Duration::from_millis(cycle.duration_ms));
     let head = if cycle.interrupted { "Stopped before its end" } else { "Consolidated" };
@@ -40,7 +45,7 @@ pub(crate) async fn run(
     ];
     let done: Vec<_> = figures.into_iter().filter(|(count, _)| *count > 0).collect();
     if done.is_empty() {
-        output.line("  nothing to do")?;
+        output.line(if cycle.interrupted { "  nothing changed so far" } else { "  nothing to do" })?;
     }
     for (count, what) in done {
         output.line(format!("  {} {what}", text::number(count.into())))?;
@@ -49,7 +54,7 @@ pub(crate) async fn run(
         output.line(paint(style::FAINT, format!("  {}", text::one_line(note))))?;
     }
     if cycle.interrupted {
-        let remark = "its time was over, or work arrived; the next cycle goes on";
+        let remark = "its time was over; a longer run gets further: `memory consolidate --budget-ms 60000`";
         output.note("note", style::NAME, remark)?;
     }
     session.drain(output).await?;

@@ -206,6 +206,7 @@ fn consolidating_tells_what_it_did() {
         "expired",
         "generalised",
         "interrupted",
+        "learned",
         "merged",
         "notes",
         "pruned",

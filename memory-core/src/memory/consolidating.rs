@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::Result;
+use crate::id::EpisodeId;
 use crate::id::lock;
 use crate::learn::consolidate::plan::{Changes, Consolidator, Known, Piece};
 use crate::learn::metrics::{day_of, metrics};
@@ -29,6 +30,8 @@ use crate::store::traits::Store;
 const MEASURED: usize = 5_000;
 /// Rewards whose episodes are looked for in one cycle.
 const SWEPT: usize = 2_000;
+/// Episodes whose steps, and whose artifacts, are looked at in one cycle.
+const SWEPT_OWNERS: usize = 200;
 /// Notes a cycle keeps.
 const NOTES: usize = 20;
 
@@ -94,17 +97,11 @@ impl Inner {
             Some(Left::Items(piece)) => self.consolidate_items(&limits, &mut cycle, Some(&piece)).await?,
             None => self.consolidate_items(&limits, &mut cycle, None).await?,
         };
-        let left = left.map(Left::Items).or_else(|| self.is_over(&limits).then_some(Left::Rest));
-        cycle.interrupted = left.is_some();
-        lock(&self.learner.left).clone_from(&left);
-        if left.is_none() {
-            self.sweep_orphans().await?;
-            self.sweep_names().await?;
-            self.measure().await?;
-            self.drop_foreign_vectors().await?;
-            let expired = Store::delete_expired(&self.engine, clock.now()).await?;
-            cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
-            self.refresh_others(|| self.is_over(&limits)).await?;
+        *lock(&self.learner.left) = Some(left.clone().map_or(Left::Rest, Left::Items));
+        if left.is_none() && self.consolidate_rest(&limits, &mut cycle).await? {
+            *lock(&self.learner.left) = None;
+        } else {
+            cycle.interrupted = true;
         }
         let taken = clock.monotonic().saturating_sub(limits.started);
         cycle.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
@@ -114,6 +111,31 @@ impl Inner {
             .version(Key::new(self.engine.namespace(), Kind::Cycle, id), Some(Entity::Cycle(cycle.clone())));
         self.engine.commit(vec![record]).await?;
         Ok(cycle)
+    }
+
+    /// Does what comes behind the items; returns false if its time was over before it had.
+    async fn consolidate_rest(&self, limits: &Limits, cycle: &mut Cycle) -> Result<bool> {
+        if self.is_over(limits) {
+            return Ok(false);
+        }
+        self.sweep_orphans().await?;
+        self.sweep_owned(limits).await?;
+        if self.is_over(limits) {
+            return Ok(false);
+        }
+        self.sweep_names().await?;
+        if self.is_over(limits) {
+            return Ok(false);
+        }
+        self.measure().await?;
+        if self.is_over(limits) {
+            return Ok(false);
+        }
+        self.drop_foreign_vectors().await?;
+        let expired = Store::delete_expired(&self.engine, self.engine.clock().now()).await?;
+        cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
+        self.refresh_others(|| self.is_over(limits)).await?;
+        Ok(true)
     }
 
     fn is_over(&self, limits: &Limits) -> bool {
@@ -200,6 +222,42 @@ impl Inner {
             again.into_iter().for_each(|id| self.learner.due(id));
         }
         *lock(&self.learner.swept_to) = page.next;
+        Ok(())
+    }
+
+    /// Removes steps and artifacts of episodes that are gone: another process may have added to one while it was forgotten.
+    async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
+        let space = self.engine.namespace();
+        let now = self.engine.clock().now();
+        let mut from = lock(&self.learner.swept_owned_to).clone();
+        for (at, kind) in [Kind::Step, Kind::Artifact].into_iter().enumerate() {
+            for _ in 0..SWEPT_OWNERS {
+                if self.is_over(limits) {
+                    break;
+                }
+                let scan = Scan::new(space, kind).limit(1).after(from[at].take());
+                let (page, _) = self.engine.scan_fresh(&scan).await?;
+                let Some(first) = page.records.first() else { break };
+                let owner =
+                    first.key.id.split_once(':').and_then(|(owner, _)| owner.parse::<EpisodeId>().ok());
+                let Some(owner) = owner else {
+                    from[at] = Some(first.key.id.clone());
+                    continue;
+                };
+                // Behind all that it owns: `;` comes after `:`.
+                from[at] = Some(format!("{owner};").into());
+                let known = self.engine.with_index(|index| index.is_live(&Key::episode(space, owner), now));
+                if known || !self.is_gone(owner).await? {
+                    continue;
+                }
+                let _gate = self.learner.gate.lock().await;
+                let mut draft = Draft::new(self);
+                let (owned, _) = self.owned(kind, owner).await?;
+                owned.iter().for_each(|record| draft.remove(kind, record.key.id.to_string()));
+                self.engine.commit(draft.into_records()).await?;
+            }
+        }
+        *lock(&self.learner.swept_owned_to) = from;
         Ok(())
     }
 

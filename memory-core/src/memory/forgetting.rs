@@ -3,15 +3,18 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::Result;
 use crate::id::EpisodeId;
 use crate::learn::belief::pattern_confidence;
 use crate::learn::extract::{Extracted, extract};
+use crate::learn::metrics::day_of;
 use crate::memory::heuristics::Refresh;
 use crate::memory::learner::{ATTEMPTS, Draft, retold as retold_playbook};
 use crate::memory::{Inner, Listed, Memory, unknown_steps};
 use crate::model::entity::Entity;
+use crate::model::episode::Episode;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Tally};
 use crate::model::failure::Failure;
 use crate::model::kind::Kind;
@@ -36,9 +39,9 @@ impl Memory {
         let _gate = inner.learner.gate.lock().await;
         let key = Key::episode(inner.engine.namespace(), id);
         let known = inner.engine.read(&key).await?;
-        let task =
-            known.record.and_then(|record| record.entity?.as_episode().map(|known| known.task.clone()));
-        let Some(Task { description, domain, .. }) = task else { return Ok(false) };
+        let known = known.record.and_then(|record| record.entity?.as_episode().cloned());
+        let Some(Episode { task, completed_at, .. }) = known else { return Ok(false) };
+        let Task { description, domain, .. } = task;
         let mut attempts = 1..=ATTEMPTS;
         let (mut draft, again) = loop {
             let mut draft = Draft::new(inner);
@@ -65,6 +68,9 @@ impl Memory {
                 draft.remove(Kind::Reward, id.to_string());
             }
             inner.withdraw_vector(id, &description, &mut draft).await?;
+            if let Some(at) = completed_at {
+                inner.withdraw_metrics(at, &mut draft).await?;
+            }
             inner.learner.forget(id);
             inner.engine.commit(draft.into_records()).await?;
         }
@@ -270,6 +276,20 @@ impl Inner {
             self.tell_among(named, &trace, similar, Some(without), &mut extracted).await?;
         }
         Ok(Some((trace.succeeded(), extracted)))
+    }
+
+    /// Removes the metrics of a day; those of the episodes that are left are computed anew by the next consolidation.
+    async fn withdraw_metrics(&self, at: Timestamp, draft: &mut Draft<'_>) -> Result<()> {
+        let day = format!("{:015}:", day_of(at).0);
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Metric).prefix(day).limit(500);
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            page.records.iter().for_each(|record| draft.remove(Kind::Metric, record.key.id.to_string()));
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Marks an episode as due to be learned from again.

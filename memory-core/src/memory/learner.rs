@@ -70,6 +70,8 @@ pub(super) struct Learner {
     pub(super) activity: AtomicU64,
     /// How far consolidation has looked for what lost its episode.
     pub(super) swept_to: Mutex<Option<Arc<str>>>,
+    /// The same for what lost the episode that owns it: steps, artifacts.
+    pub(super) swept_owned_to: Mutex<[Option<Arc<str>>; 2]>,
     /// What consolidation had no time for.
     pub(super) left: Mutex<Option<Left>>,
 }
@@ -87,6 +89,7 @@ impl Learner {
             task: Mutex::default(),
             activity: AtomicU64::new(0),
             swept_to: Mutex::default(),
+            swept_owned_to: Mutex::default(),
             left: Mutex::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! The one connection of a process that writes.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,11 +17,20 @@ use crate::session::{Session, finish};
 /// How long opening waits for the lock before it looks whether it is needed.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// The log is checkpointed by the write that brings it to so many times the size at which upkeep does so …
+const OVERDUE: u64 = 4;
+/// … but not below this: a checkpoint costs as much as several writes.
+const LEAST_OVERDUE: u64 = 1 << 20;
+
 /// The writing connection, and the lock under which it is used.
 pub(crate) struct Writer {
     path: PathBuf,
     lock: WriteLock,
     lock_timeout: Duration,
+    /// The size of the log above which upkeep checkpoints.
+    checkpoint_bytes: u64,
+    /// The size of the log at which a write checkpoints: upkeep comes too seldom for many writes at once.
+    overdue_bytes: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -32,10 +42,14 @@ enum State {
     Closed,
 }
 
+fn overdue(checkpoint_bytes: u64) -> u64 {
+    OVERDUE.saturating_mul(checkpoint_bytes).max(LEAST_OVERDUE)
+}
+
 impl Writer {
     /// Opens the file and migrates its schema, under the lock. If others keep the lock and there is nothing to migrate, the
     /// first write does: who only reads need not wait for them.
-    pub(crate) fn open(path: &Path, lock_timeout: Duration) -> Result<Self> {
+    pub(crate) fn open(path: &Path, lock_timeout: Duration, checkpoint_bytes: u64) -> Result<Self> {
         let lock = WriteLock::open(path)?;
         let open = |timeout| {
             let _held = lock.exclusive("open database", timeout)?;
@@ -51,22 +65,39 @@ impl Writer {
             }
             opened => opened?,
         };
-        Ok(Self { path: path.to_owned(), lock, lock_timeout, state: Mutex::new(state) })
+        let overdue_bytes = AtomicU64::new(overdue(checkpoint_bytes));
+        let (path, state) = (path.to_owned(), Mutex::new(state));
+        Ok(Self { path, lock, lock_timeout, checkpoint_bytes, overdue_bytes, state })
     }
 
     /// Runs an operation on the calling thread.
     pub(crate) fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer> {
-        guarded(O::NAME, || self.with(O::NAME, |session| finish(operation.run(session))))
+        let answer = guarded(O::NAME, || self.with(O::NAME, |session| finish(operation.run(session))))?;
+        if self.log_bytes() > self.overdue_bytes.load(Ordering::Relaxed) {
+            // What was written is written, whatever becomes of this; readers may keep the log, so that it is not tried at
+            // every write.
+            if let Err(error) = guarded("checkpoint", || self.with("checkpoint", file::checkpoint)) {
+                tracing::debug!(%error, "the write-ahead log grows");
+            }
+            let next = self.log_bytes().saturating_add(overdue(self.checkpoint_bytes));
+            self.overdue_bytes.store(next, Ordering::Relaxed);
+        }
+        Ok(answer)
     }
 
-    /// Checkpoints if the write-ahead log is larger than a threshold.
-    pub(crate) fn checkpoint_above(&self, threshold_bytes: u64) -> Result<()> {
+    /// Checkpoints if the write-ahead log is large.
+    pub(crate) fn maintain(&self) -> Result<()> {
+        if self.log_bytes() > self.checkpoint_bytes {
+            self.with("checkpoint", file::checkpoint)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn log_bytes(&self) -> u64 {
         let mut log = self.path.as_os_str().to_owned();
         log.push("-wal");
-        match std::fs::metadata(&log) {
-            Ok(found) if found.len() > threshold_bytes => self.with("checkpoint", file::checkpoint),
-            _ => Ok(()),
-        }
+        std::fs::metadata(&log).map_or(0, |found| found.len())
     }
 
     /// Checkpoints and drops the connection. `others` must end every other connection of this process.

@@ -84,8 +84,8 @@ async fn sqlite_does_not_checkpoint_by_itself() {
     let store = open(&path);
     store.maintain().await.unwrap();
     let size = fs::metadata(&path).unwrap().len();
-    // 1,000 pages are the default after which SQLite would.
-    for i in 0..40 {
+    // 1,000 pages are the default after which SQLite would; from 4,000 on we do.
+    for i in 0..10 {
         let batch: Vec<_> = (0..100).map(|j| live(&format!("{i:03}-{j:03}"))).collect();
         store.commit(&batch).await.unwrap();
     }
@@ -98,6 +98,25 @@ async fn sqlite_does_not_checkpoint_by_itself() {
     assert!(fs::metadata(&path).unwrap().len() > size, "upkeep does it");
     store.close().await.unwrap();
     assert!(!beside(&path, "-wal").exists(), "closing leaves one file");
+}
+
+#[tokio::test]
+async fn many_writes_at_once_do_not_let_the_log_grow_without_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.db");
+    let store = hurried(&path);
+    let mut most = 0;
+    for i in 0..40 {
+        let batch: Vec<_> = (0..100).map(|j| live(&format!("{i:03}-{j:03}"))).collect();
+        store.commit(&batch).await.unwrap();
+        most = most.max(fs::metadata(beside(&path, "-wal")).unwrap().len());
+    }
+    // All of it is more than ten times as much.
+    assert!((100_000..1 << 21).contains(&most), "{most} bytes");
+    assert_eq!(
+        store.get(&[live("000-000").key, live("039-099").key]).await.unwrap().iter().flatten().count(),
+        2
+    );
 }
 
 #[tokio::test]

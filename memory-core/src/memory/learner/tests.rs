@@ -9,14 +9,16 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::id::{EpisodeId, SeededIds};
 use crate::memory::Memory;
 use crate::memory::config::{LearningConfig, MemoryConfig};
+use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::playbook::Playbook;
 use crate::model::step::Action;
 use crate::model::task::Task;
 use crate::recall::query::RecallQuery;
 use crate::store::memory_store::MemoryStore;
+use crate::store::query::Scan;
 use crate::store::record::Namespace;
-use crate::store::traits::Tiers;
+use crate::store::traits::{Store, Tiers};
 
 const RELEASES: [(&str, &str); 4] =
     [("billing", "1.2.0"), ("invoices", "2.0.1"), ("mail", "0.4.0"), ("xylophonia", "7.7.7")];
@@ -237,4 +239,74 @@ async fn forgetting_takes_an_episode_out_of_what_others_showed_too() {
         assert_eq!(left.contains("WorkflowTemplate"), service != "billing", "{left}");
     }
     assert_eq!(described(&memory).await, "[] []");
+}
+
+#[tokio::test]
+async fn what_varies_among_those_that_go_the_same_way_is_no_part_of_the_procedure() {
+    let (memory, clock) = memory().await;
+    let send = async |customer: &str| {
+        clock.advance(std::time::Duration::from_secs(60));
+        let task = Task::new(format!("Send the monthly invoice to {customer}")).domain("billing");
+        let mut episode = memory.start(task).await.unwrap();
+        for tool in ["look_up", "send_invoice"] {
+            episode.step(Action::tool(tool).arguments(json!({"customer": customer}))).await.unwrap();
+        }
+        episode.complete(Outcome::success("sent")).await.unwrap();
+        memory.learn().await.unwrap();
+    };
+    // More of each than are compared by their words.
+    for customer in ["globex", "acme"] {
+        for _ in 0..10 {
+            send(customer).await;
+        }
+    }
+    let found = memory.recall(RecallQuery::new("Send the monthly invoice to initech")).await.unwrap();
+    let suggested = found.playbook.unwrap();
+    assert_eq!(suggested.playbook.placeholders, ["customer"]);
+    assert_eq!(suggested.playbook.tally.successes, 20);
+    assert_eq!(suggested.playbook.title, "Send the monthly invoice to {customer}");
+    let steps: Vec<String> = suggested.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(steps, ["look_up: customer=initech", "send_invoice: customer=initech"]);
+}
+
+#[tokio::test]
+async fn metrics_forget_with_the_episode() {
+    let (memory, clock) = memory().await;
+    let one = release(&memory, &clock, "billing", "1.2.0", true).await;
+    let other = release(&memory, &clock, "mail", "0.4.0", false).await;
+    memory.learn().await.unwrap();
+    let samples = async || {
+        memory.consolidate(None).await.unwrap();
+        let metrics = memory.knowledge().metrics().await.unwrap();
+        let all = metrics.iter().find(|it| it.name == "success_rate" && it.domain.is_none());
+        (metrics.len(), all.map(|it| (it.samples, it.value)))
+    };
+    assert_eq!(samples().await.1, Some((2, 0.5)));
+    assert!(memory.forget(other).await.unwrap());
+    assert_eq!(samples().await.1, Some((1, 1.0)));
+    assert!(memory.forget(one).await.unwrap());
+    assert_eq!(samples().await, (0, None));
+}
+
+#[tokio::test]
+async fn what_came_behind_forgetting_is_swept_away() {
+    let durable = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let here = memory_over(durable.clone(), clock.clone(), 1).await;
+    let there = memory_over(durable.clone(), clock.clone(), 2).await;
+    let mut episode = here.start("paint the fence").await.unwrap();
+    let kept = release(&here, &clock, "mail", "0.4.0", true).await;
+    assert!(there.forget(episode.id()).await.unwrap());
+    // Not known here yet.
+    episode.step(Action::tool("brush")).await.unwrap();
+    let steps = async || {
+        let scan = Scan::new(&Namespace::default(), Kind::Step).limit(100);
+        let page = durable.scan(&scan).await.unwrap();
+        page.records.iter().map(|record| record.key.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps().await.len(), 6);
+    there.inner.engine.refresh().await.unwrap();
+    there.consolidate(None).await.unwrap();
+    let left = steps().await;
+    assert!(left.len() == 5 && left.iter().all(|id| id.starts_with(&kept.to_string())), "{left:?}");
 }
