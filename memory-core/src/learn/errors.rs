@@ -90,7 +90,9 @@ fn mask(line: &str, lowercase: bool) -> String {
             None => {
                 push_gap(&mut out, gap);
                 if lowercase {
-                    out.extend(piece.text.chars().flat_map(char::to_lowercase));
+                    let (word, numbered) = without_number(piece.text);
+                    out.extend(word.chars().flat_map(char::to_lowercase));
+                    out.push_str(if numbered { " <n>" } else { "" });
                 } else {
                     out.push_str(piece.text);
                 }
@@ -102,6 +104,13 @@ fn mask(line: &str, lowercase: bool) -> String {
         out.push_str(&line[at..=at]);
     }
     out
+}
+
+/// Returns a word without the figure behind it, and whether there is one: `node40` is one of many nodes.
+fn without_number(word: &str) -> (&str, bool) {
+    let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_name = name.len() > 1 && name.chars().all(char::is_alphabetic);
+    if is_name && name.len() < word.len() { (name, true) } else { (word, false) }
 }
 
 /// Returns the class of an error text, as [`crate::Failure::category`] lists them.

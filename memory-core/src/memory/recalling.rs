@@ -182,7 +182,7 @@ impl Inner {
     }
 
     async fn add_patterns(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
-        let hits = self.search_learned(Kind::Pattern, query, 4 * PATTERNS, now);
+        let hits = self.search_learned(Kind::Pattern, query, (4 * PATTERNS, relevance(query)), now);
         for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
             if pattern.body.is_done(query.done()) {
@@ -213,7 +213,7 @@ impl Inner {
         let needed = recall.tools.iter().filter(|advice| advice.confidence >= NEEDED_FROM);
         let needed: Vec<String> = needed.map(|advice| advice.tool.clone()).collect();
         let mut best: Option<SuggestedPlaybook> = None;
-        let hits = self.search_learned(Kind::Playbook, query, PLAYBOOKS, now);
+        let hits = self.search_learned(Kind::Playbook, query, (PLAYBOOKS, relevance(query)), now);
         for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Playbook(playbook) = entity.as_ref() else { continue };
             let has = |tool: &String| playbook.steps.iter().any(|step| step.tool == *tool);
@@ -234,11 +234,18 @@ impl Inner {
         Ok(())
     }
 
-    fn search_learned(&self, kind: Kind, query: &RecallQuery, limit: usize, now: Timestamp) -> Vec<Hit> {
+    /// Returns so many of what was learned, if they are at least so relevant.
+    fn search_learned(
+        &self,
+        kind: Kind,
+        query: &RecallQuery,
+        (limit, least): (usize, f64),
+        now: Timestamp,
+    ) -> Vec<Hit> {
         let asked = RecallQuery {
             outcomes: Vec::new(),
             limit: limit.min(RecallQuery::MAX_LIMIT),
-            min_relevance: query.min_relevance.max(LEARNED_RELEVANCE),
+            min_relevance: least,
             ..query.clone()
         };
         self.engine.with_index(|index| index.search(self.engine.namespace(), kind, &asked, now))
@@ -255,6 +262,11 @@ fn phase(query: &RecallQuery, recall: &Recall) -> Phase {
         }
         (None, false) => Phase::UnderWay,
     }
+}
+
+/// Returns how relevant a pattern or playbook must be.
+fn relevance(query: &RecallQuery) -> f64 {
+    query.min_relevance.max(LEARNED_RELEVANCE)
 }
 
 fn no_answer(error: &Error) -> String {

@@ -15,6 +15,8 @@ use crate::recall::query::RecallQuery;
 
 /// Lessons that are shown.
 const FIXES: usize = 3;
+/// Lessons that are compared, those with the most words in common.
+const CANDIDATES: usize = 32;
 /// The similarity from which two errors are the same problem.
 const SAME_ERROR: f64 = 0.5;
 
@@ -30,7 +32,8 @@ impl Inner {
         let mut seen = HashSet::new();
         for text in errors::normal_lines(error) {
             let asked = RecallQuery { text, tags: Vec::new(), ..query.clone() };
-            let mut hits = self.search_learned(Kind::Failure, &asked, 4 * FIXES, now);
+            // A name that no error had before would outweigh all that they have in common: how alike they are is seen below.
+            let mut hits = self.search_learned(Kind::Failure, &asked, (CANDIDATES, f64::MIN_POSITIVE), now);
             hits.retain(|hit| seen.insert(hit.key.id.clone()));
             for (_, entity) in self.reach(hits, recall).await? {
                 let Entity::Failure(failure) = entity.as_ref() else { continue };
