@@ -249,9 +249,15 @@ fn tell(report: &LiftReport, output: &mut Output) -> Result<(), Failure> {
         "second half of the tasks before it",
     )?;
     telling::figure(output, "  after drift", &gap(closed.after_drift), "second half of the tasks after it")?;
-    let recovery = report.recovery_tasks.map_or("never".into(), |tasks| tasks.to_string());
+    let tasks = |tasks: Option<usize>| tasks.map_or("never".into(), |tasks| tasks.to_string());
     let meaning = format!("tasks until the last {} are within 5 points of the oracle again", report.window);
-    telling::figure(output, "recovery", &recovery, &meaning)?;
+    telling::figure(output, "recovery", &tasks(report.recovery_tasks), &meaning)?;
+    let meaning = format!(
+        "tasks until they are, and stay so for {} more; stale memory: {}",
+        report.window,
+        tasks(report.stale_recovery_lasting_tasks)
+    );
+    telling::figure(output, "  for good", &tasks(report.recovery_lasting_tasks), &meaning)?;
     let cost = format!("{:.1}", report.irrelevant_cost_points);
     telling::figure(output, "irrelevant cost", &cost, "points of success against none")?;
     Ok(())

@@ -83,6 +83,10 @@ pub(super) struct LiftReport {
     /// Tasks after the drift until the success of the last [`WINDOW`] of them is within 5 points of the oracle's;
     /// `None` if it never is. At least [`WINDOW`].
     pub(super) recovery_tasks: Option<usize>,
+    /// The same, and so it stays for [`WINDOW`] tasks more: a first window of tasks that are hardly changed is not enough.
+    pub(super) recovery_lasting_tasks: Option<usize>,
+    /// The same of the stale memory, which learns nothing new: what chance and the agent's own tries achieve.
+    pub(super) stale_recovery_lasting_tasks: Option<usize>,
     /// What irrelevant memory costs against none, in points of success; negative if it helps.
     pub(super) irrelevant_cost_points: f64,
 }
@@ -124,7 +128,9 @@ impl LiftReport {
                 before_drift: gap_closed(runs, drift_at / 2..drift_at),
                 after_drift: gap_closed(runs, drift_at + (tasks - drift_at) / 2..tasks),
             },
-            recovery_tasks: recovery(&runs.memory[drift_at..], &runs.oracle[drift_at..]),
+            recovery_tasks: recovery(&runs.memory[drift_at..], &runs.oracle[drift_at..], 1),
+            recovery_lasting_tasks: recovery(&runs.memory[drift_at..], &runs.oracle[drift_at..], WINDOW),
+            stale_recovery_lasting_tasks: recovery(&runs.stale[drift_at..], &runs.oracle[drift_at..], WINDOW),
             irrelevant_cost_points: (rate(&runs.none) - rate(&runs.irrelevant)) * 100.0,
         }
     }
@@ -152,11 +158,14 @@ fn gap_closed(runs: &Runs, range: Range<usize>) -> Option<f64> {
     (oracle > none).then(|| (memory - none) / (oracle - none))
 }
 
-/// Returns after how many tasks the moving average is near enough to the oracle's.
-fn recovery(memory: &[Run], oracle: &[Run]) -> Option<usize> {
+/// Returns after how many tasks the moving average is near enough to the oracle's, and stays so for so many tasks (or to
+/// the end).
+fn recovery(memory: &[Run], oracle: &[Run], tasks: usize) -> Option<usize> {
     let windows = memory.windows(WINDOW).zip(oracle.windows(WINDOW));
     let near = |(memory, oracle): (&[Run], &[Run])| rate(memory) >= rate(oracle) - RECOVERED - f64::EPSILON;
-    windows.map(near).position(|recovered| recovered).map(|start| start + WINDOW)
+    let near: Vec<bool> = windows.map(near).collect();
+    let stays = |start: &usize| near[*start..].iter().take(tasks).all(|near| *near);
+    (0..near.len()).find(stays).map(|start| start + WINDOW)
 }
 
 #[cfg(test)]
@@ -204,8 +213,12 @@ mod tests {
     fn what_never_comes_back_has_not_recovered() {
         let arm = runs((0..100).map(|_| false));
         let oracle = runs((0..100).map(|_| true));
-        assert_eq!(recovery(&arm, &oracle), None);
-        assert_eq!(recovery(&oracle, &oracle), Some(WINDOW));
-        assert_eq!(recovery(&oracle[..10], &oracle[..10]), None);
+        assert_eq!(recovery(&arm, &oracle, 1), None);
+        assert_eq!(recovery(&oracle, &oracle, 1), Some(WINDOW));
+        assert_eq!(recovery(&oracle[..10], &oracle[..10], 1), None);
+        // A relapse counts against what is to last.
+        let relapse = runs((0..100).map(|index| !(30..40).contains(&index)));
+        assert_eq!(recovery(&relapse, &oracle, 1), Some(WINDOW));
+        assert_eq!(recovery(&relapse, &oracle, WINDOW), Some(64));
     }
 }

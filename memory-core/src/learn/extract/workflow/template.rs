@@ -13,6 +13,7 @@ use crate::learn::playbook::common_shape;
 use crate::learn::recovery::constant;
 use crate::learn::shape::{Piece, Shape, pieces};
 use crate::model::playbook::PlaybookStep;
+use crate::recall::parts::term;
 
 /// Placeholders of a procedure; an episode with more is no example of one.
 const MAX_PLACEHOLDERS: usize = 32;
@@ -273,8 +274,8 @@ impl<'t> Template<'t> {
         let missing_everywhere = rows.iter().all(|row| !row.contains(&piece.text));
         let varies = match (word, seen, exact) {
             (true, true, true) => true,
-            // Other words for the same are no value: that is one which only this task has.
-            (true, true, false) => missing_everywhere && of_own_task(),
+            // Other words for the same are no value: that is one which only this task has. Function words are none.
+            (true, true, false) => missing_everywhere && term(piece.text).is_some() && of_own_task(),
             (true, false, _) => false,
             (false, true, _) => true,
             (false, false, _) => exact && piece.shape != Shape::Path || is_key(piece.text),
