@@ -91,7 +91,8 @@ pub(crate) async fn open(
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
 ) -> Result<Memory> {
-    let root = settings.path.clone().ok_or_else(|| {
+    // An empty path would be the current folder, whatever that is.
+    let root = settings.path.clone().filter(|path| !path.as_os_str().is_empty()).ok_or_else(|| {
         Error::invalid("open", "path", "no folder is given")
             .with_hint("give a folder with `Memory::open`, `Builder::path` or MEMORY_DB_PATH")
     })?;

@@ -233,6 +233,8 @@ async fn a_cancelled_step_is_counted_if_it_is_stored() {
 
 #[tokio::test]
 async fn a_memory_is_made_unless_the_builder_says_otherwise() {
+    let error = Memory::open("").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "an empty path is no folder: {error}");
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("memory");
     let error = Memory::builder().path(&folder).create(false).open().await.err().unwrap();
