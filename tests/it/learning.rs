@@ -11,7 +11,7 @@ use agent_memory::{
 
 use memory_test_support::{Sqld, SqldOptions};
 
-use crate::common::{PATIENCE, remote};
+use crate::common::{PATIENCE, eventually, remote};
 
 /// Opens a memory that learns only when it is asked to.
 async fn open(path: &Path) -> Memory {
@@ -664,4 +664,21 @@ async fn how_evidence_adds_up_is_configured_and_checked() {
     let (bold, careful) =
         (confidence(belief, "bold").await, confidence(BeliefConfig::default(), "careful").await);
     assert!(bold > careful + 0.1, "{bold} {careful}");
+}
+
+#[tokio::test]
+async fn the_scheduler_consolidates_what_is_new_when_there_is_no_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = agent_memory::ConsolidationConfig::default();
+    config.idle_after = Duration::from_millis(100);
+    let memory = Memory::builder().path(folder.path()).consolidation(config).open().await.unwrap();
+    for number in 0..3 {
+        cancel_order(&memory, number, true).await;
+    }
+    eventually("a cycle has run", async || {
+        let cycles = memory.knowledge().cycles().await.unwrap();
+        cycles.iter().any(|cycle| cycle.trigger == agent_memory::Trigger::Idle && !cycle.interrupted)
+    })
+    .await;
+    assert!(!memory.knowledge().metrics().await.unwrap().is_empty(), "it measured");
 }

@@ -9,6 +9,8 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::id::{EpisodeId, SeededIds};
 use crate::memory::Memory;
 use crate::memory::config::{LearningConfig, MemoryConfig};
+use crate::memory::learner::Schedule;
+use crate::model::cycle::Trigger;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::playbook::Playbook;
@@ -339,4 +341,44 @@ async fn a_playbook_that_disagrees_with_the_advice_is_not_suggested() {
     };
     check("Return the espresso machine of the order", "return_items").await;
     assert_eq!(check("Exchange the espresso machine of the order", "exchange_items").await, 2);
+}
+
+#[tokio::test]
+async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
+    let (memory, clock) = memory().await;
+    for (service, version) in &RELEASES[..3] {
+        release(&memory, &clock, service, version, true).await;
+    }
+    memory.learn().await.unwrap();
+    let gate = memory.inner.learner.gate.lock().await;
+    let cycle = tokio::spawn({
+        let inner = memory.inner.clone();
+        async move { inner.consolidate(Trigger::Idle, None).await }
+    });
+    tokio::task::yield_now().await;
+    // The cycle has started, and waits; then somebody asks.
+    memory.recall("release the mail service").await.unwrap();
+    drop(gate);
+    let cycle = cycle.await.unwrap().unwrap();
+    assert!(cycle.interrupted, "{cycle:?}");
+    assert!(memory.knowledge().metrics().await.unwrap().is_empty(), "what comes last was left");
+    let cycle = memory.inner.consolidate(Trigger::Idle, None).await.unwrap();
+    assert!(!cycle.interrupted && !memory.knowledge().metrics().await.unwrap().is_empty());
+}
+
+#[test]
+fn a_cycle_is_due_after_a_rest_with_news_and_at_an_interval() {
+    let rest = std::time::Duration::from_millis(40);
+    let mut config = crate::ConsolidationConfig { idle_after: rest, ..Default::default() };
+    let mut schedule = Schedule::new();
+    std::thread::sleep(2 * rest);
+    assert_eq!(schedule.trigger(0, &config), None, "nothing is new");
+    schedule.news = true;
+    assert_eq!(schedule.trigger(1, &config), None, "there was a call just now");
+    std::thread::sleep(2 * rest);
+    assert_eq!(schedule.trigger(1, &config), Some(Trigger::Idle));
+    assert_eq!(schedule.trigger(1, &config), None, "once is enough");
+    config.interval = rest;
+    std::thread::sleep(2 * rest);
+    assert_eq!(schedule.trigger(2, &config), Some(Trigger::Interval), "work or not");
 }
