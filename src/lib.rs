@@ -52,6 +52,7 @@ pub use memory_core::{
     RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Reflector,
     Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, SetAside, Share,
     Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task,
-    Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens, normalize,
+    TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
+    normalize,
 };
 pub use open::Memory;

@@ -36,7 +36,7 @@ pub use limits::{Limits, Quotas};
 pub use memory::{
     EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed,
     Memory, MemoryConfig, OpenEpisode, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling,
-    Status, SuggestedPlaybook, ToolAdvice, Warning,
+    Status, SuggestedPlaybook, TaskRecord, ToolAdvice, Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};

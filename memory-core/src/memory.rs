@@ -51,7 +51,7 @@ use writing::Writing;
 pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
 pub use config::{LearningConfig, MemoryConfig};
 pub use handle::OpenEpisode;
-pub use knowledge::{Explanation, Knowledge, Ruling};
+pub use knowledge::{Explanation, Knowledge, Ruling, TaskRecord};
 pub use learner::Learned;
 pub use recalled::{
     Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,

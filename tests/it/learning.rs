@@ -667,6 +667,26 @@ async fn how_evidence_adds_up_is_configured_and_checked() {
 }
 
 #[tokio::test]
+async fn a_task_is_known_up_to_its_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for (number, works, took) in [(1, true, 100), (2, false, 300)] {
+        let task = Task::new(format!("Cancel order #W10{number:05}")).kind("support").domain("retail");
+        let mut episode = memory.start(task).await.unwrap();
+        episode.step(Action::tool("cancel_order").duration_ms(took)).await.unwrap();
+        let outcome = if works { Outcome::success("done") } else { Outcome::failure("locked") };
+        episode.complete(outcome).await.unwrap();
+    }
+    let known = async |text: &str| {
+        let task = Task::new(text).kind("support").domain("retail");
+        let known = memory.knowledge().task(&task).await.unwrap();
+        (known.episodes, known.successes, known.steps, known.duration_ms)
+    };
+    assert_eq!(known("Cancel order #W9999999").await, (2, 1, 1.0, Some(200.0)));
+    assert_eq!(known("Return order #W9999999").await, (0, 0, 0.0, None));
+}
+
+#[tokio::test]
 async fn the_scheduler_consolidates_what_is_new_when_there_is_no_work() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = agent_memory::ConsolidationConfig::default();

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::HeuristicId;
+use crate::learn::fingerprint::fingerprint;
 use crate::learn::lift::{Lift, lift};
 use crate::memory::{Inner, Listed, Memory};
 use crate::model::cycle::Cycle;
@@ -19,6 +20,7 @@ use crate::model::pattern::Pattern;
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::reward::Reward;
+use crate::model::task::Task;
 use crate::store::query::Scan;
 use crate::store::record::Key;
 
@@ -39,6 +41,22 @@ pub struct Explanation {
     pub contradicting: Vec<Episode>,
     /// What became of it where it was recalled, oldest first.
     pub uses: Vec<Evidence>,
+}
+
+/// How often a task was done, and what it took. Two tasks are one if they differ in values alone: their fingerprints are
+/// equal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TaskRecord {
+    /// The normalised identity, as [`Episode::fingerprint`] has it.
+    pub fingerprint: String,
+    /// Completed episodes.
+    pub episodes: u32,
+    /// How many of them succeeded in full.
+    pub successes: u32,
+    /// The mean number of steps; 0 without episodes.
+    pub steps: f64,
+    /// The mean time that the steps took, in milliseconds; `None` if none was measured.
+    pub duration_ms: Option<f64>,
 }
 
 /// What somebody says about a heuristic.
@@ -157,6 +175,27 @@ impl Knowledge<'_> {
         let record = self.inner.engine.version(key, Some(Entity::Heuristic(heuristic.clone())));
         self.inner.engine.commit(vec![record]).await?;
         Ok(heuristic)
+    }
+
+    /// Returns how often a task was done before, up to the values in it, and what it usually took.
+    ///
+    /// # Errors
+    /// When the memory cannot be opened to the end.
+    pub async fn task(&self, task: &Task) -> Result<TaskRecord> {
+        let engine = &self.inner.engine;
+        engine.ready().await?;
+        let fingerprint = fingerprint(task);
+        let space = engine.namespace();
+        let known = engine.with_index(|index| {
+            index.tasks(space).map(|tasks| tasks.of_fingerprint(&fingerprint)).unwrap_or_default()
+        });
+        Ok(TaskRecord {
+            fingerprint,
+            episodes: known.episodes,
+            successes: known.successes,
+            steps: known.steps(),
+            duration_ms: known.duration_ms(),
+        })
     }
 
     /// Measures what memory is worth: success of the episodes that were shown a recall against those whose recall was
