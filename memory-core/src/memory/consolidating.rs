@@ -225,7 +225,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes steps and artifacts of episodes that are gone: another process may have added to one while it was forgotten.
+    /// Removes steps and artifacts of episodes that were forgotten: another process may have added to one meanwhile. Only
+    /// those that the durable tier has the tombstone of: the head of another one may be on its way, or set aside.
     async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
         let space = self.engine.namespace();
         let now = self.engine.clock().now();
@@ -246,8 +247,10 @@ impl Inner {
                 };
                 // Behind all that it owns: `;` comes after `:`.
                 from[at] = Some(format!("{owner};").into());
-                let known = self.engine.with_index(|index| index.is_live(&Key::episode(space, owner), now));
-                if known || !self.is_gone(owner).await? {
+                let key = Key::episode(space, owner);
+                let known = self.engine.with_index(|index| index.is_live(&key, now));
+                let head = if known { None } else { self.engine.durable_version(&key).await?.flatten() };
+                if !head.is_some_and(|head| head.is_tombstone()) {
                     continue;
                 }
                 let _gate = self.learner.gate.lock().await;
