@@ -20,11 +20,13 @@ use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
-use crate::recall::query::RecallQuery;
+use crate::recall::query::{RecallQuery, Verdict};
 use crate::store::query::Scan;
 
 /// Similar episodes that one is contrasted with.
 const SIMILAR: usize = 8;
+/// Episodes that ended otherwise than all of these.
+const CONTRASTING: usize = 4;
 /// The relevance from which an episode is similar enough to be contrasted with.
 const SIMILARITY: f64 = 0.25;
 /// Newest episodes that an item names.
@@ -145,13 +147,30 @@ impl Inner {
         Ok(())
     }
 
-    /// Returns completed episodes like this one, the most similar first.
+    /// Returns completed episodes like this one, the most similar first; if all of the nearest ended alike, behind them some
+    /// that ended otherwise: there is no contrast without.
     pub(in crate::memory) async fn similar(&self, trace: &Trace) -> Result<Vec<Trace>> {
+        let mut similar = self.nearest(trace, &[], SIMILAR).await?;
+        let succeeded = similar.iter().filter(|found| found.succeeded()).count();
+        let missing: &[Verdict] = match succeeded {
+            0 => &[Verdict::Success, Verdict::Partial],
+            all if all == similar.len() => &[Verdict::Failure],
+            _ => return Ok(similar),
+        };
+        if similar.len() == SIMILAR {
+            similar.extend(self.nearest(trace, missing, CONTRASTING).await?);
+        }
+        Ok(similar)
+    }
+
+    /// Returns the completed episodes most like this one, of those that ended so; of any if nothing is said.
+    async fn nearest(&self, trace: &Trace, ended: &[Verdict], limit: usize) -> Result<Vec<Trace>> {
         let task = &trace.episode.task;
         let mut query = RecallQuery::new(task.description.clone())
             .kind(task.kind.clone())
-            .limit(SIMILAR + 1)
+            .limit(limit + 1)
             .min_relevance(SIMILARITY);
+        query.outcomes = ended.to_vec();
         if let Some(domain) = &task.domain {
             query = query.domain(domain.clone());
         }
@@ -161,7 +180,7 @@ impl Inner {
         let mut similar = Vec::new();
         for hit in hits {
             let Ok(id) = hit.key.id.parse::<EpisodeId>() else { continue };
-            if id == trace.episode.id || similar.len() == SIMILAR {
+            if id == trace.episode.id || similar.len() == limit {
                 continue;
             }
             if let Some(found) = self.trace(id).await? {

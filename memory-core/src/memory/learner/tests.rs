@@ -389,3 +389,26 @@ fn a_cycle_is_due_after_a_rest_with_news_and_at_an_interval() {
     std::thread::sleep(2 * rest);
     assert_eq!(schedule.trigger(2, &config), Some(Trigger::Interval), "work or not");
 }
+
+#[tokio::test]
+async fn what_all_failures_left_out_is_seen_though_the_nearest_episodes_end_alike() {
+    let (memory, clock) = memory().await;
+    let deploy = async |n: u32, tested: bool| {
+        clock.advance(std::time::Duration::from_secs(60));
+        let task = Task::new("Deploy the shop").kind("ops").domain("shop");
+        let mut episode = memory.start(task).await.unwrap();
+        for tool in ["build", "run_tests", "deploy"].iter().filter(|tool| tested || **tool != "run_tests") {
+            episode.step(Action::tool(*tool).arguments(json!({"attempt": n}))).await.unwrap();
+        }
+        let outcome = if tested { Outcome::success("live") } else { Outcome::failure("rolled back") };
+        episode.complete(outcome).await.unwrap();
+    };
+    // So many of each that the nearest of one are all of its own sort.
+    for n in 0..24 {
+        deploy(n, n < 14).await;
+    }
+    memory.learn().await.unwrap();
+    let patterns = memory.knowledge().patterns().await.unwrap();
+    let anti: Vec<_> = patterns.iter().filter(|pattern| pattern.strategy == "anti_pattern").collect();
+    assert!(anti.iter().any(|pattern| format!("{:?}", pattern.body).contains("run_tests")), "{patterns:?}");
+}
