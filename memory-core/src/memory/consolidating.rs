@@ -48,8 +48,8 @@ struct Limits {
 pub(super) enum Left {
     /// This piece, what follows it, and the rest.
     Items(Piece),
-    /// What comes behind the items.
-    Rest,
+    /// What comes behind the items, from this step on.
+    Rest(usize),
 }
 
 impl Memory {
@@ -92,17 +92,24 @@ impl Inner {
         // What the last cycle had no time for comes first: none may keep the rest waiting for ever.
         // An error leaves it as it was.
         let left = lock(&self.learner.left).clone();
-        let left = match left {
-            Some(Left::Rest) => None,
-            Some(Left::Items(piece)) => self.consolidate_items(&limits, &mut cycle, Some(&piece)).await?,
-            None => self.consolidate_items(&limits, &mut cycle, None).await?,
+        let (from, left) = match left {
+            Some(Left::Rest(from)) => (Some(from), None),
+            Some(Left::Items(piece)) => {
+                (None, self.consolidate_items(&limits, &mut cycle, Some(&piece)).await?)
+            }
+            None => (None, self.consolidate_items(&limits, &mut cycle, None).await?),
         };
-        *lock(&self.learner.left) = Some(left.clone().map_or(Left::Rest, Left::Items));
-        if left.is_none() && self.consolidate_rest(&limits, &mut cycle).await? {
-            *lock(&self.learner.left) = None;
-        } else {
-            cycle.interrupted = true;
-        }
+        let left = match (left, from) {
+            (Some(piece), _) => Some(Left::Items(piece)),
+            (None, None) if self.is_over(&limits) => Some(Left::Rest(0)),
+            (None, from) => {
+                let from = from.unwrap_or(0);
+                *lock(&self.learner.left) = Some(Left::Rest(from));
+                self.consolidate_rest(&limits, &mut cycle, from).await?.map(Left::Rest)
+            }
+        };
+        cycle.interrupted = left.is_some();
+        *lock(&self.learner.left) = left;
         let taken = clock.monotonic().saturating_sub(limits.started);
         cycle.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
         let id = self.ids.next(cycle.started_at).to_string();
@@ -113,29 +120,37 @@ impl Inner {
         Ok(cycle)
     }
 
-    /// Does what comes behind the items; returns false if its time was over before it had.
-    async fn consolidate_rest(&self, limits: &Limits, cycle: &mut Cycle) -> Result<bool> {
-        if self.is_over(limits) {
-            return Ok(false);
+    /// Does what comes behind the items, from a step on, and at least that one: however little time there is, each cycle
+    /// gets further. Returns the step that is left.
+    async fn consolidate_rest(
+        &self,
+        limits: &Limits,
+        cycle: &mut Cycle,
+        from: usize,
+    ) -> Result<Option<usize>> {
+        let mut step = from;
+        loop {
+            match step {
+                0 => self.sweep_orphans().await?,
+                1 => self.sweep_names().await?,
+                2 => self.measure().await?,
+                3 => {
+                    self.drop_foreign_vectors().await?;
+                    let expired = Store::delete_expired(&self.engine, self.engine.clock().now()).await?;
+                    cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
+                }
+                4 => self.refresh_others(|| self.is_over(limits)).await?,
+                // Last: it asks the durable tier episode by episode, and goes on where it stopped by itself.
+                _ => {
+                    self.sweep_owned(limits).await?;
+                    return Ok(None);
+                }
+            }
+            step += 1;
+            if self.is_over(limits) {
+                return Ok(Some(step));
+            }
         }
-        self.sweep_orphans().await?;
-        self.sweep_owned(limits).await?;
-        if self.is_over(limits) {
-            return Ok(false);
-        }
-        self.sweep_names().await?;
-        if self.is_over(limits) {
-            return Ok(false);
-        }
-        self.measure().await?;
-        if self.is_over(limits) {
-            return Ok(false);
-        }
-        self.drop_foreign_vectors().await?;
-        let expired = Store::delete_expired(&self.engine, self.engine.clock().now()).await?;
-        cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
-        self.refresh_others(|| self.is_over(limits)).await?;
-        Ok(true)
     }
 
     fn is_over(&self, limits: &Limits) -> bool {

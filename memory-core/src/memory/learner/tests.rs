@@ -9,6 +9,7 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::id::{EpisodeId, SeededIds};
 use crate::memory::Memory;
 use crate::memory::config::{LearningConfig, MemoryConfig};
+use crate::memory::consolidating::Left;
 use crate::memory::learner::Schedule;
 use crate::model::cycle::Trigger;
 use crate::model::kind::Kind;
@@ -411,4 +412,18 @@ async fn what_all_failures_left_out_is_seen_though_the_nearest_episodes_end_alik
     let patterns = memory.knowledge().patterns().await.unwrap();
     let anti: Vec<_> = patterns.iter().filter(|pattern| pattern.strategy == "anti_pattern").collect();
     assert!(anti.iter().any(|pattern| format!("{:?}", pattern.body).contains("run_tests")), "{patterns:?}");
+}
+
+#[tokio::test]
+async fn however_little_time_there_is_each_cycle_gets_further() {
+    let (memory, clock) = memory().await;
+    release(&memory, &clock, "mail", "0.4.0", true).await;
+    memory.learn().await.unwrap();
+    *crate::id::lock(&memory.inner.learner.left) = Some(Left::Rest(0));
+    let mut cycles = 1;
+    while memory.consolidate(Some(std::time::Duration::ZERO)).await.unwrap().interrupted {
+        cycles += 1;
+        assert!(cycles < 10, "it never ends");
+    }
+    assert!(cycles > 1 && !memory.knowledge().metrics().await.unwrap().is_empty(), "{cycles}");
 }
