@@ -1,5 +1,7 @@
 //! What varies in the text of a task, told by contrast with tasks alike.
 
+use std::collections::HashSet;
+
 use super::template::is_key;
 use crate::learn::errors::cut;
 use crate::learn::playbook::telling;
@@ -16,83 +18,116 @@ pub(super) struct Stated {
     pub(super) value: String,
 }
 
-/// Returns the values that a task states: figures, ids, paths and quoted texts that not all tasks alike have, and words in
-/// whose place a task alike has another word.
-pub(super) fn stated(task: &str, others: &[&str]) -> Vec<Stated> {
-    let own = pieces_of(task);
-    let others: Vec<Vec<Piece<'_>>> = others.iter().map(|other| pieces_of(other)).collect();
-    let mut stated: Vec<Stated> = Vec::new();
-    for (at, piece) in own.iter().enumerate() {
-        let varies = if piece.shape == Shape::Word {
-            others.iter().any(|other| replaced(&own, at, other))
-        } else {
-            let has = |other: &Vec<Piece<'_>>| other.iter().any(|theirs| theirs.text == piece.text);
-            others.is_empty() || is_key(piece.text) || !others.iter().all(has)
-        };
-        if varies && stated.iter().all(|known| known.value != piece.text) {
-            stated.push(Stated { name: name(&own, at), value: piece.text.to_owned() });
+/// A task, as it is compared with others.
+pub(super) struct TaskText<'t> {
+    pieces: Vec<Token<'t>>,
+    /// The words in it, in lower case.
+    words: HashSet<String>,
+}
+
+/// A piece of a task.
+struct Token<'t> {
+    piece: Piece<'t>,
+    /// In lower case, if it is a word.
+    lower: String,
+    /// A word that says something.
+    telling: bool,
+}
+
+impl<'t> TaskText<'t> {
+    pub(super) fn new(task: &'t str) -> Self {
+        let mut found = Vec::new();
+        pieces(cut(task, MAX_BYTES), |piece| {
+            let word = piece.shape == Shape::Word;
+            let lower = if word { piece.text.to_lowercase() } else { String::new() };
+            let telling = word && telling(piece.text);
+            found.push(Token { piece, lower, telling });
+        });
+        let words = found.iter().filter(|token| token.is_word()).map(|token| token.lower.clone()).collect();
+        Self { pieces: found, words }
+    }
+
+    /// Returns the values that the task states: figures, ids, paths and quoted texts that not all tasks alike have, and words
+    /// in whose place a task alike has another word.
+    pub(super) fn stated(&self, others: &[TaskText<'_>]) -> Vec<Stated> {
+        let mut stated: Vec<Stated> = Vec::new();
+        for (at, token) in self.pieces.iter().enumerate() {
+            let piece = &token.piece;
+            let varies = if token.is_word() {
+                others.iter().any(|other| self.replaced(at, other))
+            } else {
+                let has =
+                    |other: &TaskText<'_>| other.pieces.iter().any(|theirs| theirs.piece.text == piece.text);
+                others.is_empty() || is_key(piece.text) || !others.iter().all(has)
+            };
+            if varies && stated.iter().all(|known| known.value != piece.text) {
+                stated.push(Stated { name: self.name(at), value: piece.text.to_owned() });
+            }
         }
+        stated
     }
-    stated
-}
 
-fn pieces_of(task: &str) -> Vec<Piece<'_>> {
-    let mut found = Vec::new();
-    pieces(cut(task, MAX_BYTES), |piece| found.push(piece));
-    found
-}
-
-/// Returns true if the other task has another word where this one has the word at this place: between the same neighbours,
-/// of which one may be the end of the text.
-fn replaced(own: &[Piece<'_>], at: usize, other: &[Piece<'_>]) -> bool {
-    let word = own[at].text;
-    if !telling(word) || other.iter().any(|piece| same(Some(piece), Some(&own[at]))) {
-        return false;
+    /// Returns true if the other task has another word where this one has the word at this place: between the same
+    /// neighbours, of which one may be the end of the text.
+    fn replaced(&self, at: usize, other: &TaskText<'_>) -> bool {
+        let own = &self.pieces[at];
+        if !own.telling || other.words.contains(&own.lower) {
+            return false;
+        }
+        let (before, behind) = self.neighbours(at);
+        (before.is_some() || behind.is_some())
+            && other.pieces.iter().enumerate().any(|(place, token)| {
+                let (theirs_before, theirs_behind) = other.neighbours(place);
+                token.telling
+                    && same(theirs_before, before)
+                    && same(theirs_behind, behind)
+                    && !self.words.contains(&token.lower)
+            })
     }
-    let (before, behind) = (at.checked_sub(1).map(|at| &own[at]), own.get(at + 1));
-    (before.is_some() || behind.is_some())
-        && other.iter().enumerate().any(|(place, piece)| {
-            piece.shape == Shape::Word
-                && telling(piece.text)
-                && same(place.checked_sub(1).map(|place| &other[place]), before)
-                && same(other.get(place + 1), behind)
-                && !own.iter().any(|known| same(Some(known), Some(piece)))
+
+    fn neighbours(&self, at: usize) -> (Option<&Token<'t>>, Option<&Token<'t>>) {
+        (at.checked_sub(1).map(|at| &self.pieces[at]), self.pieces.get(at + 1))
+    }
+
+    /// Returns what a value is called: after the word beside it, or after its shape.
+    fn name(&self, at: usize) -> String {
+        let beside = |token: Option<&Token<'t>>| {
+            let Token { piece, lower, telling } = token?;
+            let plain = piece.text.len() >= 3 && piece.text.chars().all(|c| c.is_alphanumeric() || c == '_');
+            (*telling && plain).then(|| lower.clone())
+        };
+        let (before, behind) = self.neighbours(at);
+        let (before, behind) = (beside(before), beside(behind));
+        let shape = self.pieces[at].piece.shape;
+        let (nearer, farther) = if shape == Shape::Word { (behind, before) } else { (before, behind) };
+        nearer.or(farther).unwrap_or_else(|| {
+            match shape {
+                Shape::Word => "name",
+                Shape::Number => "number",
+                Shape::Date => "date",
+                Shape::Id => "id",
+                Shape::Path => "path",
+                Shape::Email => "email",
+                Shape::Quoted => "text",
+            }
+            .to_owned()
         })
+    }
+}
+
+impl Token<'_> {
+    fn is_word(&self) -> bool {
+        self.piece.shape == Shape::Word
+    }
 }
 
 /// Returns true if two neighbours are the same word, values of one shape, or the end of the text both.
-fn same(a: Option<&Piece<'_>>, b: Option<&Piece<'_>>) -> bool {
+fn same(a: Option<&Token<'_>>, b: Option<&Token<'_>>) -> bool {
     match (a, b) {
         (None, None) => true,
-        (Some(a), Some(b)) if a.shape == Shape::Word => {
-            b.shape == Shape::Word && a.text.to_lowercase() == b.text.to_lowercase()
-        }
-        (Some(a), Some(b)) => a.shape == b.shape,
+        (Some(a), Some(b)) => a.piece.shape == b.piece.shape && (!a.is_word() || a.lower == b.lower),
         _ => false,
     }
-}
-
-/// Returns what a value is called: after the word beside it, or after its shape.
-fn name(own: &[Piece<'_>], at: usize) -> String {
-    let beside = |place: Option<usize>| {
-        let piece = own.get(place?)?;
-        let plain = piece.text.len() >= 3 && piece.text.chars().all(|c| c.is_alphanumeric() || c == '_');
-        (piece.shape == Shape::Word && plain && telling(piece.text)).then(|| piece.text.to_lowercase())
-    };
-    let (before, behind) = (beside(at.checked_sub(1)), beside(Some(at + 1)));
-    let (nearer, farther) = if own[at].shape == Shape::Word { (behind, before) } else { (before, behind) };
-    nearer.or(farther).unwrap_or_else(|| {
-        match own[at].shape {
-            Shape::Word => "name",
-            Shape::Number => "number",
-            Shape::Date => "date",
-            Shape::Id => "id",
-            Shape::Path => "path",
-            Shape::Email => "email",
-            Shape::Quoted => "text",
-        }
-        .to_owned()
-    })
 }
 
 #[cfg(test)]
@@ -102,8 +137,12 @@ mod tests {
     #[test]
     fn values_are_told_by_shape_and_by_contrast() {
         let check = |task: &str, others: &[&str], expected: &[(&str, &str)]| {
-            let found: Vec<(String, String)> =
-                stated(task, others).into_iter().map(|stated| (stated.name, stated.value)).collect();
+            let others: Vec<TaskText<'_>> = others.iter().map(|other| TaskText::new(other)).collect();
+            let found: Vec<(String, String)> = TaskText::new(task)
+                .stated(&others)
+                .into_iter()
+                .map(|stated| (stated.name, stated.value))
+                .collect();
             let expected: Vec<(String, String)> =
                 expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(found, expected, "{task}");

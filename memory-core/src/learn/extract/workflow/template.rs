@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::segments::{Segment, alike, outside_braces, place_in, segments};
-use super::task_text::{Stated, stated};
+use super::task_text::{Stated, TaskText};
 use super::{Column, Workflow, is_command};
 use crate::learn::calls::value_text;
 use crate::learn::errors::cut;
@@ -53,11 +53,16 @@ enum Argument {
 impl<'t> Template<'t> {
     /// Begins a template from the task of its base and the tasks of the others.
     pub(super) fn new(task: &'t str, others: &'t [&'t str]) -> Self {
+        let own = TaskText::new(task);
+        let texts: Vec<TaskText<'_>> = others.iter().map(|other| TaskText::new(other)).collect();
         Self {
             task,
             others,
-            stated: stated(task, others),
-            stated_by_others: others.iter().flat_map(|other| stated(other, &[task])).collect(),
+            stated: own.stated(&texts),
+            stated_by_others: texts
+                .iter()
+                .flat_map(|other| other.stated(std::slice::from_ref(&own)))
+                .collect(),
             names: BTreeMap::new(),
             placeholders: Vec::new(),
             values: Vec::new(),
