@@ -25,7 +25,7 @@ pub trait Reflector: Send + Sync + std::fmt::Debug {
 }
 
 /// Reflects by contrast: errors and what got over them, repeated calls, and what similar episodes that ended otherwise
-/// did otherwise. Every sentence names tools, errors or figures of the episode; where there is nothing to say it says
+/// did otherwise: tools and their order, how often a tool worked, values on which those agree. Every sentence names tools, errors or figures of the episode; where there is nothing to say it says
 /// nothing.
 #[derive(Debug, Clone)]
 pub struct ContrastReflector {
@@ -223,6 +223,67 @@ mod tests {
                 "improve: leave out mail: none of the 2 similar successes called it [4]",
             ]
         );
+    }
+
+    #[test]
+    fn a_failure_without_calls_is_contrasted() {
+        let silent = trace(1, failure(), vec![Action::note("nothing to be done")]);
+        let similar = [tools(2, success(), "look pay"), tools(3, success(), "look ask pay")];
+        assert_eq!(
+            lines(&silent, &similar),
+            [
+                "failed: no tool was called; all 2 similar successes called look → pay [1]",
+                "improve: call look → pay, as all 2 similar successes did [1]",
+            ]
+        );
+        assert_eq!(lines(&silent, &[tools(4, failure(), "look")]), [""; 0]);
+    }
+
+    #[test]
+    fn a_value_on_which_successes_agree_is_told() {
+        let pay = |number, outcome, method: &str| {
+            trace(
+                number,
+                outcome,
+                vec![Action::tool("pay").arguments(json!({"method": method, "user": "u_17"}))],
+            )
+        };
+        let similar = [pay(2, success(), "card"), pay(3, success(), "card")];
+        assert_eq!(
+            lines(&pay(1, failure(), "voucher"), &similar),
+            [
+                "failed: pay was called with method = voucher; all 2 similar successes had method = card [1]",
+                "improve: call pay with method = card, as all 2 similar successes did [1]",
+            ]
+        );
+        let disagreeing = [pay(2, success(), "card"), pay(3, success(), "cash")];
+        assert_eq!(lines(&pay(1, failure(), "voucher"), &disagreeing), [""; 0]);
+        assert_eq!(lines(&pay(1, failure(), "voucher"), &similar[..1]), [""; 0]);
+        let mut asked = pay(1, failure(), "voucher");
+        asked.episode.task.description += " with my Voucher";
+        assert_eq!(lines(&asked, &similar), [""; 0], "it is what the task says");
+    }
+
+    #[test]
+    fn counts_beyond_those_of_successes_are_told() {
+        let similar =
+            [tools(2, success(), "look cancel cancel"), tools(3, success(), "look cancel cancel cancel")];
+        assert_eq!(
+            lines(&tools(1, failure(), "look cancel"), &similar),
+            ["failed: cancel worked 1 time; in the 2 similar successes 2 to 3 times [2]"]
+        );
+        assert_eq!(lines(&tools(1, failure(), "look cancel cancel"), &similar), [""; 0]);
+    }
+
+    #[test]
+    fn the_way_of_failures_is_told() {
+        let similar = [tools(2, failure(), "look look pay"), tools(3, failure(), "look pay")];
+        let own = tools(1, failure(), "look pay pay");
+        assert_eq!(
+            lines(&own, &similar),
+            ["failed: look → pay was the way of 2 similar failures, too, and of no success [1, 2, 3]"]
+        );
+        assert_eq!(lines(&own, &similar[..1]), [""; 0]);
     }
 
     #[test]

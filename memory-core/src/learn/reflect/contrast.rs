@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::learn::calls::path;
+use crate::learn::calls::{listed, path};
 use crate::learn::extract::cluster::{Cluster, Member};
+use crate::learn::recovery::constant;
 use crate::learn::reflect::{Notes, counted, note};
 
 /// The share of similar successes that must agree on what the episode is contrasted with.
@@ -13,6 +14,11 @@ const MAX_STEPS: usize = 8;
 /// Tools compared.
 const MAX_TOOLS: usize = 48;
 
+/// Similar episodes that must agree before a value or a count of this one is contrasted with theirs.
+const MIN_AGREEING: usize = 2;
+/// Arguments compared.
+const MAX_ARGUMENTS: usize = 128;
+
 /// The similar episodes by how they ended.
 struct Sides<'c, 't> {
     own: &'c Member<'t>,
@@ -21,17 +27,22 @@ struct Sides<'c, 't> {
 }
 
 pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
-    if cluster.own().calls.is_empty() {
-        return;
-    }
     let (successes, failures) = cluster.similar().iter().partition(|member| member.succeeded);
     let sides = Sides { own: cluster.own(), successes, failures };
-    if sides.own.succeeded {
-        sides.what_failures_lack(notes);
-        sides.the_shortest_way(notes);
-    } else {
-        sides.what_is_missing(notes);
-        sides.what_comes_too_early(notes);
+    match (sides.own.succeeded, sides.own.calls.is_empty()) {
+        (false, true) => return sides.nothing_called(notes),
+        (true, true) => return,
+        (true, false) => {
+            sides.what_failures_lack(notes);
+            sides.the_shortest_way(notes);
+        }
+        (false, false) => {
+            sides.what_is_missing(notes);
+            sides.what_comes_too_early(notes);
+            sides.what_is_set_otherwise(notes);
+            sides.how_often(notes);
+            sides.the_way_of_failures(notes);
+        }
     }
     sides.detours(notes);
 }
@@ -139,6 +150,95 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
+    /// The tools of similar successes, where this failure called none.
+    fn nothing_called(&self, notes: &mut Notes) {
+        let Some(last) = self.own.trace.steps.last() else { return };
+        let Some(first) = self.successes.first() else { return };
+        let everyone = |tool: &&str| {
+            self.agreeing(self.successes.iter().filter(|member| member.uses(tool)).count()).is_some()
+        };
+        let tools: Vec<&str> = first.tools().into_iter().filter(everyone).take(MAX_STEPS).collect();
+        let Some(said) = self.agreeing(self.successes.len()).filter(|_| !tools.is_empty()) else { return };
+        let way = path(tools.iter().copied());
+        notes.failed.push(note(50, format!("no tool was called; {said} called {way}"), [last.number]));
+        notes.improve.push(note(50, format!("call {way}, as {said} did"), [last.number]));
+    }
+
+    /// Arguments for which similar successes agree on a value, where this failure has another; neither is of the tasks.
+    fn what_is_set_otherwise(&self, notes: &mut Notes) {
+        let mut seen = BTreeSet::new();
+        for call in &self.own.calls {
+            call.arguments(|name, _| {
+                if seen.len() == MAX_ARGUMENTS || !seen.insert((call.tool, name)) {
+                    return;
+                }
+                let Some(own) = constants(self.own, call.tool, name) else { return };
+                let theirs: Vec<BTreeSet<String>> =
+                    self.successes.iter().filter_map(|member| constants(member, call.tool, name)).collect();
+                let Some(value) = theirs.first().and_then(BTreeSet::first) else { return };
+                let agreed = theirs.iter().filter(|values| values.len() == 1 && values.contains(value));
+                let agreed = agreed.count();
+                let in_tasks = own.iter().chain([value]).any(|value| self.is_of_tasks(value));
+                let apart = theirs.iter().all(|values| values.is_disjoint(&own));
+                if agreed < MIN_AGREEING || !apart || in_tasks {
+                    return;
+                }
+                let Some(said) = self.agreeing(agreed) else { return };
+                let own: Vec<String> = own.into_iter().collect();
+                let text = format!(
+                    "{} was called with {name} = {}; {said} had {name} = {value}",
+                    call.tool,
+                    listed(&own)
+                );
+                notes.failed.push(note(45, text, self.steps_of(call.tool)));
+                let text = format!("call {} with {name} = {value}, as {said} did", call.tool);
+                notes.improve.push(note(45, text, self.steps_of(call.tool)));
+            });
+        }
+    }
+
+    fn is_of_tasks(&self, value: &str) -> bool {
+        let mut members = self.successes.iter().copied().chain([self.own]);
+        let value = value.to_lowercase();
+        members.any(|member| member.trace.episode.task.description.to_lowercase().contains(&value))
+    }
+
+    /// Tools that work more often, or less, than in each of the similar successes.
+    fn how_often(&self, notes: &mut Notes) {
+        if self.successes.len() < MIN_AGREEING {
+            return;
+        }
+        for tool in self.own.tools().into_iter().take(MAX_TOOLS) {
+            let worked = |member: &Member<'_>| {
+                member.calls.iter().filter(|call| call.tool == tool && call.worked()).count()
+            };
+            let own = worked(self.own);
+            let theirs: Vec<usize> = self.successes.iter().map(|member| worked(member)).collect();
+            let (Some(least), Some(most)) = (theirs.iter().min(), theirs.iter().max()) else { continue };
+            if own == 0 || *least == 0 || (*least..=*most).contains(&own) {
+                continue;
+            }
+            let times = counted(*most, "time");
+            let times = if least == most { times } else { format!("{least} to {times}") };
+            let (own, all) = (counted(own, "time"), theirs.len());
+            let text = format!("{tool} worked {own}; in the {all} similar successes {times}");
+            notes.failed.push(note(30, text, self.steps_of(tool)));
+        }
+    }
+
+    /// The way from tool to tool, if similar failures went it as well and no similar success did.
+    fn the_way_of_failures(&self, notes: &mut Notes) {
+        let own = way(self.own);
+        let alike = |members: &[&Member<'_>]| members.iter().filter(|member| way(member) == own).count();
+        let failures = alike(&self.failures);
+        if failures < MIN_AGREEING || alike(&self.successes) > 0 || own.len() > MAX_STEPS {
+            return;
+        }
+        let text =
+            format!("{} was the way of {failures} similar failures, too, and of no success", path(own));
+        notes.failed.push(note(28, text, self.own.calls.iter().map(|call| call.number).take(MAX_STEPS)));
+    }
+
     /// Tools that similar successes do without.
     fn detours(&self, notes: &mut Notes) {
         let successes = self.successes.len();
@@ -176,4 +276,19 @@ impl<'t> Sides<'_, 't> {
     fn steps_of(&self, tool: &str) -> impl Iterator<Item = u32> {
         self.own.calls.iter().filter(move |call| call.tool == tool).map(|call| call.number).take(MAX_STEPS)
     }
+}
+
+/// Returns the tools in order, each run of calls as one.
+fn way<'t>(member: &Member<'t>) -> Vec<&'t str> {
+    let mut way: Vec<&str> = member.calls.iter().map(|call| call.tool).collect();
+    way.dedup();
+    way
+}
+
+/// Returns the values that an argument of a tool has in an episode; `None` if it has none, or one that is no constant.
+fn constants(member: &Member<'_>, tool: &str, name: &str) -> Option<BTreeSet<String>> {
+    let calls = member.calls.iter().filter(|call| call.tool == tool);
+    let values: Option<BTreeSet<String>> =
+        calls.filter_map(|call| call.argument(name)).map(constant).collect();
+    values.filter(|values| !values.is_empty())
 }
