@@ -17,6 +17,9 @@ pub(crate) const NEGATED: char = '!';
 /// Parts beyond this many are joined to the last: a text of so many is no task.
 const MAX_PARTS: usize = 256;
 
+/// The most figures that a word may have, as `s3`, `utf8` and `E0382` do.
+const MAX_FIGURES: usize = 4;
+
 /// Words that start a new thought; sorted.
 const NEW_THOUGHT: &[&str] =
     &["afterwards", "also", "and", "besides", "but", "finally", "however", "otherwise", "then"];
@@ -232,8 +235,8 @@ fn push_new(terms: &mut Vec<String>, term: String) {
     }
 }
 
-/// Calls `see` with each run of letters and where it starts; addresses of e-mail are left out, endings such as `'s` are
-/// dropped, and "don't" is the two words "do" and "not".
+/// Calls `see` with each word and where it starts: a run of letters and digits that is no figure or long number of a thing.
+/// Addresses of e-mail are left out, endings such as `'s` are dropped, and "don't" is the two words "do" and "not".
 fn words<'t>(text: &'t str, mut see: impl FnMut(usize, &'t str)) {
     let mut at = 0;
     for chunk in text.split_inclusive(char::is_whitespace) {
@@ -244,10 +247,14 @@ fn words<'t>(text: &'t str, mut see: impl FnMut(usize, &'t str)) {
         }
         let mut inner = 0;
         let mut after_apostrophe = false;
-        while let Some(found) = chunk[inner..].find(char::is_alphabetic) {
+        while let Some(found) = chunk[inner..].find(char::is_alphanumeric) {
             let from = inner + found;
-            let to = chunk[from..].find(|c: char| !c.is_alphabetic()).map_or(chunk.len(), |len| from + len);
+            let to = chunk[from..].find(|c: char| !c.is_alphanumeric()).map_or(chunk.len(), |len| from + len);
             let (word, behind) = (&chunk[from..to], &chunk[to..]);
+            if !is_word(word) {
+                (inner, after_apostrophe) = (to, false);
+                continue;
+            }
             let apostrophe = behind.starts_with(['\'', '’']);
             inner = to;
             if std::mem::take(&mut after_apostrophe) && matches!(word, "s" | "ve" | "re" | "ll" | "d" | "m") {
@@ -268,6 +275,11 @@ fn words<'t>(text: &'t str, mut see: impl FnMut(usize, &'t str)) {
             after_apostrophe = apostrophe;
         }
     }
+}
+
+/// Returns false for figures and for what holds many (`W6067464`): it names one thing among many of its kind.
+fn is_word(run: &str) -> bool {
+    run.contains(char::is_alphabetic) && run.chars().filter(|c| c.is_numeric()).count() <= MAX_FIGURES
 }
 
 fn is_one_of(words: &[&str], word: &str) -> bool {
@@ -321,6 +333,7 @@ mod tests {
             assert_eq!(found, expected, "{text:?}");
         };
         check("Returning the returned returns", &["return"]);
+        check("Copy XEHM4B of W6067464 to s3 for $45", &["copi xehm4b s3"]);
         check("Ask mia.li4@example.com about paypal_123", &["ask paypal"]);
         check("You don't want the lamp in the kitchen", &["!want !lamp kitchen"]);
         check("It's the customers’ choice", &["custom choic"]);
