@@ -25,7 +25,7 @@ pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
     page.progress(recall.phase);
     page.forecast(recall.forecast);
     page.tools(&recall.tools);
-    page.playbook(recall.playbook.as_ref());
+    page.playbook(recall);
     page.warnings(&recall.warnings);
     page.fixes(&recall.fixes);
     page.heuristics(&recall.heuristics);
@@ -97,10 +97,15 @@ impl Page {
         }
     }
 
-    fn playbook(&mut self, suggested: Option<&SuggestedPlaybook>) {
-        let Some(SuggestedPlaybook { score, playbook, steps, missing }) = suggested else { return };
+    fn playbook(&mut self, recall: &Recall) {
+        let Some(SuggestedPlaybook { score, part, playbook, steps, missing }) = &recall.playbook else {
+            return;
+        };
         self.title("A procedure that worked");
         self.item("▸", &format!("{} ({score:.2}; {})", playbook.title, tally(&playbook.tally)));
+        if let Some(part) = part.and_then(|part| recall.task_parts.get(part)) {
+            self.remark(&format!("for a part of the task: {part}"));
+        }
         for (number, step) in (1..).zip(steps) {
             self.item(&format!("  {number}."), &step.to_string());
         }

@@ -77,6 +77,8 @@ pub struct Warning {
 pub struct SuggestedPlaybook {
     /// How well it fits and how sure it is, in `0.0..=1.0`.
     pub score: f64,
+    /// The part of the task that it is for, from 0 in order of the text; `None` if it is for the task as a whole.
+    pub part: Option<usize>,
     /// The playbook.
     pub playbook: Playbook,
     /// Its steps with the values found in the task; those done already are left out.
@@ -223,6 +225,8 @@ impl Recall {
         let tools = if tools.is_empty() { vec![] } else { vec![tools.join(", then ")] };
         let progress = self.phase.advice().map(str::to_owned).into_iter().collect();
         let playbook = self.playbook.iter().flat_map(|playbook| {
+            let part = playbook.part.and_then(|part| self.task_parts.get(part));
+            let part = part.map(|part| format!("for a part of the task: {part}"));
             let steps = playbook
                 .steps
                 .iter()
@@ -230,7 +234,7 @@ impl Recall {
                 .map(|(i, step)| format!("{}. {}: {}", i + 1, step.tool, step.instruction));
             let missing = (!playbook.missing.is_empty())
                 .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
-            steps.chain(missing).collect::<Vec<_>>()
+            part.into_iter().chain(steps).chain(missing).collect::<Vec<_>>()
         });
         let rules = self
             .heuristics

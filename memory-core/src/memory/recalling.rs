@@ -2,23 +2,22 @@
 
 mod advice;
 mod fixes;
+mod patterns;
+mod procedure;
 mod warnings;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RecallId;
-use crate::learn::demotion::score_share;
 use crate::learn::holdout::withhold;
-use crate::learn::playbook::Instance;
-use crate::memory::recalled::{Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook};
+use crate::memory::recalled::{Forecast, Phase, Recall, RecalledEpisode};
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
-use crate::model::pattern::PatternBody;
 use crate::recall::advise::needed_no_more;
 use crate::recall::groups::EpisodeHits;
 use crate::recall::parts::{Part, parts};
@@ -27,22 +26,15 @@ use crate::recall::rank::Hit;
 use crate::store::record::Key;
 
 use advice::{NEIGHBOURS, neighbour};
-use warnings::warn_of;
 
-/// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
-const PATTERNS: usize = 3;
-/// Playbooks of which the best is suggested.
-const PLAYBOOKS: usize = 8;
-/// What is advised with this confidence a playbook must have.
-const NEEDED_FROM: f64 = 0.5;
 /// Episodes nearest in meaning that are candidates besides those found by words.
 const SEMANTIC: usize = 64;
 /// Parts of a task that are recalled for by themselves.
 const SEARCHED_PARTS: usize = 4;
-/// The score from which an episode found for a part is shown although the task as a whole does not find it.
-const PART_SCORE: f64 = 0.5;
 /// The relevance below which a pattern or playbook is not shown.
 const LEARNED_RELEVANCE: f64 = 0.2;
+/// The score from which what is found for a part is shown although the task as a whole does not find it.
+const PART_SCORE: f64 = 0.5;
 
 impl Memory {
     /// Finds what is known that helps with a task: episodes, tools, patterns, heuristics, warnings, fixes and a playbook;
@@ -81,20 +73,20 @@ impl Inner {
         let semantic = semantic.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
             self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
-        let hits = self.with_parts(hits, &task_parts, query, now);
+        let hits = self.with_parts(hits, &asking(&task_parts), query, now);
         self.add_episodes(hits, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, &mut recall);
         let (dead_ends, for_others) =
             self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
-        self.add_patterns(query, now, &mut recall).await?;
+        self.add_patterns(query, &asking(&task_parts), now, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
         self.add_fixes(query, now, &mut recall).await?;
+        recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
         self.add_playbook(query, now, &for_others, &mut recall).await?;
         recall.phase = phase(query, &recall);
-        recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
         Ok(recall)
     }
 
@@ -118,26 +110,21 @@ impl Inner {
     fn with_parts(
         &self,
         mut hits: Vec<Hit>,
-        parts: &[Part],
+        parts: &[(usize, &Part)],
         query: &RecallQuery,
         now: Timestamp,
     ) -> Vec<Hit> {
-        let asking: Vec<&Part> =
-            parts.iter().filter(|part| !part.hypothetical && !part.terms.is_empty()).collect();
-        if asking.len() < 2 {
+        if parts.is_empty() {
             return hits;
         }
         let space = self.engine.namespace();
         let mut found: Vec<Hit> = Vec::new();
-        for part in asking.iter().take(SEARCHED_PARTS) {
+        for (_, part) in parts.iter().take(SEARCHED_PARTS) {
             let asked = RecallQuery { text: part.text.clone(), limit: 1, ..query.clone() };
             let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
             let best: Vec<Hit> = best.into_iter().filter(|hit| hit.score >= PART_SCORE && new(hit)).collect();
-            found.extend(best.into_iter().map(|mut hit| {
-                hit.reasons.insert(0, format!("like a part of the task: {}", part.text.trim()));
-                hit
-            }));
+            found.extend(best.into_iter().map(|hit| found_for(part, hit)));
         }
         found.truncate(query.limit / 2);
         hits.truncate(query.limit - found.len());
@@ -181,59 +168,6 @@ impl Inner {
         Ok(())
     }
 
-    async fn add_patterns(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
-        let hits = self.search_learned(Kind::Pattern, query, (4 * PATTERNS, relevance(query)), now);
-        for (hit, entity) in self.reach(hits, recall).await? {
-            let Entity::Pattern(pattern) = entity.as_ref() else { continue };
-            if pattern.body.is_done(query.done()) {
-                continue;
-            }
-            let score = hit.score * pattern.confidence * score_share(pattern.standing);
-            if let PatternBody::AntiPattern { .. } = &pattern.body {
-                warn_of(pattern, score, &mut recall.warnings);
-            } else if score > 0.0 && pattern.tally.successes > 0 {
-                let reasons = evidence_reasons(hit.reasons, pattern.tally.successes, pattern.tally.failures);
-                recall.patterns.push(Recalled { score, reasons, item: pattern.clone() });
-            }
-        }
-        recall.patterns.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
-        recall.patterns.truncate(PATTERNS);
-        Ok(())
-    }
-
-    /// Suggests the best playbook that agrees with the advice: it has what is surely needed, and nothing that only other
-    /// tasks call for.
-    async fn add_playbook(
-        &self,
-        query: &RecallQuery,
-        now: Timestamp,
-        for_others: &HashSet<String>,
-        recall: &mut Recall,
-    ) -> Result<()> {
-        let needed = recall.tools.iter().filter(|advice| advice.confidence >= NEEDED_FROM);
-        let needed: Vec<String> = needed.map(|advice| advice.tool.clone()).collect();
-        let mut best: Option<SuggestedPlaybook> = None;
-        let hits = self.search_learned(Kind::Playbook, query, (PLAYBOOKS, relevance(query)), now);
-        for (hit, entity) in self.reach(hits, recall).await? {
-            let Entity::Playbook(playbook) = entity.as_ref() else { continue };
-            let has = |tool: &String| playbook.steps.iter().any(|step| step.tool == *tool);
-            if !needed.iter().all(has) || playbook.steps.iter().any(|step| for_others.contains(&step.tool)) {
-                continue;
-            }
-            let score = hit.score * playbook.confidence * score_share(playbook.standing);
-            if score <= 0.0 || best.as_ref().is_some_and(|held| score <= held.score) {
-                continue;
-            }
-            let instance = playbook.instantiate(&playbook.suggest_values(&query.text)).after(query.done());
-            if !instance.steps.is_empty() {
-                let Instance { steps, missing } = instance;
-                best = Some(SuggestedPlaybook { score, playbook: playbook.clone(), steps, missing });
-            }
-        }
-        recall.playbook = best;
-        Ok(())
-    }
-
     /// Returns so many of what was learned, if they are at least so relevant.
     fn search_learned(
         &self,
@@ -252,6 +186,22 @@ impl Inner {
     }
 }
 
+/// Returns the parts of a task that ask for something, each with its place among all; none if the task is of one piece.
+fn asking(parts: &[Part]) -> Vec<(usize, &Part)> {
+    let asks = |(_, part): &(usize, &Part)| !part.hypothetical && !part.terms.is_empty();
+    let mut asking: Vec<(usize, &Part)> = parts.iter().enumerate().filter(asks).collect();
+    if asking.len() < 2 {
+        asking.clear();
+    }
+    asking
+}
+
+/// Says of what was found that it was for a part.
+fn found_for(part: &Part, mut hit: Hit) -> Hit {
+    hit.reasons.insert(0, format!("like a part of the task: {}", part.text.trim()));
+    hit
+}
+
 fn phase(query: &RecallQuery, recall: &Recall) -> Phase {
     let mut neighbours = recall.episodes.iter().take(NEIGHBOURS).map(neighbour);
     match (&query.last_error, query.after.is_empty()) {
@@ -264,18 +214,8 @@ fn phase(query: &RecallQuery, recall: &Recall) -> Phase {
     }
 }
 
-/// Returns how relevant a pattern or playbook must be.
-fn relevance(query: &RecallQuery) -> f64 {
-    query.min_relevance.max(LEARNED_RELEVANCE)
-}
-
 fn no_answer(error: &Error) -> String {
     format!("the model did not answer: {error}")
-}
-
-fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> Vec<String> {
-    reasons.push(format!("seen in {} episodes, {successes} of them successful", successes + failures));
-    reasons
 }
 
 impl Recall {

@@ -352,6 +352,49 @@ async fn a_playbook_that_disagrees_with_the_advice_is_not_suggested() {
 }
 
 #[tokio::test]
+async fn a_task_of_several_wishes_gets_what_is_known_of_its_parts() {
+    let (memory, clock) = memory().await;
+    for n in 0..12 {
+        let order = format!("#W{:07}", 1_000_000 + 7 * n);
+        for (wish, tool) in [("Cancel the unpaid", "cancel_order"), ("Gift-wrap the fragile", "wrap_parcel")]
+        {
+            clock.advance(std::time::Duration::from_secs(60));
+            let task = Task::new(format!("{wish} order {order}")).domain("shop");
+            let mut episode = memory.start(task).await.unwrap();
+            for tool in ["find_order", tool] {
+                episode.step(Action::tool(tool).arguments(json!({"order_id": order}))).await.unwrap();
+            }
+            episode.complete(Outcome::success("done")).await.unwrap();
+        }
+    }
+    memory.learn().await.unwrap();
+    let text = "My name is Mia. Cancel the unpaid order #W7654321, and gift-wrap the fragile order #W7000003";
+    let found = memory.recall(RecallQuery::new(text)).await.unwrap();
+    let advised: Vec<&str> = found.tools.iter().map(|advice| advice.tool.as_str()).collect();
+    assert!(["cancel_order", "wrap_parcel"].iter().all(|tool| advised.contains(tool)), "{advised:?}");
+    let suggested = found.playbook.as_ref().unwrap_or_else(|| panic!("{found:#?}"));
+    let part = found.task_parts[suggested.part.unwrap()].as_str();
+    let (wish, tool, order) = match part.contains("Cancel") {
+        true => ("Cancel", "cancel_order", "#W7654321"),
+        false => ("wrap", "wrap_parcel", "#W7000003"),
+    };
+    assert!(part.contains(wish), "{part}");
+    let steps: Vec<String> = suggested.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(steps.len(), 2);
+    assert!(steps[1].contains(tool) && steps.iter().all(|step| step.contains(order)), "{steps:?}");
+    assert!(found.to_prompt(2_000).contains(&format!("for a part of the task: {part}")));
+
+    let story = "Mia, a patient gardener with three greenhouses near Lisbon, met her neighbour. Cancel the unpaid order \
+                 of tulip bulbs, secateurs and terracotta flowerpots #W7654321.";
+    for text in ["Cancel the unpaid order #W7654321", story] {
+        let whole = memory.recall(text).await.unwrap().playbook.unwrap();
+        assert_eq!((whole.part, whole.steps.len(), whole.missing.len()), (None, 2, 0), "{text}: {whole:?}");
+    }
+    let found = memory.recall("Paint the greenhouses near Lisbon, and mow the lawn").await.unwrap();
+    assert_eq!(found.playbook, None);
+}
+
+#[tokio::test]
 async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
     let (memory, clock) = memory().await;
     for (service, version) in &RELEASES[..3] {

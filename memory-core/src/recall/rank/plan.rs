@@ -19,6 +19,8 @@ const PRIOR_DOCUMENTS: f32 = 20.0;
 const FIGURE: f32 = 0.25;
 /// Figures of more digits are likely ids or codes.
 const FIGURE_DIGITS: usize = 3;
+/// A word with so many digits is the number of a thing (`W6067464`).
+const NUMBER_DIGITS: usize = 5;
 /// Of a longer query the words of least weight are left out.
 const MAX_QUERY_WORDS: usize = 128;
 
@@ -111,6 +113,10 @@ pub(super) fn is_figure(term: &str) -> bool {
     term.len() <= FIGURE_DIGITS && term.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+fn is_number(term: &str) -> bool {
+    term.bytes().filter(u8::is_ascii_digit).count() >= NUMBER_DIGITS
+}
+
 fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut count = 0;
@@ -146,10 +152,10 @@ fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
             *known.entry((compound, word.joined)).or_default() |= word.is_known();
         }
     }
-    // Nor is a figure that nobody met before: the number of a version is not what a task is about.
+    // Nor is a figure that nobody met before: the number of a version, or of an order, is not what a task is about.
     words.retain(|word| {
         let other_form = word.compound.and_then(|compound| known.get(&(compound, !word.joined)));
-        word.is_known() || (other_form != Some(&true) && !is_figure(&word.term))
+        word.is_known() || (other_form != Some(&true) && !is_figure(&word.term) && !is_number(&word.term))
     });
     words.sort_by(|a, b| a.term.cmp(&b.term).then(b.share.total_cmp(&a.share)));
     words.dedup_by(|a, b| a.term == b.term);

@@ -1,0 +1,62 @@
+//! The patterns of a recall, for the task as a whole and for its parts.
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::learn::demotion::score_share;
+use crate::memory::Inner;
+use crate::memory::recalled::{Recall, Recalled};
+use crate::memory::recalling::warnings::warn_of;
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS, found_for};
+use crate::model::entity::Entity;
+use crate::model::kind::Kind;
+use crate::model::pattern::PatternBody;
+use crate::recall::parts::Part;
+use crate::recall::query::RecallQuery;
+
+/// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
+const PATTERNS: usize = 3;
+
+impl Inner {
+    pub(super) async fn add_patterns(
+        &self,
+        query: &RecallQuery,
+        parts: &[(usize, &Part)],
+        now: Timestamp,
+        recall: &mut Recall,
+    ) -> Result<()> {
+        let mut hits = self.search_learned(
+            Kind::Pattern,
+            query,
+            (4 * PATTERNS, LEARNED_RELEVANCE.max(query.min_relevance)),
+            now,
+        );
+        for (_, part) in parts.iter().take(SEARCHED_PARTS) {
+            let asked = RecallQuery { text: part.text.clone(), ..query.clone() };
+            let least = PART_SCORE.max(query.min_relevance);
+            let mut found = self.search_learned(Kind::Pattern, &asked, (PATTERNS, least), now);
+            found.retain(|hit| hits.iter().all(|held| held.key != hit.key));
+            hits.extend(found.into_iter().map(|hit| found_for(part, hit)));
+        }
+        for (hit, entity) in self.reach(hits, recall).await? {
+            let Entity::Pattern(pattern) = entity.as_ref() else { continue };
+            if pattern.body.is_done(query.done()) {
+                continue;
+            }
+            let score = hit.score * pattern.confidence * score_share(pattern.standing);
+            if let PatternBody::AntiPattern { .. } = &pattern.body {
+                warn_of(pattern, score, &mut recall.warnings);
+            } else if score > 0.0 && pattern.tally.successes > 0 {
+                let reasons = evidence_reasons(hit.reasons, pattern.tally.successes, pattern.tally.failures);
+                recall.patterns.push(Recalled { score, reasons, item: pattern.clone() });
+            }
+        }
+        recall.patterns.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+        recall.patterns.truncate(PATTERNS);
+        Ok(())
+    }
+}
+
+fn evidence_reasons(mut reasons: Vec<String>, successes: u32, failures: u32) -> Vec<String> {
+    reasons.push(format!("seen in {} episodes, {successes} of them successful", successes + failures));
+    reasons
+}

@@ -1,0 +1,124 @@
+//! The playbook of a recall.
+
+use std::collections::HashSet;
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::learn::demotion::score_share;
+use crate::learn::playbook::Instance;
+use crate::memory::Inner;
+use crate::memory::recalled::{Recall, SuggestedPlaybook, ToolAdvice};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS};
+use crate::model::entity::Entity;
+use crate::model::kind::Kind;
+use crate::model::playbook::Playbook;
+use crate::recall::parts::NEGATED;
+use crate::recall::query::RecallQuery;
+
+/// Playbooks of which the best is suggested.
+const PLAYBOOKS: usize = 8;
+/// What is advised with this confidence a playbook must have.
+const NEEDED_FROM: f64 = 0.5;
+
+/// What a playbook is looked for with.
+struct Wish<'r> {
+    /// The words that find it.
+    text: String,
+    /// How relevant it must be by them.
+    least: f64,
+    /// The tools that it must have.
+    needed: Vec<&'r ToolAdvice>,
+    /// Whether it may have tools that are not advised.
+    others: bool,
+    /// The part of the task that needs the tools.
+    part: Option<usize>,
+}
+
+impl Inner {
+    /// Suggests the best playbook that agrees with the advice: it has what is surely needed, and nothing that only other
+    /// tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the tools: of the
+    /// task as a whole, or of a part of it. One for a part is worth as much of its score as it covers of what is needed.
+    pub(super) async fn add_playbook(
+        &self,
+        query: &RecallQuery,
+        now: Timestamp,
+        for_others: &HashSet<String>,
+        recall: &mut Recall,
+    ) -> Result<()> {
+        let tools = recall.tools.clone();
+        let sure: Vec<&ToolAdvice> = tools.iter().filter(|advice| advice.confidence >= NEEDED_FROM).collect();
+        let mut best: Option<SuggestedPlaybook> = None;
+        for wish in wishes(query, &sure, recall) {
+            let agrees = |playbook: &Playbook| {
+                let is_advised = |tool: &String| tools.iter().any(|advice| advice.tool == *tool);
+                wish.needed.iter().all(|advice| uses(playbook, &advice.tool))
+                    && playbook.steps.iter().all(|step| {
+                        !for_others.contains(&step.tool) && (wish.others || is_advised(&step.tool))
+                    })
+            };
+            let own = wish.part.and_then(|part| recall.task_parts.get(part)).cloned().unwrap_or_default();
+            let asked = RecallQuery { text: wish.text.clone(), ..query.clone() };
+            let least = wish.least.max(query.min_relevance);
+            for (hit, entity) in self
+                .reach(self.search_learned(Kind::Playbook, &asked, (PLAYBOOKS, least), now), recall)
+                .await?
+            {
+                let Entity::Playbook(playbook) = entity.as_ref() else { continue };
+                let score = hit.score * playbook.confidence * score_share(playbook.standing);
+                if score <= 0.0 || !agrees(playbook) {
+                    continue;
+                }
+                // What the part does not say, the rest of the task may.
+                let mut values = playbook.suggest_values(&query.text);
+                values.extend(playbook.suggest_values(&own));
+                let Instance { steps, missing } = playbook.instantiate(&values).after(query.done());
+                let is_whole = sure.iter().all(|advice| uses(playbook, &advice.tool));
+                let part = wish.part.filter(|_| !is_whole);
+                let found = SuggestedPlaybook { score, part, playbook: playbook.clone(), steps, missing };
+                let better = best.as_ref().is_none_or(|best| worth(&found, &sure) > worth(best, &sure));
+                if !found.steps.is_empty() && better {
+                    best = Some(found);
+                }
+            }
+        }
+        recall.playbook = best;
+        Ok(())
+    }
+}
+
+fn wishes<'r>(query: &RecallQuery, sure: &[&'r ToolAdvice], recall: &Recall) -> Vec<Wish<'r>> {
+    let whole = (query.text.clone(), LEARNED_RELEVANCE, sure.to_vec(), true, None);
+    let mut wishes = vec![whole];
+    let mut parts: Vec<usize> = sure.iter().map(|advice| advice.part).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    if parts.len() == 1 {
+        parts.clear();
+    }
+    let parts = [None].into_iter().chain(parts.into_iter().take(SEARCHED_PARTS).map(Some));
+    wishes.extend(parts.map(|part| {
+        let needed = sure.iter().filter(|advice| part.is_none_or(|part| advice.part == part));
+        let needed: Vec<&ToolAdvice> = needed.copied().collect();
+        (calling(&needed, recall), PART_SCORE, needed, false, part)
+    }));
+    let wishes = wishes.into_iter().filter(|(text, ..)| !text.is_empty());
+    wishes.map(|(text, least, needed, others, part)| Wish { text, least, needed, others, part }).collect()
+}
+
+/// Returns the words of the rules that call for tools.
+fn calling(needed: &[&ToolAdvice], recall: &Recall) -> String {
+    let rules = recall.heuristics.iter().map(|found| &found.item);
+    let rules = rules.filter(|rule| needed.iter().any(|advice| advice.tool == rule.tool));
+    let words = rules.flat_map(|rule| &rule.condition.terms).filter(|word| !word.starts_with(NEGATED));
+    words.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn uses(playbook: &Playbook, tool: &str) -> bool {
+    playbook.steps.iter().any(|step| step.tool == tool)
+}
+
+/// Returns the share of a playbook's score that it covers of what is surely needed.
+fn worth(found: &SuggestedPlaybook, sure: &[&ToolAdvice]) -> f64 {
+    let covered = sure.iter().filter(|advice| uses(&found.playbook, &advice.tool)).count();
+    if sure.is_empty() { found.score } else { found.score * covered as f64 / sure.len() as f64 }
+}
