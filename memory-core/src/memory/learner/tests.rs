@@ -387,7 +387,7 @@ async fn a_task_of_several_wishes_gets_what_is_known_of_its_parts() {
     let story = "Mia, a patient gardener with three greenhouses near Lisbon, met her neighbour. Cancel the unpaid order \
                  of tulip bulbs, secateurs and terracotta flowerpots #W7654321.";
     for text in ["Cancel the unpaid order #W7654321", story] {
-        let whole = memory.recall(text).await.unwrap().playbook.unwrap();
+        let whole = memory.recall(RecallQuery::new(text).domain("shop")).await.unwrap().playbook.unwrap();
         assert_eq!((whole.part, whole.steps.len(), whole.missing.len()), (None, 2, 0), "{text}: {whole:?}");
     }
     let found = memory.recall("Paint the greenhouses near Lisbon, and mow the lawn").await.unwrap();
