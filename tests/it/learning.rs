@@ -379,6 +379,10 @@ async fn a_failing_model_holds_up_neither_learning_nor_recall() {
     let recall = memory.recall("Cancel my order").await.unwrap();
     assert_eq!(recall.episodes.len(), 2, "words still find them");
     assert!(recall.degraded.unwrap().contains("away"));
+    eventually("the status says why there are no vectors", async || {
+        memory.status().await.engine.sync.last_error.is_some_and(|error| error.contains("away"))
+    })
+    .await;
     letters.away.store(false, std::sync::atomic::Ordering::Relaxed);
     memory.complete_vectors().await.unwrap();
     let recall = memory.recall("Cancel my order").await.unwrap();
@@ -427,6 +431,42 @@ impl Embedder for Witness {
         };
         Ok(texts.iter().map(vector).collect())
     }
+}
+
+#[tokio::test]
+async fn another_model_makes_the_vectors_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = async || {
+        let database = libsql::Builder::new_local(folder.path().join("memory.db")).build().await.unwrap();
+        let connection = database.connect().unwrap();
+        let mut rows = connection
+            .query("SELECT model, count(*) FROM embeddings GROUP BY model ORDER BY model", ())
+            .await
+            .unwrap();
+        let mut models = Vec::new();
+        while let Some(row) = rows.next().await.unwrap() {
+            models.push((row.get::<String>(0).unwrap(), row.get::<i64>(1).unwrap()));
+        }
+        models
+    };
+    let builder = || Memory::builder().path(folder.path());
+    let memory = builder().embedder(std::sync::Arc::new(Letters::default())).open().await.unwrap();
+    for number in 1..=3 {
+        cancel_order(&memory, number, true).await;
+    }
+    memory.complete_vectors().await.unwrap();
+    memory.close(PATIENCE).await.unwrap();
+    assert_eq!(models().await, [("letters".to_owned(), 3)]);
+
+    // In the background, with nobody asking for it.
+    let memory = builder().embedder(std::sync::Arc::new(Witness::default())).open().await.unwrap();
+    eventually("the vectors are the new model's", async || {
+        let recall = memory.recall("Cancel my order").await.unwrap();
+        recall.degraded.is_none() && recall.episodes.iter().all(|found| found.parts.semantic.is_some())
+    })
+    .await;
+    memory.close(PATIENCE).await.unwrap();
+    assert!(models().await.contains(&("witness".to_owned(), 3)), "{:?}", models().await);
 }
 
 #[tokio::test]

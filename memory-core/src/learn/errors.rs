@@ -380,6 +380,7 @@ mod tests {
         check("ids 12, 14, 15 are gone", "ids <n> are gone");
         check("error:", "error");
         check("missing field <n>", "missing field <n>");
+        check("lost node40 of pod-a8f3c", "lost node <n> of <id>");
     }
 
     #[test]

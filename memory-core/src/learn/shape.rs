@@ -171,16 +171,14 @@ pub(crate) fn shape_of(part: &str) -> Shape {
         return Shape::Number;
     }
     let uppercase_code = letters + digits >= 5 && !part.chars().any(char::is_lowercase);
-    let tail_figures = part
-        .rsplit(['_', '-'])
-        .next()
-        .is_some_and(|tail| tail.len() >= 2 && tail.bytes().all(|byte| byte.is_ascii_digit()));
-    let compound = part.contains(['_', '-']);
-    if part.starts_with('#') || digits >= 3 || uppercase_code || (compound && tail_figures) {
-        Shape::Id
-    } else {
-        Shape::Word
-    }
+    let numbered = part.rsplit_once(['_', '-']).is_some_and(|(_, tail)| {
+        let figures = tail.bytes().filter(u8::is_ascii_digit).count();
+        // A figure, a hash (`pod-a8f3c`), a figure with a letter (`eu-west-1b`).
+        figures >= 1
+            && tail.len() >= 2
+            && (figures == tail.len() || tail.len() >= 4 || !tail.starts_with(char::is_alphabetic))
+    });
+    if part.starts_with('#') || digits >= 3 || uppercase_code || numbered { Shape::Id } else { Shape::Word }
 }
 
 fn is_email(run: &str) -> bool {
@@ -293,6 +291,8 @@ mod tests {
         check("0x7ffe12ab crash", "Id(0x7ffe12ab) crash");
         check("all done.###STOP### #topic", "all done STOP topic");
         check("get_user_details failed", "get_user_details failed");
+        check("pod-a8f3c in eu-west-1b died", "Id(pod-a8f3c) in Id(eu-west-1b) died");
+        check("utf-8, base64-decode, python3-dev", "utf-8 base64-decode python3-dev");
     }
 
     #[test]

@@ -395,6 +395,29 @@ async fn a_task_of_several_wishes_gets_what_is_known_of_its_parts() {
 }
 
 #[tokio::test]
+async fn an_error_with_a_name_that_no_error_had_finds_the_lessons_of_its_like() {
+    let (memory, clock) = memory().await;
+    for service in ["auth", "billing", "mail"] {
+        clock.advance(std::time::Duration::from_secs(60));
+        let mut episode = memory.start(Task::new(format!("Deploy {service}")).domain("ops")).await.unwrap();
+        let error = format!("{service} is locked by the scheduler");
+        for action in [Action::tool("deploy").error(error), Action::tool("unlock"), Action::tool("deploy")] {
+            episode.step(action).await.unwrap();
+        }
+        episode.complete(Outcome::success("deployed")).await.unwrap();
+    }
+    memory.learn().await.unwrap();
+    let fixes = async |error: &str| {
+        let query = RecallQuery::new("Deploy wallet").domain("ops").after(["deploy"]).last_error(error);
+        memory.recall(query).await.unwrap().fixes
+    };
+    let found = fixes("wallet is locked by the scheduler").await;
+    let told = format!("{found:?}");
+    assert!(!found.is_empty() && told.contains("unlock"), "{told}");
+    assert_eq!(fixes("no space left on device").await, []);
+}
+
+#[tokio::test]
 async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
     let (memory, clock) = memory().await;
     for (service, version) in &RELEASES[..3] {
