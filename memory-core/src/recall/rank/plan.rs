@@ -13,8 +13,8 @@ const OTHER_FORM: f32 = 0.5;
 /// that shares part of it, so the score to reach grows with the square root of the words from here on.
 const STORY_WORDS: f32 = 5.0;
 /// Documents without any of the query's words that frequencies are counted as if there were besides the real ones: in a
-/// memory of a few episodes a word that all of them have still says more than none.
-const PRIOR_DOCUMENTS: f32 = 20.0;
+/// memory of one kind of task the words that all of its episodes have still say what a task is about.
+const PRIOR_DOCUMENTS: f32 = 100.0;
 /// What a short figure counts: that two texts have a 2 in common says next to nothing.
 const FIGURE: f32 = 0.25;
 /// Figures of more digits are likely ids or codes.
@@ -63,9 +63,9 @@ impl Word {
     }
 }
 
-/// Returns BM25's inverse document frequency of a term that so many documents have.
+/// Returns BM25's inverse document frequency of a term that so many documents have; one that none has counts as if one had.
 pub(super) fn idf(shard: &Shard, frequency: usize) -> f32 {
-    let (documents, frequency) = (shard.len() as f32 + PRIOR_DOCUMENTS, frequency as f32);
+    let (documents, frequency) = (shard.len() as f32 + PRIOR_DOCUMENTS, frequency.max(1) as f32);
     (1.0 + (documents - frequency + 0.5) / (frequency + 0.5)).ln()
 }
 
