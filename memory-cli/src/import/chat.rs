@@ -210,25 +210,42 @@ impl Transcript {
     }
 }
 
+/// How the first line of a result starts that is an error, in lower case.
+const ERROR_STARTS: [&str; 5] =
+    ["traceback (most recent call last)", "fatal:", "panic:", "command failed", "failed "];
+/// What follows "error" where something failed, in lower case.
+const ERROR_WHILE: [&str; 6] = [" calling", " executing", " in ", " reading", " running", " while"];
+
 /// Tells whether a tool's result is an error: text that starts so, or an object that says so.
 fn is_error(text: &str) -> bool {
     let text = text.trim_start();
-    if ["Error", "error:", "ERROR", "Traceback (most recent call last)"]
-        .iter()
-        .any(|start| text.starts_with(start))
-    {
-        return true;
+    if let Ok(Value::Object(fields)) = serde_json::from_str(text) {
+        return says_error(&fields);
     }
-    if !text.starts_with('{') {
-        return false;
-    }
-    let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return false };
-    let says = |name: &str| match fields.get(name) {
+    let line = text.lines().next().unwrap_or("").to_lowercase();
+    // "Errors found: 0" and "Error budget: 99 %" are none.
+    let error = line.strip_prefix("error").is_some_and(|behind| {
+        behind.is_empty()
+            || behind.starts_with([':', '[', '(', '!'])
+            || ERROR_WHILE.iter().any(|it| behind.starts_with(it))
+    });
+    error || ERROR_STARTS.iter().any(|start| line.starts_with(start)) || line.ends_with(": command not found")
+}
+
+/// Tells whether an object says that something failed.
+fn says_error(fields: &serde_json::Map<String, Value>) -> bool {
+    let is_there = |name: &str| match fields.get(name) {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::String(text)) => !text.is_empty(),
-        Some(_) => true,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Object(fields)) => !fields.is_empty(),
+        Some(Value::Bool(true)) => true,
     };
-    says("error") || says("isError") || says("is_error")
+    let status = fields.get("status").and_then(Value::as_str).map(str::to_lowercase);
+    ["error", "errors", "isError", "is_error"].into_iter().any(is_there)
+        || matches!(status.as_deref(), Some("error" | "failed" | "failure"))
+        || ["success", "ok"].iter().any(|name| fields.get(*name) == Some(&Value::Bool(false)))
 }
 
 #[cfg(test)]
@@ -248,6 +265,37 @@ mod tests {
 
     fn tool(id: &str, content: &str) -> Value {
         json!({"role": "tool", "tool_call_id": id, "content": content})
+    }
+
+    #[test]
+    fn results_that_are_errors() {
+        let check = |text: &str, expected: bool| assert_eq!(is_error(text), expected, "{text:?}");
+        for error in [
+            "Error: no seats",
+            "ERROR",
+            "error[E0425]: cannot find value `x`\n --> src/lib.rs",
+            "Error executing tool: x",
+            "fatal: not a git repository",
+            "FAILED tests/test_a.py::test_x",
+            "bash: jq: command not found",
+            "{\"error\": \"no\"}",
+            "{\"errors\": [\"no\"]}",
+            "{\"status\": \"error\", \"message\": \"no such order\"}",
+            "{\"success\": false}",
+        ] {
+            check(error, true);
+        }
+        for fine in [
+            "",
+            "Errors found: 0",
+            "Error budget: 99 %",
+            "{\"error\": 0, \"rows\": 3}",
+            "{\"error\": [], \"errors\": {}}",
+            "{\"status\": \"ok\", \"success\": true}",
+            "[\"error\"]",
+        ] {
+            check(fine, false);
+        }
     }
 
     #[test]

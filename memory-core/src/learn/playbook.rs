@@ -6,6 +6,9 @@ use crate::learn::shape::{Shape, mask, separates, shape_of, wide_mask};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::recall::tokenize::tokenize;
 
+/// The words that a title and a text must have in common, with nothing but values between them.
+const MIN_FIXED: usize = 2;
+
 /// A playbook made for one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -47,7 +50,8 @@ impl Playbook {
 
     /// Guesses values from the text of a task; of two that fit neither is taken.
     ///
-    /// First by what stands around a placeholder in the title ("the {service} service"), then words that have the shape
+    /// First by a text that says what the title says, word by word ("Deploy {service} to {region}"), then by what stands
+    /// around a placeholder there ("the {service} service"), then words that have the shape
     /// that a placeholder's earlier values had (`#W6067464` where they were `#W1234567`): those before which the
     /// placeholder's name stands, then any. A short figure says too little by its shape alone. Placeholders that are
     /// neither in the title nor had values of a telling shape get none.
@@ -55,12 +59,17 @@ impl Playbook {
         let words = candidates(text);
         let title = Pattern::of(&self.title);
         let mut guesses = Guesses::default();
-        let shape = |name: &String| {
-            let at = self.placeholders.iter().position(|known| known == name)?;
-            Some(self.shapes.get(at).map_or("", String::as_str))
+        let shape = |name: &str| {
+            let at = self.placeholders.iter().position(|known| known == name);
+            at.and_then(|at| self.shapes.get(at)).map_or("", String::as_str)
         };
+        for (name, value) in title.values(&words, shape) {
+            guesses.take(name, value);
+        }
         for name in &self.placeholders {
-            if let Some(value) = title.value(name, &words, shape(name).unwrap_or("")) {
+            if !guesses.values.contains_key(name)
+                && let Some(value) = title.value(name, &words, shape(name))
+            {
                 guesses.take(name, value);
             }
         }
@@ -140,6 +149,39 @@ impl<'t> Pattern<'t> {
             }
         };
         Self { words: split(title, |c| ends_word(c) && !matches!(c, '{' | '}')).map(slot).collect() }
+    }
+
+    /// Returns the values that a text gives if it says what the title says, word by word, somewhere and only there.
+    fn values<'w>(&self, words: &[&'w str], shape: impl Fn(&str) -> &'t str) -> Vec<(&'t str, &'w str)> {
+        let mut found: Vec<Vec<(&'t str, &'w str)>> = Vec::new();
+        for run in self.words.split(|slot| matches!(slot, Slot::Any)) {
+            let fixed = |slot: &&Slot<'t>| matches!(slot, Slot::Word(_));
+            let says = |slot: &Slot<'t>| matches!(slot, Slot::Word(word) if telling(word));
+            if run.iter().filter(fixed).count() < MIN_FIXED || !run.iter().any(says) {
+                continue;
+            }
+            let mut of_run = words.windows(run.len()).filter_map(|window| {
+                let mut values = Vec::new();
+                for (slot, word) in run.iter().zip(window) {
+                    match slot {
+                        Slot::Word(own) if own.to_lowercase() == word.to_lowercase() => {}
+                        Slot::Named { before, name, behind } => {
+                            let value = word.strip_prefix(before)?.strip_suffix(behind)?;
+                            let shape = shape(name);
+                            let typical = shape.is_empty() && telling(value) || fits(value, shape);
+                            let kind = !shape.is_empty() && shape_of(shape) == shape_of(value);
+                            (typical || kind).then(|| values.push((*name, value)))?;
+                        }
+                        _ => return None,
+                    }
+                }
+                Some(values)
+            });
+            if let (Some(values), None) = (of_run.next(), of_run.next()) {
+                found.push(values);
+            }
+        }
+        found.concat()
     }
 
     /// Returns the word of a text that stands where the placeholder stands here, if there is only one.
@@ -368,6 +410,12 @@ mod tests {
         check("Deploy {name}", &[("name", "")], "Deploy billing", &[("name", "billing")]);
         check("Deploy {name}", &[("name", "")], "Deploy billing to staging", &[]);
         check("Deploy {name} …", &[("name", "")], "Deploy billing to staging", &[("name", "billing")]);
+        let deploy = "Deploy {service} {version} to {region}";
+        let values = &[("service", ""), ("version", "9.9.9"), ("region", "")];
+        let all = &[("service", "ledger"), ("version", "2.2.2"), ("region", "rome")];
+        check(deploy, values, "Deploy ledger 2.2.2 to rome", all);
+        check(deploy, values, "Please deploy ledger 2.2.2 to rome, and tell me.", all);
+        check(deploy, values, "Deploy a new one to rome", &[]);
         check(
             "Move {old} to {new}",
             &[("old", "XXXXXX"), ("new", "XXXXXX")],

@@ -27,7 +27,9 @@ struct Sides<'c, 't> {
 }
 
 pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
-    let (successes, failures) = cluster.similar().iter().partition(|member| member.succeeded);
+    let own = cluster.own();
+    let comparable = cluster.similar().iter().filter(|member| goes_along(own, member));
+    let (successes, failures) = comparable.partition(|member| member.succeeded);
     let sides = Sides { own: cluster.own(), successes, failures };
     match (sides.own.succeeded, sides.own.calls.is_empty()) {
         (false, true) => return sides.nothing_called(notes),
@@ -276,6 +278,15 @@ impl<'t> Sides<'_, 't> {
     fn steps_of(&self, tool: &str) -> impl Iterator<Item = u32> {
         self.own.calls.iter().filter(move |call| call.tool == tool).map(|call| call.number).take(MAX_STEPS)
     }
+}
+
+/// Returns true unless two episodes do different things: more than half of the tools of the one that uses fewer are the
+/// other's, too. Texts with the same names in them may ask for anything.
+fn goes_along(one: &Member<'_>, other: &Member<'_>) -> bool {
+    let (one, other) = (one.tools(), other.tools());
+    let shared = one.iter().filter(|tool| other.contains(tool)).count();
+    let fewer = one.len().min(other.len());
+    fewer == 0 || 2 * shared > fewer
 }
 
 /// Returns the tools in order, each run of calls as one.

@@ -12,11 +12,14 @@ use crate::model::entity::Entity;
 use crate::model::failure::{Failure, Resolution};
 use crate::model::kind::Kind;
 use crate::recall::query::RecallQuery;
+use crate::recall::tokenize::normalize_label;
 
 /// Lessons that are shown.
 const FIXES: usize = 3;
 /// Lessons that are compared, those with the most words in common.
 const CANDIDATES: usize = 32;
+/// What likeness counts of an error of another domain than was asked for: that one must be nearly the same.
+const OTHER_DOMAIN: f64 = 0.7;
 /// The similarity from which two errors are the same problem.
 const SAME_ERROR: f64 = 0.5;
 
@@ -38,6 +41,8 @@ impl Inner {
             for (_, entity) in self.reach(hits, recall).await? {
                 let Entity::Failure(failure) = entity.as_ref() else { continue };
                 let likeness = errors::likeness(error, &failure.error, &failure.example);
+                let elsewhere = differ(query.domain.as_deref(), failure.domain.as_deref());
+                let likeness = if elsewhere { OTHER_DOMAIN * likeness } else { likeness };
                 if likeness >= SAME_ERROR {
                     let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
                     let score = if same_tool { likeness } else { 0.9 * likeness };
@@ -53,6 +58,11 @@ impl Inner {
         recall.fixes.truncate(FIXES);
         Ok(())
     }
+}
+
+/// Returns true for two domains that are known and not the same.
+fn differ(asked: Option<&str>, known: Option<&str>) -> bool {
+    asked.zip(known).is_some_and(|(asked, known)| normalize_label(asked) != normalize_label(known))
 }
 
 /// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike

@@ -17,8 +17,12 @@ use crate::recall::query::RecallQuery;
 
 /// Playbooks of which the best is suggested.
 const PLAYBOOKS: usize = 8;
-/// What is advised with this confidence a playbook must have.
+/// What is advised with this confidence is surely needed.
 const NEEDED_FROM: f64 = 0.5;
+/// What is advised with this confidence a playbook must have…
+const INDISPENSABLE_FROM: f64 = 0.75;
+/// … and so much of all that is surely needed, by confidence.
+const COVERED: f64 = 0.75;
 
 /// What a playbook is looked for with.
 struct Wish<'r> {
@@ -35,8 +39,8 @@ struct Wish<'r> {
 }
 
 impl Inner {
-    /// Suggests the best playbook that agrees with the advice: it has what is surely needed, and nothing that only other
-    /// tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the tools: of the
+    /// Suggests the best playbook that agrees with the advice: it has nearly all that is surely needed, and nothing that
+    /// only other tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the tools: of the
     /// task as a whole, or of a part of it. One for a part is worth as much of its score as it covers of what is needed.
     pub(super) async fn add_playbook(
         &self,
@@ -51,7 +55,9 @@ impl Inner {
         for wish in wishes(query, &sure, recall) {
             let agrees = |playbook: &Playbook| {
                 let is_advised = |tool: &String| tools.iter().any(|advice| advice.tool == *tool);
-                wish.needed.iter().all(|advice| uses(playbook, &advice.tool))
+                let lacks = |advice: &ToolAdvice| !uses(playbook, &advice.tool);
+                !wish.needed.iter().any(|advice| advice.confidence >= INDISPENSABLE_FROM && lacks(advice))
+                    && covered(playbook, &wish.needed) >= COVERED
                     && playbook.steps.iter().all(|step| {
                         !for_others.contains(&step.tool) && (wish.others || is_advised(&step.tool))
                     })
@@ -72,7 +78,7 @@ impl Inner {
                 let mut values = playbook.suggest_values(&query.text);
                 values.extend(playbook.suggest_values(&own));
                 let Instance { steps, missing } = playbook.instantiate(&values).after(query.done());
-                let is_whole = sure.iter().all(|advice| uses(playbook, &advice.tool));
+                let is_whole = covered(playbook, &sure) >= COVERED;
                 let part = wish.part.filter(|_| !is_whole);
                 let found = SuggestedPlaybook { score, part, playbook: playbook.clone(), steps, missing };
                 let better = best.as_ref().is_none_or(|best| worth(&found, &sure) > worth(best, &sure));
@@ -117,8 +123,15 @@ fn uses(playbook: &Playbook, tool: &str) -> bool {
     playbook.steps.iter().any(|step| step.tool == tool)
 }
 
+/// Returns how much of what is needed a playbook has, by confidence, in `0.0..=1.0`.
+fn covered(playbook: &Playbook, needed: &[&ToolAdvice]) -> f64 {
+    let sum =
+        |tools: &mut dyn Iterator<Item = &&ToolAdvice>| tools.map(|advice| advice.confidence).sum::<f64>();
+    let all = sum(&mut needed.iter());
+    if all > 0.0 { sum(&mut needed.iter().filter(|advice| uses(playbook, &advice.tool))) / all } else { 1.0 }
+}
+
 /// Returns the share of a playbook's score that it covers of what is surely needed.
 fn worth(found: &SuggestedPlaybook, sure: &[&ToolAdvice]) -> f64 {
-    let covered = sure.iter().filter(|advice| uses(&found.playbook, &advice.tool)).count();
-    if sure.is_empty() { found.score } else { found.score * covered as f64 / sure.len() as f64 }
+    found.score * covered(&found.playbook, sure)
 }

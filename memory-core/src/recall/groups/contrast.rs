@@ -74,14 +74,32 @@ pub(super) fn contrasts(
     let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].score);
     let is_near = |place: &&usize| ranked.candidates[**place].score >= NEAR * best;
     let near = ranked.order.iter().filter(is_near).take(MAX_NEAR).filter(|place| !group.contains(place));
-    let group = Sides::new(group.iter().map(entry));
-    let around = Sides::new(near.map(entry));
+    let (mut group, mut near): (Vec<&Entry>, Vec<&Entry>) =
+        (group.iter().map(entry).collect(), near.map(entry).collect());
+    let failing: Vec<&Entry> =
+        group.iter().chain(&near).copied().filter(|entry| entry.state == State::Failure).collect();
+    let is_comparable = |entry: &&Entry| {
+        entry.state != State::Success || failing.iter().any(|other| goes_along(entry, other))
+    };
+    group.retain(is_comparable);
+    near.retain(is_comparable);
+    let group = Sides::new(group.into_iter());
+    let around = Sides::new(near.into_iter());
     let mut found = group.contrasts(&around, shard);
     found.retain(|contrast| contrast.probability >= MIN_PROBABILITY && !done.contains(&contrast.tool));
     // Stable: of equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);
     found
+}
+
+/// Returns true unless two episodes do different things: more than half of the tools of the one that uses fewer are the
+/// other's, too. Texts with the same names in them may ask for anything.
+fn goes_along(one: &Entry, other: &Entry) -> bool {
+    let shared =
+        one.tools.iter().filter(|used| other.tools.iter().any(|theirs| theirs.name == used.name)).count();
+    let fewer = one.tools.len().min(other.tools.len());
+    fewer == 0 || 2 * shared > fewer
 }
 
 impl<'s> Sides<'s> {

@@ -192,12 +192,15 @@ fn labels_that_all_episodes_share_do_not_blur_the_forecast() {
 #[test]
 fn contrasts_name_what_failures_did_and_successes_did_not() {
     let index = index(&[
-        (SEATS, &[("get_user", 0), ("transfer_to_human", 0)], false),
-        (SEATS, &[("get_user", 0), ("transfer_to_human", 1)], false),
-        (SEATS, &[("get_user", 0), ("update_cabin", 0)], true),
-        (SEATS, &[("get_user", 0), ("update_cabin", 0)], true),
+        (SEATS, &[("get_user", 0), ("get_seats", 0), ("transfer_to_human", 0)], false),
+        (SEATS, &[("get_user", 0), ("get_seats", 0), ("transfer_to_human", 1)], false),
+        (SEATS, &[("get_user", 0), ("get_seats", 0), ("update_cabin", 0)], true),
+        (SEATS, &[("get_user", 0), ("get_seats", 0), ("update_cabin", 0)], true),
         (BAGS, &[("get_user", 0)], true),
         ("water the plants", &[("get_user", 0)], true),
+        // Much the same words, and something else was done.
+        (SEATS, &[("get_user", 0), ("sell_seats", 0)], true),
+        (SEATS, &[("get_user", 0), ("sell_seats", 0)], true),
     ]);
     let contrasts = ask(&index, SEATS).contrasts;
     let told: Vec<_> = contrasts.iter().map(|contrast| (contrast.tool.as_str(), contrast.omitted)).collect();
@@ -208,7 +211,7 @@ fn contrasts_name_what_failures_did_and_successes_did_not() {
     assert_eq!(contrasts[1].succeeding.len(), 2);
     // Prior 0.5 of two episodes, as nobody else used it: (2 + 1) / (2 + 2); twice as telling for the error.
     assert!((contrasts[0].probability - 0.75).abs() < 1e-9);
-    assert!((contrasts[0].score - 0.75 * 7.0_f64.ln() * 2.0).abs() < 1e-9);
+    assert!((contrasts[0].score - 0.75 * 9.0_f64.ln() * 2.0).abs() < 1e-9);
     assert!(ask(&index, BAGS).contrasts.is_empty());
     assert!(ask(&index, RecallQuery::new(SEATS).outcome(Verdict::Success)).contrasts.is_empty());
 }
