@@ -23,6 +23,7 @@ use crate::recall::groups::EpisodeHits;
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::Hit;
+use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
 use advice::{NEIGHBOURS, neighbour};
@@ -33,7 +34,8 @@ const SEMANTIC: usize = 64;
 const SEARCHED_PARTS: usize = 4;
 /// The relevance below which a pattern or playbook is not shown.
 const LEARNED_RELEVANCE: f64 = 0.2;
-/// The score from which what is found for a part is shown although the task as a whole does not find it.
+/// The score from which what is found for a part is shown although the task as a whole does not find it, and what is of
+/// another domain than was asked about.
 const PART_SCORE: f64 = 0.5;
 
 impl Memory {
@@ -194,6 +196,12 @@ fn asking(parts: &[Part]) -> Vec<(usize, &Part)> {
         asking.clear();
     }
     asking
+}
+
+/// Returns true for what is of a domain that is not the one asked about.
+fn is_elsewhere(query: &RecallQuery, domain: Option<&str>) -> bool {
+    let asked = query.domain.as_deref().zip(domain);
+    asked.is_some_and(|(asked, domain)| normalize_label(asked) != normalize_label(domain))
 }
 
 /// Says of what was found that it was for a part.

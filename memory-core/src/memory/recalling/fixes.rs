@@ -8,11 +8,11 @@ use crate::error::Result;
 use crate::learn::errors;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
+use crate::memory::recalling::is_elsewhere;
 use crate::model::entity::Entity;
 use crate::model::failure::{Failure, Resolution};
 use crate::model::kind::Kind;
 use crate::recall::query::RecallQuery;
-use crate::recall::tokenize::normalize_label;
 
 /// Lessons that are shown.
 const FIXES: usize = 3;
@@ -41,7 +41,7 @@ impl Inner {
             for (_, entity) in self.reach(hits, recall).await? {
                 let Entity::Failure(failure) = entity.as_ref() else { continue };
                 let likeness = errors::likeness(error, &failure.error, &failure.example);
-                let elsewhere = differ(query.domain.as_deref(), failure.domain.as_deref());
+                let elsewhere = is_elsewhere(query, failure.domain.as_deref());
                 let likeness = if elsewhere { OTHER_DOMAIN * likeness } else { likeness };
                 if likeness >= SAME_ERROR {
                     let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
@@ -58,11 +58,6 @@ impl Inner {
         recall.fixes.truncate(FIXES);
         Ok(())
     }
-}
-
-/// Returns true for two domains that are known and not the same.
-fn differ(asked: Option<&str>, known: Option<&str>) -> bool {
-    asked.zip(known).is_some_and(|(asked, known)| normalize_label(asked) != normalize_label(known))
 }
 
 /// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike

@@ -6,7 +6,7 @@ use crate::learn::demotion::score_share;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::warnings::warn_of;
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS, found_for};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS, found_for, is_elsewhere};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::pattern::PatternBody;
@@ -39,7 +39,8 @@ impl Inner {
         }
         for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
-            if pattern.body.is_done(query.done()) {
+            let foreign = is_elsewhere(query, pattern.domain.as_deref()) && hit.score < PART_SCORE;
+            if foreign || pattern.body.is_done(query.done()) {
                 continue;
             }
             let score = hit.score * pattern.confidence * score_share(pattern.standing);

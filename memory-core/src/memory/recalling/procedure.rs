@@ -8,7 +8,7 @@ use crate::learn::demotion::score_share;
 use crate::learn::playbook::Instance;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, SuggestedPlaybook, ToolAdvice};
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS, is_elsewhere};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::playbook::Playbook;
@@ -77,6 +77,12 @@ impl Inner {
                 // What the part does not say, the rest of the task may.
                 let mut values = playbook.suggest_values(&query.text);
                 values.extend(playbook.suggest_values(&own));
+                // What is of another domain, or of which the task says not one value, must fit the better.
+                let unlikely = is_elsewhere(query, playbook.domain.as_deref())
+                    || values.is_empty() && !playbook.placeholders.is_empty();
+                if unlikely && hit.score < PART_SCORE {
+                    continue;
+                }
                 let Instance { steps, missing } = playbook.instantiate(&values).after(query.done());
                 let is_whole = covered(playbook, &sure) >= COVERED;
                 let part = wish.part.filter(|_| !is_whole);
