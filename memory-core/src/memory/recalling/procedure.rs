@@ -77,9 +77,9 @@ impl Inner {
                 // What the part does not say, the rest of the task may.
                 let mut values = playbook.suggest_values(&query.text);
                 values.extend(playbook.suggest_values(&own));
-                // What is of another domain, or of which the task says not one value, must fit the better.
+                // What is of another domain, or asks for much of which the task says nothing, must fit the better.
                 let unlikely = is_elsewhere(query, playbook.domain.as_deref())
-                    || values.is_empty() && !playbook.placeholders.is_empty();
+                    || values.is_empty() && playbook.placeholders.len() > playbook.steps.len();
                 if unlikely && hit.score < PART_SCORE {
                     continue;
                 }
