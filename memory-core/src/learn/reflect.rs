@@ -25,8 +25,8 @@ pub trait Reflector: Send + Sync + std::fmt::Debug {
 }
 
 /// Reflects by contrast: errors and what got over them, repeated calls, and what similar episodes that ended otherwise
-/// did otherwise: tools and their order, how often a tool worked, values on which those agree. Every sentence names tools, errors or figures of the episode; where there is nothing to say it says
-/// nothing.
+/// did otherwise: tools and their order, how often a tool worked, values on which those agree. Every sentence names
+/// tools, errors or figures of the episode; where there is nothing to say it says nothing.
 #[derive(Debug, Clone)]
 pub struct ContrastReflector {
     /// The most insights in each of the three lists, the most telling first; 5 by default.

@@ -14,6 +14,7 @@ use crate::model::kind::Kind;
 use crate::model::playbook::Playbook;
 use crate::recall::parts::NEGATED;
 use crate::recall::query::RecallQuery;
+use crate::recall::rank::Hit;
 
 /// Playbooks of which the best is suggested.
 const PLAYBOOKS: usize = 8;
@@ -40,8 +41,9 @@ struct Wish<'r> {
 
 impl Inner {
     /// Suggests the best playbook that agrees with the advice: it has nearly all that is surely needed, and nothing that
-    /// only other tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the tools: of the
-    /// task as a whole, or of a part of it. One for a part is worth as much of its score as it covers of what is needed.
+    /// only other tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the
+    /// tools: of the task as a whole, or of a part of it. One for a part is worth as much of its score as it covers of what
+    /// is needed.
     pub(super) async fn add_playbook(
         &self,
         query: &RecallQuery,
@@ -52,7 +54,27 @@ impl Inner {
         let tools = recall.tools.clone();
         let sure: Vec<&ToolAdvice> = tools.iter().filter(|advice| advice.confidence >= NEEDED_FROM).collect();
         let mut best: Option<SuggestedPlaybook> = None;
-        for wish in wishes(query, &sure, recall) {
+        let wishes = wishes(query, &sure, recall);
+        let mut found: Vec<(&Wish<'_>, Hit)> = Vec::new();
+        for wish in &wishes {
+            let asked = RecallQuery { text: wish.text.clone(), ..query.clone() };
+            let least = wish.least.max(query.min_relevance);
+            let hits = self.search_learned(Kind::Playbook, &asked, (PLAYBOOKS, least), now);
+            found.extend(hits.into_iter().map(|hit| (wish, hit)));
+        }
+        // Several wishes may find one playbook; it is read, or missed, once.
+        let mut once: Vec<Hit> = Vec::new();
+        for (_, hit) in &found {
+            if once.iter().all(|held| held.key != hit.key) {
+                once.push(hit.clone());
+            }
+        }
+        let reached = self.reach(once, recall).await?;
+        for (wish, hit) in found {
+            let entity = reached.iter().find(|(held, _)| held.key == hit.key);
+            let Some(Entity::Playbook(playbook)) = entity.map(|(_, entity)| entity.as_ref()) else {
+                continue;
+            };
             let agrees = |playbook: &Playbook| {
                 let is_advised = |tool: &String| tools.iter().any(|advice| advice.tool == *tool);
                 let lacks = |advice: &ToolAdvice| !uses(playbook, &advice.tool);
@@ -62,35 +84,28 @@ impl Inner {
                         !for_others.contains(&step.tool) && (wish.others || is_advised(&step.tool))
                     })
             };
-            let own = wish.part.and_then(|part| recall.task_parts.get(part)).cloned().unwrap_or_default();
-            let asked = RecallQuery { text: wish.text.clone(), ..query.clone() };
-            let least = wish.least.max(query.min_relevance);
-            for (hit, entity) in self
-                .reach(self.search_learned(Kind::Playbook, &asked, (PLAYBOOKS, least), now), recall)
-                .await?
-            {
-                let Entity::Playbook(playbook) = entity.as_ref() else { continue };
-                let score = hit.score * playbook.confidence * score_share(playbook.standing);
-                if score <= 0.0 || !agrees(playbook) {
-                    continue;
-                }
-                // What the part does not say, the rest of the task may.
-                let mut values = playbook.suggest_values(&query.text);
-                values.extend(playbook.suggest_values(&own));
-                // What is of another domain, or asks for much of which the task says nothing, must fit the better.
-                let unlikely = is_elsewhere(query, playbook.domain.as_deref())
-                    || values.is_empty() && playbook.placeholders.len() > playbook.steps.len();
-                if unlikely && hit.score < PART_SCORE {
-                    continue;
-                }
-                let Instance { steps, missing } = playbook.instantiate(&values).after(query.done());
-                let is_whole = covered(playbook, &sure) >= COVERED;
-                let part = wish.part.filter(|_| !is_whole);
-                let found = SuggestedPlaybook { score, part, playbook: playbook.clone(), steps, missing };
-                let better = best.as_ref().is_none_or(|best| worth(&found, &sure) > worth(best, &sure));
-                if !found.steps.is_empty() && better {
-                    best = Some(found);
-                }
+            let score = hit.score * playbook.confidence * score_share(playbook.standing);
+            if score <= 0.0 || !agrees(playbook) {
+                continue;
+            }
+            // What the part does not say, the rest of the task may.
+            let mut values = playbook.suggest_values(&query.text);
+            if let Some(own) = wish.part.and_then(|part| recall.task_parts.get(part)) {
+                values.extend(playbook.suggest_values(own));
+            }
+            // What is of another domain, or asks for much of which the task says nothing, must fit the better.
+            let unlikely = is_elsewhere(query, playbook.domain.as_deref())
+                || values.is_empty() && playbook.placeholders.len() > playbook.steps.len();
+            if unlikely && hit.score < PART_SCORE {
+                continue;
+            }
+            let Instance { steps, missing } = playbook.instantiate(&values).after(query.done());
+            let is_whole = covered(playbook, &sure) >= COVERED;
+            let part = wish.part.filter(|_| !is_whole);
+            let found = SuggestedPlaybook { score, part, playbook: playbook.clone(), steps, missing };
+            let better = best.as_ref().is_none_or(|best| worth(&found, &sure) > worth(best, &sure));
+            if !found.steps.is_empty() && better {
+                best = Some(found);
             }
         }
         recall.playbook = best;
