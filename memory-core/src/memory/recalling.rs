@@ -112,7 +112,7 @@ impl Inner {
     fn with_parts(
         &self,
         mut hits: Vec<Hit>,
-        parts: &[(usize, &Part)],
+        parts: &[&Part],
         query: &RecallQuery,
         now: Timestamp,
     ) -> Vec<Hit> {
@@ -121,7 +121,7 @@ impl Inner {
         }
         let space = self.engine.namespace();
         let mut found: Vec<Hit> = Vec::new();
-        for (_, part) in parts.iter().take(SEARCHED_PARTS) {
+        for part in parts {
             let asked = RecallQuery { text: part.text.clone(), limit: 1, ..query.clone() };
             let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
@@ -188,13 +188,14 @@ impl Inner {
     }
 }
 
-/// Returns the parts of a task that ask for something, each with its place among all; none if the task is of one piece.
-fn asking(parts: &[Part]) -> Vec<(usize, &Part)> {
-    let asks = |(_, part): &(usize, &Part)| !part.hypothetical && !part.terms.is_empty();
-    let mut asking: Vec<(usize, &Part)> = parts.iter().enumerate().filter(asks).collect();
+/// Returns the first parts of a task that ask for something; none if the task is of one piece.
+fn asking(parts: &[Part]) -> Vec<&Part> {
+    let asks = |part: &&Part| !part.hypothetical && !part.terms.is_empty();
+    let mut asking: Vec<&Part> = parts.iter().filter(asks).collect();
     if asking.len() < 2 {
         asking.clear();
     }
+    asking.truncate(SEARCHED_PARTS);
     asking
 }
 

@@ -6,7 +6,7 @@ use crate::learn::demotion::score_share;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::warnings::warn_of;
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS, found_for, is_elsewhere};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, found_for, is_elsewhere};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::pattern::PatternBody;
@@ -20,7 +20,7 @@ impl Inner {
     pub(super) async fn add_patterns(
         &self,
         query: &RecallQuery,
-        parts: &[(usize, &Part)],
+        parts: &[&Part],
         now: Timestamp,
         recall: &mut Recall,
     ) -> Result<()> {
@@ -30,7 +30,7 @@ impl Inner {
             (4 * PATTERNS, LEARNED_RELEVANCE.max(query.min_relevance)),
             now,
         );
-        for (_, part) in parts.iter().take(SEARCHED_PARTS) {
+        for part in parts {
             let asked = RecallQuery { text: part.text.clone(), ..query.clone() };
             let least = PART_SCORE.max(query.min_relevance);
             let mut found = self.search_learned(Kind::Pattern, &asked, (PATTERNS, least), now);
