@@ -21,3 +21,4 @@ pub(crate) mod resolutions;
 pub(crate) mod reward;
 pub(crate) mod shape;
 pub(crate) mod trace;
+mod way_out;

@@ -184,6 +184,47 @@ async fn what_failed_at_this_point_is_warned_of_and_what_worked_there_comes_next
 }
 
 #[tokio::test]
+async fn an_error_that_stays_leads_to_what_successes_did_instead() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    let refused = "a basic fare cannot be cancelled";
+    let names = ["Ada", "Ben", "Cid", "Dot", "Eve", "Fay", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea"];
+    for (number, name) in names.into_iter().enumerate() {
+        let task = Task::new(format!("{name} asks to cancel a booking")).kind("support").domain("travel");
+        let mut episode = memory.start(task).await.unwrap();
+        episode.step(Action::tool("find_booking").observation("found")).await.unwrap();
+        let fails = number % 4 == 3;
+        if fails {
+            episode.step(Action::tool("cancel_booking").error(refused)).await.unwrap();
+            episode.step(Action::tool("hand_over").observation("handed over")).await.unwrap();
+        } else {
+            episode.step(Action::tool("cancel_booking").observation("cancelled")).await.unwrap();
+            episode.step(Action::tool("refund").observation("refunded")).await.unwrap();
+        }
+        episode.complete(Outcome::success("done")).await.unwrap();
+    }
+    memory.learn().await.unwrap();
+    let query = RecallQuery::new("Max asks to cancel a booking").kind("support").domain("travel");
+    let tools = |recall: &agent_memory::Recall| -> Vec<String> {
+        recall.tools.iter().map(|advice| advice.tool.clone()).collect()
+    };
+    let usual = memory.recall(query.clone().after(["find_booking"])).await.unwrap();
+    assert_eq!(tools(&usual), ["cancel_booking", "refund"], "{usual:#?}");
+    let stuck = query.after(["find_booking", "cancel_booking"]).last_error(refused);
+    let recall = memory.recall(stuck).await.unwrap();
+    // What was not cancelled is not refunded either.
+    assert_eq!(tools(&recall), ["hand_over"], "{recall:#?}");
+    assert!(recall.tools[0].items.contains(&ItemId::Failure(recall.fixes[0].item.id)), "{recall:#?}");
+    let steps = recall.playbook.iter().flat_map(|playbook| &playbook.steps);
+    assert!(!steps.into_iter().any(|step| ["cancel_booking", "refund"].contains(&step.tool.as_str())));
+    let prompt = recall.to_prompt(800);
+    assert!(
+        prompt.contains("a basic fare cannot be cancelled (invalid_input): hand_over (3 times)"),
+        "{prompt}"
+    );
+}
+
+#[tokio::test]
 async fn recall_is_deterministic() {
     let folder = tempfile::tempdir().unwrap();
     let memory = open(folder.path()).await;

@@ -108,6 +108,14 @@ pub(crate) fn calls(trace: &Trace) -> Vec<Call<'_>> {
     tools().take(MAX_CALLS / 2).chain(tools().skip(total - MAX_CALLS / 2)).collect()
 }
 
+/// Returns true unless two episodes with these tools do different things: more than half of the tools of the one that uses
+/// fewer are the other's, too. Texts with the same names in them may ask for anything.
+pub(crate) fn goes_along(one: &[&str], other: &[&str]) -> bool {
+    let shared = one.iter().filter(|tool| other.contains(tool)).count();
+    let fewer = one.len().min(other.len());
+    fewer == 0 || 2 * shared > fewer
+}
+
 /// Returns an argument's value as people write it: text without quotes, anything else as JSON.
 pub(crate) fn value_text(value: &Value) -> String {
     match value {
@@ -167,6 +175,18 @@ pub(crate) mod tests {
     /// Makes a trace of successful calls of these tools.
     pub(crate) fn tools(number: u64, outcome: Outcome, tools: &str) -> Trace {
         trace(number, outcome, tools.split_whitespace().map(Action::tool).collect())
+    }
+
+    #[test]
+    fn episodes_go_along_that_share_most_tools_of_the_shorter() {
+        let check = |one: &[&str], other: &[&str], expected| {
+            assert_eq!(goes_along(one, other), expected, "{one:?} {other:?}");
+            assert_eq!(goes_along(other, one), expected, "{other:?} {one:?}");
+        };
+        check(&["a", "b"], &["a", "b", "c", "d"], true);
+        check(&["a", "b"], &["a", "c"], false);
+        check(&["a", "b", "c"], &["a", "b", "d"], true);
+        check(&[], &["a"], true);
     }
 
     pub(crate) fn success() -> Outcome {

@@ -14,9 +14,10 @@ mod workflow;
 
 use crate::id::{PatternId, PlaybookId};
 use crate::learn::extract::cluster::Cluster;
+use crate::learn::failure;
 use crate::learn::identity::id_of;
 use crate::learn::trace::Trace;
-use crate::learn::{failure, recovery};
+use crate::learn::way_out::incidents_among;
 use crate::model::evidence::{Standing, Tally};
 use crate::model::failure::Failure;
 use crate::model::pattern::{Pattern, PatternBody};
@@ -43,7 +44,7 @@ struct Found {
 /// Returns what an episode teaches beside similar ones, the most similar first.
 pub(crate) fn extract(trace: &Trace, similar: &[Trace]) -> Extracted {
     let cluster = Cluster::new(trace, similar);
-    let incidents = recovery::incidents(&cluster.own().calls);
+    let incidents = incidents_among(&cluster, cluster.own());
     let workflow = workflow::find(&cluster);
     let mut found = tool_sequence::find(&cluster);
     found.extend(decision_point::find(&cluster));

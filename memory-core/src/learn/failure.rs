@@ -1,8 +1,10 @@
 //! Lessons from errors: what led to them and what got over them.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use crate::id::FailureId;
+use crate::id::{EpisodeId, FailureId};
 use crate::learn::calls::{Call, value_text};
 use crate::learn::errors::{category, cut, normalise, repeats, says_something, without_last_words};
 use crate::learn::extract::cluster::{Cluster, Member};
@@ -22,6 +24,9 @@ const MAX_EXAMPLE_BYTES: usize = 1_000;
 const MIN_SAME_VALUE: usize = 3;
 /// What is compared: not all that there is.
 const HERE: &str = "in this and similar episodes";
+/// Similar episodes in which the tool worked that must all have called another one before, so that its lack counts as the
+/// cause: a few may all happen to.
+const MIN_PRECEDED: usize = 3;
 /// Calls of a tool that a failing one is contrasted with.
 const MAX_CONTRASTED: usize = 64;
 
@@ -193,16 +198,26 @@ fn preceding_cause(
     worked: &[(&Member<'_>, usize)],
 ) -> Option<String> {
     let tool = incident.failed.tool;
+    let others = worked.iter().filter(|(member, _)| !std::ptr::eq(*member, cluster.own()));
+    let episodes: HashSet<EpisodeId> = others.map(|(member, _)| member.trace.episode.id).collect();
+    if episodes.len() < MIN_PRECEDED {
+        return None;
+    }
     let (member, at) = worked.first()?;
     // The nearest one before is the likeliest to matter.
     let candidates = member.calls[..*at].iter().rev().filter(|call| call.worked() && call.tool != tool);
     let precedes = |member: &Member<'_>, at: usize, before: &str| {
         member.calls[..at].iter().any(|call| call.tool == before && call.worked())
     };
-    let mut seen = std::collections::HashSet::new();
+    let fails_so = |call: &Call<'_>| call.tool == tool && !call.worked() && call.error() == incident.error;
+    let mut failing = Vec::new();
+    for member in &cluster.members {
+        failing.extend(member.calls.iter().position(fails_so).map(|at| (member, at)));
+    }
+    let mut seen = HashSet::new();
     let before =
         candidates.map(|call| call.tool).filter(|before| seen.insert(*before)).take(16).find(|before| {
-            !precedes(cluster.own(), incident.at, before)
+            !failing.iter().any(|(member, at)| precedes(member, *at, before))
                 && worked.iter().all(|(member, at)| precedes(member, *at, before))
         })?;
     Some(format!(
@@ -247,11 +262,29 @@ mod tests {
             vec![pay(json!({"id": "B12345"}))],
             "pay was called with force, which no call of it that worked in this and similar episodes has",
         );
-        check(
-            vec![pay(json!({"id": "A12345"})).error("bad")],
-            vec![Action::tool("login"), pay(json!({"id": "B12345"}))],
-            "pay was called without login before, which comes before every call of it that worked in this and similar episodes",
+    }
+
+    #[test]
+    fn a_missing_call_is_a_cause_only_if_all_of_several_have_it() {
+        let pay = || Action::tool("pay").arguments(json!({"id": "B12345"}));
+        let failing = |number, before: &[&str]| {
+            let before = before.iter().copied().map(Action::tool);
+            trace(number, Outcome::abstained("no"), before.chain([pay().error("bad")]).collect())
+        };
+        let working = |number| trace(number, success(), vec![Action::tool("login"), pay()]);
+        let cause = |similar: &[Trace]| learned(&failing(1, &[]), similar)[0].root_cause.clone();
+        let three = [working(2), working(3), working(4)];
+        assert_eq!(
+            cause(&three).as_deref(),
+            Some(
+                "pay was called without login before, which comes before every call of it that worked in this and similar episodes"
+            )
         );
+        assert_eq!(cause(&three[..2]), None, "two may both happen to");
+        let [two, three, four] = three;
+        let without = trace(5, success(), vec![pay()]);
+        assert_eq!(cause(&[two.clone(), three.clone(), four.clone(), without]), None);
+        assert_eq!(cause(&[two, three, four, failing(5, &["login"])]), None, "another failed so with it");
     }
 
     #[test]

@@ -28,8 +28,8 @@ const MAX_VAIN: usize = 8;
 pub(crate) struct Incident<'t> {
     /// The first call that failed so.
     pub(crate) failed: Call<'t>,
-    /// Its place among the calls of the trace.
-    pub(crate) at: usize,
+    /// The place of the last call that failed so among the calls of the trace.
+    pub(crate) last: usize,
     /// The normalised error.
     pub(crate) error: String,
     /// The numbers of all steps that failed so.
@@ -38,6 +38,14 @@ pub(crate) struct Incident<'t> {
     pub(crate) recovery: Option<Remedy<'t>>,
     /// What was done about it in vain, each once.
     pub(crate) vain: Vec<Remedy<'t>>,
+}
+
+impl Incident<'_> {
+    /// Leaves out of what was done in vain what got over it in the end.
+    pub(crate) fn drop_vain_that_worked(&mut self) {
+        let fix = self.recovery.as_ref().map(Remedy::fix);
+        self.vain.retain(|vain| Some(vain.fix()) != fix);
+    }
 }
 
 /// What was done about an error.
@@ -175,7 +183,7 @@ pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
         }
         if known == incidents.len() {
             let (recovery, vain) = (None, Vec::new());
-            incidents.push(Incident { failed: *call, at, error, steps: Vec::new(), recovery, vain });
+            incidents.push(Incident { failed: *call, last: at, error, steps: Vec::new(), recovery, vain });
             runs.push((at, at));
         }
         let (first, last) = &mut runs[known];
@@ -185,15 +193,13 @@ pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
         }
         *last = at;
         let incident = &mut incidents[known];
+        incident.last = at;
         incident.steps.push(call.number);
         // What followed the first failure did not help if it failed again; what followed the last one counts.
         incident.recovery = recovery(calls, &calls[*first], at);
         add_vain(calls, &calls[*first], at, incident);
     }
-    for incident in &mut incidents {
-        let fix = incident.recovery.as_ref().map(Remedy::fix);
-        incident.vain.retain(|vain| Some(vain.fix()) != fix);
-    }
+    incidents.iter_mut().for_each(Incident::drop_vain_that_worked);
     incidents
 }
 
@@ -241,7 +247,7 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
 
 /// Returns the calls that worked, one a tool; the last few, which are likeliest to have been meant to help. Of a failed tool
 /// that runs any command those of the same program, and the one that the others end with.
-fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>> {
+pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>> {
     let mut seen = BTreeSet::new();
     let worked: Vec<&Call<'t>> = calls.iter().filter(|call| call.worked()).collect();
     let chosen = worked.iter().enumerate().filter(|(place, call)| {

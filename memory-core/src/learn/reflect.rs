@@ -204,6 +204,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_instead_is_told() {
+        let refused = || Action::tool("cancel").error("this fare cannot be cancelled");
+        let own = trace(1, success(), vec![refused(), Action::tool("note"), Action::tool("hand_over")]);
+        let usual = |number| tools(number, success(), "cancel note refund");
+        let said = lines(&own, &[usual(2), usual(3)]);
+        let failed = "cancel failed with \"this fare cannot be cancelled\"";
+        assert_eq!(said[0], format!("worked: {failed}; note, then hand_over got over it [1, 2, 3]"));
+        let instead =
+            format!("improve: call note, then hand_over instead of cancel, which {} [1, 2, 3]", &failed[7..]);
+        assert!(said.contains(&instead), "{said:#?}");
+        let lost = trace(4, failure(), vec![refused(), refused()]);
+        let said = lines(&lost, &[own, usual(2), usual(3)]);
+        let fix = "improve: when cancel fails with \"this fare cannot be cancelled\": note, then hand_over; that got over it in a similar episode [1, 2]";
+        assert!(said.contains(&fix.to_owned()), "{said:#?}");
+    }
+
+    #[test]
+    fn successes_that_do_something_else_are_no_contrast() {
+        let own = tools(1, failure(), "build ship");
+        let other = |number| tools(number, success(), "fetch undo ship_back");
+        assert_eq!(lines(&own, &[other(2), other(3)]), [""; 0]);
+        let alike = |number| tools(number, success(), "build test ship");
+        let said = lines(&own, &[other(2), alike(3)]);
+        assert_eq!(said[0], "failed: test was never called; the similar success called it [2]");
+    }
+
+    #[test]
     fn repetition_is_told() {
         let look = || Action::tool("look").arguments(json!({"page": 1}));
         let own = trace(1, failure(), vec![look(), look(), look(), Action::tool("close")]);

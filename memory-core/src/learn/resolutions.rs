@@ -5,14 +5,12 @@ use std::cmp::Reverse;
 use crate::clock::Timestamp;
 use crate::learn::errors::generalised;
 use crate::learn::recovery::{Incident, Remedy};
-use crate::model::failure::Resolution;
+use crate::model::failure::{Resolution, THEN};
 
 /// Resolutions kept that got over the error.
 const MAX_WORKED: usize = 16;
 /// Resolutions kept that never did.
 const MAX_VAIN: usize = 16;
-/// What stands between the calls of a fix.
-const THEN: &str = ", then ";
 
 /// Returns what one episode shows of an error. What let it go on is no fix if the episode failed all the same; what was in
 /// vain was so however it ended.

@@ -79,13 +79,13 @@ impl Inner {
         self.add_episodes(hits, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, &mut recall);
+        self.add_fixes(query, now, &mut recall).await?;
         let (dead_ends, for_others) =
             self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
         self.add_patterns(query, &asking(&task_parts), now, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
-        self.add_fixes(query, now, &mut recall).await?;
         recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
         self.add_playbook(query, now, &for_others, &mut recall).await?;
         recall.phase = phase(query, &recall);

@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, FailureId};
 
+/// What stands between the calls of a fix.
+pub(crate) const THEN: &str = ", then ";
+
 /// What is known of one kind of error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
@@ -73,6 +76,19 @@ pub struct Resolution {
 }
 
 impl Resolution {
+    /// Returns the tools of the fix, in order of their first call.
+    pub fn tools(&self) -> Vec<&str> {
+        let mut tools: Vec<&str> = Vec::new();
+        for call in self.fix.split(THEN) {
+            let ends = [": ", " with ", " without "].into_iter().filter_map(|end| call.find(end));
+            let tool = call[..ends.min().unwrap_or(call.len())].trim();
+            if !tool.is_empty() && !tools.contains(&tool) {
+                tools.push(tool);
+            }
+        }
+        tools
+    }
+
     /// Returns true if it resolved the error and was not in vain since, as far as is known.
     pub fn works(&self) -> bool {
         self.worked > 0 && self.worked_at.is_none_or(|worked_at| Some(worked_at) >= self.failed_at)
@@ -165,6 +181,21 @@ mod tests {
         );
         check(resolution(2, 1, Some(2), Some(3)), " (worked 2 times, in vain the last time)", false);
         check(resolution(0, 1, None, Some(3)), " (in vain once)", false);
+    }
+
+    #[test]
+    fn the_tools_of_a_fix_are_those_that_it_calls() {
+        let check = |fix: &str, tools: &[&str]| {
+            assert_eq!(Resolution { fix: fix.into(), ..resolution(1, 0, None, None) }.tools(), tools);
+        };
+        check("login: log in first, with the admin account, then deploy", &["login", "deploy"]);
+        check("pay with method changed from voucher to cash", &["pay"]);
+        check("list_cards, then pay without voucher", &["list_cards", "pay"]);
+        check(
+            "bash with command = `cargo fmt: all`, then edit_file: a with b, then bash",
+            &["bash", "edit_file"],
+        );
+        check("", &[]);
     }
 
     #[test]

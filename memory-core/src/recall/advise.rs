@@ -14,6 +14,7 @@ mod course;
 mod explain;
 mod guess;
 mod likeness;
+mod remedy;
 mod rulings;
 mod votes;
 
@@ -31,6 +32,7 @@ use crate::recall::tokenize::normalize_label;
 
 use case::Case;
 pub(crate) use course::DeadEnd;
+pub(crate) use remedy::Remedy;
 use rulings::PINNED;
 
 /// Tools that are less likely needed are not advised.
@@ -69,13 +71,14 @@ pub(crate) struct Advised {
 ///
 /// `heuristics` are those of the domain as stored: what is rejected or withheld has no say, what is demoted half, and
 /// what is pinned speaks even if it is not learned any more. With [`RecallQuery::after`] the tools done are left out, and
-/// what usually comes next comes first; a tool that failed last is not done.
+/// what usually comes next comes first; a tool that failed last is not done, and a `remedy` for that comes first.
 pub(crate) fn advise(
     parts: &[Part],
     query: &RecallQuery,
     associations: &Associations,
     heuristics: &[Heuristic],
     neighbours: &[Neighbour],
+    remedy: Option<&Remedy>,
 ) -> Advised {
     let stored: HashMap<HeuristicId, &Heuristic> =
         heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
@@ -102,15 +105,20 @@ pub(crate) fn advise(
         sure(b).total_cmp(&sure(a)).then_with(|| a.cmp(b))
     });
     let course = bench.course();
+    let knows = !selected.is_empty();
     bench.follow(&course, &mut selected);
-    // What may be done already is not guessed on.
-    if selected.is_empty() && !neighbours.iter().any(|it| needed_no_more(it, query)) {
+    // Where all that is known leads nowhere nothing is guessed, nor of what may be done already.
+    if selected.is_empty() && !knows && !neighbours.iter().any(|it| needed_no_more(it, query)) {
         selected = bench.guess(neighbours, &course);
     }
     bench.companions(&mut selected, &course);
     let tools = bench.advice(selected, &course);
     let for_others = bench.for_others(&tools);
-    Advised { tools, dead_ends: course.dead_ends, for_others }
+    let mut advised = Advised { tools, dead_ends: course.dead_ends, for_others };
+    if let Some(remedy) = remedy {
+        bench.begin_with(remedy, &mut advised);
+    }
+    advised
 }
 
 struct Bench<'a> {

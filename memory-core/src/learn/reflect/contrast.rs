@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::learn::calls::{listed, path};
+use crate::learn::calls::{goes_along, listed, path};
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::recovery::constant;
 use crate::learn::reflect::{Notes, counted, note};
@@ -27,8 +27,8 @@ struct Sides<'c, 't> {
 }
 
 pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
-    let own = cluster.own();
-    let comparable = cluster.similar().iter().filter(|member| goes_along(own, member));
+    let tools = cluster.own().tools();
+    let comparable = cluster.similar().iter().filter(|member| goes_along(&tools, &member.tools()));
     let (successes, failures) = comparable.partition(|member| member.succeeded);
     let sides = Sides { own: cluster.own(), successes, failures };
     match (sides.own.succeeded, sides.own.calls.is_empty()) {
@@ -278,15 +278,6 @@ impl<'t> Sides<'_, 't> {
     fn steps_of(&self, tool: &str) -> impl Iterator<Item = u32> {
         self.own.calls.iter().filter(move |call| call.tool == tool).map(|call| call.number).take(MAX_STEPS)
     }
-}
-
-/// Returns true unless two episodes do different things: more than half of the tools of the one that uses fewer are the
-/// other's, too. Texts with the same names in them may ask for anything.
-fn goes_along(one: &Member<'_>, other: &Member<'_>) -> bool {
-    let (one, other) = (one.tools(), other.tools());
-    let shared = one.iter().filter(|tool| other.contains(tool)).count();
-    let fewer = one.len().min(other.len());
-    fewer == 0 || 2 * shared > fewer
 }
 
 /// Returns the tools in order, each run of calls as one.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::learn::errors::similarity;
 use crate::learn::extract::cluster::Cluster;
-use crate::learn::recovery::{Change, Incident, Remedy, incidents};
+use crate::learn::recovery::{Change, Incident, Remedy};
 use crate::learn::reflect::{Note, Notes, note};
+use crate::learn::way_out::incidents_among;
 
 /// Identical calls from which on they are worth a word.
 const REPETITION: usize = 3;
@@ -15,7 +16,7 @@ const MAX_STEPS: usize = 8;
 const SAME_ERROR: f64 = 0.7;
 
 pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
-    let own = incidents(&cluster.own().calls);
+    let own = incidents_among(cluster, cluster.own());
     for incident in &own {
         match &incident.recovery {
             Some(recovery) if cluster.own().succeeded => recovered(incident, recovery, notes),
@@ -36,7 +37,10 @@ fn recovered(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) 
     let again = recovery.between.is_empty() && recovery.changes.is_empty() && recovery.last.tool == tool;
     let fix = if again { "calling it again".to_owned() } else { fix };
     notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} got over it"), steps()));
-    if let Some(before) = recovery.between.last() {
+    if recovery.last.tool != tool {
+        let text = format!("{fix} instead of {tool}, which failed with {error:?}");
+        notes.improve.push(note(40, format!("call {text}"), steps()));
+    } else if let Some(before) = recovery.between.last() {
         let before = recovery.named(before);
         let text =
             format!("call {before} before {tool}: {tool} failed with {error:?} first and worked after it");
@@ -49,9 +53,6 @@ fn recovered(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) 
                 format!("call {tool} {} from the start: it failed with {error:?} before", changes.join(", "));
             notes.improve.push(note(40, text, steps()));
         }
-    } else if !again {
-        let text = format!("call {} instead of {tool}, which failed with {error:?}", recovery.last.tool);
-        notes.improve.push(note(40, text, steps()));
     }
 }
 
@@ -81,7 +82,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
     ));
     // How similar episodes got over it.
     let fixes = cluster.similar().iter().filter(|member| member.succeeded).flat_map(|member| {
-        let incidents = incidents(&member.calls).into_iter();
+        let incidents = incidents_among(cluster, member).into_iter();
         let same = incidents
             .filter(|other| other.failed.tool == tool && similarity(&other.error, error) >= SAME_ERROR);
         same.filter_map(|other| {

@@ -9,6 +9,7 @@ use crate::learn::demotion::score_share;
 use crate::learn::heuristics::associate::Associations;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled, RecalledEpisode, ToolAdvice};
+use crate::memory::recalling::fixes::remedy;
 use crate::memory::recalling::no_answer;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::Heuristic;
@@ -49,7 +50,8 @@ impl Inner {
         recall.out_of_reach += out_of_reach;
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         self.liken(task_parts, (&query.text, shown), &associations, recall).await;
-        let advised = advise(task_parts, query, &associations, &heuristics, &neighbours);
+        let remedy = remedy(query, recall);
+        let advised = advise(task_parts, query, &associations, &heuristics, &neighbours, remedy.as_ref());
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);
         Ok((advised.dead_ends, advised.for_others))

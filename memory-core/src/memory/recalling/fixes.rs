@@ -12,6 +12,7 @@ use crate::memory::recalling::is_elsewhere;
 use crate::model::entity::Entity;
 use crate::model::failure::{Failure, Resolution};
 use crate::model::kind::Kind;
+use crate::recall::advise::Remedy;
 use crate::recall::query::RecallQuery;
 
 /// Lessons that are shown.
@@ -22,6 +23,10 @@ const CANDIDATES: usize = 32;
 const OTHER_DOMAIN: f64 = 0.7;
 /// The similarity from which two errors are the same problem.
 const SAME_ERROR: f64 = 0.5;
+/// The similarity from which what fixed the one is the first thing to do about the other.
+const SAME_FIX: f64 = 0.7;
+/// The share of the episodes that got over an error in which the fix did that must be the first thing to do.
+const USUAL: f64 = 0.75;
 
 impl Inner {
     /// Finds lessons of errors like the last one, by any of its lines.
@@ -58,6 +63,27 @@ impl Inner {
         recall.fixes.truncate(FIXES);
         Ok(())
     }
+}
+
+/// Returns what got over an error of the tool that failed last, if it is quite like the last one, and its best fix was not in
+/// vain since and is nearly always the one: an error that says little is got over in many ways, each in its place.
+pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
+    let failed = query.last_error.as_ref().and(query.after.last())?;
+    let is_same = |found: &&Recalled<Failure>| found.item.tool == *failed && found.score >= SAME_FIX;
+    let found = recall.fixes.iter().find(is_same)?;
+    let nearly_always = |fix: &&Resolution| f64::from(fix.worked) >= USUAL * f64::from(found.item.resolved);
+    let fix = found.item.remedies().next().filter(|fix| fix.works()).filter(nearly_always)?;
+    // How often it worked of the times it was tried, drawn to even by one time each way.
+    let share = f64::from(fix.worked + 1) / f64::from(fix.worked.saturating_add(fix.failed) + 2);
+    Some(Remedy {
+        failed: failed.clone(),
+        tools: fix.tools().into_iter().map(str::to_owned).collect(),
+        text: fix.fix.clone(),
+        worked: fix.worked,
+        confidence: found.score * share,
+        lesson: found.item.id,
+        episodes: found.item.episodes.clone(),
+    })
 }
 
 /// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike

@@ -78,11 +78,6 @@ impl Course {
     pub(super) fn place(&self, tool: usize) -> Option<usize> {
         self.onward.iter().position(|onward| onward.tool == tool)
     }
-
-    /// Returns true if a tool failed at this point.
-    pub(super) fn is_dead_end(&self, tool: &str) -> bool {
-        self.dead_ends.iter().any(|end| end.tool == tool)
-    }
 }
 
 impl Bench<'_> {
@@ -183,11 +178,17 @@ impl Bench<'_> {
         self.stored.values().any(|rule| rule.tool == tool && spares(rule) && self.applies(rule))
     }
 
+    /// Returns true if a tool failed at this point, or is only used once one has worked that did.
+    pub(super) fn leads_nowhere(&self, tool: &str, course: &Course) -> bool {
+        course.dead_ends.iter().any(|end| end.tool == tool || self.hangs_on(tool, &end.tool))
+    }
+
     /// Adds what led on from here, and takes out what leads nowhere now.
     pub(super) fn follow(&mut self, course: &Course, selected: &mut Vec<String>) {
         selected.retain(|tool| {
             let leads_on = self.associations.tool(tool).is_some_and(|tool| course.place(tool).is_some());
-            leads_on || !course.is_dead_end(tool)
+            leads_on
+                || !course.dead_ends.iter().any(|end| end.tool == *tool || self.hangs_on(tool, &end.tool))
         });
         for onward in &course.onward {
             let name = &self.associations.tools[onward.tool].name;

@@ -8,7 +8,7 @@ use crate::model::evidence::ItemId;
 use crate::model::heuristic::{Advice, Heuristic};
 
 /// The most reasons given for one tool.
-const REASONS: usize = 3;
+pub(super) const REASONS: usize = 3;
 /// What comes next from here on comes first.
 const NEXT_FROM: f64 = 0.5;
 

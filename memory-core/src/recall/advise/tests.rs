@@ -1,13 +1,9 @@
-use std::time::Instant;
-
 use proptest::prelude::*;
-use serde_json::Value;
 
 use super::*;
 use crate::id::EpisodeId;
-use crate::learn::belief::BeliefConfig;
+use crate::learn::heuristics::associate::Lesson;
 use crate::learn::heuristics::associate::tests::{failure, learn, lesson, went};
-use crate::learn::heuristics::associate::{Lesson, associate};
 use crate::model::evidence::ItemId;
 use crate::model::evidence::Standing;
 use crate::model::heuristic::Advice;
@@ -28,7 +24,7 @@ fn garage() -> Vec<Lesson> {
 }
 
 fn ask(known: &Associations, stored: &[Heuristic], query: RecallQuery) -> Vec<ToolAdvice> {
-    advise(&parts(&query.text), &query, known, stored, &[]).tools
+    advise(&parts(&query.text), &query, known, stored, &[], None).tools
 }
 
 fn tools(advice: &[ToolAdvice]) -> Vec<&str> {
@@ -149,7 +145,7 @@ fn what_always_goes_along_is_as_sure_as_what_it_goes_with() {
     let known = learn(&(0..120).map(office).collect::<Vec<_>>());
     let neighbours = [(vec!["redirect_mail".to_owned()], 0.5, 1.0)];
     let text = "Zebras come at noon";
-    let found = advise(&parts(text), &text.into(), &known, &known.heuristics, &neighbours).tools;
+    let found = advise(&parts(text), &text.into(), &known, &known.heuristics, &neighbours, None).tools;
     assert_eq!(tools(&found), ["redirect_mail", "adjust_sign"], "{found:?}");
     let (first, along) = (found[0].confidence, found[1].confidence);
     assert!(first > 0.0 && (along - 0.9 * first).abs() < 1e-9, "{found:?}");
@@ -202,7 +198,7 @@ fn where_nothing_is_known_there_is_no_advice() {
     let known = learn(&garage());
     let check = |known: &Associations, text: &str, neighbours: &[Neighbour], expected: &[&str]| {
         let query = RecallQuery::from(text);
-        let found = advise(&parts(text), &query, known, &known.heuristics, neighbours).tools;
+        let found = advise(&parts(text), &query, known, &known.heuristics, neighbours, None).tools;
         assert_eq!(tools(&found), expected, "{text}");
         assert!(found.iter().all(|advice| advice.confidence <= GUESS), "{found:?}");
     };
@@ -235,7 +231,7 @@ fn ask_likened_with(
         let nearest: Vec<Option<usize>> = comparison.strange().iter().map(nearest).collect();
         comparison.apply(&nearest, &mut parts);
     }
-    advise(&parts, &query, known, stored, &[]).tools
+    advise(&parts, &query, known, stored, &[], None).tools
 }
 
 #[test]
@@ -445,7 +441,7 @@ fn under_way_what_comes_next_comes_first() {
     let alike: Neighbour = (vec!["open".into(), "render".into(), "send".into()], 1.0, 1.0);
     let longer: Neighbour = (vec!["open".into(), "render".into(), "send".into(), "erase".into()], 1.0, 1.0);
     let advised = |neighbour: Neighbour| {
-        let found = advise(&parts(&done.text), &done, &known, &known.heuristics, &[neighbour]).tools;
+        let found = advise(&parts(&done.text), &done, &known, &known.heuristics, &[neighbour], None).tools;
         found.iter().map(|advice| advice.tool.clone()).collect::<Vec<_>>()
     };
     assert_eq!(advised(longer), ["erase"]);
@@ -472,7 +468,7 @@ fn what_failed_at_this_point_is_left_there() {
         kitchen(&[("whisk- sift+ heat- whisk+ ice- fry-", 0.0), ("heat- sift+ whisk+ fry- ice-", 0.0)]);
     let check = |after: &[&str], expected: &[&str], dead: &[(&str, usize, usize)]| {
         let query = RecallQuery::new("Bake a marble cake").after(after.iter().copied());
-        let found = advise(&parts(&query.text), &query, &known, &known.heuristics, &[]);
+        let found = advise(&parts(&query.text), &query, &known, &known.heuristics, &[], None);
         let sure: Vec<&str> =
             found.tools.iter().filter(|it| !it.items.is_empty()).map(|it| it.tool.as_str()).collect();
         assert_eq!(sure, expected, "after {after:?}");
@@ -500,7 +496,7 @@ fn one_failure_on_the_way_to_a_success_is_no_dead_end() {
     let ends = |courses: &[(&str, f64)]| {
         let query = RecallQuery::new("Bake a marble cake");
         let known = kitchen(courses);
-        let found = advise(&parts(&query.text), &query, &known, &known.heuristics, &[]);
+        let found = advise(&parts(&query.text), &query, &known, &known.heuristics, &[], None);
         found.dead_ends.iter().map(|end| format!("{} {}", end.tool, end.times())).collect::<Vec<_>>()
     };
     assert_eq!(ends(&[("taste- bake+", 1.0)]), [""; 0]);
@@ -515,7 +511,7 @@ fn a_way_that_leads_on_no_more_is_left() {
     let known = kitchen(&courses);
     let found = |after: &[&str]| {
         let query = RecallQuery::new("Bake a marble cake").after(after.iter().copied());
-        advise(&parts(&query.text), &query, &known, &known.heuristics, &[])
+        advise(&parts(&query.text), &query, &known, &known.heuristics, &[], None)
     };
     assert_eq!(tools(&found(&[]).tools), ["sift", "stir", "heat"]);
     let now = found(&["sift"]);
@@ -524,6 +520,21 @@ fn a_way_that_leads_on_no_more_is_left() {
     assert_eq!((end.tool.as_str(), end.times()), ("whisk", "the last 3 of 9 times".into()));
     assert_eq!(end.episodes.len(), 3);
     assert!((0.5..1.0).contains(&end.confidence), "{end:?}");
+}
+
+#[test]
+fn what_hangs_on_a_dead_end_is_left_with_it() {
+    let mut courses = vec![("sift+ bake+ ice+ serve+", 1.0); 6];
+    courses.extend([("sift+ bake-", 0.0); 3]);
+    let advised = |courses: &[(&str, f64)]| {
+        let known = kitchen(courses);
+        let query = RecallQuery::new("Bake a marble cake").after(["sift"]);
+        tools(&ask(&known, &known.heuristics, query)).join(" ")
+    };
+    assert_eq!(advised(&courses), "");
+    // Something else took the place.
+    courses.push(("sift+ bake- fry+ serve+", 1.0));
+    assert_eq!(advised(&courses), "fry serve");
 }
 
 #[test]
@@ -541,7 +552,7 @@ fn rulings_outrank_what_was_tried() {
     };
     let check = |rule: Heuristic, expected: &[&str], dead: &[&str]| {
         let query = RecallQuery::new("Bake a marble cake");
-        let found = advise(&parts(&query.text), &query, &known, std::slice::from_ref(&rule), &[]);
+        let found = advise(&parts(&query.text), &query, &known, std::slice::from_ref(&rule), &[], None);
         assert_eq!(tools(&found.tools), expected, "{rule:?}");
         let ends: Vec<&str> = found.dead_ends.iter().map(|end| end.tool.as_str()).collect();
         assert_eq!(ends, dead, "{rule:?}");
@@ -571,101 +582,6 @@ proptest! {
         let old = found.iter().find(|advice| advice.tool == "post").map_or(0.0, |advice| advice.confidence);
         prop_assert!(old < found[0].confidence, "{:?}", found);
     }
-}
-
-/// Reads tasks with the tools that solve them: lines of JSON with `instruction` and `actions`.
-fn tasks(path: &str) -> Vec<Lesson> {
-    let text = std::fs::read_to_string(path).unwrap();
-    (0..)
-        .zip(text.lines())
-        .map(|(n, line)| {
-            let task: Value = serde_json::from_str(line).unwrap();
-            let mut tools: Vec<&str> = Vec::new();
-            for action in task["actions"].as_array().unwrap() {
-                let name = action["name"].as_str().unwrap();
-                if !tools.contains(&name) {
-                    tools.push(name);
-                }
-            }
-            lesson(n, task["instruction"].as_str().unwrap(), &tools)
-        })
-        .collect()
-}
-
-/// Returns the ten most similar tasks by the words they share, the rarer the better.
-fn neighbours(among: &[Lesson], text: &str) -> Vec<Neighbour> {
-    use std::collections::{BTreeSet, HashMap};
-    let terms =
-        |text: &str| -> BTreeSet<String> { parts(text).into_iter().flat_map(|part| part.terms).collect() };
-    let held: Vec<BTreeSet<String>> = among.iter().map(|lesson| terms(&lesson.text)).collect();
-    let mut count: HashMap<&String, f64> = HashMap::new();
-    held.iter().flatten().for_each(|term| *count.entry(term).or_insert(0.0) += 1.0);
-    let idf = |term: &String| count.get(term).map_or(0.0, |n| (among.len() as f64 / n).ln());
-    let asked = terms(text);
-    let best: f64 = asked.iter().map(idf).sum();
-    let mut found: Vec<(f64, usize)> = held
-        .iter()
-        .enumerate()
-        .map(|(at, held)| (asked.intersection(held).map(idf).sum::<f64>() / best.max(1e-9), at))
-        .collect();
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    found.into_iter().take(10).map(|(score, at)| (among[at].tools.clone(), score, 1.0)).collect()
-}
-
-fn f1(found: &[String], gold: &[String], known: &Associations) -> Option<f64> {
-    let gold: Vec<&String> = gold.iter().filter(|tool| known.tool(tool).is_some()).collect();
-    if gold.is_empty() {
-        return None;
-    }
-    let hits = found.iter().filter(|tool| gold.contains(tool)).count();
-    Some(2.0 * hits as f64 / (found.len() + gold.len()) as f64)
-}
-
-#[test]
-#[ignore = "reads the files that ADVISE_TRAIN and ADVISE_TESTS (separated by commas) name"]
-fn figures_on_files() {
-    let train = tasks(&std::env::var("ADVISE_TRAIN").unwrap());
-    let config = BeliefConfig::default();
-    let advised = |known: &Associations, among: &[Lesson], text: &str| -> Vec<String> {
-        let found =
-            advise(&parts(text), &RecallQuery::new(text), known, &known.heuristics, &neighbours(among, text))
-                .tools;
-        found.into_iter().map(|advice| advice.tool).collect()
-    };
-    let started = Instant::now();
-    let known = associate(None, &train, train.last().unwrap().at, &config);
-    println!("learned {} heuristics in {:?}", known.heuristics.len(), started.elapsed());
-    for rule in known.heuristics.iter().take(40) {
-        println!(
-            "  {} -> {:?} {} {:.2} {:.2}",
-            rule.condition, rule.advice, rule.tool, rule.confidence, rule.weight
-        );
-    }
-    for file in std::env::var("ADVISE_TESTS").unwrap().split(',') {
-        let test = tasks(file);
-        let mut scores = Vec::new();
-        for task in &test {
-            let found = advised(&known, &train, &task.text);
-            let score = f1(&found, &task.tools, &known);
-            if score.is_some_and(|score| score < 1.0) && std::env::var("ADVISE_SHOW").is_ok() {
-                println!("{score:?} {found:?} not {:?}: {}", task.tools, task.text);
-            }
-            scores.extend(score);
-        }
-        println!("{file}: F1 {:.3} over {}", scores.iter().sum::<f64>() / scores.len() as f64, scores.len());
-    }
-    let mut scores = Vec::new();
-    for at in (0..train.len()).step_by(5) {
-        let mut rest = train.clone();
-        let left_out = rest.remove(at);
-        let known = associate(None, &rest, rest.last().unwrap().at, &config);
-        scores.extend(f1(&advised(&known, &rest, &left_out.text), &left_out.tools, &known));
-    }
-    println!(
-        "leave one out: F1 {:.3} over {}",
-        scores.iter().sum::<f64>() / scores.len() as f64,
-        scores.len()
-    );
 }
 
 #[test]

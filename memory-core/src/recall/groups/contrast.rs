@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Ranked;
+use crate::learn::calls::goes_along;
 use crate::recall::lexical::entry::{Entry, State};
 use crate::recall::lexical::shard::Shard;
 use crate::store::record::Key;
@@ -79,7 +80,7 @@ pub(super) fn contrasts(
     let failing: Vec<&Entry> =
         group.iter().chain(&near).copied().filter(|entry| entry.state == State::Failure).collect();
     let is_comparable = |entry: &&Entry| {
-        entry.state != State::Success || failing.iter().any(|other| goes_along(entry, other))
+        entry.state != State::Success || failing.iter().any(|other| goes_along(&tools(entry), &tools(other)))
     };
     group.retain(is_comparable);
     near.retain(is_comparable);
@@ -93,13 +94,8 @@ pub(super) fn contrasts(
     found
 }
 
-/// Returns true unless two episodes do different things: more than half of the tools of the one that uses fewer are the
-/// other's, too. Texts with the same names in them may ask for anything.
-fn goes_along(one: &Entry, other: &Entry) -> bool {
-    let shared =
-        one.tools.iter().filter(|used| other.tools.iter().any(|theirs| theirs.name == used.name)).count();
-    let fewer = one.tools.len().min(other.tools.len());
-    fewer == 0 || 2 * shared > fewer
+fn tools(entry: &Entry) -> Vec<&str> {
+    entry.tools.iter().map(|used| used.name.as_ref()).collect()
 }
 
 impl<'s> Sides<'s> {

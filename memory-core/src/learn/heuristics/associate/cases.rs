@@ -112,6 +112,20 @@ impl Cases {
         self.words.get(term).map_or(0, |feature| self.holds[*feature as usize].len())
     }
 
+    /// Returns true if at least so many episodes used a tool, and all of them only once another one had worked.
+    pub(crate) fn follows_only(&self, tool: usize, other: usize, least: usize) -> bool {
+        let place = |entry: &Entry, tool: usize| entry.tools.iter().position(|used| *used == tool);
+        let mut follows = 0;
+        for entry in &self.entries {
+            let Some(used) = place(entry, tool) else { continue };
+            if place(entry, other).is_none_or(|before| before > used) {
+                return false;
+            }
+            follows += 1;
+        }
+        follows >= least
+    }
+
     /// Returns the features of some words; `None` if no episode has one of them.
     pub(super) fn features(&self, terms: &[String]) -> Option<Vec<u32>> {
         terms.iter().map(|term| self.words.get(term).copied()).collect()

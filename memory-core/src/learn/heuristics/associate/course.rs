@@ -131,6 +131,19 @@ impl Cases {
         }
         junction
     }
+
+    /// Returns true if most successes among some episodes, in which a tool failed, went on with another one (`by`) at once,
+    /// and the failed one never worked.
+    pub(crate) fn goes_round(&self, episodes: &[EpisodeId], failed: usize, by: usize) -> bool {
+        let (mut round, mut otherwise) = (0, 0);
+        for entry in self.entries.iter().filter(|entry| episodes.contains(&entry.id) && entry.success >= 0.5)
+        {
+            let goes_on = |stretch: &Stretch| stretch.failed.contains(&failed) && stretch.next == Some(by);
+            let is_round = !entry.tools.contains(&failed) && entry.course.iter().any(goes_on);
+            *(if is_round { &mut round } else { &mut otherwise }) += 1;
+        }
+        round > otherwise
+    }
 }
 
 impl Junction {
@@ -284,6 +297,26 @@ mod tests {
         let a = &junction.tools[&known.tool("a").unwrap()];
         assert!(a.worked == 0.0 && a.passed > 0.0 && a.failed > a.passed, "{a:?}");
         assert_eq!(junction.count, 2);
+    }
+
+    #[test]
+    fn what_goes_round_a_failed_tool_is_what_most_successes_did() {
+        let check = |courses: &[(&str, f64)], expected| {
+            let went = (1..).zip(courses).map(|(n, (course, success))| went(n, course, *success));
+            let known = with_others(went.collect());
+            let tool = |name: &str| known.tool(name).unwrap();
+            let episodes: Vec<EpisodeId> = known.cases.entries.iter().map(|entry| entry.id).collect();
+            let of_tool = |id: &&EpisodeId| id.0.as_u128() < 500;
+            let episodes: Vec<EpisodeId> = episodes.iter().filter(of_tool).copied().collect();
+            assert_eq!(known.cases.goes_round(&episodes, tool("b"), tool("c")), expected, "{courses:?}");
+        };
+        let round = ("a+ b- c+", 1.0);
+        check(&[round, ("a+ b- b-", 0.0)], true);
+        check(&[round, round, ("a+ b- d+ b+", 1.0)], true);
+        // It worked later on, something else was done, or it did not help.
+        check(&[round, ("a+ b- d+ b+", 1.0)], false);
+        check(&[round, ("a+ b- d+", 1.0)], false);
+        check(&[("a+ b- c+", 0.0)], false);
     }
 
     #[test]
