@@ -34,6 +34,12 @@ struct Scores {
     ordered: usize,
     /// Tasks scored for which no tool was recommended.
     abstained: usize,
+    /// Tasks scored for which a playbook was suggested.
+    playbooks: usize,
+    /// The share of the playbooks that have the very tools of the task.
+    playbook_exact: Option<f64>,
+    /// The share of those that have some of them and no other: a part of the task.
+    playbook_part: Option<f64>,
     recall_p50_us: Option<u64>,
     recall_p99_us: Option<u64>,
 }
@@ -113,7 +119,16 @@ fn tools(recording: &Recording) -> Vec<&str> {
     tools
 }
 
-async fn recommend(memory: &Memory, task: &Task, scorer: &mut Scorer) -> Result<Vec<String>, Failure> {
+/// What a recall recommended.
+#[derive(Debug, Default)]
+struct Found {
+    /// The tools advised, in order.
+    tools: Vec<String>,
+    /// The tools of the playbook, if one was suggested.
+    playbook: Option<BTreeSet<String>>,
+}
+
+async fn recommend(memory: &Memory, task: &Task, scorer: &mut Scorer) -> Result<Found, Failure> {
     let mut query = RecallQuery::new(&task.description).kind(&task.kind);
     if let Some(domain) = &task.domain {
         query = query.domain(domain);
@@ -121,7 +136,10 @@ async fn recommend(memory: &Memory, task: &Task, scorer: &mut Scorer) -> Result<
     let start = Instant::now();
     let recall = memory.recall(query).await?;
     scorer.taken.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
-    Ok(recall.tools.into_iter().map(|advice| advice.tool).collect())
+    Ok(Found {
+        tools: recall.tools.into_iter().map(|advice| advice.tool).collect(),
+        playbook: recall.playbook.map(|found| found.steps.into_iter().map(|step| step.tool).collect()),
+    })
 }
 
 /// Sums scores up.
@@ -132,12 +150,15 @@ struct Scorer {
     kendall: Vec<f64>,
     abstained: usize,
     left_out: usize,
+    playbooks: usize,
+    playbook_exact: usize,
+    playbook_part: usize,
     taken: Vec<u64>,
 }
 
 impl Scorer {
     /// Adds a task: what was recommended for it, and what it took.
-    fn add(&mut self, recommended: &[String], solved: &Recording, known: &BTreeSet<&str>) {
+    fn add(&mut self, recommended: &Found, solved: &Recording, known: &BTreeSet<&str>) {
         let mut wanted = tools(solved);
         wanted.retain(|tool| known.contains(tool));
         if wanted.is_empty() {
@@ -145,7 +166,7 @@ impl Scorer {
             return;
         }
         let mut found: Vec<&str> = Vec::new();
-        for tool in recommended {
+        for tool in &recommended.tools {
             if !found.contains(&tool.as_str()) {
                 found.push(tool);
             }
@@ -155,20 +176,30 @@ impl Scorer {
         self.exact += usize::from(found_set == wanted_set);
         self.kendall.extend(kendall(&found, &wanted));
         self.abstained += usize::from(found.is_empty());
+        if let Some(playbook) = &recommended.playbook {
+            let playbook: BTreeSet<&str> = playbook.iter().map(String::as_str).collect();
+            self.playbooks += 1;
+            self.playbook_exact += usize::from(playbook == wanted_set);
+            self.playbook_part += usize::from(playbook != wanted_set && playbook.is_subset(&wanted_set));
+        }
     }
 
     fn finish(mut self) -> Scores {
         let tasks = self.f1.len();
         let average =
             |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+        let share = |some: usize, of: usize| (of > 0).then(|| some as f64 / of as f64);
         Scores {
             tasks,
             left_out: self.left_out,
             tool_f1: average(&self.f1),
-            exact: (tasks > 0).then(|| self.exact as f64 / tasks as f64),
+            exact: share(self.exact, tasks),
             order_kendall: average(&self.kendall),
             ordered: self.kendall.len(),
             abstained: self.abstained,
+            playbooks: self.playbooks,
+            playbook_exact: share(self.playbook_exact, self.playbooks),
+            playbook_part: share(self.playbook_part, self.playbooks),
             recall_p50_us: percentile(&mut self.taken, 0.50),
             recall_p99_us: percentile(&mut self.taken, 0.99),
         }
@@ -190,6 +221,11 @@ fn tell(what: &str, train: usize, scores: &Scores, output: &mut Output) -> Resul
     telling::figure(output, "exact", &telling::decimal(scores.exact), "share of tasks whose set is right")?;
     telling::figure(output, "order_kendall", &telling::decimal(scores.order_kendall), &ordered)?;
     telling::figure(output, "abstained", &scores.abstained.to_string(), "tasks without a recommendation")?;
+    telling::figure(output, "playbooks", &scores.playbooks.to_string(), "tasks with a suggested playbook")?;
+    let exact = telling::decimal(scores.playbook_exact);
+    telling::figure(output, "playbook_exact", &exact, "share of those that have the task's tools")?;
+    let part = telling::decimal(scores.playbook_part);
+    telling::figure(output, "playbook_part", &part, "share that have some of them and no other")?;
     telling::figure(output, "tasks", &scores.tasks.to_string(), &left_out)?;
     telling::figure(output, "recall_p50_us", &micros(scores.recall_p50_us), "half the recalls are faster")?;
     telling::figure(output, "recall_p99_us", &micros(scores.recall_p99_us), "99 of 100 recalls are faster")?;
@@ -217,8 +253,8 @@ mod tests {
         let known = BTreeSet::from(["a", "b", "c"]);
         let mut scorer = Scorer::default();
         let mut add = |found: &[&str], used: &[&str]| {
-            let found: Vec<String> = found.iter().map(|tool| (*tool).to_owned()).collect();
-            scorer.add(&found, &solved(used), &known);
+            let tools = found.iter().map(|tool| (*tool).to_owned()).collect();
+            scorer.add(&Found { tools, playbook: None }, &solved(used), &known);
         };
         add(&["a", "b"], &["a", "x", "b", "a"]);
         add(&["b", "a"], &["a", "b"]);
@@ -233,8 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn playbooks_count_by_what_they_have_of_the_task() {
+        let known = BTreeSet::from(["a", "b", "c"]);
+        let mut scorer = Scorer::default();
+        for playbook in [Some(&["a", "b"][..]), Some(&["b"]), Some(&["b", "c"]), Some(&["a", "b", "c"]), None]
+        {
+            let playbook = playbook.map(|tools| tools.iter().map(|tool| (*tool).to_owned()).collect());
+            scorer.add(&Found { playbook, ..Found::default() }, &solved(&["a", "b", "a"]), &known);
+        }
+        let scores = scorer.finish();
+        let shares = (scores.playbook_exact, scores.playbook_part);
+        assert_eq!((scores.playbooks, shares), (4, (Some(0.25), Some(0.25))));
+    }
+
+    #[test]
     fn nothing_scored_has_no_figures() {
         let scores = Scorer::default().finish();
         assert_eq!((scores.tool_f1, scores.exact, scores.recall_p50_us), (None, None, None));
+        assert_eq!((scores.playbook_exact, scores.playbook_part), (None, None));
     }
 }
