@@ -1,5 +1,7 @@
 //! Filling the placeholders of a playbook.
 
+mod proper_name;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::learn::shape::{Shape, mask, separates, shape_of, wide_mask};
@@ -54,7 +56,8 @@ impl Playbook {
     /// around a placeholder there ("the {service} service"), then words that have the shape
     /// that a placeholder's earlier values had (`#W6067464` where they were `#W1234567`): those before which the
     /// placeholder's name stands, then any. A short figure says too little by its shape alone. Placeholders that are
-    /// neither in the title nor had values of a telling shape get none.
+    /// neither in the title nor had values of a telling shape get none. Where earlier values were names of several words
+    /// (`Aa Aa`), only such a name is one, behind or before the word that stands so in the title.
     pub fn suggest_values(&self, text: &str) -> BTreeMap<String, String> {
         let words = candidates(text);
         let title = Pattern::of(&self.title);
@@ -67,7 +70,11 @@ impl Playbook {
             guesses.take(name, value);
         }
         for name in &self.placeholders {
-            if !guesses.values.contains_key(name)
+            if shape(name) == proper_name::SHAPE {
+                if let Some(value) = proper_name::value(&self.title, name, text) {
+                    guesses.take(name, value);
+                }
+            } else if !guesses.values.contains_key(name)
                 && let Some(value) = title.value(name, &words, shape(name))
             {
                 guesses.take(name, value);
@@ -154,7 +161,12 @@ impl<'t> Pattern<'t> {
     /// Returns the values that a text gives if it says what the title says, word by word, somewhere and only there.
     fn values<'w>(&self, words: &[&'w str], shape: impl Fn(&str) -> &'t str) -> Vec<(&'t str, &'w str)> {
         let mut found: Vec<Vec<(&'t str, &'w str)>> = Vec::new();
-        for run in self.words.split(|slot| matches!(slot, Slot::Any)) {
+        let is_open = |slot: &Slot<'t>| match slot {
+            Slot::Any => true,
+            Slot::Named { name, .. } => shape(name) == proper_name::SHAPE,
+            Slot::Word(_) => false,
+        };
+        for run in self.words.split(is_open) {
             let fixed = |slot: &&Slot<'t>| matches!(slot, Slot::Word(_));
             let says = |slot: &Slot<'t>| matches!(slot, Slot::Word(word) if telling(word));
             if run.iter().filter(fixed).count() < MIN_FIXED || !run.iter().any(says) {
@@ -250,6 +262,9 @@ fn fits(word: &str, shape: &str) -> bool {
 /// if not.
 pub(crate) fn common_shape(values: &[String]) -> String {
     let telling = |shape: &str| shape.contains(['9', 'X', '@']);
+    if 4 * values.iter().filter(|value| proper_name::is_name(value)).count() >= 3 * values.len().max(1) {
+        return proper_name::SHAPE.to_owned();
+    }
     for shape_of in [mask, wide_mask] {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for value in values {

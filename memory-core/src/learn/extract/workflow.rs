@@ -318,6 +318,41 @@ mod tests {
     }
 
     #[test]
+    fn what_tasks_alike_state_is_no_constant() {
+        let add = |n: u64, name: &str, crate_name: &str| {
+            let grep = |pattern: String| {
+                Action::tool("grep").arguments(json!({"pattern": pattern, "path": crate_name}))
+            };
+            let mut trace =
+                trace(n, success(), vec![grep(format!("struct {name}")), grep(format!("{name} {{ colour"))]);
+            trace.episode.task.description = format!("Add a colour to the struct {name} in {crate_name}");
+            trace
+        };
+        let told = |similar: &[Trace]| lines(&add(1, "ArgSpec", "billing"), similar).unwrap()[1].clone();
+        let step = "grep: path={path}, pattern={struct} { colour";
+        let same = add(2, "ArgSpec", "metrics");
+        assert_eq!(told(&[same.clone(), add(3, "Invoice", "auth")]), step);
+        // All that have the step have the same text, and the same in their tasks.
+        let mut other = add(3, "Invoice", "auth");
+        other.steps.truncate(1);
+        assert_eq!(told(&[same, other]), step);
+    }
+
+    #[test]
+    fn titles_lose_names_of_several_words() {
+        let cancel = |n: u64, who: &str| {
+            let find = Action::tool("find_user").arguments(json!({"name": who}));
+            let mut trace = trace(n, success(), vec![find, Action::tool("cancel")]);
+            trace.episode.task.description = format!("Please cancel the flight of {who}, as ever.");
+            trace
+        };
+        let cluster = (cancel(1, "Yuki Sato"), [cancel(2, "Ada de Boer"), cancel(3, "Tom Brandt")]);
+        let workflow = find(&Cluster::new(&cluster.0, &cluster.1)).unwrap();
+        assert_eq!(workflow.title, "Please cancel the flight of {name}, as ever.");
+        assert_eq!(workflow.steps[0].instruction, "name={name}");
+    }
+
+    #[test]
     fn descriptions_lose_what_varies() {
         let edit = |n: u64, task: &str, what: &str, path: &str| {
             let mut trace = trace(

@@ -155,17 +155,34 @@ impl<'t> Template<'t> {
     /// Returns the first line of the task as people wrote it, with placeholders for what varies.
     fn title(&self) -> String {
         let line = self.task.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
+        let mut phrases: Vec<&String> =
+            self.names.keys().map(|(_, value)| value).filter(|value| value.contains(' ')).collect();
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
         let mut title = String::new();
+        for segment in segments(line, phrases) {
+            match segment {
+                _ if title.ends_with(VARIES) && title.len() > MAX_TEXT_BYTES => break,
+                Segment::Value(phrase) => match self.known(phrase) {
+                    Some(name) => title.push_str(&format!("{{{name}}}")),
+                    None => title.push_str(VARIES),
+                },
+                Segment::Stays(text) => self.add_to_title(text, &mut title),
+            }
+        }
+        title
+    }
+
+    fn add_to_title(&self, text: &str, title: &mut String) {
         let mut at = 0;
         let mut whole = true;
-        pieces(line, |piece| {
+        pieces(text, |piece| {
             if title.len() > MAX_TEXT_BYTES {
                 whole = false;
                 return;
             }
-            title.push_str(&line[at..piece.start]);
+            title.push_str(&text[at..piece.start]);
             at = piece.end;
-            let told = &line[piece.start..piece.end];
+            let told = &text[piece.start..piece.end];
             let named = self.known(piece.text).filter(|_| piece.text.len() >= MIN_VALUE_BYTES);
             if let Some(name) = named {
                 title.push_str(&format!("{{{name}}}"));
@@ -177,14 +194,16 @@ impl<'t> Template<'t> {
                 title.push_str(told);
             }
         });
-        title.push_str(if whole { &line[at..] } else { VARIES });
-        title
+        title.push_str(if whole { &text[at..] } else { VARIES });
     }
 
     /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, not one of the task's own,
     /// and no id, address, date or long figure. What is seen once must be a word.
     fn is_constant(&self, value: &Value, text: &str, others: &[&Value]) -> bool {
         if text.len() > MAX_CONSTANT_BYTES || others.iter().any(|other| *other != value) {
+            return false;
+        }
+        if self.follows_from_tasks(text, others.len()) {
             return false;
         }
         let of_task = text.len() >= MIN_VALUE_BYTES && self.task.contains(text);
@@ -195,6 +214,16 @@ impl<'t> Template<'t> {
                 !of_task && !others.is_empty() && !value.is_array() && !value.is_object() && !is_key(text)
             }
         }
+    }
+
+    /// Returns true for a text with something in it that the task states, and that as many other tasks have as there are
+    /// other episodes with the text.
+    fn follows_from_tasks(&self, text: &str, seen: usize) -> bool {
+        let explains = |value: &str| {
+            let in_others = self.others.iter().filter(|other| place_in(other, value).is_some()).count();
+            place_in(text, value).is_some() && in_others >= seen
+        };
+        self.stated.iter().any(|stated| stated.value.len() >= MIN_VALUE_BYTES && explains(&stated.value))
     }
 
     /// Returns true for a text that may be told in parts: a command, or a text of which the task states a part and of which
@@ -254,7 +283,7 @@ impl<'t> Template<'t> {
     fn part(&mut self, piece: Piece<'_>, rows: &[Vec<&str>], stays: bool, exact: bool) -> Part {
         let word = piece.shape == Shape::Word;
         let seen = !rows.is_empty();
-        if stays && seen && !is_key(piece.text) {
+        if stays && seen && !is_key(piece.text) && !self.follows_from_tasks(piece.text, rows.len()) {
             return Part::Stays;
         }
         if piece.text.len() >= MIN_VALUE_BYTES {
