@@ -217,14 +217,18 @@ fn contrast<'t>(
 /// Returns how failing episodes with the behaviour end: the error that most of them share, or that they fail.
 fn consequence(cluster: &Cluster<'_>, by: &[bool]) -> String {
     let mut errors: BTreeMap<String, usize> = BTreeMap::new();
+    let mut failing = 0;
     for (member, _) in cluster.members.iter().zip(by).filter(|(member, by)| **by && !member.succeeded) {
+        failing += 1;
         let mut own: BTreeSet<String> = BTreeSet::new();
-        let failing = member.calls.iter().filter(|call| !call.worked()).take(16);
-        own.extend(failing.map(|call| format!("{} fails: {}", call.tool, call.error())));
+        let failed = member.calls.iter().filter(|call| !call.worked()).take(16);
+        own.extend(failed.map(|call| format!("{} fails: {}", call.tool, call.error())));
         own.into_iter().for_each(|error| *errors.entry(error).or_default() += 1);
     }
-    let most =
-        errors.into_iter().filter(|(_, count)| *count >= 2).max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
+    let most = errors
+        .into_iter()
+        .filter(|(_, count)| 2 * count > failing)
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
     most.map_or_else(|| "the task is not done".to_owned(), |(error, _)| error)
 }
 
@@ -320,6 +324,23 @@ mod tests {
         let mut similar = many(1, 3, |n| pay(n, failure(), "voucher"));
         similar.extend(many(10, 4, |n| pay(n, success(), "cash")));
         let expected = ("stops after pay failed".to_owned(), "pay fails: voucher <n> expired".to_owned());
+        assert_eq!(found(&own, &similar), [expected]);
+    }
+
+    #[test]
+    fn an_error_of_a_few_is_no_consequence() {
+        let deploy = |n: u64, outcome, service: &str, region: &str| {
+            let call = Action::tool("deploy").arguments(json!({"region": region}));
+            let failed = outcome != success();
+            let call = if failed { call.error(format!("{service} is locked")) } else { call };
+            trace(n, outcome, vec![call, Action::tool("report")])
+        };
+        let services = ["ledger", "auth", "mail", "ledger"];
+        let mut similar: Vec<Trace> =
+            (1..).zip(services).map(|(n, service)| deploy(n, failure(), service, "north")).collect();
+        similar.extend(many(10, 4, |n| deploy(n, success(), "ledger", "south")));
+        let own = deploy(0, failure(), "search", "north");
+        let expected = ("calls deploy with region = north".to_owned(), "the task is not done".to_owned());
         assert_eq!(found(&own, &similar), [expected]);
     }
 
