@@ -217,8 +217,8 @@ pub(crate) struct RecallArgs {
     /// A label to search for; may be given several times
     #[arg(long, value_name = "T")]
     pub(crate) tag: Vec<String>,
-    /// A tool that was called already, when the task is under way; may be given several times, in order. With --last-error
-    /// the last one is the one that failed, the others have worked
+    /// A tool that has worked so far, when the task is under way; may be given several times, in order. With --last-error
+    /// the last one is the one that failed; a call that failed before it is left out
     #[arg(long, value_name = "TOOL")]
     pub(crate) after: Vec<String>,
     /// The error that stopped the last step, when the task is under way: what fixed errors like it is shown

@@ -217,9 +217,13 @@ async fn an_error_that_stays_leads_to_what_successes_did_instead() {
     assert!(recall.tools[0].items.contains(&ItemId::Failure(recall.fixes[0].item.id)), "{recall:#?}");
     let steps = recall.playbook.iter().flat_map(|playbook| &playbook.steps);
     assert!(!steps.into_iter().any(|step| ["cancel_booking", "refund"].contains(&step.tool.as_str())));
+    let patterns: Vec<String> = recall.patterns.iter().map(|found| found.item.body.to_string()).collect();
+    assert!(patterns.iter().all(|pattern| pattern.contains("hand_over")), "{patterns:?}");
     let prompt = recall.to_prompt(800);
     assert!(
-        prompt.contains("a basic fare cannot be cancelled (invalid_input): hand_over (3 times)"),
+        prompt.contains(
+            "cancel_booking: a basic fare cannot be cancelled (invalid_input): hand_over (3 times)"
+        ),
         "{prompt}"
     );
 }

@@ -215,7 +215,8 @@ impl Recall {
             if !in_vain.is_empty() {
                 told = format!("{told}; in vain: {}", in_vain.join("; "));
             }
-            format!("{} ({}): {told}", failure.error, failure.category)
+            let tool = if failure.tool.is_empty() { String::new() } else { format!("{}: ", failure.tool) };
+            format!("{tool}{} ({}): {told}", failure.error, failure.category)
         });
         let tools = self
             .tools

@@ -82,7 +82,7 @@ impl Inner {
         self.add_fixes(query, now, &mut recall).await?;
         let (dead_ends, for_others) =
             self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
-        self.add_patterns(query, &asking(&task_parts), now, &mut recall).await?;
+        self.add_patterns(query, &asking(&task_parts), now, &for_others, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));

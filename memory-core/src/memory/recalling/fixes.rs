@@ -22,7 +22,7 @@ const CANDIDATES: usize = 32;
 /// What likeness counts of an error of another domain than was asked for: that one must be nearly the same.
 const OTHER_DOMAIN: f64 = 0.7;
 /// The similarity from which two errors are the same problem.
-const SAME_ERROR: f64 = 0.5;
+pub(super) const SAME_ERROR: f64 = 0.5;
 /// The similarity from which what fixed the one is the first thing to do about the other.
 const SAME_FIX: f64 = 0.7;
 /// The share of the episodes that got over an error in which the fix did that must be the first thing to do.

@@ -1,10 +1,14 @@
 //! The patterns of a recall, for the task as a whole and for its parts.
 
+use std::collections::HashSet;
+
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::learn::demotion::score_share;
+use crate::learn::errors;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
+use crate::memory::recalling::fixes::SAME_ERROR;
 use crate::memory::recalling::warnings::warn_of;
 use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, found_for, is_elsewhere};
 use crate::model::entity::Entity;
@@ -22,6 +26,7 @@ impl Inner {
         query: &RecallQuery,
         parts: &[&Part],
         now: Timestamp,
+        for_others: &HashSet<String>,
         recall: &mut Recall,
     ) -> Result<()> {
         let mut hits = self.search_learned(
@@ -40,7 +45,11 @@ impl Inner {
         for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
             let foreign = is_elsewhere(query, pattern.domain.as_deref()) && hit.score < PART_SCORE;
-            if foreign || pattern.body.is_done(query.done()) {
+            let beside = query
+                .last_error
+                .as_ref()
+                .is_some_and(|error| is_beside(&pattern.body, error, for_others, recall));
+            if foreign || beside || pattern.body.is_done(query.done()) {
                 continue;
             }
             let score = hit.score * pattern.confidence * score_share(pattern.standing);
@@ -54,6 +63,22 @@ impl Inner {
         recall.patterns.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
         recall.patterns.truncate(PATTERNS);
         Ok(())
+    }
+}
+
+/// Returns true for a pattern that says nothing of what to do after an error: it is about another error, it is the way of
+/// those whose tool worked, or it does not tell by which error to decide, where a fix is known that does.
+fn is_beside(body: &PatternBody, error: &str, for_others: &HashSet<String>, recall: &Recall) -> bool {
+    match body {
+        PatternBody::ErrorRecovery { error: known, .. } => errors::likeness(error, known, known) < SAME_ERROR,
+        PatternBody::DecisionPoint { condition, .. } => recall.fixes.iter().any(|fix| {
+            fix.item.remedies().next().is_some() && *condition == format!("after {} failed", fix.item.tool)
+        }),
+        PatternBody::AntiPattern { .. } => false,
+        way => way
+            .to_string()
+            .split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.'))
+            .any(|word| for_others.contains(word)),
     }
 }
 

@@ -9,6 +9,8 @@ use crate::model::heuristic::{Advice, Heuristic};
 
 /// The most reasons given for one tool.
 pub(super) const REASONS: usize = 3;
+/// Tools that come one before the other so often do so whatever the order of the parts that ask for them.
+const ALWAYS: f64 = 0.9;
 /// What comes next from here on comes first.
 const NEXT_FROM: f64 = 0.5;
 
@@ -28,7 +30,8 @@ impl Bench<'_> {
         chosen.into_iter().map(|(tool, case)| self.explain(tool, case)).collect()
     }
 
-    /// Moves tools that the same part asks for, and those that no part asks for, to where the way on or training has them.
+    /// Moves tools that the same part asks for, and those that no part asks for, to where the way on or training has them;
+    /// those of different parts only where training nearly always has them so.
     fn order(&self, chosen: &mut [(String, Case)], course: &Course) {
         let voted = |places| self.votes.before.get(&places).copied().unwrap_or(0.0);
         let precedes = |first: &str, second: &str| {
@@ -41,13 +44,17 @@ impl Bench<'_> {
             let (there, back) = (voted((first, second)), voted((second, first)));
             usual * RULES + there > (1.0 - usual) * RULES + back
         };
+        let always = |first: &str, second: &str| {
+            let places = self.associations.tool(first).zip(self.associations.tool(second));
+            places.and_then(|places| self.associations.before.get(&places)).is_some_and(|it| *it >= ALWAYS)
+        };
         for at in 1..chosen.len() {
             let mut place = at;
             while place > 0 {
                 let ((first, x), (second, y)) = (&chosen[place - 1], &chosen[place]);
                 let comes_next = x.comes_next >= NEXT_FROM || y.comes_next >= NEXT_FROM;
                 let free = x.part == y.part || x.part.is_none() || y.part.is_none();
-                if comes_next || !free || !precedes(second, first) {
+                if comes_next || !(free || always(second, first)) || !precedes(second, first) {
                     break;
                 }
                 chosen.swap(place - 1, place);

@@ -538,6 +538,30 @@ fn what_hangs_on_a_dead_end_is_left_with_it() {
 }
 
 #[test]
+fn what_failed_at_first_comes_where_it_worked() {
+    let known = kitchen(&[("sift+ bake- heat+ bake+ ice+", 1.0); 8]);
+    let query = RecallQuery::new("Bake a marble cake").after(["sift", "heat"]);
+    assert_eq!(tools(&ask(&known, &known.heuristics, query)), ["bake", "ice"]);
+    let follows = |rule: &&Heuristic| rule.condition.after_tool.as_deref() == Some("heat");
+    let next: Vec<&str> = known.heuristics.iter().filter(follows).map(|rule| rule.tool.as_str()).collect();
+    assert!(!next.contains(&"ice"), "{next:?}");
+}
+
+#[test]
+fn what_always_comes_first_does_so_whatever_the_order_of_the_parts() {
+    let lessons: Vec<Lesson> = (0..40)
+        .map(|n| match n % 4 {
+            0 | 1 => lesson(n, &format!("Credit the customer, invoice {n}"), &["get_invoice", "credit"]),
+            2 => lesson(n, &format!("Print the invoice {n}"), &["get_invoice", "print"]),
+            _ => lesson(n, "Call the customer", &["call"]),
+        })
+        .collect();
+    let known = learn(&lessons);
+    let found = ask(&known, &known.heuristics, "Credit the customer 50, for the invoice 977".into());
+    assert_eq!(tools(&found), ["get_invoice", "credit"], "{found:#?}");
+}
+
+#[test]
 fn rulings_outrank_what_was_tried() {
     let known = kitchen(&[("heat- sift+ whisk+", 1.0), ("heat- sift+ whisk+", 1.0)]);
     let condition = Premise { terms: vec!["cake".into()], ..Premise::default() };

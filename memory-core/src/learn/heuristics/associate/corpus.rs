@@ -32,7 +32,7 @@ pub(super) struct Entry {
     pub(super) success: f64,
     /// What holds of the task, sorted.
     pub(super) features: Vec<u32>,
-    /// The tools that worked, in order of first use.
+    /// The tools that worked, in the order in which they first did; those without a course in order of first use.
     pub(super) tools: Vec<usize>,
     /// The tools that did not, sorted.
     pub(super) failed: Vec<usize>,
@@ -142,7 +142,10 @@ impl Corpus {
                 // Nobody knows how it went on.
                 course.pop();
             }
-            let used: Vec<usize> = lesson.tools.iter().map(tool).collect();
+            // A tool that failed at first has its place where it worked.
+            let worked_at = |used: &usize| calls.iter().position(|(called, ok)| called == used && *ok);
+            let mut used: Vec<usize> = lesson.tools.iter().map(tool).collect();
+            used.sort_by_key(|used| worked_at(used).unwrap_or(usize::MAX));
             let failed: BTreeSet<usize> =
                 lesson.failed_tools.iter().map(tool).filter(|failed| !used.contains(failed)).collect();
             entries.push(Entry {
