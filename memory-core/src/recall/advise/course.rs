@@ -170,7 +170,7 @@ impl Bench<'_> {
     }
 
     /// Returns true if somebody pinned a rule for a tool that applies, or rejected one against it.
-    fn is_spared(&self, tool: &str) -> bool {
+    pub(super) fn is_spared(&self, tool: &str) -> bool {
         let spares = |rule: &Heuristic| match rule.advice {
             Advice::Use => rule.pinned && !rule.rejected,
             Advice::Avoid => rule.rejected,
@@ -180,7 +180,8 @@ impl Bench<'_> {
 
     /// Returns true if a tool failed at this point, or is only used once one has worked that did.
     pub(super) fn leads_nowhere(&self, tool: &str, course: &Course) -> bool {
-        course.dead_ends.iter().any(|end| end.tool == tool || self.hangs_on(tool, &end.tool))
+        let mut dead = course.dead_ends.iter().map(|end| &end.tool);
+        dead.any(|dead| dead == tool || self.hangs_on(tool, dead) && !self.is_spared(tool))
     }
 
     /// Adds what led on from here, and takes out what leads nowhere now.

@@ -34,12 +34,17 @@ pub(crate) struct Remedy {
 impl Bench<'_> {
     /// Puts what fixed the last error first. Where it goes round the tool that failed, as most successes with such an error did, neither that tool is advised nor what is only used once it has worked; they are for others.
     pub(super) fn begin_with(&self, remedy: &Remedy, advised: &mut Advised) {
+        if remedy.tools.iter().any(|tool| self.is_out(tool)) {
+            return;
+        }
         let part = advised.tools.iter().find(|advice| advice.tool == remedy.failed).map_or(0, |it| it.part);
         if !remedy.tools.contains(&remedy.failed) {
-            if !self.goes_round(remedy) {
+            if self.is_spared(&remedy.failed) || !self.goes_round(remedy) {
                 return;
             }
-            let is_lost = |tool: &String| *tool == remedy.failed || self.hangs_on(tool, &remedy.failed);
+            let is_lost = |tool: &String| {
+                (*tool == remedy.failed || self.hangs_on(tool, &remedy.failed)) && !self.is_spared(tool)
+            };
             let lost = advised.tools.extract_if(.., |advice| is_lost(&advice.tool)).map(|advice| advice.tool);
             advised.for_others.extend(lost);
             advised.for_others.insert(remedy.failed.clone());
@@ -86,6 +91,7 @@ mod tests {
     use super::*;
     use crate::learn::heuristics::associate::tests::{learn, lesson, went};
     use crate::learn::heuristics::associate::{Associations, Lesson};
+    use crate::model::heuristic::{Advice, Heuristic, Premise};
     use crate::recall::advise::advise;
     use crate::recall::parts::parts;
     use crate::recall::query::RecallQuery;
@@ -134,6 +140,26 @@ mod tests {
         assert_eq!(first.reasons[0], "got over an error like the last one in 2 tasks: hand_over");
         assert_eq!(first.items[0], ItemId::Failure(remedy(&[]).lesson));
         assert!(first.confidence >= 0.6, "{first:?}");
+    }
+
+    #[test]
+    fn rulings_outrank_a_remedy() {
+        let known = travel(&[("find+ cancel- hand_over+ mail+", 1.0)]);
+        let any = known.heuristics.iter().find(|rule| rule.tool == "cancel").unwrap();
+        let ruled = |tool: &str, advice, pinned| {
+            let condition = Premise { terms: vec!["booking".into()], task_kind: None, after_tool: None };
+            Heuristic { tool: tool.into(), advice, pinned, rejected: !pinned, condition, ..any.clone() }
+        };
+        let query = RecallQuery::new(TASK).after(["find", "cancel"]).last_error("not possible");
+        let first = |rule: Heuristic| {
+            let stored = std::slice::from_ref(&rule);
+            let found = advise(&parts(TASK), &query, &known, stored, &[], Some(&remedy(&["hand_over"])));
+            found.tools[0].tool.clone()
+        };
+        assert_eq!(first(ruled("mail", Advice::Use, true)), "hand_over");
+        assert_eq!(first(ruled("cancel", Advice::Use, true)), "cancel");
+        assert_ne!(first(ruled("hand_over", Advice::Avoid, true)), "hand_over");
+        assert_ne!(first(ruled("hand_over", Advice::Use, false)), "hand_over");
     }
 
     #[test]
