@@ -188,8 +188,7 @@ impl Bench<'_> {
     pub(super) fn follow(&mut self, course: &Course, selected: &mut Vec<String>) {
         selected.retain(|tool| {
             let leads_on = self.associations.tool(tool).is_some_and(|tool| course.place(tool).is_some());
-            leads_on
-                || !course.dead_ends.iter().any(|end| end.tool == *tool || self.hangs_on(tool, &end.tool))
+            leads_on || !self.leads_nowhere(tool, course)
         });
         for onward in &course.onward {
             let name = &self.associations.tools[onward.tool].name;

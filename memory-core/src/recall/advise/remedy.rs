@@ -32,7 +32,8 @@ pub(crate) struct Remedy {
 }
 
 impl Bench<'_> {
-    /// Puts what fixed the last error first. Where it goes round the tool that failed, as most successes with such an error did, neither that tool is advised nor what is only used once it has worked; they are for others.
+    /// Puts what fixed the last error first. Where it goes round the tool that failed, as most successes with such an error
+    /// did, neither that tool is advised nor what is only used once it has worked; they are for others. Rulings outrank it.
     pub(super) fn begin_with(&self, remedy: &Remedy, advised: &mut Advised) {
         if remedy.tools.iter().any(|tool| self.is_out(tool)) {
             return;
