@@ -110,7 +110,8 @@ fn fix_reasons(failure: &Failure) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::FailureId;
+    use crate::engine::Freshness;
+    use crate::id::{FailureId, RecallId};
 
     fn lesson(score: f64, resolutions: &[(u32, u64, u64)]) -> Recalled<Failure> {
         let at = |time: &u64| (*time > 0).then_some(Timestamp(*time));
@@ -140,6 +141,26 @@ mod tests {
             last_at: Timestamp(0),
         };
         Recalled { score, reasons: Vec::new(), item }
+    }
+
+    #[test]
+    fn a_remedy_is_the_fix_that_nearly_always_worked_and_works() {
+        let told = |found: Recalled<Failure>, failed: &str| {
+            let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
+            recall.fixes.push(found);
+            let query = RecallQuery::new("x").after(["look", failed]).last_error("no");
+            remedy(&query, &recall).map(|remedy| remedy.tools)
+        };
+        let resolved = |found: Recalled<Failure>, resolved: u32| {
+            let item = Failure { resolved, ..found.item };
+            Recalled { item, ..found }
+        };
+        let works = || lesson(1.0, &[(3, 5, 0)]);
+        assert_eq!(told(resolved(works(), 4), "pay"), Some(vec!["login".to_owned(), "pay".to_owned()]));
+        assert_eq!(told(resolved(works(), 5), "pay"), None, "others got over it otherwise");
+        assert_eq!(told(works(), "mail"), None, "another tool failed");
+        assert_eq!(told(lesson(0.6, &[(3, 5, 0)]), "pay"), None, "another error");
+        assert_eq!(told(lesson(1.0, &[(3, 5, 6)]), "pay"), None, "in vain since");
     }
 
     #[test]

@@ -83,7 +83,11 @@ impl Bench<'_> {
     /// Returns true if a tool is only used once another one has worked.
     pub(super) fn hangs_on(&self, tool: &str, other: &str) -> bool {
         let places = self.associations.tool(tool).zip(self.associations.tool(other));
-        places.is_some_and(|(tool, other)| self.associations.cases.follows_only(tool, other, MIN_SHOWN))
+        places.is_some_and(|(tool, other)| {
+            // Most tools were never used behind the other one: no need to look through the episodes.
+            self.associations.before.contains_key(&(other, tool))
+                && self.associations.cases.follows_only(tool, other, MIN_SHOWN)
+        })
     }
 }
 
