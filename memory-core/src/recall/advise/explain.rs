@@ -9,7 +9,8 @@ use crate::model::heuristic::{Advice, Heuristic};
 
 /// The most reasons given for one tool.
 pub(super) const REASONS: usize = 3;
-/// Tools that come one before the other so often do so whatever the order of the parts that ask for them.
+/// Tools that come one before the other so often, and never the other way round, do so whatever the order of the parts that
+/// ask for them: with prior and fading, from ten episodes on.
 const ALWAYS: f64 = 0.9;
 /// What comes next from here on comes first.
 const NEXT_FROM: f64 = 0.5;
@@ -31,7 +32,7 @@ impl Bench<'_> {
     }
 
     /// Moves tools that the same part asks for, and those that no part asks for, to where the way on or training has them;
-    /// those of different parts only where training nearly always has them so.
+    /// those of different parts only where training always has them so.
     fn order(&self, chosen: &mut [(String, Case)], course: &Course) {
         let voted = |places| self.votes.before.get(&places).copied().unwrap_or(0.0);
         let precedes = |first: &str, second: &str| {
@@ -46,7 +47,11 @@ impl Bench<'_> {
         };
         let always = |first: &str, second: &str| {
             let places = self.associations.tool(first).zip(self.associations.tool(second));
-            places.and_then(|places| self.associations.before.get(&places)).is_some_and(|it| *it >= ALWAYS)
+            let before = &self.associations.before;
+            places.is_some_and(|(first, second)| {
+                let usual = before.get(&(first, second)).is_some_and(|usual| *usual >= ALWAYS);
+                usual && !before.contains_key(&(second, first))
+            })
         };
         for at in 1..chosen.len() {
             let mut place = at;
