@@ -115,6 +115,7 @@ fn trials_of_a_task_are_found_and_outcomes_foretold() {
         "forecast",
         "hit_at_1",
         "junk",
+        "known_task_auc",
         "mrr",
         "outcome_auc",
         "provider",

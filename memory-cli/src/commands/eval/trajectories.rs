@@ -36,6 +36,9 @@ struct Scores {
     mrr: Option<f64>,
     /// The area under the ROC curve of the forecast.
     outcome_auc: Option<f64>,
+    /// The same of a forecast that is told which episodes are of the same task, over those with another trial: the share
+    /// of successes of the others, which no query tells.
+    known_task_auc: Option<f64>,
     /// Episodes with a forecast; the others count with the share of successes among the rest.
     forecast: usize,
     failing: usize,
@@ -91,6 +94,7 @@ pub(super) async fn run(
     arena.close().await?;
     scores.warning_precision = scores.warning_precision.map(|right| right / scores.warned as f64);
     scores.outcome_auc = auc(&forecasts);
+    scores.known_task_auc = auc(&known_task(&rows));
     scores.repeated = rank.len();
     scores.hit_at_1 = average(&rank, |rank| f64::from(u8::from(rank.first == Some(1))));
     scores.recall_at_3 = average(&rank, |rank| rank.share_of_three);
@@ -108,6 +112,23 @@ pub(super) async fn run(
 
 fn succeeded(row: &Row) -> bool {
     row.recording.outcome.success_share() >= 0.5
+}
+
+/// Returns the share of successes of the other trials of each episode's task, beside how it went; of those that have any.
+fn known_task(rows: &[Row]) -> Vec<(f64, bool)> {
+    let mut trials: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.judge.task_id.is_null()) {
+        trials.entry(row.judge.task_id.to_string()).or_default().push(succeeded(row));
+    }
+    let mut forecasts = Vec::new();
+    for trials in trials.values().filter(|trials| trials.len() > 1) {
+        let successes = trials.iter().filter(|won| **won).count();
+        for won in trials {
+            let others = (successes - usize::from(*won)) as f64 / (trials.len() - 1) as f64;
+            forecasts.push((others, *won));
+        }
+    }
+    forecasts
 }
 
 fn average(ranks: &[Rank], figure: impl Fn(&Rank) -> f64) -> Option<f64> {
@@ -171,6 +192,7 @@ fn tell(scores: &Scores, output: &mut Output) -> Result<(), Failure> {
         ("recall_at_3", scores.recall_at_3, "other trials among the first three"),
         ("mrr", scores.mrr, "mean reciprocal rank of the first of the same task"),
         ("outcome_auc", scores.outcome_auc, forecast.as_str()),
+        ("known_task_auc", scores.known_task_auc, "of the mean outcome of the other trials, which no query tells"),
         ("warning_precision", scores.warning_precision, warned.as_str()),
     ];
     for (name, value, meaning) in figures {
@@ -220,6 +242,13 @@ mod tests {
         // An episode is no other trial of itself.
         check(0, &[0, 5], Some((None, 0.0)));
         check(5, &[1], None);
+    }
+
+    #[test]
+    fn the_known_task_foretells_by_its_other_trials() {
+        let mut rows: Vec<Row> = [1, 1, 1, 2].map(|task| row(task, Vec::new(), &[])).into();
+        rows[0].recording.outcome = Outcome::success("");
+        assert_eq!(known_task(&rows), [(0.0, true), (0.5, false), (0.5, false)]);
     }
 
     #[test]
