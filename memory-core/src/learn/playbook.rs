@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::learn::shape::{Shape, mask, separates, shape_of, wide_mask};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::recall::tokenize::tokenize;
+pub(crate) use proper_name::is_name;
 
 /// The words that a title and a text must have in common, with nothing but values between them.
 const MIN_FIXED: usize = 2;
@@ -262,7 +263,7 @@ fn fits(word: &str, shape: &str) -> bool {
 /// if not.
 pub(crate) fn common_shape(values: &[String]) -> String {
     let telling = |shape: &str| shape.contains(['9', 'X', '@']);
-    if 4 * values.iter().filter(|value| proper_name::is_name(value)).count() >= 3 * values.len().max(1) {
+    if 4 * values.iter().filter(|value| is_name(value)).count() >= 3 * values.len().max(1) {
         return proper_name::SHAPE.to_owned();
     }
     for shape_of in [mask, wide_mask] {

@@ -192,7 +192,11 @@ fn tell(scores: &Scores, output: &mut Output) -> Result<(), Failure> {
         ("recall_at_3", scores.recall_at_3, "other trials among the first three"),
         ("mrr", scores.mrr, "mean reciprocal rank of the first of the same task"),
         ("outcome_auc", scores.outcome_auc, forecast.as_str()),
-        ("known_task_auc", scores.known_task_auc, "of the mean outcome of the other trials, which no query tells"),
+        (
+            "known_task_auc",
+            scores.known_task_auc,
+            "of the mean outcome of the other trials, which no query tells",
+        ),
         ("warning_precision", scores.warning_precision, warned.as_str()),
     ];
     for (name, value, meaning) in figures {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::clock::Timestamp;
 use crate::learn::calls::{Call, calls};
 use crate::learn::errors::cut;
+use crate::learn::playbook::is_name;
 use crate::learn::shape::{Shape, pieces};
 use crate::learn::trace::Trace;
 use crate::recall::tokenize::{normalize_label, tokenize};
@@ -86,8 +87,11 @@ impl<'t> Cluster<'t> {
 }
 
 /// Returns the words that the task of the first member shares with at least half of the others, the most shared first.
+/// The names that it calls its tools with are no such words: who it was for is not what it was about.
 fn shared_terms(members: &[Member<'_>]) -> Vec<String> {
-    let own = words(members[0].trace);
+    let mut own = words(members[0].trace);
+    let of_names = words_of_names(&members[0].calls);
+    own.retain(|word| !of_names.contains(word));
     let mut counts: HashMap<&str, usize> = own.iter().map(|word| (word.as_str(), 0)).collect();
     for member in &members[1..] {
         for word in words(member.trace) {
@@ -121,10 +125,26 @@ fn words(trace: &Trace) -> Vec<String> {
     words
 }
 
+/// Returns the words of the names that are arguments of calls.
+fn words_of_names(calls: &[Call<'_>]) -> HashSet<String> {
+    let mut words = HashSet::new();
+    for call in calls {
+        call.arguments(|_, value| {
+            if let Some(name) = value.as_str().filter(|text| is_name(text)) {
+                tokenize(name, |token| _ = words.insert(token.term.to_owned()));
+            }
+        });
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::learn::calls::tests::{success, tools};
+    use crate::learn::calls::tests::{success, tools, trace};
+    use crate::model::step::Action;
 
     #[test]
     fn terms_are_shared_words_without_values() {
@@ -134,5 +154,13 @@ mod tests {
         let similar = [two, other];
         assert_eq!(Cluster::new(&one, &similar).terms, ["flight", "book"]);
         assert_eq!(Cluster::new(&one, &[]).terms, ["book", "flight"]);
+    }
+
+    #[test]
+    fn who_it_was_for_is_no_term() {
+        let action = Action::tool("find").arguments(json!({"name": "Ruth de Wit", "notes": "old flight"}));
+        let mut one = trace(1, success(), vec![action]);
+        one.episode.task.description = "Book a flight for Ruth de Wit".into();
+        assert_eq!(Cluster::new(&one, std::slice::from_ref(&one)).terms, ["book", "flight"]);
     }
 }

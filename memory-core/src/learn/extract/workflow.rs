@@ -55,6 +55,7 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     let own = cluster.own();
     let base = if own.succeeded { own } else { cluster.similar().iter().find(|member| member.succeeded)? };
     let calls = successful(base);
+    let end = calls.len().checked_sub(1)?;
     let features = compared(&calls);
     let mut others = Vec::new();
     for member in cluster.similar().iter().filter(|member| member.succeeded && !std::ptr::eq(*member, base)) {
@@ -63,26 +64,44 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
         let shared = partners.iter().flatten().count();
         // One that shares less goes another way: it has no say in how this one goes.
         if shared > 0 && 2 * shared >= calls.len().min(theirs.len()) {
-            others.push((member, theirs, partners));
+            others.push(Other { task: task(member), calls: theirs, partners });
         }
     }
-    let needed = others.len().div_ceil(2);
-    let mut columns = Vec::new();
-    for (at, call) in calls.iter().enumerate() {
-        let rows: Vec<Call<'_>> =
-            others.iter().filter_map(|(_, theirs, partners)| Some(theirs[partners[at]?])).collect();
-        if rows.len() >= needed {
-            columns.push(Column { call: *call, rows });
-        }
+    let mut shared = agreed(&others, calls.len());
+    let ends =
+        |other: &&Other<'_>| shared.iter().any(|at| other.partners[*at] == Some(other.calls.len() - 1));
+    if !shared.contains(&end) && 2 * others.iter().filter(ends).count() < others.len() {
+        // Only the start is common to all, each goes on otherwise: none has a say but those that end the same way.
+        others.retain(|other| other.partners[end].is_some());
+        shared = agreed(&others, calls.len());
     }
+    let column = |at: usize| {
+        let rows = others.iter().filter_map(|other| Some(other.calls[other.partners[at]?])).collect();
+        Column { call: calls[at], rows }
+    };
+    let columns: Vec<Column<'_>> = shared.into_iter().map(column).collect();
     let followed = own.succeeded || follows(own, &columns);
     if columns.is_empty() || columns.len() > MAX_STEPS || !followed {
         return None;
     }
-    let others: Vec<&str> = others.iter().map(|(member, ..)| task(member)).collect();
+    let others: Vec<&str> = others.iter().map(|other| other.task).collect();
     let mut workflow = Template::new(task(base), &others).fill(&columns)?;
     workflow.identity = identity(&columns);
     Some(workflow)
+}
+
+/// A success that goes much the same way.
+struct Other<'t> {
+    task: &'t str,
+    calls: Vec<Call<'t>>,
+    /// The place of the call that does what each of the base's does.
+    partners: Vec<Option<usize>>,
+}
+
+/// Returns the places of the base's calls, of which there are so many, that at least half of the others make.
+fn agreed(others: &[Other<'_>], calls: usize) -> Vec<usize> {
+    let made = |at: &usize| others.iter().filter(|other| other.partners[*at].is_some()).count();
+    (0..calls).filter(|at| made(at) >= others.len().div_ceil(2)).collect()
 }
 
 fn task<'t>(member: &Member<'t>) -> &'t str {
@@ -350,6 +369,62 @@ mod tests {
         let workflow = find(&Cluster::new(&cluster.0, &cluster.1)).unwrap();
         assert_eq!(workflow.title, "Please cancel the flight of {name}, as ever.");
         assert_eq!(workflow.steps[0].instruction, "name={name}");
+    }
+
+    #[test]
+    fn names_that_all_have_are_no_constants_and_one_value_wherever_they_are() {
+        let book = |n: u64| {
+            let find = Action::tool("find_user").arguments(json!({"name": "Jan de Wit"}));
+            let book = Action::tool("book").arguments(json!({"passenger": "Jan de Wit", "class": "economy"}));
+            let mut trace = trace(n, success(), vec![find, book]);
+            trace.episode.task.description = "Book a flight for Jan de Wit".into();
+            trace
+        };
+        let workflow = |similar: &[Trace]| find(&Cluster::new(&book(1), similar)).unwrap();
+        for found in [workflow(&[book(2), book(3)]), workflow(&[])] {
+            let told: Vec<&str> = found.steps.iter().map(|step| step.instruction.as_str()).collect();
+            assert_eq!(told, ["name={name}", "class=economy, passenger={name}"]);
+            assert_eq!(
+                (found.title.as_str(), found.placeholders),
+                ("Book a flight for {name}", vec!["name".into()])
+            );
+        }
+    }
+
+    #[test]
+    fn the_start_of_two_ways_is_no_procedure() {
+        let credit = |n: u64, way: &str| {
+            let mut trace = tools(n, success(), way);
+            trace.episode.task.description = "Credit the invoice".into();
+            trace
+        };
+        let check = |own: &str, others: &[&str], expected: &str| {
+            let others: Vec<Trace> = (2..).zip(others).map(|(n, way)| credit(n, way)).collect();
+            let found = find(&Cluster::new(&credit(1, own), &others)).unwrap();
+            assert_eq!(found.identity(), expected);
+        };
+        let usual = "find look credit mail";
+        check("find look escalate", &[usual, usual], "find look escalate");
+        check("find look escalate", &[usual, usual, "find ask look escalate"], "find look escalate");
+        check("find look credit mail", &["find update", "find look send", usual], usual);
+        // What this one alone did at the end is no part of it.
+        check("find look credit mail smile", &[usual, usual], usual);
+        check("find look credit mail smile", &["find look credit mail wave", usual, usual], usual);
+    }
+
+    #[test]
+    fn what_no_step_needs_is_no_placeholder() {
+        let moved = |n: u64, address: &str| {
+            let update = Action::tool("update").arguments(json!({"address": address}));
+            let mut trace = trace(n, success(), vec![update, Action::tool("mail")]);
+            trace.episode.task.description = format!("Ann moved to {address}, for {n}000 days");
+            trace
+        };
+        let own = moved(1, "130 Station Road");
+        let found =
+            find(&Cluster::new(&own, &[moved(2, "7 Mill Lane"), moved(3, "44 Kings Avenue")])).unwrap();
+        assert_eq!(found.placeholders, ["address"]);
+        assert_eq!(found.title, "Ann moved to {address}, for … days");
     }
 
     #[test]

@@ -6,11 +6,20 @@ use crate::recall::parts::term;
 pub(super) const SHAPE: &str = "Aa Aa";
 /// The most words of one.
 const MAX_WORDS: usize = 4;
+/// What joins the words of a name without a capital (`Jan de Wit`).
+const PARTICLES: &[&str] = &[
+    "al", "bin", "da", "das", "de", "del", "della", "den", "der", "di", "dos", "du", "el", "ibn", "la", "le",
+    "ten", "ter", "van", "von", "zu", "zum", "zur",
+];
 
-/// Returns true for a name of several words, each with a capital.
-pub(super) fn is_name(value: &str) -> bool {
-    let words = value.split(' ').count();
-    (2..=MAX_WORDS).contains(&words) && value.split(' ').all(is_capitalised)
+/// Returns true for a name of several words, each with a capital but for particles within it.
+pub(crate) fn is_name(value: &str) -> bool {
+    let words: Vec<&str> = value.split(' ').collect();
+    let [first, inner @ .., last] = &words[..] else { return false };
+    words.len() <= MAX_WORDS
+        && is_capitalised(first)
+        && is_capitalised(last)
+        && inner.iter().all(|word| is_capitalised(word) || PARTICLES.contains(word))
 }
 
 /// Returns the name that stands in a text where the placeholder stands in a title: behind the same word, or else before the
@@ -24,10 +33,11 @@ pub(super) fn value<'t>(title: &str, placeholder: &str, text: &'t str) -> Option
         .filter_map(|(start, end)| {
             let name = &text[start..end];
             let (first, rest) = name.split_once(' ')?;
+            let of_two = rest.split(' ').filter(|word| is_capitalised(word)).count() == 1;
             match (begins_sentence(&text[..start]), begins) {
                 (false, _) => Some((start, end)),
-                (true, true) => (!rest.contains(' ')).then_some((start, end)),
-                (true, false) => rest.contains(' ').then_some((start + first.len() + 1, end)),
+                (true, true) => of_two.then_some((start, end)),
+                (true, false) => is_name(rest).then_some((start + first.len() + 1, end)),
             }
         })
         .collect();
@@ -43,7 +53,8 @@ pub(super) fn value<'t>(title: &str, placeholder: &str, text: &'t str) -> Option
     preceded.or_else(|| next.and_then(|own| only(&|_, end| same(own, text[end..].split_whitespace().next()))))
 }
 
-/// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between them.
+/// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between them, and
+/// particles within.
 fn names(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut run: Option<(usize, usize)> = None;
@@ -56,7 +67,8 @@ fn names(text: &str) -> Vec<(usize, usize)> {
         let bare = ["'s", "’s"].iter().find_map(|ending| bare.strip_suffix(ending)).unwrap_or(bare);
         let inner = bare.trim_start_matches(|c: char| !c.is_alphanumeric());
         let opens = inner.len() < bare.len();
-        if opens || !is_capitalised(inner) {
+        let joins = run.is_some() && PARTICLES.contains(&word);
+        if opens || !is_capitalised(inner) && !joins {
             found.extend(run.take());
         }
         if is_capitalised(inner) {
@@ -115,6 +127,8 @@ mod tests {
         check("Write to {name}", "Hello Ann Bolt, write to Tom Brandt", Some("Tom Brandt"));
         check("Write to {name}", "Cancel Ann Bolt's booking and write to Tom Brandt", Some("Tom Brandt"));
         check("{name} needs a seat", "Ann Bolt needs a seat", Some("Ann Bolt"));
+        check("{name} needs a seat", "Luca van den Berg needs a seat", Some("Luca van den Berg"));
+        check("Write to {name}", "Write to Ruth Ellen Carver la la", Some("Ruth Ellen Carver"));
         check("Mail {name} the report", "Mail Ann Bolt's boss the report", Some("Ann Bolt"));
         check("Ask if {name} needs a seat", "Ann Bolt needs a seat", None);
         check("{name} needs a seat", "Today Ann Bolt needs a seat", None);
@@ -134,5 +148,6 @@ mod tests {
             }
         }
         assert_eq!(names("Übel Ölig’s"), [(0, 11)]);
+        assert_eq!(names("Jan de, Wit de"), []);
     }
 }

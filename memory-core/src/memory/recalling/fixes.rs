@@ -65,25 +65,63 @@ impl Inner {
     }
 }
 
-/// Returns what got over an error of the tool that failed last, if it is quite like the last one, and its best fix was not in
-/// vain since and is nearly always the one: an error that says little is got over in many ways, each in its place.
+/// Returns what got over an error quite like the last one, if its best fix was not in vain since and is nearly always the one:
+/// an error that says little is got over in many ways, each in its place. Where the tool that failed last never got over it,
+/// this is what other tools did before they were called again, if they all did the same.
 pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let failed = query.last_error.as_ref().and(query.after.last())?;
-    let is_same = |found: &&Recalled<Failure>| found.item.tool == *failed && found.score >= SAME_FIX;
-    let found = recall.fixes.iter().find(is_same)?;
-    let nearly_always = |fix: &&Resolution| f64::from(fix.worked) >= USUAL * f64::from(found.item.resolved);
-    let fix = found.item.remedies().next().filter(|fix| fix.works()).filter(nearly_always)?;
+    let like = || recall.fixes.iter().filter(|found| found.score >= SAME_FIX);
+    if let Some(own) = like().find(|found| found.item.tool == *failed) {
+        if let Some(fix) = usual_fix(&own.item) {
+            let tools = fix.tools().into_iter().map(str::to_owned).collect();
+            return Some(remedy_by(failed, own, fix, tools));
+        }
+        if own.item.remedies().next().is_some() {
+            return None;
+        }
+    }
+    let mut others =
+        like().filter(|found| found.item.tool != *failed && found.item.remedies().next().is_some());
+    let first = others.next()?;
+    let fix = usual_fix(&first.item)?;
+    let before = before_the_next_try(fix, &first.item)?;
+    let agrees = |found: &Recalled<Failure>| {
+        usual_fix(&found.item).and_then(|fix| before_the_next_try(fix, &found.item)).as_ref() == Some(&before)
+    };
+    let tools: Vec<String> = before.iter().copied().chain([failed.as_str()]).map(str::to_owned).collect();
+    let was_in_vain = like()
+        .filter(|found| found.item.tool == *failed)
+        .any(|own| own.item.in_vain().any(|fix| fix.tools() == tools));
+    (others.all(agrees) && !was_in_vain).then(|| remedy_by(failed, first, fix, tools))
+}
+
+fn remedy_by(failed: &str, found: &Recalled<Failure>, fix: &Resolution, tools: Vec<String>) -> Remedy {
     // How often it worked of the times it was tried, drawn to even by one time each way.
     let share = f64::from(fix.worked + 1) / f64::from(fix.worked.saturating_add(fix.failed) + 2);
-    Some(Remedy {
-        failed: failed.clone(),
-        tools: fix.tools().into_iter().map(str::to_owned).collect(),
+    Remedy {
+        failed: failed.to_owned(),
+        tools,
         text: fix.fix.clone(),
+        known_of: (found.item.tool != failed).then(|| found.item.tool.clone()),
         worked: fix.worked,
         confidence: found.score * share,
         lesson: found.item.id,
         episodes: found.item.episodes.clone(),
-    })
+    }
+}
+
+/// Returns the fix of an error that is nearly always the one, and works.
+fn usual_fix(failure: &Failure) -> Option<&Resolution> {
+    let fix = failure.remedies().next().filter(|fix| fix.works())?;
+    (f64::from(fix.worked) >= USUAL * f64::from(failure.resolved)).then_some(fix)
+}
+
+/// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only calls that one
+/// otherwise.
+fn before_the_next_try<'f>(fix: &'f Resolution, failure: &Failure) -> Option<Vec<&'f str>> {
+    let mut tools = fix.tools();
+    let last = tools.pop()?;
+    (last == failure.tool && !tools.is_empty()).then_some(tools)
 }
 
 /// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike
@@ -158,9 +196,33 @@ mod tests {
         let works = || lesson(1.0, &[(3, 5, 0)]);
         assert_eq!(told(resolved(works(), 4), "pay"), Some(vec!["login".to_owned(), "pay".to_owned()]));
         assert_eq!(told(resolved(works(), 5), "pay"), None, "others got over it otherwise");
-        assert_eq!(told(works(), "mail"), None, "another tool failed");
         assert_eq!(told(lesson(0.6, &[(3, 5, 0)]), "pay"), None, "another error");
         assert_eq!(told(lesson(1.0, &[(3, 5, 6)]), "pay"), None, "in vain since");
+    }
+
+    #[test]
+    fn a_tool_that_never_got_over_an_error_takes_what_the_others_did() {
+        let of = |tool: &str, fix: &str, worked: u32| {
+            let found = lesson(0.9, &[(worked, 5, u64::from(worked == 0))]);
+            let mut item = Failure { tool: tool.into(), resolved: worked, ..found.item };
+            item.resolutions[0].fix = fix.into();
+            Recalled { item, ..found }
+        };
+        let told = |fixes: &[Recalled<Failure>]| {
+            let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
+            recall.fixes.extend_from_slice(fixes);
+            let query = RecallQuery::new("x").after(["look", "mail"]).last_error("no");
+            remedy(&query, &recall).map(|remedy| (remedy.tools.join(" "), remedy.known_of.unwrap()))
+        };
+        let pay = || of("pay", "login, then pay", 3);
+        let taken = Some(("login mail".to_owned(), "pay".to_owned()));
+        assert_eq!(told(&[pay()]), taken);
+        assert_eq!(told(&[pay(), of("order", "login: again, then order", 1)]), taken);
+        assert_eq!(told(&[pay(), of("order", "ask, then order", 1)]), None, "they did not do the same");
+        assert_eq!(told(&[of("pay", "pay without voucher", 3)]), None, "only that tool was called otherwise");
+        assert_eq!(told(&[of("pay", "hand_over", 3)]), None, "that tool was not tried again");
+        assert_eq!(told(&[pay(), of("mail", "mail", 0)]), taken, "trying again is not all there is to do");
+        assert_eq!(told(&[pay(), of("mail", "login, then mail", 0)]), None, "it was in vain here");
     }
 
     #[test]

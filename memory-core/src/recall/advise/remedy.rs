@@ -21,6 +21,8 @@ pub(crate) struct Remedy {
     pub(crate) tools: Vec<String>,
     /// The fix, as it is told.
     pub(crate) text: String,
+    /// The tool that it is known of, if that is not the one that failed.
+    pub(crate) known_of: Option<String>,
     /// In how many episodes it worked.
     pub(crate) worked: u32,
     /// How sure it is, in `0.0..=1.0`.
@@ -63,9 +65,9 @@ impl Bench<'_> {
             );
             advice.confidence = advice.confidence.max(remedy.confidence);
             let tasks = times(remedy.worked);
-            advice
-                .reasons
-                .insert(0, format!("got over an error like the last one in {tasks}: {}", remedy.text));
+            let of = remedy.known_of.as_ref().map_or_else(String::new, |tool| format!(", of {tool},"));
+            let reason = format!("got over an error like the last one{of} in {tasks}: {}", remedy.text);
+            advice.reasons.insert(0, reason);
             advice.reasons.truncate(REASONS);
             advice.items.insert(0, ItemId::Failure(remedy.lesson));
             advised.for_others.remove(tool);
@@ -116,6 +118,7 @@ mod tests {
             failed: "cancel".into(),
             tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
             text: tools.join(", then "),
+            known_of: None,
             worked: 2,
             confidence: 0.6,
             lesson: FailureId(uuid::Uuid::nil()),

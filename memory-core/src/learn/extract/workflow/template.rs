@@ -9,7 +9,7 @@ use super::task_text::{Stated, TaskText};
 use super::{Column, Workflow, is_command};
 use crate::learn::calls::value_text;
 use crate::learn::errors::cut;
-use crate::learn::playbook::common_shape;
+use crate::learn::playbook::{common_shape, is_name};
 use crate::learn::recovery::constant;
 use crate::learn::shape::{Piece, Shape, pieces};
 use crate::model::playbook::PlaybookStep;
@@ -80,6 +80,7 @@ impl<'t> Template<'t> {
         if self.placeholders.len() > MAX_PLACEHOLDERS {
             return None;
         }
+        self.keep_used(&steps);
         let shapes = self.values.iter().map(|values| common_shape(values)).collect();
         Some(Workflow {
             identity: String::new(),
@@ -88,6 +89,21 @@ impl<'t> Template<'t> {
             placeholders: self.placeholders,
             shapes,
         })
+    }
+
+    /// Drops placeholders that no step has: what is done does not depend on them.
+    fn keep_used(&mut self, steps: &[PlaybookStep]) {
+        let is_used =
+            |name: &String| steps.iter().any(|step| step.instruction.contains(&format!("{{{name}}}")));
+        let used: Vec<bool> = self.placeholders.iter().map(is_used).collect();
+        self.names.retain(|_, at| used[*at]);
+        for at in self.names.values_mut() {
+            *at = used[..*at].iter().filter(|used| **used).count();
+        }
+        let mut each = used.iter();
+        self.placeholders.retain(|_| each.next() == Some(&true));
+        let mut each = used.iter();
+        self.values.retain(|_| each.next() == Some(&true));
     }
 
     fn arguments(&mut self, column: &Column<'t>) -> Vec<Argument> {
@@ -198,12 +214,13 @@ impl<'t> Template<'t> {
     }
 
     /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, not one of the task's own,
-    /// and no id, address, date or long figure. What is seen once must be a word.
+    /// and no id, address, date, long figure, or name of somebody. What is seen once must be a word.
     fn is_constant(&self, value: &Value, text: &str, others: &[&Value]) -> bool {
         if text.len() > MAX_CONSTANT_BYTES || others.iter().any(|other| *other != value) {
             return false;
         }
-        if self.follows_from_tasks(text, others.len()) {
+        if self.follows_from_tasks(text, others.len()) || is_name(text) && place_in(self.task, text).is_some()
+        {
             return false;
         }
         let of_task = text.len() >= MIN_VALUE_BYTES && self.task.contains(text);
@@ -361,8 +378,9 @@ impl<'t> Template<'t> {
     }
 
     fn placeholder(&mut self, name: &str, value: &Value, text: &str, others: &[&Value]) -> usize {
-        // One id under two names is one value; one word under two names is chance.
-        let key = (if constant(value).is_some() { name.to_owned() } else { String::new() }, text.to_owned());
+        // One id, or one person, under two names is one value; one word under two names is chance.
+        let is_word = constant(value).is_some() && !is_name(text);
+        let key = (if is_word { name.to_owned() } else { String::new() }, text.to_owned());
         let at = match self.names.get(&key) {
             Some(at) => *at,
             None => {
