@@ -134,29 +134,53 @@ struct Pattern<'t> {
 /// A word of a title.
 enum Slot<'t> {
     Word(&'t str),
-    /// A placeholder and what is written together with it (`v{version}`).
+    /// Placeholders and what is written together with them (`v{version}`, `{kind}/{name}`).
     Named {
         before: &'t str,
-        name: &'t str,
-        behind: &'t str,
+        /// Each with what is written behind it, up to the next one.
+        names: Vec<(&'t str, &'t str)>,
     },
     /// Anything.
     Any,
 }
 
+impl<'t> Slot<'t> {
+    fn of(word: &'t str) -> Self {
+        if word.contains('…') {
+            return Self::Any;
+        }
+        let mut pieces = word.split('{');
+        let before = pieces.next().unwrap_or("");
+        let names: Option<Vec<(&str, &str)>> = pieces.map(|piece| piece.split_once('}')).collect();
+        match names {
+            Some(names) if names.is_empty() => Self::Word(word),
+            // Where nothing is between two placeholders a text does not tell where the one ends.
+            Some(names) if names.iter().rev().skip(1).all(|(_, behind)| !behind.is_empty()) => {
+                Self::Named { before, names }
+            }
+            _ => Self::Any,
+        }
+    }
+
+    /// Returns the values that a word gives to the placeholders here, by name; `None` if it is not written so.
+    fn values<'w>(&self, word: &'w str) -> Option<Vec<(&'t str, &'w str)>> {
+        let Self::Named { before, names } = self else { return None };
+        let mut rest = word.strip_prefix(before)?;
+        let (last, others) = names.split_last()?;
+        let mut values = Vec::with_capacity(names.len());
+        for (name, behind) in others {
+            let (value, after) = rest.split_once(behind)?;
+            values.push((*name, value));
+            rest = after;
+        }
+        values.push((last.0, rest.strip_suffix(last.1)?));
+        values.iter().all(|(_, value)| value.contains(char::is_alphanumeric)).then_some(values)
+    }
+}
+
 impl<'t> Pattern<'t> {
     fn of(title: &'t str) -> Self {
-        let slot = |word: &'t str| {
-            if word.contains('…') {
-                return Slot::Any;
-            }
-            let Some((before, rest)) = word.split_once('{') else { return Slot::Word(word) };
-            match rest.split_once('}') {
-                Some((name, behind)) if !behind.contains('{') => Slot::Named { before, name, behind },
-                _ => Slot::Any,
-            }
-        };
-        Self { words: split(title, |c| ends_word(c) && !matches!(c, '{' | '}')).map(slot).collect() }
+        Self { words: split(title, |c| ends_word(c) && !matches!(c, '{' | '}')).map(Slot::of).collect() }
     }
 
     /// Returns the values that a text gives if it says what the title says, word by word, somewhere and only there.
@@ -164,7 +188,7 @@ impl<'t> Pattern<'t> {
         let mut found: Vec<Vec<(&'t str, &'w str)>> = Vec::new();
         let is_open = |slot: &Slot<'t>| match slot {
             Slot::Any => true,
-            Slot::Named { name, .. } => shape(name) == proper_name::SHAPE,
+            Slot::Named { names, .. } => names.iter().any(|(name, _)| shape(name) == proper_name::SHAPE),
             Slot::Word(_) => false,
         };
         for run in self.words.split(is_open) {
@@ -178,14 +202,14 @@ impl<'t> Pattern<'t> {
                 for (slot, word) in run.iter().zip(window) {
                     match slot {
                         Slot::Word(own) if own.to_lowercase() == word.to_lowercase() => {}
-                        Slot::Named { before, name, behind } => {
-                            let value = word.strip_prefix(before)?.strip_suffix(behind)?;
-                            let shape = shape(name);
-                            let typical = shape.is_empty() && telling(value) || fits(value, shape);
-                            let kind = !shape.is_empty() && shape_of(shape) == shape_of(value);
-                            (typical || kind).then(|| values.push((*name, value)))?;
+                        slot => {
+                            for (name, value) in slot.values(word)? {
+                                let shape = shape(name);
+                                let typical = shape.is_empty() && telling(value) || fits(value, shape);
+                                let kind = !shape.is_empty() && shape_of(shape) == shape_of(value);
+                                (typical || kind).then(|| values.push((name, value)))?;
+                            }
                         }
-                        _ => return None,
                     }
                 }
                 Some(values)
@@ -202,12 +226,9 @@ impl<'t> Pattern<'t> {
         let mut best: Vec<&'w str> = Vec::new();
         let mut most = 0;
         for (place, slot) in self.words.iter().enumerate() {
-            let Slot::Named { before, name: found, behind } = slot else { continue };
-            for (at, word) in words.iter().enumerate().filter(|_| *found == name) {
-                let inner = word.strip_prefix(before).and_then(|word| word.strip_suffix(behind));
-                let Some(value) = inner.filter(|value| value.contains(char::is_alphanumeric)) else {
-                    continue;
-                };
+            for (at, word) in words.iter().enumerate() {
+                let given = slot.values(word).into_iter().flatten().find(|(found, _)| *found == name);
+                let Some((_, value)) = given else { continue };
                 let alike = self.alike(place, words, at, value, shape);
                 if alike > most {
                     (best, most) = (Vec::new(), alike);
@@ -438,6 +459,12 @@ mod tests {
             "move JG7FMM to 4WQ150",
             &[("old", "JG7FMM"), ("new", "4WQ150")],
         );
+        let (push, values) = ("Push the branch {kind}/v{name}.", &[("kind", ""), ("name", "a-99")]);
+        let both = &[("kind", "feat"), ("name", "cache-78")];
+        check(push, values, "Push the branch feat/vcache-78, please", both);
+        check(push, values, "Push the branch cache-78, please", &[("name", "cache-78")]);
+        check(push, values, "Push the branch /v, please", &[]);
+        check("Push the branch {a}{b}", &[("a", ""), ("b", "")], "Push the branch feat", &[]);
     }
 
     #[test]

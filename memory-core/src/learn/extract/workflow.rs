@@ -192,7 +192,7 @@ fn follows(member: &Member<'_>, columns: &[Column<'_>]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::learn::calls::tests::{failure, success, tools, trace};
@@ -410,6 +410,21 @@ mod tests {
         // What this one alone did at the end is no part of it.
         check("find look credit mail smile", &[usual, usual], usual);
         check("find look credit mail smile", &["find look credit mail wave", usual, usual], usual);
+    }
+
+    #[test]
+    fn what_most_do_without_is_left_out() {
+        let refresh = |n: u64, arguments: Value| {
+            trace(n, success(), vec![Action::tool("refresh").arguments(arguments), Action::tool("mail")])
+        };
+        let (quick, usual) = (json!({"board": "sales", "mode": "quick"}), json!({"board": "sales"}));
+        let check = |others: [&Value; 3], expected: &str| {
+            let others: Vec<Trace> = (2..).zip(others).map(|(n, it)| refresh(n, it.clone())).collect();
+            assert_eq!(lines(&refresh(1, quick.clone()), &others).unwrap()[0], expected);
+        };
+        check([&usual, &usual, &quick], "refresh: board=sales");
+        check([&usual, &quick, &quick], "refresh: board=sales, mode=quick");
+        assert_eq!(lines(&refresh(1, quick.clone()), &[]).unwrap()[0], "refresh: board=sales, mode=quick");
     }
 
     #[test]

@@ -48,6 +48,8 @@ enum Argument {
     Placeholder(usize),
     /// A text of several words, of which some may vary.
     Text,
+    /// Most others do without it.
+    Odd,
 }
 
 impl<'t> Template<'t> {
@@ -111,7 +113,9 @@ impl<'t> Template<'t> {
         column.call.arguments(|name, value| {
             let others: Vec<&Value> = column.rows.iter().filter_map(|row| row.argument(name)).collect();
             let text = value_text(value);
-            arguments.push(if self.is_constant(value, &text, &others) {
+            arguments.push(if 2 * others.len() < column.rows.len() {
+                Argument::Odd
+            } else if self.is_constant(value, &text, &others) {
                 Argument::Constant(text)
             } else if self.is_text(name, value, &text, &others) {
                 Argument::Text
@@ -145,7 +149,7 @@ impl<'t> Template<'t> {
                     replaced.push((text, at));
                     format!("{{{}}}", self.placeholders[at])
                 }
-                None => return,
+                Some(Argument::Odd) | None => return,
             };
             parts.push(format!("{name}={told}"));
         });
