@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use agent_memory::{
     Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Embedder, EpisodeId, EpisodeQuery, Error,
-    ErrorKind, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded, Recording, Reflection, Reflector,
-    Ruling, Task, Trace,
+    ErrorKind, Freshness, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded, Recording, Reflection,
+    Reflector, Ruling, Task, Trace,
 };
 
-use memory_test_support::{Sqld, SqldOptions};
+use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, eventually, remote};
 
@@ -714,6 +714,50 @@ async fn one_machine_learns_and_another_recalls_it() {
     assert!(!recall.patterns.is_empty(), "{recall:#?}");
     assert!(recall.playbook.is_some(), "{recall:#?}");
     assert_eq!(two.learn().await.unwrap().episodes, 0, "what one has learned from is not due for the other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_cut_off_writes_over_no_ruling_and_stores_its_rules_afterwards() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let proxy = FaultProxy::start(sqld.addr());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let cut_off = remote(folders[0].path(), &proxy.url()).open().await.unwrap();
+    let other = remote(folders[1].path(), &sqld.url()).open().await.unwrap();
+    for number in 0..12 {
+        cancel_order(&cut_off, number, true).await;
+    }
+    cut_off.flush(PATIENCE).await.unwrap();
+    cut_off.learn().await.unwrap();
+    cut_off.sync(PATIENCE).await.unwrap();
+    other.sync(PATIENCE).await.unwrap();
+    let rule = other.knowledge().heuristics().await.unwrap().items.remove(0);
+
+    proxy.set_mode(Mode::Refuse);
+    other.knowledge().rule(rule.id, Ruling::Reject).await.unwrap();
+    other.sync(PATIENCE).await.unwrap();
+    for number in 0..6 {
+        let task = Task::new(format!("Mail the receipt of day {number}")).kind("support").domain("retail");
+        let mut episode = cut_off.start(task).await.unwrap();
+        episode.step(Action::tool("mail_receipt")).await.unwrap();
+        episode.complete(Outcome::success("mailed")).await.unwrap();
+    }
+    // What it extends may be out of reach; the episodes are then due later on.
+    if let Err(error) = cut_off.learn().await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    let rules = cut_off.knowledge().heuristics().await.unwrap();
+    assert!(matches!(rules.freshness, Freshness::Stale { .. }), "{:?}", rules.freshness);
+    assert!(rules.items.iter().all(|rule| rule.tool != "mail_receipt"), "stored without knowing of rulings");
+
+    proxy.set_mode(Mode::Pass);
+    cut_off.flush(PATIENCE).await.unwrap();
+    cut_off.learn().await.unwrap();
+    cut_off.sync(PATIENCE).await.unwrap();
+    other.sync(PATIENCE).await.unwrap();
+    let rules = other.knowledge().heuristics().await.unwrap().items;
+    let held = rules.iter().find(|held| held.id == rule.id);
+    assert!(held.is_some_and(|held| held.rejected), "{held:?}");
+    assert!(rules.iter().any(|rule| rule.tool == "mail_receipt"), "{rules:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

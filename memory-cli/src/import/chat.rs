@@ -276,6 +276,7 @@ mod tests {
             "error[E0425]: cannot find value `x`\n --> src/lib.rs",
             "Error executing tool: x",
             "fatal: not a git repository",
+            "Command failed: exit status 1",
             "FAILED tests/test_a.py::test_x",
             "bash: jq: command not found",
             "{\"error\": \"no\"}",
