@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::learn::shape::{Shape, mask, separates, shape_of, wide_mask};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::recall::tokenize::tokenize;
-pub(crate) use proper_name::is_name;
+pub(crate) use proper_name::{is_name, names_in};
 
 /// The words that a title and a text must have in common, with nothing but values between them.
 const MIN_FIXED: usize = 2;

@@ -369,6 +369,15 @@ mod tests {
         let workflow = find(&Cluster::new(&cluster.0, &cluster.1)).unwrap();
         assert_eq!(workflow.title, "Please cancel the flight of {name}, as ever.");
         assert_eq!(workflow.steps[0].instruction, "name={name}");
+        // No step has the place, and that of another task has one word.
+        let mut cluster = cluster;
+        for (trace, place) in
+            [&mut cluster.0].into_iter().chain(&mut cluster.1).zip(["New York", "Rome", "Bonn"])
+        {
+            trace.episode.task.description.push_str(&format!(" No longer to {place} this year."));
+        }
+        let title = find(&Cluster::new(&cluster.0, &cluster.1)).unwrap().title;
+        assert_eq!(title, "Please cancel the flight of {name}, as ever. No longer to … this year.");
     }
 
     #[test]

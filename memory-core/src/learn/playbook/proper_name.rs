@@ -53,6 +53,17 @@ pub(super) fn value<'t>(title: &str, placeholder: &str, text: &'t str) -> Option
     preceded.or_else(|| next.and_then(|own| only(&|_, end| same(own, text[end..].split_whitespace().next()))))
 }
 
+/// Returns the names of a text; the first word of a sentence, which has a capital for that, belongs to none.
+pub(crate) fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    names(text).into_iter().filter_map(|(start, end)| {
+        let name = &text[start..end];
+        if !begins_sentence(&text[..start]) {
+            return Some(name);
+        }
+        name.split_once(' ').map(|(_, rest)| rest).filter(|rest| is_name(rest))
+    })
+}
+
 /// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between them, and
 /// particles within.
 fn names(text: &str) -> Vec<(usize, usize)> {
@@ -148,6 +159,8 @@ mod tests {
             }
         }
         assert_eq!(names("Übel Ölig’s"), [(0, 11)]);
+        let told = "Cancel New York. Ask Ann Bolt, Tom. Ann Bolt pays for San Juan de Oro";
+        assert_eq!(names_in(told).collect::<Vec<_>>(), ["New York", "Ann Bolt", "San Juan de Oro"]);
         assert_eq!(names("Jan de, Wit de"), []);
     }
 }

@@ -9,7 +9,7 @@ use super::task_text::{Stated, TaskText};
 use super::{Column, Workflow, is_command};
 use crate::learn::calls::value_text;
 use crate::learn::errors::cut;
-use crate::learn::playbook::{common_shape, is_name};
+use crate::learn::playbook::{common_shape, is_name, names_in};
 use crate::learn::recovery::constant;
 use crate::learn::shape::{Piece, Shape, pieces};
 use crate::model::playbook::PlaybookStep;
@@ -175,11 +175,14 @@ impl<'t> Template<'t> {
     /// Returns the first line of the task as people wrote it, with placeholders for what varies.
     fn title(&self) -> String {
         let line = self.task.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
-        let mut phrases: Vec<&String> =
-            self.names.keys().map(|(_, value)| value).filter(|value| value.contains(' ')).collect();
+        let values = self.names.keys().map(|(_, value)| value).filter(|value| value.contains(' '));
+        // Whom or what no other task names is of this one alone.
+        let is_own = |name: &String| self.others.iter().all(|other| place_in(other, name).is_none());
+        let own = names_in(line).map(str::to_owned).filter(|name| !self.others.is_empty() && is_own(name));
+        let mut phrases: Vec<String> = values.cloned().chain(own).collect();
         phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
         let mut title = String::new();
-        for segment in segments(line, phrases) {
+        for segment in segments(line, &phrases) {
             match segment {
                 _ if title.ends_with(VARIES) && title.len() > MAX_TEXT_BYTES => break,
                 Segment::Value(phrase) => match self.known(phrase) {
