@@ -176,9 +176,9 @@ impl<'t> Template<'t> {
     fn title(&self) -> String {
         let line = self.task.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
         let values = self.names.keys().map(|(_, value)| value).filter(|value| value.contains(' '));
-        // Whom or what no other task names is of this one alone.
-        let is_own = |name: &String| self.others.iter().all(|other| place_in(other, name).is_none());
-        let own = names_in(line).map(str::to_owned).filter(|name| !self.others.is_empty() && is_own(name));
+        // Whom or what most other tasks do not name is of this one.
+        let shared = |name: &str| self.others.iter().filter(|other| place_in(other, name).is_some()).count();
+        let own = names_in(line).filter(|name| 2 * shared(name) < self.others.len()).map(str::to_owned);
         let mut phrases: Vec<String> = values.cloned().chain(own).collect();
         phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
         let mut title = String::new();
