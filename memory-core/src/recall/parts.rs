@@ -27,6 +27,11 @@ const NEW_THOUGHT: &[&str] =
 const SUPPOSING: &[&str] = &["how", "if", "unless", "what", "when", "whenever", "whether", "which"];
 /// Words that deny what follows; sorted.
 const DENYING: &[&str] = &["cannot", "never", "not", "without"];
+/// Words before which "no" denies nothing that follows: it is "no longer", "no one", "no matter what"; sorted.
+const BEHIND_NO: &[&str] =
+    &["doubt", "idea", "later", "less", "longer", "matter", "more", "one", "other", "preference", "problem"];
+/// Words with a full stop behind them that end no sentence; sorted.
+const ABBREVIATED: &[&str] = &["dr", "mr", "mrs", "ms", "prof", "vs"];
 /// Words that say, with those that deny, that what is supposed fails; sorted.
 const FAILING: &[&str] = &["impossible", "no", "none", "unable", "unavailable"];
 /// Words that begin what is wished for if something fails; sorted.
@@ -167,6 +172,7 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
                 end_at(&mut start, at + 1);
                 depth = 0;
             }
+            '.' if word.end == at && is_one_of(ABBREVIATED, &text[word.clone()]) => {}
             '.' | '!' | '?' | ';' if rest.peek().is_none_or(|(_, next)| next.is_whitespace()) => {
                 end_at(&mut start, at + 1);
                 depth = 0;
@@ -211,12 +217,22 @@ fn terms(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     // How many words ago something was denied.
     let mut denied = NEGATION_REACH + 1;
+    let (mut after_no, mut after_never) = (false, false);
     words(text, |_, word| {
         denied = denied.saturating_add(1);
-        if is_one_of(DENYING, word) {
+        if std::mem::take(&mut after_no) && !is_one_of(BEHIND_NO, word) {
+            denied = 1;
+        }
+        if std::mem::take(&mut after_never) && word.eq_ignore_ascii_case("mind") {
             denied = 0;
             return;
         }
+        if is_one_of(DENYING, word) {
+            denied = 0;
+            after_never = word.eq_ignore_ascii_case("never");
+            return;
+        }
+        after_no = word.eq_ignore_ascii_case("no");
         if word.is_ascii() {
             if let Some(term) = term(word) {
                 let is_denied = (1..=NEGATION_REACH).contains(&denied);
@@ -312,6 +328,7 @@ mod tests {
         check("First build, then deploy v1.2.", &["First build", "then deploy v1.2."]);
         check("Change {'a': 1, 'b': 2 and 3} now", &["Change {'a': 1, 'b': 2 and 3} now"]);
         check("Stop it. And then? Restart the server", &["Stop it. And then?", "Restart the server"]);
+        check("Ask Dr. Bolt and Mrs. Li. Ship it", &["Ask Dr. Bolt", "and Mrs. Li.", "Ship it"]);
         check("Dear Sir. Ship it if it is paid", &["Dear Sir.", "Ship it", "if it is paid"]);
         check("one\ntwo", &["one", "two"]);
     }
@@ -339,6 +356,9 @@ mod tests {
         check("It's the customers’ choice", &["custom choic"]);
         check("Sell it if the price falls, and buy", &["sell", "?price fall", "buy"]);
         check("Never cancel", &["!cancel"]);
+        check("No refund for Ann, she needs no ride", &["!refund !ann", "need !ride"]);
+        check("She no longer needs it, no matter what", &["longer need", "matter"]);
+        check("Never mind the order of paint, ship it", &["!order paint", "ship"]);
         check("Ship it. If you can't, stop it. Call me", &["ship", "~stop", "call"]);
         check("Ship it; if that is impossible, stop it", &["ship", "?imposs", "~stop"]);
         check("Change it, otherwise stop it", &["chang", "~otherwis stop"]);
@@ -351,7 +371,9 @@ mod tests {
 
     #[test]
     fn word_lists_are_sorted() {
-        for list in [NEW_THOUGHT, SUPPOSING, DENYING, FAILING, OTHERWISE, FUNCTION_WORDS] {
+        for list in
+            [NEW_THOUGHT, SUPPOSING, DENYING, BEHIND_NO, ABBREVIATED, FAILING, OTHERWISE, FUNCTION_WORDS]
+        {
             assert!(list.is_sorted());
         }
     }
