@@ -248,7 +248,7 @@ impl Inner {
         for teller in tellers {
             let of = (*teller, named.is_some());
             if let Entry::Vacant(free) = again.told.entry(of) {
-                free.insert(self.tell(*teller, named, without).await?);
+                free.insert(self.tell(*teller, named, Some(without)).await?);
             }
             let Some(Some((succeeded, extracted))) = again.told.get(&of) else { continue };
             if named.is_some() && !succeeded {
@@ -262,18 +262,18 @@ impl Inner {
     }
 
     /// Returns whether an episode succeeded, and what it teaches without another; `None` if it is open or gone.
-    async fn tell(
+    pub(in crate::memory) async fn tell(
         &self,
         teller: EpisodeId,
         named: Option<&Vec<EpisodeId>>,
-        without: EpisodeId,
+        without: Option<EpisodeId>,
     ) -> Result<Option<(bool, Extracted)>> {
         let Some(trace) = self.trace(teller).await? else { return Ok(None) };
         let mut similar = self.similar(&trace).await?;
-        similar.retain(|other| other.episode.id != without);
+        similar.retain(|other| Some(other.episode.id) != without);
         let mut extracted = extract(&trace, &similar);
         if let Some(named) = named {
-            self.tell_among(named, &trace, similar, Some(without), &mut extracted).await?;
+            self.tell_among(named, &trace, similar, without, &mut extracted).await?;
         }
         Ok(Some((trace.succeeded(), extracted)))
     }

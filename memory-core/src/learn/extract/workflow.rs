@@ -422,6 +422,34 @@ mod tests {
     }
 
     #[test]
+    fn figures_are_values_where_tasks_state_them() {
+        let order = |n: u64, bags: u64, colour: &str| {
+            let arguments = json!({"bags": bags, "colour": colour, "shelf": 400 + n});
+            let mut trace =
+                trace(n, success(), vec![Action::tool("order").arguments(arguments), Action::tool("mail")]);
+            trace.episode.task.description = format!("Order {bags} bags in {colour} by 7 May");
+            trace
+        };
+        let own = order(1, 3, "blue");
+        let check = |similar: &[Trace], title: &str| {
+            let found = find(&Cluster::new(&own, similar)).unwrap();
+            assert_eq!(
+                (found.title.as_str(), found.steps[0].instruction.as_str()),
+                (title, "bags={bags}, colour={colour}, shelf={shelf}")
+            );
+            let shape = |name: &str| {
+                let at = found.placeholders.iter().position(|known| known == name).unwrap();
+                found.shapes[at].clone()
+            };
+            // The shelf is in no task: a figure of a task is another one.
+            assert_eq!((shape("bags"), shape("shelf")), ("9".to_owned(), String::new()));
+        };
+        check(&[order(2, 5, "green"), order(3, 2, "blue")], "Order {bags} bags in {colour} by 7 May");
+        // A few that all have the same may have it by chance.
+        check(&[order(2, 3, "blue"), order(3, 3, "blue")], "Order 3 bags in {colour} by 7 May");
+    }
+
+    #[test]
     fn what_most_do_without_is_left_out() {
         let refresh = |n: u64, arguments: Value| {
             trace(n, success(), vec![Action::tool("refresh").arguments(arguments), Action::tool("mail")])

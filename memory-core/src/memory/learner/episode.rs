@@ -219,7 +219,7 @@ impl Inner {
             Some(Entity::Playbook(held)) if tells(witness, &held.sources, draft).await? => {
                 (retold(held, playbook), Place::Teller)
             }
-            Some(Entity::Playbook(held)) => (held, Place::BehindTeller),
+            Some(Entity::Playbook(held)) => (self.told_beside(held, witness).await?, Place::BehindTeller),
             // The values of a procedure that a failing episode followed are another episode's, which it does not name.
             _ if !witness.succeeded() => return Ok(()),
             _ => (playbook, Place::Newest),
@@ -232,6 +232,22 @@ impl Inner {
         held.updated_at = witness.at.max(held.updated_at);
         draft.put(id.to_string(), held);
         Ok(())
+    }
+
+    /// Returns a playbook of few episodes told beside one more that ended before its teller: what the few have in common may
+    /// be chance. Those that come later on tell it themselves.
+    async fn told_beside(&self, held: Playbook, witness: &Witness) -> Result<Playbook> {
+        let Some(teller) = held.sources.first() else { return Ok(held) };
+        if !witness.succeeded() || held.sources.len() >= SIMILAR || held.sources.contains(&witness.episode) {
+            return Ok(held);
+        }
+        let named = [held.sources.clone(), vec![witness.episode]].concat();
+        let told =
+            self.tell(*teller, Some(&named), None).await?.and_then(|(_, extracted)| extracted.playbook);
+        Ok(match told {
+            Some(told) if told.id == held.id => retold(held, told),
+            _ => held,
+        })
     }
 
     async fn see_failure(&self, failure: Failure, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::clock::{ManualClock, Timestamp};
 use crate::id::{EpisodeId, SeededIds};
-use crate::memory::Memory;
 use crate::memory::config::{LearningConfig, MemoryConfig};
 use crate::memory::consolidating::Left;
 use crate::memory::learner::Schedule;
+use crate::memory::{Memory, Recording};
 use crate::model::cycle::Trigger;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
@@ -127,6 +127,25 @@ async fn the_order_of_learning_does_not_matter_to_who_tells() {
     memory.inner.engine.commit(draft.into_records()).await.unwrap();
     assert_eq!(memory.learn().await.unwrap().episodes, 1);
     assert_eq!(playbook(&memory).await.unwrap(), held);
+}
+
+#[tokio::test]
+async fn what_ended_before_the_teller_has_a_say_while_there_are_few() {
+    let (memory, clock) = memory().await;
+    clock.advance(std::time::Duration::from_secs(3_600));
+    for (minute, lane) in [(9, "north"), (8, "north"), (7, "south")] {
+        let recording = Recording {
+            source_key: format!("{minute}"),
+            task: Task::new("Load the lorry"),
+            actions: vec![Action::tool("open"), Action::tool("load").arguments(json!({"lane": lane}))],
+            outcome: Outcome::success("loaded"),
+            at: Some(Timestamp(1_700_000_000_000 + minute * 60_000)),
+        };
+        memory.record(recording).await.unwrap();
+        memory.learn().await.unwrap();
+        let step = playbook(&memory).await.unwrap().steps[1].instruction.clone();
+        assert_eq!(step, if lane == "north" { "lane=north" } else { "lane={lane}" });
+    }
 }
 
 #[tokio::test]

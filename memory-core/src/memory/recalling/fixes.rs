@@ -71,14 +71,15 @@ impl Inner {
 pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let failed = query.last_error.as_ref().and(query.after.last())?;
     let like = || recall.fixes.iter().filter(|found| found.score >= SAME_FIX);
-    if let Some(own) = like().find(|found| found.item.tool == *failed) {
-        if let Some(fix) = usual_fix(&own.item) {
-            let tools = fix.tools().into_iter().map(str::to_owned).collect();
-            return Some(remedy_by(failed, own, fix, tools));
-        }
-        if own.item.remedies().next().is_some() {
-            return None;
-        }
+    let own: Vec<&Recalled<Failure>> = like().filter(|found| found.item.tool == *failed).collect();
+    let mut known = own.iter().filter(|found| found.item.remedies().next().is_some());
+    if let Some(first) = known.next() {
+        let fix = usual_fix(&first.item)?;
+        // What differs by the name of a thing is a lesson of its own; what got over both counts for both.
+        let fixes = known.filter_map(|found| usual_fix(&found.item));
+        let more = fixes.filter(|other| other.tools() == fix.tools()).map(|other| other.worked).sum();
+        let tools = fix.tools().into_iter().map(str::to_owned).collect();
+        return Some(remedy_by(failed, first, (fix, more), tools));
     }
     let mut others =
         like().filter(|found| found.item.tool != *failed && found.item.remedies().next().is_some());
@@ -89,21 +90,27 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
         usual_fix(&found.item).and_then(|fix| before_the_next_try(fix, &found.item)).as_ref() == Some(&before)
     };
     let tools: Vec<String> = before.iter().copied().chain([failed.as_str()]).map(str::to_owned).collect();
-    let was_in_vain = like()
-        .filter(|found| found.item.tool == *failed)
-        .any(|own| own.item.in_vain().any(|fix| fix.tools() == tools));
-    (others.all(agrees) && !was_in_vain).then(|| remedy_by(failed, first, fix, tools))
+    let was_in_vain = own.iter().any(|own| own.item.in_vain().any(|fix| fix.tools() == tools));
+    (others.all(agrees) && !was_in_vain).then(|| remedy_by(failed, first, (fix, 0), tools))
 }
 
-fn remedy_by(failed: &str, found: &Recalled<Failure>, fix: &Resolution, tools: Vec<String>) -> Remedy {
+/// Returns the remedy of a lesson by its fix, with how often the same worked against errors like it.
+fn remedy_by(
+    failed: &str,
+    found: &Recalled<Failure>,
+    (fix, more): (&Resolution, u32),
+    tools: Vec<String>,
+) -> Remedy {
+    let worked = fix.worked.saturating_add(more);
     // How often it worked of the times it was tried, drawn to even by one time each way.
-    let share = f64::from(fix.worked + 1) / f64::from(fix.worked.saturating_add(fix.failed) + 2);
+    let share =
+        f64::from(worked.saturating_add(1)) / f64::from(worked.saturating_add(fix.failed).saturating_add(2));
     Remedy {
         failed: failed.to_owned(),
         tools,
         text: fix.fix.clone(),
         known_of: (found.item.tool != failed).then(|| found.item.tool.clone()),
-        worked: fix.worked,
+        worked,
         confidence: found.score * share,
         lesson: found.item.id,
         episodes: found.item.episodes.clone(),
@@ -196,6 +203,17 @@ mod tests {
         let works = || lesson(1.0, &[(3, 5, 0)]);
         assert_eq!(told(resolved(works(), 4), "pay"), Some(vec!["login".to_owned(), "pay".to_owned()]));
         assert_eq!(told(resolved(works(), 5), "pay"), None, "others got over it otherwise");
+        let told_of = |fixes: [Recalled<Failure>; 2]| {
+            let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
+            recall.fixes.extend(fixes);
+            let query = RecallQuery::new("x").after(["look", "pay"]).last_error("no");
+            remedy(&query, &recall).unwrap().worked
+        };
+        let once = || lesson(0.9, &[(1, 5, 0)]);
+        let mut other = once();
+        other.item.resolutions[0].fix = "ask, then pay".into();
+        assert_eq!(told_of([once(), once()]), 2, "lessons that differ by a name count together");
+        assert_eq!(told_of([once(), other]), 1);
         assert_eq!(told(lesson(0.6, &[(3, 5, 0)]), "pay"), None, "another error");
         assert_eq!(told(lesson(1.0, &[(3, 5, 6)]), "pay"), None, "in vain since");
     }

@@ -1,6 +1,6 @@
 //! The text of a procedure: what stays, and placeholders for what varies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -23,6 +23,8 @@ const MAX_CONSTANT_BYTES: usize = 80;
 const MAX_TEXT_BYTES: usize = 160;
 /// Values shorter than this, in bytes, are too common in texts to be told by their look.
 const MIN_VALUE_BYTES: usize = 3;
+/// Others that must have a word that the task has, too, for it to stay: few may have it by chance.
+const MIN_SEEN: usize = 3;
 /// What stands for a value that has no name.
 const VARIES: &str = "…";
 
@@ -83,7 +85,7 @@ impl<'t> Template<'t> {
             return None;
         }
         self.keep_used(&steps);
-        let shapes = self.values.iter().map(|values| common_shape(values)).collect();
+        let shapes = self.values.iter().map(|values| self.shape(values)).collect();
         Some(Workflow {
             identity: String::new(),
             title: self.title(),
@@ -91,6 +93,18 @@ impl<'t> Template<'t> {
             placeholders: self.placeholders,
             shapes,
         })
+    }
+
+    /// Returns the shape by which a task tells a value; none for figures that no task stated: one that a task has is another.
+    fn shape(&self, values: &[String]) -> String {
+        let shape = common_shape(values);
+        let mut tasks = std::iter::once(&self.task).chain(self.others);
+        let is_stated = tasks.any(|task| values.iter().any(|value| place_in(task, value).is_some()));
+        if is_stated || !shape.bytes().all(|byte| byte == b'9' || byte == b'.') {
+            shape
+        } else {
+            String::new()
+        }
     }
 
     /// Drops placeholders that no step has: what is done does not depend on them.
@@ -206,7 +220,8 @@ impl<'t> Template<'t> {
             title.push_str(&text[at..piece.start]);
             at = piece.end;
             let told = &text[piece.start..piece.end];
-            let named = self.known(piece.text).filter(|_| piece.text.len() >= MIN_VALUE_BYTES);
+            let telling = || piece.text.len() >= MIN_VALUE_BYTES || self.is_own_figure(piece);
+            let named = self.known(piece.text).filter(|_| telling());
             if let Some(name) = named {
                 title.push_str(&format!("{{{name}}}"));
             } else if let Some(part) = self.known_within(piece.text) {
@@ -220,6 +235,23 @@ impl<'t> Template<'t> {
         title.push_str(if whole { &text[at..] } else { VARIES });
     }
 
+    /// Returns true for a short figure that the task has once, and that is the value of a placeholder whose other values are
+    /// in other tasks: "3 bags" is, the 3 of "3 May" is chance.
+    fn is_own_figure(&self, piece: Piece<'_>) -> bool {
+        let Some(at) = self.names.iter().find(|((_, known), _)| known == piece.text).map(|(_, at)| *at)
+        else {
+            return false;
+        };
+        let mut times = 0;
+        pieces(self.task, |other| times += usize::from(other.text == piece.text));
+        let others: BTreeSet<&String> = self.values[at].iter().filter(|value| *value != piece.text).collect();
+        let stated = |value: &&&String| self.others.iter().any(|other| place_in(other, value).is_some());
+        piece.shape == Shape::Number
+            && times == 1
+            && !others.is_empty()
+            && others.iter().filter(stated).count() == others.len()
+    }
+
     /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, not one of the task's own,
     /// and no id, address, date, long figure, or name of somebody. What is seen once must be a word.
     fn is_constant(&self, value: &Value, text: &str, others: &[&Value]) -> bool {
@@ -230,10 +262,15 @@ impl<'t> Template<'t> {
         {
             return false;
         }
-        let of_task = text.len() >= MIN_VALUE_BYTES && self.task.contains(text);
+        let of_task = if value.is_number() {
+            place_in(self.task, text).is_some()
+        } else {
+            text.len() >= MIN_VALUE_BYTES && self.task.contains(text)
+        };
         match constant(value) {
             // What is seen once must be a word: `u_0` may be another one the next time.
-            Some(_) => !others.is_empty() || !of_task && !text.contains(|c: char| c.is_ascii_digit()),
+            Some(_) if others.is_empty() => !of_task && !text.contains(|c: char| c.is_ascii_digit()),
+            Some(_) => !of_task || others.len() >= MIN_SEEN,
             None => {
                 !of_task && !others.is_empty() && !value.is_array() && !value.is_object() && !is_key(text)
             }
