@@ -229,6 +229,8 @@ const SPECS: [KindSpec; 13] = [
         view: "heuristics",
         columns: &[
             text("condition", "$.condition.terms"),
+            text("task_kind", "$.condition.task_kind"),
+            text("after_tool", "$.condition.after_tool"),
             text("advice", "$.advice"),
             text("tool", "$.tool"),
             text("action", "$.action"),

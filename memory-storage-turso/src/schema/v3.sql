@@ -34,6 +34,7 @@ INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (1, 1000
 DROP INDEX IF EXISTS records_pattern_use_pattern;
 DROP INDEX IF EXISTS records_pattern_use_episode;
 INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (2, 1000 * strftime('%s', 'now'));
+INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (3, 1000 * strftime('%s', 'now'));
 DROP VIEW IF EXISTS episodes;
 CREATE VIEW episodes AS SELECT id, namespace,
   json_extract(body, '$.status') AS "status",
@@ -150,6 +151,8 @@ CREATE INDEX records_evidence_episode ON records (namespace, json_extract(body, 
 DROP VIEW IF EXISTS heuristics;
 CREATE VIEW heuristics AS SELECT id, namespace,
   json_extract(body, '$.condition.terms') AS "condition",
+  json_extract(body, '$.condition.task_kind') AS "task_kind",
+  json_extract(body, '$.condition.after_tool') AS "after_tool",
   json_extract(body, '$.advice') AS "advice",
   json_extract(body, '$.tool') AS "tool",
   json_extract(body, '$.action') AS "action",
