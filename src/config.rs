@@ -33,9 +33,16 @@ pub(crate) fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
     engine.deadlines = deadlines(settings);
     engine.first_pull = ms(settings.first_pull_ms, engine.first_pull);
     engine.batch_rows = settings.batch_rows.unwrap_or(engine.batch_rows);
-    for (name, value) in [("poll_interval_ms", settings.poll_interval_ms), ("ttl_ms", settings.ttl_ms)] {
+    for (name, value, unit) in [
+        ("poll_interval_ms", settings.poll_interval_ms, "ms"),
+        ("ttl_ms", settings.ttl_ms, "ms"),
+        ("read_deadline_ms", settings.read_deadline_ms, "ms"),
+        ("write_deadline_ms", settings.write_deadline_ms, "ms"),
+        ("outbox_rows", settings.outbox_rows, "rows"),
+        ("outbox_bytes", settings.outbox_bytes, "bytes"),
+    ] {
         if value == Some(0) {
-            return Err(Error::invalid("open", name, "0 ms, at least 1 is needed"));
+            return Err(Error::invalid("open", name, format!("0 {unit}, at least 1 is needed")));
         }
     }
     for (field, value, limit, unit) in [
@@ -71,6 +78,7 @@ pub(crate) fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
 fn learning(settings: LearningSettings) -> Result<LearningConfig> {
     for (field, value) in [
         ("learning.half_life_days", settings.half_life_days.map(u64::from)),
+        ("learning.consolidate_interval_s", settings.consolidate_interval_s),
         ("learning.consolidate_budget_ms", settings.consolidate_budget_ms),
     ] {
         if value == Some(0) {
@@ -122,6 +130,10 @@ mod tests {
         };
         let pool = |size| Settings { pool_size: Some(size), ..Settings::default() };
         let batch = |rows| Settings { batch_rows: Some(rows), ..Settings::default() };
+        let none = Settings { outbox_rows: Some(0), ..Settings::default() };
+        check(none, Some("outbox_rows: 0 rows, at least 1 is needed"));
+        let none = Settings { read_deadline_ms: Some(0), ..Settings::default() };
+        check(none, Some("read_deadline_ms: 0 ms, at least 1 is needed"));
         check(pool(0), Some("pool_size: 0, at least 1 is needed"));
         check(pool(1_024), None);
         check(pool(1_025), Some("pool_size: 1025 connections, the limit is 1024 connections"));

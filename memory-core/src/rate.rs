@@ -13,13 +13,13 @@ use crate::store::record::Namespace;
 /// Buckets are swept once there are this many; a full bucket says nothing that a new one would not.
 const SWEEP_AT: usize = 4_096;
 
-/// Bounds how often a namespace may be written to.
+/// Bounds how often episodes may be started or recorded in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Writes a second in the long run; above 0.
+    /// Episodes a second in the long run; above 0.
     pub per_second: f64,
-    /// Writes that may come at once after a pause; at least 1.
+    /// Episodes that may come at once after a pause; at least 1.
     pub burst: u32,
 }
 

@@ -358,6 +358,9 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
         let further = memory.recall(further).await.unwrap();
         assert_eq!(further.withheld, recall.withheld);
         episode.recalled(&further).await.unwrap();
+        let late =
+            RecallQuery::new("Cancel order").following(recall.id).after(["get_order"]).last_error("no");
+        assert_eq!(memory.recall(late).await.unwrap().phase, Phase::Recovering, "also of what is withheld");
         episode.recalled(&memory.recall("Cancel order").await.unwrap()).await.unwrap();
         let outcome = if recall.withheld {
             assert!(recall.is_empty());

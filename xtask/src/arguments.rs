@@ -48,6 +48,11 @@ impl Arguments {
         }
     }
 
+    /// Returns what was not taken.
+    pub(crate) fn rest(self) -> Vec<String> {
+        self.0
+    }
+
     /// Fails when something was not taken.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         match self.0.first() {

@@ -23,7 +23,7 @@ Usage: cargo xtask <task> [options]
   models [--test]     Fetch the embedding models that the tests use into the target folder. --test: run their tests.
   crash --rounds N --mode local|remote [--release]
                       Kill a writing process N times and check that nothing acknowledged is lost.
-  bench-report [--json]
+  bench-report [--json] [--quick] [--only TEXT]...
                       Measure the targets against their raw comparators, in release mode.
   fuzz --seconds N    Run each fuzz target for N seconds (needs cargo-fuzz).
   deny [--advisories] Check licences, bans and sources (needs cargo-deny). --advisories: also known vulnerabilities,

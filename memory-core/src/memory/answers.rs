@@ -39,7 +39,7 @@ impl Deref for Found {
     }
 }
 
-/// What an episode owns, in order, and how current the list is; dereferences to a slice.
+/// What an episode owns or was learned, in order, and how current the list is; dereferences to a slice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Listed<T> {
     /// The items.

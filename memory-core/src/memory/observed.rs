@@ -7,6 +7,7 @@ use crate::model::artifact::Quality;
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
+use crate::model::outcome::Outcome;
 use crate::model::reward::Reward;
 use crate::model::step::{Action, StepResult};
 use crate::store::record::{Key, Record};
@@ -17,9 +18,9 @@ pub(super) struct Observed {
     keywords: Keywords,
     /// Steps that failed.
     errors: u32,
-    /// Tools whose last call failed.
-    failing: Vec<String>,
-    /// Failures after which the same tool worked, or after which the episode went on to use another with success.
+    /// Failures of tools that did not work since, each with whether another tool did.
+    failing: Vec<(String, bool)>,
+    /// Failures after which the same tool worked.
     recovered: u32,
     qualities: Vec<Quality>,
 }
@@ -29,11 +30,12 @@ impl Observed {
         self.keywords.add(action);
         if action.result != StepResult::Success {
             self.errors += 1;
-            self.failing.push(action.tool.clone());
+            self.failing.push((action.tool.clone(), false));
         } else if !action.tool.is_empty() {
             let before = self.failing.len();
-            self.failing.retain(|tool| *tool != action.tool);
+            self.failing.retain(|(tool, _)| *tool != action.tool);
             self.recovered += (before - self.failing.len()) as u32;
+            self.failing.iter_mut().for_each(|(_, got_round)| *got_round = true);
         }
     }
 
@@ -41,9 +43,18 @@ impl Observed {
         self.qualities.push(quality.clone());
     }
 
+    /// Returns the failures that the episode got over: those after which the same tool worked, and of a success also those
+    /// that it got round with another tool.
+    fn recovered(&self, outcome: Option<&Outcome>) -> u32 {
+        let succeeded = outcome.is_some_and(|outcome| outcome.success_share() >= 1.0);
+        let round = self.failing.iter().filter(|(_, got_round)| succeeded && *got_round).count();
+        self.recovered + round as u32
+    }
+
     /// Scores a completed episode and notes the reward and the telling words in its head.
     pub(super) fn conclude(self, inner: &Inner, episode: &mut Episode) -> Reward {
         let (usual, novelty) = inner.usual(episode);
+        let recovered = self.recovered(episode.outcome.as_ref());
         let input = RewardInput {
             outcome: episode.outcome.clone(),
             steps: episode.steps,
@@ -51,7 +62,7 @@ impl Observed {
             complexity: episode.task.complexity,
             qualities: self.qualities,
             errors: self.errors,
-            recovered: self.recovered,
+            recovered,
             novelty,
         };
         let at = episode.completed_at.unwrap_or(episode.started_at);
@@ -86,4 +97,28 @@ impl Inner {
 
     /// So many episodes of the very same task say more about what is usual than others of its kind.
     const ENOUGH: u32 = 3;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_got_over_by_the_tool_itself_or_round_it() {
+        let check = |calls: &str, outcome: Outcome, expected: u32| {
+            let mut observed = Observed::default();
+            for call in calls.split(' ') {
+                let failed = call.strip_suffix('-');
+                observed.action(
+                    &failed.map_or_else(|| Action::tool(call), |tool| Action::tool(tool).error("no")),
+                );
+            }
+            assert_eq!(observed.recovered(Some(&outcome)), expected, "{calls}");
+        };
+        check("pay- pay", Outcome::failure("no"), 1);
+        check("pay- cash", Outcome::success("paid"), 1);
+        check("pay- cash", Outcome::failure("no"), 0);
+        check("look pay-", Outcome::success("all the same"), 0);
+        check("pay- pay- login pay cash-", Outcome::success("paid"), 2);
+    }
 }

@@ -47,7 +47,7 @@ impl Memory {
     /// answer is held back.
     ///
     /// # Errors
-    /// `InvalidInput` for a query over a limit.
+    /// `InvalidInput` for a query over a limit, and what the tiers report.
     pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
         let query = query.into();
         let inner = &self.inner;
@@ -58,7 +58,9 @@ impl Memory {
         let mut recall = inner.answer(id, &query, now).await?;
         let drawn = query.following.unwrap_or(id);
         if !recall.is_empty() && withhold(inner.learning.hold_out_seed, drawn, inner.learning.hold_out) {
-            recall = Recall { withheld: true, ..Recall::nothing(id, recall.searched, recall.freshness) };
+            let nothing = Recall::nothing(id, recall.searched, recall.freshness);
+            let Recall { phase, task_parts, degraded, .. } = recall;
+            recall = Recall { withheld: true, phase, task_parts, degraded, ..nothing };
         }
         Ok(recall)
     }

@@ -27,7 +27,7 @@ impl Verdict {
     }
 }
 
-/// Asks for episodes that help with a task.
+/// Asks for what helps with a task: episodes, and what was learned from them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RecallQuery {
@@ -45,7 +45,8 @@ pub struct RecallQuery {
     pub limit: usize,
     /// Whether episodes that are not completed are found too; false by default.
     pub include_open: bool,
-    /// The tools that have worked so far, in order, when the task is under way; the last is the last one.
+    /// The tools that have worked so far, in order, when the task is under way; with [`RecallQuery::last_error`] the last of
+    /// them is the one that failed.
     pub after: Vec<String>,
     /// The error that stopped the last step, when the task is under way: then what the last tool of
     /// [`RecallQuery::after`] was to do is not done.
@@ -63,7 +64,7 @@ impl RecallQuery {
     /// The default of [`RecallQuery::min_relevance`].
     pub const MIN_RELEVANCE: f64 = 0.10;
 
-    /// Asks for the five most relevant completed episodes.
+    /// Asks what helps with a task, with the five most relevant completed episodes.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),

@@ -86,14 +86,16 @@ pub(super) async fn run(
     let provider = arena.provider();
     arena.close().await?;
     if output.is_json() {
-        // The first is the answer; with both, leaving one out is beside it.
+        // The first is the answer; with both, leaving one out is beside it, as `left_one_out`.
         let mut object = json!(scored[0].1);
         object["seed"] = arguments.seed.into();
         object["train"] = train.len().into();
         object["junk"] = json!(junk);
         object["provider"] = provider.into();
-        object["leave_one_out"] =
-            if scored.len() > 1 { json!(scored[1].1) } else { arguments.leave_one_out.into() };
+        object["leave_one_out"] = arguments.leave_one_out.into();
+        if let [_, (_, beside)] = &scored[..] {
+            object["left_one_out"] = json!(beside);
+        }
         return Ok(output.object(&object)?);
     }
     for (what, scores) in &scored {
