@@ -100,7 +100,11 @@ fn reason(rule: &Heuristic) -> String {
         return format!("{condition}: pinned");
     }
     match &condition.after_tool {
-        Some(_) => format!("{condition}: {} of {} times {tool} came next", tally.successes, tally.count()),
+        Some(_) => format!(
+            "{condition}: {} of {} times {tool} came next with success",
+            tally.successes,
+            tally.count()
+        ),
         // Tasks that say nothing of the tool count for neither.
         None => format!("{condition}: {} for it, {} against", times(tally.successes), tally.failures),
     }

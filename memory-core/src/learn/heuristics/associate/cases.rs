@@ -213,7 +213,7 @@ impl Cases {
                 vote.weight -= weight;
                 vote.count -= 1;
                 vote.used -= weight * entry.credit();
-                vote.worked -= 1;
+                vote.worked -= usize::from(entry.speaks_for_used());
                 vote.episodes.retain(|episode| *episode != entry.id);
             }
         }
@@ -235,8 +235,8 @@ impl Votes {
             vote.weight += weight - known;
             vote.count += 1 - counted;
             vote.used += weight * entry.credit();
-            vote.worked += 1;
-            if vote.episodes.len() < NAMED {
+            vote.worked += usize::from(entry.speaks_for_used());
+            if entry.speaks_for_used() && vote.episodes.len() < NAMED {
                 vote.episodes.push(entry.id);
             }
         }

@@ -58,6 +58,11 @@ impl Entry {
         if self.failed.is_empty() { self.success } else { self.success.max(0.5) }
     }
 
+    /// Returns true if that it used a tool speaks for the tool rather than against it.
+    pub(super) fn speaks_for_used(&self) -> bool {
+        self.credit() >= 0.5
+    }
+
     /// Returns what the episode says about a tool; `None` if it failed with others, and so says nothing.
     pub(super) fn says(&self, tool: usize) -> Option<Says> {
         if self.tools.contains(&tool) {
