@@ -615,6 +615,22 @@ async fn an_episode_that_cannot_be_learned_from_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn one_known_wish_among_unknown_ones_is_helped() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..8 {
+        cancel_order(&memory, number, true).await;
+    }
+    memory.learn().await.unwrap();
+    let unknown =
+        "repaint the garden fence beside the old barn; mow the lawn, then feed both hungry cats tonight";
+    assert!(memory.recall(unknown).await.unwrap().is_empty());
+    let recall = memory.recall(format!("{unknown}. Cancel it for grandmother")).await.unwrap();
+    let tools: Vec<&str> = recall.tools.iter().map(|advice| advice.tool.as_str()).collect();
+    assert_eq!(tools, ["get_order", "cancel_order"]);
+}
+
+#[tokio::test]
 async fn people_have_the_last_word_on_heuristics() {
     let folder = tempfile::tempdir().unwrap();
     let memory = open(folder.path()).await;

@@ -89,8 +89,11 @@ impl Inner {
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
         recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
-        self.add_playbook(query, now, &for_others, &mut recall).await?;
         recall.phase = phase(query, &recall);
+        // Of what is done there is no step left but those of other cases.
+        if recall.phase != Phase::Finishing {
+            self.add_playbook(query, now, &for_others, &mut recall).await?;
+        }
         Ok(recall)
     }
 
@@ -127,10 +130,12 @@ impl Inner {
             let asked = RecallQuery { text: part.text.clone(), limit: 1, ..query.clone() };
             let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
-            let best: Vec<Hit> = best.into_iter().filter(|hit| hit.score >= PART_SCORE && new(hit)).collect();
+            // Where the task as a whole finds nothing, a part is asked as if it were alone.
+            let found_at_all = |hit: &Hit| hit.score >= PART_SCORE || hits.is_empty();
+            let best: Vec<Hit> = best.into_iter().filter(|hit| found_at_all(hit) && new(hit)).collect();
             found.extend(best.into_iter().map(|hit| found_for(part, hit)));
         }
-        found.truncate(query.limit / 2);
+        found.truncate(if hits.is_empty() { query.limit } else { query.limit / 2 });
         hits.truncate(query.limit - found.len());
         // How like a part it is says nothing of how like the task as a whole: no more than those in front of it.
         let least = hits.last().map_or(1.0, |hit| hit.score);

@@ -130,7 +130,7 @@ impl<'s> Sides<'s> {
         for (tool, users) in &self.tools {
             let others = around.tools.get(tool).unwrap_or(&none);
             found.extend(self.used(around, shard, tool, users, others));
-            found.extend(self.omitted(shard, tool, users));
+            found.extend(self.omitted(around, shard, tool, users, others));
         }
         for (tool, others) in around.tools.iter().filter(|(tool, _)| !self.tools.contains_key(*tool)) {
             found.extend(self.used(around, shard, tool, &none, others));
@@ -190,11 +190,21 @@ impl<'s> Sides<'s> {
         })
     }
 
-    /// Episodes that stopped at an error before they could have come to the tool did not fail for want of it.
-    fn omitted(&self, shard: &Shard, tool: &str, users: &Users<'_>) -> Option<Contrast> {
+    /// Episodes that stopped at an error before they could have come to the tool did not fail for want of it; nor is a tool
+    /// wanted that half of the successes do without.
+    fn omitted(
+        &self,
+        around: &Sides<'_>,
+        shard: &Shard,
+        tool: &str,
+        users: &Users<'_>,
+        others: &Users<'_>,
+    ) -> Option<Contrast> {
         let mut failing = without(&self.failing, &users.failing);
         failing.retain(|entry| !stopped_before(entry, tool, &users.succeeding));
-        if failing.len() < MIN_FAILING || users.succeeding.is_empty() {
+        let with = users.succeeding.len() + others.succeeding.len();
+        let all = self.succeeding.len() + around.succeeding.len();
+        if failing.len() < MIN_FAILING || users.succeeding.is_empty() || 2 * with <= all {
             return None;
         }
         let (failed, succeeded) = (failing.len() as f64, users.succeeding.len() as f64);

@@ -230,6 +230,29 @@ fn one_failure_and_tools_of_all_tell_nothing() {
 }
 
 #[test]
+fn what_most_successes_do_without_is_no_omission() {
+    let repaired = |successes: &[bool]| {
+        let mut episodes: Vec<Told<'_>> = vec![
+            (SEATS, &[("get_user", 0), ("update_cabin", 0)], false),
+            (SEATS, &[("get_user", 0), ("update_cabin", 0)], false),
+        ];
+        for repaired in successes {
+            let tools: &[(&str, u32)] = match repaired {
+                true => &[("get_user", 0), ("repair", 0), ("update_cabin", 0)],
+                false => &[("get_user", 0), ("update_cabin", 0)],
+            };
+            episodes.push((SEATS, tools, true));
+        }
+        let contrasts = ask(&index(&episodes), SEATS).contrasts;
+        contrasts.iter().any(|contrast| contrast.omitted && contrast.tool == "repair")
+    };
+    assert!(repaired(&[true]));
+    assert!(repaired(&[true, true, false]));
+    assert!(!repaired(&[true, false]));
+    assert!(!repaired(&[true, false, false, false]));
+}
+
+#[test]
 fn a_tool_of_failures_alone_is_told_of_all_near_by() {
     let tools: &[(&str, u32)] = &[("edit", 0), ("cargo_publish", 0)];
     let yanking: &[(&str, u32)] = &[("edit", 0), ("cargo_publish", 1), ("cargo_yank", 0)];
