@@ -13,7 +13,7 @@ use crate::output::{Output, style};
 use crate::text;
 
 /// How long a command that wrote waits for the durable tier before it ends.
-const DRAIN: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
 /// An open memory and where it is.
 pub(crate) struct Session {

@@ -59,7 +59,8 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     told.section("Import what agents did before, and learn from it")?;
     let sample = import(&memory).await?;
     told.imported(&sample)?;
-    let learned = learn_from(&memory).await?;
+    // A memory of the demo's own folder has all at once.
+    let learned = learn_from(&memory).await?.unwrap_or_default();
     told.learned(&knowledge(&learned))?;
 
     told.section("The same task again")?;

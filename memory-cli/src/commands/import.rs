@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
 use crate::output::Output;
 use crate::output::style::{self, paint};
-use crate::session::Session;
+use crate::session::{DRAIN, Session};
 use crate::text;
 
 const BUFFER_BYTES: usize = 256 << 10;
@@ -74,12 +74,13 @@ pub(crate) async fn run(
         let mut object = json!(tally);
         object["elapsed_ms"] = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX).into();
         object["waiting"] = left.rows.into();
-        object["learned"] = learned.and_then(Result::ok).map_or(Value::Null, |learned| json!(learned));
+        object["learned"] =
+            learned.and_then(Result::ok).flatten().map_or(Value::Null, |learned| json!(learned));
         output.object(&object)?;
     } else {
         tell(&tally, taken, output)?;
         match learned {
-            Some(Ok(learned)) => {
+            Some(Ok(Some(learned))) => {
                 output.line(format!("  known from all there is: {}", knowledge(&learned)))?;
             }
             // Recorded it is all the same, and what is due stays due.
@@ -87,7 +88,7 @@ pub(crate) async fn run(
                 let remark = format!("nothing was learned yet, later commands catch up: {error}");
                 output.note("note", style::UNSURE, text::one_line(&remark))?;
             }
-            None => {}
+            Some(Ok(None)) | None => {}
         }
         session.drain(output).await?;
     }
@@ -225,12 +226,16 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
     Ok(())
 }
 
-/// Learns from what is due, and returns how many records of each kind of knowledge there are then.
-pub(super) async fn learn_from(memory: &Memory) -> Result<BTreeMap<&'static str, u64>, Error> {
+/// Learns from what is due, and returns how many records of each kind of knowledge there are then; `None` while not all has
+/// arrived at the durable tier, which counts them.
+pub(super) async fn learn_from(memory: &Memory) -> Result<Option<BTreeMap<&'static str, u64>>, Error> {
     memory.learn().await?;
-    let records = memory.status().await.engine.records.unwrap_or_default();
+    if memory.flush(DRAIN).await.is_err() {
+        return Ok(None);
+    }
+    let Some(records) = memory.status().await.engine.records else { return Ok(None) };
     let learned = [Kind::Heuristic, Kind::Pattern, Kind::Playbook, Kind::Failure].map(Kind::name);
-    Ok(learned.into_iter().filter_map(|kind| Some((kind, *records.get(kind)?))).collect())
+    Ok(Some(learned.into_iter().filter_map(|kind| Some((kind, *records.get(kind)?))).collect()))
 }
 
 /// Returns how much is known, in words.
