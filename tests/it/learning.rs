@@ -631,6 +631,26 @@ async fn one_known_wish_among_unknown_ones_is_helped() {
 }
 
 #[tokio::test]
+async fn a_way_that_mostly_fails_is_no_pattern_to_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    let shown = async |failures: usize, successes: usize| {
+        for works in [vec![false; failures], vec![true; successes]].concat() {
+            let mut episode = memory.start(Task::new("Send the report")).await.unwrap();
+            episode.step(Action::tool("write_report")).await.unwrap();
+            episode.step(Action::tool("send_report")).await.unwrap();
+            let outcome = if works { Outcome::success("sent") } else { Outcome::failure("it was wrong") };
+            episode.complete(outcome).await.unwrap();
+        }
+        memory.learn().await.unwrap();
+        let patterns = memory.recall("Send the report").await.unwrap().patterns;
+        patterns.iter().any(|found| found.item.strategy == "tool_sequence")
+    };
+    assert!(!shown(4, 2).await);
+    assert!(shown(0, 3).await);
+}
+
+#[tokio::test]
 async fn people_have_the_last_word_on_heuristics() {
     let folder = tempfile::tempdir().unwrap();
     let memory = open(folder.path()).await;

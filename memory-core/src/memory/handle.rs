@@ -241,9 +241,10 @@ impl OpenEpisode {
     /// Notes what was recalled for this episode, so that completing it becomes evidence for or against the items that
     /// [`OpenEpisode::used`] names, and for what memory is worth.
     ///
-    /// Of several recalls for one episode all items count, up to 200. Whether the episode counts as one without memory the first one
-    /// says that had something to show: that was drawn before anything happened, while episodes that go badly recall more
-    /// often. Further recalls should name the first ([`crate::RecallQuery::following`]), so that they are withheld, too.
+    /// Of several recalls for one episode all items count, up to 200. Whether the episode counts as one without memory
+    /// the first one says that had something to show: that was drawn before anything happened, while episodes that go
+    /// badly recall more often. Further recalls should name the first ([`crate::RecallQuery::following`]), so that
+    /// they are withheld, too.
     ///
     /// # Errors
     /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and what the commit reports.

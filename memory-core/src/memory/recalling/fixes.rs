@@ -77,7 +77,8 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
         let fix = usual_fix(&first.item)?;
         // What differs by the name of a thing is a lesson of its own; what got over both counts for both.
         let fixes = known.filter_map(|found| usual_fix(&found.item));
-        let more = fixes.filter(|other| other.tools() == fix.tools()).map(|other| other.worked).sum();
+        let same = fixes.filter(|other| other.tools() == fix.tools());
+        let more = same.fold(0_u32, |sum, other| sum.saturating_add(other.worked));
         let tools = fix.tools().into_iter().map(str::to_owned).collect();
         return Some(remedy_by(failed, first, (fix, more), tools));
     }

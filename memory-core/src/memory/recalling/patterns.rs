@@ -13,7 +13,7 @@ use crate::memory::recalling::warnings::warn_of;
 use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, found_for, is_elsewhere};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
-use crate::model::pattern::PatternBody;
+use crate::model::pattern::{Pattern, PatternBody};
 use crate::recall::parts::Part;
 use crate::recall::query::RecallQuery;
 
@@ -55,7 +55,7 @@ impl Inner {
             let score = hit.score * pattern.confidence * score_share(pattern.standing);
             if let PatternBody::AntiPattern { .. } = &pattern.body {
                 warn_of(pattern, score, &mut recall.warnings);
-            } else if score > 0.0 && pattern.tally.successes > 0 {
+            } else if score > 0.0 && pattern.tally.successes > 0 && !fails_mostly(pattern) {
                 let reasons = evidence_reasons(hit.reasons, pattern.tally.successes, pattern.tally.failures);
                 recall.patterns.push(Recalled { score, reasons, item: pattern.clone() });
             }
@@ -64,6 +64,11 @@ impl Inner {
         recall.patterns.truncate(PATTERNS);
         Ok(())
     }
+}
+
+/// Returns true for a way that led to failure more often than to success: it is none to follow.
+fn fails_mostly(pattern: &Pattern) -> bool {
+    pattern.tally.failures > pattern.tally.successes
 }
 
 /// Returns true for a pattern that says nothing of what to do after an error: it is about another error, it is the way of
