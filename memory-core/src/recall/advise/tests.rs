@@ -631,3 +631,17 @@ fn what_was_done_for_the_same_task_outvotes_what_was_done_for_tasks_half_alike()
         assert_eq!(found, expected, "{text}");
     }
 }
+
+#[test]
+fn episodes_like_a_part_speak_for_what_none_like_the_whole_used() {
+    let orders =
+        (0..12).map(|n| lesson(n, "Order three packs of paint for the lab", &["check_stock", "order"]));
+    let reports = (20..50).map(|n| lesson(n, "Mail the weekly report", &["write", "mail"]));
+    let archived = (60..67).map(|n| lesson(n, "Archive the old results", &["verify", "store"]));
+    let lost = (70..72).map(|n| went(n, "Archive the old results", "store+", 0.0));
+    let known = learn(&orders.chain(reports).chain(archived).chain(lost).collect::<Vec<Lesson>>());
+    let asked = |task: &str| ask(&known, &known.heuristics, task.into());
+    assert_eq!(tools(&asked("Archive something")), ["verify", "store"]);
+    let both = asked("Order three packs of paint for the lab, and archive something");
+    assert_eq!(tools(&both), ["check_stock", "order", "verify", "store"]);
+}

@@ -1,6 +1,10 @@
 //! What similar episodes say beside rules.
 
+use std::collections::HashMap;
+
 use super::{ADVISED_FROM, Bench, CALLED_FROM};
+use crate::learn::heuristics::associate::Votes;
+use crate::recall::parts::Part;
 
 /// How much rules count beside episodes, in episodes that are quite like the task.
 pub(super) const RULES: f64 = 0.1;
@@ -15,8 +19,13 @@ impl<'a> Bench<'a> {
     pub(super) fn vote(&mut self) {
         let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
         let (instead, callers) = (self.done_uncalled(), self.callers(ADVISED_FROM));
-        for (tool, raw) in self.votes.tools.iter().enumerate().filter(|(_, vote)| vote.weight > 0.0) {
+        let mut of_parts: HashMap<usize, Votes> = HashMap::new();
+        for (tool, raw) in self.votes.tools.iter().enumerate() {
             let name = &self.associations.tools[tool].name;
+            let called_by = self.cases.get(name).and_then(|case| case.part).filter(|_| self.parts.len() > 1);
+            if raw.weight <= 0.0 && called_by.is_none() {
+                continue;
+            }
             let is_named = raw.used > 0.0 || self.cases.contains_key(name);
             if !is_named || self.done(name) || self.ruled_out.contains(name) {
                 continue;
@@ -25,7 +34,14 @@ impl<'a> Bench<'a> {
             let words = case.map_or(&[][..], |case| case.words.as_slice());
             let is_called = case.is_some_and(|case| case.score >= ADVISED_FROM);
             let otherwise = if is_called { &[][..] } else { callers[tool].as_slice() };
-            let vote = self.associations.cases.vote(&self.votes, tool, words, &instead, otherwise);
+            let mut vote = self.associations.cases.vote(&self.votes, tool, words, &instead, otherwise);
+            // Where no task like the whole used it, those like the part that calls for it may have.
+            if vote.used <= 0.0
+                && let Some(part) = called_by
+            {
+                let votes = of_parts.entry(part).or_insert_with(|| self.votes_of(&self.parts[part]));
+                vote = self.associations.cases.vote(votes, tool, words, &instead, otherwise);
+            }
             let case = self.cases.entry(name.clone()).or_default();
             let used = case.meant * vote.used;
             let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
@@ -42,6 +58,12 @@ impl<'a> Bench<'a> {
                 case.reasons.push(reason);
             }
         }
+    }
+
+    /// Asks the episodes like one part of the task.
+    fn votes_of(&self, part: &Part) -> Votes {
+        let terms = part.terms.iter().chain(part.likened.iter().map(|likened| &likened.term));
+        self.associations.cases.ask(terms, self.query.kind.as_deref())
     }
 
     /// Returns the tools that most of the similar episodes used, and that nothing in the task calls for.
