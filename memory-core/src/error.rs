@@ -133,6 +133,19 @@ impl Error {
             .with_context("field", field.to_owned())
     }
 
+    /// Refuses a setting outside its bounds, with [`ErrorKind::InvalidInput`] that names it, what was found and `bounds`.
+    pub(crate) fn check_setting(
+        field: &str,
+        found: impl fmt::Display,
+        within: bool,
+        bounds: impl fmt::Display,
+    ) -> Result<()> {
+        if within {
+            return Ok(());
+        }
+        Err(Self::invalid("open", field, format!("{found}, the limits are {bounds}")))
+    }
+
     /// Creates an error of `kind` that names the field, the limit and the size found.
     pub fn limit(kind: ErrorKind, operation: &'static str, violation: LimitViolation) -> Self {
         let LimitViolation { field, limit, found, unit } = &violation;

@@ -60,18 +60,29 @@ impl BeliefConfig {
     /// # Errors
     /// `InvalidInput` that names the setting out of bounds.
     pub fn validate(&self) -> Result<()> {
-        let check = |field: &str, value: f64, within: bool, bounds: &str| {
-            let problem = || Error::invalid("open", field, format!("{value}, the limits are {bounds}"));
-            if within { Ok(()) } else { Err(problem()) }
-        };
         let Self { prior_success, prior_failure, quantile, half_life, fading } = self;
         let prior = 0.01..=100.0;
-        check("belief.prior_success", *prior_success, prior.contains(prior_success), "0.01 to 100")?;
-        check("belief.prior_failure", *prior_failure, prior.contains(prior_failure), "0.01 to 100")?;
-        check("belief.quantile", *quantile, *quantile >= 1e-4 && *quantile < 0.5, "0.0001 to below 0.5")?;
-        check("belief.fading", *fading, (0.5..=0.999).contains(fading), "0.5 to 0.999")?;
+        Error::check_setting(
+            "belief.prior_success",
+            *prior_success,
+            prior.contains(prior_success),
+            "0.01 to 100",
+        )?;
+        Error::check_setting(
+            "belief.prior_failure",
+            *prior_failure,
+            prior.contains(prior_failure),
+            "0.01 to 100",
+        )?;
+        Error::check_setting(
+            "belief.quantile",
+            *quantile,
+            *quantile >= 1e-4 && *quantile < 0.5,
+            "0.0001 to below 0.5",
+        )?;
+        Error::check_setting("belief.fading", *fading, (0.5..=0.999).contains(fading), "0.5 to 0.999")?;
         let seconds = half_life.as_secs_f64();
-        check("belief.half_life", seconds, seconds >= 1.0, "1 second and more")
+        Error::check_setting("belief.half_life", seconds, seconds >= 1.0, "1 second and more")
     }
 
     /// Returns the most that evidence can weigh, in pieces.

@@ -56,12 +56,8 @@ impl ConsolidationConfig {
     /// # Errors
     /// `InvalidInput` that names the setting out of bounds.
     pub fn validate(&self) -> Result<()> {
-        let check = |field: &str, value: f64, within: bool, bounds: &str| {
-            let problem = || Error::invalid("open", field, format!("{value}, the limits are {bounds}"));
-            if within { Ok(()) } else { Err(problem()) }
-        };
         let at_least = |field: &str, value: Duration, least: Duration, bounds: &str| {
-            check(field, value.as_secs_f64(), value >= least, bounds)
+            Error::check_setting(field, value.as_secs_f64(), value >= least, bounds)
         };
         let Self { interval, budget, merge_similarity, prune_below, prune_evidence, stale_after, .. } = self;
         at_least("consolidation.interval", *interval, Duration::from_secs(1), "1 second and more")?;
@@ -73,9 +69,19 @@ impl ConsolidationConfig {
             "86400 seconds and more",
         )?;
         let within = (0.5..=1.0).contains(merge_similarity);
-        check("consolidation.merge_similarity", *merge_similarity, within, "0.5 to 1")?;
-        check("consolidation.prune_below", *prune_below, (0.0..=0.5).contains(prune_below), "0 to 0.5")?;
-        check("consolidation.prune_evidence", *prune_evidence, *prune_evidence >= 1.0, "1 and more")
+        Error::check_setting("consolidation.merge_similarity", *merge_similarity, within, "0.5 to 1")?;
+        Error::check_setting(
+            "consolidation.prune_below",
+            *prune_below,
+            (0.0..=0.5).contains(prune_below),
+            "0 to 0.5",
+        )?;
+        Error::check_setting(
+            "consolidation.prune_evidence",
+            *prune_evidence,
+            *prune_evidence >= 1.0,
+            "1 and more",
+        )
     }
 }
 

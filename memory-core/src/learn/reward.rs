@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::EpisodeId;
 use crate::model::artifact::Quality;
 use crate::model::outcome::Outcome;
@@ -118,51 +118,44 @@ impl RewardConfig {
     /// no less than a failure, and a harder task no less than an easier one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] that names the setting.
+    /// `InvalidInput` that names the setting, what was found and its limits.
     pub fn validate(&self) -> Result<()> {
+        let share = 0.0..=1.0;
+        let not_negative = 0.0..=f64::MAX;
+        let positive = f64::MIN_POSITIVE..=f64::MAX;
         let all = [
-            ("success", self.success),
-            ("failure", self.failure),
-            ("steps_weight", self.steps_weight),
-            ("time_weight", self.time_weight),
-            ("prior_episodes", self.prior_episodes),
-            ("tests_weight", self.tests_weight),
-            ("lint_weight", self.lint_weight),
-            ("review_weight", self.review_weight),
-            ("acceptance_weight", self.acceptance_weight),
-            ("unrecovered_penalty", self.unrecovered_penalty),
-            ("max_bonus", self.max_bonus),
-            ("novelty_share", self.novelty_share),
-            ("recovery_share", self.recovery_share),
+            ("reward.failure", self.failure, not_negative.clone()),
+            ("reward.success", self.success, self.failure..=f64::MAX),
+            ("reward.steps_weight", self.steps_weight, not_negative.clone()),
+            ("reward.time_weight", self.time_weight, not_negative.clone()),
+            ("reward.prior_episodes", self.prior_episodes, not_negative.clone()),
+            ("reward.simple_steps", self.simple_steps, positive.clone()),
+            ("reward.moderate_steps", self.moderate_steps, positive.clone()),
+            ("reward.complex_steps", self.complex_steps, positive.clone()),
+            ("reward.simple_factor", self.simple_factor, positive.clone()),
+            ("reward.moderate_factor", self.moderate_factor, self.simple_factor..=f64::MAX),
+            ("reward.complex_factor", self.complex_factor, self.moderate_factor..=f64::MAX),
+            ("reward.efficiency.min", self.efficiency.min, positive.clone()),
+            ("reward.efficiency.max", self.efficiency.max, self.efficiency.min..=f64::MAX),
+            ("reward.quality.min", self.quality.min, positive),
+            ("reward.quality.max", self.quality.max, self.quality.min..=f64::MAX),
+            ("reward.tests_weight", self.tests_weight, not_negative.clone()),
+            ("reward.lint_weight", self.lint_weight, not_negative.clone()),
+            ("reward.review_weight", self.review_weight, not_negative.clone()),
+            ("reward.acceptance_weight", self.acceptance_weight, not_negative.clone()),
+            ("reward.unrecovered_penalty", self.unrecovered_penalty, share.clone()),
+            ("reward.max_bonus", self.max_bonus, not_negative),
+            ("reward.novelty_share", self.novelty_share, share.clone()),
+            ("reward.recovery_share", self.recovery_share, share),
         ];
-        for (name, value) in all {
-            check(name, value.is_finite() && value >= 0.0, "is finite and not negative")?;
-        }
-        let positive = [
-            ("simple_steps", self.simple_steps),
-            ("moderate_steps", self.moderate_steps),
-            ("complex_steps", self.complex_steps),
-            ("simple_factor", self.simple_factor),
-            ("moderate_factor", self.moderate_factor),
-            ("complex_factor", self.complex_factor),
-        ];
-        for (name, value) in positive {
-            check(name, value.is_finite() && value > 0.0, "is finite and greater than 0")?;
-        }
-        for (name, bounds) in [("efficiency", self.efficiency), ("quality", self.quality)] {
-            let ordered = bounds.min > 0.0 && bounds.min <= bounds.max && bounds.max.is_finite();
-            check(name, ordered, "has bounds with 0 < min ≤ max")?;
-        }
-        check("success", self.success >= self.failure, "is no less than failure")?;
-        let harder =
-            self.simple_factor <= self.moderate_factor && self.moderate_factor <= self.complex_factor;
-        check("complex_factor", harder, "is no less than the factor of easier tasks")?;
-        for (name, value) in [
-            ("unrecovered_penalty", self.unrecovered_penalty),
-            ("novelty_share", self.novelty_share),
-            ("recovery_share", self.recovery_share),
-        ] {
-            check(name, value <= 1.0, "is at most 1")?;
+        for (field, found, limits) in all {
+            let (least, most) = (*limits.start(), *limits.end());
+            let bounds = match (least == f64::MIN_POSITIVE, most == f64::MAX) {
+                (true, _) => "above 0".to_owned(),
+                (false, true) => format!("{least} and more"),
+                (false, false) => format!("{least} to {most}"),
+            };
+            Error::check_setting(field, found, limits.contains(&found), bounds)?;
         }
         Ok(())
     }
@@ -179,18 +172,6 @@ impl RewardConfig {
             Complexity::Complex => self.complex_steps,
         }
     }
-}
-
-fn check(name: &'static str, holds: bool, rule: &str) -> Result<()> {
-    if holds {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        "check configuration",
-        format!("reward.{name} must be one that {rule}"),
-    )
-    .with_hint("leave it out to get the default"))
 }
 
 /// What a reward is computed from.
@@ -382,22 +363,25 @@ mod tests {
 
     #[test]
     fn settings_that_make_no_sense_are_refused() {
-        let check = |change: &dyn Fn(&mut RewardConfig), name: &str| {
+        let check = |change: &dyn Fn(&mut RewardConfig), message: &str| {
             let mut config = RewardConfig::default();
             config.validate().unwrap();
             change(&mut config);
             let error = config.validate().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(error.to_string().contains(&format!("reward.{name} ")), "{error}");
+            assert_eq!(error.kind(), crate::error::ErrorKind::InvalidInput);
+            assert_eq!(error.message(), message);
         };
-        check(&|config| config.failure = -1.0, "failure");
-        check(&|config| config.failure = 2.0, "success");
-        check(&|config| config.max_bonus = f64::NAN, "max_bonus");
-        check(&|config| config.quality.min = 0.0, "quality");
-        check(&|config| config.efficiency.max = 0.1, "efficiency");
-        check(&|config| config.simple_factor = 3.0, "complex_factor");
-        check(&|config| config.novelty_share = 1.5, "novelty_share");
-        check(&|config| config.simple_steps = 0.0, "simple_steps");
+        check(&|config| config.failure = -1.0, "reward.failure: -1, the limits are 0 and more");
+        check(&|config| config.failure = 2.0, "reward.success: 1, the limits are 2 and more");
+        check(&|config| config.max_bonus = f64::NAN, "reward.max_bonus: NaN, the limits are 0 and more");
+        check(&|config| config.quality.min = 0.0, "reward.quality.min: 0, the limits are above 0");
+        check(
+            &|config| config.efficiency.max = 0.1,
+            "reward.efficiency.max: 0.1, the limits are 0.6 and more",
+        );
+        check(&|config| config.simple_factor = 3.0, "reward.moderate_factor: 1, the limits are 3 and more");
+        check(&|config| config.novelty_share = 1.5, "reward.novelty_share: 1.5, the limits are 0 to 1");
+        check(&|config| config.simple_steps = 0.0, "reward.simple_steps: 0, the limits are above 0");
     }
 
     prop_compose! {

@@ -77,10 +77,8 @@ impl LearningConfig {
     /// # Errors
     /// `InvalidInput` that names the setting out of bounds.
     pub(crate) fn validate(&self) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.hold_out) {
-            let problem = format!("{}, the limits are 0 to 1", self.hold_out);
-            return Err(Error::invalid("open", "learning.hold_out", problem));
-        }
+        let hold_out = self.hold_out;
+        Error::check_setting("learning.hold_out", hold_out, (0.0..=1.0).contains(&hold_out), "0 to 1")?;
         self.reward.validate()?;
         self.belief.validate()?;
         self.consolidation.validate()

@@ -90,40 +90,38 @@ impl OpenAiConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         let invalid =
-            |field: &str, problem: &str| Err(Error::invalid("configure embeddings", field, problem));
+            |field: &str, problem: String| Err(Error::invalid("configure embeddings", field, problem));
         if !self.base_url.starts_with("https://") && !self.base_url.starts_with("http://") {
-            return invalid("base_url", "it starts with neither https:// nor http://");
+            return invalid("base_url", "it starts with neither https:// nor http://".to_owned());
         }
         if self.base_url.contains('@') || self.base_url.contains('?') {
-            return invalid("base_url", "it holds credentials or a query; the key is a setting of its own");
+            let problem = "it holds credentials or a query; the key is a setting of its own";
+            return invalid("base_url", problem.to_owned());
         }
         if self.model.is_empty() {
-            return invalid("model", "it is empty");
+            return invalid("model", "it is empty".to_owned());
         }
-        if !(1..=8_192).contains(&self.dimensions) {
-            return invalid("dimensions", "they are not within 1 to 8,192");
+        let key = self.api_key.as_ref();
+        if key.is_some_and(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return invalid("api_key", "it is empty or holds what no header can".to_owned());
         }
-        if self
-            .api_key
-            .as_ref()
-            .is_some_and(|key| key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            return invalid("api_key", "it is empty or holds what no header can");
+        let counts = [
+            ("dimensions", self.dimensions, 8_192),
+            ("batch", self.batch, 2_048),
+            ("max_characters", self.max_characters, 1_000_000),
+            ("attempts", self.attempts as usize, 100),
+        ];
+        for (field, found, most) in counts {
+            if !(1..=most).contains(&found) {
+                return invalid(field, format!("{found}, the limits are 1 to {most}"));
+            }
         }
-        if !(1..=2_048).contains(&self.batch) {
-            return invalid("batch", "it is not within 1 to 2,048");
-        }
-        if !(1..=1_000_000).contains(&self.max_characters) {
-            return invalid("max_characters", "they are not within 1 to 1,000,000");
-        }
-        if !(Duration::from_millis(1)..=Duration::from_secs(3_600)).contains(&self.timeout) {
-            return invalid("timeout", "it is not within 1 ms to 1 h");
-        }
-        if !(1..=100).contains(&self.attempts) {
-            return invalid("attempts", "they are not within 1 to 100");
+        let (least, longest) = (Duration::from_millis(1), Duration::from_secs(3_600));
+        if !(least..=longest).contains(&self.timeout) {
+            return invalid("timeout", format!("{:?}, the limits are 1 ms to 1 h", self.timeout));
         }
         if self.backoff > Duration::from_secs(10) {
-            return invalid("backoff", "it is above 10 s");
+            return invalid("backoff", format!("{:?}, the limits are 0 to 10 s", self.backoff));
         }
         Ok(())
     }

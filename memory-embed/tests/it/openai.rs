@@ -162,11 +162,11 @@ fn settings_are_checked_and_the_key_is_not_shown() {
     check(OpenAiConfig::new("ftp://x", "m", 3), "base_url");
     check(OpenAiConfig::new("https://user:pass@x", "m", 3), "base_url");
     check(OpenAiConfig::new("https://x", "", 3), "model");
-    check(OpenAiConfig::new("https://x", "m", 0), "dimensions");
+    check(OpenAiConfig::new("https://x", "m", 0), "dimensions: 0, the limits are 1 to 8192");
     check(good().api_key("two\nlines"), "api_key");
-    check(good().batch(0), "batch");
-    check(good().max_characters(0), "max_characters");
-    check(good().timeout(Duration::ZERO), "timeout");
-    check(good().attempts(0), "attempts");
-    check(good().backoff(Duration::from_secs(60)), "backoff");
+    check(good().batch(4_000), "batch: 4000, the limits are 1 to 2048");
+    check(good().max_characters(0), "max_characters: 0, the limits are 1 to 1000000");
+    check(good().timeout(Duration::ZERO), "timeout: 0ns, the limits are 1 ms to 1 h");
+    check(good().attempts(0), "attempts: 0, the limits are 1 to 100");
+    check(good().backoff(Duration::from_secs(60)), "backoff: 60s, the limits are 0 to 10 s");
 }
