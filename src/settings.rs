@@ -152,13 +152,20 @@ impl Settings {
                 .with_hint("check the path and its permissions; the file is TOML in UTF-8")
                 .with_source(source)
         })?;
-        toml::from_str(&text).map_err(|source| {
-            // Only the place and the reason: a line of the file may hold the token.
+        // Only the place and the reason: a line of the file may hold the token.
+        let refused = |field: &str, reason: &str, source: &toml::de::Error| {
             let line = source.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             let place = line.map_or_else(String::new, |line| format!(" line {line}"));
-            let message = format!("{}{place}: {}", path.display(), source.message());
+            let message = format!("{}{place}: {field}{reason}", path.display());
             Error::new(ErrorKind::InvalidInput, "read settings", message)
                 .with_hint("the README has a table of all settings")
+        };
+        let parsed =
+            toml::Deserializer::parse(&text).map_err(|source| refused("", source.message(), &source))?;
+        serde_path_to_error::deserialize(parsed).map_err(|error| match error.path().to_string().as_str() {
+            "token" => refused("token: ", "it is no string", error.inner()),
+            "." => refused("", error.inner().message(), error.inner()),
+            field => refused(&format!("{field}: "), error.inner().message(), error.inner()),
         })
     }
 }
@@ -214,7 +221,10 @@ mod tests {
             assert!(error.contains(expected), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         };
-        check("ack = 'local'\nttl_s = 5\n", "line 2: unknown field `ttl_s`");
+        check("ack = 'local'\nttl_s = 5\n", "line 2: ttl_s: unknown field `ttl_s`");
+        check("[learning]\nhold_out = 'x'\n", "line 2: learning.hold_out: invalid type: string \"x\"");
+        check("cache_bytes = -4\n", "line 1: cache_bytes: invalid value: integer `-4`");
+        check("\ntoken = 5\n", "line 2: token: it is no string");
         check("token = s3cret\n", "line 1");
         check("ack = 'never'\n", "unknown variant `never`");
         check("[limits]\nsteps = 10\nnonsense = 1\n", "unknown field `nonsense`");

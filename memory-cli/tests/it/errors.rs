@@ -33,7 +33,7 @@ fn settings_that_are_wrong() {
     check(&["--url", "ftp://example.com"], "url");
     check(&["--namespace", "a/b"], "namespace");
     world.file("memory.toml", "ttl_s = 5\ntoken = 's3cret'\n");
-    check(&["--config", "memory.toml"], "line 1: unknown field `ttl_s`");
+    check(&["--config", "memory.toml"], "line 1: ttl_s: unknown field `ttl_s`");
     for not_a_file in ["missing.toml", "."] {
         let (message, hint) = world.run(["status", "--json", "--config", not_a_file]).error(1, "io");
         assert!(message.contains(not_a_file), "{message}");
