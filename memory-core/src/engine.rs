@@ -52,6 +52,7 @@ use progress::{Progress, Task};
 pub use close::Leftover;
 pub use config::{Ack, EngineConfig};
 pub use hot::HotUsage;
+pub(crate) use read::means_away;
 pub use read::{Freshness, Read};
 pub use status::{EngineStatus, Mode, OutboxStatus, SyncStatus};
 

@@ -110,10 +110,7 @@ async fn list(
     if let Some(next) = &page.next {
         output.note("note", style::NAME, format!("there are more: --after {next}, or --all"))?;
     }
-    if let Some(remark) = view::stale_remark(page.freshness) {
-        output.note("note", style::UNSURE, remark)?;
-    }
-    Ok(())
+    view::tell_stale(page.freshness, output)
 }
 
 fn table(episodes: &[Episode], output: &Output) -> Vec<String> {
@@ -198,14 +195,7 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
             output.line(line)?;
         }
     }
-    tell_stale(freshness, output)
-}
-
-fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<(), Failure> {
-    match view::stale_remark(freshness) {
-        Some(remark) => Ok(output.note("note", style::UNSURE, remark)?),
-        None => Ok(()),
-    }
+    view::tell_stale(freshness, output)
 }
 
 fn head(episode: &Episode, columns: usize) -> Vec<String> {

@@ -123,9 +123,16 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     let id = learned::find::<Heuristic>(memory, id).await?.item.id;
     let explained = memory.knowledge().explain(id).await?;
     if output.is_json() {
-        return Ok(output.object(&json!(explained))?);
+        let Explanation { heuristic, supporting, contradicting, uses, freshness } = &explained;
+        return Ok(output.object(&json!({
+            "heuristic": heuristic,
+            "supporting": supporting,
+            "contradicting": contradicting,
+            "uses": uses,
+            "stale_ms": view::stale_ms(*freshness),
+        }))?);
     }
-    let Explanation { heuristic, supporting, contradicting, uses } = &explained;
+    let Explanation { heuristic, supporting, contradicting, uses, freshness } = &explained;
     let (state, look) = state(heuristic);
     output.line(paint(style::TITLE, heuristic.sentence()))?;
     let mut lines = Vec::new();
@@ -150,5 +157,6 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     output.line(learned::state_line(state, look))?;
     learned::tell_episodes("Episodes that support it", supporting, output)?;
     learned::tell_episodes("Episodes that contradict it", contradicting, output)?;
-    learned::tell_uses(uses, output)
+    learned::tell_uses(uses, output)?;
+    view::tell_stale(*freshness, output)
 }

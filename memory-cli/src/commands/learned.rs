@@ -129,14 +129,7 @@ pub(super) async fn list<T: Item>(
     if hidden > 0 {
         output.note("note", style::NAME, format!("{} never recalled: --all", are(hidden as u64)))?;
     }
-    tell_stale(freshness, output)
-}
-
-fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<(), Failure> {
-    match view::stale_remark(freshness) {
-        Some(remark) => Ok(output.note("note", style::UNSURE, remark)?),
-        None => Ok(()),
-    }
+    view::tell_stale(freshness, output)
 }
 
 fn are(count: u64) -> String {
@@ -210,7 +203,9 @@ pub(super) fn used(used: &Tally) -> String {
 /// Shows an item with the episodes and uses behind it.
 pub(super) async fn show<T: Shown>(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Failure> {
     let Found { item, mut freshness } = find::<T>(memory, id).await?;
-    let mut uses = memory.knowledge().evidence(item.id()).await?;
+    let uses = memory.knowledge().evidence(item.id()).await?;
+    freshness = freshness.or_staler(uses.freshness);
+    let mut uses = uses.items;
     uses.retain(|evidence| evidence.role != EvidenceRole::Observed);
     let mut episodes = Vec::new();
     for id in item.episodes() {
@@ -248,7 +243,7 @@ pub(super) async fn show<T: Shown>(memory: &Memory, id: &str, output: &mut Outpu
     }
     tell_episodes(T::EPISODES, &episodes, output)?;
     tell_uses(&uses, output)?;
-    tell_stale(freshness, output)
+    view::tell_stale(freshness, output)
 }
 
 /// Returns the line of how something stands.

@@ -3,6 +3,7 @@
 use agent_memory::{Lift, Share};
 use serde_json::json;
 
+use super::view;
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -15,7 +16,8 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     let lifts = session.memory.knowledge().lift().await?;
     session.close().await?;
     if output.is_json() {
-        output.object(&json!({"lift": lifts.iter().map(object).collect::<Vec<_>>()}))?;
+        let stale = view::stale_ms(lifts.freshness);
+        output.object(&json!({"lift": lifts.iter().map(object).collect::<Vec<_>>(), "stale_ms": stale}))?;
         return Ok(Exit::Done);
     }
     if lifts.iter().all(|lift| lift.with.episodes + lift.without.episodes == 0) {
@@ -30,6 +32,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
             "nothing was withheld, so there is nothing to compare with: set hold_out in the settings";
         output.note("note", style::NAME, remark)?;
     }
+    view::tell_stale(lifts.freshness, output)?;
     Ok(Exit::Done)
 }
 

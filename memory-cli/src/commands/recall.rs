@@ -55,7 +55,7 @@ pub(crate) async fn run(
         } else {
             output.line(text::harmless(prompt.trim_end()))?;
         }
-        tell_stale(&recall, output)?;
+        view::tell_stale(recall.freshness, output)?;
     } else {
         tell(&recall, output)?;
     }
@@ -148,14 +148,7 @@ fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
         let remark = format!("{} more cannot be shown: the durable tier is away", recall.out_of_reach);
         output.note("note", style::UNSURE, remark)?;
     }
-    tell_stale(recall, output)
-}
-
-fn tell_stale(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
-    match view::stale_remark(recall.freshness) {
-        Some(remark) => Ok(output.note("note", style::UNSURE, remark)?),
-        None => Ok(()),
-    }
+    view::tell_stale(recall.freshness, output)
 }
 
 /// Says that the answer does not fit into a prompt of so many tokens, and how many it takes.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_memory::{
-    EvidenceRole, Failure as Lesson, Heuristic, ItemId, Memory, Metric, Pattern, Playbook, Tally,
+    EvidenceRole, Failure as Lesson, Freshness, Heuristic, ItemId, Memory, Metric, Pattern, Playbook, Tally,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::learned::Item;
 use super::status::counted;
+use super::view;
 use crate::cli::Global;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -22,9 +23,12 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     let stats = Stats::of(&session.memory).await?;
     session.close().await?;
     if output.is_json() {
-        output.object(&json!(stats))?;
+        let mut object = json!(stats);
+        object["stale_ms"] = view::stale_ms(stats.freshness);
+        output.object(&object)?;
     } else {
         tell(&stats, output)?;
+        view::tell_stale(stats.freshness, output)?;
     }
     Ok(Exit::Done)
 }
@@ -49,6 +53,8 @@ pub(super) struct Junk {
     pub(super) duplicate_share: Option<f64>,
     pub(super) never_useful_share: Option<f64>,
     pub(super) never_used_share: Option<f64>,
+    #[serde(skip)]
+    freshness: Freshness,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,23 +68,33 @@ struct Stats {
     /// The newest figure of each metric over everything.
     metrics: Vec<Metric>,
     cycles: usize,
+    #[serde(skip)]
+    freshness: Freshness,
 }
 
 impl Stats {
     async fn of(memory: &Memory) -> Result<Self, Failure> {
         let knowledge = memory.knowledge();
-        let heuristics = knowledge.heuristics().await?.items;
+        let heuristics = knowledge.heuristics().await?;
+        let metrics = knowledge.metrics().await?;
+        let cycles = knowledge.cycles().await?;
+        let junk = Junk::of(memory).await?;
+        let mut freshness = junk.freshness;
+        for part in [heuristics.freshness, metrics.freshness, cycles.freshness] {
+            freshness = freshness.or_staler(part);
+        }
         let mut strategies = BTreeMap::new();
         for pattern in &knowledge.patterns().await?.items {
             *strategies.entry(pattern.strategy.clone()).or_default() += 1;
         }
         Ok(Self {
             records: memory.status().await.engine.records,
-            junk: Junk::of(memory).await?,
+            junk,
             strategies,
             heuristics_not_recalled: heuristics.iter().filter(|item| !item.is_recalled()).count(),
-            metrics: newest(knowledge.metrics().await?.items),
-            cycles: knowledge.cycles().await?.items.len(),
+            metrics: newest(metrics.items),
+            cycles: cycles.len(),
+            freshness,
         })
     }
 }
@@ -87,13 +103,18 @@ impl Junk {
     /// Looks at everything learned.
     pub(super) async fn of(memory: &Memory) -> Result<Self, Failure> {
         let knowledge = memory.knowledge();
-        let patterns = knowledge.patterns().await?.items;
-        let heuristics = knowledge.heuristics().await?.items;
-        let playbooks = knowledge.playbooks().await?.items;
-        let lessons = knowledge.failures().await?.items;
+        let patterns = knowledge.patterns().await?;
+        let heuristics = knowledge.heuristics().await?;
+        let playbooks = knowledge.playbooks().await?;
+        let lessons = knowledge.failures().await?;
+        let mut freshness = lessons.freshness;
+        for part in [patterns.freshness, heuristics.freshness, playbooks.freshness] {
+            freshness = freshness.or_staler(part);
+        }
         let mut helped = BTreeSet::new();
-        for lesson in &lessons {
+        for lesson in lessons.iter() {
             let evidence = knowledge.evidence(ItemId::Failure(lesson.id)).await?;
+            freshness = freshness.or_staler(evidence.freshness);
             let used = evidence.iter().filter(|evidence| evidence.role == EvidenceRole::Used);
             helped.extend(used.map(|evidence| (lesson.id, evidence.success >= 0.5)));
         }
@@ -108,8 +129,13 @@ impl Junk {
             ("playbook", count(&playbooks, said_by_playbook, |item| (item.used, item.tally))),
             ("failure", count(&lessons, said_by_lesson, of_lesson)),
         ]);
-        let mut junk =
-            Self { items, duplicate_share: None, never_useful_share: None, never_used_share: None };
+        let mut junk = Self {
+            items,
+            duplicate_share: None,
+            never_useful_share: None,
+            never_used_share: None,
+            freshness,
+        };
         let total = junk.total(|items| items.count);
         let share = |figure| (total > 0).then(|| junk.total(figure) as f64 / total as f64);
         let shares = [

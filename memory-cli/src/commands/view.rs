@@ -6,6 +6,8 @@ use agent_memory::{Episode, Freshness, Outcome, Recall, SetAside, StepResult, Ti
 use anstyle::Style;
 use serde_json::{Value, json};
 
+use crate::failure::Failure;
+use crate::output::Output;
 use crate::output::style::{self, paint};
 use crate::text;
 
@@ -120,14 +122,11 @@ pub(super) fn stale_ms(freshness: Freshness) -> Value {
     }
 }
 
-/// Returns a remark for people about an answer that may not be current.
-pub(super) fn stale_remark(freshness: Freshness) -> Option<String> {
-    match freshness {
-        Freshness::Fresh => None,
-        Freshness::Stale { age } => {
-            Some(format!("the durable tier does not answer; this is what was known {}", text::ago(age)))
-        }
-    }
+/// Tells people that an answer may not be current.
+pub(super) fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<(), Failure> {
+    let Freshness::Stale { age } = freshness else { return Ok(()) };
+    let remark = format!("the durable tier does not answer; this is what was known {}", text::ago(age));
+    Ok(output.note("note", style::UNSURE, remark)?)
 }
 
 /// Returns refused records as `--json` shows them.

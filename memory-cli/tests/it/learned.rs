@@ -28,7 +28,7 @@ fn heuristics_are_listed_and_explained_by_their_episodes() {
     let cancel = listed.iter().find(|item| item["tool"] == "cancel_order").expect("a rule on cancelling");
     let id = cancel["id"].as_str().unwrap();
     let explained = world.run(["heuristics", "show", id, "--json"]).object();
-    assert_eq!(names(&explained), ["contradicting", "heuristic", "supporting", "uses"]);
+    assert_eq!(names(&explained), ["contradicting", "heuristic", "stale_ms", "supporting", "uses"]);
     let supporting = explained["supporting"].as_array().unwrap();
     assert!(!supporting.is_empty());
     for episode in supporting {
@@ -166,6 +166,7 @@ fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
         "never_used_share",
         "never_useful_share",
         "records",
+        "stale_ms",
         "strategies",
     ];
     assert_eq!(names(&stats), fields);

@@ -140,6 +140,22 @@ fn what_learning_made_of_an_episode_may_not_be_at_hand() {
 }
 
 #[test]
+fn figures_say_that_they_may_be_behind() {
+    let world = World::new();
+    let url = nowhere();
+    world.file("lines.jsonl", LINES);
+    assert_eq!(at(&world, &url, &["import", "--json", "lines.jsonl"]).code, 0);
+    for command in ["lift", "stats"] {
+        let figures = at(&world, &url, &[command, "--json"]).object();
+        assert!(figures["stale_ms"].is_u64(), "{command}: {figures}");
+        let told = at(&world, &url, &[command]);
+        assert!(told.stderr.contains("the durable tier does not answer"), "{command}: {}", told.stderr);
+        let local = World::with(LINES).run([command, "--json"]).object();
+        assert_eq!(local["stale_ms"], Value::Null, "{command}: {local}");
+    }
+}
+
+#[test]
 fn local_mode_has_nothing_to_send() {
     let world = World::with(LINES);
     let sync = world.run(["sync", "--json"]).object();

@@ -288,6 +288,6 @@ fn unanswered(key: &Key) -> Error {
 }
 
 /// Errors for which an older answer is better than none.
-pub(super) fn means_away(error: &Error) -> bool {
+pub(crate) fn means_away(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Busy)
 }

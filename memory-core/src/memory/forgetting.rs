@@ -101,7 +101,7 @@ impl Inner {
         }
         let scan =
             Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
-        let evidence = self.evidence(scan).await?.items;
+        let evidence = self.gathered(scan, Entity::as_evidence).await?.items;
         let items: BTreeSet<ItemId> = evidence.iter().map(|evidence| evidence.item).collect();
         for evidence in &evidence {
             draft.remove(Kind::Evidence, evidence.record_id());
@@ -125,26 +125,10 @@ impl Inner {
         Ok(again.due)
     }
 
-    /// Returns the evidence that a scan finds.
-    pub(super) async fn evidence(&self, scan: Scan) -> Result<Listed<Evidence>> {
-        let mut scan = scan.limit(500);
-        let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
-        loop {
-            let (page, page_freshness) = self.engine.scan_fresh(&scan).await?;
-            freshness = freshness.or_staler(page_freshness);
-            let evidence = page.records.iter().filter_map(|record| record.entity.as_ref()?.as_evidence());
-            items.extend(evidence.cloned());
-            match page.next {
-                Some(next) => scan.after = Some(next),
-                None => return Ok(Listed { items, freshness }),
-            }
-        }
-    }
-
     /// Returns the evidence on an item in order of time.
     pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Listed<Evidence>> {
         let scan = Scan::new(self.engine.namespace(), Kind::Evidence).prefix(format!("{item}:"));
-        let mut evidence = self.evidence(scan).await?;
+        let mut evidence = self.gathered(scan, Entity::as_evidence).await?;
         evidence.items.sort_by_key(|evidence| (evidence.at, evidence.episode));
         Ok(evidence)
     }

@@ -1,8 +1,10 @@
 //! What was learned, to list, explain and correct.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use crate::engine::Freshness;
+use crate::engine::{Freshness, means_away};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::HeuristicId;
 use crate::learn::fingerprint::fingerprint;
@@ -41,6 +43,8 @@ pub struct Explanation {
     pub contradicting: Vec<Episode>,
     /// What became of it where it was recalled, oldest first.
     pub uses: Vec<Evidence>,
+    /// How current all of it is; if stale, episodes and uses may be missing.
+    pub freshness: Freshness,
 }
 
 /// How often a task was done, and what it took. Two tasks are one if they differ in values alone: their fingerprints are
@@ -130,24 +134,26 @@ impl Knowledge<'_> {
     ///
     /// # Errors
     /// Whatever the tiers report.
-    pub async fn evidence(&self, item: ItemId) -> Result<Vec<Evidence>> {
-        Ok(self.inner.evidence_on(item).await?.items)
+    pub async fn evidence(&self, item: ItemId) -> Result<Listed<Evidence>> {
+        self.inner.evidence_on(item).await
     }
 
-    /// Returns the score of an episode; `None` until it is completed.
+    /// Returns the score of an episode; `None` until it is completed. While the durable tier is away, it is the score
+    /// that is known here.
     ///
     /// # Errors
     /// Whatever the tiers report.
     pub async fn reward(&self, episode: crate::EpisodeId) -> Result<Option<Reward>> {
-        self.one(Kind::Reward, &episode.to_string(), Entity::as_reward).await
+        Ok(self.one(Kind::Reward, &episode.to_string(), Entity::as_reward).await?.0)
     }
 
-    /// Returns what an episode taught; `None` until it was learned from.
+    /// Returns what an episode taught; `None` until it was learned from. While the durable tier is away, it is what is
+    /// known here.
     ///
     /// # Errors
     /// Whatever the tiers report.
     pub async fn reflection(&self, episode: crate::EpisodeId) -> Result<Option<Reflection>> {
-        self.one(Kind::Reflection, &episode.to_string(), Entity::as_reflection).await
+        Ok(self.one(Kind::Reflection, &episode.to_string(), Entity::as_reflection).await?.0)
     }
 
     /// Explains a heuristic by the episodes and uses behind it.
@@ -155,11 +161,15 @@ impl Knowledge<'_> {
     /// # Errors
     /// `NotFound` for an unknown heuristic; whatever the tiers report.
     pub async fn explain(&self, id: HeuristicId) -> Result<Explanation> {
-        let heuristic = self.heuristic("explain", id).await?;
+        let (heuristic, mut freshness) = self.heuristic("explain", id).await?;
         let uses = self.evidence(ItemId::Heuristic(id)).await?;
         let supporting = self.episodes(&heuristic.supporting).await?;
         let contradicting = self.episodes(&heuristic.contradicting).await?;
-        Ok(Explanation { heuristic, supporting, contradicting, uses })
+        for part in [uses.freshness, supporting.freshness, contradicting.freshness] {
+            freshness = freshness.or_staler(part);
+        }
+        let (uses, supporting, contradicting) = (uses.items, supporting.items, contradicting.items);
+        Ok(Explanation { heuristic, supporting, contradicting, uses, freshness })
     }
 
     /// Pins, rejects or releases a heuristic; it survives being computed anew.
@@ -168,7 +178,7 @@ impl Knowledge<'_> {
     /// `NotFound` for an unknown heuristic, and what the commit reports.
     pub async fn rule(&self, id: HeuristicId, ruling: Ruling) -> Result<Heuristic> {
         let _gate = self.inner.learner.gate.lock().await;
-        let mut heuristic = self.heuristic("rule", id).await?;
+        let (mut heuristic, _) = self.heuristic("rule", id).await?;
         heuristic.pinned = ruling == Ruling::Pin;
         heuristic.rejected = ruling == Ruling::Reject;
         let key = Key::new(self.inner.engine.namespace(), Kind::Heuristic, id.to_string());
@@ -203,25 +213,33 @@ impl Knowledge<'_> {
     ///
     /// # Errors
     /// Whatever the tiers report.
-    pub async fn lift(&self) -> Result<Vec<Lift>> {
+    pub async fn lift(&self) -> Result<Listed<Lift>> {
         let episodes = self.all(Kind::Episode, Entity::as_episode).await?;
-        Ok(lift(&episodes))
+        Ok(Listed { items: lift(&episodes), freshness: episodes.freshness })
     }
 
-    async fn heuristic(&self, operation: &'static str, id: HeuristicId) -> Result<Heuristic> {
-        let found = self.one(Kind::Heuristic, &id.to_string(), Entity::as_heuristic).await?;
-        found.ok_or_else(|| {
+    async fn heuristic(&self, operation: &'static str, id: HeuristicId) -> Result<(Heuristic, Freshness)> {
+        let (found, freshness) = self.one(Kind::Heuristic, &id.to_string(), Entity::as_heuristic).await?;
+        let unknown = || {
             Error::new(ErrorKind::NotFound, operation, format!("there is no heuristic {id}"))
                 .with_hint("`memory heuristics list` shows those of this namespace")
-        })
+        };
+        Ok((found.ok_or_else(unknown)?, freshness))
     }
 
-    async fn episodes(&self, ids: &[crate::EpisodeId]) -> Result<Vec<Episode>> {
-        let mut found = Vec::new();
+    /// Reads the episodes that are still there; what nobody answers for at the moment is left out.
+    async fn episodes(&self, ids: &[crate::EpisodeId]) -> Result<Listed<Episode>> {
+        let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
         for id in ids {
-            found.extend(self.one(Kind::Episode, &id.to_string(), Entity::as_episode).await?);
+            let (episode, how_current) =
+                match self.one(Kind::Episode, &id.to_string(), Entity::as_episode).await {
+                    Err(error) if means_away(&error) => (None, Freshness::Stale { age: Duration::ZERO }),
+                    read => read?,
+                };
+            items.extend(episode);
+            freshness = freshness.or_staler(how_current);
         }
-        Ok(found)
+        Ok(Listed { items, freshness })
     }
 
     async fn one<T: Clone>(
@@ -229,9 +247,10 @@ impl Knowledge<'_> {
         kind: Kind,
         id: &str,
         item: fn(&Entity) -> Option<&T>,
-    ) -> Result<Option<T>> {
+    ) -> Result<(Option<T>, Freshness)> {
         let read = self.inner.engine.read(&Key::new(self.inner.engine.namespace(), kind, id)).await?;
-        Ok(read.record.and_then(|record| item(record.entity.as_deref()?).cloned()))
+        let found = read.record.and_then(|record| item(record.entity.as_deref()?).cloned());
+        Ok((found, read.freshness))
     }
 
     async fn all<T: Clone>(&self, kind: Kind, item: fn(&Entity) -> Option<&T>) -> Result<Listed<T>> {
@@ -246,7 +265,16 @@ impl Inner {
         kind: Kind,
         item: fn(&Entity) -> Option<&T>,
     ) -> Result<Listed<T>> {
-        let mut scan = Scan::new(self.engine.namespace(), kind).limit(500);
+        self.gathered(Scan::new(self.engine.namespace(), kind), item).await
+    }
+
+    /// Returns all records that a scan finds.
+    pub(super) async fn gathered<T: Clone>(
+        &self,
+        scan: Scan,
+        item: fn(&Entity) -> Option<&T>,
+    ) -> Result<Listed<T>> {
+        let mut scan = scan.limit(500);
         let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
         loop {
             let (page, page_freshness) = self.engine.scan_fresh(&scan).await?;

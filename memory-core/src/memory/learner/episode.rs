@@ -108,7 +108,7 @@ impl Inner {
     async fn known_evidence(&self, id: EpisodeId) -> Result<BTreeSet<String>> {
         let scan =
             Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
-        Ok(self.evidence(scan).await?.items.iter().map(Evidence::record_id).collect())
+        Ok(self.gathered(scan, Entity::as_evidence).await?.items.iter().map(Evidence::record_id).collect())
     }
 
     /// Tells the procedure that an episode follows from those that it is known from (`named`), beside those with a similar
