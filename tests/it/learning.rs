@@ -364,6 +364,9 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
         episode.recalled(&memory.recall("Cancel order").await.unwrap()).await.unwrap();
         let outcome = if recall.withheld {
             assert!(recall.is_empty());
+            let done = RecallQuery::new("Cancel order").following(recall.id);
+            let done = memory.recall(done.after(["get_order", "cancel_order"])).await.unwrap();
+            assert_eq!((done.phase, done.to_prompt(1_000)), (Phase::UnderWay, String::new()));
             withheld += 1;
             Outcome::failure("no idea how")
         } else {
@@ -869,4 +872,36 @@ async fn the_scheduler_consolidates_what_is_new_when_there_is_no_work() {
     })
     .await;
     assert!(!memory.knowledge().metrics().await.unwrap().is_empty(), "it measured");
+}
+
+#[tokio::test]
+async fn what_hurts_is_withheld_until_the_episodes_it_hurt_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..12 {
+        cancel_order(&memory, number, true).await;
+    }
+    memory.learn().await.unwrap();
+    let ask = || memory.recall("Cancel order #W1000042");
+    let playbook = ItemId::Playbook(ask().await.unwrap().playbook.expect("a procedure").playbook.id);
+    let mut hurt = Vec::new();
+    for number in 0..8 {
+        let mut episode = memory.start(format!("Cancel order #W20{number:05}")).await.unwrap();
+        let recall = ask().await.unwrap();
+        if !recall.items().contains(&playbook) {
+            break;
+        }
+        episode.recalled(&recall).await.unwrap();
+        episode.used(&[playbook]).await.unwrap();
+        hurt.push(episode.complete(Outcome::failure("refused")).await.unwrap().id);
+        memory.learn().await.unwrap();
+    }
+    assert!((4..8).contains(&hurt.len()), "withheld after {} failures", hurt.len());
+    let shown = ask().await.unwrap().playbook.map(|it| ItemId::Playbook(it.playbook.id));
+    assert_ne!(shown, Some(playbook));
+    for id in hurt {
+        assert!(memory.forget(id).await.unwrap());
+    }
+    let shown = ask().await.unwrap().playbook.map(|it| ItemId::Playbook(it.playbook.id));
+    assert_eq!(shown, Some(playbook), "nothing speaks against it any more");
 }

@@ -1,12 +1,13 @@
 //! What got over an error within a trace, and what was tried in vain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::learn::calls::Call;
 use crate::learn::errors::cut;
 use crate::learn::shape::{Shape, pieces, shape_of};
+use crate::model::step::Action;
 
 /// Calls after a failing one in which a recovery is looked for.
 const REACH: usize = 24;
@@ -159,14 +160,22 @@ fn commands<'t>(call: &Call<'t>) -> impl Iterator<Item = (&'t str, &'t Value)> {
     found.into_iter()
 }
 
-/// Returns true if a call of the failed tool runs another program than the one that failed, and so is no attempt at it.
-fn is_other_use(failed: &Call<'_>, call: &Call<'_>) -> bool {
-    let program =
-        |value: &Value| value.as_str().and_then(|line| line.split_whitespace().next().map(str::to_owned));
-    commands(failed).any(|(name, value)| {
-        let now = call.argument(name).filter(|now| now.is_string());
-        now.is_some_and(|now| program(now) != program(value))
-    })
+/// Returns the programs that an action runs, each by the argument that holds its command line.
+pub(crate) fn programs(action: &Action) -> BTreeMap<String, String> {
+    let call = Call { number: 0, tool: &action.tool, action };
+    let program = |line: &Value| line.as_str()?.split_whitespace().next().map(str::to_owned);
+    commands(&call).filter_map(|(name, line)| Some((name.to_owned(), program(line)?))).collect()
+}
+
+/// Returns true if a call of a tool runs another program (`now`) than one that failed, and so is no attempt at it.
+pub(crate) fn is_other_use(failed: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> bool {
+    failed.iter().any(|(name, program)| now.get(name).is_some_and(|now| now != program))
+}
+
+/// Returns true if a call of the failed tool is of another program.
+fn runs_another(failed: &Call<'_>, call: &Call<'_>) -> bool {
+    let programs_failed = programs(failed.action);
+    !programs_failed.is_empty() && is_other_use(&programs_failed, &programs(call.action))
 }
 
 /// Returns the errors of a trace in order, each kind once.
@@ -213,7 +222,7 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
     }
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
-    let again = after.iter().position(|call| call.tool == failed.tool && !is_other_use(&failed, call));
+    let again = after.iter().position(|call| call.tool == failed.tool && !runs_another(&failed, call));
     let until = &after[..again.or_else(|| after.iter().position(Call::worked)).unwrap_or(after.len())];
     let worked = |tool: &str| until.iter().any(|call| call.worked() && call.tool == tool);
     let is_open = |tool: &str| {
@@ -252,7 +261,7 @@ pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>
     let worked: Vec<&Call<'t>> = calls.iter().filter(|call| call.worked()).collect();
     let chosen = worked.iter().enumerate().filter(|(place, call)| {
         if call.tool == failed.tool {
-            *place + 1 == worked.len() || !is_other_use(failed, call)
+            *place + 1 == worked.len() || !runs_another(failed, call)
         } else {
             seen.insert(call.tool)
         }
@@ -270,7 +279,7 @@ pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>
 fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remedy<'t>> {
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
-    let is_attempt = |call: &Call<'_>| call.tool == failed.tool && !is_other_use(&failed, call);
+    let is_attempt = |call: &Call<'_>| call.tool == failed.tool && !runs_another(&failed, call);
     let attempt = after.iter().position(|call| is_attempt(call) && call.worked());
     let repeated = || {
         let repeats = |call: &Call<'_>| call.fingerprint() == failed.fingerprint() && call.worked();

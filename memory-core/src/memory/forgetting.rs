@@ -194,8 +194,7 @@ impl Inner {
             }
             Entity::Failure(failure) if observed => {
                 // Its texts may be those of the forgotten episode: others that had it tell it again.
-                let others = evidence.iter().rev().map(|evidence| evidence.episode).take(RELEARNED);
-                for other in others {
+                for other in tellers {
                     again.due.insert(other);
                     self.make_due(other, draft).await?;
                 }
@@ -214,6 +213,7 @@ impl Inner {
                 return Ok(());
             }
         }
+        self.judge(&mut entity, self.engine.clock().now());
         draft.put(item.record_id(), entity);
         Ok(())
     }

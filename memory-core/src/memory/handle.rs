@@ -147,6 +147,7 @@ impl OpenEpisode {
     pub async fn artifact(&mut self, product: impl Into<Product>) -> Result<ArtifactId> {
         let mut product = product.into();
         let inner = self.inner.clone();
+        inner.learner.active();
         inner.limits.check_product(&product)?;
         let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("artifact").await?;
@@ -199,6 +200,7 @@ impl OpenEpisode {
     pub async fn complete(mut self, outcome: Outcome) -> Result<Episode> {
         let mut outcome = outcome;
         let inner = self.inner.clone();
+        inner.learner.active();
         inner.limits.check_outcome(&outcome)?;
         inner.engine.refresh().await?;
         let _writing = inner.writing.add_to(self.episode.id).await;
@@ -281,6 +283,7 @@ impl OpenEpisode {
 
     async fn note_recall(&mut self, recall: Option<RecallUse>) -> Result<()> {
         let inner = self.inner.clone();
+        inner.learner.active();
         let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("recalled").await?;
         let noted = Episode { recall, ..self.episode.clone() };

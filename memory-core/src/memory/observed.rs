@@ -1,6 +1,9 @@
 //! What a running episode shows of how it goes: what the reward is computed from.
 
+use std::collections::BTreeMap;
+
 use crate::learn::keywords::Keywords;
+use crate::learn::recovery::{is_other_use, programs};
 use crate::learn::reward::{RewardInput, Usual, score};
 use crate::memory::Inner;
 use crate::model::artifact::Quality;
@@ -18,11 +21,21 @@ pub(super) struct Observed {
     keywords: Keywords,
     /// Steps that failed.
     errors: u32,
-    /// Failures of tools that did not work since, each with whether another tool did.
-    failing: Vec<(String, bool)>,
+    /// Failures of tools that did not work since.
+    failing: Vec<Failing>,
     /// Failures after which the same tool worked.
     recovered: u32,
     qualities: Vec<Quality>,
+}
+
+/// A failure that the tool itself has not got over so far.
+#[derive(Debug, Clone)]
+struct Failing {
+    tool: String,
+    /// The programs that it ran.
+    programs: BTreeMap<String, String>,
+    /// Whether something else worked since.
+    got_round: bool,
 }
 
 impl Observed {
@@ -30,12 +43,14 @@ impl Observed {
         self.keywords.add(action);
         if action.result != StepResult::Success {
             self.errors += 1;
-            self.failing.push((action.tool.clone(), false));
+            let (tool, programs) = (action.tool.clone(), programs(action));
+            self.failing.push(Failing { tool, programs, got_round: false });
         } else if !action.tool.is_empty() {
-            let before = self.failing.len();
-            self.failing.retain(|(tool, _)| *tool != action.tool);
+            let (before, now) = (self.failing.len(), programs(action));
+            self.failing
+                .retain(|failing| failing.tool != action.tool || is_other_use(&failing.programs, &now));
             self.recovered += (before - self.failing.len()) as u32;
-            self.failing.iter_mut().for_each(|(_, got_round)| *got_round = true);
+            self.failing.iter_mut().for_each(|failing| failing.got_round = true);
         }
     }
 
@@ -47,7 +62,7 @@ impl Observed {
     /// that it got round with another tool.
     fn recovered(&self, outcome: Option<&Outcome>) -> u32 {
         let succeeded = outcome.is_some_and(|outcome| outcome.success_share() >= 1.0);
-        let round = self.failing.iter().filter(|(_, got_round)| succeeded && *got_round).count();
+        let round = self.failing.iter().filter(|failing| succeeded && failing.got_round).count();
         self.recovered + round as u32
     }
 
@@ -120,5 +135,19 @@ mod tests {
         check("pay- cash", Outcome::failure("no"), 0);
         check("look pay-", Outcome::success("all the same"), 0);
         check("pay- pay- login pay cash-", Outcome::success("paid"), 2);
+    }
+
+    #[test]
+    fn another_command_is_no_recovery() {
+        let check = |now: &str, expected: u32| {
+            let mut observed = Observed::default();
+            let bash =
+                |command: &str| Action::tool("bash").arguments(serde_json::json!({"command": command}));
+            observed.action(&bash("cargo test").error("failed"));
+            observed.action(&bash(now));
+            assert_eq!(observed.recovered(Some(&Outcome::failure("red"))), expected, "{now}");
+        };
+        check("cargo test --release", 1);
+        check("ls", 0);
     }
 }

@@ -243,14 +243,15 @@ impl Recall {
             .map(|rule| format!("{}{}", rule.item.sentence(), counted(&rule.item.tally)));
         let patterns =
             self.patterns.iter().map(|found| format!("{}{}", found.item.body, counted(&found.item.tally)));
+        let section = |heading, lines, whole| Section { heading, lines, whole };
         [
-            Section { heading: "Watch out", lines: warnings },
-            Section { heading: "Errors like the last one", lines: fixes.collect() },
-            Section { heading: "Progress", lines: progress },
-            Section { heading: "Tools this is likely to need", lines: tools },
-            Section { heading: "A procedure that worked", lines: playbook.collect() },
-            Section { heading: "Rules", lines: rules.collect() },
-            Section { heading: "Patterns", lines: patterns.collect() },
+            section("Watch out", warnings, false),
+            section("Errors like the last one", fixes.collect(), false),
+            section("Progress", progress, false),
+            section("Tools this is likely to need", tools, false),
+            section("A procedure that worked", playbook.collect(), true),
+            section("Rules", rules.collect(), false),
+            section("Patterns", patterns.collect(), false),
         ]
         .into_iter()
         .filter(|section| !section.lines.is_empty())

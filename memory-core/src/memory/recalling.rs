@@ -60,6 +60,8 @@ impl Memory {
         if !recall.is_empty() && withhold(inner.learning.hold_out_seed, drawn, inner.learning.hold_out) {
             let nothing = Recall::nothing(id, recall.searched, recall.freshness);
             let Recall { phase, task_parts, degraded, .. } = recall;
+            // That it is nearly done is known from episodes.
+            let phase = if phase == Phase::Finishing { Phase::UnderWay } else { phase };
             recall = Recall { withheld: true, phase, task_parts, degraded, ..nothing };
         }
         Ok(recall)

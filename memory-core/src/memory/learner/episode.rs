@@ -281,22 +281,29 @@ impl Inner {
     }
 
     async fn count_use(&self, item: ItemId, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
-        let baseline = self.baselines().of_domain(witness.domain.as_deref());
         let Some(mut entity) = draft.get(item.kind(), item.record_id()).await? else { return Ok(()) };
-        let (used, held, pinned) = match &mut entity {
-            Entity::Pattern(pattern) => (&mut pattern.used, &mut pattern.standing, false),
-            Entity::Heuristic(rule) => (&mut rule.used, &mut rule.standing, rule.pinned),
-            Entity::Playbook(playbook) => (&mut playbook.used, &mut playbook.standing, false),
+        let used = match &mut entity {
+            Entity::Pattern(pattern) => &mut pattern.used,
+            Entity::Heuristic(rule) => &mut rule.used,
+            Entity::Playbook(playbook) => &mut playbook.used,
             _ => return Ok(()),
         };
         used.add(witness.success, witness.at, &self.learning.belief);
-        *held = if pinned {
-            Standing::Active
-        } else {
-            standing(used, &baseline, witness.at, &self.learning.belief)
-        };
+        self.judge(&mut entity, witness.at);
         draft.put(item.record_id(), entity);
         Ok(())
+    }
+
+    /// Sets how an item stands by its uses, beside how episodes of its domain go.
+    pub(in crate::memory) fn judge(&self, entity: &mut Entity, at: Timestamp) {
+        let (used, domain, held, pinned) = match entity {
+            Entity::Pattern(held) => (&held.used, &held.domain, &mut held.standing, false),
+            Entity::Heuristic(held) => (&held.used, &held.domain, &mut held.standing, held.pinned),
+            Entity::Playbook(held) => (&held.used, &held.domain, &mut held.standing, false),
+            _ => return,
+        };
+        let baseline = self.baselines().of_domain(domain.as_deref());
+        *held = if pinned { Standing::Active } else { standing(used, &baseline, at, &self.learning.belief) };
     }
 }
 
@@ -358,7 +365,6 @@ pub(in crate::memory) struct Witness {
     pub(in crate::memory) episode: EpisodeId,
     pub(in crate::memory) at: Timestamp,
     pub(in crate::memory) success: f64,
-    pub(in crate::memory) domain: Option<String>,
     reward: f64,
     duration_ms: Option<u64>,
     context: String,
@@ -375,7 +381,6 @@ impl Witness {
             episode: episode.id,
             at: episode.completed_at.unwrap_or(episode.started_at),
             success: trace.success(),
-            domain: task.domain.clone(),
             reward: episode.reward.unwrap_or(0.0),
             duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
             context: labels.into_iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
