@@ -13,6 +13,7 @@ use crate::learn::recovery::{Incident, constant};
 use crate::learn::resolutions;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
+use crate::recall::parts::term;
 
 /// Lessons that one episode gives.
 const MAX_LESSONS: usize = 8;
@@ -204,7 +205,6 @@ fn preceding_cause(
         return None;
     }
     let (member, at) = worked.first()?;
-    // The nearest one before is the likeliest to matter.
     let candidates = member.calls[..*at].iter().rev().filter(|call| call.worked() && call.tool != tool);
     let precedes = |member: &Member<'_>, at: usize, before: &str| {
         member.calls[..at].iter().any(|call| call.tool == before && call.worked())
@@ -215,14 +215,27 @@ fn preceding_cause(
         failing.extend(member.calls.iter().position(fails_so).map(|at| (member, at)));
     }
     let mut seen = HashSet::new();
-    let before =
-        candidates.map(|call| call.tool).filter(|before| seen.insert(*before)).take(16).find(|before| {
+    let lacking =
+        candidates.map(|call| call.tool).filter(|before| seen.insert(*before)).take(16).filter(|before| {
             !failing.iter().any(|(member, at)| precedes(member, *at, before))
                 && worked.iter().all(|(member, at)| precedes(member, *at, before))
-        })?;
+        });
+    // The one of which the error speaks is the likeliest to matter, then the nearest one before.
+    let said = words_of(&incident.error);
+    let own = words_of(tool);
+    let spoken_of =
+        |before: &str| words_of(before).iter().filter(|it| !own.contains(*it) && said.contains(*it)).count();
+    let before = lacking
+        .reduce(|nearest, other| if spoken_of(other) > spoken_of(nearest) { other } else { nearest })?;
     Some(format!(
         "{tool} was called without {before} before, which comes before every call of it that worked {HERE}"
     ))
+}
+
+/// Returns the stems of the words of an error, or of a tool's name.
+fn words_of(text: &str) -> HashSet<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    words.filter_map(term).collect()
 }
 
 #[cfg(test)]
@@ -281,6 +294,21 @@ mod tests {
             )
         );
         assert_eq!(cause(&three[..2]), None, "two may both happen to");
+        let careful = |number| {
+            trace(
+                number,
+                success(),
+                ["login", "check_limits", "log"].map(Action::tool).into_iter().chain([pay()]).collect(),
+            )
+        };
+        let careful = [careful(2), careful(3), careful(4)];
+        let failed = |error: &str| trace(1, Outcome::abstained("no"), vec![pay().error(error)]);
+        let cause = |error: &str| learned(&failed(error), &careful)[0].root_cause.clone().unwrap();
+        assert!(cause("declined").starts_with("pay was called without log before"), "the nearest");
+        assert!(
+            cause("the limits were not checked").starts_with("pay was called without check_limits before")
+        );
+        let cause = |similar: &[Trace]| learned(&failing(1, &[]), similar)[0].root_cause.clone();
         let [two, three, four] = three;
         let without = trace(5, success(), vec![pay()]);
         assert_eq!(cause(&[two.clone(), three.clone(), four.clone(), without]), None);

@@ -22,13 +22,22 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Leaves out the steps whose tools were used already, in order from the first one on, and what only they need.
-    pub(crate) fn after(mut self, done: &[String]) -> Self {
-        let mut steps = 0;
+    /// Leaves out the steps that are done, each once for each time that its tool was used, and those before the last of them
+    /// that it went without, unless they are still `needed`; and what only these steps need.
+    pub(crate) fn after(mut self, done: &[String], needed: impl Fn(&str) -> bool) -> Self {
+        let mut is_done = vec![false; self.steps.len()];
         for tool in done {
-            steps += usize::from(self.steps.get(steps).is_some_and(|step| step.tool == *tool));
+            let open = self.steps.iter().zip(&is_done).position(|(step, done)| !done && step.tool == *tool);
+            if let Some(open) = open {
+                is_done[open] = true;
+            }
         }
-        self.steps.drain(..steps);
+        let last = is_done.iter().rposition(|done| *done);
+        let mut place = 0..;
+        self.steps.retain(|step| {
+            let place = place.next().unwrap_or_default();
+            !is_done[place] && (last.is_none_or(|last| place > last) || needed(&step.tool))
+        });
         let needed = |name: &String| {
             let written = format!("{{{name}}}");
             self.steps.iter().any(|step| step.instruction.contains(&written))
@@ -469,19 +478,22 @@ mod tests {
 
     #[test]
     fn what_is_done_is_left_out_with_what_only_it_needs() {
-        let check = |done: &[&str], tools: &[&str], missing: &[&str]| {
+        let check_where = |needed: &str, done: &[&str], tools: &[&str], missing: &[&str]| {
             let steps = [("get", "id={a}"), ("sh", "make"), ("sh", "test {b}"), ("end", "")];
             let step =
                 |(tool, text): (&str, &str)| PlaybookStep { tool: tool.into(), instruction: text.into() };
             let whole = Instance { steps: steps.map(step).into(), missing: vec!["a".into(), "b".into()] };
             let done: Vec<String> = done.iter().map(|tool| (*tool).to_owned()).collect();
-            let rest = whole.after(&done);
+            let rest = whole.after(&done, |tool| tool == needed);
             let left: Vec<String> = rest.steps.iter().map(PlaybookStep::to_string).collect();
             assert_eq!(left, tools, "{done:?}");
             assert_eq!(rest.missing, missing, "{done:?}");
         };
+        let check = |done: &[&str], tools: &[&str], missing: &[&str]| check_where("", done, tools, missing);
         check(&[], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
-        check(&["sh"], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
+        // What it went without may still be needed.
+        check(&["sh"], &["sh: test {b}", "end"], &["b"]);
+        check_where("get", &["sh"], &["get: id={a}", "sh: test {b}", "end"], &["a", "b"]);
         check(&["get", "look", "sh"], &["sh: test {b}", "end"], &["b"]);
         check(&["get", "sh", "sh", "sh"], &["end"], &[]);
         check(&["get", "sh", "sh", "end"], &[], &[]);

@@ -97,6 +97,7 @@ pub(crate) fn advise(
         .cases
         .iter()
         .filter(|(_, case)| case.score >= ADVISED_FROM && case.confidence() >= CONFIDENT_FROM)
+        .filter(|(tool, _)| !bench.has_passed(tool))
         .map(|(tool, _)| tool.clone())
         .collect();
     // What goes along is as sure as the surest that brings it.
@@ -110,6 +111,7 @@ pub(crate) fn advise(
     // Where all that is known leads nowhere nothing is guessed, nor of what may be done already.
     if selected.is_empty() && !knows && !neighbours.iter().any(|it| needed_no_more(it, query)) {
         selected = bench.guess(neighbours, &course);
+        selected.retain(|tool| !bench.has_passed(tool));
     }
     bench.companions(&mut selected, &course);
     let tools = bench.advice(selected, &course);
@@ -283,8 +285,12 @@ impl Bench<'_> {
         for (tool, strength, id) in coming {
             let tool = &self.associations.tools[tool].name;
             if strength > 0.0 && !self.done(tool) {
+                let is_failed = self.query.failed() == Some(tool.as_str());
                 let case = self.cases.entry(tool.clone()).or_default();
-                case.comes_next = case.comes_next.max(strength);
+                // What has just failed is needed all the same, but there may be something to do before.
+                if !is_failed {
+                    case.comes_next = case.comes_next.max(strength);
+                }
                 case.add(strength, 0.0);
                 case.meant = 1.0;
                 case.rules.push((strength, id));

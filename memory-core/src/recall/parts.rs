@@ -25,6 +25,8 @@ const NEW_THOUGHT: &[&str] =
     &["afterwards", "also", "and", "besides", "but", "finally", "however", "otherwise", "then"];
 /// Words after which something is supposed or asked, not told; sorted.
 const SUPPOSING: &[&str] = &["how", "if", "unless", "what", "when", "whenever", "whether", "which"];
+/// Words behind which nothing is supposed: what follows is what is to be found out; sorted.
+const ASKING: &[&str] = &["check", "confirm", "determine", "out", "see", "verify"];
 /// Words that deny what follows; sorted.
 const DENYING: &[&str] = &["cannot", "never", "not", "without"];
 /// Words before which "no" denies nothing that follows: it is "no longer", "no one", "no matter what"; sorted.
@@ -167,7 +169,7 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
         match c {
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => end_at(&mut start, at),
+            ',' if depth == 0 && !is_in_figure(text, at) => end_at(&mut start, at),
             '\n' => {
                 end_at(&mut start, at + 1);
                 depth = 0;
@@ -184,13 +186,23 @@ fn clauses(text: &str) -> Vec<Range<usize>> {
     clauses
 }
 
-/// Cuts a clause at the first word that supposes something; what comes after only may be so.
+/// Returns true for a comma between two figures (`12,500`).
+fn is_in_figure(text: &str, at: usize) -> bool {
+    let is_figure = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let bytes = text.as_bytes();
+    at > 0 && is_figure(bytes.get(at - 1)) && is_figure(bytes.get(at + 1))
+}
+
+/// Cuts a clause at the first word that supposes something; what comes after only may be so. "Check whether it is so" asks
+/// for what follows.
 fn pieces(text: &str, clause: Range<usize>) -> Vec<(Range<usize>, bool)> {
     let mut cut = None;
+    let mut before = "";
     words(&text[clause.clone()], |at, word| {
-        if cut.is_none() && is_one_of(SUPPOSING, word) {
+        if cut.is_none() && is_one_of(SUPPOSING, word) && !is_one_of(ASKING, before) {
             cut = Some(clause.start + at);
         }
+        before = word;
     });
     match cut {
         Some(at) if at > clause.start => vec![(clause.start..at, false), (at..clause.end, true)],
@@ -331,6 +343,7 @@ mod tests {
         check("Ask Dr. Bolt and Mrs. Li. Ship it", &["Ask Dr. Bolt", "and Mrs. Li.", "Ship it"]);
         check("Dear Sir. Ship it if it is paid", &["Dear Sir.", "Ship it", "if it is paid"]);
         check("one\ntwo", &["one", "two"]);
+        check("Pay 12,500 euros, and file it", &["Pay 12,500 euros", "and file it"]);
     }
 
     #[test]
@@ -365,15 +378,24 @@ mod tests {
         check("Stop it if it cannot be changed, and call", &["~stop", "?!chang", "call"]);
         check("If it cannot be changed, stop it and call", &["?!chang", "~stop", "~call"]);
         check("If it is paid, ship it", &["?paid", "ship"]);
+        check("Check whether it is paid if you can ship it", &["check whether paid", "?ship"]);
         check("Отменить заказ", &["отменить заказ"]);
         check("東京都へ", &["東京 京都 都へ"]);
     }
 
     #[test]
     fn word_lists_are_sorted() {
-        for list in
-            [NEW_THOUGHT, SUPPOSING, DENYING, BEHIND_NO, ABBREVIATED, FAILING, OTHERWISE, FUNCTION_WORDS]
-        {
+        for list in [
+            NEW_THOUGHT,
+            SUPPOSING,
+            ASKING,
+            DENYING,
+            BEHIND_NO,
+            ABBREVIATED,
+            FAILING,
+            OTHERWISE,
+            FUNCTION_WORDS,
+        ] {
             assert!(list.is_sorted());
         }
     }

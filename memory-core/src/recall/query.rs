@@ -154,6 +154,11 @@ impl RecallQuery {
         }
     }
 
+    /// Returns the tool that the last error is of.
+    pub(crate) fn failed(&self) -> Option<&str> {
+        self.after.last().filter(|_| self.last_error.is_some()).map(String::as_str)
+    }
+
     /// Sets the keyword score below which an episode is not relevant.
     #[must_use]
     pub fn min_relevance(mut self, min_relevance: f64) -> Self {

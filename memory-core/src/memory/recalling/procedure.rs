@@ -88,9 +88,11 @@ impl Inner {
             if score <= 0.0 || !agrees(playbook) {
                 continue;
             }
-            // What the part does not say, the rest of the task may.
+            // What the part does not say, the rest of the task may; but what the playbook's own task did not say either came
+            // from elsewhere, and is another wish's here.
             let mut values = playbook.suggest_values(&query.text);
             if let Some(own) = wish.part.and_then(|part| recall.task_parts.get(part)) {
+                values.retain(|name, _| playbook.title.contains(&format!("{{{name}}}")));
                 values.extend(playbook.suggest_values(own));
             }
             // What is of another domain, or asks for much of which the task says nothing, must fit the better.
@@ -99,7 +101,8 @@ impl Inner {
             if unlikely && hit.score < PART_SCORE {
                 continue;
             }
-            let Instance { steps, missing } = playbook.instantiate(&values).after(query.done());
+            let needed = |tool: &str| tools.iter().any(|advice| advice.tool == tool);
+            let Instance { steps, missing } = playbook.instantiate(&values).after(query.done(), needed);
             let is_whole = covered(playbook, &sure) >= COVERED;
             let part = wish.part.filter(|_| !is_whole);
             let found = SuggestedPlaybook { score, part, playbook: playbook.clone(), steps, missing };

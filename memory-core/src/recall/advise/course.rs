@@ -18,6 +18,12 @@ const LEADS_FROM: f64 = 0.5;
 const ASKED_FROM: f64 = 0.6;
 /// What failed in at least this share of the episodes that tried it leads nowhere.
 const DEAD_FROM: f64 = 0.75;
+/// What always comes before a tool prepares it: with the prior, from three episodes on.
+const PREPARES: f64 = 0.8;
+/// What so much of the episodes do without is left out where its turn has passed.
+const OPTIONAL: f64 = 0.25;
+/// Episodes that must have used a tool at once when another one failed, so that it is a remedy for that.
+const REMEDY_FROM: usize = 2;
 /// The least weight of the episodes that show a dead end.
 const DEAD_WEIGHT: f64 = 0.1;
 
@@ -178,17 +184,59 @@ impl Bench<'_> {
         self.stored.values().any(|rule| rule.tool == tool && spares(rule) && self.applies(rule))
     }
 
-    /// Returns true if a tool failed at this point, or is only used once one has worked that did.
-    pub(super) fn leads_nowhere(&self, tool: &str, course: &Course) -> bool {
-        let mut dead = course.dead_ends.iter().map(|end| &end.tool);
-        dead.any(|dead| dead == tool || self.hangs_on(tool, dead) && !self.is_spared(tool))
+    /// Returns true if a tool failed at this point, or is only used once one has worked that did; unless something selected
+    /// prepares that one.
+    pub(super) fn leads_nowhere(&self, tool: &str, course: &Course, selected: &[String]) -> bool {
+        let mut dead = course.dead_ends.iter().filter(|end| !self.is_prepared(end, course, selected));
+        dead.any(|end| end.tool == tool || self.hangs_on(tool, &end.tool) && !self.is_spared(tool))
+    }
+
+    /// Returns true if something selected comes before a tool wherever both were used: what failed at this point failed without
+    /// it. What was left out even when that had worked failed for another reason.
+    fn is_prepared(&self, end: &DeadEnd, course: &Course, selected: &[String]) -> bool {
+        let is_dead = |tool: &String| course.dead_ends.iter().any(|end| end.tool == *tool);
+        let went_on = |before: &String| {
+            let places = self.associations.tool(before).zip(self.associations.tool(&end.tool));
+            places.is_some_and(|(before, tool)| {
+                self.associations.cases.any_without(&end.episodes, tool, before)
+            })
+        };
+        let mut before = selected.iter().filter(|tool| !is_dead(tool));
+        before.any(|before| self.comes_always_before(before, &end.tool, PREPARES) && !went_on(before))
+    }
+
+    /// Returns true if a tool is of no more use: it always comes before one that is done, and episodes like the task often did
+    /// that one without it, or it is what gets over its failure.
+    pub(super) fn has_passed(&self, tool: &str) -> bool {
+        let Some(place) = self.associations.tool(tool) else { return false };
+        !self.is_spared(tool)
+            && self.query.done().iter().any(|done| {
+                self.comes_always_before(tool, done, PREPARES)
+                    && self.associations.tool(done).is_some_and(|done| {
+                        let cases = &self.associations.cases;
+                        cases.does_without(&self.votes, place, done, OPTIONAL)
+                            || cases.times_got_over(done, place) >= REMEDY_FROM
+                    })
+            })
+    }
+
+    /// Returns true if one tool came before another one in at least this share of the episodes that used both, and never
+    /// behind it.
+    pub(super) fn comes_always_before(&self, first: &str, second: &str, share: f64) -> bool {
+        let places = self.associations.tool(first).zip(self.associations.tool(second));
+        let before = &self.associations.before;
+        places.is_some_and(|(first, second)| {
+            let usual = before.get(&(first, second)).is_some_and(|usual| *usual >= share);
+            usual && !before.contains_key(&(second, first))
+        })
     }
 
     /// Adds what led on from here, and takes out what leads nowhere now.
     pub(super) fn follow(&mut self, course: &Course, selected: &mut Vec<String>) {
+        let known = selected.clone();
         selected.retain(|tool| {
             let leads_on = self.associations.tool(tool).is_some_and(|tool| course.place(tool).is_some());
-            leads_on || !self.leads_nowhere(tool, course)
+            leads_on || !self.leads_nowhere(tool, course, &known)
         });
         for onward in &course.onward {
             let name = &self.associations.tools[onward.tool].name;

@@ -45,21 +45,16 @@ impl Bench<'_> {
             let (there, back) = (voted((first, second)), voted((second, first)));
             usual * RULES + there > (1.0 - usual) * RULES + back
         };
-        let always = |first: &str, second: &str| {
-            let places = self.associations.tool(first).zip(self.associations.tool(second));
-            let before = &self.associations.before;
-            places.is_some_and(|(first, second)| {
-                let usual = before.get(&(first, second)).is_some_and(|usual| *usual >= ALWAYS);
-                usual && !before.contains_key(&(second, first))
-            })
-        };
         for at in 1..chosen.len() {
             let mut place = at;
             while place > 0 {
                 let ((first, x), (second, y)) = (&chosen[place - 1], &chosen[place]);
                 let comes_next = x.comes_next >= NEXT_FROM || y.comes_next >= NEXT_FROM;
                 let free = x.part == y.part || x.part.is_none() || y.part.is_none();
-                if comes_next || !(free || always(second, first)) || !precedes(second, first) {
+                if comes_next
+                    || !(free || self.comes_always_before(second, first, ALWAYS))
+                    || !precedes(second, first)
+                {
                     break;
                 }
                 chosen.swap(place - 1, place);

@@ -31,7 +31,7 @@ impl Bench<'_> {
         let mut best: Option<(f64, f64, usize)> = None;
         let is_open = |facts: &ToolFacts| {
             let name = &facts.name;
-            !self.done(name) && !self.is_out(name) && !self.leads_nowhere(name, course)
+            !self.done(name) && !self.is_out(name) && !self.leads_nowhere(name, course, &[])
         };
         for (place, facts) in tools.iter().enumerate().filter(|(_, facts)| is_open(facts)) {
             let called = self.cases.get(&facts.name).map_or(0.0, |case| case.score);
@@ -73,7 +73,10 @@ impl Bench<'_> {
             };
             for other in &self.associations.tools[tool].companions {
                 let name = &self.associations.tools[*other].name;
-                let is_open = !self.done(name) && !self.is_out(name) && !self.leads_nowhere(name, course);
+                let is_open = !self.done(name)
+                    && !self.is_out(name)
+                    && !self.has_passed(name)
+                    && !self.leads_nowhere(name, course, selected);
                 if is_open && !selected.contains(name) {
                     let with = self.cases.get(&selected[at]).map_or(0.0, Case::confidence);
                     let sure = COMPANION * with * (1.0 - self.against(*other));

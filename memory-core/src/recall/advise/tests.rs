@@ -645,3 +645,57 @@ fn episodes_like_a_part_speak_for_what_none_like_the_whole_used() {
     let both = asked("Order three packs of paint for the lab, and archive something");
     assert_eq!(tools(&both), ["check_stock", "order", "verify", "store"]);
 }
+
+/// Claims: those over a limit are approved before they are paid, at once or when paying was refused; some were paid without
+/// the check and failed.
+fn claims() -> Associations {
+    let courses = [
+        ("look+ check+ approve+ pay+ mail+", 1.0),
+        ("look+ check+ pay- approve+ pay+ mail+", 1.0),
+        ("look+ check+ approve+ pay+ mail+", 1.0),
+        ("look+ pay- pay-", 0.0),
+    ];
+    let own = (0..24).map(|n: u64| {
+        let (course, success) = courses[(n % 4) as usize];
+        went(n, "Settle the claim", course, success)
+    });
+    let others = (24..64).map(|n| lesson(n, "Paint the fence", &["brush"]));
+    learn(&own.chain(others).collect::<Vec<_>>())
+}
+
+#[test]
+fn what_gets_over_a_failure_is_needed_no_more_once_it_worked() {
+    let known = claims();
+    let check = |done: &[&str], expected: &[&str]| {
+        let query = RecallQuery::new("Settle the claim").after(done.iter().copied());
+        assert_eq!(tools(&ask(&known, &known.heuristics, query)), expected, "after {done:?}");
+    };
+    check(&["look", "check"], &["approve", "pay", "mail"]);
+    check(&["look", "check", "pay"], &["mail"]);
+    check(&["look", "check", "pay", "mail"], &[]);
+    // What every task needs is needed, even if it was passed over.
+    check(&["look", "pay"], &["mail", "check"]);
+}
+
+#[test]
+fn what_failed_unprepared_is_advised_behind_what_prepares_it() {
+    let failed = (0..4).map(|n| went(n, "Change the account", "change- change-", 0.0));
+    let worked = (4..16).map(|n| went(n, "Change the account", "verify+ change+ mail+", 1.0));
+    let fetched = (16..36).map(|n| went(n, "Fetch the heavy parcel", "find+ carry+ sign+", 1.0));
+    let others = (36..76).map(|n| lesson(n, "Paint the fence", &["brush"]));
+    let known = learn(&failed.chain(worked).chain(fetched).chain(others).collect::<Vec<_>>());
+    let found = ask(&known, &known.heuristics, "Fetch the heavy parcel. Change the account".into());
+    assert_eq!(tools(&found), ["find", "carry", "sign", "verify", "change", "mail"]);
+}
+
+#[test]
+fn what_failed_last_comes_behind_what_is_usual_before_it() {
+    let scans = (0..20).map(|n| went(n, "Scan the painting", "look+ clear+ scan+ publish+", 1.0));
+    let others = (20..60).map(|n| lesson(n, "Paint the fence", &["brush"]));
+    let known = learn(&scans.chain(others).collect::<Vec<_>>());
+    let query = RecallQuery::new("Scan the painting").after(["look", "scan", "publish"]);
+    let found = ask(&known, &known.heuristics, query.clone());
+    assert_eq!(tools(&found), ["clear"]);
+    let found = ask(&known, &known.heuristics, query.last_error("not cleared"));
+    assert_eq!(tools(&found), ["clear", "publish"]);
+}

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Ranked;
+use super::{FOREIGN_FROM, Ranked};
 use crate::learn::calls::goes_along;
 use crate::recall::lexical::entry::{Entry, State};
 use crate::recall::lexical::shard::Shard;
+use crate::recall::query::RecallQuery;
+use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
 /// The most contrasts returned.
@@ -25,6 +27,8 @@ const MAX_NEAR: usize = 24;
 const PRIOR: f64 = 2.0;
 /// What an error of the tool itself counts against its mere use.
 const ERROR_FACTOR: f64 = 2.0;
+/// What a tool counts that was only used when another one had failed.
+const LATE_FACTOR: f64 = 0.25;
 
 /// A tool whose use, or whose omission, goes with failure in a group of near-identical episodes.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,19 +68,26 @@ struct Sides<'s> {
 
 /// Returns the most telling contrasts of a group that the episodes near it bear out, and tools near by that nobody used who
 /// succeeded: episodes that failed are often less alike than those that succeeded. Of a tool that is done there is nothing
-/// left to decide.
+/// left to decide. Episodes of another domain than was asked about say something only if they are quite like the task.
 pub(super) fn contrasts(
     ranked: &Ranked<'_>,
     shard: &Shard,
     group: &[usize],
-    done: &[String],
+    query: &RecallQuery,
 ) -> Vec<Contrast> {
     let entry = |place: &usize| ranked.candidates[*place].entry;
+    let asked = query.domain.as_deref().map(normalize_label);
+    let is_foreign = |place: &usize| {
+        let domains = asked.as_deref().zip(entry(place).domain.as_deref());
+        let elsewhere = domains.is_some_and(|(asked, domain)| asked != domain);
+        elsewhere && ranked.candidates[*place].score < FOREIGN_FROM
+    };
     let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].score);
     let is_near = |place: &&usize| ranked.candidates[**place].score >= NEAR * best;
     let near = ranked.order.iter().filter(is_near).take(MAX_NEAR).filter(|place| !group.contains(place));
+    let own = |place: &&usize| !is_foreign(place);
     let (mut group, mut near): (Vec<&Entry>, Vec<&Entry>) =
-        (group.iter().map(entry).collect(), near.map(entry).collect());
+        (group.iter().filter(own).map(entry).collect(), near.filter(own).map(entry).collect());
     let failing: Vec<&Entry> =
         group.iter().chain(&near).copied().filter(|entry| entry.state == State::Failure).collect();
     let is_comparable = |entry: &&Entry| {
@@ -87,7 +98,8 @@ pub(super) fn contrasts(
     let group = Sides::new(group.into_iter());
     let around = Sides::new(near.into_iter());
     let mut found = group.contrasts(&around, shard);
-    found.retain(|contrast| contrast.probability >= MIN_PROBABILITY && !done.contains(&contrast.tool));
+    found
+        .retain(|contrast| contrast.probability >= MIN_PROBABILITY && !query.done().contains(&contrast.tool));
     // Stable: of equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);
@@ -171,7 +183,11 @@ impl<'s> Sides<'s> {
         let failures_elsewhere = f64::from(figures.failures) - failed;
         let elsewhere = (1.0 + failures_elsewhere) / (2.0 + users_elsewhere);
         let probability = (failed + PRIOR * elsewhere) / (failed + succeeded + PRIOR);
-        let factor = if users.failed_call || others.failed_call { ERROR_FACTOR } else { 1.0 };
+        let factor = match () {
+            () if failing.iter().all(|entry| came_late(entry, tool, &succeeding)) => LATE_FACTOR,
+            () if users.failed_call || others.failed_call => ERROR_FACTOR,
+            () => 1.0,
+        };
         let covered = if users.failing.is_empty() {
             share(failing.len(), all_failing)
         } else {
@@ -234,6 +250,18 @@ fn keys(shard: &Shard, entries: &[&Entry]) -> Vec<Key> {
 
 fn without<'s>(all: &[&'s Entry], users: &[&Entry]) -> Vec<&'s Entry> {
     all.iter().copied().filter(|entry| !users.iter().any(|user| user.id == entry.id)).collect()
+}
+
+/// Returns true if a failed episode used a tool only behind the failure of another one, which most that succeeded with that
+/// one never saw: what went wrong had gone wrong by then.
+fn came_late(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
+    let used = entry.tools.iter().take_while(|used| &*used.name != tool);
+    used.filter(|used| used.failed).any(|failed| {
+        let same = |other: &&&Entry| other.tools.iter().any(|used| used.name == failed.name);
+        let saw = |other: &&&Entry| other.tools.iter().any(|used| used.name == failed.name && used.failed);
+        let with = succeeding.iter().filter(same).count();
+        2 * succeeding.iter().filter(saw).count() < with
+    })
 }
 
 /// Returns true if an episode stopped at the failure of a tool after which others, that succeeded, used this one: none of

@@ -223,6 +223,29 @@ impl Cases {
     }
 }
 
+impl Cases {
+    /// Returns true if at least this share of the successes that voted and used one tool (`beside`) did without another one.
+    pub(crate) fn does_without(&self, votes: &Votes, tool: usize, beside: usize, share: f64) -> bool {
+        let (mut all, mut without) = (0.0, 0.0);
+        for (_, weight, place) in &votes.similar {
+            let entry = &self.entries[*place];
+            if entry.success >= 0.5 && entry.tools.contains(&beside) {
+                all += weight;
+                without += if entry.tools.contains(&tool) { 0.0 } else { *weight };
+            }
+        }
+        all > 0.0 && without >= share * all
+    }
+
+    /// Returns true if one of some episodes succeeded with one tool (`beside`) without another one.
+    pub(crate) fn any_without(&self, episodes: &[EpisodeId], tool: usize, beside: usize) -> bool {
+        let mut known = self.entries.iter().filter(|entry| episodes.contains(&entry.id));
+        known.any(|entry| {
+            entry.success >= 0.5 && entry.tools.contains(&beside) && !entry.tools.contains(&tool)
+        })
+    }
+}
+
 impl Votes {
     /// Counts an episode. What it says of the tools that it did not use is the same of them all; see
     /// [`Votes::settle`].

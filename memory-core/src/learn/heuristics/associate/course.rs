@@ -132,6 +132,12 @@ impl Cases {
         junction
     }
 
+    /// Returns how many episodes went on with one tool (`by`) when another one had failed.
+    pub(crate) fn times_got_over(&self, failed: usize, by: usize) -> usize {
+        let goes_on = |stretch: &Stretch| stretch.failed.contains(&failed) && stretch.next == Some(by);
+        self.entries.iter().filter(|entry| entry.course.iter().any(goes_on)).count()
+    }
+
     /// Returns true if most successes among some episodes, in which a tool failed, went on with another one (`by`) at once,
     /// and the failed one never worked.
     pub(crate) fn goes_round(&self, episodes: &[EpisodeId], failed: usize, by: usize) -> bool {
