@@ -1,15 +1,19 @@
 //! The tool calls of a trace, as contrast and extraction compare them.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use serde_json::Value;
 
-use crate::learn::errors::normalise;
+use crate::learn::errors::{NAME, normalise};
 use crate::learn::trace::Trace;
 use crate::model::step::{Action, StepResult};
 
 /// Calls compared of one trace; of a longer one the first and the last half of so many.
 pub(crate) const MAX_CALLS: usize = 256;
+/// Values of arguments that are looked for in errors: shorter ones may be any word, longer ones are no names.
+const MIN_PHRASE_BYTES: usize = 4;
+const MAX_PHRASE_BYTES: usize = 64;
 
 /// One call of a tool.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +41,9 @@ impl<'t> Call<'t> {
         }
     }
 
-    /// Returns the normalised error.
+    /// Returns the normalised error; what it was called with is no part of it.
     pub(crate) fn error(&self) -> String {
-        normalise(self.raw_error())
+        normalise(&without_arguments(self.raw_error(), self.action))
     }
 
     /// Returns a hash of tool and arguments, for comparison within one run.
@@ -67,6 +71,39 @@ impl<'t> Call<'t> {
             other => (name == "input").then_some(other),
         }
     }
+}
+
+/// Replaces names that an action was called with by `<name>` where its error says them. Figures and identifiers have
+/// placeholders of their own; a word in lower case may be a mode, and what the error is about.
+fn without_arguments<'e>(error: &'e str, action: &Action) -> Cow<'e, str> {
+    let Value::Object(fields) = &action.arguments.0 else { return Cow::Borrowed(error) };
+    let is_phrase = |value: &&str| {
+        (MIN_PHRASE_BYTES..=MAX_PHRASE_BYTES).contains(&value.len())
+            && value.starts_with(char::is_uppercase)
+            && value.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-' | '\''))
+    };
+    let mut said = Cow::Borrowed(error);
+    for value in fields.values().filter_map(Value::as_str).filter(is_phrase) {
+        let is_whole = |at: &usize| {
+            let before = said[..*at].chars().next_back();
+            let after = said[*at + value.len()..].chars().next();
+            ![before, after].into_iter().flatten().any(|c| c.is_alphanumeric() || c == '_')
+        };
+        let places: Vec<usize> = said.match_indices(value).map(|(at, _)| at).filter(is_whole).collect();
+        if places.is_empty() {
+            continue;
+        }
+        let mut named = String::with_capacity(said.len());
+        let mut end = 0;
+        for at in places {
+            named.push_str(&said[end..at]);
+            named.push_str(NAME);
+            end = at + value.len();
+        }
+        named.push_str(&said[end..]);
+        said = Cow::Owned(named);
+    }
+    said
 }
 
 /// Hashes eight bytes at a time, as the Rust compiler's own tables do (FxHash): arguments can be long, and nothing hostile
@@ -175,6 +212,22 @@ pub(crate) mod tests {
     /// Makes a trace of successful calls of these tools.
     pub(crate) fn tools(number: u64, outcome: Outcome, tools: &str) -> Trace {
         trace(number, outcome, tools.split_whitespace().map(Action::tool).collect())
+    }
+
+    #[test]
+    fn what_it_was_called_with_is_no_part_of_an_error() {
+        let check = |arguments: Value, error: &str, expected: &str| {
+            let action = Action::tool("book").arguments(arguments).error(error);
+            let call = Call { number: 1, tool: "book", action: &action };
+            assert_eq!(call.error(), expected, "{error}");
+        };
+        let guide =
+            serde_json::json!({"language": "Polish", "what": "Oil portrait", "time": "10:00", "of": "at"});
+        check(guide.clone(), "no Polish guide at 10:00", "no <name> guide at <n>");
+        check(guide.clone(), "the Oil portrait is away", "the <name> is away");
+        check(guide, "Polishing is not allowed", "polishing is not allowed");
+        check(serde_json::json!({"method": "voucher"}), "voucher 123 expired", "voucher <n> expired");
+        check(serde_json::json!(["Polish"]), "no Polish guide", "no polish guide");
     }
 
     #[test]

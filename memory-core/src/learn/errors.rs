@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::learn::errors::names::{NAME, without_names};
+pub(crate) use crate::learn::errors::names::NAME;
+use crate::learn::errors::names::without_names;
 use crate::learn::errors::words::{ANNOUNCING, CATEGORIES, LABELS, REPORTING, SIGNS};
 use crate::learn::fingerprint::add_words;
 use crate::learn::shape::pieces;

@@ -6,7 +6,7 @@ use crate::learn::errors::classifies;
 use crate::learn::shape::{Shape, separates, shape_of};
 
 /// What stands for a name.
-pub(super) const NAME: &str = "<name>";
+pub(crate) const NAME: &str = "<name>";
 
 /// Words before a name; sorted.
 const NOUNS: &[&str] = &[
