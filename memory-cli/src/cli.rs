@@ -291,7 +291,7 @@ pub(crate) enum HeuristicsCommand {
 /// What is listed of one kind of what was learned.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct LearnedFilter {
-    /// Only this domain
+    /// Only this domain, however it is spelled
     #[arg(long, value_name = "D")]
     pub(crate) domain: Option<String>,
     /// The most to list [default: all]
@@ -318,8 +318,14 @@ pub(crate) enum LearnedCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FailuresCommand {
-    /// List them, the most frequent first
+    /// List them, the most frequent first; with an error, those like it
     List {
+        /// Only those of errors like this text, the likest with a fix first, at most three
+        #[arg(long, value_name = "TEXT")]
+        error: Option<String>,
+        /// The tool that the error is of
+        #[arg(long, value_name = "T", requires = "error")]
+        tool: Option<String>,
         #[command(flatten)]
         filter: LearnedFilter,
     },
@@ -332,7 +338,7 @@ pub(crate) enum FailuresCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConsolidateArgs {
-    /// How long it may take, in milliseconds; what is due is learned first [default: what the settings say]
+    /// How long it may take, in milliseconds; what is due is learned first [default: to the end]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     pub(crate) budget_ms: Option<u32>,
 }

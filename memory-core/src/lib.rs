@@ -64,6 +64,7 @@ pub use recall::lexical::LexicalIndex;
 pub use recall::query::{RecallQuery, Verdict};
 pub use recall::rank::{Hit, ScoreParts};
 pub use recall::terms::TermCounts;
+pub use recall::tokenize::same_label;
 pub use recall::vector::VectorIndex;
 pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]

@@ -18,8 +18,9 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
     let learned = session.memory.learn().await?;
-    let budget = arguments.budget_ms.map(|budget| Duration::from_millis(budget.into()));
-    let cycle = session.memory.consolidate(budget).await?;
+    // What is left is known to this process alone: without a budget it goes on to the end.
+    let budget = arguments.budget_ms.map_or(Duration::MAX, |budget| Duration::from_millis(budget.into()));
+    let cycle = session.memory.consolidate(Some(budget)).await?;
     if output.is_json() {
         let left = session.drain(output).await?;
         let mut object = json!(cycle);
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     output.line(format!("{} in {taken}", paint(look.bold(), head)))?;
     let figures = [
         (cycle.merged, "merged into near-duplicates"),
-        (cycle.decayed, "computed anew, with older evidence counting less"),
+        (cycle.decayed, "counted anew"),
         (cycle.generalised, "replaced by more general ones"),
         (cycle.pruned, "removed for lack of evidence"),
         (cycle.expired, "expired"),
@@ -54,7 +55,7 @@ pub(crate) async fn run(
         output.line(paint(style::FAINT, format!("  {}", text::one_line(note))))?;
     }
     if cycle.interrupted {
-        let remark = "its time was over; a longer run gets further: `memory consolidate --budget-ms 60000`";
+        let remark = "its time was over; without --budget-ms it goes on to the end";
         output.note("note", style::NAME, remark)?;
     }
     session.drain(output).await?;

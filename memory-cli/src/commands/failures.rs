@@ -21,7 +21,12 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
     match command {
-        FailuresCommand::List { filter } => {
+        FailuresCommand::List { error: Some(error), tool, filter } => {
+            let found = session.memory.knowledge().failures_like(error, tool.as_deref()).await?;
+            let items = found.items.into_iter().map(|found| found.item).collect();
+            learned::tell_list::<Lesson>(Listed { items, freshness: found.freshness }, true, filter, output)?;
+        }
+        FailuresCommand::List { filter, .. } => {
             learned::list::<Lesson>(&session.memory, true, filter, output).await?;
         }
         FailuresCommand::Show { id } => learned::show::<Lesson>(&session.memory, id, output).await?,

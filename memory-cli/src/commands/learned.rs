@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use agent_memory::{
     Episode, EpisodeId, Error, ErrorKind, Evidence, EvidenceRole, Freshness, ItemId, Knowledge, Listed,
-    Memory, Standing, Tally,
+    Memory, Standing, Tally, same_label,
 };
 use anstyle::Style;
 use serde::Serialize;
@@ -99,14 +99,24 @@ pub(super) async fn list<T: Item>(
     filter: &LearnedFilter,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let Listed { mut items, freshness, .. } = T::all(memory.knowledge()).await?;
+    let mut found = T::all(memory.knowledge()).await?;
+    found.items.sort_by(|a, b| a.compare(b).then_with(|| a.id().cmp(&b.id())));
+    tell_list(found, all, filter, output)
+}
+
+/// Lists items as they come.
+pub(super) fn tell_list<T: Item>(
+    Listed { mut items, freshness, .. }: Listed<T>,
+    all: bool,
+    filter: &LearnedFilter,
+    output: &mut Output,
+) -> Result<(), Failure> {
     if let Some(domain) = &filter.domain {
-        items.retain(|item| item.domain() == Some(domain));
+        items.retain(|item| item.domain().is_some_and(|own| same_label(own, domain)));
     }
     let known = items.len();
     items.retain(|item| all || item.is_recalled());
     let hidden = known - items.len();
-    items.sort_by(|a, b| a.compare(b).then_with(|| a.id().cmp(&b.id())));
     let more = filter.limit.map_or(0, |limit| items.len().saturating_sub(limit as usize));
     items.truncate(items.len() - more);
     if output.is_json() {

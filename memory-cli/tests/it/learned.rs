@@ -130,6 +130,25 @@ fn everything_learned_is_listed_and_shown_with_its_episodes() {
 }
 
 #[test]
+fn failures_are_found_by_an_error_like_theirs() {
+    let world = demo_learned();
+    let all = world.run(["failures", "list", "--json"]).object();
+    let known = &all["failures"][0];
+    let (example, tool) = (known["example"].as_str().unwrap(), known["tool"].as_str().unwrap());
+    let like =
+        |error: &str| world.run(["failures", "list", "--json", "--error", error, "--tool", tool]).object();
+    assert_eq!(like(example)["failures"][0]["id"], known["id"]);
+    assert_eq!(like("the moon is made of cheese")["failures"], serde_json::json!([]));
+    let domain = known["domain"].as_str().unwrap().to_uppercase();
+    let filtered =
+        world.run(["failures", "list", "--json", "--error", example, "--domain", &domain]).object();
+    assert_eq!(filtered["failures"][0]["id"], known["id"]);
+    let (message, _) = world.run(["failures", "list", "--json", "--error", " "]).error(2, "invalid_input");
+    assert!(message.contains("error: it is empty"), "{message}");
+    world.run(["failures", "list", "--json", "--tool", tool]).error(2, "usage");
+}
+
+#[test]
 fn failures_speak_for_what_failing_episodes_do() {
     let world = demo_learned();
     let listed = world.run(["patterns", "list", "--json"]).object();

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::model::episode::Episode;
 use crate::model::outcome::Outcome;
+use crate::recall::tokenize::normalize_label;
 
 /// The normal quantile of a two-sided 95 % interval.
 const Z: f64 = 1.959_963_984_540_054;
@@ -79,12 +80,13 @@ impl Lift {
     }
 }
 
-/// Measures what memory is worth, over all episodes first and then by domain in order of the name.
+/// Measures what memory is worth, over all episodes first and then by domain in order of the name, however it is spelled; the
+/// spelling that sorts first stands for all.
 ///
 /// Episodes that nobody recalled anything for, and those whose recall found nothing, count on neither side.
 pub(crate) fn lift(episodes: &[Episode]) -> Vec<Lift> {
     let mut overall = [Share::default(); 2];
-    let mut domains: BTreeMap<&str, [Share; 2]> = BTreeMap::new();
+    let mut domains: BTreeMap<String, (&str, [Share; 2])> = BTreeMap::new();
     for episode in episodes {
         let (Some(recall), Some(outcome)) = (&episode.recall, &episode.outcome) else { continue };
         if !recall.withheld && recall.shown.is_empty() {
@@ -94,12 +96,15 @@ pub(crate) fn lift(episodes: &[Episode]) -> Vec<Lift> {
         let success = Outcome::success_share(outcome);
         overall[arm].add(success);
         if let Some(domain) = &episode.task.domain {
-            domains.entry(domain).or_default()[arm].add(success);
+            let (spelled, shares) =
+                domains.entry(normalize_label(domain)).or_insert((domain, <[Share; 2]>::default()));
+            *spelled = (*spelled).min(domain);
+            shares[arm].add(success);
         }
     }
     let [with, without] = overall;
     let by_domain = domains
-        .into_iter()
+        .into_values()
         .map(|(domain, [with, without])| Lift::new(Some(domain.to_owned()), with, without));
     std::iter::once(Lift::new(None, with, without)).chain(by_domain).collect()
 }
@@ -147,7 +152,7 @@ mod tests {
         let (success, failure) = (Some(Outcome::success("")), Some(Outcome::failure("")));
         let episodes = [
             episode("web", success.clone(), Some((false, true))),
-            episode("web", Some(Outcome::partial(0.5, "")), Some((false, true))),
+            episode("Web", Some(Outcome::partial(0.5, "")), Some((false, true))),
             episode("web", failure.clone(), Some((true, false))),
             episode("air", success.clone(), Some((false, true))),
             // Nobody asked, nothing was found, not over yet.
@@ -162,7 +167,7 @@ mod tests {
                 (lift.domain.as_deref(), lift.with.successes, lift.with.episodes, lift.without.episodes)
             })
             .collect();
-        assert_eq!(summary, [(None, 2.5, 3, 1), (Some("air"), 1.0, 1, 0), (Some("web"), 1.5, 2, 1)]);
+        assert_eq!(summary, [(None, 2.5, 3, 1), (Some("air"), 1.0, 1, 0), (Some("Web"), 1.5, 2, 1)]);
         assert!((lifts[2].difference - 0.75).abs() < 1e-12);
         assert_eq!((lifts[1].difference, lifts[1].low, lifts[1].high), (0.0, -1.0, 1.0));
     }

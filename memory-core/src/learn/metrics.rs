@@ -8,6 +8,7 @@ use crate::model::episode::Episode;
 use crate::model::metric::Metric;
 use crate::model::outcome::Outcome;
 use crate::model::pattern::Pattern;
+use crate::recall::tokenize::normalize_label;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -39,6 +40,12 @@ struct Slice {
 impl Slice {
     fn of_kind(kind: &str) -> Self {
         Self { task_kind: Some(kind.to_owned()), ..Self::default() }
+    }
+
+    /// Returns what is the same for every spelling of kind and domain.
+    fn normalized(&self) -> Self {
+        let label = |label: &Option<String>| label.as_deref().map(normalize_label);
+        Self { agent: self.agent.clone(), task_kind: label(&self.task_kind), domain: label(&self.domain) }
     }
 
     fn of_domain(domain: &str) -> Self {
@@ -79,12 +86,20 @@ struct Figures {
 /// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by domain.
 ///
 /// `episodes` are those of the day and, to know what is usual, earlier ones; `patterns` are all. Figures over no
-/// episode are left out.
+/// episode are left out. Kinds and domains are one however they are spelled; the spelling that sorts first stands for all.
 pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]) -> Vec<Metric> {
     let end = day.0.saturating_add(DAY_MS);
     let ended = |episode: &Episode| episode.outcome.as_ref().and(episode.completed_at);
     let usual = usual(episodes.iter().filter(|episode| ended(episode).is_some_and(|at| at < day)));
-    let mut slices: BTreeMap<Slice, Figures> = BTreeMap::new();
+    let mut slices: BTreeMap<Slice, (Slice, Figures)> = BTreeMap::new();
+    let mut count = |slice: Slice, add: &dyn Fn(&mut Figures)| {
+        let (spelled, figures) =
+            slices.entry(slice.normalized()).or_insert_with(|| (slice.clone(), Figures::default()));
+        add(figures);
+        if slice < *spelled {
+            *spelled = slice;
+        }
+    };
     for episode in episodes {
         let (Some(at), Some(outcome)) = (ended(episode), &episode.outcome) else { continue };
         if !(day.0..end).contains(&at.0) {
@@ -93,8 +108,7 @@ pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]
         let duration = (episode.step_duration_ms > 0).then_some(episode.step_duration_ms as f64);
         let saved = usual.get(episode.fingerprint.as_str()).zip(duration).map(|(usual, took)| usual - took);
         let reused = episode.recall.as_ref().is_some_and(|recall| !recall.used.is_empty());
-        for slice in slices_of(episode) {
-            let figures = slices.entry(slice).or_default();
+        let add = |figures: &mut Figures| {
             figures.success.add(Outcome::success_share(outcome));
             figures.reuse.add(if reused { 1.0 } else { 0.0 });
             if let Some(reward) = episode.reward {
@@ -103,16 +117,15 @@ pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]
             if let Some(saved) = saved {
                 figures.saved.add(saved);
             }
-        }
+        };
+        slices_of(episode).into_iter().for_each(|slice| count(slice, &add));
     }
     for pattern in patterns.iter().filter(|pattern| pattern.created_at.0 < end) {
-        slices.entry(Slice::default()).or_default().patterns += 1;
-        slices.entry(Slice::of_kind(&pattern.task_kind)).or_default().patterns += 1;
-        if let Some(domain) = &pattern.domain {
-            slices.entry(Slice::of_domain(domain)).or_default().patterns += 1;
-        }
+        let domain = pattern.domain.as_deref().map(Slice::of_domain);
+        let slices = [Slice::default(), Slice::of_kind(&pattern.task_kind)].into_iter().chain(domain);
+        slices.for_each(|slice| count(slice, &|figures| figures.patterns += 1));
     }
-    slices.iter().flat_map(|(slice, figures)| figures.metrics(day, slice)).collect()
+    slices.values().flat_map(|(slice, figures)| figures.metrics(day, slice)).collect()
 }
 
 fn slices_of(episode: &Episode) -> Vec<Slice> {
@@ -223,9 +236,10 @@ mod tests {
         let mut open = episode(0, Outcome::success(""), 10);
         open.outcome = None;
         let earlier = [100, 300, 120].map(|took| episode(3, Outcome::failure(""), took));
+        let spelled = Pattern { domain: Some("Air".into()), ..pattern(0) };
         (
             earlier.into_iter().chain([used, unmeasured, open]).collect(),
-            vec![pattern(2), pattern(0), pattern(-1)],
+            vec![pattern(2), spelled, pattern(-1)],
         )
     }
 
@@ -240,7 +254,7 @@ mod tests {
             });
             assert_eq!(found.map(|metric| (metric.value, metric.samples)), expected, "{name} {labels:?}");
         };
-        let (all, air) = ([None, None, None], [None, None, Some("air")]);
+        let (all, air) = ([None, None, None], [None, None, Some("Air")]);
         check("success_rate", all, Some((0.75, 2)));
         check("success_rate", air, Some((1.0, 1)));
         check("reward", all, Some((1.5, 2)));
@@ -250,6 +264,7 @@ mod tests {
         check("time_saved_ms", all, Some((60.0, 1)));
         check("patterns", all, Some((2.0, 2)));
         check("patterns", [None, Some("booking"), None], Some((2.0, 2)));
+        check("patterns", air, Some((2.0, 1)));
         check("patterns", [Some("one"), None, None], None);
     }
 

@@ -53,10 +53,11 @@ pub(super) enum Left {
 }
 
 impl Memory {
-    /// Consolidates what was learned: merges near-duplicates, lets old evidence count less, prunes, generalises,
-    /// removes what has expired, and measures; records the cycle and returns it.
+    /// Consolidates what was learned: merges near-duplicate patterns, counts items anew so that old evidence counts less,
+    /// prunes, generalises, removes what has expired, and measures; records the cycle and returns it.
     ///
-    /// `budget` is the most time it may take; that of the configuration if `None`. What is left is done next time.
+    /// `budget` is the time after which it begins nothing more; that of the configuration if `None`. At least one piece is
+    /// done, and what is left is done next time, as long as the memory stays open.
     ///
     /// # Errors
     /// Whatever the tiers report; what was done until then is kept.
@@ -155,9 +156,14 @@ impl Inner {
 
     fn is_over(&self, limits: &Limits) -> bool {
         let taken = self.engine.clock().monotonic().saturating_sub(limits.started);
+        taken >= limits.budget || self.gives_way(limits)
+    }
+
+    /// Returns true if there is something more urgent than a cycle.
+    fn gives_way(&self, limits: &Limits) -> bool {
         let worked =
             limits.activity.is_some_and(|seen| seen != self.learner.activity.load(Ordering::Relaxed));
-        taken >= limits.budget || worked || self.engine.is_closed()
+        worked || self.engine.is_closed()
     }
 
     /// Goes over what was learned, from a piece that was left or from the start; returns the piece that is left.
@@ -177,10 +183,13 @@ impl Inner {
         let kept = self.engine.keeps_for_ever(Kind::Evidence);
         let baselines = self.baselines();
         let baseline = |domain: Option<&str>| baselines.of_domain(domain);
+        // However little time there is, each cycle does one piece; work that arrives may stop it before.
+        let mut started = false;
         while let Some(piece) = consolidator.next() {
-            if self.is_over(limits) {
+            if self.gives_way(limits) || started && self.is_over(limits) {
                 return Ok(Some(piece));
             }
+            started = true;
             // Held a piece at a time: a learner that waits goes first.
             let _gate = self.learner.gate.lock().await;
             let (mut evidence, mut freshness) = (Vec::new(), Freshness::Fresh);

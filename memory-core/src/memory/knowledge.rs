@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::HeuristicId;
 use crate::learn::fingerprint::fingerprint;
 use crate::learn::lift::{Lift, lift};
+use crate::memory::recalled::Recalled;
 use crate::memory::{Inner, Listed, Memory};
 use crate::model::cycle::Cycle;
 use crate::model::entity::Entity;
@@ -23,6 +24,7 @@ use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::reward::Reward;
 use crate::model::task::Task;
+use crate::recall::query::RecallQuery;
 use crate::store::query::Scan;
 use crate::store::record::Key;
 
@@ -104,6 +106,21 @@ impl Knowledge<'_> {
     /// Whatever the tiers report.
     pub async fn failures(&self) -> Result<Listed<Failure>> {
         self.all(Kind::Failure, Entity::as_failure).await
+    }
+
+    /// Finds lessons of errors like one, the likest with a fix first, at most three; those of `tool` count a little more.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an error that is empty or longer than an observation may be; whatever the tiers report.
+    pub async fn failures_like(&self, error: &str, tool: Option<&str>) -> Result<Listed<Recalled<Failure>>> {
+        if error.trim().is_empty() {
+            return Err(Error::invalid("find failures", "error", "it is empty"));
+        }
+        // The error alone is compared: the task may be any.
+        let query = RecallQuery::new("any").after(tool).last_error(error);
+        self.inner.limits.check_query(&query)?;
+        self.inner.engine.ready().await?;
+        self.inner.fixes_of(&query).await
     }
 
     /// Lists the playbooks.

@@ -52,6 +52,11 @@ pub(crate) fn tokenize(text: &str, mut emit: impl FnMut(Token<'_>)) {
     }
 }
 
+/// Returns true if two labels (of kinds or domains) are one: they differ in case, accents, spaces and signs alone.
+pub fn same_label(a: &str, b: &str) -> bool {
+    normalize_label(a) == normalize_label(b)
+}
+
 /// Returns a label in the form in which labels are compared: `Web-API` equals `web_api`.
 pub(crate) fn normalize_label(label: &str) -> String {
     let mut normalized = String::with_capacity(label.len());

@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::clock::{ManualClock, Timestamp};
 use crate::id::{EpisodeId, SeededIds};
 use crate::memory::config::{LearningConfig, MemoryConfig};
-use crate::memory::consolidating::Left;
 use crate::memory::learner::Schedule;
 use crate::memory::{Memory, Recording};
 use crate::model::cycle::Trigger;
@@ -515,11 +514,11 @@ async fn however_little_time_there_is_each_cycle_gets_further() {
     let (memory, clock) = memory().await;
     release(&memory, &clock, "mail", "0.4.0", true).await;
     memory.learn().await.unwrap();
-    *crate::id::lock(&memory.inner.learner.left) = Some(Left::Rest(0));
     let mut cycles = 1;
     while memory.consolidate(Some(std::time::Duration::ZERO)).await.unwrap().interrupted {
         cycles += 1;
-        assert!(cycles < 10, "it never ends");
+        assert!(cycles < 200, "it never ends");
     }
-    assert!(cycles > 1 && !memory.knowledge().metrics().await.unwrap().is_empty(), "{cycles}");
+    // A piece an item, and then step by step.
+    assert!(cycles > 7 && !memory.knowledge().metrics().await.unwrap().is_empty(), "{cycles}");
 }

@@ -3,12 +3,15 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use uuid::Uuid;
+
 use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::id::RecallId;
 use crate::learn::errors;
-use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::is_elsewhere;
+use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
 use crate::model::failure::{Failure, Resolution};
 use crate::model::kind::Kind;
@@ -29,6 +32,13 @@ const SAME_FIX: f64 = 0.7;
 const USUAL: f64 = 0.75;
 
 impl Inner {
+    /// Returns lessons of errors like a query's.
+    pub(in crate::memory) async fn fixes_of(&self, query: &RecallQuery) -> Result<Listed<Recalled<Failure>>> {
+        let mut recall = Recall::nothing(RecallId(Uuid::nil()), 0, self.engine.index_freshness());
+        self.add_fixes(query, self.engine.clock().now(), &mut recall).await?;
+        Ok(Listed { items: recall.fixes, freshness: recall.freshness })
+    }
+
     /// Finds lessons of errors like the last one, by any of its lines.
     pub(super) async fn add_fixes(
         &self,
