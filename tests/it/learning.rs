@@ -905,3 +905,30 @@ async fn what_hurts_is_withheld_until_the_episodes_it_hurt_are_forgotten() {
     let shown = ask().await.unwrap().playbook.map(|it| ItemId::Playbook(it.playbook.id));
     assert_eq!(shown, Some(playbook), "nothing speaks against it any more");
 }
+
+#[tokio::test]
+async fn each_part_of_a_task_finds_episodes_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = open(folder.path()).await;
+    for number in 0..8 {
+        cancel_order(&memory, number, true).await;
+    }
+    let mut episode = memory.start("Translate the brochure into Welsh").await.unwrap();
+    episode.step(Action::tool("translate")).await.unwrap();
+    let welsh = episode.complete(Outcome::success("translated")).await.unwrap().id;
+    let recall = |text: &'static str| memory.recall(RecallQuery::new(text).limit(2));
+    let of_part = |recall: &agent_memory::Recall| -> Vec<EpisodeId> {
+        let found = recall.episodes.iter();
+        found
+            .filter(|found| found.reasons[0].starts_with("like a part of the task: "))
+            .map(|it| it.id)
+            .collect()
+    };
+    let one = recall("Cancel order #W1000001").await.unwrap();
+    assert_eq!((one.episodes.len(), of_part(&one).len()), (2, 0));
+    let both = "Cancel order #W1000001 because the customer no longer needs it; translate it";
+    let both = recall(both).await.unwrap();
+    assert_eq!((both.episodes.len(), of_part(&both)), (2, vec![welsh]), "{both:#?}");
+    assert_eq!(both.episodes[1].id, welsh, "behind what the task as a whole finds");
+    assert!(both.episodes[1].score <= both.episodes[0].score);
+}

@@ -30,6 +30,8 @@ pub(super) const SAME_ERROR: f64 = 0.5;
 const SAME_FIX: f64 = 0.7;
 /// The share of the episodes that got over an error in which the fix did that must be the first thing to do.
 const USUAL: f64 = 0.75;
+/// A tool that was called again in vain so often, and never got over an error, is not called again.
+const GIVEN_UP_FROM: u32 = 3;
 
 impl Inner {
     /// Returns lessons of errors like a query's.
@@ -94,7 +96,7 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     }
     let mut others =
         like().filter(|found| found.item.tool != *failed && found.item.remedies().next().is_some());
-    let first = others.next()?;
+    let Some(first) = others.next() else { return given_up(failed, &own) };
     let fix = usual_fix(&first.item)?;
     let before = before_the_next_try(fix, &first.item)?;
     let agrees = |found: &Recalled<Failure>| {
@@ -103,6 +105,24 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let tools: Vec<String> = before.iter().copied().chain([failed.as_str()]).map(str::to_owned).collect();
     let was_in_vain = own.iter().any(|own| own.item.in_vain().any(|fix| fix.tools() == tools));
     (others.all(agrees) && !was_in_vain).then(|| remedy_by(failed, first, (fix, 0), tools))
+}
+
+/// Returns that there is nothing to be done, if the tool was only ever called again in vain, and nobody knows what it lacked.
+fn given_up(failed: &str, own: &[&Recalled<Failure>]) -> Option<Remedy> {
+    let first = own.first().filter(|_| own.iter().all(|found| found.item.root_cause.is_none()))?;
+    let again = own.iter().flat_map(|found| found.item.in_vain());
+    let again = again.filter(|fix| fix.tools().last() == Some(&failed));
+    let times = again.fold(0_u32, |sum, fix| sum.saturating_add(fix.failed));
+    (times >= GIVEN_UP_FROM).then(|| Remedy {
+        failed: failed.to_owned(),
+        tools: Vec::new(),
+        text: String::new(),
+        known_of: None,
+        worked: 0,
+        confidence: 0.0,
+        lesson: first.item.id,
+        episodes: first.item.episodes.clone(),
+    })
 }
 
 /// Returns the remedy of a lesson by its fix, with how often the same worked against errors like it.
@@ -227,6 +247,24 @@ mod tests {
         assert_eq!(told_of([once(), other]), 1);
         assert_eq!(told(lesson(0.6, &[(3, 5, 0)]), "pay"), None, "another error");
         assert_eq!(told(lesson(1.0, &[(3, 5, 6)]), "pay"), None, "in vain since");
+    }
+
+    #[test]
+    fn a_tool_that_was_only_called_again_in_vain_is_given_up() {
+        let told = |times: u32, fix: &str, cause: Option<&str>| {
+            let mut found = lesson(1.0, &[(0, 0, 6)]);
+            found.item.root_cause = cause.map(str::to_owned);
+            (found.item.resolutions[0].failed, found.item.resolutions[0].fix) = (times, fix.into());
+            let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
+            recall.fixes.push(found);
+            let query = RecallQuery::new("x").after(["look", "pay"]).last_error("no");
+            remedy(&query, &recall).map(|remedy| remedy.tools)
+        };
+        assert_eq!(told(3, "pay", None), Some(Vec::new()));
+        assert_eq!(told(3, "login, then pay", None), Some(Vec::new()));
+        assert_eq!(told(2, "pay", None), None, "twice may be chance");
+        assert_eq!(told(3, "hand_over", None), None, "another tool was called");
+        assert_eq!(told(3, "pay", Some("pay was called without login before")), None);
     }
 
     #[test]

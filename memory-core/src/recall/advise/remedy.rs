@@ -17,7 +17,7 @@ const MIN_REPEATED: u32 = 2;
 pub(crate) struct Remedy {
     /// The tool that failed.
     pub(crate) failed: String,
-    /// The tools of the fix, in order.
+    /// The tools of the fix, in order; none if the tool was only ever called again in vain.
     pub(crate) tools: Vec<String>,
     /// The fix, as it is told.
     pub(crate) text: String,
@@ -35,14 +35,16 @@ pub(crate) struct Remedy {
 
 impl Bench<'_> {
     /// Puts what fixed the last error first. Where it goes round the tool that failed, as most successes with such an error
-    /// did, neither that tool is advised nor what is only used once it has worked; they are for others. Rulings outrank it.
+    /// did, or where nothing ever got over it, neither that tool is advised nor what is only used once it has worked; they are
+    /// for others. Rulings outrank it.
     pub(super) fn begin_with(&self, remedy: &Remedy, advised: &mut Advised) {
         if remedy.tools.iter().any(|tool| self.is_out(tool)) {
             return;
         }
         let part = advised.tools.iter().find(|advice| advice.tool == remedy.failed).map_or(0, |it| it.part);
         if !remedy.tools.contains(&remedy.failed) {
-            if self.is_spared(&remedy.failed) || !self.goes_round(remedy) {
+            let is_given_up = remedy.tools.is_empty();
+            if self.is_spared(&remedy.failed) || !is_given_up && !self.goes_round(remedy) {
                 return;
             }
             let is_lost = |tool: &String| {
@@ -148,6 +150,14 @@ mod tests {
         assert_eq!(first.reasons[0], "got over an error like the last one in 2 tasks: hand_over");
         assert_eq!(first.items[0], ItemId::Failure(remedy(&[]).lesson));
         assert!(first.confidence >= 0.6, "{first:?}");
+    }
+
+    #[test]
+    fn what_was_only_called_again_in_vain_is_given_up() {
+        let known = travel(&[("find+ cancel- cancel-", 0.0)]);
+        let given_up = advised(&known, Some(&remedy(&[])));
+        assert_eq!(tools(&given_up), ["mail"]);
+        assert!(given_up.for_others.contains("cancel"));
     }
 
     #[test]
