@@ -22,7 +22,11 @@ pub(crate) async fn run(
     let session = Session::open(global, output).await?;
     match command {
         FailuresCommand::List { error: Some(error), tool, filter } => {
-            let found = session.memory.knowledge().failures_like(error, tool.as_deref()).await?;
+            let found = session
+                .memory
+                .knowledge()
+                .failures_like(error, tool.as_deref(), filter.domain.as_deref())
+                .await?;
             let items = found.items.into_iter().map(|found| found.item).collect();
             learned::tell_list::<Lesson>(Listed { items, freshness: found.freshness }, true, filter, output)?;
         }

@@ -82,8 +82,11 @@ fn without_arguments<'e>(error: &'e str, action: &Action) -> Cow<'e, str> {
             && value.starts_with(char::is_uppercase)
             && value.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-' | '\''))
     };
+    let mut phrases: Vec<&str> = fields.values().filter_map(Value::as_str).filter(is_phrase).collect();
+    // A phrase before what is part of it, whatever the arguments are called.
+    phrases.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
     let mut said = Cow::Borrowed(error);
-    for value in fields.values().filter_map(Value::as_str).filter(is_phrase) {
+    for value in phrases {
         let is_whole = |at: &usize| {
             let before = said[..*at].chars().next_back();
             let after = said[*at + value.len()..].chars().next();
@@ -226,6 +229,8 @@ pub(crate) mod tests {
         check(guide.clone(), "no Polish guide at 10:00", "no <name> guide at <n>");
         check(guide.clone(), "the Oil portrait is away", "the <name> is away");
         check(guide, "Polishing is not allowed", "polishing is not allowed");
+        let cities = serde_json::json!({"city": "York", "full": "New York"});
+        check(cities, "the New York branch is shut", "the <name> branch is shut");
         check(serde_json::json!({"method": "voucher"}), "voucher 123 expired", "voucher <n> expired");
         check(serde_json::json!(["Polish"]), "no Polish guide", "no polish guide");
     }

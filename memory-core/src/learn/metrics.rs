@@ -15,9 +15,9 @@ const DAY_MS: u64 = 86_400_000;
 impl Metric {
     /// Returns the id of the record; it follows from what is measured, so that measuring again replaces.
     pub fn record_id(&self) -> String {
-        let part =
-            |label: &Option<String>| label.as_ref().map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
-        let labels = [part(&self.agent), part(&self.task_kind), part(&self.domain)];
+        let part = |label: Option<String>| label.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
+        let normal = |label: &Option<String>| part(label.as_deref().map(normalize_label));
+        let labels = [part(self.agent.clone()), normal(&self.task_kind), normal(&self.domain)];
         let slice = id_of(&["metric", &labels[0], &labels[1], &labels[2]]);
         // Milliseconds in 15 digits, so that the order of identifiers is that of the days.
         format!("{:015}:{}:{}", self.day.0, self.name, slice.simple())
@@ -276,7 +276,9 @@ mod tests {
         };
         let first = ids(&episodes);
         assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), first.len());
-        let more = [episodes.clone(), vec![episode(0, Outcome::failure(""), 90)]].concat();
+        let mut other = episode(0, Outcome::failure(""), 90);
+        other.task.domain = Some("AIR".into());
+        let more = [episodes.clone(), vec![other]].concat();
         assert_eq!(first, ids(&more));
     }
 

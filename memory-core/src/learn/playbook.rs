@@ -22,22 +22,18 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Leaves out the steps that are done, each once for each time that its tool was used, and those before the last of them
-    /// that it went without, unless they are still `needed`; and what only these steps need.
+    /// Leaves out the steps that are done, in order, and those before the last of them that it went without; and what only these
+    /// steps need. A use of a tool before something that is still `needed` is another one.
     pub(crate) fn after(mut self, done: &[String], needed: impl Fn(&str) -> bool) -> Self {
-        let mut is_done = vec![false; self.steps.len()];
+        let mut behind = 0;
         for tool in done {
-            let open = self.steps.iter().zip(&is_done).position(|(step, done)| !done && step.tool == *tool);
-            if let Some(open) = open {
-                is_done[open] = true;
+            let open = &self.steps[behind..];
+            let next = open.iter().position(|step| step.tool == *tool);
+            if let Some(next) = next.filter(|next| !open[..*next].iter().any(|step| needed(&step.tool))) {
+                behind += next + 1;
             }
         }
-        let last = is_done.iter().rposition(|done| *done);
-        let mut place = 0..;
-        self.steps.retain(|step| {
-            let place = place.next().unwrap_or_default();
-            !is_done[place] && (last.is_none_or(|last| place > last) || needed(&step.tool))
-        });
+        self.steps.drain(..behind);
         let needed = |name: &String| {
             let written = format!("{{{name}}}");
             self.steps.iter().any(|step| step.instruction.contains(&written))
@@ -491,9 +487,10 @@ mod tests {
         };
         let check = |done: &[&str], tools: &[&str], missing: &[&str]| check_where("", done, tools, missing);
         check(&[], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
-        // What it went without may still be needed.
         check(&["sh"], &["sh: test {b}", "end"], &["b"]);
-        check_where("get", &["sh"], &["get: id={a}", "sh: test {b}", "end"], &["a", "b"]);
+        // While something before it is needed it was used for something else.
+        check_where("get", &["sh"], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
+        check_where("sh", &["get", "end"], &["sh: make", "sh: test {b}", "end"], &["b"]);
         check(&["get", "look", "sh"], &["sh: test {b}", "end"], &["b"]);
         check(&["get", "sh", "sh", "sh"], &["end"], &[]);
         check(&["get", "sh", "sh", "end"], &[], &[]);

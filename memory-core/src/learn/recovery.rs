@@ -174,8 +174,7 @@ pub(crate) fn is_other_use(failed: &BTreeMap<String, String>, now: &BTreeMap<Str
 
 /// Returns true if a call of the failed tool is of another program.
 fn runs_another(failed: &Call<'_>, call: &Call<'_>) -> bool {
-    let programs_failed = programs(failed.action);
-    !programs_failed.is_empty() && is_other_use(&programs_failed, &programs(call.action))
+    is_other_use(&programs(failed.action), &programs(call.action))
 }
 
 /// Returns the errors of a trace in order, each kind once.

@@ -108,16 +108,24 @@ impl Knowledge<'_> {
         self.all(Kind::Failure, Entity::as_failure).await
     }
 
-    /// Finds lessons of errors like one, the likest with a fix first, at most three; those of `tool` count a little more.
+    /// Finds lessons of errors like one, the likest with a fix first, at most three: of `domain`, if it is given; those of
+    /// `tool` count a little more.
     ///
     /// # Errors
-    /// `InvalidInput` for an error that is empty or longer than an observation may be; whatever the tiers report.
-    pub async fn failures_like(&self, error: &str, tool: Option<&str>) -> Result<Listed<Recalled<Failure>>> {
+    /// `InvalidInput` for an error that is empty or longer than an observation may be, and for labels over their limit;
+    /// whatever the tiers report.
+    pub async fn failures_like(
+        &self,
+        error: &str,
+        tool: Option<&str>,
+        domain: Option<&str>,
+    ) -> Result<Listed<Recalled<Failure>>> {
         if error.trim().is_empty() {
             return Err(Error::invalid("find failures", "error", "it is empty"));
         }
         // The error alone is compared: the task may be any.
-        let query = RecallQuery::new("any").after(tool).last_error(error);
+        let mut query = RecallQuery::new("any").after(tool).last_error(error);
+        query.domain = domain.map(str::to_owned);
         self.inner.limits.check_query(&query)?;
         self.inner.engine.ready().await?;
         self.inner.fixes_of(&query).await

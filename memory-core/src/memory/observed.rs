@@ -34,7 +34,7 @@ struct Failing {
     tool: String,
     /// The programs that it ran.
     programs: BTreeMap<String, String>,
-    /// Whether something else worked since.
+    /// Whether another tool worked since.
     got_round: bool,
 }
 
@@ -50,7 +50,7 @@ impl Observed {
             self.failing
                 .retain(|failing| failing.tool != action.tool || is_other_use(&failing.programs, &now));
             self.recovered += (before - self.failing.len()) as u32;
-            self.failing.iter_mut().for_each(|failing| failing.got_round = true);
+            self.failing.iter_mut().for_each(|failing| failing.got_round |= failing.tool != action.tool);
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
                 |command: &str| Action::tool("bash").arguments(serde_json::json!({"command": command}));
             observed.action(&bash("cargo test").error("failed"));
             observed.action(&bash(now));
-            assert_eq!(observed.recovered(Some(&Outcome::failure("red"))), expected, "{now}");
+            assert_eq!(observed.recovered(Some(&Outcome::success("green"))), expected, "{now}");
         };
         check("cargo test --release", 1);
         check("ls", 0);

@@ -23,7 +23,6 @@ use crate::recall::groups::EpisodeHits;
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::Hit;
-use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
 use advice::{NEIGHBOURS, neighbour};
@@ -206,12 +205,6 @@ fn asking(parts: &[Part]) -> Vec<&Part> {
     }
     asking.truncate(SEARCHED_PARTS);
     asking
-}
-
-/// Returns true for what is of a domain that is not the one asked about.
-fn is_elsewhere(query: &RecallQuery, domain: Option<&str>) -> bool {
-    let asked = query.domain.as_deref().zip(domain);
-    asked.is_some_and(|(asked, domain)| normalize_label(asked) != normalize_label(domain))
 }
 
 /// Says of what was found that it was for a part.

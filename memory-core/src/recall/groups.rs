@@ -43,9 +43,6 @@ pub(crate) struct EpisodeHits {
     pub(crate) contrasts: Vec<Contrast>,
 }
 
-/// The score from which an episode of another domain than was asked about is compared with others.
-const FOREIGN_FROM: f64 = 0.5;
-
 /// Finds the best episodes of a shard: the score of each is the mean over its group plus a little of its own, and after
 /// one of a group others of it yield to another group that is about as good. Of equals the one with more words in
 /// common comes first, then with the higher reward, then the newer key.

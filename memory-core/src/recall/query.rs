@@ -1,6 +1,7 @@
 //! What recall is asked.
 
 use crate::id::RecallId;
+use crate::recall::tokenize::same_label;
 
 /// How a completed episode ended, for [`RecallQuery::outcome`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,6 +153,11 @@ impl RecallQuery {
             Some((_, done)) if self.last_error.is_some() => done,
             _ => &self.after,
         }
+    }
+
+    /// Returns true for what is of a domain that is not the one asked about.
+    pub(crate) fn is_elsewhere(&self, domain: Option<&str>) -> bool {
+        self.domain.as_deref().zip(domain).is_some_and(|(asked, domain)| !same_label(asked, domain))
     }
 
     /// Returns the tool that the last error is of.

@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::id::RecallId;
 use crate::learn::errors;
 use crate::memory::recalled::{Recall, Recalled};
-use crate::memory::recalling::is_elsewhere;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
 use crate::model::failure::{Failure, Resolution};
@@ -34,20 +33,29 @@ const USUAL: f64 = 0.75;
 const GIVEN_UP_FROM: u32 = 3;
 
 impl Inner {
-    /// Returns lessons of errors like a query's.
+    /// Returns lessons of errors like a query's, of its domain if it has one.
     pub(in crate::memory) async fn fixes_of(&self, query: &RecallQuery) -> Result<Listed<Recalled<Failure>>> {
         let mut recall = Recall::nothing(RecallId(Uuid::nil()), 0, self.engine.index_freshness());
-        self.add_fixes(query, self.engine.clock().now(), &mut recall).await?;
+        self.find_fixes(query, self.engine.clock().now(), &mut recall).await?;
+        recall.fixes.retain(|found| !query.is_elsewhere(found.item.domain.as_deref()));
+        recall.fixes.truncate(FIXES);
         Ok(Listed { items: recall.fixes, freshness: recall.freshness })
     }
 
-    /// Finds lessons of errors like the last one, by any of its lines.
+    /// Adds the best lessons of errors like the last one.
     pub(super) async fn add_fixes(
         &self,
         query: &RecallQuery,
         now: Timestamp,
         recall: &mut Recall,
     ) -> Result<()> {
+        self.find_fixes(query, now, recall).await?;
+        recall.fixes.truncate(FIXES);
+        Ok(())
+    }
+
+    /// Finds lessons of errors like the last one, by any of its lines, the best first.
+    async fn find_fixes(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
         let Some(error) = &query.last_error else { return Ok(()) };
         let mut seen = HashSet::new();
         for text in errors::normal_lines(error) {
@@ -58,7 +66,7 @@ impl Inner {
             for (_, entity) in self.reach(hits, recall).await? {
                 let Entity::Failure(failure) = entity.as_ref() else { continue };
                 let likeness = errors::likeness(error, &failure.error, &failure.example);
-                let elsewhere = is_elsewhere(query, failure.domain.as_deref());
+                let elsewhere = query.is_elsewhere(failure.domain.as_deref());
                 let likeness = if elsewhere { OTHER_DOMAIN * likeness } else { likeness };
                 if likeness >= SAME_ERROR {
                     let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
@@ -72,7 +80,6 @@ impl Inner {
             }
         }
         recall.fixes.sort_by(better_fix);
-        recall.fixes.truncate(FIXES);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::fixes::SAME_ERROR;
 use crate::memory::recalling::warnings::warn_of;
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, found_for, is_elsewhere};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, found_for};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
@@ -44,7 +44,7 @@ impl Inner {
         }
         for (hit, entity) in self.reach(hits, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
-            let foreign = is_elsewhere(query, pattern.domain.as_deref()) && hit.score < PART_SCORE;
+            let foreign = query.is_elsewhere(pattern.domain.as_deref()) && hit.score < PART_SCORE;
             let beside = query
                 .last_error
                 .as_ref()

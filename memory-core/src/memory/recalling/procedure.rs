@@ -8,7 +8,7 @@ use crate::learn::demotion::score_share;
 use crate::learn::playbook::Instance;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, SuggestedPlaybook, ToolAdvice};
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS, is_elsewhere};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::playbook::Playbook;
@@ -85,7 +85,7 @@ impl Inner {
                 let lacks = |advice: &ToolAdvice| !uses(playbook, &advice.tool);
                 !wish.needed.iter().any(|advice| advice.confidence >= INDISPENSABLE_FROM && lacks(advice))
                     && covered(playbook, &wish.needed) >= COVERED
-                    && (sure.is_empty() || called_for(playbook, &tools) >= CALLED_FOR)
+                    && (sure.is_empty() || called_for(playbook, &tools, query.done()) >= CALLED_FOR)
                     && playbook.steps.iter().all(|step| {
                         !for_others.contains(&step.tool) && (wish.others || is_advised(&step.tool))
                     })
@@ -102,7 +102,7 @@ impl Inner {
                 values.extend(playbook.suggest_values(own));
             }
             // What is of another domain, or asks for much of which the task says nothing, must fit the better.
-            let unlikely = is_elsewhere(query, playbook.domain.as_deref())
+            let unlikely = query.is_elsewhere(playbook.domain.as_deref())
                 || values.is_empty() && playbook.placeholders.len() > playbook.steps.len();
             if unlikely && hit.score < PART_SCORE {
                 continue;
@@ -161,10 +161,12 @@ fn covered(playbook: &Playbook, needed: &[&ToolAdvice]) -> f64 {
     if all > 0.0 { sum(&mut needed.iter().filter(|advice| uses(playbook, &advice.tool))) / all } else { 1.0 }
 }
 
-/// Returns the share of a playbook's steps that the task likely needs, in `0.0..=1.0`.
-fn called_for(playbook: &Playbook, tools: &[ToolAdvice]) -> f64 {
-    let is_likely =
-        |tool: &str| tools.iter().any(|advice| advice.tool == tool && advice.confidence >= LIKELY_FROM);
+/// Returns the share of a playbook's steps that the task likely needs, or has done, in `0.0..=1.0`.
+fn called_for(playbook: &Playbook, tools: &[ToolAdvice], done: &[String]) -> f64 {
+    let is_likely = |tool: &String| {
+        let mut advised = tools.iter().filter(|advice| advice.confidence >= LIKELY_FROM);
+        done.contains(tool) || advised.any(|advice| advice.tool == *tool)
+    };
     let likely = playbook.steps.iter().filter(|step| is_likely(&step.tool)).count();
     likely as f64 / playbook.steps.len().max(1) as f64
 }
@@ -215,10 +217,11 @@ mod tests {
         let check = |steps: &[&str], has: f64, likely: f64| {
             let playbook = playbook(steps);
             assert!((covered(&playbook, &sure) - has).abs() < 1e-9, "{steps:?}");
-            assert!((called_for(&playbook, &tools) - likely).abs() < 1e-9, "{steps:?}");
+            assert!((called_for(&playbook, &tools, &["mail".to_owned()]) - likely).abs() < 1e-9, "{steps:?}");
         };
         check(&["look", "open", "assign"], 1.0, 1.0);
-        check(&["look", "open", "assign", "inspect", "mail"], 1.0, 0.6);
+        check(&["look", "open", "assign", "inspect"], 1.0, 0.75);
+        check(&["look", "open", "assign", "inspect", "mail"], 1.0, 0.8);
         check(&["look", "open"], 1.7 / 2.4, 1.0);
         check(&[], 0.0, 0.0);
     }

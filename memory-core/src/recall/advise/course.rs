@@ -6,7 +6,7 @@ use crate::id::EpisodeId;
 use crate::learn::heuristics::associate::{Junction, Tried};
 use crate::memory::ToolAdvice;
 use crate::model::heuristic::{Advice, Heuristic};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Steps that are looked ahead.
 const AHEAD: usize = 8;
@@ -22,8 +22,6 @@ const DEAD_FROM: f64 = 0.75;
 const PREPARES: f64 = 0.8;
 /// What so much of the episodes do without is left out where its turn has passed.
 const OPTIONAL: f64 = 0.25;
-/// Episodes that must have used a tool at once when another one failed, so that it is a remedy for that.
-const REMEDY_FROM: usize = 2;
 /// The least weight of the episodes that show a dead end.
 const DEAD_WEIGHT: f64 = 0.1;
 
@@ -206,18 +204,14 @@ impl Bench<'_> {
     }
 
     /// Returns true if a tool is of no more use: it always comes before one that is done, and episodes like the task often did
-    /// that one without it, or it is what gets over its failure.
+    /// that one without it, or only used it when that one had failed.
     pub(super) fn has_passed(&self, tool: &str) -> bool {
         let Some(place) = self.associations.tool(tool) else { return false };
-        !self.is_spared(tool)
-            && self.query.done().iter().any(|done| {
-                self.comes_always_before(tool, done, PREPARES)
-                    && self.associations.tool(done).is_some_and(|done| {
-                        let cases = &self.associations.cases;
-                        cases.does_without(&self.votes, place, done, OPTIONAL)
-                            || cases.times_got_over(done, place) >= REMEDY_FROM
-                    })
-            })
+        let done: BTreeSet<&String> = self.query.done().iter().collect();
+        let is_behind = |done: &&&String| self.comes_always_before(tool, done, PREPARES);
+        let mut behind = done.iter().filter(is_behind).filter_map(|done| self.associations.tool(done));
+        let cases = &self.associations.cases;
+        behind.any(|done| cases.does_without(&self.votes, place, done, OPTIONAL)) && !self.is_spared(tool)
     }
 
     /// Returns true if one tool came before another one in at least this share of the episodes that used both, and never
@@ -233,11 +227,16 @@ impl Bench<'_> {
 
     /// Adds what led on from here, and takes out what leads nowhere now.
     pub(super) fn follow(&mut self, course: &Course, selected: &mut Vec<String>) {
-        let known = selected.clone();
-        selected.retain(|tool| {
-            let leads_on = self.associations.tool(tool).is_some_and(|tool| course.place(tool).is_some());
-            leads_on || !self.leads_nowhere(tool, course, &known)
-        });
+        // What prepared something may lead nowhere itself.
+        let mut before = usize::MAX;
+        while selected.len() < before {
+            before = selected.len();
+            let known = selected.clone();
+            selected.retain(|tool| {
+                let leads_on = self.associations.tool(tool).is_some_and(|tool| course.place(tool).is_some());
+                leads_on || !self.leads_nowhere(tool, course, &known)
+            });
+        }
         for onward in &course.onward {
             let name = &self.associations.tools[onward.tool].name;
             if selected.contains(name) {

@@ -73,11 +73,12 @@ impl Bench<'_> {
             };
             for other in &self.associations.tools[tool].companions {
                 let name = &self.associations.tools[*other].name;
-                let is_open = !self.done(name)
+                let is_open = !selected.contains(name)
+                    && !self.done(name)
                     && !self.is_out(name)
                     && !self.has_passed(name)
                     && !self.leads_nowhere(name, course, selected);
-                if is_open && !selected.contains(name) {
+                if is_open {
                     let with = self.cases.get(&selected[at]).map_or(0.0, Case::confidence);
                     let sure = COMPANION * with * (1.0 - self.against(*other));
                     let reason = format!("episodes that used {} used it, too", selected[at]);

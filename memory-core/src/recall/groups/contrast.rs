@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{FOREIGN_FROM, Ranked};
+use super::Ranked;
 use crate::learn::calls::goes_along;
 use crate::recall::lexical::entry::{Entry, State};
 use crate::recall::lexical::shard::Shard;
 use crate::recall::query::RecallQuery;
-use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
 /// The most contrasts returned.
@@ -27,6 +26,8 @@ const MAX_NEAR: usize = 24;
 const PRIOR: f64 = 2.0;
 /// What an error of the tool itself counts against its mere use.
 const ERROR_FACTOR: f64 = 2.0;
+/// The score from which an episode of another domain than was asked about is compared with others.
+const FOREIGN_FROM: f64 = 0.5;
 /// What a tool counts that was only used when another one had failed.
 const LATE_FACTOR: f64 = 0.25;
 
@@ -76,11 +77,8 @@ pub(super) fn contrasts(
     query: &RecallQuery,
 ) -> Vec<Contrast> {
     let entry = |place: &usize| ranked.candidates[*place].entry;
-    let asked = query.domain.as_deref().map(normalize_label);
     let is_foreign = |place: &usize| {
-        let domains = asked.as_deref().zip(entry(place).domain.as_deref());
-        let elsewhere = domains.is_some_and(|(asked, domain)| asked != domain);
-        elsewhere && ranked.candidates[*place].score < FOREIGN_FROM
+        query.is_elsewhere(entry(place).domain.as_deref()) && ranked.candidates[*place].score < FOREIGN_FROM
     };
     let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].score);
     let is_near = |place: &&usize| ranked.candidates[**place].score >= NEAR * best;

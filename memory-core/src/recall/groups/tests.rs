@@ -273,6 +273,47 @@ fn a_tool_of_failures_alone_is_told_of_all_near_by() {
 }
 
 #[test]
+fn what_is_only_used_when_all_is_lost_is_told_last() {
+    let done: &[(&str, u32)] = &[("look", 0), ("check", 0), ("pay", 0)];
+    let told = |failing: &[(&str, u32)]| {
+        let index = index(&[
+            (SEATS, failing, false),
+            (SEATS, failing, false),
+            (SEATS, done, true),
+            (SEATS, done, true),
+            ("water the plants", &[("hose", 0)], true),
+            ("sort the mail", &[("hose", 0)], true),
+        ]);
+        ask(&index, SEATS).contrasts
+    };
+    let late = told(&[("look", 0), ("pay", 1), ("close", 0)]);
+    let tools: Vec<&str> = late.iter().map(|contrast| contrast.tool.as_str()).collect();
+    assert_eq!(tools, ["check", "close"]);
+    let early = told(&[("look", 0), ("close", 0), ("pay", 1)]);
+    let score = |found: &[Contrast]| found.iter().find(|it| it.tool == "close").unwrap().score;
+    assert!((score(&early) - 4.0 * score(&late)).abs() < 1e-9, "{early:?} {late:?}");
+}
+
+#[test]
+fn episodes_of_another_domain_are_no_contrast_unless_they_are_quite_like_the_task() {
+    let tools: &[(&str, u32)] = &[("look", 0), ("burn", 0)];
+    let mut index = index(&[("water the plants", &[("hose", 0)], true)]);
+    for (number, success) in (2..).zip([false, false, true, true]) {
+        let used = if success { &tools[..1] } else { tools };
+        let outcome = if success { Outcome::success("") } else { Outcome::failure("") };
+        let held = document(number, 1, SEATS, used, outcome);
+        index.upsert(&key(number), &SearchDocument { domain: Some("Air".into()), ..held });
+    }
+    let told = |text: &str, domain: &str| {
+        let query = RecallQuery::new(text).domain(domain).min_relevance(0.0);
+        ask(&index, query).contrasts.iter().any(|contrast| contrast.tool == "burn")
+    };
+    let other = "seats of the garden shed, of the barn and of the old boat are to be painted green";
+    assert!(told(other, "air") && !told(other, "garden"));
+    assert!(told(SEATS, "air"));
+}
+
+#[test]
 fn what_comes_after_the_failure_is_no_omission() {
     let done: &[(&str, u32)] = &[("edit", 0), ("cargo_publish", 0), ("git_tag", 0)];
     let told = |failing: &[(&str, u32)]| {

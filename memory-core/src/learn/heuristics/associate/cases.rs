@@ -224,14 +224,16 @@ impl Cases {
 }
 
 impl Cases {
-    /// Returns true if at least this share of the successes that voted and used one tool (`beside`) did without another one.
+    /// Returns true if at least this share of the successes that voted and used one tool (`beside`) did without another one, or
+    /// only used it once that one had failed.
     pub(crate) fn does_without(&self, votes: &Votes, tool: usize, beside: usize, share: f64) -> bool {
         let (mut all, mut without) = (0.0, 0.0);
         for (_, weight, place) in &votes.similar {
             let entry = &self.entries[*place];
             if entry.success >= 0.5 && entry.tools.contains(&beside) {
                 all += weight;
-                without += if entry.tools.contains(&tool) { 0.0 } else { *weight };
+                let is_remedy = || entry.course.iter().any(|stretch| stretch.goes_on(beside, tool));
+                without += if !entry.tools.contains(&tool) || is_remedy() { *weight } else { 0.0 };
             }
         }
         all > 0.0 && without >= share * all

@@ -132,23 +132,24 @@ impl Cases {
         junction
     }
 
-    /// Returns how many episodes went on with one tool (`by`) when another one had failed.
-    pub(crate) fn times_got_over(&self, failed: usize, by: usize) -> usize {
-        let goes_on = |stretch: &Stretch| stretch.failed.contains(&failed) && stretch.next == Some(by);
-        self.entries.iter().filter(|entry| entry.course.iter().any(goes_on)).count()
-    }
-
     /// Returns true if most successes among some episodes, in which a tool failed, went on with another one (`by`) at once,
     /// and the failed one never worked.
     pub(crate) fn goes_round(&self, episodes: &[EpisodeId], failed: usize, by: usize) -> bool {
         let (mut round, mut otherwise) = (0, 0);
         for entry in self.entries.iter().filter(|entry| episodes.contains(&entry.id) && entry.success >= 0.5)
         {
-            let goes_on = |stretch: &Stretch| stretch.failed.contains(&failed) && stretch.next == Some(by);
-            let is_round = !entry.tools.contains(&failed) && entry.course.iter().any(goes_on);
+            let goes_on = entry.course.iter().any(|stretch| stretch.goes_on(failed, by));
+            let is_round = !entry.tools.contains(&failed) && goes_on;
             *(if is_round { &mut round } else { &mut otherwise }) += 1;
         }
         round > otherwise
+    }
+}
+
+impl Stretch {
+    /// Returns true if a tool failed, and another one (`by`) worked next.
+    pub(super) fn goes_on(&self, failed: usize, by: usize) -> bool {
+        self.failed.contains(&failed) && self.next == Some(by)
     }
 }
 
