@@ -884,6 +884,9 @@ async fn what_hurts_is_withheld_until_the_episodes_it_hurt_are_forgotten() {
     memory.learn().await.unwrap();
     let ask = || memory.recall("Cancel order #W1000042");
     let playbook = ItemId::Playbook(ask().await.unwrap().playbook.expect("a procedure").playbook.id);
+    let under_way = RecallQuery::new("Cancel order #W1000042").after(["get_order"]);
+    let rest = memory.recall(under_way).await.unwrap().playbook.expect("the rest of it");
+    assert_eq!(rest.steps.iter().map(|step| step.tool.as_str()).collect::<Vec<_>>(), ["cancel_order"]);
     let mut hurt = Vec::new();
     for number in 0..8 {
         let mut episode = memory.start(format!("Cancel order #W20{number:05}")).await.unwrap();
