@@ -24,11 +24,6 @@ const NEEDED_FROM: f64 = 0.5;
 const INDISPENSABLE_FROM: f64 = 0.75;
 /// … and so much of all that is surely needed, by confidence.
 const COVERED: f64 = 0.75;
-/// What is advised with this confidence is likely needed…
-const LIKELY_FROM: f64 = 0.25;
-/// … as so many of the steps of a playbook must be, where anything surely is: another one may say what to do with the same
-/// tools for another purpose.
-const CALLED_FOR: f64 = 0.75;
 
 /// What a playbook is looked for with.
 struct Wish<'r> {
@@ -85,7 +80,6 @@ impl Inner {
                 let lacks = |advice: &ToolAdvice| !uses(playbook, &advice.tool);
                 !wish.needed.iter().any(|advice| advice.confidence >= INDISPENSABLE_FROM && lacks(advice))
                     && covered(playbook, &wish.needed) >= COVERED
-                    && (sure.is_empty() || called_for(playbook, &tools, query.done()) >= CALLED_FOR)
                     && playbook.steps.iter().all(|step| {
                         !for_others.contains(&step.tool) && (wish.others || is_advised(&step.tool))
                     })
@@ -161,68 +155,7 @@ fn covered(playbook: &Playbook, needed: &[&ToolAdvice]) -> f64 {
     if all > 0.0 { sum(&mut needed.iter().filter(|advice| uses(playbook, &advice.tool))) / all } else { 1.0 }
 }
 
-/// Returns the share of a playbook's steps that the task likely needs, or has done, in `0.0..=1.0`.
-fn called_for(playbook: &Playbook, tools: &[ToolAdvice], done: &[String]) -> f64 {
-    let is_likely = |tool: &String| {
-        let mut advised = tools.iter().filter(|advice| advice.confidence >= LIKELY_FROM);
-        done.contains(tool) || advised.any(|advice| advice.tool == *tool)
-    };
-    let likely = playbook.steps.iter().filter(|step| is_likely(&step.tool)).count();
-    likely as f64 / playbook.steps.len().max(1) as f64
-}
-
 /// Returns the share of a playbook's score that it covers of what is surely needed.
 fn worth(found: &SuggestedPlaybook, sure: &[&ToolAdvice]) -> f64 {
     found.score * covered(&found.playbook, sure)
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::id::PlaybookId;
-    use crate::model::evidence::{Standing, Tally};
-    use crate::model::playbook::PlaybookStep;
-
-    fn playbook(tools: &[&str]) -> Playbook {
-        let step = |tool: &&str| PlaybookStep { tool: (*tool).to_owned(), instruction: String::new() };
-        Playbook {
-            id: PlaybookId(Uuid::nil()),
-            title: String::new(),
-            domain: None,
-            steps: tools.iter().map(step).collect(),
-            placeholders: Vec::new(),
-            shapes: Vec::new(),
-            task_kind: "general".into(),
-            terms: Vec::new(),
-            sources: Vec::new(),
-            tally: Tally::default(),
-            confidence: 1.0,
-            used: Tally::default(),
-            standing: Standing::Active,
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-        }
-    }
-
-    #[test]
-    fn a_procedure_has_what_is_sure_and_little_that_is_not_likely() {
-        let advice = |(tool, confidence): (&str, f64)| {
-            let (reasons, items) = (Vec::new(), Vec::new());
-            ToolAdvice { tool: tool.to_owned(), confidence, part: 0, reasons, items }
-        };
-        let tools = [("look", 0.9), ("open", 0.8), ("assign", 0.7), ("inspect", 0.24)].map(advice);
-        let sure: Vec<&ToolAdvice> = tools[..3].iter().collect();
-        let check = |steps: &[&str], has: f64, likely: f64| {
-            let playbook = playbook(steps);
-            assert!((covered(&playbook, &sure) - has).abs() < 1e-9, "{steps:?}");
-            assert!((called_for(&playbook, &tools, &["mail".to_owned()]) - likely).abs() < 1e-9, "{steps:?}");
-        };
-        check(&["look", "open", "assign"], 1.0, 1.0);
-        check(&["look", "open", "assign", "inspect"], 1.0, 0.75);
-        check(&["look", "open", "assign", "inspect", "mail"], 1.0, 0.8);
-        check(&["look", "open"], 1.7 / 2.4, 1.0);
-        check(&[], 0.0, 0.0);
-    }
 }
