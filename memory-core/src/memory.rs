@@ -163,7 +163,7 @@ impl Memory {
         let inner = &self.inner;
         inner.learner.active();
         inner.take_token()?;
-        inner.check_quota()?;
+        inner.check_quota(0)?;
         inner.limits.check_task(&task)?;
         let redactions = inner.count_redactions(inner.redactor.redact_task(&mut task));
         let now = inner.engine.clock().now();
@@ -312,9 +312,10 @@ impl Inner {
         }
     }
 
-    fn check_quota(&self) -> Result<()> {
+    /// Checks that another episode may be added; `ahead` are on their way.
+    fn check_quota(&self, ahead: usize) -> Result<()> {
         let space = self.engine.namespace();
-        let held = self.engine.with_index(|index| index.len(space, Kind::Episode));
+        let held = ahead + self.engine.with_index(|index| index.len(space, Kind::Episode));
         self.quotas.check_episodes(space, held as u64)
     }
 

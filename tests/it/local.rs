@@ -121,6 +121,79 @@ async fn recording_twice_changes_nothing_and_forgetting_is_lasting() {
     assert_eq!(memory.record(recording).await.unwrap(), Recorded::Forgotten(id));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_scored_as_if_recorded_one_after_the_other() {
+    let recordings: Vec<Recording> = (0..70)
+        .map(|number| Recording {
+            source_key: format!("file:{number}"),
+            task: Task::new(["book a flight", "rotate the logs"][number % 2]),
+            actions: vec![Action::tool("look").duration_ms(number as u64); 1 + number % 5],
+            outcome: Outcome::success("done"),
+            at: Some(agent_memory::Timestamp(1_000 + number as u64)),
+        })
+        .collect();
+    let (folders, mut rewards) = ([tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()], Vec::new());
+    for (batch, folder) in folders.iter().enumerate() {
+        let memory = Memory::builder().path(folder.path()).background_learning(false).open().await.unwrap();
+        let results = if batch == 1 {
+            memory.record_all(recordings.clone()).await
+        } else {
+            let mut results = Vec::new();
+            for recording in &recordings {
+                results.push(memory.record(recording.clone()).await);
+            }
+            results
+        };
+        let mut rewards_here = Vec::new();
+        for result in results {
+            let Recorded::New(id) = result.unwrap() else { panic!("new") };
+            rewards_here.push(memory.knowledge().reward(id).await.unwrap().unwrap());
+        }
+        rewards.push(rewards_here);
+    }
+    assert_eq!(rewards[0], rewards[1]);
+    let totals: std::collections::BTreeSet<u64> =
+        rewards[0].iter().map(|reward| reward.total.to_bits()).collect();
+    assert!(totals.len() > 35, "the history shows in the rewards: {totals:?}");
+}
+
+#[tokio::test]
+async fn each_of_a_batch_has_its_own_fate() {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = Memory::builder()
+        .path(folder.path())
+        .quotas(agent_memory::Quotas::default().max_episodes(3))
+        .open()
+        .await
+        .unwrap();
+    let recording = |key: &str, text: &str| Recording {
+        source_key: key.into(),
+        task: Task::new(text),
+        actions: vec![Action::tool("look")],
+        outcome: Outcome::success("done"),
+        at: None,
+    };
+    let Recorded::New(old) = memory.record(recording("old", "old")).await.unwrap() else { panic!("new") };
+    let batch = ["old", "a", "b", "a", "", "b", "c", "d", "c"];
+    let texts = ["old", "one", "", "one", "no key", "", "three", "one too many", "three"];
+    let results =
+        memory.record_all(batch.iter().zip(texts).map(|(key, text)| recording(key, text)).collect()).await;
+    let told: Vec<String> = results
+        .iter()
+        .map(|result| match result {
+            Ok(recorded) => format!("{recorded:?}").split('(').next().unwrap().to_owned(),
+            Err(error) => error.kind().to_string(),
+        })
+        .collect();
+    let (bad, full) = (ErrorKind::InvalidInput.to_string(), ErrorKind::QuotaExceeded.to_string());
+    assert_eq!(told, ["Known", "New", &bad, "Known", &bad, &bad, "New", &full, "Known"]);
+    assert_eq!(results[0].as_ref().unwrap(), &Recorded::Known(old));
+    let listed = memory.list(&EpisodeQuery::default()).await.unwrap().episodes;
+    let texts: std::collections::BTreeSet<&str> =
+        listed.iter().map(|episode| episode.task.description.as_str()).collect();
+    assert_eq!(texts, ["old", "one", "three"].into());
+}
+
 #[tokio::test]
 async fn refused_input_stores_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,6 +240,39 @@ async fn quota_and_rate_limit_name_the_figures() {
     let violation = error.violation().unwrap();
     assert_eq!((violation.limit, violation.found), (3, 4));
     assert_eq!(memory.list(&EpisodeQuery::default()).await.unwrap().episodes.len(), 3);
+}
+
+#[tokio::test]
+async fn the_rate_ends_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
+    let memory = Memory::builder()
+        .path(folder.path())
+        .clock(clock.clone())
+        .rate_limit(agent_memory::RateLimit { per_second: 2.0, burst: 2 })
+        .open()
+        .await
+        .unwrap();
+    let recordings: Vec<Recording> = (0..4)
+        .map(|number| Recording {
+            source_key: number.to_string(),
+            task: Task::new("look"),
+            actions: Vec::new(),
+            outcome: Outcome::success("done"),
+            at: None,
+        })
+        .collect();
+    let results = memory.record_all(recordings.clone()).await;
+    let is_limited = |result: &agent_memory::Result<Recorded>| {
+        result.as_ref().is_err_and(|error| error.kind() == ErrorKind::RateLimitExceeded)
+    };
+    assert_eq!(results.iter().map(is_limited).collect::<Vec<_>>(), [false, false, true, true]);
+    clock.advance(results[2].as_ref().unwrap_err().retry_after().unwrap() * 2);
+    let results = memory.record_all(recordings).await;
+    assert!(matches!(
+        results[..],
+        [Ok(Recorded::Known(_)), Ok(Recorded::Known(_)), Ok(Recorded::New(_)), Ok(_)]
+    ));
 }
 
 #[tokio::test]

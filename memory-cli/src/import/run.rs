@@ -1,24 +1,23 @@
-//! Recording the lines of files, several at a time so that the commits of a group share an fsync.
+//! Recording the lines of files in batches: the next one is read while the one before is recorded.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent_memory::{Clock, Error, ErrorKind, Memory, Recorded, Recording, SystemClock, Timestamp};
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
 use super::line::{BadLine, Defaults, Parsed, parse};
 use super::lines::{Line, Lines};
 use crate::cli::Format;
 use crate::failure::Failure;
 
-/// Lines that are recorded at a time.
-const IN_FLIGHT: usize = 32;
-/// Their steps and bytes together, unless one alone has more. Well below what may wait for the committer.
-const IN_FLIGHT_STEPS: usize = 4_000;
-const IN_FLIGHT_BYTES: usize = 16 << 20;
+/// Lines of a batch at most.
+const BATCH_LINES: usize = 64;
+/// Their bytes together, unless one alone has more.
+const BATCH_BYTES: usize = 16 << 20;
 /// The longest line, in bytes.
 pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
 /// Lines without a time of their own that are taken to be of the same millisecond: about as fast as they are recorded.
@@ -71,23 +70,28 @@ pub(crate) struct Import<'s> {
     strict: bool,
     defaults: Defaults,
     sink: &'s mut dyn Sink,
-    tasks: JoinSet<Done>,
-    /// The source keys of what is being recorded: the same line twice must not be recorded twice at once.
-    keys: HashSet<String>,
-    steps: usize,
+    /// Read, but not recorded, and how many bytes that are.
+    batch: Vec<Read>,
     bytes: usize,
+    /// The batch before it. One at a time: what a line is worth depends on those before it.
+    recording: Option<JoinHandle<Vec<Done>>>,
     /// When the import began.
     begun: Timestamp,
     pub(crate) tally: Tally,
+}
+
+/// A line that was read.
+struct Read {
+    file: Arc<str>,
+    line: u64,
+    parsed: Parsed,
 }
 
 /// A line that was recorded, or not.
 struct Done {
     file: Arc<str>,
     line: u64,
-    key: String,
     steps: usize,
-    bytes: usize,
     truncated: u64,
     result: Result<Recorded, Error>,
     confirmed: bool,
@@ -108,10 +112,9 @@ impl<'s> Import<'s> {
             strict,
             defaults,
             sink,
-            tasks: JoinSet::new(),
-            keys: HashSet::new(),
-            steps: 0,
+            batch: Vec::new(),
             bytes: 0,
+            recording: None,
             begun: SystemClock::new().now(),
             tally: Tally::default(),
         }
@@ -121,8 +124,10 @@ impl<'s> Import<'s> {
     /// nothing is under way, whether or not it failed.
     pub(crate) async fn file(&mut self, name: &str, reader: impl BufRead) -> Result<(), Failure> {
         let read = self.lines(name, reader).await;
-        let settled = self.settle(0, 0, 0).await;
-        read.and(settled)
+        // What was read before the failure is recorded all the same.
+        let begun = self.begin().await;
+        let settled = self.settle().await;
+        read.and(begun).and(settled)
     }
 
     /// Ends the import and returns what it did.
@@ -148,7 +153,7 @@ impl<'s> Import<'s> {
             };
             self.tally.lines += 1;
             match parsed {
-                Ok((parsed, bytes)) => self.record(&file, lines.number, parsed, bytes).await?,
+                Ok((parsed, bytes)) => self.add(&file, lines.number, parsed, bytes).await?,
                 Err(BadLine(reason)) => {
                     self.bad(BadPlace { file: file.clone(), line: lines.number, reason })?
                 }
@@ -157,58 +162,50 @@ impl<'s> Import<'s> {
         Ok(())
     }
 
-    async fn record(
+    async fn add(
         &mut self,
         file: &Arc<str>,
         line: u64,
-        parsed: Parsed,
+        mut parsed: Parsed,
         bytes: usize,
     ) -> Result<(), Failure> {
-        let Parsed { mut recording, truncated } = parsed;
-        // Lines are recorded several at a time; what is learned follows their order but for those of one millisecond, whichever
-        // of them is done first. None is from the future, however many lines before it were known or bad.
+        // What is learned follows the order of the lines but for those of one millisecond. None is from the future, however
+        // many lines before it were known or bad.
         let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS).min(SystemClock::new().now());
-        recording.at.get_or_insert(at);
-        let (key, steps) = (recording.source_key.clone(), recording.actions.len());
-        let room = if self.keys.contains(&key) {
-            (0, 0, 0)
-        } else {
-            (IN_FLIGHT - 1, IN_FLIGHT_STEPS.saturating_sub(steps), IN_FLIGHT_BYTES.saturating_sub(bytes))
-        };
-        self.settle(room.0, room.1, room.2).await?;
-        self.keys.insert(key.clone());
-        self.steps += steps;
+        parsed.recording.at.get_or_insert(at);
+        if self.batch.len() >= BATCH_LINES || !self.batch.is_empty() && self.bytes + bytes > BATCH_BYTES {
+            self.begin().await?;
+        }
+        self.batch.push(Read { file: file.clone(), line, parsed });
         self.bytes += bytes;
-        let (memory, file) = (self.memory.clone(), file.clone());
-        self.tasks.spawn(async move {
-            let mut result = patiently(&memory, &recording).await;
-            let mut confirmed = true;
-            // Kept here, but not there in time (`ack = "durable"`): the memory knows it when asked again.
-            if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)
-                && let Ok(Recorded::Known(id)) = patiently(&memory, &recording).await
-            {
-                (result, confirmed) = (Ok(Recorded::New(id)), false);
-            }
-            Done { file, line, key, steps, bytes, truncated, result, confirmed }
-        });
         // What came before a bad line is recorded and what comes after is not: one at a time.
-        if self.strict { self.settle(0, 0, 0).await } else { Ok(()) }
+        if self.strict {
+            self.begin().await?;
+            self.settle().await?;
+        }
+        Ok(())
     }
 
-    /// Waits until at most so many lines, steps and bytes are under way.
-    async fn settle(&mut self, lines: usize, steps: usize, bytes: usize) -> Result<(), Failure> {
+    /// Begins to record what was read, once the batch before it is recorded.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        let settled = self.settle().await;
+        self.bytes = 0;
+        let (memory, batch) = (self.memory.clone(), std::mem::take(&mut self.batch));
+        self.recording = Some(tokio::spawn(record(memory, batch)));
+        settled
+    }
+
+    /// Waits until nothing is under way.
+    async fn settle(&mut self) -> Result<(), Failure> {
         let mut failed = None;
-        while self.tasks.len() > lines || !self.tasks.is_empty() && (self.steps > steps || self.bytes > bytes)
-        {
-            let Some(done) = self.tasks.join_next().await else { break };
-            let done = done.map_err(|source| {
-                Failure::Memory(
-                    Error::new(ErrorKind::Closed, "import", "a line was given up on").with_source(source),
-                )
-            })?;
-            self.keys.remove(&done.key);
-            self.steps -= done.steps;
-            self.bytes -= done.bytes;
+        let Some(recording) = self.recording.take() else { return Ok(()) };
+        let batch = recording.await.map_err(|source| {
+            Failure::Memory(
+                Error::new(ErrorKind::Closed, "import", "a batch of lines was given up on")
+                    .with_source(source),
+            )
+        })?;
+        for done in batch {
             match done.result {
                 Ok(Recorded::New(_)) => {
                     self.tally.new += 1;
@@ -243,16 +240,46 @@ impl<'s> Import<'s> {
     }
 }
 
-/// Records, and waits where the memory limits the rate.
-async fn patiently(memory: &Memory, recording: &Recording) -> Result<Recorded, Error> {
-    loop {
-        match memory.record(recording.clone()).await {
-            Err(error) if error.kind() == ErrorKind::RateLimitExceeded => {
-                tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_millis(100))).await;
-            }
-            result => return result,
+/// Records a batch.
+async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
+    let recordings: Vec<&Recording> = batch.iter().map(|read| &read.parsed.recording).collect();
+    let mut results = patiently(&memory, &recordings).await;
+    // Kept here, but not there in time (`ack = "durable"`): the memory knows it when asked again.
+    let is_kept = |result: &Result<Recorded, Error>| {
+        result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)
+    };
+    let late: Vec<usize> = (0..batch.len()).filter(|place| is_kept(&results[*place])).collect();
+    let again: Vec<&Recording> = late.iter().map(|place| recordings[*place]).collect();
+    let mut confirmed = vec![true; batch.len()];
+    for (place, again) in late.into_iter().zip(patiently(&memory, &again).await) {
+        if let Ok(Recorded::Known(id)) = again {
+            (results[place], confirmed[place]) = (Ok(Recorded::New(id)), false);
         }
     }
+    let done = |((read, result), confirmed): ((Read, _), _)| {
+        let Read { file, line, parsed: Parsed { recording, truncated } } = read;
+        Done { file, line, steps: recording.actions.len(), truncated, result, confirmed }
+    };
+    batch.into_iter().zip(results).zip(confirmed).map(done).collect()
+}
+
+/// Records, and waits where the memory limits the rate.
+async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Recorded, Error>> {
+    let mut results: Vec<Result<Recorded, Error>> = Vec::with_capacity(recordings.len());
+    while let Some(rest) = recordings.get(results.len()..).filter(|rest| !rest.is_empty()) {
+        let recorded = memory.record_all(rest.iter().copied().cloned().collect()).await;
+        let limited = |result: &Result<Recorded, Error>| {
+            let error = result.as_ref().err()?;
+            (error.kind() == ErrorKind::RateLimitExceeded)
+                .then(|| error.retry_after().unwrap_or(Duration::from_millis(100)))
+        };
+        let wait = recorded.iter().find_map(limited);
+        results.extend(recorded.into_iter().take_while(|result| limited(result).is_none()));
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
+        }
+    }
+    results
 }
 
 /// Tells why the memory refuses an episode, and at which step.

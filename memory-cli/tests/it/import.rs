@@ -32,6 +32,35 @@ fn importing_again_changes_nothing_wherever_the_lines_are() {
 }
 
 #[test]
+fn the_same_lines_give_the_same_memory() {
+    let line = |number: usize| {
+        let actions = vec![serde_json::json!({"name": "look", "kwargs": {}}); 1 + number % 5];
+        let instruction = ["book a flight", "rotate the logs"][number % 2];
+        serde_json::json!({"id": number, "instruction": instruction, "actions": actions}).to_string()
+    };
+    let lines = (0..150).map(line).collect::<Vec<_>>().join("\n");
+    let import = || {
+        let world = World::new();
+        world.file("lines.jsonl", &lines);
+        world.run(["import", "lines.jsonl"]).ok();
+        let list = world.run(["episodes", "list", "--limit", "200", "--json"]).object();
+        let mut rewards: Vec<(String, String)> = list["episodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|episode| (episode["id"].to_string(), episode["reward"].to_string()))
+            .collect();
+        rewards.sort();
+        rewards
+    };
+    let rewards = import();
+    assert_eq!(rewards.len(), 150);
+    let totals: std::collections::BTreeSet<&String> = rewards.iter().map(|(_, reward)| reward).collect();
+    assert!(totals.len() > 70, "the history shows in the rewards");
+    assert_eq!(rewards, import());
+}
+
+#[test]
 fn the_same_line_twice_in_a_file_is_one_episode() {
     let world = World::new();
     let line = LINES.lines().next().unwrap();

@@ -16,6 +16,7 @@ use crate::model::evidence::ItemId;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
+use crate::recall::tasks::TaskFigures;
 use crate::store::record::{Key, Record, WriterId};
 
 /// An open episode: logs steps and artifacts, and is used up by completing it.
@@ -229,7 +230,7 @@ impl OpenEpisode {
         episode.step_duration_ms = self.totals.step_duration_ms;
         episode.tokens = self.totals.tokens;
         episode.redactions = self.totals.redactions + redactions;
-        let reward = self.totals.observed.clone().conclude(&inner, &mut episode);
+        let reward = self.totals.observed.clone().conclude(&inner, &TaskFigures::default(), &mut episode);
         let record = inner.version_of(&episode)?;
         inner.encoded_len("complete", "episode", &record)?;
         // One commit: an episode is completed and due to be learned from, or neither. The head comes first: nobody may see

@@ -13,6 +13,7 @@ use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::reward::Reward;
 use crate::model::step::{Action, StepResult};
+use crate::recall::tasks::{TaskFigures, TaskGroup};
 use crate::store::record::{Key, Record};
 
 /// Sums up actions and products as they are recorded.
@@ -66,9 +67,10 @@ impl Observed {
         self.recovered + round as u32
     }
 
-    /// Scores a completed episode and notes the reward and the telling words in its head.
-    pub(super) fn conclude(self, inner: &Inner, episode: &mut Episode) -> Reward {
-        let (usual, novelty) = inner.usual(episode);
+    /// Scores a completed episode and notes the reward and the telling words in its head. `ahead` are the figures of
+    /// episodes that came before it and that recall does not know yet.
+    pub(super) fn conclude(self, inner: &Inner, ahead: &TaskFigures, episode: &mut Episode) -> Reward {
+        let (usual, novelty) = inner.usual(ahead, episode);
         let recovered = self.recovered(episode.outcome.as_ref());
         let input = RewardInput {
             outcome: episode.outcome.clone(),
@@ -96,13 +98,17 @@ impl Inner {
     }
 
     /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
-    fn usual(&self, episode: &Episode) -> (Usual, f64) {
-        let space = self.engine.namespace();
+    fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
         self.engine.with_index(|index| {
-            let Some(tasks) = index.tasks(space) else { return (Usual::default(), 1.0) };
-            let same = tasks.of_fingerprint(&episode.fingerprint);
+            let known = index.tasks(self.engine.namespace());
+            let figures = || known.into_iter().chain([ahead]);
+            let same: TaskGroup = figures().map(|figures| figures.of_fingerprint(&episode.fingerprint)).sum();
             let novelty = 1.0 / (1.0 + f64::from(same.episodes));
-            let group = if same.episodes >= Self::ENOUGH { same } else { tasks.of_kind(&episode.task) };
+            let group = if same.episodes >= Self::ENOUGH {
+                same
+            } else {
+                figures().map(|figures| figures.of_kind(&episode.task)).sum()
+            };
             (
                 Usual { episodes: group.episodes, steps: group.steps(), duration_ms: group.duration_ms() },
                 novelty,

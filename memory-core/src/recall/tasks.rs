@@ -1,8 +1,10 @@
 //! What tasks usually take: figures by fingerprint, and by kind and domain.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
 use std::sync::Arc;
 
+use crate::model::episode::Episode;
 use crate::model::task::Task;
 use crate::recall::Table;
 use crate::recall::document::SearchDocument;
@@ -61,6 +63,15 @@ impl TaskGroup {
     }
 }
 
+impl Sum for TaskGroup {
+    fn sum<I: Iterator<Item = Self>>(groups: I) -> Self {
+        groups.fold(Self::default(), |mut sum, group| {
+            sum.add(group);
+            sum
+        })
+    }
+}
+
 /// The figures of one namespace.
 #[derive(Debug, Default)]
 pub(crate) struct TaskFigures {
@@ -80,6 +91,20 @@ impl TaskFigures {
         let group = TaskGroup::of_one(document.state == "success", document.steps, document.duration_ms);
         let (kind, domain) = (normalize_label(&document.task_kind), domain_key(document.domain.as_deref()));
         self.count(id, &document.fingerprint, &kind, &domain, group);
+    }
+
+    /// Counts a completed episode that is not counted.
+    pub(crate) fn count_episode(&mut self, episode: &Episode) {
+        let success = episode.outcome.as_ref().is_some_and(|outcome| outcome.verdict() == "success");
+        let group = TaskGroup::of_one(success, episode.steps, episode.step_duration_ms);
+        let (kind, domain) =
+            (normalize_label(&episode.task.kind), domain_key(episode.task.domain.as_deref()));
+        self.count(&episode.id.to_string(), &episode.fingerprint, &kind, &domain, group);
+    }
+
+    /// Returns how many episodes are counted.
+    pub(crate) fn len(&self) -> usize {
+        self.counted.len()
     }
 
     /// Counts an episode that is not counted, by fingerprint and by kind and domain as they are normalised.
@@ -148,7 +173,6 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::id::EpisodeId;
-    use crate::model::episode::Episode;
     use crate::model::outcome::Outcome;
     use crate::store::record::Revision;
 
