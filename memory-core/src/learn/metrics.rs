@@ -1,8 +1,9 @@
 //! How learning goes, day by day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::clock::Timestamp;
+use crate::id::EpisodeId;
 use crate::learn::identity::id_of;
 use crate::model::episode::Episode;
 use crate::model::metric::Metric;
@@ -48,6 +49,10 @@ impl Slice {
         Self { agent: self.agent.clone(), task_kind: label(&self.task_kind), domain: label(&self.domain) }
     }
 
+    fn of_agent(agent: &str) -> Self {
+        Self { agent: Some(agent.to_owned()), ..Self::default() }
+    }
+
     fn of_domain(domain: &str) -> Self {
         Self { domain: Some(domain.to_owned()), ..Self::default() }
     }
@@ -83,7 +88,8 @@ struct Figures {
 /// - `time_saved_ms`: how much less time an episode took than usual, on average; usual is the median of the same task
 ///   (fingerprint) before that day. Episodes without measured time or earlier ones take no part; below 0 if they took
 ///   longer;
-/// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by domain.
+/// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by domain; by
+///   agent those that one of its episodes until then is named as showing, of the newest that a pattern names.
 ///
 /// `episodes` are those of the day and, to know what is usual, earlier ones; `patterns` are all. Figures over no
 /// episode are left out. Kinds and domains are one however they are spelled; the spelling that sorts first stands for all.
@@ -120,9 +126,18 @@ pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]
         };
         slices_of(episode).into_iter().for_each(|slice| count(slice, &add));
     }
+    let agents: HashMap<EpisodeId, &str> = episodes
+        .iter()
+        .filter(|episode| ended(episode).is_some_and(|at| at.0 < end))
+        .filter_map(|episode| Some((episode.id, episode.task.agent.as_deref()?)))
+        .collect();
     for pattern in patterns.iter().filter(|pattern| pattern.created_at.0 < end) {
         let domain = pattern.domain.as_deref().map(Slice::of_domain);
-        let slices = [Slice::default(), Slice::of_kind(&pattern.task_kind)].into_iter().chain(domain);
+        let shown_by: BTreeSet<&str> =
+            pattern.episodes.iter().filter_map(|id| agents.get(id).copied()).collect();
+        let by_agent = shown_by.into_iter().map(Slice::of_agent);
+        let slices = [Slice::default(), Slice::of_kind(&pattern.task_kind)].into_iter();
+        let slices = slices.chain(domain).chain(by_agent);
         slices.for_each(|slice| count(slice, &|figures| figures.patterns += 1));
     }
     slices.values().flat_map(|(slice, figures)| figures.metrics(day, slice)).collect()
@@ -131,7 +146,7 @@ pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]
 fn slices_of(episode: &Episode) -> Vec<Slice> {
     let task = &episode.task;
     let mut slices = vec![Slice::default(), Slice::of_kind(&task.kind)];
-    slices.extend(task.agent.clone().map(|agent| Slice { agent: Some(agent), ..Slice::default() }));
+    slices.extend(task.agent.as_deref().map(Slice::of_agent));
     slices.extend(task.domain.as_deref().map(Slice::of_domain));
     slices
 }
@@ -174,22 +189,17 @@ impl Figures {
             .filter(|(_, mean)| mean.count > 0)
             .map(|(name, mean)| metric(name, mean.sum / f64::from(mean.count), mean.count))
             .collect();
-        // An agent has no patterns of its own.
-        if slice.agent.is_none() {
-            metrics.push(metric("patterns", f64::from(self.patterns), self.success.count));
-        }
+        metrics.push(metric("patterns", f64::from(self.patterns), self.success.count));
         metrics
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use uuid::Uuid;
 
     use super::*;
-    use crate::id::{EpisodeId, PatternId};
+    use crate::id::PatternId;
     use crate::model::episode::RecallUse;
     use crate::model::evidence::{ItemId, Standing, Tally};
     use crate::model::pattern::PatternBody;
@@ -239,7 +249,7 @@ mod tests {
         let spelled = Pattern { domain: Some("Air".into()), ..pattern(0) };
         (
             earlier.into_iter().chain([used, unmeasured, open]).collect(),
-            vec![pattern(2), spelled, pattern(-1)],
+            vec![pattern(2), Pattern { episodes: vec![EpisodeId(Uuid::nil())], ..spelled }, pattern(-1)],
         )
     }
 
@@ -265,7 +275,7 @@ mod tests {
         check("patterns", all, Some((2.0, 2)));
         check("patterns", [None, Some("booking"), None], Some((2.0, 2)));
         check("patterns", air, Some((2.0, 1)));
-        check("patterns", [Some("one"), None, None], None);
+        check("patterns", [Some("one"), None, None], Some((1.0, 2)));
     }
 
     #[test]

@@ -28,8 +28,8 @@ use crate::store::traits::Store;
 
 /// Episodes that metrics are computed over: the newest.
 const MEASURED: usize = 5_000;
-/// Rewards whose episodes are looked for in one cycle.
-const SWEPT: usize = 2_000;
+/// Rewards whose episodes are looked for at a time.
+const SWEPT: usize = 500;
 /// Episodes whose steps, and whose artifacts, are looked at in one cycle.
 const SWEPT_OWNERS: usize = 200;
 /// Notes a cycle keeps.
@@ -53,7 +53,7 @@ pub(super) enum Left {
 }
 
 impl Memory {
-    /// Consolidates what was learned: merges near-duplicate patterns, counts items anew so that old evidence counts less,
+    /// Consolidates what was learned: merges near-duplicate patterns and lessons, counts items anew so that old evidence counts less,
     /// prunes, generalises, removes what has expired, and measures; records the cycle and returns it.
     ///
     /// `budget` is the time after which it begins nothing more; that of the configuration if `None`. At least one piece is
@@ -121,8 +121,8 @@ impl Inner {
         Ok(cycle)
     }
 
-    /// Does what comes behind the items, from a step on, and at least that one: however little time there is, each cycle
-    /// gets further. Returns the step that is left.
+    /// Does what comes behind the items, from a step on, and at least a part of that one: however little time there is, each
+    /// cycle gets further. Returns the step that is left.
     async fn consolidate_rest(
         &self,
         limits: &Limits,
@@ -131,24 +131,28 @@ impl Inner {
     ) -> Result<Option<usize>> {
         let mut step = from;
         loop {
-            match step {
-                0 => self.sweep_orphans().await?,
-                1 => self.sweep_names().await?,
-                2 => self.measure().await?,
+            let done = match step {
+                0 => self.sweep_orphans(limits).await?,
+                1 => self.sweep_names(limits).await?,
+                2 => self.measure(limits).await?,
                 3 => {
                     self.drop_foreign_vectors().await?;
                     let expired = Store::delete_expired(&self.engine, self.engine.clock().now()).await?;
                     cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
+                    true
                 }
-                4 => self.refresh_others(|| self.is_over(limits)).await?,
+                4 => {
+                    self.refresh_others(|| self.is_over(limits)).await?;
+                    true
+                }
                 // Last: it asks the durable tier episode by episode, and goes on where it stopped by itself.
                 _ => {
                     self.sweep_owned(limits).await?;
                     return Ok(None);
                 }
-            }
-            step += 1;
-            if self.is_over(limits) {
+            };
+            step += usize::from(done);
+            if !done || self.is_over(limits) {
                 return Ok(Some(step));
             }
         }
@@ -176,9 +180,11 @@ impl Inner {
         let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let heuristics = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
         let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
+        let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
         let (config, belief) = (self.learning.consolidation.clone(), self.learning.belief.clone());
         let now = self.engine.clock().now();
-        let mut consolidator = Consolidator::new(patterns, heuristics, playbooks, now, config, belief);
+        let mut consolidator =
+            Consolidator::new(patterns, heuristics, playbooks, failures, now, config, belief);
         left.into_iter().for_each(|left| consolidator.go_on_with(left));
         let kept = self.engine.keeps_for_ever(Kind::Evidence);
         let baselines = self.baselines();
@@ -225,28 +231,42 @@ impl Inner {
     }
 
     /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was
-    /// forgotten, and retention removes episodes, too.
-    async fn sweep_orphans(&self) -> Result<()> {
+    /// forgotten, and retention removes episodes, too. Returns false if its time was over before the last of them.
+    async fn sweep_orphans(&self, limits: &Limits) -> Result<bool> {
         let space = self.engine.namespace();
-        let from = lock(&self.learner.swept_to).clone();
-        let scan = Scan::new(space, Kind::Reward).limit(SWEPT).after(from);
-        let (page, _) = self.engine.scan_fresh(&scan).await?;
-        for record in &page.records {
-            let Some(reward) = record.entity.as_ref().and_then(|entity| entity.as_reward()) else { continue };
-            let key = Key::episode(space, reward.episode);
-            let now = self.engine.clock().now();
-            let known = self.engine.with_index(|index| index.is_live(&key, now));
-            if known || !self.is_gone(reward.episode).await? {
-                continue;
+        let mut from = lock(&self.learner.swept_to).clone();
+        loop {
+            let scan = Scan::new(space, Kind::Reward).limit(SWEPT).after(from);
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            for record in &page.records {
+                let Some(reward) = record.entity.as_ref().and_then(|entity| entity.as_reward()) else {
+                    continue;
+                };
+                let key = Key::episode(space, reward.episode);
+                let now = self.engine.clock().now();
+                let known = self.engine.with_index(|index| index.is_live(&key, now));
+                if known || !self.is_gone(reward.episode).await? {
+                    continue;
+                }
+                let _gate = self.learner.gate.lock().await;
+                let mut draft = Draft::new(self);
+                let again = self.withdraw(reward.episode, &mut draft).await?;
+                self.engine.commit(draft.into_records()).await?;
+                again.into_iter().for_each(|id| self.learner.due(id));
+                *lock(&self.learner.swept_to) = Some(record.key.id.clone());
+                if self.is_over(limits) {
+                    return Ok(false);
+                }
             }
-            let _gate = self.learner.gate.lock().await;
-            let mut draft = Draft::new(self);
-            let again = self.withdraw(reward.episode, &mut draft).await?;
-            self.engine.commit(draft.into_records()).await?;
-            again.into_iter().for_each(|id| self.learner.due(id));
+            from = page.next;
+            lock(&self.learner.swept_to).clone_from(&from);
+            if from.is_none() {
+                return Ok(true);
+            }
+            if self.is_over(limits) {
+                return Ok(false);
+            }
         }
-        *lock(&self.learner.swept_to) = page.next;
-        Ok(())
     }
 
     /// Removes steps and artifacts of episodes that were forgotten: another process may have added to one meanwhile. Only
@@ -289,10 +309,10 @@ impl Inner {
     }
 
     /// Takes episodes that are gone out of what names them: another process may have written back, with what it learned
-    /// itself, what it had read before they were forgotten.
-    async fn sweep_names(&self) -> Result<()> {
+    /// itself, what it had read before they were forgotten. Returns false if its time was over before the last of them.
+    async fn sweep_names(&self, limits: &Limits) -> Result<bool> {
         if self.engine.index_freshness() != Freshness::Fresh {
-            return Ok(());
+            return Ok(true);
         }
         let space = self.engine.namespace();
         let now = self.engine.clock().now();
@@ -311,7 +331,7 @@ impl Inner {
                 unknown.extend(gone.map(|id| (item, *id)));
             }
         });
-        for (item, id) in unknown.into_iter().take(SWEPT) {
+        for (item, id) in unknown {
             if !self.is_gone(id).await? {
                 continue;
             }
@@ -320,20 +340,25 @@ impl Inner {
             let again = self.withdraw_from(item, id, &mut draft).await?;
             self.engine.commit(draft.into_records()).await?;
             again.into_iter().for_each(|id| self.learner.due(id));
+            if self.is_over(limits) {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Computes the learning metrics of the days that the newest episodes ended on.
-    async fn measure(&self) -> Result<()> {
-        let (episodes, all) = self.newest_episodes().await?;
+    /// Computes the learning metrics of the days that the newest episodes ended on. Returns false if its time was over
+    /// before the last of them.
+    async fn measure(&self, limits: &Limits) -> Result<bool> {
+        let Some((episodes, all)) = self.newest_episodes(limits).await? else { return Ok(false) };
         let patterns: Vec<Pattern> = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let days: BTreeSet<Timestamp> =
             episodes.iter().filter_map(|episode| episode.completed_at).map(day_of).collect();
         let held = self.all(Kind::Metric, Entity::as_metric).await?.items;
         let held: BTreeMap<String, Metric> =
             held.into_iter().map(|metric| (metric.record_id(), metric)).collect();
-        for day in days {
+        let from = *lock(&self.learner.measured_to);
+        for day in days.into_iter().filter(|day| from.is_none_or(|from| *day > from)) {
             let mut draft = Draft::new(self);
             for metric in metrics(day, &episodes, &patterns) {
                 let id = metric.record_id();
@@ -346,12 +371,17 @@ impl Inner {
             }
             self.engine.commit(draft.into_records()).await?;
             tokio::task::yield_now().await;
+            if self.is_over(limits) {
+                *lock(&self.learner.measured_to) = Some(day);
+                return Ok(false);
+            }
         }
-        Ok(())
+        *lock(&self.learner.measured_to) = None;
+        Ok(true)
     }
 
-    /// Returns the newest completed episodes, and whether that is all of them.
-    async fn newest_episodes(&self) -> Result<(Vec<Episode>, bool)> {
+    /// Returns the newest completed episodes, and whether that is all of them; `None` if there is something more urgent.
+    async fn newest_episodes(&self, limits: &Limits) -> Result<Option<(Vec<Episode>, bool)>> {
         let mut episodes = Vec::new();
         let mut scan = Scan::new(self.engine.namespace(), Kind::Episode)
             .equals("status", "completed")
@@ -363,8 +393,9 @@ impl Inner {
                 page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
             episodes.extend(found);
             match page.next {
-                None => return Ok((episodes, freshness == Freshness::Fresh)),
-                Some(_) if episodes.len() >= MEASURED => return Ok((episodes, false)),
+                None => return Ok(Some((episodes, freshness == Freshness::Fresh))),
+                Some(_) if episodes.len() >= MEASURED => return Ok(Some((episodes, false))),
+                Some(_) if self.gives_way(limits) => return Ok(None),
                 Some(next) => scan.after = Some(next),
             }
         }

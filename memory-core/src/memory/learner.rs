@@ -19,6 +19,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
@@ -72,6 +73,8 @@ pub(super) struct Learner {
     pub(super) swept_to: Mutex<Option<Arc<str>>>,
     /// The same for what lost the episode that owns it: steps, artifacts.
     pub(super) swept_owned_to: Mutex<[Option<Arc<str>>; 2]>,
+    /// The last day that consolidation measured before its time was over.
+    pub(super) measured_to: Mutex<Option<Timestamp>>,
     /// What consolidation had no time for.
     pub(super) left: Mutex<Option<Left>>,
 }
@@ -90,6 +93,7 @@ impl Learner {
             activity: AtomicU64::new(0),
             swept_to: Mutex::default(),
             swept_owned_to: Mutex::default(),
+            measured_to: Mutex::default(),
             left: Mutex::default(),
         }
     }

@@ -6,7 +6,7 @@ mod recount;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::clock::Timestamp;
-use crate::id::{HeuristicId, PatternId, PlaybookId};
+use crate::id::{FailureId, HeuristicId, PatternId, PlaybookId};
 use crate::learn::belief::BeliefConfig;
 use crate::learn::consolidate::ConsolidationConfig;
 use crate::learn::consolidate::similar::Content;
@@ -14,20 +14,21 @@ use crate::learn::heuristics::conflict::resolve;
 use crate::learn::heuristics::generalise::{Generalised, generalise};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
+use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
 use crate::model::pattern::Pattern;
 use crate::model::playbook::Playbook;
 
-use merge::{Group, group_of};
+use merge::Group;
 
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Look for an older pattern with the same content as this one.
-    Match(PatternId),
-    /// Merge the second pattern into the first.
-    Merge(PatternId, PatternId),
+    /// Look for an older pattern or lesson that says the same as this one.
+    Match(ItemId),
+    /// Merge the second one into the first.
+    Merge(ItemId, ItemId),
     /// Compute an item anew from its evidence as of now, or remove it.
     Recount(ItemId),
     /// Find the heuristics that lose a conflict; computing them anew then demotes them.
@@ -41,7 +42,7 @@ impl Piece {
     pub(crate) fn needs(&self) -> Vec<ItemId> {
         match self {
             Self::Match(_) | Self::Resolve | Self::Generalise => Vec::new(),
-            Self::Merge(survivor, duplicate) => vec![ItemId::Pattern(*survivor), ItemId::Pattern(*duplicate)],
+            Self::Merge(survivor, duplicate) => vec![*survivor, *duplicate],
             Self::Recount(item) => vec![*item],
         }
     }
@@ -62,7 +63,7 @@ pub(crate) struct Changes {
     pub(crate) write: Vec<(String, Entity)>,
     /// Records to remove.
     pub(crate) remove: Vec<(Kind, String)>,
-    /// Patterns merged into near-duplicates.
+    /// Patterns and failure lessons merged into near-duplicates.
     pub(crate) merged: u32,
     /// Items whose confidence or standing was computed anew and has changed.
     pub(crate) decayed: u32,
@@ -85,8 +86,9 @@ pub(crate) struct Consolidator {
     config: ConsolidationConfig,
     belief: BeliefConfig,
     patterns: BTreeMap<PatternId, (Pattern, Content)>,
-    /// The patterns that may be merged with each other, those looked at so far, oldest first.
-    matched: BTreeMap<Group, Vec<PatternId>>,
+    failures: BTreeMap<FailureId, (Failure, Content)>,
+    /// What may be merged with each other, of what was looked at so far, oldest first.
+    matched: BTreeMap<Group, Vec<ItemId>>,
     heuristics: BTreeMap<HeuristicId, Heuristic>,
     playbooks: BTreeMap<PlaybookId, Playbook>,
     /// The heuristics that lost a conflict.
@@ -100,14 +102,19 @@ impl Consolidator {
         patterns: Vec<Pattern>,
         heuristics: Vec<Heuristic>,
         playbooks: Vec<Playbook>,
+        failures: Vec<Failure>,
         now: Timestamp,
         config: ConsolidationConfig,
         belief: BeliefConfig,
     ) -> Self {
-        let mut by_age: Vec<&Pattern> = patterns.iter().collect();
-        by_age.sort_by_key(|pattern| (pattern.created_at, pattern.id));
-        let mut pieces: VecDeque<Piece> = by_age.iter().map(|pattern| Piece::Match(pattern.id)).collect();
-        pieces.extend(by_age.iter().map(|pattern| Piece::Recount(ItemId::Pattern(pattern.id))));
+        let mut by_age: Vec<(Timestamp, ItemId)> = patterns
+            .iter()
+            .map(|pattern| (pattern.created_at, ItemId::Pattern(pattern.id)))
+            .chain(failures.iter().map(|failure| (failure.first_at, ItemId::Failure(failure.id))))
+            .collect();
+        by_age.sort();
+        let mut pieces: VecDeque<Piece> = by_age.iter().map(|(_, item)| Piece::Match(*item)).collect();
+        pieces.extend(by_age.iter().map(|(_, item)| Piece::Recount(*item)));
         pieces.extend(playbooks.iter().map(|playbook| Piece::Recount(ItemId::Playbook(playbook.id))));
         if !heuristics.is_empty() {
             pieces.push_back(Piece::Resolve);
@@ -120,11 +127,16 @@ impl Consolidator {
             let content = Content::of(&pattern);
             (pattern.id, (pattern, content))
         });
+        let failures = failures.into_iter().map(|failure| {
+            let content = Content::of_error(&failure.error);
+            (failure.id, (failure, content))
+        });
         Self {
             now,
             config,
             belief,
             patterns: patterns.collect(),
+            failures: failures.collect(),
             matched: BTreeMap::new(),
             heuristics: heuristics.into_iter().map(|heuristic| (heuristic.id, heuristic)).collect(),
             playbooks: playbooks.into_iter().map(|playbook| (playbook.id, playbook)).collect(),
@@ -135,23 +147,28 @@ impl Consolidator {
 
     /// Goes on with a piece that an earlier cycle did not get to; if there is none such any more, from the start.
     pub(crate) fn go_on_with(&mut self, left: &Piece) {
-        let left = match left {
+        let from = match left {
             // Found by looking at the second one.
-            Piece::Merge(_, duplicate) => &Piece::Match(*duplicate),
-            other => other,
+            Piece::Merge(_, duplicate) => Piece::Match(*duplicate),
+            other => other.clone(),
         };
-        let Some(at) = self.pieces.iter().position(|piece| piece == left) else { return };
+        let Some(at) = self.pieces.iter().position(|piece| *piece == from) else { return };
         let done: Vec<Piece> = self.pieces.drain(..at).collect();
         for piece in done {
-            if let Piece::Match(id) = piece
-                && let Some((pattern, _)) = self.patterns.get(&id)
+            if let Piece::Match(item) = piece
+                && let Some((group, _)) = self.content(item)
             {
-                self.matched.entry(group_of(pattern)).or_default().push(id);
+                self.matched.entry(group).or_default().push(item);
             }
         }
+        // A cycle may do no more than one piece: what only prepares one is none.
+        if let Piece::Merge(_, duplicate) = left {
+            self.pieces.pop_front();
+            self.find_duplicate(*duplicate);
+        }
         if let Piece::Recount(ItemId::Heuristic(_)) = left {
-            // Which of them lose a conflict is found anew in each cycle.
-            self.pieces.push_front(Piece::Resolve);
+            // Which of them lose a conflict each cycle finds anew; it was noted by the one that came to it first.
+            self.resolve_conflicts();
         }
     }
 
@@ -174,6 +191,10 @@ impl Consolidator {
             (ItemId::Heuristic(id), Some(Entity::Heuristic(rule))) => {
                 self.heuristics.insert(id, rule);
             }
+            (ItemId::Failure(id), Some(Entity::Failure(failure))) => {
+                let content = Content::of_error(&failure.error);
+                self.failures.insert(id, (failure, content));
+            }
             (ItemId::Pattern(id), _) => {
                 self.patterns.remove(&id);
             }
@@ -183,7 +204,10 @@ impl Consolidator {
             (ItemId::Heuristic(id), _) => {
                 self.heuristics.remove(&id);
             }
-            (ItemId::Episode(_) | ItemId::Failure(_), _) => {}
+            (ItemId::Failure(id), _) => {
+                self.failures.remove(&id);
+            }
+            (ItemId::Episode(_), _) => {}
         }
     }
 
@@ -196,7 +220,7 @@ impl Consolidator {
         baseline: &dyn Fn(Option<&str>) -> Tally,
     ) -> Changes {
         match piece {
-            Piece::Match(id) => self.find_duplicate(id),
+            Piece::Match(item) => self.find_duplicate(item),
             Piece::Merge(survivor, duplicate) => self.merge(survivor, duplicate, known),
             Piece::Recount(item) => self.recount(item, known, baseline),
             Piece::Resolve => self.resolve_conflicts(),

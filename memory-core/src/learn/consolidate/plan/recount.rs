@@ -2,6 +2,7 @@
 
 use super::{Changes, Consolidator, Known, reaches, tallies};
 use crate::clock::Timestamp;
+use crate::id::FailureId;
 use crate::learn::belief::pattern_confidence;
 use crate::learn::demotion::standing;
 use crate::learn::heuristics::prune::{is_prunable, prune};
@@ -20,6 +21,9 @@ impl Consolidator {
         Known { evidence, complete }: Known<'_>,
         baseline: &dyn Fn(Option<&str>) -> Tally,
     ) -> Changes {
+        if let ItemId::Failure(id) = item {
+            return self.recount_failure(id, Known { evidence, complete });
+        }
         let (now, belief) = (self.now, self.belief.clone());
         let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &belief);
         let Some((known, known_used, created_at, domain)) = self.figures(item) else {
@@ -84,9 +88,32 @@ impl Consolidator {
                 let is = Figures::of(&[&rule.used], rule.confidence, rule.standing);
                 changed(was, is, id.to_string(), || rule.clone().into())
             }
-            // Neither has a confidence.
-            ItemId::Episode(_) | ItemId::Failure(_) => Changes::default(),
+            ItemId::Failure(_) | ItemId::Episode(_) => Changes::default(),
         }
+    }
+
+    /// Counts the episodes of a lesson anew, or removes it. It has no confidence: each of its resolutions goes by what came
+    /// of it.
+    fn recount_failure(&mut self, id: FailureId, Known { evidence, complete }: Known<'_>) -> Changes {
+        let item = ItemId::Failure(id);
+        let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &self.belief);
+        let Some((failure, _)) = self.failures.get_mut(&id) else { return Changes::default() };
+        let last_heard = used.as_of.max(observed.as_of).max(failure.last_at);
+        if self.now.since(last_heard) >= self.config.stale_after {
+            let note = format!("pruned failure lesson {:?}: last on {last_heard}", failure.error);
+            self.failures.remove(&id);
+            return removed(item, evidence, note);
+        }
+        let complete = complete && reaches(evidence, item, failure.first_at);
+        let known = (failure.occurrences, failure.resolved);
+        if complete || observed.count() > failure.occurrences {
+            (failure.occurrences, failure.resolved) = (observed.count(), observed.successes);
+            failure.last_at = failure.last_at.max(observed.as_of);
+        }
+        if known == (failure.occurrences, failure.resolved) {
+            return Changes::default();
+        }
+        Changes { write: vec![(id.to_string(), failure.clone().into())], ..Changes::default() }
     }
 
     /// Returns the tallies known of an item, when it was created, and its domain.

@@ -55,7 +55,8 @@ fn cycle(
     store.extend(heuristics.iter().map(|h| ((Kind::Heuristic, h.id.to_string()), h.clone().into())));
     store.extend(evidence.iter().map(|e| ((Kind::Evidence, e.record_id()), e.clone().into())));
     let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
-    let mut consolidator = Consolidator::new(patterns, heuristics, Vec::new(), NOW, config, belief);
+    let mut consolidator =
+        Consolidator::new(patterns, heuristics, Vec::new(), Vec::new(), NOW, config, belief);
     let mut sum = Changes::default();
     while let Some(piece) = consolidator.next() {
         let needs = piece.needs();
@@ -162,7 +163,7 @@ fn what_was_counted_twice_is_put_right_once_all_evidence_is_at_hand() {
     let check = |evidence: &[Evidence], complete, expected| {
         let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
         let mut consolidator =
-            Consolidator::new(vec![held.clone()], Vec::new(), Vec::new(), NOW, config, belief);
+            Consolidator::new(vec![held.clone()], Vec::new(), Vec::new(), Vec::new(), NOW, config, belief);
         let mut counted = held.tally.successes;
         while let Some(piece) = consolidator.next() {
             let changes = consolidator.run(piece, Known { evidence, complete }, &|_| Tally::default());
@@ -177,14 +178,118 @@ fn what_was_counted_twice_is_put_right_once_all_evidence_is_at_hand() {
     check(&evidence[1..], true, 8);
 }
 
+fn lesson(number: u128, error: &str, occurrences: u32, days_ago: u64) -> Failure {
+    Failure {
+        id: FailureId(Uuid::from_u128(number)),
+        category: "not_found".into(),
+        error: error.into(),
+        example: format!("example {number}"),
+        tool: "book".into(),
+        root_cause: None,
+        resolutions: Vec::new(),
+        domain: Some("web".into()),
+        task_kind: "general".into(),
+        occurrences,
+        resolved: 0,
+        episodes: vec![EpisodeId(Uuid::from_u128(number))],
+        first_at: Timestamp(NOW.0 - 200 * DAY + number as u64),
+        last_at: Timestamp(NOW.0 - days_ago * DAY),
+    }
+}
+
+/// Runs a cycle over lessons; returns those that are left and the sum of what was merged and pruned.
+fn lessons_after(lessons: &[Failure], evidence: &[Evidence], complete: bool) -> (Vec<Failure>, [u32; 2]) {
+    let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
+    let (none, rules) = (Vec::new(), Vec::new());
+    let mut consolidator = Consolidator::new(none, rules, Vec::new(), lessons.to_vec(), NOW, config, belief);
+    let mut held: BTreeMap<String, Failure> =
+        lessons.iter().map(|lesson| (lesson.id.to_string(), lesson.clone())).collect();
+    let (mut sum, mut evidence) = ([0, 0], evidence.to_vec());
+    while let Some(piece) = consolidator.next() {
+        let changes = consolidator.run(piece, Known { evidence: &evidence, complete }, &|_| Tally::default());
+        for (id, entity) in changes.write {
+            match entity {
+                Entity::Failure(lesson) => drop(held.insert(id, lesson)),
+                Entity::Evidence(piece) => evidence.push(piece),
+                other => panic!("{other:?}"),
+            }
+        }
+        for (kind, id) in changes.remove {
+            evidence.retain(|piece| kind != Kind::Evidence || piece.record_id() != id);
+            held.remove(&id);
+        }
+        sum = [sum[0] + changes.merged, sum[1] + changes.pruned];
+    }
+    (held.into_values().collect(), sum)
+}
+
+#[test]
+fn lessons_that_say_nearly_the_same_become_one() {
+    let long = "the flight to <name> could not be found in the list of flights of today";
+    let observed = |item: u128, episode: u128, resolved: f64, days_ago: u64| Evidence {
+        item: ItemId::Failure(FailureId(Uuid::from_u128(item))),
+        ..seen(item, episode, resolved, days_ago, EvidenceRole::Observed)
+    };
+    let evidence = [
+        observed(1, 10, 1.0, 200),
+        observed(1, 11, 0.0, 3),
+        observed(2, 11, 0.0, 3),
+        observed(2, 12, 1.0, 2),
+        observed(3, 13, 0.0, 200),
+    ];
+    let other = long.replace("today", "tomorrow");
+    let lessons = [lesson(1, long, 2, 3), lesson(2, &other, 2, 2), lesson(3, "no such flight", 1, 9)];
+    for complete in [true, false] {
+        let (left, [merged, pruned]) = lessons_after(&lessons, &evidence, complete);
+        assert_eq!((merged, pruned, left.len()), (1, 0, 2));
+        let one = &left[0];
+        assert_eq!((one.id, one.error.as_str(), one.example.as_str()), (lessons[0].id, long, "example 2"));
+        assert_eq!((one.occurrences, one.resolved, one.last_at), (3, 2, lessons[1].last_at));
+        assert_eq!((one.first_at, one.episodes.len()), (lessons[0].first_at, 2));
+    }
+    // Another tool, another domain or the opposite is another lesson.
+    let without = [
+        Failure { tool: "pay".into(), ..lesson(2, &other, 2, 2) },
+        Failure { domain: None, ..lesson(2, &other, 2, 2) },
+        Failure { error: long.replace("today", "not today"), ..lesson(2, "", 2, 2) },
+    ];
+    for different in without {
+        let (left, [merged, _]) = lessons_after(&[lesson(1, long, 2, 3), different], &[], false);
+        assert_eq!((merged, left.len()), (0, 2));
+    }
+}
+
+#[test]
+fn lessons_are_counted_anew_and_go_once_they_are_stale() {
+    let observed = |episode: u128, days_ago: u64| Evidence {
+        item: ItemId::Failure(FailureId(Uuid::from_u128(1))),
+        ..seen(1, episode, 1.0, days_ago, EvidenceRole::Observed)
+    };
+    // Two processes that learned at once wrote over each other's counts.
+    let evidence = [observed(10, 200), observed(11, 5), observed(12, 4)];
+    let check = |held: u32, complete: bool, expected: u32| {
+        let (left, _) = lessons_after(&[lesson(1, "no", held, 5)], &evidence, complete);
+        assert_eq!(left[0].occurrences, expected, "{held} {complete}");
+    };
+    check(2, true, 3);
+    check(2, false, 3);
+    check(9, true, 3);
+    // Some of the evidence is out of reach.
+    check(9, false, 9);
+    let (left, [_, pruned]) = lessons_after(&[lesson(1, "no", 1, 366), lesson(2, "gone", 1, 364)], &[], true);
+    assert_eq!((pruned, left.len(), left[0].error.as_str()), (1, 1, "gone"));
+}
+
 #[test]
 fn a_cycle_goes_on_where_the_last_one_stopped() {
     let texts = ["a b c", "d e f", "a b c", "g h i", "d e f"];
     let patterns: Vec<Pattern> = (1..).zip(texts).map(|(id, text)| pattern(id, text, &[])).collect();
+    let recent = |rule: Heuristic| Heuristic { tally: Tally { as_of: NOW, ..rule.tally }, ..rule };
     let rules = [heuristic(&["z"], Advice::Use, "t", 9, 1), heuristic(&["z"], Advice::Avoid, "t", 4, 4)];
+    let rules = rules.map(recent);
     let plan = |patterns: &[Pattern]| {
         let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
-        Consolidator::new(patterns.to_vec(), rules.to_vec(), Vec::new(), NOW, config, belief)
+        Consolidator::new(patterns.to_vec(), rules.to_vec(), Vec::new(), Vec::new(), NOW, config, belief)
     };
     let nothing = Tally::default();
     let mut whole = plan(&patterns);
@@ -193,25 +298,31 @@ fn a_cycle_goes_on_where_the_last_one_stopped() {
         all.merged += whole.run(piece, known(&[]), &|_| nothing).merged;
     }
     assert_eq!(all.merged, 2);
-    // One piece a cycle, as far as the time goes.
+    // One piece a cycle.
     let (mut held, mut left, mut merged, mut resolved) = (patterns, None::<Piece>, 0, 0);
     for _ in 0..40 {
         let mut cycle = plan(&held);
-        left.iter().for_each(|left| cycle.go_on_with(left));
-        for _ in 0..2 {
-            let Some(piece) = cycle.next() else { break };
-            resolved += u32::from(piece == Piece::Resolve);
-            let changes = cycle.run(piece, known(&[]), &|_| nothing);
-            merged += changes.merged;
-            held.retain(|it| !changes.remove.contains(&(Kind::Pattern, it.id.to_string())));
+        if let Some(left) = &left {
+            cycle.go_on_with(left);
+            let is_rule = matches!(left, Piece::Recount(ItemId::Heuristic(_)));
+            assert_eq!(
+                cycle.losers.len(),
+                usize::from(is_rule),
+                "each cycle over heuristics knows who loses"
+            );
+            resolved += u32::from(is_rule);
         }
+        let Some(piece) = cycle.next() else { break };
+        let changes = cycle.run(piece, known(&[]), &|_| nothing);
+        merged += changes.merged;
+        held.retain(|it| !changes.remove.contains(&(Kind::Pattern, it.id.to_string())));
         left = cycle.next();
         if left.is_none() {
             break;
         }
     }
     assert_eq!((left, merged), (None, 2));
-    assert!(resolved >= 2, "who loses is known to each cycle over heuristics");
+    assert!(resolved >= 1);
 }
 
 #[test]
@@ -222,7 +333,7 @@ fn what_others_changed_meanwhile_is_not_written_over() {
     let (one, two) = (pattern(1, "a b", &evidence[..1]), pattern(2, "c d", &evidence));
     let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
     let held = vec![one.clone(), two.clone()];
-    let mut consolidator = Consolidator::new(held, Vec::new(), Vec::new(), NOW, config, belief);
+    let mut consolidator = Consolidator::new(held, Vec::new(), Vec::new(), Vec::new(), NOW, config, belief);
     // Forgotten and learned from anew while the cycle was on its way.
     consolidator.renew(ItemId::Pattern(two.id), None);
     let retold = Pattern { terms: vec!["new".into()], ..one.clone() };
