@@ -21,7 +21,15 @@ impl Timestamp {
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// Returns the day, UTC, counted from 1970 on.
+    pub(crate) fn day(self) -> u64 {
+        self.0 / DAY_MS
+    }
 }
+
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: u64 = 86_400_000;
 
 impl fmt::Display for Timestamp {
     /// Writes RFC 3339 in UTC with seconds (`2026-11-21T03:22:00Z`).

@@ -191,6 +191,50 @@ async fn recovered_rows_replace_older_versions_in_the_cache_file() {
     assert_eq!(read().await, 6, "once it is sent");
 }
 
+/// A killed instance may have sent a newer version than its cache file was left with.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cache_file_was_left_with_is_stale_until_the_first_pull() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let slot = Slots::claim(folder.path()).unwrap();
+        let options = CacheOptions::default().clock(Arc::new(ManualClock::new(Timestamp(999_000))));
+        let cache = RedbCache::open(slot.path().join("cache.redb"), options).unwrap();
+        cache.commit(&[version("k", 5)]).await.unwrap();
+        memory_core::Cache::persist(&cache).await.unwrap();
+    }
+    let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
+    server.commit(&[version("k", 6)]).await.unwrap();
+    faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
+    let bench = Bench::assemble(folder.path(), (server, faults), |outbox| outbox, |_| {}).await;
+    let read = bench.engine.read(&key("k")).await.unwrap();
+    let age = Duration::from_secs(1);
+    assert_eq!((read.record, read.freshness), (Some(version("k", 5)), Freshness::Stale { age }));
+    bench.faults.always(None);
+    eventually("it is pulled", async || bench.engine.pull().await.is_ok()).await;
+    let read = bench.engine.read(&key("k")).await.unwrap();
+    assert_eq!((read.record, read.freshness), (Some(version("k", 6)), Freshness::Fresh));
+}
+
+/// The change feed may have been asked just before what a killed instance left is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_page_does_not_bring_back_what_recovered_rows_replace() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, faults) = (Arc::new(MemoryStore::new()), Faulty::new());
+    server.commit(&[version("k", 5)]).await.unwrap();
+    {
+        let slot = Slots::claim(folder.path()).unwrap();
+        let outbox = RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default()).unwrap();
+        outbox.append(&[version("k", 6)], Timestamp(1_000_000)).unwrap();
+    }
+    faults.then(Some(Operation::Changes), Fault::Late(Duration::from_millis(200)));
+    let tiers = (server.clone(), faults);
+    let bench = Bench::assemble(folder.path(), tiers, |outbox| outbox, |_| {}).await;
+    bench.engine.flush(PATIENCE).await.unwrap();
+    assert_eq!(server.get(&[key("k")]).await.unwrap(), [Some(version("k", 6))]);
+    bench.engine.ready().await.unwrap();
+    assert_eq!(bench.engine.read(&key("k")).await.unwrap().record, Some(version("k", 6)));
+}
+
 /// A row that waits again after an outage may be older than what others wrote meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_wait_again_do_not_hide_newer_versions() {

@@ -119,6 +119,8 @@ impl Shared {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             let records: Vec<Record> = part.iter().map(|send| send.newest.record.clone()).collect();
+            // No page of the change feed from before they arrive may come into the caches behind that.
+            let _turn = if self.recovered(&part).is_empty() { None } else { Some(self.pulling.lock().await) };
             match self.durable.commit(&records).await {
                 Ok(()) => {
                     self.outdate_recovered(&part).await;
@@ -144,22 +146,31 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes what is older than rows that this instance did not append out of the caches before they leave the outbox: a read
-    /// must not fall through to an older version that a killed instance's cache file was left with.
-    async fn outdate_recovered(&self, sent: &[Send]) {
+    /// Returns the rows that this instance did not append.
+    fn recovered(&self, sent: &[Send]) -> Vec<(Key, Revision)> {
         let recovered = self.recovered.load(Ordering::Acquire);
-        let news = sent.iter().filter(|send| send.seqs().any(|seq| seq <= recovered));
-        let sent: Vec<(Key, Revision)> =
-            news.map(|send| (send.newest.record.key.clone(), send.newest.record.revision)).collect();
+        sent.iter()
+            .filter(|send| send.seqs().any(|seq| seq <= recovered))
+            .map(|send| (send.newest.record.key.clone(), send.newest.record.revision))
+            .collect()
+    }
+
+    /// Takes what is older than rows that this instance did not append out of the caches before they leave the outbox: a read
+    /// must not fall through to an older version that a killed instance's cache file was left with, or that the durable
+    /// tier was asked for before it had the rows.
+    async fn outdate_recovered(&self, sent: &[Send]) {
+        let sent = self.recovered(sent);
         if sent.is_empty() {
             return;
         }
+        // Not put in: the durable tier may have kept a newer version, which the change feed has brought already.
+        self.filler.push(Fill::Outdate(sent.clone()));
+        self.filler.settle().await;
+        // As when the feed was applied: first below, then above, and nothing that was read before comes in between.
+        self.feed_generation.fetch_add(1, Ordering::AcqRel);
         for (key, revision) in &sent {
             self.hot.outdate(key, *revision);
         }
-        // Not put in: the durable tier may have kept a newer version, which the change feed has brought already.
-        self.filler.push(Fill::Outdate(sent));
-        self.filler.settle().await;
     }
 
     async fn acknowledge(&self, seqs: Vec<Seq>) -> Result<()> {

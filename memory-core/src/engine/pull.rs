@@ -47,9 +47,10 @@ pub(super) fn identity(database: &str) -> String {
 impl Shared {
     /// Reads the change feed to its end.
     pub(super) async fn pull(&self) -> Result<()> {
-        // One pull at a time: the cursor must not be moved by two.
-        let _turn = self.pulling.lock().await;
-        loop {
+        let was_away = loop {
+            // One page at a time: the cursor must not be moved by two. In between rows may be sent that no page may be on its
+            // way beside.
+            let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
             let query = ChangesQuery {
                 namespaces: vec![self.namespace.clone()],
@@ -69,15 +70,12 @@ impl Shared {
             let complete = changes.next >= changes.head || changes.changes.is_empty();
             self.apply(changes).await;
             if complete {
-                break;
+                self.synced(Task::Pull);
+                let mut progress = lock(&self.progress);
+                progress.pulls += 1;
+                progress.caught_up = true;
+                break std::mem::take(&mut progress.away);
             }
-        }
-        self.synced(Task::Pull);
-        let was_away = {
-            let mut progress = lock(&self.progress);
-            progress.pulls += 1;
-            progress.caught_up = true;
-            std::mem::take(&mut progress.away)
         };
         if was_away && let Err(error) = self.replay_tail("the durable tier was away").await {
             lock(&self.progress).away = true;

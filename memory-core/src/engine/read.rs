@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::engine::hot::Hot;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
 use crate::store::record::{Key, Record};
 use crate::store::traits::CachedRecord;
 
@@ -217,11 +218,18 @@ impl Shared {
         }
         below.retain(|wanted| wanted.read.is_none());
         let generation = self.feed_generation.load(Ordering::Acquire);
+        // A killed instance may have left an older version in the cache file than it had sent; the first pull puts that right.
+        let pulled = self.outbox().is_none() || lock(&self.progress).pulls > 0;
         // A cache that cannot be read is a miss; the durable tier has the record.
         let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
         let cached = self.tiers.cache.lookup(&keys).await.unwrap_or_default();
         for (wanted, cached) in below.iter_mut().zip(cached) {
             let Some(cached) = cached else { continue };
+            if self.is_fresh(&cached, now) && !pulled && cached.filled_at < self.opened_at {
+                let freshness = Freshness::Stale { age: now.since(cached.filled_at) };
+                wanted.read = Some(Ok(Read { record: Some(cached.record), freshness }));
+                continue;
+            }
             if self.is_fresh(&cached, now) {
                 if generation == self.feed_generation.load(Ordering::Acquire) {
                     self.hot.fill(&cached.record, cached.filled_at);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::clock::Timestamp;
+use crate::clock::{DAY_MS, Timestamp};
 use crate::id::EpisodeId;
 use crate::learn::identity::id_of;
 use crate::model::episode::Episode;
@@ -10,8 +10,6 @@ use crate::model::metric::Metric;
 use crate::model::outcome::Outcome;
 use crate::model::pattern::Pattern;
 use crate::recall::tokenize::normalize_label;
-
-const DAY_MS: u64 = 86_400_000;
 
 impl Metric {
     /// Returns the id of the record; it follows from what is measured, so that measuring again replaces.
@@ -27,7 +25,7 @@ impl Metric {
 
 /// Returns the start of a time's day, UTC.
 pub(crate) fn day_of(at: Timestamp) -> Timestamp {
-    Timestamp(at.0 - at.0 % DAY_MS)
+    Timestamp(at.day() * DAY_MS)
 }
 
 /// What episodes are measured together: all, or those of one agent, kind of task or domain.

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::recall::lexical::entry::State;
 use crate::recall::lexical::shard::Shard;
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::{Candidate, Hit, Search};
@@ -31,6 +32,9 @@ const MASS_POWER: f64 = 0.2;
 /// shown too.
 const REPEAT: f64 = 0.97;
 
+/// The age at which an episode counts as half as recent, in days; evidence on what was learned fades as fast by default.
+const RECENCY_HALF_LIFE_DAYS: f64 = 90.0;
+
 /// What episodes say about a task.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct EpisodeHits {
@@ -43,8 +47,8 @@ pub(crate) struct EpisodeHits {
     pub(crate) contrasts: Vec<Contrast>,
 }
 
-/// Finds the best episodes of a shard: the score of each is the mean over its group plus a little of its own, and after
-/// one of a group others of it yield to another group that is about as good. Of equals the one with more words in
+/// Finds the best episodes of a shard: the score of each is the mean over its group plus a little of its own, a little less
+/// for a low reward and for age, and after one of a group others of it yield to another group that is about as good. Of equals the one with more words in
 /// common comes first, then with the higher reward, then the newer key.
 pub(crate) fn search(
     shard: &Shard,
@@ -101,6 +105,12 @@ impl<'s> Ranked<'s> {
             candidate.parts.support = over_group(&shares, place, links.linked(place));
             candidate.parts.semantic =
                 cosines.as_deref().map(|cosines| over_group(cosines, place, links.linked(place)));
+            let entry = candidate.entry;
+            let reward = f64::from(entry.score.max(0.0));
+            candidate.parts.reward = (entry.state != State::Open).then_some(reward / (1.0 + reward));
+            // In whole days: what is asked again on the same day scores the same.
+            let days = search.now.day().saturating_sub(entry.at.day()) as f64;
+            candidate.parts.recency = Some(0.5_f64.powf(days / RECENCY_HALF_LIFE_DAYS));
             candidate.score = candidate.parts.score();
         }
         let mut ranked = Self { order: (0..candidates.len()).collect(), candidates, links };

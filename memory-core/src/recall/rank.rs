@@ -35,6 +35,10 @@ const KIND_WEIGHT: f64 = 0.10;
 /// `memory eval lift` does worse (69 % of the gap closed in runs of 400 tasks with seeds 1 to 4, against 70 % so and 71 %
 /// without).
 const PROGRESS_WEIGHT: f64 = 0.02;
+/// What no reward, and what great age takes off an episode's score. Little: how it went says what to do, not whether it is
+/// about the same. With 0.01 to 0.08 for the reward, trajectories are found as without (`hit_at_1` 0.87 and 0.88,
+/// `recall_at_3` 0.843 to 0.850).
+const WORTH: f64 = 0.04;
 /// The least cosine at which a document with none of the query's words is relevant: sentences about different things
 /// are below it with every embedding model that the project supports.
 const MIN_COSINE: f64 = 0.40;
@@ -42,7 +46,8 @@ const MIN_COSINE: f64 = 0.40;
 /// A document found, with what its score is made of.
 ///
 /// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, 0.02 progress, over
-/// the parts that are in play, in `0.0..=1.0`. Of episodes, each repeat of a kind of task counts 3 % less than the one before.
+/// the parts that are in play, in `0.0..=1.0`. Of episodes, a low reward takes off up to 4 % and age up to 4 %, and each
+/// repeat of a kind of task counts 3 % less than the one before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Hit {
@@ -78,17 +83,23 @@ pub struct ScoreParts {
     /// Of an episode, when the task is under way: the share of the tools used so far that it used, too; one that failed
     /// last must have failed in it. `None` before the first step.
     pub progress: Option<f64>,
+    /// Of an episode that is over: `r / (1 + r)` of its reward `r`.
+    pub reward: Option<f64>,
+    /// Of an episode: 1 on the day that it started (UTC), half as much with each 90 days.
+    pub recency: Option<f64>,
 }
 
 impl ScoreParts {
     pub(crate) fn score(&self) -> f64 {
-        mean([
+        let worth = |part: Option<f64>| 1.0 - WORTH * (1.0 - part.unwrap_or(1.0));
+        let fit = mean([
             (SEMANTIC_WEIGHT, self.semantic),
             (KEYWORD_WEIGHT, Some(self.support)),
             (DOMAIN_WEIGHT, self.domain),
             (KIND_WEIGHT, self.kind),
             (PROGRESS_WEIGHT, self.progress),
-        ])
+        ]);
+        fit * worth(self.reward) * worth(self.recency)
     }
 
     /// Returns what of the score tells tasks of one domain and kind apart: words and meaning.
@@ -138,7 +149,7 @@ pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<
 pub(crate) struct Search<'s> {
     pub(crate) shard: &'s Shard,
     pub(crate) query: &'s RecallQuery,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     plan: Plan<'s>,
     /// By slot: the cosines of the documents nearest in meaning.
     semantic: Table<u32, f32>,
@@ -254,6 +265,8 @@ impl<'s> Search<'s> {
             domain: self.domain.map(|domain| equal(domain, entry.domain.as_ref())),
             kind: self.kind.map(|kind| equal(kind, Some(&entry.kind))),
             progress: self.progress.as_ref().map(|progress| progress.share(entry)),
+            reward: None,
+            recency: None,
         }
     }
 

@@ -1,10 +1,10 @@
 //! The checker: reopens the memory and compares it, and the server, with what was acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent_memory::{EpisodeId, Memory, Step};
+use agent_memory::{EpisodeId, ItemId, Memory, Step};
 use memory_test_support::Sqld;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -19,8 +19,8 @@ pub(crate) struct Checker<'s> {
     runtime: Runtime,
     folder: PathBuf,
     sqld: Option<&'s Sqld>,
-    /// Everything acknowledged in any round: steps by episode.
-    all: BTreeMap<EpisodeId, u64>,
+    /// Everything acknowledged in any round: steps by episode, and whether it was completed.
+    all: BTreeMap<EpisodeId, (u64, bool)>,
 }
 
 impl<'s> Checker<'s> {
@@ -41,7 +41,7 @@ impl<'s> Checker<'s> {
             close(memory).await
         })?;
         for (id, acknowledged) in round {
-            self.all.insert(*id, acknowledged.steps.len() as u64);
+            self.all.insert(*id, (acknowledged.steps.len() as u64, acknowledged.completed));
         }
         if let Some(sqld) = self.sqld {
             check_server(sqld, round, tally);
@@ -49,18 +49,65 @@ impl<'s> Checker<'s> {
         Ok(())
     }
 
-    /// Checks at the end that no later round harmed an earlier one.
+    /// Checks at the end that no later round harmed an earlier one, and that each episode was learned from once.
     pub(crate) fn check_all(&self, tally: &mut Tally) -> Result<(), String> {
         self.runtime.block_on(async {
             let memory = self.open().await?;
-            for (id, steps) in &self.all {
+            for (id, (steps, _)) in &self.all {
                 let found = memory.steps(*id).await.map_err(|error| format!("steps: {error:?}"))?;
                 tally.lost += steps.saturating_sub(found.len() as u64);
                 let episode = memory.get(*id).await.map_err(|error| format!("get: {error:?}"))?;
                 tally.lost += u64::from(episode.is_none());
             }
+            self.check_learning(&memory, tally).await.map_err(|error| format!("learning: {error:?}"))?;
             close(memory).await
         })
+    }
+
+    /// Checks that what the kills interrupted is learned, and that what was learned counts each episode once.
+    async fn check_learning(&self, memory: &Memory, tally: &mut Tally) -> Result<(), agent_memory::Error> {
+        memory.learn().await?;
+        let knowledge = memory.knowledge();
+        let completed = || self.all.iter().filter(|(_, (_, completed))| *completed).map(|(id, _)| *id);
+        for id in completed() {
+            if !knowledge.reward(id).await?.is_some_and(|reward| reward.learned) {
+                eprintln!("episode {id} was not learned from");
+                tally.lost += 1;
+            }
+        }
+        let mut counts: Vec<(ItemId, u64)> = Vec::new();
+        for pattern in knowledge.patterns().await?.items {
+            let count = u64::from(pattern.tally.successes) + u64::from(pattern.tally.failures);
+            counts.push((ItemId::Pattern(pattern.id), count));
+        }
+        for playbook in knowledge.playbooks().await?.items {
+            let count = u64::from(playbook.tally.successes) + u64::from(playbook.tally.failures);
+            counts.push((ItemId::Playbook(playbook.id), count));
+        }
+        let mut seen_by: BTreeSet<EpisodeId> = BTreeSet::new();
+        for lesson in knowledge.failures().await?.items {
+            let item = ItemId::Failure(lesson.id);
+            counts.push((item, lesson.occurrences.into()));
+            seen_by.extend(knowledge.evidence(item).await?.iter().map(|piece| piece.episode));
+        }
+        for (item, count) in &counts {
+            let evidence = knowledge.evidence(*item).await?;
+            let episodes: BTreeSet<EpisodeId> = evidence.iter().map(|piece| piece.episode).collect();
+            if *count != episodes.len() as u64 {
+                eprintln!("{item:?} counts {count} episodes, {} are its evidence", episodes.len());
+                tally.corrupted += 1;
+            }
+        }
+        // Each had the same error.
+        for id in completed().filter(|id| !seen_by.contains(id)) {
+            eprintln!("the error of episode {id} was not learned from");
+            tally.lost += 1;
+        }
+        if completed().next().is_some() && counts.len() < 2 {
+            eprintln!("nothing was learned: {counts:?}");
+            tally.lost += 1;
+        }
+        Ok(())
     }
 
     async fn open(&self) -> Result<Memory, String> {

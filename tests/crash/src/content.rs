@@ -1,18 +1,34 @@
 //! What the writer writes: everything follows from a nonce, so that the checker knows what must be there.
 
+use agent_memory::Action;
+
 /// Steps an episode of the writer has before it is completed.
-pub(crate) const STEPS: u32 = 40;
+pub(crate) const STEPS: u32 = 10;
 
 /// Describes the task of the episode with this nonce.
 pub(crate) fn description(nonce: u64) -> String {
     format!("crash task {nonce:016x}")
 }
 
-/// Returns what step `number` of the episode observes: 64 to about 1,500 characters.
+/// Returns what step `number` of the episode observes: 64 to about 1,500 characters, or the error.
 pub(crate) fn observation(nonce: u64, number: u32) -> String {
+    if number == FAILING {
+        return ERROR.to_owned();
+    }
     let mut state = nonce ^ (u64::from(number) << 48);
     let words = 4 + mix(&mut state) % 90;
     (0..words).map(|_| format!("{:016x}", mix(&mut state))).collect()
+}
+
+/// The step of each episode that fails, and its error, which the episode gets over.
+const FAILING: u32 = 2;
+const ERROR: &str = "the folder is locked by another run";
+
+/// Returns what is done in step `number`: there is something to learn in each episode.
+pub(crate) fn action(nonce: u64, number: u32) -> Action {
+    let tool = ["open", "build", "unlock", "build"].get(number as usize - 1).unwrap_or(&"work");
+    let (action, observed) = (Action::tool(*tool), observation(nonce, number));
+    if number == FAILING { action.error(observed) } else { action.observation(observed) }
 }
 
 /// Returns how the episode ends.

@@ -2,7 +2,8 @@
 //!
 //! A child process records episodes as fast as it can and prints each acknowledgement. The parent kills it with SIGKILL
 //! at a random moment (in remote mode it also kills and restarts sqld), reopens the memory and checks every
-//! acknowledged record: there once, with its content, locally and on the server.
+//! acknowledged record: there once, with its content, locally and on the server. At the end each completed episode must
+//! have been learned from once, though many a kill interrupted that.
 
 mod check;
 mod content;

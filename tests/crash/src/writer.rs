@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use agent_memory::{Action, Memory, Outcome};
+use agent_memory::{Memory, Outcome};
 
 use crate::content;
 
@@ -49,8 +49,7 @@ async fn write(memory: Memory, mut seed: u64) -> Result<(), agent_memory::Error>
         let id = episode.id();
         acknowledge(format_args!("started {id} {nonce} ."));
         for number in 1..=content::STEPS {
-            let action = Action::tool("crash").observation(content::observation(nonce, number));
-            let number = episode.step(action).await?;
+            let number = episode.step(content::action(nonce, number)).await?;
             acknowledge(format_args!("step {id} {number} ."));
         }
         episode.complete(Outcome::success(content::outcome(nonce))).await?;

@@ -364,7 +364,33 @@ fn meaning_finds_what_words_do_not() {
     assert!((parts.semantic.unwrap() - 0.8).abs() < 1e-6);
     assert_eq!((parts.keyword, parts.support), (0.0, 0.0));
     assert_eq!(hits.hits[0].reasons, ["similar in meaning: 0.80"]);
-    assert!((hits.hits[0].score - 0.4 * 0.8 / 0.7).abs() < 1e-6);
+    // No reward takes off 4 %.
+    assert!((hits.hits[0].score - 0.96 * 0.4 * 0.8 / 0.7).abs() < 1e-6);
+}
+
+#[test]
+fn of_what_fits_as_well_the_more_rewarding_and_the_newer_comes_first() {
+    let day = 86_400_000;
+    let check = |rewards: [f32; 2], ages: [u64; 2], expected: [u128; 2]| {
+        let mut index = LexicalIndex::new();
+        for (number, (score, age)) in (1..).zip(rewards.into_iter().zip(ages)) {
+            let held = document(number, 1, SEATS, &[], Outcome::success(""));
+            let started_at = Timestamp((1_000 - age) * day);
+            index.upsert(&key(number), &SearchDocument { score, started_at, ..held });
+        }
+        let query = RecallQuery::new(SEATS);
+        let now = Timestamp(1_000 * day);
+        let found = index.search_episodes(&Namespace::default(), &query, now, &HashMap::new());
+        assert_eq!(numbers(&found), expected, "{rewards:?} {ages:?}");
+        found.hits[0].clone()
+    };
+    // Of equals the newer key is first.
+    check([1.0, 1.0], [0, 0], [2, 1]);
+    check([1.0, 0.2], [0, 0], [1, 2]);
+    check([1.0, 1.0], [0, 90], [1, 2]);
+    let best = check([1.0, 0.2], [90, 90], [1, 2]);
+    assert_eq!((best.parts.reward, best.parts.recency), (Some(0.5), Some(0.5)));
+    assert!((best.score - 0.98 * 0.98 * best.parts.support).abs() < 1e-6, "{best:?}");
 }
 
 /// What a document of random words says, by number.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
@@ -15,6 +16,8 @@ pub enum Fault {
     Refuse(ErrorKind),
     /// The call is made, and its answer is lost: the caller sees `Unavailable`.
     LoseAnswer,
+    /// The call is made, and its answer comes that much later.
+    Late(Duration),
     /// The call is never answered.
     Hang,
 }
@@ -78,6 +81,11 @@ impl Layer for Faulty {
             Some(Fault::LoseAnswer) => {
                 call().await?;
                 Err(Error::new(ErrorKind::Unavailable, "scripted fault", "the answer was lost"))
+            }
+            Some(Fault::Late(delay)) => {
+                let answer = call().await;
+                tokio::time::sleep(delay).await;
+                answer
             }
             Some(Fault::Hang) => std::future::pending().await,
         }
