@@ -115,7 +115,7 @@ impl Default for RewardConfig {
 
 impl RewardConfig {
     /// Checks that every setting makes sense: figures are finite and not negative, bounds in order, a success worth
-    /// no less than a failure, and a harder task no less than an easier one.
+    /// no less than a failure, and a harder task no less than an easier one, nor shorter by the prior.
     ///
     /// # Errors
     /// `InvalidInput` that names the setting, what was found and its limits.
@@ -130,8 +130,8 @@ impl RewardConfig {
             ("reward.time_weight", self.time_weight, not_negative.clone()),
             ("reward.prior_episodes", self.prior_episodes, not_negative.clone()),
             ("reward.simple_steps", self.simple_steps, positive.clone()),
-            ("reward.moderate_steps", self.moderate_steps, positive.clone()),
-            ("reward.complex_steps", self.complex_steps, positive.clone()),
+            ("reward.moderate_steps", self.moderate_steps, self.simple_steps..=f64::MAX),
+            ("reward.complex_steps", self.complex_steps, self.moderate_steps..=f64::MAX),
             ("reward.simple_factor", self.simple_factor, positive.clone()),
             ("reward.moderate_factor", self.moderate_factor, self.simple_factor..=f64::MAX),
             ("reward.complex_factor", self.complex_factor, self.moderate_factor..=f64::MAX),
@@ -307,8 +307,8 @@ mod tests {
 
     use super::*;
 
-    fn scored(input: &RewardInput, usual: &Usual) -> Reward {
-        score(input, usual, &RewardConfig::default(), EpisodeId(Uuid::nil()), Timestamp(1))
+    fn scored(config: &RewardConfig, input: &RewardInput, usual: &Usual) -> Reward {
+        score(input, usual, config, EpisodeId(Uuid::nil()), Timestamp(1))
     }
 
     fn usual_success() -> RewardInput {
@@ -328,14 +328,17 @@ mod tests {
     fn an_ordinary_success_scores_one() {
         let usual = Usual { episodes: 10, steps: 8.0, duration_ms: Some(500.0) };
         let mut input = usual_success();
-        assert!((scored(&input, &usual).total - 1.0).abs() < 1e-9);
-        assert!((scored(&input, &Usual::default()).total - 1.0).abs() < 1e-9, "the prior says the same");
+        assert!((scored(&RewardConfig::default(), &input, &usual).total - 1.0).abs() < 1e-9);
+        assert!(
+            (scored(&RewardConfig::default(), &input, &Usual::default()).total - 1.0).abs() < 1e-9,
+            "the prior says the same"
+        );
         input.duration_ms = Some(250);
-        assert!(scored(&input, &usual).efficiency > 1.0);
+        assert!(scored(&RewardConfig::default(), &input, &usual).efficiency > 1.0);
         input.outcome = Some(Outcome::partial(0.5, "half"));
-        assert!((scored(&input, &usual).outcome - 0.5).abs() < 1e-9);
+        assert!((scored(&RewardConfig::default(), &input, &usual).outcome - 0.5).abs() < 1e-9);
         input.outcome = None;
-        assert_eq!(scored(&input, &usual).total, 0.0);
+        assert_eq!(scored(&RewardConfig::default(), &input, &usual).total, 0.0);
     }
 
     #[test]
@@ -356,7 +359,8 @@ mod tests {
             novelty: 1.0,
             ..usual_success()
         };
-        let [worst, best] = [worst, best].map(|input| scored(&input, &Usual::default()).total);
+        let [worst, best] =
+            [worst, best].map(|input| scored(&RewardConfig::default(), &input, &Usual::default()).total);
         assert!(worst > best, "{worst} {best}");
         assert!((best - 0.1).abs() < 1e-9);
     }
@@ -423,11 +427,58 @@ mod tests {
         }
     }
 
+    prop_compose! {
+        /// Any two values in order, from `least` on.
+        fn ordered(least: f64)(low in 0.0..3.0_f64, more in 0.0..3.0_f64) -> (f64, f64) {
+            (least + low, least + low + more)
+        }
+    }
+
+    prop_compose! {
+        fn configs()(
+            (failure, success) in ordered(0.0),
+            efficiency in ordered(0.01),
+            quality in ordered(0.01),
+            (steps_weight, time_weight) in (0.0..2.0_f64, 0.0..2.0_f64),
+            prior_episodes in 0.0..10.0_f64,
+            steps in (0.1..30.0_f64, 0.0..30.0_f64, 0.0..30.0_f64),
+            factors in (0.1..2.0_f64, 0.0..2.0_f64, 0.0..2.0_f64),
+            weights in (0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64, 0.0..1.0_f64),
+            unrecovered_penalty in 0.0..=1.0_f64,
+            (max_bonus, novelty_share, recovery_share) in (0.0..1.0_f64, 0.0..=1.0_f64, 0.0..=1.0_f64),
+        ) -> RewardConfig {
+            let config = RewardConfig {
+                success,
+                failure,
+                efficiency: FactorBounds { min: efficiency.0, max: efficiency.1 },
+                steps_weight,
+                time_weight,
+                prior_episodes,
+                simple_steps: steps.0,
+                moderate_steps: steps.0 + steps.1,
+                complex_steps: steps.0 + steps.1 + steps.2,
+                simple_factor: factors.0,
+                moderate_factor: factors.0 + factors.1,
+                complex_factor: factors.0 + factors.1 + factors.2,
+                quality: FactorBounds { min: quality.0, max: quality.1 },
+                tests_weight: weights.0,
+                lint_weight: weights.1,
+                review_weight: weights.2,
+                acceptance_weight: weights.3,
+                unrecovered_penalty,
+                max_bonus,
+                novelty_share,
+                recovery_share,
+            };
+            config.validate().unwrap();
+            config
+        }
+    }
+
     proptest! {
         #[test]
-        fn bounded(input in inputs(), usual in histories()) {
-            let config = RewardConfig::default();
-            let reward = scored(&input, &usual);
+        fn bounded(config in configs(), input in inputs(), usual in histories()) {
+            let reward = scored(&config, &input, &usual);
             prop_assert!((0.0..=config.max_total()).contains(&reward.total));
             prop_assert!((config.efficiency.min..=config.efficiency.max).contains(&reward.efficiency));
             prop_assert!((config.quality.min..=config.quality.max).contains(&reward.quality));
@@ -437,19 +488,23 @@ mod tests {
         }
 
         #[test]
-        fn a_success_never_scores_below_an_otherwise_equal_failure(input in inputs(), usual in histories()) {
+        fn a_success_never_scores_below_an_otherwise_equal_failure(
+            config in configs(),
+            input in inputs(),
+            usual in histories(),
+        ) {
             let success = RewardInput { outcome: Some(Outcome::success("")), ..input.clone() };
             let failure = RewardInput { outcome: Some(Outcome::failure("")), ..input };
-            prop_assert!(scored(&success, &usual).total >= scored(&failure, &usual).total);
+            prop_assert!(scored(&config, &success, &usual).total >= scored(&config, &failure, &usual).total);
         }
 
         #[test]
-        fn monotone_in_each_factor(input in inputs(), usual in histories(), more in 1_u32..50, share in 0.0..=1.0_f64) {
-            let base = scored(&input, &usual).total;
+        fn monotone_in_each_factor(config in configs(), input in inputs(), usual in histories(), more in 1_u32..50, share in 0.0..=1.0_f64) {
+            let base = scored(&config, &input, &usual).total;
             let with = |change: &dyn Fn(&mut RewardInput)| {
                 let mut changed = input.clone();
                 change(&mut changed);
-                scored(&changed, &usual).total
+                scored(&config, &changed, &usual).total
             };
             let done = input.outcome.as_ref().unwrap().success_share();
             prop_assert!(with(&|input| input.outcome = Some(Outcome::partial(done.max(share), ""))) >= base);
@@ -473,8 +528,8 @@ mod tests {
         }
 
         #[test]
-        fn complexity_never_lowers_a_score(input in inputs(), usual in histories()) {
-            let of = |complexity| scored(&RewardInput { complexity, ..input.clone() }, &usual);
+        fn complexity_never_lowers_a_score(config in configs(), input in inputs(), usual in histories()) {
+            let of = |complexity| scored(&config, &RewardInput { complexity, ..input.clone() }, &usual);
             let [simple, moderate, complex] = [Complexity::Simple, Complexity::Moderate, Complexity::Complex].map(of);
             prop_assert!(simple.complexity <= moderate.complexity && moderate.complexity <= complex.complexity);
             prop_assert!(simple.total <= moderate.total && moderate.total <= complex.total);
