@@ -100,6 +100,30 @@ async fn a_newer_schema_is_refused_and_kept() {
     assert!(open(&path).get(&[live("a").key]).await.unwrap()[0].is_some(), "nothing was lost");
 }
 
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds() {
+    let schema = |path: &Path| rows(path, "SELECT name, sql FROM sqlite_master ORDER BY name");
+    let versions = |path: &Path| rows(path, "SELECT version FROM agent_memory_schema ORDER BY version");
+    for version in 1..SCHEMA_VERSION {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.db");
+        let store = open(&path);
+        store.commit(&[live("a")]).await.unwrap();
+        store.close().await.unwrap();
+        let newest = (schema(&path), versions(&path));
+        // As that version left it: another view, and of the first one an index that has gone since.
+        sql(&path, &format!("DELETE FROM agent_memory_schema WHERE version > {version}"));
+        sql(&path, "DROP VIEW heuristics; CREATE VIEW heuristics AS SELECT id FROM records");
+        if version == 1 {
+            sql(&path, "CREATE INDEX records_pattern_use_pattern ON records (id)");
+        }
+        let store = open(&path);
+        assert_eq!(store.get(&[live("a").key]).await.unwrap(), [Some(live("a"))]);
+        store.close().await.unwrap();
+        assert_eq!((schema(&path), versions(&path)), newest, "from version {version}");
+    }
+}
+
 /// Damages that SQLite cannot see: one record does not take the others with it.
 #[tokio::test]
 async fn a_damaged_record_is_reported_and_passed_over() {
