@@ -45,6 +45,16 @@ pub(crate) struct Global {
     /// The folder of an embedding model, to recall by meaning, too; needs a build with the feature `embed` [default: none]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) embedding_model: Option<PathBuf>,
+    /// An OpenAI-compatible endpoint to recall by meaning with, such as https://api.openai.com/v1, in place of a model in a
+    /// folder; MEMORY_EMBEDDING_KEY has its key, if it wants one; needs the same build [default: none]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) embedding_url: Option<String>,
+    /// The name of the endpoint's model
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) embedding_name: Option<String>,
+    /// The length of its vectors
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) embedding_dimensions: Option<usize>,
     /// Do not take words that few episodes have for learned ones of nearly the same meaning by the built-in table
     #[arg(long, global = true)]
     pub(crate) no_word_table: bool,

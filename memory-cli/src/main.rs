@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod corrupt;
+mod endpoint;
 mod failure;
 mod import;
 mod log;

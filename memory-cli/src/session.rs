@@ -8,6 +8,7 @@ use std::time::Duration;
 use agent_memory::{Builder, Leftover, Memory};
 
 use crate::cli::Global;
+use crate::endpoint::endpoint;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, style};
 use crate::text;
@@ -49,6 +50,9 @@ impl Session {
         }
         if let Some(model) = &global.embedding_model {
             builder = builder.embedding_model(model);
+        }
+        if let Some(endpoint) = endpoint(global)? {
+            builder = builder.embedder(endpoint);
         }
         if global.no_word_table {
             builder = builder.word_table(false);

@@ -92,6 +92,8 @@ struct Shared {
     /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed): the cache file
     /// may hold older versions of them.
     recovered: AtomicU64,
+    /// How many calls are under way that bring such rows.
+    recovering: AtomicU64,
     /// Held while the change feed is read.
     pulling: tokio::sync::Mutex<()>,
     progress: Mutex<Progress>,
@@ -101,6 +103,16 @@ struct Shared {
     shutdown: watch::Sender<bool>,
     closed: AtomicBool,
     opened_at: Timestamp,
+}
+
+/// Marks the rows of the outbox as recovered when it is dropped.
+struct Recovering<'a>(&'a Shared);
+
+impl Drop for Recovering<'_> {
+    fn drop(&mut self) {
+        self.0.mark_recovered();
+        self.0.recovering.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Engine {
@@ -249,8 +261,9 @@ impl Engine {
     /// `Io` when the outbox cannot be written.
     pub async fn retry_set_aside(&self) -> Result<u64> {
         let now = self.shared.clock.now();
+        let recovering = self.shared.recovering();
         let retried = self.shared.ask_outbox(move |outbox| outbox.retry_set_aside(now)).await?.unwrap_or(0);
-        self.shared.mark_recovered();
+        drop(recovering);
         self.shared.kick();
         Ok(retried)
     }
@@ -279,6 +292,13 @@ impl Shared {
         if let Some(outbox) = self.outbox() {
             self.recovered.fetch_max(outbox.usage().last_seq, Ordering::AcqRel);
         }
+    }
+
+    /// To be held while rows that this instance did not append come into the outbox: the drain may see them before they are
+    /// marked. Until it is dropped all rows count as such.
+    fn recovering(&self) -> Recovering<'_> {
+        self.recovering.fetch_add(1, Ordering::AcqRel);
+        Recovering(self)
     }
 
     async fn wait_durable(&self, (first, last): (Seq, Seq)) -> Result<()> {

@@ -12,6 +12,7 @@ mod trajectories;
 use arena::Means;
 
 use crate::cli::{EvalCommand, Global};
+use crate::endpoint::endpoint;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::session::refuse;
@@ -26,7 +27,12 @@ pub(crate) async fn run(
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
-    let by = Means { model: global.embedding_model.as_deref(), word_table: !global.no_word_table };
+    let endpoint = endpoint(global)?;
+    let by = Means {
+        model: global.embedding_model.as_deref(),
+        endpoint: endpoint.as_ref(),
+        word_table: !global.no_word_table,
+    };
     let evaluation = async {
         match command {
             EvalCommand::Tasks(arguments) => tasks::run(arguments, by, output).await,

@@ -266,8 +266,10 @@ async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
 /// Records, and waits where the memory limits the rate.
 async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Recorded, Error>> {
     let mut results: Vec<Result<Recorded, Error>> = Vec::with_capacity(recordings.len());
+    // One at a time once the rate is reached.
+    let mut together = recordings.len();
     while let Some(rest) = recordings.get(results.len()..).filter(|rest| !rest.is_empty()) {
-        let recorded = memory.record_all(rest.iter().copied().cloned().collect()).await;
+        let recorded = memory.record_all(rest.iter().take(together).copied().cloned().collect()).await;
         let limited = |result: &Result<Recorded, Error>| {
             let error = result.as_ref().err()?;
             (error.kind() == ErrorKind::RateLimitExceeded)
@@ -276,6 +278,7 @@ async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Rec
         let wait = recorded.iter().find_map(limited);
         results.extend(recorded.into_iter().take_while(|result| limited(result).is_none()));
         if let Some(wait) = wait {
+            together = 1;
             tokio::time::sleep(wait).await;
         }
     }

@@ -148,7 +148,8 @@ impl Shared {
 
     /// Returns the rows that this instance did not append.
     fn recovered(&self, sent: &[Send]) -> Vec<(Key, Revision)> {
-        let recovered = self.recovered.load(Ordering::Acquire);
+        let all = self.recovering.load(Ordering::Acquire) > 0;
+        let recovered = if all { Seq::MAX } else { self.recovered.load(Ordering::Acquire) };
         sent.iter()
             .filter(|send| send.seqs().any(|seq| seq <= recovered))
             .map(|send| (send.newest.record.key.clone(), send.newest.record.revision))
@@ -169,6 +170,7 @@ impl Shared {
         // As when the feed was applied: first below, then above, and nothing that was read before comes in between.
         self.feed_generation.fetch_add(1, Ordering::AcqRel);
         for (key, revision) in &sent {
+            self.missing.invalidate(key);
             self.hot.outdate(key, *revision);
         }
     }

@@ -95,6 +95,7 @@ impl Engine {
             kicked: Notify::new(),
             feed_generation: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
+            recovering: AtomicU64::new(0),
             pulling: tokio::sync::Mutex::default(),
             progress: Mutex::new(Progress::default()),
             unreadable: AtomicU64::new(0),

@@ -88,10 +88,11 @@ impl Shared {
     /// lost it with its power, and rows that it still has are not changed by another copy.
     async fn replay_tail(&self, why: &'static str) -> Result<()> {
         let now = self.clock.now();
+        let recovering = self.recovering();
         let rows = self.ask_outbox(move |outbox| outbox.replay_tail(now)).await?.unwrap_or(0);
+        drop(recovering);
         if rows > 0 {
             tracing::info!(rows, why, "rows acknowledged lately are sent again");
-            self.mark_recovered();
             self.kick();
         }
         Ok(())

@@ -140,12 +140,15 @@ impl Engine {
         }
         let asked: Vec<usize> = cold.into_iter().filter(|place| found[*place].is_none()).collect();
         let known_keys: Vec<Key> = asked.iter().map(|place| keys[*place].clone()).collect();
+        let trusted = shared.trusted_since();
         let mut known = shared.tiers.cache.lookup(&known_keys).await.unwrap_or_default();
         known.resize(asked.len(), None);
         let mut missing: Vec<(usize, Option<Record>)> = Vec::new();
         for (place, cached) in asked.into_iter().zip(known) {
             match cached {
-                Some(cached) if is_fresh(&cached) => found[place] = Some(cached.record),
+                Some(cached) if is_fresh(&cached) && cached.filled_at >= trusted => {
+                    found[place] = Some(cached.record);
+                }
                 cached => missing.push((place, cached.map(|cached| cached.record))),
             }
         }
@@ -193,6 +196,13 @@ impl Shared {
         cached.filled_at <= now && now.since(cached.filled_at) < self.config.ttl
     }
 
+    /// Returns when the cache file must have been filled to say what is fresh: a killed instance may have left an older version
+    /// in it than it had sent, until the first pull puts that right. To be asked before the file is.
+    fn trusted_since(&self) -> Timestamp {
+        let pulled = self.outbox().is_none() || lock(&self.progress).pulls > 0;
+        if pulled { Timestamp(0) } else { self.opened_at }
+    }
+
     /// Takes note of a version that a caller sees: what it writes next must supersede it, whatever this machine's clock
     /// says.
     pub(super) fn note_read(&self, record: Option<&Record>) {
@@ -218,19 +228,13 @@ impl Shared {
         }
         below.retain(|wanted| wanted.read.is_none());
         let generation = self.feed_generation.load(Ordering::Acquire);
-        // A killed instance may have left an older version in the cache file than it had sent; the first pull puts that right.
-        let pulled = self.outbox().is_none() || lock(&self.progress).pulls > 0;
+        let trusted = self.trusted_since();
         // A cache that cannot be read is a miss; the durable tier has the record.
         let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
         let cached = self.tiers.cache.lookup(&keys).await.unwrap_or_default();
         for (wanted, cached) in below.iter_mut().zip(cached) {
             let Some(cached) = cached else { continue };
-            if self.is_fresh(&cached, now) && !pulled && cached.filled_at < self.opened_at {
-                let freshness = Freshness::Stale { age: now.since(cached.filled_at) };
-                wanted.read = Some(Ok(Read { record: Some(cached.record), freshness }));
-                continue;
-            }
-            if self.is_fresh(&cached, now) {
+            if self.is_fresh(&cached, now) && cached.filled_at >= trusted {
                 if generation == self.feed_generation.load(Ordering::Acquire) {
                     self.hot.fill(&cached.record, cached.filled_at);
                 }

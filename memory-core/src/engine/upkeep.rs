@@ -45,7 +45,9 @@ impl Shared {
     pub(super) async fn adopt(&self) -> Result<()> {
         let Some((outbox, orphans)) = self.tiers.outbox.clone() else { return Ok(()) };
         let now = self.clock.now();
+        let recovering = self.recovering();
         let adopted = blocking(move || Ok(orphans.adopt(outbox.as_ref(), now))).await?;
+        drop(recovering);
         for warning in adopted.warnings {
             self.warn(warning);
         }
@@ -54,7 +56,6 @@ impl Shared {
             None => self.succeeded(Task::Adopt),
         }
         if adopted.rows > 0 {
-            self.mark_recovered();
             self.load_pending().await?;
             self.appended.notify_one();
         }

@@ -21,7 +21,7 @@ pub struct ConsolidationConfig {
     pub interval: Duration,
     /// The most time a cycle may take; 2 seconds by default, at least a millisecond. What is left is done by the next.
     pub budget: Duration,
-    /// The similarity of content from which two patterns or failure lessons are merged; 0.9 by default, from 0.5 to 1 (the same words and
+    /// The similarity of content from which two patterns are merged; 0.9 by default, from 0.5 to 1 (the same words and
     /// tools in the same order).
     ///
     /// At 0.9 two sequences of ten tools may differ in one, and two of nine or fewer in none.

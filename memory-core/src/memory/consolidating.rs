@@ -22,14 +22,17 @@ use crate::model::evidence::{ItemId, Tally};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
 use crate::model::pattern::Pattern;
+use crate::model::reward::Reward;
 use crate::store::query::{Order, Scan};
 use crate::store::record::Key;
 use crate::store::traits::Store;
 
 /// Episodes that metrics are computed over: the newest.
 const MEASURED: usize = 5_000;
-/// Rewards whose episodes are looked for at a time.
-const SWEPT: usize = 500;
+/// Rewards whose episodes are looked for in one cycle, and names of episodes.
+const SWEPT: usize = 2_000;
+/// Those that are read at a time.
+const SWEPT_TOGETHER: usize = 500;
 /// Episodes whose steps, and whose artifacts, are looked at in one cycle.
 const SWEPT_OWNERS: usize = 200;
 /// Notes a cycle keeps.
@@ -53,7 +56,7 @@ pub(super) enum Left {
 }
 
 impl Memory {
-    /// Consolidates what was learned: merges near-duplicate patterns and lessons, counts items anew so that old evidence counts less,
+    /// Consolidates what was learned: merges near-duplicate patterns, counts items anew so that old evidence counts less,
     /// prunes, generalises, removes what has expired, and measures; records the cycle and returns it.
     ///
     /// `budget` is the time after which it begins nothing more; that of the configuration if `None`. At least one piece is
@@ -132,8 +135,14 @@ impl Inner {
         let mut step = from;
         loop {
             let done = match step {
-                0 => self.sweep_orphans(limits).await?,
-                1 => self.sweep_names(limits).await?,
+                0 => {
+                    self.sweep_orphans(limits).await?;
+                    true
+                }
+                1 => {
+                    self.sweep_names(limits).await?;
+                    true
+                }
                 2 => self.measure(limits).await?,
                 3 => {
                     self.drop_foreign_vectors().await?;
@@ -231,42 +240,41 @@ impl Inner {
     }
 
     /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was
-    /// forgotten, and retention removes episodes, too. Returns false if its time was over before the last of them.
-    async fn sweep_orphans(&self, limits: &Limits) -> Result<bool> {
+    /// forgotten, and retention removes episodes, too. What it does not get to is for the next cycle.
+    async fn sweep_orphans(&self, limits: &Limits) -> Result<()> {
         let space = self.engine.namespace();
-        let mut from = lock(&self.learner.swept_to).clone();
-        loop {
-            let scan = Scan::new(space, Kind::Reward).limit(SWEPT).after(from);
+        for _ in 0..SWEPT / SWEPT_TOGETHER {
+            let from = lock(&self.learner.swept_to).clone();
+            let scan = Scan::new(space, Kind::Reward).limit(SWEPT_TOGETHER).after(from);
             let (page, _) = self.engine.scan_fresh(&scan).await?;
             for record in &page.records {
-                let Some(reward) = record.entity.as_ref().and_then(|entity| entity.as_reward()) else {
-                    continue;
-                };
-                let key = Key::episode(space, reward.episode);
+                let reward = record.entity.as_ref().and_then(|entity| entity.as_reward());
                 let now = self.engine.clock().now();
-                let known = self.engine.with_index(|index| index.is_live(&key, now));
-                if known || !self.is_gone(reward.episode).await? {
-                    continue;
+                let is_known = |reward: &Reward| {
+                    let key = Key::episode(space, reward.episode);
+                    self.engine.with_index(|index| index.is_live(&key, now))
+                };
+                if let Some(reward) = reward.filter(|reward| !is_known(reward))
+                    && self.is_gone(reward.episode).await?
+                {
+                    let _gate = self.learner.gate.lock().await;
+                    let mut draft = Draft::new(self);
+                    let again = self.withdraw(reward.episode, &mut draft).await?;
+                    self.engine.commit(draft.into_records()).await?;
+                    again.into_iter().for_each(|id| self.learner.due(id));
                 }
-                let _gate = self.learner.gate.lock().await;
-                let mut draft = Draft::new(self);
-                let again = self.withdraw(reward.episode, &mut draft).await?;
-                self.engine.commit(draft.into_records()).await?;
-                again.into_iter().for_each(|id| self.learner.due(id));
-                *lock(&self.learner.swept_to) = Some(record.key.id.clone());
                 if self.is_over(limits) {
-                    return Ok(false);
+                    *lock(&self.learner.swept_to) = Some(record.key.id.clone());
+                    return Ok(());
                 }
             }
-            from = page.next;
-            lock(&self.learner.swept_to).clone_from(&from);
-            if from.is_none() {
-                return Ok(true);
-            }
-            if self.is_over(limits) {
-                return Ok(false);
+            let is_last = page.next.is_none();
+            *lock(&self.learner.swept_to) = page.next;
+            if is_last {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Removes steps and artifacts of episodes that were forgotten: another process may have added to one meanwhile. Only
@@ -309,10 +317,10 @@ impl Inner {
     }
 
     /// Takes episodes that are gone out of what names them: another process may have written back, with what it learned
-    /// itself, what it had read before they were forgotten. Returns false if its time was over before the last of them.
-    async fn sweep_names(&self, limits: &Limits) -> Result<bool> {
+    /// itself, what it had read before they were forgotten. What it does not get to is for the next cycle.
+    async fn sweep_names(&self, limits: &Limits) -> Result<()> {
         if self.engine.index_freshness() != Freshness::Fresh {
-            return Ok(true);
+            return Ok(());
         }
         let space = self.engine.namespace();
         let now = self.engine.clock().now();
@@ -331,26 +339,25 @@ impl Inner {
                 unknown.extend(gone.map(|id| (item, *id)));
             }
         });
-        for (item, id) in unknown {
-            if !self.is_gone(id).await? {
-                continue;
+        for (item, id) in unknown.into_iter().take(SWEPT) {
+            if self.is_gone(id).await? {
+                let _gate = self.learner.gate.lock().await;
+                let mut draft = Draft::new(self);
+                let again = self.withdraw_from(item, id, &mut draft).await?;
+                self.engine.commit(draft.into_records()).await?;
+                again.into_iter().for_each(|id| self.learner.due(id));
             }
-            let _gate = self.learner.gate.lock().await;
-            let mut draft = Draft::new(self);
-            let again = self.withdraw_from(item, id, &mut draft).await?;
-            self.engine.commit(draft.into_records()).await?;
-            again.into_iter().for_each(|id| self.learner.due(id));
             if self.is_over(limits) {
-                return Ok(false);
+                break;
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Computes the learning metrics of the days that the newest episodes ended on. Returns false if its time was over
     /// before the last of them.
     async fn measure(&self, limits: &Limits) -> Result<bool> {
-        let Some((episodes, all)) = self.newest_episodes(limits).await? else { return Ok(false) };
+        let (episodes, all) = self.newest_episodes().await?;
         let patterns: Vec<Pattern> = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let days: BTreeSet<Timestamp> =
             episodes.iter().filter_map(|episode| episode.completed_at).map(day_of).collect();
@@ -365,6 +372,9 @@ impl Inner {
                 let known = held.get(&id);
                 // Of a day that is seen in part only, what was measured over more episodes stays.
                 let fuller = known.is_some_and(|known| !all && known.samples > metric.samples);
+                // Of a pattern only the newest episodes are named, of which none may be the agent's any more.
+                let named = metric.agent.is_some() && metric.name == "patterns";
+                let fuller = fuller || named && known.is_some_and(|known| known.value > metric.value);
                 if known != Some(&metric) && !fuller {
                     draft.put(id, metric);
                 }
@@ -380,8 +390,8 @@ impl Inner {
         Ok(true)
     }
 
-    /// Returns the newest completed episodes, and whether that is all of them; `None` if there is something more urgent.
-    async fn newest_episodes(&self, limits: &Limits) -> Result<Option<(Vec<Episode>, bool)>> {
+    /// Returns the newest completed episodes, and whether that is all of them.
+    async fn newest_episodes(&self) -> Result<(Vec<Episode>, bool)> {
         let mut episodes = Vec::new();
         let mut scan = Scan::new(self.engine.namespace(), Kind::Episode)
             .equals("status", "completed")
@@ -393,9 +403,8 @@ impl Inner {
                 page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
             episodes.extend(found);
             match page.next {
-                None => return Ok(Some((episodes, freshness == Freshness::Fresh))),
-                Some(_) if episodes.len() >= MEASURED => return Ok(Some((episodes, false))),
-                Some(_) if self.gives_way(limits) => return Ok(None),
+                None => return Ok((episodes, freshness == Freshness::Fresh)),
+                Some(_) if episodes.len() >= MEASURED => return Ok((episodes, false)),
                 Some(next) => scan.after = Some(next),
             }
         }

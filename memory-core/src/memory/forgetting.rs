@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::Result;
-use crate::id::EpisodeId;
+use crate::id::{EpisodeId, lock};
 use crate::learn::belief::pattern_confidence;
 use crate::learn::extract::{Extracted, extract};
 use crate::learn::metrics::day_of;
@@ -264,6 +264,7 @@ impl Inner {
 
     /// Removes the metrics of a day; those of the episodes that are left are computed anew by the next consolidation.
     async fn withdraw_metrics(&self, at: Timestamp, draft: &mut Draft<'_>) -> Result<()> {
+        *lock(&self.learner.measured_to) = None;
         let day = format!("{:015}:", day_of(at).0);
         let mut scan = Scan::new(self.engine.namespace(), Kind::Metric).prefix(day).limit(500);
         loop {

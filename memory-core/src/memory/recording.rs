@@ -69,7 +69,7 @@ impl Memory {
     /// one [`Memory::record`] after another.
     ///
     /// Returns what became of each, in their order and with the errors of [`Memory::record`]. One whose source key came
-    /// before in the same call is known, or fails for the same reason. Once one exceeds the rate, so do all new ones
+    /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do all new ones
     /// behind it.
     pub async fn record_all(&self, recordings: Vec<Recording>) -> Vec<Result<Recorded>> {
         let inner = &self.inner;
@@ -95,7 +95,6 @@ impl Memory {
                 fates.push(Fate::Of(*first));
                 continue;
             }
-            places.insert(id, place);
             if batch.rows >= MAX_ROWS || batch.bytes >= MAX_BYTES {
                 std::mem::take(&mut batch).commit(inner, &mut fates).await;
             }
@@ -105,6 +104,7 @@ impl Memory {
             };
             fates.push(match prepared {
                 Ok(prepared) => {
+                    places.insert(id, place);
                     batch.add(place, prepared);
                     Fate::Prepared
                 }

@@ -25,7 +25,7 @@ pub struct Cycle {
     pub started_at: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// Patterns and failure lessons merged into near-duplicates.
+    /// Patterns merged into near-duplicates.
     pub merged: u32,
     /// Items whose confidence was computed anew with older evidence counting less.
     pub decayed: u32,

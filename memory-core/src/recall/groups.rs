@@ -47,8 +47,8 @@ pub(crate) struct EpisodeHits {
     pub(crate) contrasts: Vec<Contrast>,
 }
 
-/// Finds the best episodes of a shard: the score of each is the mean over its group plus a little of its own, a little less
-/// for a low reward and for age, and after one of a group others of it yield to another group that is about as good. Of equals the one with more words in
+/// Finds the best episodes of a shard: the fit of each is the mean over its group plus a little of its own, its score a little
+/// less for a low reward and for age, and after one of a group others of it yield to another group that is about as good. Of equals the one with more words in
 /// common comes first, then with the higher reward, then the newer key.
 pub(crate) fn search(
     shard: &Shard,
@@ -107,15 +107,16 @@ impl<'s> Ranked<'s> {
                 cosines.as_deref().map(|cosines| over_group(cosines, place, links.linked(place)));
             let entry = candidate.entry;
             let reward = f64::from(entry.score.max(0.0));
-            candidate.parts.reward = (entry.state != State::Open).then_some(reward / (1.0 + reward));
+            let is_open = entry.state == State::Open;
+            candidate.parts.reward = Some(if is_open { 0.5 } else { reward / (1.0 + reward) });
             // In whole days: what is asked again on the same day scores the same.
             let days = search.now.day().saturating_sub(entry.at.day()) as f64;
             candidate.parts.recency = Some(0.5_f64.powf(days / RECENCY_HALF_LIFE_DAYS));
-            candidate.score = candidate.parts.score();
+            candidate.fit = candidate.parts.fit();
         }
         let mut ranked = Self { order: (0..candidates.len()).collect(), candidates, links };
         let mut order = std::mem::take(&mut ranked.order);
-        order.sort_by(|a, b| ranked.compare(*a, *b, |place| ranked.candidates[place].score));
+        order.sort_by(|a, b| ranked.compare(*a, *b, |place| ranked.candidates[place].fit));
         ranked.order = order;
         ranked
     }
@@ -151,7 +152,7 @@ impl<'s> Ranked<'s> {
         let mut left = self.order.clone();
         let mut hits = Vec::with_capacity(limit.min(left.len()));
         while hits.len() < limit {
-            let score = |place: usize| self.candidates[place].score * weights[place];
+            let score = |place: usize| self.candidates[place].parts.score() * weights[place];
             let best = left.iter().copied().enumerate().min_by(|a, b| self.compare(a.1, b.1, score));
             let Some((at, place)) = best else { break };
             left.remove(at);

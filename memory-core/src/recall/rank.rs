@@ -83,23 +83,28 @@ pub struct ScoreParts {
     /// Of an episode, when the task is under way: the share of the tools used so far that it used, too; one that failed
     /// last must have failed in it. `None` before the first step.
     pub progress: Option<f64>,
-    /// Of an episode that is over: `r / (1 + r)` of its reward `r`.
+    /// Of an episode: `r / (1 + r)` of its reward `r`; 0.5 while it is open.
     pub reward: Option<f64>,
     /// Of an episode: 1 on the day that it started (UTC), half as much with each 90 days.
     pub recency: Option<f64>,
 }
 
 impl ScoreParts {
+    /// Returns the score.
     pub(crate) fn score(&self) -> f64 {
         let worth = |part: Option<f64>| 1.0 - WORTH * (1.0 - part.unwrap_or(1.0));
-        let fit = mean([
+        self.fit() * worth(self.reward) * worth(self.recency)
+    }
+
+    /// Returns what of the score says how well a document fits the query.
+    pub(crate) fn fit(&self) -> f64 {
+        mean([
             (SEMANTIC_WEIGHT, self.semantic),
             (KEYWORD_WEIGHT, Some(self.support)),
             (DOMAIN_WEIGHT, self.domain),
             (KIND_WEIGHT, self.kind),
             (PROGRESS_WEIGHT, self.progress),
-        ]);
-        fit * worth(self.reward) * worth(self.recency)
+        ])
     }
 
     /// Returns what of the score tells tasks of one domain and kind apart: words and meaning.
@@ -138,7 +143,7 @@ pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<
     best.into_iter()
         .map(|found| Hit {
             key: shard.key(found.entry),
-            score: found.score,
+            score: found.parts.score(),
             parts: found.parts,
             reasons: search.reasons(found.slot, &found.parts),
         })
@@ -191,7 +196,7 @@ impl<'s> Search<'s> {
         let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
         let mut offer = |slot: u32, entry: &'s Entry, raw: f32| {
             let parts = self.parts(slot, entry, raw);
-            let candidate = Candidate { slot, entry, raw, score: parts.score(), parts };
+            let candidate = Candidate { slot, entry, raw, fit: parts.fit(), parts };
             let place = best.partition_point(|held| held.order(&candidate).is_lt());
             if place < limit {
                 best.insert(place, candidate);
@@ -236,7 +241,7 @@ impl<'s> Search<'s> {
             limit,
             floor: self.query.min_relevance.max(0.0) * f64::from(self.plan.ceiling),
             admits: |entry: &Entry| self.admits(entry),
-            score: |it: &Scored<'_>, raw: f64| self.parts(it.slot, it.entry, raw as f32).score(),
+            score: |it: &Scored<'_>, raw: f64| self.parts(it.slot, it.entry, raw as f32).fit(),
         };
         let mut sums = lock(&self.shard.scratch).pop().unwrap_or_default();
         sums.resize(self.shard.entries.len(), 0.0);
@@ -299,15 +304,16 @@ pub(crate) struct Candidate<'s> {
     pub(crate) entry: &'s Entry,
     /// The BM25 score itself, which tells apart what is beyond the ceiling.
     pub(crate) raw: f32,
-    pub(crate) score: f64,
+    /// How well it fits; what is shown also counts what it is worth.
+    pub(crate) fit: f64,
     pub(crate) parts: ScoreParts,
 }
 
 impl Candidate<'_> {
     /// Best first; of equals the newer key.
     fn order(&self, other: &Self) -> Ordering {
-        let by_score = other.score.total_cmp(&self.score).then(other.raw.total_cmp(&self.raw));
-        by_score.then_with(|| other.entry.id.cmp(&self.entry.id))
+        let by_fit = other.fit.total_cmp(&self.fit).then(other.raw.total_cmp(&self.raw));
+        by_fit.then_with(|| other.entry.id.cmp(&self.entry.id))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_memory::{
-    EpisodeId, Error, ErrorKind, ManualClock, Memory, Recorded, Recording, SeededIds, Timestamp,
+    Embedder, EpisodeId, Error, ErrorKind, ManualClock, Memory, Recorded, Recording, SeededIds, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -17,10 +17,12 @@ const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
 const TASK: Duration = Duration::from_secs(600);
 
 /// What recall goes by besides the words that episodes have.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Means<'a> {
     /// The folder of a model.
     pub(super) model: Option<&'a Path>,
+    /// A model behind an endpoint.
+    pub(super) endpoint: Option<&'a Arc<dyn Embedder>>,
     /// Whether the built-in table of words is used, if it is compiled in.
     pub(super) word_table: bool,
 }
@@ -60,6 +62,9 @@ impl Arena {
             .background_learning(false);
         if let Some(model) = by.model {
             builder = builder.embedding_model(model);
+        }
+        if let Some(endpoint) = by.endpoint {
+            builder = builder.embedder(endpoint.clone());
         }
         if !by.word_table {
             builder = builder.word_table(false);

@@ -20,15 +20,15 @@ use crate::model::kind::Kind;
 use crate::model::pattern::Pattern;
 use crate::model::playbook::Playbook;
 
-use merge::Group;
+use merge::{Group, group_of};
 
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Look for an older pattern or lesson that says the same as this one.
-    Match(ItemId),
-    /// Merge the second one into the first.
-    Merge(ItemId, ItemId),
+    /// Look for an older pattern with the same content as this one.
+    Match(PatternId),
+    /// Merge the second pattern into the first.
+    Merge(PatternId, PatternId),
     /// Compute an item anew from its evidence as of now, or remove it.
     Recount(ItemId),
     /// Find the heuristics that lose a conflict; computing them anew then demotes them.
@@ -42,7 +42,7 @@ impl Piece {
     pub(crate) fn needs(&self) -> Vec<ItemId> {
         match self {
             Self::Match(_) | Self::Resolve | Self::Generalise => Vec::new(),
-            Self::Merge(survivor, duplicate) => vec![*survivor, *duplicate],
+            Self::Merge(survivor, duplicate) => vec![ItemId::Pattern(*survivor), ItemId::Pattern(*duplicate)],
             Self::Recount(item) => vec![*item],
         }
     }
@@ -63,7 +63,7 @@ pub(crate) struct Changes {
     pub(crate) write: Vec<(String, Entity)>,
     /// Records to remove.
     pub(crate) remove: Vec<(Kind, String)>,
-    /// Patterns and failure lessons merged into near-duplicates.
+    /// Patterns merged into near-duplicates.
     pub(crate) merged: u32,
     /// Items whose confidence or standing was computed anew and has changed.
     pub(crate) decayed: u32,
@@ -86,9 +86,9 @@ pub(crate) struct Consolidator {
     config: ConsolidationConfig,
     belief: BeliefConfig,
     patterns: BTreeMap<PatternId, (Pattern, Content)>,
-    failures: BTreeMap<FailureId, (Failure, Content)>,
-    /// What may be merged with each other, of what was looked at so far, oldest first.
-    matched: BTreeMap<Group, Vec<ItemId>>,
+    failures: BTreeMap<FailureId, Failure>,
+    /// The patterns that may be merged with each other, those looked at so far, oldest first.
+    matched: BTreeMap<Group, Vec<PatternId>>,
     heuristics: BTreeMap<HeuristicId, Heuristic>,
     playbooks: BTreeMap<PlaybookId, Playbook>,
     /// The heuristics that lost a conflict.
@@ -107,14 +107,11 @@ impl Consolidator {
         config: ConsolidationConfig,
         belief: BeliefConfig,
     ) -> Self {
-        let mut by_age: Vec<(Timestamp, ItemId)> = patterns
-            .iter()
-            .map(|pattern| (pattern.created_at, ItemId::Pattern(pattern.id)))
-            .chain(failures.iter().map(|failure| (failure.first_at, ItemId::Failure(failure.id))))
-            .collect();
-        by_age.sort();
-        let mut pieces: VecDeque<Piece> = by_age.iter().map(|(_, item)| Piece::Match(*item)).collect();
-        pieces.extend(by_age.iter().map(|(_, item)| Piece::Recount(*item)));
+        let mut by_age: Vec<&Pattern> = patterns.iter().collect();
+        by_age.sort_by_key(|pattern| (pattern.created_at, pattern.id));
+        let mut pieces: VecDeque<Piece> = by_age.iter().map(|pattern| Piece::Match(pattern.id)).collect();
+        pieces.extend(by_age.iter().map(|pattern| Piece::Recount(ItemId::Pattern(pattern.id))));
+        pieces.extend(failures.iter().map(|failure| Piece::Recount(ItemId::Failure(failure.id))));
         pieces.extend(playbooks.iter().map(|playbook| Piece::Recount(ItemId::Playbook(playbook.id))));
         if !heuristics.is_empty() {
             pieces.push_back(Piece::Resolve);
@@ -127,16 +124,12 @@ impl Consolidator {
             let content = Content::of(&pattern);
             (pattern.id, (pattern, content))
         });
-        let failures = failures.into_iter().map(|failure| {
-            let content = Content::of_error(&failure.error);
-            (failure.id, (failure, content))
-        });
         Self {
             now,
             config,
             belief,
             patterns: patterns.collect(),
-            failures: failures.collect(),
+            failures: failures.into_iter().map(|failure| (failure.id, failure)).collect(),
             matched: BTreeMap::new(),
             heuristics: heuristics.into_iter().map(|heuristic| (heuristic.id, heuristic)).collect(),
             playbooks: playbooks.into_iter().map(|playbook| (playbook.id, playbook)).collect(),
@@ -155,10 +148,10 @@ impl Consolidator {
         let Some(at) = self.pieces.iter().position(|piece| *piece == from) else { return };
         let done: Vec<Piece> = self.pieces.drain(..at).collect();
         for piece in done {
-            if let Piece::Match(item) = piece
-                && let Some((group, _)) = self.content(item)
+            if let Piece::Match(id) = piece
+                && let Some((pattern, _)) = self.patterns.get(&id)
             {
-                self.matched.entry(group).or_default().push(item);
+                self.matched.entry(group_of(pattern)).or_default().push(id);
             }
         }
         // A cycle may do no more than one piece: what only prepares one is none.
@@ -192,8 +185,7 @@ impl Consolidator {
                 self.heuristics.insert(id, rule);
             }
             (ItemId::Failure(id), Some(Entity::Failure(failure))) => {
-                let content = Content::of_error(&failure.error);
-                self.failures.insert(id, (failure, content));
+                self.failures.insert(id, failure);
             }
             (ItemId::Pattern(id), _) => {
                 self.patterns.remove(&id);
@@ -220,7 +212,7 @@ impl Consolidator {
         baseline: &dyn Fn(Option<&str>) -> Tally,
     ) -> Changes {
         match piece {
-            Piece::Match(item) => self.find_duplicate(item),
+            Piece::Match(id) => self.find_duplicate(id),
             Piece::Merge(survivor, duplicate) => self.merge(survivor, duplicate, known),
             Piece::Recount(item) => self.recount(item, known, baseline),
             Piece::Resolve => self.resolve_conflicts(),

@@ -1,13 +1,13 @@
-//! How similar two patterns or two errors are.
+//! How similar two patterns are.
 
 use crate::model::pattern::{Pattern, PatternBody};
 
 /// Words that turn a sentence into its opposite.
 const NEGATIONS: [&str; 8] = ["not", "no", "never", "without", "avoid", "except", "unless", "don"];
 
-/// The content of a pattern or an error, ready to be compared.
+/// A pattern's content, ready to be compared.
 ///
-/// Each part is a sequence of words or tools. Two contents are as similar as the least similar of their parts: the
+/// Each part is a sequence of words or tools. Two patterns are as similar as the least similar of their parts: the
 /// longest common subsequence against the mean length (the Dice coefficient, order-aware).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
@@ -30,15 +30,6 @@ impl Content {
             PatternBody::AntiPattern { behaviour, consequence } => vec![words(behaviour), words(consequence)],
             PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![tools(steps), all_words(steps)],
         };
-        Self::of_parts(parts)
-    }
-
-    /// Reads a normalised error.
-    pub(crate) fn of_error(error: &str) -> Self {
-        Self::of_parts(vec![words(error)])
-    }
-
-    fn of_parts(parts: Vec<Vec<String>>) -> Self {
         let mut negations: Vec<String> =
             parts.iter().flatten().filter(|word| NEGATIONS.contains(&word.as_str())).cloned().collect();
         negations.sort();

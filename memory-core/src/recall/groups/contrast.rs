@@ -78,10 +78,10 @@ pub(super) fn contrasts(
 ) -> Vec<Contrast> {
     let entry = |place: &usize| ranked.candidates[*place].entry;
     let is_foreign = |place: &usize| {
-        query.is_elsewhere(entry(place).domain.as_deref()) && ranked.candidates[*place].score < FOREIGN_FROM
+        query.is_elsewhere(entry(place).domain.as_deref()) && ranked.candidates[*place].fit < FOREIGN_FROM
     };
-    let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].score);
-    let is_near = |place: &&usize| ranked.candidates[**place].score >= NEAR * best;
+    let best = ranked.order.first().map_or(0.0, |first| ranked.candidates[*first].fit);
+    let is_near = |place: &&usize| ranked.candidates[**place].fit >= NEAR * best;
     let near = ranked.order.iter().filter(is_near).take(MAX_NEAR).filter(|place| !group.contains(place));
     let own = |place: &&usize| !is_foreign(place);
     let (mut group, mut near): (Vec<&Entry>, Vec<&Entry>) =

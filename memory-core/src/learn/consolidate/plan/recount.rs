@@ -97,7 +97,7 @@ impl Consolidator {
     fn recount_failure(&mut self, id: FailureId, Known { evidence, complete }: Known<'_>) -> Changes {
         let item = ItemId::Failure(id);
         let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &self.belief);
-        let Some((failure, _)) = self.failures.get_mut(&id) else { return Changes::default() };
+        let Some(failure) = self.failures.get_mut(&id) else { return Changes::default() };
         let last_heard = used.as_of.max(observed.as_of).max(failure.last_at);
         if self.now.since(last_heard) >= self.config.stale_after {
             let note = format!("pruned failure lesson {:?}: last on {last_heard}", failure.error);

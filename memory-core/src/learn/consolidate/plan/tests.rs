@@ -224,42 +224,6 @@ fn lessons_after(lessons: &[Failure], evidence: &[Evidence], complete: bool) -> 
 }
 
 #[test]
-fn lessons_that_say_nearly_the_same_become_one() {
-    let long = "the flight to <name> could not be found in the list of flights of today";
-    let observed = |item: u128, episode: u128, resolved: f64, days_ago: u64| Evidence {
-        item: ItemId::Failure(FailureId(Uuid::from_u128(item))),
-        ..seen(item, episode, resolved, days_ago, EvidenceRole::Observed)
-    };
-    let evidence = [
-        observed(1, 10, 1.0, 200),
-        observed(1, 11, 0.0, 3),
-        observed(2, 11, 0.0, 3),
-        observed(2, 12, 1.0, 2),
-        observed(3, 13, 0.0, 200),
-    ];
-    let other = long.replace("today", "tomorrow");
-    let lessons = [lesson(1, long, 2, 3), lesson(2, &other, 2, 2), lesson(3, "no such flight", 1, 9)];
-    for complete in [true, false] {
-        let (left, [merged, pruned]) = lessons_after(&lessons, &evidence, complete);
-        assert_eq!((merged, pruned, left.len()), (1, 0, 2));
-        let one = &left[0];
-        assert_eq!((one.id, one.error.as_str(), one.example.as_str()), (lessons[0].id, long, "example 2"));
-        assert_eq!((one.occurrences, one.resolved, one.last_at), (3, 2, lessons[1].last_at));
-        assert_eq!((one.first_at, one.episodes.len()), (lessons[0].first_at, 2));
-    }
-    // Another tool, another domain or the opposite is another lesson.
-    let without = [
-        Failure { tool: "pay".into(), ..lesson(2, &other, 2, 2) },
-        Failure { domain: None, ..lesson(2, &other, 2, 2) },
-        Failure { error: long.replace("today", "not today"), ..lesson(2, "", 2, 2) },
-    ];
-    for different in without {
-        let (left, [merged, _]) = lessons_after(&[lesson(1, long, 2, 3), different], &[], false);
-        assert_eq!((merged, left.len()), (0, 2));
-    }
-}
-
-#[test]
 fn lessons_are_counted_anew_and_go_once_they_are_stale() {
     let observed = |episode: u128, days_ago: u64| Evidence {
         item: ItemId::Failure(FailureId(Uuid::from_u128(1))),
