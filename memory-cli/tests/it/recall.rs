@@ -122,6 +122,56 @@ fn an_error_in_the_middle_of_a_task_is_known_with_its_fix() {
 }
 
 #[test]
+#[cfg(feature = "embed")]
+fn an_endpoint_is_asked_and_without_it_words_go_on() {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let world = World::new();
+    world.file("lines.jsonl", LINES);
+    world.run(["import", "lines.jsonl"]).ok();
+    // Every text has the same vector.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (mut reader, mut line, mut length) = (BufReader::new(&stream), String::new(), 0);
+            while reader.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let request: Value = serde_json::from_slice(&body).unwrap();
+            let count = request["input"].as_array().unwrap().len();
+            let data: Vec<Value> =
+                (0..count).map(|index| json!({"index": index, "embedding": [0.6, 0.8]})).collect();
+            let body = json!({ "data": data }).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close", body.len());
+            write!(&stream, "{head}\r\n\r\n{body}").unwrap();
+        }
+    });
+    let flags = |url: &str| {
+        let flags = ["--embedding-url", url, "--embedding-name", "m", "--embedding-dimensions", "2"];
+        flags.map(str::to_owned).to_vec()
+    };
+    let recall = |flags: Vec<String>| {
+        let arguments = ["recall", "zebra crossing", "--json"].map(str::to_owned).to_vec();
+        world.run([arguments, flags].concat().iter().map(String::as_str))
+    };
+    assert_eq!(world.run(["recall", "zebra crossing", "--json"]).object()["episodes"], json!([]));
+    // Its vectors are made in the background of the first.
+    let found = (0..50).map(|_| recall(flags(&url)).object()).find(|it| it["episodes"] != json!([]));
+    let cosine = &found.expect("found by meaning")["episodes"][0]["parts"]["semantic"];
+    assert!(cosine.as_f64().unwrap() > 0.99, "{cosine}");
+    let degraded = recall(flags("http://127.0.0.1:9/v1")).object()["degraded"].clone();
+    assert!(degraded.to_string().contains("127.0.0.1:9"), "{degraded}");
+    let (message, _) = recall(flags(&url)[..2].to_vec()).error(2, "usage");
+    assert!(message.contains("go together"), "{message}");
+}
+
+#[test]
 fn a_model_that_is_not_there_is_refused() {
     let world = World::with(LINES);
     let recall = world.run(["recall", "cancel a flight", "--json", "--embedding-model", "nowhere"]);
