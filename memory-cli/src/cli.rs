@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
 Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, TURSO_DATABASE_URL, \
-TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL); the file of --config; defaults. The token is never a flag: other users see arguments.
+TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL, MEMORY_EMBEDDING_KEY); the file of --config; defaults. Token and key are never flags:
+other users see arguments.
 
 Exit codes:
   0  done (recall that finds nothing relevant is done, too)
