@@ -48,8 +48,8 @@ impl Shared {
     /// Reads the change feed to its end.
     pub(super) async fn pull(&self) -> Result<()> {
         let was_away = loop {
-            // One page at a time: the cursor must not be moved by two. In between rows may be sent that no page may be on its
-            // way beside.
+            // One page at a time: the cursor must not be moved by two. In between rows may be sent that no page may be
+            // on its way beside.
             let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
             let query = ChangesQuery {

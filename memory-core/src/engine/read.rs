@@ -196,8 +196,8 @@ impl Shared {
         cached.filled_at <= now && now.since(cached.filled_at) < self.config.ttl
     }
 
-    /// Returns when the cache file must have been filled to say what is fresh: a killed instance may have left an older version
-    /// in it than it had sent, until the first pull puts that right. To be asked before the file is.
+    /// Returns when the cache file must have been filled to say what is fresh: a killed instance may have left an older
+    /// version in it than it had sent, until the first pull puts that right. To be asked before the file is.
     fn trusted_since(&self) -> Timestamp {
         let pulled = self.outbox().is_none() || lock(&self.progress).pulls > 0;
         if pulled { Timestamp(0) } else { self.opened_at }

@@ -69,8 +69,8 @@ impl Memory {
     /// one [`Memory::record`] after another.
     ///
     /// Returns what became of each, in their order and with the errors of [`Memory::record`]. One whose source key came
-    /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do all new ones
-    /// behind it.
+    /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do
+    /// all new ones behind it.
     pub async fn record_all(&self, recordings: Vec<Recording>) -> Vec<Result<Recorded>> {
         let inner = &self.inner;
         inner.learner.active();

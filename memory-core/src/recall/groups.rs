@@ -47,9 +47,9 @@ pub(crate) struct EpisodeHits {
     pub(crate) contrasts: Vec<Contrast>,
 }
 
-/// Finds the best episodes of a shard: the fit of each is the mean over its group plus a little of its own, its score a little
-/// less for a low reward and for age, and after one of a group others of it yield to another group that is about as good. Of equals the one with more words in
-/// common comes first, then with the higher reward, then the newer key.
+/// Finds the best episodes of a shard: the fit of each is the mean over its group plus a little of its own, its score a
+/// little less for a low reward and for age, and after one of a group others of it yield to another group that is about
+/// as good. Of equals the one with more words in common comes first, then with the higher reward, then the newer key.
 pub(crate) fn search(
     shard: &Shard,
     query: &RecallQuery,
