@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use agent_memory::{Action, EpisodeId, EpisodeQuery, Memory, Outcome, Recall, RecallQuery, Task};
 use serde_json::{Value, json};
 
-use super::import::{knowledge, learn_from};
+use super::import::{knowledge, known};
 use super::recall;
 use super::status::{self, SET_ASIDE_SHOWN};
 use crate::cli::{Format, Global};
@@ -60,7 +60,8 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     let sample = import(&memory).await?;
     told.imported(&sample)?;
     // A memory of the demo's own folder has all at once.
-    let learned = learn_from(&memory).await?.unwrap_or_default();
+    memory.learn().await?;
+    let learned = known(&memory).await?.unwrap_or_default();
     told.learned(&knowledge(&learned))?;
 
     told.section("The same task again")?;

@@ -28,6 +28,10 @@ pub(crate) async fn run(
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
     let endpoint = endpoint(global)?;
+    if let Some(endpoint) = &endpoint {
+        // Recall would go on by words without it, and the report would tell of another provider than it names.
+        endpoint.embed(&["hello".to_owned()]).await?;
+    }
     let by = Means {
         model: global.embedding_model.as_deref(),
         endpoint: endpoint.as_ref(),

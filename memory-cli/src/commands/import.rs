@@ -51,9 +51,14 @@ pub(crate) async fn run(
     }
     let tally = import.into_tally();
     let taken = start.elapsed();
-    let learned = if learn && failed.is_none() && tally.new > 0 {
+    let learned = if learn && failed.is_none() {
         watcher.learns();
-        Some(learn_from(&session.memory).await)
+        match session.memory.learn().await {
+            // Nothing was new, nor had an interrupted import left anything.
+            Ok(learned) if tally.new == 0 && learned.episodes == 0 => None,
+            Ok(_) => Some(known(&session.memory).await),
+            Err(error) => Some(Err(error)),
+        }
     } else {
         None
     };
@@ -226,10 +231,9 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
     Ok(())
 }
 
-/// Learns from what is due, and returns how many records of each kind of knowledge there are then; `None` while not all has
-/// arrived at the durable tier, which counts them.
-pub(super) async fn learn_from(memory: &Memory) -> Result<Option<BTreeMap<&'static str, u64>>, Error> {
-    memory.learn().await?;
+/// Returns how many records of each kind of knowledge there are; `None` while not all has arrived at the durable tier, which
+/// counts them.
+pub(super) async fn known(memory: &Memory) -> Result<Option<BTreeMap<&'static str, u64>>, Error> {
     if memory.flush(DRAIN).await.is_err() {
         return Ok(None);
     }

@@ -61,6 +61,17 @@ fn the_same_lines_give_the_same_memory() {
 }
 
 #[test]
+fn importing_again_learns_what_is_due() {
+    let world = World::new();
+    world.file("lines.jsonl", LINES);
+    assert_eq!(world.run(["import", "--no-learn", "--json", "lines.jsonl"]).object()["learned"], Value::Null);
+    let again = world.run(["import", "--json", "lines.jsonl"]).object();
+    assert_eq!(again["new"], 0);
+    assert!(again["learned"]["pattern"].as_u64().unwrap() > 0, "{again}");
+    assert_eq!(world.run(["import", "--json", "lines.jsonl"]).object()["learned"], Value::Null);
+}
+
+#[test]
 fn the_same_line_twice_in_a_file_is_one_episode() {
     let world = World::new();
     let line = LINES.lines().next().unwrap();

@@ -167,6 +167,14 @@ fn an_endpoint_is_asked_and_without_it_words_go_on() {
     assert!(cosine.as_f64().unwrap() > 0.99, "{cosine}");
     let degraded = recall(flags("http://127.0.0.1:9/v1")).object()["degraded"].clone();
     assert!(degraded.to_string().contains("127.0.0.1:9"), "{degraded}");
+    // An evaluation would tell of another provider than it names.
+    let data = "memory-cli/data/sample.jsonl".to_owned();
+    let eval = [
+        ["eval", "trajectories", "--json"].map(str::to_owned).to_vec(),
+        vec![data],
+        flags("http://127.0.0.1:9/v1"),
+    ];
+    world.run(eval.concat().iter().map(String::as_str)).error(4, "unavailable");
     let (message, _) = recall(flags(&url)[..2].to_vec()).error(2, "usage");
     assert!(message.contains("go together"), "{message}");
 }
