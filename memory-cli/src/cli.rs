@@ -46,7 +46,7 @@ pub(crate) struct Global {
     /// The folder of an embedding model, to recall by meaning, too; needs a build with the feature `embed` [default: none]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) embedding_model: Option<PathBuf>,
-    /// An OpenAI-compatible endpoint to recall by meaning with, such as https://api.openai.com/v1, in place of a model in a
+    /// An OpenAI-compatible endpoint to recall by meaning with (`https://api.openai.com/v1`), in place of a model in a
     /// folder; MEMORY_EMBEDDING_KEY has its key, if it wants one; needs the same build [default: none]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) embedding_url: Option<String>,
