@@ -140,11 +140,12 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Returns what counts of a rule by what somebody or its uses say about it, in `0.0..=1.0`.
     fn strength(&self, rule: &Rule) -> f64 {
+        let strength = if self.query.kind.is_some() { rule.strength } else { rule.unlabelled };
         match self.stored.get(&rule.id) {
             Some(heuristic) if !is_recalled(heuristic) => 0.0,
-            Some(heuristic) if heuristic.pinned => rule.strength.max(PINNED),
-            Some(heuristic) => rule.strength * score_share(heuristic.standing),
-            None => rule.strength,
+            Some(heuristic) if heuristic.pinned => strength.max(PINNED),
+            Some(heuristic) => strength * score_share(heuristic.standing),
+            None => strength,
         }
     }
 

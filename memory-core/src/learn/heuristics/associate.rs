@@ -76,8 +76,16 @@ pub(crate) struct Rule {
     pub(crate) tool: usize,
     /// The probability that the condition by itself calls for the tool, in `0.0..=1.0`.
     pub(crate) strength: f64,
+    /// The same where nobody names a kind of task: a word that always comes with a kind says what the kind says, too.
+    pub(crate) unlabelled: f64,
     /// The heuristic.
     pub(crate) id: HeuristicId,
+}
+
+impl Rule {
+    fn new(premise: Premise, tool: usize, strength: f64, id: HeuristicId) -> Self {
+        Self { premise, tool, strength, unlabelled: strength, id }
+    }
 }
 
 /// What is known of one tool.

@@ -52,6 +52,37 @@ fn each_part_gets_its_tools() {
 }
 
 #[test]
+fn a_word_that_always_comes_with_a_kind_calls_for_its_tools_where_no_kind_is_named() {
+    let guests = ["Ana Lopez", "Bo Chen", "Cy Dunn", "Di Evans", "Ed Fox"];
+    let lessons: Vec<Lesson> = (0..20)
+        .map(|n| {
+            let guest = guests[(n / 2 % 5) as usize];
+            let (text, kind, tools): (_, _, &[&str]) = match n % 2 {
+                0 => (format!("Schedule an interview with {guest}"), "interview", &["look_up", "reserve"]),
+                _ => (
+                    format!("Put the song of {guest} called Gold Dust into the heavy rotation of the week"),
+                    "music",
+                    &["search", "license", "rotate"],
+                ),
+            };
+            Lesson { task_kind: kind.into(), ..lesson(n, &text, tools) }
+        })
+        .collect();
+    let known = learn(&lessons);
+    let check = |query: RecallQuery, expected: &[(&str, usize)]| {
+        let found = ask(&known, &known.heuristics, query.clone());
+        let mut found: Vec<(&str, usize)> =
+            found.iter().map(|advice| (advice.tool.as_str(), advice.part)).collect();
+        found.sort_by_key(|(tool, part)| (*part, *tool));
+        assert_eq!(found, expected, "{query:?}");
+    };
+    let two = "Schedule an interview with Zoe Quill, and put the song Gold Dust into the heavy rotation";
+    let interview = [("look_up", 0), ("reserve", 0)];
+    check("Schedule an interview with Zoe Quill".into(), &interview);
+    check(two.into(), &[interview[0], interview[1], ("license", 1), ("rotate", 1), ("search", 1)]);
+}
+
+#[test]
 fn what_is_wished_if_another_wish_fails_is_left_out() {
     let known = learn(&garage());
     let check = |text: &str, expected: &[&str]| {

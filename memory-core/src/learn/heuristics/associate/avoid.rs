@@ -62,7 +62,7 @@ fn conditions(sheet: &Sheet<'_>, tool: usize) -> Vec<(Heuristic, Rule)> {
             Feature::Kind(kind) => Premise { task_kind: Some(kind.clone()), ..Premise::default() },
         };
         let heuristic = sheet.heuristic(&premise, Advice::Avoid, tool, &with, without);
-        let rule = Rule { premise, tool, strength: heuristic.confidence, id: heuristic.id };
+        let rule = Rule::new(premise, tool, heuristic.confidence, heuristic.id);
         found.push((tells, heuristic, rule));
     }
     found.sort_by(|(x, a, _), (y, b, _)| {

@@ -154,6 +154,7 @@ fn merge_equal(found: &mut Vec<(Heuristic, Rule)>, mut evidence: Vec<Vec<u32>>) 
         y.strength.total_cmp(&x.strength).then_with(|| x.premise.cmp(&y.premise))
     });
     let mut first: HashMap<(usize, Vec<u32>), HeuristicId> = HashMap::new();
+    stand_for_kinds(found, &order, &evidence);
     let mut merged = Vec::new();
     let mut kept = vec![true; found.len()];
     for place in order {
@@ -167,6 +168,23 @@ fn merge_equal(found: &mut Vec<(Heuristic, Rule)>, mut evidence: Vec<Vec<u32>>) 
     let mut kept = kept.into_iter();
     found.retain(|_| kept.next().unwrap_or(true));
     merged
+}
+
+/// Has the strongest word that always comes with a kind of task say what the kind says, too, where nobody names one.
+fn stand_for_kinds(found: &mut [(Heuristic, Rule)], order: &[usize], evidence: &[Vec<u32>]) {
+    let mut kinds: HashMap<(usize, &Vec<u32>), f64> = HashMap::new();
+    for (at, (_, rule)) in found.iter().enumerate().filter(|(_, (_, rule))| rule.premise.task_kind.is_some())
+    {
+        kinds.insert((rule.tool, &evidence[at]), rule.strength);
+    }
+    for place in order {
+        let rule = &mut found[*place].1;
+        if !rule.premise.terms.is_empty()
+            && let Some(kind) = kinds.remove(&(rule.tool, &evidence[*place]))
+        {
+            rule.unlabelled = 1.0 - (1.0 - rule.strength) * (1.0 - kind);
+        }
+    }
 }
 
 /// Makes the heuristics for using a tool.
@@ -196,7 +214,7 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
         let (all, used) = totals[pair.tool];
         let without = ((all - with.len() as f64).max(0.0), (used - hits).max(0.0));
         let heuristic = sheet.heuristic(&premise, Advice::Use, pair.tool, &with, without);
-        let rule = Rule { premise, tool: pair.tool, strength: pair.strength, id: heuristic.id };
+        let rule = Rule::new(premise, pair.tool, pair.strength, heuristic.id);
         found.push((heuristic, rule));
         evidence.push(holds.collect());
     }
@@ -216,7 +234,7 @@ pub(super) fn calls(sheet: &Sheet<'_>, pairs: &Pairs) -> (Vec<Heuristic>, Vec<Ru
         }
         let premise = Premise::default();
         let heuristic = sheet.heuristic(&premise, Advice::Use, tool, &with, (0.0, 0.0));
-        let rule = Rule { premise, tool, strength: heuristic.confidence, id: heuristic.id };
+        let rule = Rule::new(premise, tool, heuristic.confidence, heuristic.id);
         if heuristic.confidence >= ALWAYS_FROM / 2.0 {
             found.push((heuristic, rule));
         }

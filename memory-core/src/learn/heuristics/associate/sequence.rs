@@ -52,7 +52,7 @@ pub(super) fn next(sheet: &Sheet<'_>, called: &[Rule]) -> (Vec<Heuristic>, Vec<R
 }
 
 fn pair_of(heuristic: Heuristic, premise: Premise, tool: usize) -> (Heuristic, Rule) {
-    let rule = Rule { premise, tool, strength: heuristic.confidence, id: heuristic.id };
+    let rule = Rule::new(premise, tool, heuristic.confidence, heuristic.id);
     (heuristic, rule)
 }
 
