@@ -151,8 +151,8 @@ impl Breaker {
     }
 
     /// Creates a breaker around a store that nobody has asked yet: one call goes through, and the others wait for its
-    /// outcome, but no longer than the store needs as a rule, and at least `patience` and at most `longest`. After that they
-    /// are refused until there is an answer. If other processes found the store to be away a moment ago, so it is.
+    /// outcome, but no longer than the store needs as a rule, at least `patience` and at most `longest`. After that they are
+    /// refused until there is an answer. If other processes found the store to be away a moment ago, so it is.
     pub fn unproven(
         config: BreakerConfig,
         clock: Arc<dyn Clock>,
@@ -166,7 +166,7 @@ impl Breaker {
         let known = contact.outage.clone().filter(|outage| outage.since <= now);
         let wait = known.as_ref().map_or(Duration::ZERO, |outage| outage.probe_at.since(now).min(config.cap));
         let needed = contact.round_trip.map_or(Duration::ZERO, RoundTrip::timeout);
-        let until = Instant::now() + needed.max(patience).min(longest.max(patience));
+        let until = Instant::now() + needed.max(patience).min(longest);
         let reason = known.as_ref().map(|outage| {
             Error::new(ErrorKind::Unavailable, "call the durable tier", outage.reason.clone())
         });
