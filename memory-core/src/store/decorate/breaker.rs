@@ -188,6 +188,12 @@ impl Breaker {
         lock(&self.shared.state).probe_at.is_none()
     }
 
+    /// Returns what refused calls are told; `None` while calls go through.
+    pub fn refusal(&self) -> Option<String> {
+        let state = lock(&self.shared.state);
+        state.probe_at.map(|_| refusal(&state, Duration::ZERO).message().to_owned())
+    }
+
     /// Waits until calls are refused.
     pub async fn until_away(&self) {
         let mut changed = self.shared.changed.subscribe();
