@@ -158,13 +158,11 @@ impl Engine {
         };
         let now = self.shared.now();
         let revision = self.shared.revisions.next(now);
-        // A clock that was never set tells nothing about when a record expires; what was seen of others may.
-        let born = if now < Timestamp::EARLIEST { revision.at() } else { now };
-        let kept = kept.filter(|_| born >= Timestamp::EARLIEST);
+        let born = self.shared.born(now, revision);
         Record {
             revision,
             updated_at: now,
-            expires_at: kept.map(|kept| born.plus(kept)),
+            expires_at: kept.and_then(|kept| Some(born?.plus(kept))),
             entity: entity.map(Arc::new),
             key,
         }

@@ -362,19 +362,20 @@ impl Inner {
     }
 
     /// Returns the live records that an episode owns, in order of ids.
-    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<(Vec<Record>, Freshness)> {
+    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<Owned> {
         let mut scan = Scan::new(self.engine.namespace(), kind)
             .prefix(Key::episode_prefix(id))
             .order(Order::Ascending)
             .limit(500);
-        let (mut all, mut staleness) = (Vec::new(), Freshness::Fresh);
+        let mut owned = Owned::default();
         loop {
             let (page, freshness) = self.engine.scan_fresh(&scan).await?;
-            staleness = staleness.or_staler(freshness);
-            all.extend(page.records);
+            owned.freshness = owned.freshness.or_staler(freshness);
+            owned.records.extend(page.records);
+            owned.unreadable.extend(page.unreadable);
             match page.next {
                 Some(next) => scan.after = Some(next),
-                None => return Ok((all, staleness)),
+                None => return Ok(owned),
             }
         }
     }
@@ -385,7 +386,7 @@ impl Inner {
         id: EpisodeId,
         item: fn(&Entity) -> Option<&T>,
     ) -> Result<Listed<T>> {
-        let (records, freshness) = self.owned(kind, id).await?;
+        let Owned { records, freshness, .. } = self.owned(kind, id).await?;
         let items = records.iter().filter_map(|record| item(record.entity.as_ref()?).cloned()).collect();
         Ok(Listed { items, freshness })
     }
@@ -396,6 +397,22 @@ impl Inner {
         let contiguous = (1..).zip(steps).all(|(number, step)| step.number == number);
         let head = Key::episode(self.engine.namespace(), id);
         Ok(contiguous && (!steps.is_empty() || self.engine.is_pending(&head)?))
+    }
+}
+
+/// The records of one kind that an episode owns.
+#[derive(Default)]
+struct Owned {
+    records: Vec<Record>,
+    /// The ids of those that do not decode.
+    unreadable: Vec<Arc<str>>,
+    freshness: Freshness,
+}
+
+impl Owned {
+    /// Returns all ids.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        self.records.iter().map(|record| record.key.id.as_ref()).chain(self.unreadable.iter().map(AsRef::as_ref))
     }
 }
 

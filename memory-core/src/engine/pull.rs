@@ -55,6 +55,9 @@ impl Shared {
             let cursor = lock(&self.progress).cursor.clone();
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
+            if let Some(latest) = changes.latest.filter(|latest| self.is_plausible(*latest)) {
+                self.revisions.observe(latest);
+            }
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }

@@ -106,6 +106,8 @@ pub struct Changes {
     pub anchor: Option<u64>,
     /// The time by the database's own clock.
     pub now: Timestamp,
+    /// A revision of the last commit: whoever writes next must not be behind it. `None` if there is none any more.
+    pub latest: Option<Revision>,
     /// Keys of the rows whose kind or body this program cannot read, as far as they can be told; they are passed over.
     pub unreadable: Vec<String>,
 }
