@@ -77,10 +77,11 @@ pub use store::decorate::timeout::Timeout;
 pub use store::decorate::{Layer, Layered, Operation};
 #[cfg(feature = "testing")]
 pub use store::memory_store::MemoryStore;
+pub use store::dead_letter::DeadLetter;
 pub use store::query::{Condition, Order, Page, Scan};
 pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
+    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Seq, Store, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

@@ -16,7 +16,7 @@ mod frame;
 mod image;
 mod meta;
 mod row;
-mod set_aside;
+mod dead_letter;
 
 pub use document::{decode_document, encode_document};
 pub use entry::{CacheEntry, decode_entry, encode_entry};
@@ -30,7 +30,7 @@ pub(crate) use frame::{HEADER_BYTES, framed_length};
 pub(crate) use image::{check_mark, encode_mark};
 pub(crate) use meta::{decode_meta, encode_meta};
 pub(crate) use row::{MAGIC as ROW_MAGIC, RowHead, borrow_row, restamp_row};
-pub(crate) use set_aside::{decode_set_aside, encode_set_aside};
+pub(crate) use dead_letter::{decode_dead_letter, encode_dead_letter};
 
 /// The most bytes a decoded payload may claim, in all its fields together.
 pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024 * 1024;

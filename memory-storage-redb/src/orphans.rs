@@ -21,7 +21,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Finds the outboxes of instances that no longer run, beside one's own.
 ///
 /// A row is removed from the orphan only after it is durable in the new outbox: a crash between the two
-/// delivers it twice, which changes nothing, because the higher revision wins. Rows that were set aside wait
+/// delivers it twice, which changes nothing, because the higher revision wins. Dead letters wait
 /// again; those that do not decode stay where they are. A folder that a process holds is never opened.
 #[derive(Debug)]
 pub struct OrphanFolders {
@@ -76,8 +76,8 @@ impl OrphanFolders {
             adopted.warnings.push(format!("the outbox {} was damaged and rebuilt: {reason}", file.display()));
         }
         let outcome = move_waiting(&orphan, into, now, &mut adopted.rows)
-            .and_then(|()| move_set_aside(&orphan, into, now, &mut adopted.rows));
-        let left = orphan.usage().set_aside;
+            .and_then(|()| move_dead_letters(&orphan, into, now, &mut adopted.rows));
+        let left = orphan.usage().dead_letters;
         drop(orphan);
         outcome?;
         if left > 0 {
@@ -139,14 +139,18 @@ fn move_waiting(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &
     }
 }
 
-fn move_set_aside(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &mut u64) -> Result<()> {
-    let listed = orphan.list_set_aside(usize::MAX)?;
-    let readable: Vec<_> = listed.into_iter().filter_map(|row| row.record.map(|it| (row.seq, it))).collect();
-    for rows in readable.chunks(BATCH_ROWS) {
-        let (seqs, records): (Vec<Seq>, Vec<Record>) = rows.iter().cloned().unzip();
-        into.append(&records, now)?;
-        orphan.hand_over_refused(&seqs)?;
-        *moved += seqs.len() as u64;
+fn move_dead_letters(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &mut u64) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let page = orphan.dead_letters(after, BATCH_ROWS)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.seq;
+        let readable = page.into_iter().filter_map(|letter| letter.record.map(|it| (letter.seq, it)));
+        let (seqs, records): (Vec<Seq>, Vec<Record>) = readable.unzip();
+        if !seqs.is_empty() {
+            into.append(&records, now)?;
+            orphan.drop_dead("hand over", &seqs)?;
+            *moved += seqs.len() as u64;
+        }
     }
-    Ok(())
 }

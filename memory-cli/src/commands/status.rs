@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_memory::{BreakerState, Mode, SetAside, Status};
+use agent_memory::{BreakerState, Mode, DeadLetter, Status};
 use serde_json::{Value, json};
 
 use super::view;
@@ -34,7 +34,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 }
 
 /// Returns the status as `--json` shows it: the engine's own fields, and where the memory is.
-pub(super) fn object(session: &Session, status: &Status, set_aside: &[SetAside]) -> Result<Value, Failure> {
+pub(super) fn object(session: &Session, status: &Status, set_aside: &[DeadLetter]) -> Result<Value, Failure> {
     let mut object = serde_json::to_value(status).map_err(|source| {
         agent_memory::Error::new(agent_memory::ErrorKind::Corrupt, "status", "the status is not JSON")
             .with_source(source)
@@ -58,7 +58,7 @@ fn warnings(status: &Status, corrupt: &[CorruptFile]) -> Vec<String> {
 pub(super) fn lines(
     session: &Session,
     status: &Status,
-    set_aside: &[SetAside],
+    set_aside: &[DeadLetter],
     columns: usize,
 ) -> Vec<String> {
     let engine = &status.engine;

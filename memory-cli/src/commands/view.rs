@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agent_memory::{Episode, Freshness, Outcome, Recall, SetAside, StepResult, Timestamp, ToolUse};
+use agent_memory::{Episode, Freshness, Outcome, Recall, DeadLetter, StepResult, Timestamp, ToolUse};
 use anstyle::Style;
 use serde_json::{Value, json};
 
@@ -130,7 +130,7 @@ pub(super) fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<()
 }
 
 /// Returns refused records as `--json` shows them.
-pub(super) fn set_aside_json(rows: &[SetAside]) -> Value {
+pub(super) fn set_aside_json(rows: &[DeadLetter]) -> Value {
     rows.iter()
         .map(|row| {
             let key = row.record.as_ref().map(|record| record.key.to_string());
@@ -140,7 +140,7 @@ pub(super) fn set_aside_json(rows: &[SetAside]) -> Value {
 }
 
 /// Returns refused records as lines for people.
-pub(super) fn set_aside_lines(rows: &[SetAside], columns: usize) -> Vec<String> {
+pub(super) fn set_aside_lines(rows: &[DeadLetter], columns: usize) -> Vec<String> {
     rows.iter()
         .map(|row| {
             let key =

@@ -1,7 +1,7 @@
 //! The drain: sends the outbox to the durable tier in order.
 //!
 //! A batch is one atomic, idempotent upsert, so a lost answer only means the same batch again. A permanent
-//! rejection is bisected down to the rows that cause it; these are set aside and the rest goes on.
+//! rejection is bisected down to the rows that cause it; these become dead letters and the rest goes on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -182,7 +182,7 @@ impl Shared {
 
     async fn set_row_aside(&self, send: &Send, error: &Error) -> Result<()> {
         let reason = error.to_string();
-        tracing::warn!(key = %send.newest.record.key, reason, "the durable tier refuses a row; it is set aside");
+        tracing::warn!(key = %send.newest.record.key, reason, "the durable tier refuses a row; it is a dead letter now");
         {
             let mut progress = lock(&self.progress);
             let excess = (progress.set_aside.len() + 1).saturating_sub(REMEMBERED);
@@ -191,7 +191,7 @@ impl Shared {
             progress.set_aside.push((send.newest.seq, reason.clone()));
         }
         let (now, seq) = (self.clock.now(), send.newest.seq);
-        self.ask_outbox(move |outbox| outbox.set_aside(seq, &reason, now)).await.map(drop)
+        self.ask_outbox(move |outbox| outbox.refuse(seq, &reason, now)).await.map(drop)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::documents::{document_of, index_documents};
 use crate::engine::fill::Fill;
+use crate::engine::upkeep::before;
 use crate::engine::{Shared, Task};
 use crate::error::Result;
 use crate::id::lock;
@@ -88,8 +89,9 @@ impl Shared {
     /// lost it with its power, and rows that it still has are not changed by another copy.
     async fn replay_tail(&self, why: &'static str) -> Result<()> {
         let now = self.clock.now();
+        let since = before(now, self.config.tail_retention);
         let recovering = self.recovering();
-        let rows = self.ask_outbox(move |outbox| outbox.replay_tail(now)).await?.unwrap_or(0);
+        let rows = self.ask_outbox(move |outbox| outbox.replay_tail(since, now)).await?.unwrap_or(0);
         drop(recovering);
         if rows > 0 {
             tracing::info!(rows, why, "rows acknowledged lately are sent again");

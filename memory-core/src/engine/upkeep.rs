@@ -87,6 +87,6 @@ impl Shared {
     }
 }
 
-fn before(now: Timestamp, duration: Duration) -> Timestamp {
+pub(super) fn before(now: Timestamp, duration: Duration) -> Timestamp {
     Timestamp(now.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
 }

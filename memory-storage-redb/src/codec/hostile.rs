@@ -72,7 +72,7 @@ fn every_bit_flip_and_truncation_is_noticed() {
     let part = encode_part(KEY, 3, b"content").unwrap();
     check_damage(&part, |bytes| decode_part(KEY, bytes).is_ok());
     check_damage(&encode_mark(KEY).unwrap(), |bytes| check_mark(KEY, bytes).is_ok());
-    check_damage(&encode_set_aside(b"row", "why", Timestamp(1)).unwrap(), |it| decode_set_aside(it).is_ok());
+    check_damage(&encode_dead_letter(b"row", "why", Timestamp(1)).unwrap(), |it| decode_dead_letter(it).is_ok());
     check_damage(&encode_meta("name", &(7_u64, "x")).unwrap(), |it| {
         decode_meta::<(u64, String)>("name", it).is_ok()
     });
@@ -122,15 +122,15 @@ fn forged_lengths_do_not_allocate() {
         assert!(decode_entry(KEY, &sealed(b"AMce", KEY, &body)).is_err());
     }
     let reason = [&[0; 8][..], &[0xff; 4], b"x"].concat();
-    assert!(decode_set_aside(&sealed(b"AMsa", &[], &reason)).is_err());
+    assert!(decode_dead_letter(&sealed(b"AMsa", &[], &reason)).is_err());
 }
 
 #[test]
 fn reasons_are_cut_at_a_character() {
     let long = "ä".repeat(5_000);
-    let bytes = encode_set_aside(b"row", &long, Timestamp(1)).unwrap();
-    let entry = decode_set_aside(&bytes).unwrap();
-    assert_eq!((entry.reason.len(), entry.row), (4096, &b"row"[..]));
+    let bytes = encode_dead_letter(b"row", &long, Timestamp(1)).unwrap();
+    let entry = decode_dead_letter(&bytes).unwrap();
+    assert_eq!((entry.reason.len(), entry.row), (1024, &b"row"[..]));
 }
 
 proptest! {
@@ -173,7 +173,7 @@ proptest! {
         let _ = decode_entry(KEY, &sealed(b"AMce", KEY, &body));
         let _ = decode_row(&sealed(b"AMor", &[], &body));
         let _ = decode_document(KEY, &sealed(b"AMsd", KEY, &body));
-        let _ = decode_set_aside(&sealed(b"AMsa", &[], &body));
+        let _ = decode_dead_letter(&sealed(b"AMsa", &[], &body));
         let _ = decode_part(KEY, &sealed(b"AMip", KEY, &body));
         let _ = check_mark(KEY, &sealed(b"AMic", KEY, &body));
     }

@@ -25,7 +25,7 @@ fn leave_behind(root: &Path, holders: &mut Vec<Slot>, name: &str) {
     let left = outbox(&slot);
     left.append(&["1", "2", "3"].map(|id| stored(&format!("{name}{id}"), 1)), NOW).unwrap();
     left.ack(&[1], NOW).unwrap();
-    left.set_aside(2, "refused", NOW).unwrap();
+    left.refuse(2, "refused", NOW).unwrap();
     holders.push(slot);
 }
 
@@ -47,7 +47,7 @@ fn adopts_what_nobody_holds_and_nothing_else() {
     let freed = Slots::claim(root.path()).unwrap();
     assert_eq!(freed.path(), root.path().join("1"));
     let left = outbox(&freed);
-    assert_eq!((left.usage().rows, left.usage().set_aside, left.usage().tail_rows), (0, 0, 1));
+    assert_eq!((left.usage().rows, left.usage().dead_letters, left.usage().tail_rows), (0, 0, 1));
     left.append(&[stored("a4", 1)], NOW).unwrap();
     drop((left, freed));
     assert_eq!(

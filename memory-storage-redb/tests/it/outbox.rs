@@ -45,12 +45,12 @@ fn a_damaged_row_is_set_aside_and_the_rest_goes_on() {
     let outbox = open(&path);
     assert_eq!(outbox.pending(&[stored("b", 1).key]).unwrap(), [None], "it can no longer be served");
     assert_eq!(ids(&outbox), ["a", "c"]);
-    let aside = outbox.list_set_aside(10).unwrap();
+    let aside = outbox.dead_letters(0, 10).unwrap();
     assert_eq!((aside.len(), aside[0].seq), (1, 2));
     assert!(aside[0].record.is_none() && aside[0].reason.contains("checksum"), "{aside:?}");
-    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (2, 1));
-    assert_eq!(outbox.retry_set_aside(NOW).unwrap(), 0, "it stays, and stays counted");
-    assert_eq!(outbox.usage().set_aside, 1);
+    assert_eq!((outbox.usage().rows, outbox.usage().dead_letters), (2, 1));
+    assert_eq!(outbox.retry_dead_letters(None, NOW).unwrap(), 0, "it stays, and stays counted");
+    assert_eq!(outbox.usage().dead_letters, 1);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn damaged_figures_are_counted_again() {
     let outbox = open(&path);
     outbox.append(&[stored("a", 1), stored("b", 1), stored("c", 1), stored("d", 1)], NOW).unwrap();
     outbox.ack(&[1, 3], NOW).unwrap();
-    outbox.set_aside(2, "no", NOW).unwrap();
+    outbox.refuse(2, "no", NOW).unwrap();
     let before = outbox.usage();
     drop(outbox);
     tamper(&path, |rows| drop(rows.insert(u64::MAX, &b"junk"[..]).unwrap()));
@@ -78,7 +78,7 @@ fn a_file_that_redb_cannot_open_is_salvaged() {
     for batch in records.chunks(7) {
         outbox.append(batch, NOW).unwrap();
     }
-    outbox.set_aside(5, "refused", NOW).unwrap();
+    outbox.refuse(5, "refused", NOW).unwrap();
     drop(outbox);
     let mut bytes = fs::read(&path).unwrap();
     bytes[..4096].fill(0xee);
@@ -170,12 +170,12 @@ fn an_older_version_is_not_served_once_a_newer_one_is_sent() {
     let pending = || outbox.pending(std::slice::from_ref(&key)).unwrap().pop().flatten();
     outbox.append(&[stored("a", 2), stored("a", 1), stored("a", 3)], NOW).unwrap();
     assert_eq!(pending(), Some(stored("a", 3)), "the highest revision, whatever the order");
-    outbox.set_aside(3, "refused", NOW).unwrap();
+    outbox.refuse(3, "refused", NOW).unwrap();
     assert_eq!(pending(), Some(stored("a", 2)), "the next lower one waits");
     outbox.ack(&[1], NOW).unwrap();
     assert_eq!(pending(), None, "version 1 still waits, but the durable tier has version 2");
     assert_eq!(outbox.usage().rows, 1);
-    assert_eq!(outbox.retry_set_aside(NOW).unwrap(), 1);
+    assert_eq!(outbox.retry_dead_letters(None, NOW).unwrap(), 1);
     assert_eq!(pending(), Some(stored("a", 3)));
 }
 
@@ -185,9 +185,9 @@ fn retried_and_replayed_rows_come_behind_the_last_number() {
     let outbox = open(&folder.path().join("outbox.redb"));
     outbox.append(&[stored("a", 1), stored("b", 1)], NOW).unwrap();
     outbox.ack(&[1], NOW).unwrap();
-    outbox.set_aside(2, "no", NOW).unwrap();
-    assert_eq!(outbox.replay_tail(Timestamp(2_000)).unwrap(), 1);
-    assert_eq!(outbox.retry_set_aside(Timestamp(3_000)).unwrap(), 1);
+    outbox.refuse(2, "no", NOW).unwrap();
+    assert_eq!(outbox.replay_tail(Timestamp(0), Timestamp(2_000)).unwrap(), 1);
+    assert_eq!(outbox.retry_dead_letters(None, Timestamp(3_000)).unwrap(), 1);
     let rows = outbox.peek(2, 10, usize::MAX).unwrap();
     let rows: Vec<_> =
         rows.iter().map(|row| (row.seq, row.record.key.id.as_ref(), row.appended_at.0)).collect();
@@ -207,7 +207,7 @@ fn the_tail_is_bounded_in_bytes() {
     let usage = outbox.usage();
     assert!(usage.tail_bytes <= 3_000 && usage.tail_rows > 0, "{usage:?}");
     let kept = usage.tail_rows as usize;
-    assert_eq!(outbox.replay_tail(NOW).unwrap() as usize, kept);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap() as usize, kept);
     let newest: Vec<_> = (20 - kept..20).map(|i| format!("k{i}")).collect();
     assert_eq!(ids(&outbox), newest, "the oldest go first");
 }
@@ -235,7 +235,7 @@ fn a_drained_file_gives_its_space_back_when_opened() {
     let outbox = open(&path);
     assert!(fs::metadata(&path).unwrap().len() < large / 10);
     assert_eq!(outbox.usage().tail_rows, 1);
-    assert_eq!(outbox.replay_tail(NOW).unwrap(), 1);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap(), 1);
     assert_eq!(ids(&outbox), ["k999"]);
     assert_eq!(outbox.usage().last_seq, last + 1);
 }

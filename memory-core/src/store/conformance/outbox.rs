@@ -110,16 +110,16 @@ async fn sets_aside(factory: &dyn Factory) {
     let [good, bad] = ["good", "bad"].map(|id| record(&space, id, 1, Some(episode(1))));
     append(&outbox, &[bad.clone(), good]);
     let seq = peek(&outbox, 0, 1)[0].seq;
-    outbox.set_aside(seq, "too strange", Timestamp(7)).expect("set_aside works");
+    outbox.refuse(seq, "too strange", Timestamp(7)).expect("set_aside works");
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["good"], "the rest goes on");
-    let listed = outbox.list_set_aside(10).expect("list works");
+    let listed = outbox.dead_letters(0, 10).expect("list works");
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].reason.as_str(), listed[0].at), ("too strange", Timestamp(7)));
     assert_eq!(listed[0].record.as_ref(), Some(&bad));
-    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (1, 1));
-    assert_eq!(outbox.retry_set_aside(NOW).expect("retry works"), 1);
+    assert_eq!((outbox.usage().rows, outbox.usage().dead_letters), (1, 1));
+    assert_eq!(outbox.retry_dead_letters(None, NOW).expect("retry works"), 1);
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["good", "bad"], "a retried row waits behind the others");
-    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (2, 0));
+    assert_eq!((outbox.usage().rows, outbox.usage().dead_letters), (2, 0));
 }
 
 async fn keeps_a_tail(factory: &dyn Factory) {
@@ -131,7 +131,7 @@ async fn keeps_a_tail(factory: &dyn Factory) {
     assert_eq!((outbox.usage().rows, outbox.usage().tail_rows), (0, 2));
     outbox.trim_tail(Timestamp(15)).expect("trim works");
     assert_eq!(outbox.usage().tail_rows, 1, "older than the bound is gone");
-    assert_eq!(outbox.replay_tail(NOW).expect("replay works"), 1);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).expect("replay works"), 1);
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["b"], "a replayed row waits again");
     assert_eq!((outbox.usage().rows, outbox.usage().tail_rows, outbox.usage().tail_bytes), (1, 0, 0));
 }
@@ -140,7 +140,7 @@ async fn survives_reopening(factory: &dyn Factory) {
     let (outbox, space) = open(factory, "reopen").await;
     append(&outbox, &[record(&space, "a", 1, Some(episode(1))), record(&space, "b", 1, Some(episode(2)))]);
     let rows = peek(&outbox, 0, 10);
-    outbox.set_aside(rows[0].seq, "why", NOW).expect("set_aside works");
+    outbox.refuse(rows[0].seq, "why", NOW).expect("set_aside works");
     outbox.reopen().expect("reopen works");
     append(&outbox, &[record(&space, "c", 1, Some(episode(3)))]);
     let before = outbox.usage();
@@ -149,8 +149,8 @@ async fn survives_reopening(factory: &dyn Factory) {
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["b", "c"]);
     let after = outbox.usage();
     assert_eq!(
-        (after.rows, after.bytes, after.set_aside, after.last_seq, after.oldest),
-        (before.rows, before.bytes, before.set_aside, before.last_seq, before.oldest),
+        (after.rows, after.bytes, after.dead_letters, after.last_seq, after.oldest),
+        (before.rows, before.bytes, before.dead_letters, before.last_seq, before.oldest),
         "the figures survive"
     );
 }
