@@ -42,7 +42,7 @@ mod settings;
 pub use builder::Builder;
 pub use memory_core::{
     Ack, Action, Advice, Artifact, ArtifactId, Attempt, BeliefConfig, BreakerState, BreakerStatus,
-    CacheUsage, Clock, Complexity, ConsolidationConfig, ContrastReflector, Cycle, Embedder, Embedding,
+    CacheUsage, Clock, Complexity, ConsolidationConfig, ContrastReflector, Cycle, DeadLetter, Embedder, Embedding,
     EngineStatus, Episode, EpisodeId, EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorKind, Evidence,
     EvidenceRole, Explanation, FactorBounds, Failure, FailureId, Forecast, Found, Freshness, Heuristic,
     HeuristicId, HotUsage, IdSource, Insight, Instance, ItemId, Json, Key, Kind, Knowledge, Learned,
@@ -50,7 +50,7 @@ pub use memory_core::{
     OutboxStatus, Outcome, Pattern, PatternBody, PatternId, Phase, Playbook, PlaybookId, PlaybookStep,
     Premise, Product, Quality, Quotas, RateLimit, Recall, RecallId, RecallQuery, RecallUse, Recalled,
     RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Reflection, Reflector,
-    Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, DeadLetter, Share,
+    Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, Share,
     Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task,
     TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
     normalize, same_label,

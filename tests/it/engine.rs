@@ -289,8 +289,8 @@ async fn a_version_that_is_refused_does_not_take_those_before_it_along() {
         bench.engine.flush(Duration::from_millis(200)).await.is_ok()
     })
     .await;
-    let set_aside = bench.engine.dead_letters(0, 10).await.unwrap();
-    let refused: Vec<_> = set_aside.iter().map(|row| row.record.clone().unwrap()).collect();
+    let dead_letters = bench.engine.dead_letters(0, 10).await.unwrap();
+    let refused: Vec<_> = dead_letters.iter().map(|row| row.record.clone().unwrap()).collect();
     assert_eq!(refused, [version("k", 3)]);
     assert_eq!(bench.server.get(&[key("k")]).await.unwrap(), [Some(version("k", 2))]);
 }
@@ -340,6 +340,9 @@ impl Outbox for FullDisk {
     }
     fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> memory_core::Result<u64> {
         self.inner.retry_dead_letters(seqs, now)
+    }
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> memory_core::Result<()> {
+        self.inner.add_dead_letters(letters)
     }
     fn drop_dead_letters(&self, seqs: &[Seq]) -> memory_core::Result<u64> {
         self.inner.drop_dead_letters(seqs)

@@ -279,6 +279,12 @@ pub trait Outbox: Send + Sync {
     /// how many.
     fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64>;
 
+    /// Adds dead letters of another outbox, durably, with new numbers and their reasons and times.
+    ///
+    /// # Errors
+    /// As [`Outbox::append`].
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> Result<()>;
+
     /// Deletes the dead letters with these numbers, durably and for good; returns how many there were.
     fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64>;
 
@@ -306,6 +312,8 @@ pub trait Outbox: Send + Sync {
 pub struct Adopted {
     /// Rows that wait in the new outbox now.
     pub rows: u64,
+    /// Dead letters that are in the new outbox now.
+    pub dead_letters: u64,
     /// What was damaged or could not be read, for people.
     pub warnings: Vec<String>,
     /// The first error, if a folder could not be adopted; the others were.

@@ -33,6 +33,10 @@ impl Outbox for RedbOutbox {
         self.retry_dead(seqs, now)
     }
 
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        self.add_dead(letters)
+    }
+
     fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64> {
         self.drop_dead("drop dead letters", seqs)
     }

@@ -8,7 +8,7 @@ use super::append::{Change, Sync};
 use super::peek::decode_record;
 use super::settle::waiting_row;
 use super::{DEAD_LETTERS, RedbOutbox, lock};
-use crate::codec::{borrow_row, decode_dead_letter, encode_dead_letter, restamp_row};
+use crate::codec::{borrow_row, decode_dead_letter, encode_dead_letter, encode_row, restamp_row};
 use crate::failure::{Failure, Outcome};
 use crate::keys::parse_version_key;
 
@@ -57,6 +57,7 @@ impl RedbOutbox {
     }
 
     pub(super) fn retry_dead(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64> {
+        self.check_writable("retry dead letters", &lock(&self.writer))?;
         let mut retried = 0;
         match seqs {
             Some(seqs) => {
@@ -124,6 +125,27 @@ impl RedbOutbox {
         Ok(retried)
     }
 
+    pub(super) fn add_dead(&self, letters: &[DeadLetter]) -> Result<()> {
+        let mut rows = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let row = match &letter.record {
+                Some(record) => encode_row(record, letter.at)?,
+                None => letter.raw.clone(),
+            };
+            rows.push((letter, row));
+        }
+        let bytes: usize = rows.iter().map(|(letter, row)| letter.reason.len() + row.len()).sum();
+        let mut writer = lock(&self.writer);
+        self.check_writable("add dead letters", &writer)?;
+        self.check_quota(&writer.figures, rows.len() as u64, bytes as u64)?;
+        self.transact("add dead letters", &mut writer, Sync::Now, |change| {
+            rows.iter().try_for_each(|(letter, row)| {
+                change.figures.last_seq += 1;
+                insert(change, change.figures.last_seq, row, &letter.reason, letter.at)
+            })
+        })
+    }
+
     /// Removes dead letters, durably: somebody has decided so, or another outbox has them.
     pub(crate) fn drop_dead(&self, operation: &'static str, seqs: &[Seq]) -> Result<u64> {
         let mut dropped = 0;
@@ -173,7 +195,7 @@ pub(super) fn wait_again(change: &mut Change<'_>, row: &[u8], now: Timestamp) ->
     change.push(&head.key_bytes(), head.revision, &row, now)
 }
 
-/// Adds a row to the dead letters under a number that it has, or that is new.
+/// Adds a row to the dead letters, under the number that it has or the last one.
 pub(super) fn insert(
     change: &mut Change<'_>,
     seq: Seq,

@@ -30,6 +30,9 @@ mod tables;
 
 use tables::{Settled, Tables};
 
+#[cfg(test)]
+mod tests;
+
 /// How much of the file is looked at at once. Rows are far smaller than half of it.
 const WINDOW: usize = 2 * (PAYLOAD_LIMIT + 1024);
 
