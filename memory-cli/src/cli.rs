@@ -266,7 +266,12 @@ pub(crate) enum SyncCommand {
         #[arg(value_name = "SEQ")]
         seqs: Vec<u64>,
         /// The new file for what is deleted, one JSON object a line
-        #[arg(long, value_name = "FILE", required_unless_present = "no_export", conflicts_with = "no_export")]
+        #[arg(
+            long,
+            value_name = "FILE",
+            required_unless_present = "no_export",
+            conflicts_with = "no_export"
+        )]
         export: Option<PathBuf>,
         /// Keep no copy
         #[arg(long)]

@@ -69,6 +69,7 @@ pub use recall::vector::VectorIndex;
 pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]
 pub use store::conformance;
+pub use store::dead_letter::DeadLetter;
 pub use store::decorate::breaker::{Breaker, BreakerConfig, BreakerState, BreakerStatus};
 #[cfg(feature = "testing")]
 pub use store::decorate::faulty::{Fault, Faulty};
@@ -77,7 +78,6 @@ pub use store::decorate::timeout::Timeout;
 pub use store::decorate::{Layer, Layered, Operation};
 #[cfg(feature = "testing")]
 pub use store::memory_store::MemoryStore;
-pub use store::dead_letter::DeadLetter;
 pub use store::query::{Condition, Order, Page, Scan};
 pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
 pub use store::traits::{

@@ -37,9 +37,9 @@ use crate::model::task::Task;
 use crate::rate::RateLimiter;
 use crate::recall::embedder::Embedder;
 use crate::redact::Redactor;
+use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::dead_letter::DeadLetter;
 use crate::store::traits::{Seq, Tiers};
 
 use embedding::Vectors;

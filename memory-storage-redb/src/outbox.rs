@@ -14,11 +14,11 @@ use crate::open::{Handle, OpenReport, create_folder, open_database, sync_folder}
 
 mod append;
 mod contract;
+mod dead_letters;
 mod figures;
 mod peek;
 mod pending;
 mod recent;
-mod dead_letters;
 mod salvage;
 mod settle;
 mod tail;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use memory_core::conformance::{episode, record};
 use memory_core::{
-    Clock, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key, Kind, Layered,
-    ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow, OutboxUsage, Record, Scan,
-    SeededIds, Seq, DeadLetter, Store, Tiers, Timestamp,
+    Clock, DeadLetter, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key,
+    Kind, Layered, ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow, OutboxUsage,
+    Record, Scan, SeededIds, Seq, Store, Tiers, Timestamp,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
 

@@ -75,7 +75,8 @@ pub(super) async fn drop_some(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     if !yes {
-        let message = "dead letters are acknowledged records that the server does not have; dropping is for good";
+        let message =
+            "dead letters are acknowledged records that the server does not have; dropping is for good";
         return Err(Failure::usage(message, "add --yes to delete them"));
     }
     let session = Session::open(global, output).await?;

@@ -34,7 +34,11 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 }
 
 /// Returns the status as `--json` shows it: the engine's own fields, and where the memory is.
-pub(super) fn object(session: &Session, status: &Status, dead_letters: &[DeadLetter]) -> Result<Value, Failure> {
+pub(super) fn object(
+    session: &Session,
+    status: &Status,
+    dead_letters: &[DeadLetter],
+) -> Result<Value, Failure> {
     let mut object = serde_json::to_value(status).map_err(|source| {
         agent_memory::Error::new(agent_memory::ErrorKind::Corrupt, "status", "the status is not JSON")
             .with_source(source)
@@ -133,9 +137,10 @@ pub(super) fn lines(
             0 if engine.sync.last_sync.is_none() || corrupt.iter().any(|file| file.is_outbox) => {
                 "nothing waits".into()
             }
-            0 if outbox.dead_letters > 0 => {
-                paint(style::BAD, format!("nothing waits; {} refused, not on the server", outbox.dead_letters))
-            }
+            0 if outbox.dead_letters > 0 => paint(
+                style::BAD,
+                format!("nothing waits; {} refused, not on the server", outbox.dead_letters),
+            ),
             0 => paint(style::GOOD, "empty: everything has arrived"),
             rows => paint(
                 style::UNSURE,

@@ -39,12 +39,7 @@ pub(crate) async fn run(global: &Global, arguments: &SyncArgs, output: &mut Outp
     }
 }
 
-async fn sync(
-    global: &Global,
-    seconds: u32,
-    retry: Retry<'_>,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
+async fn sync(global: &Global, seconds: u32, retry: Retry<'_>, output: &mut Output) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
     let retried = match retry {
         Retry::Nothing => None,

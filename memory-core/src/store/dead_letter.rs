@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::store::record::Record;
-use crate::store::wire::Row;
 use crate::store::traits::Seq;
+use crate::store::wire::Row;
 
 /// A row of the outbox that was not delivered: the durable tier refused it, or it cannot be read.
 #[derive(Debug, Clone)]
@@ -81,7 +81,10 @@ mod tests {
             body: Some(exported["body"].to_string()),
         };
         assert_eq!(row.decode().unwrap(), record, "nothing is missing");
-        assert_eq!((&exported["seq"], &exported["at"], &exported["reason"]), (&7.into(), &9.into(), &"why".into()));
+        assert_eq!(
+            (&exported["seq"], &exported["at"], &exported["reason"]),
+            (&7.into(), &9.into(), &"why".into())
+        );
         assert_eq!(letter(None, vec![0, 255])["raw"], "00ff");
     }
 }

@@ -5,7 +5,7 @@ use memory_core::Timestamp;
 use super::Unreadable;
 use super::frame::{self, Sort, u32_at, u64_at};
 
-const SORT: Sort = Sort { magic: *b"AMsa", format: 1, schema: 1 };
+pub(super) const SORT: Sort = Sort { magic: *b"AMsa", format: 1, schema: 1 };
 
 /// Reasons are cut to this many bytes.
 const REASON_LIMIT: usize = 1024;

@@ -1,6 +1,6 @@
 //! The storage trait, as the engine sees the outbox.
 
-use memory_core::{Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, DeadLetter, Timestamp};
+use memory_core::{DeadLetter, Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, Timestamp};
 
 use super::{RedbOutbox, lock};
 

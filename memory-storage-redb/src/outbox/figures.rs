@@ -5,7 +5,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
 use serde::{Deserialize, Serialize};
 
 use super::recent::Recent;
-use super::{FIGURES_SEQ, ROWS, DEAD_LETTERS, TAIL, VERSIONS};
+use super::{DEAD_LETTERS, FIGURES_SEQ, ROWS, TAIL, VERSIONS};
 use crate::codec::{borrow_row, decode_meta, encode_meta};
 use crate::failure::{Failure, Outcome};
 use crate::keys::version_key;

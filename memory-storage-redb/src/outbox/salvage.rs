@@ -147,11 +147,8 @@ struct Plan {
 impl Plan {
     fn new(path: &Path, options: &super::OutboxOptions) -> Outcome<Self> {
         let found = find_rows(path)?;
-        let mut tables = if path.is_file() {
-            Tables::read(path, options.page_cache_bytes)
-        } else {
-            Tables::default()
-        };
+        let mut tables =
+            if path.is_file() { Tables::read(path, options.page_cache_bytes) } else { Tables::default() };
         let now = SystemClock::new().now();
         let stale_after = u64::try_from(options.stale_after.as_millis()).unwrap_or(u64::MAX);
         let mut places = Vec::with_capacity(found.len());

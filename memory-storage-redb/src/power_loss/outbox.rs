@@ -22,7 +22,11 @@ fn kept(outbox: &RedbOutbox) -> BTreeMap<(String, Revision), Record> {
     let usage = outbox.usage();
     let waiting = outbox.peek(0, usize::MAX, usize::MAX).unwrap();
     let aside = outbox.dead_letters(0, usize::MAX).unwrap();
-    assert_eq!((usage.rows, usage.dead_letters), (waiting.len() as u64, aside.len() as u64), "the counts hold");
+    assert_eq!(
+        (usage.rows, usage.dead_letters),
+        (waiting.len() as u64, aside.len() as u64),
+        "the counts hold"
+    );
     assert_eq!(usage.oldest.is_some(), usage.rows > 0);
     assert!(waiting.iter().all(|row| row.seq <= usage.last_seq));
     assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap(), usage.tail_rows);

@@ -120,7 +120,10 @@ impl StorageBackend for Overlay {
         for (page, within, count) in State::parts(offset, data.len()) {
             if !state.written.contains_key(&page) {
                 if state.written.len() >= LIMIT_PAGES {
-                    return Err(io::Error::new(io::ErrorKind::OutOfMemory, "the repair needs too many pages"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::OutOfMemory,
+                        "the repair needs too many pages",
+                    ));
                 }
                 let content = state.page_of_file(page)?;
                 state.written.insert(page, content);

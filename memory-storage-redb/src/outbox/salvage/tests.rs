@@ -37,7 +37,9 @@ fn declare_damaged(outbox: &RedbOutbox) {
 
 /// Four rows: one acknowledged, one refused, one that waits, and one older than all tombstones that waits.
 fn fill(outbox: &RedbOutbox) {
-    outbox.append(&[version("sent", 0), version("no", 0), version("new", 0), version("old", 30)], now()).unwrap();
+    outbox
+        .append(&[version("sent", 0), version("no", 0), version("new", 0), version("old", 30)], now())
+        .unwrap();
     outbox.ack(&[1], now()).unwrap();
     outbox.refuse(2, "refused", now()).unwrap();
     // Durable, as acknowledgements become with the next append.
@@ -123,7 +125,10 @@ fn numbers_continue_behind_those_that_were_handed_out() {
     declare_damaged(&outbox);
     outbox.reopen().unwrap();
     assert!(outbox.usage().last_seq >= 20, "{:?}", outbox.usage());
-    assert!(outbox.peek(20, 10, usize::MAX).unwrap().len() == 1, "the row has a number that nobody waited for");
+    assert!(
+        outbox.peek(20, 10, usize::MAX).unwrap().len() == 1,
+        "the row has a number that nobody waited for"
+    );
     let next = outbox.append(&[version("next", 0)], now()).unwrap();
     assert!(next > 20, "{next}");
     // Nothing at all can be found.
