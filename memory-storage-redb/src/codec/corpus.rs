@@ -45,7 +45,6 @@ fn fuzz_seeds_are_of_this_schema_and_of_every_kind() {
     for (target, seeds) in seeds() {
         let folder = root.join(target);
         if update {
-            let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).unwrap();
             seeds.iter().for_each(|(name, bytes)| fs::write(folder.join(name), bytes).unwrap());
         }

@@ -148,6 +148,33 @@ fn forged_lengths_do_not_allocate() {
     assert!(decode_dead_letter(&sealed(dead_letter::SORT, &[], &reason)).is_err());
 }
 
+/// Lengths that no payload may claim: near 2^64, and one above the limit; in the place of each byte of valid content.
+#[test]
+fn forged_lengths_are_survived_wherever_they_stand() {
+    let huge = [&[253_u8][..], &[0xff; 8]].concat();
+    let above = [&[252_u8][..], &(PAYLOAD_LIMIT as u32 + 1).to_le_bytes()].concat();
+    let body = |frame: Vec<u8>| frame[HEADER_BYTES..].to_vec();
+    let check = |valid: &[u8], fixed: usize, decode: &dyn Fn(&[u8]) -> bool| {
+        assert!(decode(valid), "the seal is that of today");
+        let mut accepted = 0;
+        for forged in [&huge, &above] {
+            for at in fixed..valid.len() {
+                // In the place of a number at the end it is that number.
+                accepted += usize::from(decode(&[&valid[..at], forged].concat()));
+            }
+        }
+        assert!(accepted <= 2, "{accepted} of {} are content", valid.len());
+    };
+    for record in records().iter().filter(|record| !record.is_tombstone()) {
+        let entry = body(encode_entry(KEY, record, Timestamp(3)).unwrap());
+        check(&entry, 41, &|bytes| decode_entry(KEY, &sealed(entry::SORT, KEY, bytes)).is_ok());
+        let row = body(encode_row(record, Timestamp(3)).unwrap());
+        check(&row, 8, &|bytes| decode_row(&sealed(row::SORT, &[], bytes)).is_ok());
+    }
+    let document = body(encode_document(KEY, &document()).unwrap());
+    check(&document, 0, &|bytes| decode_document(KEY, &sealed(document::SORT, KEY, bytes)).is_ok());
+}
+
 #[test]
 fn reasons_are_cut_at_a_character() {
     let long = "ä".repeat(5_000);
