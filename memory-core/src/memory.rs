@@ -37,9 +37,10 @@ use crate::model::task::Task;
 use crate::rate::RateLimiter;
 use crate::recall::embedder::Embedder;
 use crate::redact::Redactor;
+use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::traits::{SetAside, Tiers};
+use crate::store::traits::{Seq, Tiers};
 
 use embedding::Vectors;
 use heuristics::Rules;
@@ -278,20 +279,29 @@ impl Memory {
         })
     }
 
-    /// Lists up to `limit` records that the durable tier refused, oldest first, with the reasons.
+    /// Returns one page of dead letters behind the number `after`, oldest first, with the reasons: at most `limit`, and
+    /// fewer if they are large. At the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
-    pub async fn set_aside(&self, limit: usize) -> Result<Vec<SetAside>> {
-        self.inner.engine.set_aside(limit).await
+    pub async fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.inner.engine.dead_letters(after, limit).await
     }
 
-    /// Sends the records that the durable tier refused once more; returns how many.
+    /// Sends dead letters once more, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
-    pub async fn retry_set_aside(&self) -> Result<u64> {
-        self.inner.engine.retry_set_aside().await
+    pub async fn retry_dead_letters(&self, seqs: Option<Vec<Seq>>) -> Result<u64> {
+        self.inner.engine.retry_dead_letters(seqs).await
+    }
+
+    /// Deletes dead letters for good; returns how many there were. [`DeadLetter::to_json`] is what to keep of them.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be written.
+    pub async fn drop_dead_letters(&self, seqs: Vec<Seq>) -> Result<u64> {
+        self.inner.engine.drop_dead_letters(seqs).await
     }
 
     /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
