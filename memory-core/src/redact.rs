@@ -2,12 +2,15 @@
 //!
 //! A rule has a *trigger*, a few letters that every match contains, and a pattern. All triggers are searched in one
 //! pass, so text without any costs one pass; the patterns of the rules triggered then find the secrets. All
-//! patterns run in linear time. What is replaced becomes `[REDACTED:<rule>]`, which no rule ever looks into:
-//! passes are repeated until one finds nothing, so redacting twice is redacting once.
+//! patterns run in linear time. What is replaced becomes `[REDACTED:<rule>]`, which no rule ever looks into. What a
+//! replacement lays bare is found by a further pass; their number is bounded, so that hostile text costs no more than
+//! its length, and after the last one shapes are found wherever they stand.
 
 mod assignment;
 mod domain;
 mod field;
+mod pairs;
+mod pii;
 mod rules;
 mod shape;
 
@@ -19,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::redact::pii::PII;
 use crate::redact::rules::{Accept, BUILT_IN};
 
 const MARK_START: &str = "[REDACTED:";
@@ -37,11 +41,14 @@ pub struct RedactionConfig {
     pub disabled_rules: Vec<String>,
     /// The application's own rules; none by default.
     pub extra_rules: Vec<RedactionRule>,
+    /// Whether e-mail addresses, telephone numbers, and numbers of payment cards and bank accounts are replaced, too;
+    /// false by default.
+    pub pii: bool,
 }
 
 impl Default for RedactionConfig {
     fn default() -> Self {
-        Self { enabled: true, disabled_rules: Vec::new(), extra_rules: Vec::new() }
+        Self { enabled: true, disabled_rules: Vec::new(), extra_rules: Vec::new(), pii: false }
     }
 }
 
@@ -77,16 +84,25 @@ struct Rules {
 struct Rule {
     name: String,
     pattern: &'static str,
+    /// The shape by itself, for what is left after the last pass.
+    glued: Option<&'static str>,
     /// Compiled when first triggered.
     regex: OnceLock<Regex>,
+    glued_regex: OnceLock<Regex>,
     accept: Accept,
 }
+
+/// How often a text is gone over at the most.
+const PASSES: usize = 4;
+
+/// How much of the text beside a match is looked at to judge it, in bytes.
+const CONTEXT: usize = 512;
 
 impl Default for Redactor {
     /// Creates a redactor with all built-in rules.
     fn default() -> Self {
         static BUILT: OnceLock<Redactor> = OnceLock::new();
-        BUILT.get_or_init(|| Self::build(&[], Vec::new())).clone()
+        BUILT.get_or_init(|| Self::build(&[], Vec::new(), false)).clone()
     }
 }
 
@@ -108,10 +124,10 @@ impl Redactor {
             }
         }
         let extra = config.extra_rules.iter().map(compile_extra).collect::<Result<Vec<_>>>()?;
-        if extra.is_empty() && config.disabled_rules.is_empty() {
+        if extra.is_empty() && config.disabled_rules.is_empty() && !config.pii {
             return Ok(Self::default());
         }
-        Ok(Self::build(&config.disabled_rules, extra))
+        Ok(Self::build(&config.disabled_rules, extra, config.pii))
     }
 
     /// Creates a redactor that changes nothing.
@@ -121,16 +137,19 @@ impl Redactor {
 
     /// Lists the names of the built-in rules, for [`RedactionConfig::disabled_rules`].
     pub fn rule_names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|rule| rule.name).chain([field::RULE])
+        BUILT_IN.iter().chain(PII).map(|rule| rule.name).chain([field::RULE])
     }
 
-    fn build(disabled: &[String], extra: Vec<(Rule, String)>) -> Self {
+    fn build(disabled: &[String], extra: Vec<(Rule, String)>, pii: bool) -> Self {
         let enabled = |name: &str| !disabled.iter().any(|disabled| disabled == name);
-        let built_in = BUILT_IN.iter().filter(|rule| enabled(rule.name)).map(|rule| {
+        let pii = if pii { PII } else { &[] };
+        let built_in = BUILT_IN.iter().chain(pii).filter(|rule| enabled(rule.name)).map(|rule| {
             let compiled = Rule {
                 name: rule.name.to_owned(),
                 pattern: rule.pattern,
+                glued: rule.glued,
                 regex: OnceLock::new(),
+                glued_regex: OnceLock::new(),
                 accept: rule.accept,
             };
             (compiled, rule.trigger.to_owned())
@@ -170,26 +189,48 @@ fn compile_extra(rule: &RedactionRule) -> Result<(Rule, String)> {
     if regex.is_match("") {
         return Err(invalid(format!("the pattern of {:?} matches empty text", rule.name)));
     }
-    let compiled =
-        Rule { name: rule.name.clone(), pattern: "", regex: OnceLock::from(regex), accept: Accept::Always };
+    let compiled = Rule {
+        name: rule.name.clone(),
+        pattern: "",
+        glued: None,
+        regex: OnceLock::from(regex),
+        glued_regex: OnceLock::new(),
+        accept: Accept::Always,
+    };
     Ok((compiled, rule.pattern.clone()))
 }
 
 impl Rules {
     fn redact_text(&self, text: &mut String) -> u32 {
+        self.redact_counted(text, &mut 0)
+    }
+
+    /// Redacts a text, and counts the bytes that rules go over.
+    fn redact_counted(&self, text: &mut String, work: &mut usize) -> u32 {
         let mut total = 0;
-        loop {
+        for _ in 0..PASSES {
+            *work += text.len();
             let triggered = self.triggers.matches(text);
             let mut count = 0;
             for index in triggered.iter() {
-                count += self.rules[index].apply(text);
+                *work += text.len();
+                let rule = &self.rules[index];
+                count += rule.apply(rule.regex(), text);
             }
+            total += count;
             if count == 0 {
                 return total;
             }
-            // Each replacement takes characters from the text outside marks, so this ends.
-            total += count;
         }
+        // Something is glued to something else without end: no edges any more.
+        let triggered = self.triggers.matches(text);
+        for index in triggered.iter() {
+            if let Some(regex) = self.rules[index].glued_regex() {
+                *work += text.len();
+                total += self.rules[index].apply(regex, text);
+            }
+        }
+        total
     }
 
     fn redact_json(&self, value: &mut Value) -> u32 {
@@ -198,9 +239,17 @@ impl Rules {
         while let Some(value) = open.pop() {
             match value {
                 Value::String(text) => total += self.redact_text(text),
-                Value::Array(items) => open.extend(items),
+                Value::Array(items) => {
+                    if self.fields {
+                        total += pairs::redact_list(items);
+                    }
+                    open.extend(items);
+                }
                 Value::Object(fields) => {
                     total += self.redact_names(fields);
+                    if self.fields {
+                        total += pairs::redact_object(fields);
+                    }
                     for (name, value) in fields.iter_mut() {
                         let count = if self.fields { field::redact(name, value) } else { 0 };
                         total += count;
@@ -251,8 +300,14 @@ impl Rule {
         self.regex.get_or_init(|| Regex::new(self.pattern).expect("every pattern compiles"))
     }
 
-    /// Replaces what this rule finds between marks; returns how many.
-    fn apply(&self, text: &mut String) -> u32 {
+    fn glued_regex(&self) -> Option<&Regex> {
+        let pattern = self.glued?;
+        #[expect(clippy::expect_used, reason = "built-in patterns are tested")]
+        Some(self.glued_regex.get_or_init(|| Regex::new(pattern).expect("every pattern compiles")))
+    }
+
+    /// Replaces what a form of this rule finds between marks; returns how many.
+    fn apply(&self, regex: &Regex, text: &mut String) -> u32 {
         let mut count = 0;
         let mut output = String::new();
         // Up to where the text is copied to the output.
@@ -261,22 +316,31 @@ impl Rule {
         while start < text.len() {
             let gap = next_mark(&text[start..]);
             let end = gap.map_or(text.len(), |(mark, _)| start + mark);
-            for captures in self.regex().captures_iter(&text[start..end]) {
+            let (mut base, mut at) = (start, start);
+            while at < end {
+                // Behind what was replaced a word begins: what is glued to it is found in the same pass.
+                let Some(captures) = regex.captures_at(&text[base..end], at - base) else { break };
                 let whole = captures.get_match();
                 let secret = SECRET_GROUPS.iter().find_map(|group| captures.name(group)).unwrap_or(whole);
+                let (from, to) = (base + secret.start(), base + secret.end());
                 let found = assignment::Found {
                     name: captures.name("name").map_or("", |name| name.as_str()),
-                    before: &text[start..start + secret.start()],
+                    before: tail(&text[base..from]),
                     secret: secret.as_str(),
-                    after: &text[start + secret.end()..end],
+                    after: head(&text[to..end]),
                 };
-                let Some(length) = self.accept.length(&found) else { continue };
-                output.push_str(&text[copied..start + secret.start()]);
-                output.push_str(MARK_START);
-                output.push_str(&self.name);
-                output.push(MARK_END);
-                copied = start + secret.start() + length;
-                count += 1;
+                match self.accept.length(&found) {
+                    Some(length) => {
+                        output.push_str(&text[copied..from]);
+                        output.push_str(MARK_START);
+                        output.push_str(&self.name);
+                        output.push(MARK_END);
+                        copied = from + length;
+                        count += 1;
+                        (base, at) = (copied, copied);
+                    }
+                    None => at = base + whole.end(),
+                }
             }
             start = gap.map_or(text.len(), |(_, behind)| start + behind);
         }
@@ -286,6 +350,18 @@ impl Rule {
         }
         count
     }
+}
+
+/// Returns the end of a text.
+fn tail(text: &str) -> &str {
+    let from = text.len().saturating_sub(CONTEXT);
+    (from..=text.len()).find(|at| text.is_char_boundary(*at)).map_or("", |at| &text[at..])
+}
+
+/// Returns the beginning of a text.
+fn head(text: &str) -> &str {
+    let to = text.len().min(CONTEXT);
+    (0..=to).rev().find(|at| text.is_char_boundary(*at)).map_or("", |at| &text[..at])
 }
 
 /// Finds the next mark: where it starts and where the text goes on behind it.
@@ -303,5 +379,7 @@ fn next_mark(text: &str) -> Option<(usize, usize)> {
     }
 }
 
+#[cfg(test)]
+mod probes;
 #[cfg(test)]
 mod tests;

@@ -3,16 +3,21 @@
 use crate::redact::field::{Name, classify};
 use crate::redact::shape;
 
-pub(super) const TRIGGER: &str = r"(?i-u:passw|passp|passc|pwd|secret|token|key|credential)";
+pub(super) const TRIGGER: &str =
+    r"(?i-u:pass|pwd|_pw|pw:|pin|secret|token|key|_pat|credential|kennwort|contrase|senha|wachtwoord|salt|_auth|_dsn)";
 
 macro_rules! secret_name {
     () => {
         concat!(
-            r"[A-Za-z0-9_.-]*(?i-u:password|passwd|passphrase|passcode|pwd|secret|credentials?|token|api[_ -]?key|",
-            r"(?:access|secret|private|auth|encryption|signing|account|master|service|subscription)[_ -]?key)",
+            r"[A-Za-z0-9_.-]*(?i-u:password|passwort|passwd|passphrase|passcode|pwd|pass|_pw|\bpw|\bpin|secret|credentials?|",
+            r"token|requirepass|masterauth|kennwort|contrasena|senha|wachtwoord|mot[_ -]?de[_ -]?passe|_pat|_dsn|_auth|",
+            r"salt|api[_ -]?key|[A-Za-z0-9]*[_ -]?key(?:[_-]base|[_-]data)?)",
+            r"(?:[_.-]?[A-Za-z0-9]{1,14}){0,2}",
         )
     };
 }
+
+pub(super) use secret_name;
 
 macro_rules! value {
     () => {
@@ -26,6 +31,8 @@ macro_rules! value {
     };
 }
 
+pub(super) use value;
+
 /// A name that ends in a secret word, a separator (with a type before it in some languages), and a value in quotes or
 /// up to a space. JSON within a string has backslashes before its quotes.
 pub(super) const PATTERN: &str = concat!(
@@ -35,13 +42,18 @@ pub(super) const PATTERN: &str = concat!(
     value!(),
 );
 
-/// An option of a command line with its value as the next argument.
-pub(super) const OPTION_PATTERN: &str = concat!(r"(?P<name>--", secret_name!(), r")[ \t]+", value!());
+/// An option of a command line with its value as the next argument, on a line or in a list.
+pub(super) const OPTION_PATTERN: &str =
+    concat!(r"(?P<name>--?", secret_name!(), r#")(?:\\*["'],\s*|[ \t]+)\\*"#, value!());
 
-/// A password in a sentence.
+/// A secret in a sentence: "the password is …", "my API key for the staging server is …", "password hunter2".
 pub(super) const PROSE_PATTERN: &str = concat!(
-    r"(?i-u:\bpass(?:word|code|phrase)[ \t]+(?:is|was|to|:)[ \t:]+)",
-    r#"(?:"(?P<double>[^"\s]{4,})"|'(?P<single>[^'\s]{4,})'|`(?P<tick>[^`\s]{4,})`|(?P<bare>[^\s"'`,;]{6,}))"#,
+    r"(?i:\b(?P<name>pass(?:word|code|phrase|wort)?|pwd|pin|token|(?:api|access|secret|auth|license)[ _-]?key|secret|kennwort|",
+    r"contrase.{1,2}a|mot de passe|senha|wachtwoord))",
+    r"(?:(?:[ \t]+(?i:for|of|on|für|para|del|de|pour|vom|von)[ \t]+[^\s.,:;]+(?:[ \t]+[^\s.,:;]+){0,4}?)?",
+    r"(?:[ \t]+(?i:is|was|are|to|ist|lautet|war|es|est|é|now|with|has been|got|=|:)[ \t:]+",
+    r"(?i:(?:now|still|simply|just|set to|changed to|reset to|rotated to|updated to)[ \t]+)?|[ \t]*:[ \t]+)|[ \t]+)",
+    r#"(?:"(?P<double>[^"\s]{4,})"|'(?P<single>[^'\s]{4,})'|`(?P<tick>[^`\s]{4,})`|(?P<bare>[^\s"'`,;]{4,}))"#,
 );
 
 /// What a pattern found, and where.
@@ -64,10 +76,47 @@ pub(super) fn secret_length(found: &Found<'_>) -> Option<usize> {
         return accepted(found.secret, quoted(name, found.secret) && !closes_a_prompt(found));
     }
     let value = trim_punctuation(found.secret);
-    if shape::placeholder(value) || shape::code(found.secret) {
+    if shape::variable(found.secret) {
         return None;
     }
-    accepted(value, bare(name, value, found))
+    let plain = if shape::placeholder(value) || shape::code(found.secret) {
+        None
+    } else {
+        accepted(value, bare(name, value, found))
+    };
+    // What a sign ends may go on behind it.
+    match plain {
+        Some(_) if !found.after.starts_with(['&', ';', ',']) => plain,
+        _ => odd_password(name, found).or(plain),
+    }
+}
+
+/// Returns the length of a password with signs in it, which code would have too, where a line holds nothing but a name and
+/// its value: `DB_PASSWORD=!QAZ2wsx&3edc`. It goes on to the next space.
+fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
+    if name != Name::Password {
+        return None;
+    }
+    let line = found.before.rsplit('\n').next().unwrap_or_default();
+    let at = line.rfind(found.name)?;
+    let lead = line[..at].trim_start_matches([' ', '\t', '-', '+', '#', '"', '\'']);
+    let leads = lead.is_empty()
+        || ["export ", "set ", "env ", "ENV ", "ARG ", "$env:", "setx "].iter().any(|word| lead.ends_with(word));
+    if !leads {
+        return None;
+    }
+    let rest = found.after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\'));
+    let more = &found.after[..rest.unwrap_or(found.after.len())];
+    // A further assignment behind `&` or `;` is another value.
+    let more = if more.contains('=') { "" } else { more };
+    let ends_line = found.after[more.len()..].trim_start_matches([' ', '\t', '"', '\'']).starts_with(['\n', '\r', '#'])
+        || found.after.len() == more.len()
+        || found.after[more.len()..].trim().is_empty();
+    let value = format!("{}{more}", found.secret);
+    let code = value.ends_with([')', ';', '{', ',', '(']) || value.contains("::") || value.contains("=>");
+    let secret = ends_line && !code && !shape::variable(&value) && !shape::placeholder(value.trim_start_matches('$'));
+    (secret && value.len() >= 6 && shape::password_like(&value) && !shape::place(&value))
+        .then_some(found.secret.len() + more.len())
 }
 
 /// Returns true if the quote before the value ends a string that the name is in: `prompt='Password: ', stream=None`.
@@ -82,13 +131,17 @@ fn closes_a_prompt(found: &Found<'_>) -> bool {
 }
 
 fn quoted(name: Name, value: &str) -> bool {
-    if shape::placeholder(value) || shape::reference(value) || shape::sentence(value) {
+    let elsewhere = if name == Name::Password { shape::place(value) } else { shape::reference(value) };
+    if shape::placeholder(value) && !shape::odd(value) || elsewhere || shape::sentence(value) || shape::variable(value) {
         return false;
     }
     match name {
         Name::Password => value.len() >= 3,
+        Name::Pass => value.len() >= 4 && shape::password_like(value),
         Name::Key => value.len() >= 6 && !value.contains(' '),
         Name::Token => value.len() >= 8 && shape::mixed(value) && !value.contains(' '),
+        Name::Random => shape::random(value) || value.len() >= 32 && shape::odd(value) && !value.contains("  "),
+        Name::Basic => shape::basic_credentials(value),
     }
 }
 
@@ -100,6 +153,10 @@ fn bare(name: Name, value: &str, found: &Found<'_>) -> bool {
     match name {
         Name::Token => value.len() >= 8 && shape::mixed(value),
         Name::Key => value.len() >= 6 && shape::mixed(value),
+        Name::Random => shape::random(value),
+        Name::Basic => shape::basic_credentials(value),
+        Name::Pass if digits => false,
+        Name::Pass => value.len() >= if tight { 4 } else { 6 } && shape::password_like(value),
         Name::Password if digits => value.len() >= if tight { 4 } else { 6 },
         Name::Password if shape::mixed(value) || (symbols && letters) => {
             value.len() >= if tight { 4 } else { 5 }
@@ -134,9 +191,32 @@ fn word_alone(value: &str, tight: bool, found: &Found<'_>) -> bool {
 pub(super) fn prose_length(found: &Found<'_>) -> Option<usize> {
     let quoted = found.before.ends_with(['"', '\'', '`']);
     let value = if quoted { found.secret } else { trim_punctuation(found.secret) };
-    let plausible = !shape::placeholder(value) && !shape::is_remark(value) && !shape::code(value);
-    let secret = quoted || (value.len() >= 6 && shape::mixed(value) && !value.contains('-'));
-    (plausible && secret).then_some(value.len())
+    if shape::placeholder(value) || shape::is_remark(value) || shape::code(value) && !shape::odd(value) {
+        return None;
+    }
+    // Said to be it, or only named beside it.
+    let said = {
+        let end = found.before.trim_end_matches(['"', '\'', '`', ' ', '\t', ':']);
+        !end.ends_with(found.name)
+    };
+    let name = classify(found.name).unwrap_or(Name::Password);
+    let dated = value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'/' | b'.' | b':'));
+    let secret = match name {
+        _ if dated => name == Name::Pass && said && (4..=8).contains(&value.len()) && !value.contains(['-', '.', '/', ':']),
+        Name::Password if quoted => true,
+        Name::Pass if quoted => said && shape::password_like(value),
+        Name::Password => value.len() >= 6 && (shape::mixed(value) && !dashed(value) || said && shape::password_like(value)),
+        Name::Pass => said && value.len() >= 6 && shape::mixed(value),
+        Name::Key | Name::Token | Name::Random | Name::Basic => {
+            said && value.len() >= 10 && shape::mixed(value) && (shape::random(value) || value.len() >= 12 && !dashed(value))
+        }
+    };
+    secret.then_some(value.len())
+}
+
+/// Returns true for words joined by dashes: "8-character", "password-reset-2".
+fn dashed(value: &str) -> bool {
+    value.contains('-') && value.split('-').all(|part| !shape::mixed(part))
 }
 
 fn trim_punctuation(value: &str) -> &str {

@@ -1,7 +1,8 @@
 //! The built-in rules.
 
-use crate::redact::assignment::{self, Found};
-use crate::redact::shape;
+use crate::redact::assignment::{self, Found, secret_name, value};
+use crate::redact::field::{Name, classify, is_secret};
+use crate::redact::{pii, shape};
 
 /// A built-in rule.
 pub(super) struct BuiltIn {
@@ -10,6 +11,8 @@ pub(super) struct BuiltIn {
     pub(super) trigger: &'static str,
     /// The secret is the group of that name, or the whole match.
     pub(super) pattern: &'static str,
+    /// The shape by itself, for secrets that are glued to something.
+    pub(super) glued: Option<&'static str>,
     pub(super) accept: Accept,
 }
 
@@ -20,6 +23,8 @@ pub(super) enum Accept {
     Always,
     /// Letters and digits.
     Mixed,
+    /// Letters of both cases and digits.
+    Cased,
     /// Exactly this long: a longer run is something else.
     Length(usize),
     /// A private key block that holds a key.
@@ -36,6 +41,16 @@ pub(super) enum Accept {
     Prose,
     /// The value of a cookie header.
     Cookie,
+    /// A password behind an option of a command or a statement.
+    Argument,
+    /// The text of an element whose name says that it is secret.
+    Element,
+    /// A number of a payment card.
+    Card,
+    /// A number of a bank account.
+    Iban,
+    /// A telephone number.
+    Phone,
 }
 
 impl Accept {
@@ -46,6 +61,10 @@ impl Accept {
         match self {
             Self::Always => Some(secret.len()),
             Self::Mixed => whole(shape::mixed(secret)),
+            Self::Cased => {
+                let has = |class: fn(&u8) -> bool| secret.as_bytes().iter().any(class);
+                whole(shape::mixed(secret) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase))
+            }
             Self::Length(length) => whole(secret.len() == length),
             Self::KeyBlock => key_block_length(secret),
             Self::Header => whole(is_header_secret(found)),
@@ -57,8 +76,19 @@ impl Accept {
             Self::Assignment => assignment::secret_length(found),
             Self::Prose => assignment::prose_length(found),
             Self::Cookie => {
-                whole(secret.split([';', '=']).any(|part| part.trim().len() >= 16 && shape::mixed(part)))
+                whole(secret.split([';', '=']).any(|part| part.trim().len() >= 8 && shape::mixed(part)))
             }
+            Self::Argument => {
+                let reference = shape::variable(secret) || shape::placeholder(secret) || secret.starts_with('-');
+                whole(!reference && !shape::place(secret) && secret.len() >= 3)
+            }
+            Self::Element => {
+                let class = if found.name.is_empty() { Some(Name::Key) } else { classify(found.name) };
+                whole(class.is_some_and(|class| is_secret(class, secret)))
+            }
+            Self::Card => whole(pii::luhn(secret)),
+            Self::Iban => whole(pii::iban(secret)),
+            Self::Phone => whole(pii::phone(secret)),
         }
     }
 }
@@ -110,13 +140,19 @@ macro_rules! token {
             name: $name,
             trigger: $trigger,
             pattern: concat!(edge!(), "(?P<secret>", $pattern, ")"),
+            glued: Some($pattern),
             accept: $accept,
         }
     };
 }
 
-const fn rule(name: &'static str, trigger: &'static str, pattern: &'static str, accept: Accept) -> BuiltIn {
-    BuiltIn { name, trigger, pattern, accept }
+pub(super) const fn rule(
+    name: &'static str,
+    trigger: &'static str,
+    pattern: &'static str,
+    accept: Accept,
+) -> BuiltIn {
+    BuiltIn { name, trigger, pattern, glued: None, accept }
 }
 
 /// In the order in which they are applied: the more specific first.
@@ -145,9 +181,9 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     token!("google-key", "AIza", r"AIza[A-Za-z0-9_-]{35,}", Accept::Length(39)),
     token!(
         "google-oauth",
-        r"GOCSPX-|ya29\.",
-        r"(?:GOCSPX-[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_-]{20,})",
-        Accept::Always
+        r"GOCSPX-|ya29\.|AQ\.|1//",
+        r"(?:GOCSPX-[A-Za-z0-9_-]{20,}|ya29\.[A-Za-z0-9_-]{20,}|AQ\.[A-Za-z0-9_-]{30,}|1//[A-Za-z0-9_-]{30,})",
+        Accept::Mixed
     ),
     token!(
         "github-token",
@@ -157,14 +193,14 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     ),
     token!(
         "gitlab-token",
-        "gl[a-z]+-",
-        r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas|imt|ffct)-[A-Za-z0-9_-]{20,}(?:\.[0-9a-z]{2}\.[0-9a-z]+)?",
+        "gl[a-z]+-|GR1348941",
+        r"(?:gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas|imt|ffct)-[A-Za-z0-9_-]{20,}(?:\.[0-9a-z]{2}\.[0-9a-z]+)?|GR1348941[A-Za-z0-9_-]{20,})",
         Accept::Mixed
     ),
     token!(
         "slack-token",
         "xox[a-z]-|xapp-",
-        r"(?:xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{20,})",
+        r"(?:xox[a-z]-[A-Za-z0-9%+/=_-]{10,}|xapp-[A-Za-z0-9-]{20,})",
         Accept::Mixed
     ),
     rule(
@@ -217,10 +253,46 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         Accept::Mixed
     ),
     token!(
+        "vendor-token",
+        r"figd_|atlasv1|sq0|EAAA|xkeysib-|nfp_|ATBB|AKCp|oy2|LTAI|pul-|phx_|sl\.|AQE|ops_eyJ|dop_|PRIVATE-|shippo_|key-[0-9a-f]|-us\d|Q~|\bpat[A-Za-z0-9]{14}\.|[MNO][A-Za-z0-9_-]{23,27}\.|dG9r|sk_|rk_|pk_|api-|v1\.0-|lsv2_|pcsk_|ghu_|dvc_|A3-|EZ[AT]K|ak_live|r8_|ATCTT",
+        r"(?:figd_[A-Za-z0-9_-]{30,}|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{40,}|sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{22,}|EAAA[A-Za-z0-9_-]{56,}|xkeysib-[a-f0-9]{40,}-[A-Za-z0-9]{10,}|nfp_[A-Za-z0-9]{30,}|ATBB[A-Za-z0-9]{24,}|AKCp[A-Za-z0-9]{50,}|oy2[a-z0-9]{43}|LTAI[A-Za-z0-9]{12,}|pul-[a-f0-9]{40}|phx_[A-Za-z0-9]{32,}|sl\.[A-Za-z0-9_-]{60,}|AQE[A-Za-z0-9+/=]{60,}|ops_eyJ[A-Za-z0-9_-]{60,}|key-[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}|[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}|[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}|pat[A-Za-z0-9]{14}\.[A-Za-z0-9]{32,}|[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6,7}\.[A-Za-z0-9_-]{27,}|sk_[a-f0-9]{40,}|v1\.0-[a-f0-9]{24}-[a-f0-9]{60,}|lsv2_(?:pt|sk)_[A-Za-z0-9_]{32,}|pcsk_[A-Za-z0-9_]{30,}|EZ[AT]K[A-Za-z0-9]{50,}|A3-[A-Z0-9]{6}-[A-Z0-9]{6}-[A-Z0-9-]{15,})",
+        Accept::Mixed
+    ),
+    token!(
+        "encoded-key",
+        "LS0tLS1CRUdJTi|eyJhdXRocyI6|eyJhY2Nlc3NfdG9rZW4i",
+        r"(?:LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0Eg|BFQyBQ|BPUEVO|BFTkNS|BEU0Eg|BQR1Ag)[A-Za-z0-9+/_-]{24,}(?:\\?\r?\n[ \t]*[A-Za-z0-9+/_-]{20,})*[A-Za-z0-9+/_-]*=*|eyJhdXRocyI6[A-Za-z0-9+/_-]{20,}=*|eyJhY2Nlc3NfdG9rZW4i[A-Za-z0-9+/_-]{20,}=*)",
+        Accept::Always
+    ),
+    rule(
+        "putty-key",
+        "Private-Lines",
+        r"Private-Lines:[ \t]*\d+(?P<secret>(?:[\s\\rn]+[A-Za-z0-9+/]{12,}={0,2})+)",
+        Accept::Always,
+    ),
+    rule(
+        "url-token",
+        r"://[^\s/]*@",
+        r#"(?-u:\b)[A-Za-z][A-Za-z0-9+.-]*://(?P<secret>[A-Za-z0-9_.~%-]{16,})@[A-Za-z0-9\[_.$%{-]"#,
+        Accept::Mixed,
+    ),
+    rule(
+        "okta-token",
+        "SSWS",
+        r"\bSSWS[ \t]+(?P<secret>[A-Za-z0-9_-]{20,})",
+        Accept::Mixed,
+    ),
+    token!(
         "jwt",
         r"eyJ[A-Za-z0-9_-]*\.eyJ",
         r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)?",
         Accept::Always
+    ),
+    rule(
+        "aws-secret-key",
+        "AKIA|ASIA|(?i-u:secret_?access_?key|session_?token)",
+        r#"(?:(?:AKIA|ASIA)[A-Z0-9]{16}[^A-Za-z0-9+/]{1,40}(?:(?i-u:aws_?)?(?i-u:secret_?access_?key)[^A-Za-z0-9+/]{1,20})?|(?i-u:secret[ _]?access[ _]?key)(?:[ \t]*\[[^\]\r\n]*\])?[^A-Za-z0-9+/]{1,20}|(?i-u:session[ _]?token)[^A-Za-z0-9+/]{1,20})(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"#,
+        Accept::Cased,
     ),
     token!(
         "aws-access-key-id",
@@ -229,7 +301,7 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         Accept::Length(20)
     ),
     rule(
-        "aws-secret-key",
+        "aws-secret",
         r"(?i-u:aws|secret)(?i-u:[a-z_ .-]*key)",
         r#"(?i-u:(?:aws[_ .-]?)?secret[_ .-]?(?:access[_ .-]?)?key)\\*["']?\s*(?:=>|[:=])\s*\\*["']?(?P<secret>[A-Za-z0-9+/]{40,})"#,
         Accept::Length(40),
@@ -265,14 +337,100 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         r#"(?-u:\b)curl[ \t][^\r\n|;]*?(?:-u|--user)[ \t=]*["']?[^\s:"']+:(?P<secret>[^\s"'\\]+)"#,
         Accept::UrlPassword,
     ),
+    rule(
+        "curl-cookie",
+        "(?i-u:curl) ",
+        r#"(?-u:\b)curl[ \t][^\r\n|]*?(?:-b|--cookie)[ \t=]*["']?(?P<secret>[A-Za-z0-9_.-]+=[^\r\n"']+)"#,
+        Accept::Cookie,
+    ),
+    rule(
+        "command-password",
+        r"(?i-u:sshpass|login|redis-cli|mysql|mariadb|mongo|ldap|unzip|7z|smbclient|openssl|htpasswd|chpasswd|net use|net user|rclone|password-stdin|from-literal|SecureString|sqlcmd|sqlplus|cloudsmith|keytool|rabbitmqctl|zip )",
+        r#"(?x)(?:
+          (?-u:\b)sshpass[\x20\t]+-p[\x20\t]*["']?
+        | (?-u:\b)(?:docker|podman|buildah|skopeo|helm(?:[\x20\t]+registry)?|az|oc|nerdctl|crane|oras|argocd|snow|databricks)[\x20\t]+(?:auth[\x20\t]+)?login\b[^\r\n|;]*?[\x20\t]-p[\x20\t]+["']?
+        | (?-u:\b)redis-cli\b[^\r\n|;]*?[\x20\t](?:-a|--pass)[\x20\t]+["']?
+        | (?-u:\b)(?:mysql|mysqldump|mysqladmin|mysqlimport|mariadb|mariadb-dump)\b[^\r\n|;]*?[\x20\t]-p["']?
+        | (?-u:\b)(?:mongo|mongosh|mongodump|mongorestore)\b[^\r\n|;]*?[\x20\t]-p[\x20\t]+["']?
+        | (?-u:\b)ldap(?:search|modify|add|delete|whoami)\b[^\r\n|;]*?[\x20\t]-w[\x20\t]+["']?
+        | (?-u:\b)(?:unzip|zip)\b[^\r\n|;]*?[\x20\t]-P[\x20\t]+["']?
+        | (?-u:\b)7z[ar]?\b[^\r\n|;]*?[\x20\t]-p["']?
+        | (?-u:\b)smbclient\b[^\r\n|;]*?[\x20\t]-U[\x20\t]+["']?[^\s%"']+%
+        | (?-u:\b)(?:sqlcmd|isql)\b[^\r\n|;]*?[\x20\t]-P[\x20\t]+["']?
+        | (?-u:\b)openssl\b[^\r\n|;]*?[\x20\t]-pass(?:in|out)?[\x20\t]+["']?pass:
+        | (?-u:\b)htpasswd[\x20\t]+-[a-zA-Z]*b[a-zA-Z]*[\x20\t]+\S+[\x20\t]+\S+[\x20\t]+["']?
+        | (?-u:\b)net[\x20\t]+user[\x20\t]+\S+[\x20\t]+["']?
+        | (?-u:\b)net[\x20\t]+use[\x20\t]+[^\r\n]*?/user:\S+[\x20\t]+["']?
+        | (?-u:\b)rabbitmqctl[\x20\t]+(?:add_user|change_password)[\x20\t]+\S+[\x20\t]+["']?
+        | --from-literal[=\x20]["']?[A-Za-z0-9_.-]+=
+        | ConvertTo-SecureString[\x20\t]+(?:-String[\x20\t]+)?["']
+        )(?P<secret>[^\s"'|;]+)"#,
+        Accept::Argument,
+    ),
+    rule(
+        "piped-password",
+        "(?i-u:password-stdin|chpasswd|with-token|passwd --stdin)",
+        r#"(?-u:\b)(?:echo|printf)[ \t]+(?:-n[ \t]+|"%s"[ \t]+|'%s'[ \t]+)?["']?(?:[A-Za-z0-9_.-]+:)?(?P<secret>[^\s"'|]+)["']?[ \t]*\|[^\r\n]*?(?:password-stdin|chpasswd|with-token|passwd --stdin)"#,
+        Accept::Argument,
+    ),
+    rule(
+        "sql-password",
+        "(?i-u:identified by|password |password=)",
+        r#"(?i:\bidentified[ \t]+(?:with[ \t]+\S+[ \t]+)?by[ \t]+(?:password[ \t]+)?|\b(?:user|role|login)[ \t]+\S+[^;\r\n]*?\bpassword[ \t]*=?[ \t]*)\\*["'](?P<secret>[^"'\\\r\n]+)"#,
+        Accept::Argument,
+    ),
+    rule(
+        "netrc",
+        "(?i-u:login)",
+        r"(?i-u:\blogin)[ \t\r\n]+\S+[ \t\r\n]+(?i-u:password)[ \t\r\n]+(?P<secret>[^\s]+)",
+        Accept::Argument,
+    ),
+    rule(
+        "redis-config",
+        "requirepass|masterauth|sentinel auth-pass",
+        r#"(?:requirepass|masterauth|auth-pass[ \t]+\S+)[ \t]+["']?(?P<secret>[^\s"']+)"#,
+        Accept::Argument,
+    ),
+    rule(
+        "xml-secret",
+        "</|<key>",
+        concat!(
+            r#"(?:(?i:<key>[^<]*(?:password|passwd|secret|token|apikey)[^<]*</key>\s*<string>|(?:key|name)=["'][^"'<>]*(?:password|passwd|pwd|secret|token|api[_-]?key)["'][^<>]*>\s*)|<(?P<name>(?:[A-Za-z0-9]+:)?"#,
+            secret_name!(),
+            r#")(?:\s[^<>]*)?>\s*)(?P<secret>[^<>\s][^<>\r\n]*)</"#,
+        ),
+        Accept::Element,
+    ),
+    rule(
+        "pair",
+        "(?i-u:val)",
+        concat!(
+            r#"(?i-u:\b(?:name|key|header|variable|option))\\*["']?\s*[:=]\s*\\*["']?(?P<name>(?i-u:authorization|cookie|"#,
+            secret_name!(),
+            r#"))\\*["']?[\s,;]{0,40}\\*["']?(?i-u:val(?:ue)?)\\*["']?\s*[:=]\s*"#,
+            value!(),
+        ),
+        Accept::Assignment,
+    ),
+    rule(
+        "encoded-auth",
+        r#"_?auth\\*["']?\s*[:=]"#,
+        r#"_?auth\\*["']?\s*[:=]\s*\\*["']?(?P<secret>[A-Za-z0-9+/_-]{8,}=*)"#,
+        Accept::Basic,
+    ),
     rule("assignment", assignment::TRIGGER, assignment::PATTERN, Accept::Assignment),
     rule(
         "option",
-        "--(?i-u:[a-z-]*(?:pass|token|secret|key))",
+        "--?(?i-u:[a-z-]*(?:pass|pwd|token|secret|key))",
         assignment::OPTION_PATTERN,
         Accept::Assignment,
     ),
-    rule("password-said", r"(?i-u:pass(?:word|code|phrase)) ", assignment::PROSE_PATTERN, Accept::Prose),
+    rule(
+        "password-said",
+        r"(?i-u:pass|token|key|secret|pin|pwd|kennwort|contrase|senha|wachtwoord) ?",
+        assignment::PROSE_PATTERN,
+        Accept::Prose,
+    ),
 ];
 
 #[cfg(test)]

@@ -155,11 +155,71 @@ pub(super) fn is_remark(word: &str) -> bool {
     REMARKS.contains(&word.trim_end_matches(['.', ',', ':', '!']))
 }
 
-/// Returns true for text that begins like a sentence about a secret: "must be at least 8 characters".
+/// Returns true for text that reads like a sentence about a secret: "must be at least 8 characters". A passphrase has
+/// hardly more than one of its words.
 pub(super) fn sentence(text: &str) -> bool {
-    let mut words = text.split_whitespace();
-    let first = words.next().unwrap_or_default();
-    words.next().is_some() && is_remark(first)
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let count = text.split_whitespace().take(40).filter(|word| is_remark(word)).count();
+    count > 1 && is_remark(first)
+}
+
+/// Returns true for what people choose as passwords: figures or signs among letters, or both cases.
+pub(super) fn password_like(text: &str) -> bool {
+    let letters = text.chars().any(char::is_alphabetic);
+    let cases = text.chars().any(char::is_uppercase) && text.chars().any(char::is_lowercase);
+    let signs = text.contains(['!', '@', '#', '$', '%', '^', '&', '*', '+', '=', '~', '?']);
+    letters && !text.contains(' ') && (mixed(text) || signs || cases && text.len() >= 8)
+}
+
+/// Returns true for a long run without spaces that no language makes: letters and figures that change often.
+pub(super) fn random(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-' | '.' | ':' | '~');
+    if text.len() < 16 || !mixed(text) || !text.chars().all(plain) {
+        return false;
+    }
+    let class = |byte: u8| match byte {
+        b'0'..=b'9' => 0,
+        b'a'..=b'z' => 1,
+        b'A'..=b'Z' => 2,
+        _ => 3,
+    };
+    let changes = text.as_bytes().windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count();
+    changes * 5 >= text.len()
+}
+
+/// Returns true for a value that says where a password is: a path that machines have, a URL, a call to fetch it.
+pub(super) fn place(text: &str) -> bool {
+    const ROOTS: [&str; 14] = [
+        "/etc/", "/run/", "/var/", "/home/", "/usr/", "/opt/", "/mnt/", "/secrets/", "/root/", "/tmp/", "./", "../",
+        "~/", "/app/",
+    ];
+    (text.contains("://") && !text.contains('@'))
+        || ROOTS.iter().any(|root| text.starts_with(root)) && is_path(text)
+        || is_constant(text)
+}
+
+/// Returns true for what only looks like a reference by its first sign: `$uperS3cret`.
+pub(super) fn odd(text: &str) -> bool {
+    text.len() >= 8 && mixed(text) && !variable(text) && !text.contains(' ') && !text.contains("env")
+}
+
+/// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a call.
+pub(super) fn variable(text: &str) -> bool {
+    let inner = text.strip_prefix('$').or_else(|| text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')));
+    let cased = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
+            || name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let named = inner.is_some_and(|name| is_identifier(name) && cased(name));
+    let wrapped = [("${", "}"), ("$(", ")"), ("<", ">"), ("{{", "}}"), ("{", "}"), ("[", "]")]
+        .iter()
+        .any(|(open, close)| text.starts_with(open) && text.ends_with(close));
+    let call = text.find(['(', '[']).is_some_and(|at| {
+        let callee = &text[..at];
+        let path = callee.split(['.', ':']).all(|part| part.is_empty() || is_identifier(part.trim_end_matches('!')));
+        !callee.is_empty() && path && text.ends_with([')', ']', '?', '(', '['])
+    });
+    named || wrapped || call || text.starts_with("${") || text.starts_with("{{") || text.starts_with("$(")
 }
 
 /// Returns true for a quoted value that says where the secret is: a path, a URL, the name of a constant.

@@ -557,3 +557,75 @@ proptest! {
         prop_assert_eq!(text, once);
     }
 }
+
+/// Returns what of the secrets stays, and how many there are.
+fn left_over() -> (Vec<String>, usize) {
+    let redactor = Redactor::default();
+    let (texts, values) = (probes::secrets(), probes::json_secrets());
+    let total = texts.len() + values.len();
+    let mut left = Vec::new();
+    for (text, secret) in texts {
+        let mut redacted = text.clone();
+        redactor.redact_text(&mut redacted);
+        if redacted.contains(secret) || secret.len() > 6 && redacted.contains(&secret[2..secret.len() - 2]) {
+            left.push(format!("{text:?} -> {redacted:?}"));
+        }
+    }
+    for (value, secret) in values {
+        let redacted = probes::redacted_json(&redactor, value.clone());
+        if redacted.contains(secret) {
+            left.push(format!("{value} -> {redacted}"));
+        }
+    }
+    (left, total)
+}
+
+#[test]
+fn everyday_secrets_go() {
+    let (left, total) = left_over();
+    assert!(left.len() * 100 <= total * 3, "{} of {total} stay:\n{}", left.len(), left.join("\n"));
+}
+
+#[test]
+fn look_alikes_stay() {
+    let redactor = Redactor::default();
+    let changed: Vec<String> = probes::LOOK_ALIKES
+        .iter()
+        .filter_map(|text| {
+            let mut redacted = (*text).to_owned();
+            (redactor.redact_text(&mut redacted) > 0).then(|| format!("{text:?} -> {redacted:?}"))
+        })
+        .collect();
+    let total = probes::LOOK_ALIKES.len();
+    assert!(changed.len() * 100 <= total * 3, "{} of {total} change:\n{}", changed.len(), changed.join("\n"));
+}
+
+#[test]
+fn work_grows_with_the_length_of_hostile_text() {
+    let work = |text: String| {
+        let (mut text, mut work) = (text, 0);
+        let redactor = Redactor::default();
+        redactor.rules.as_ref().unwrap().redact_counted(&mut text, &mut work);
+        work
+    };
+    let token = format!("dop_v1_{}", "0123456789abcdef".repeat(4));
+    let key = format!("AKIA{}", "Z7".repeat(8));
+    for piece in [
+        token.clone(),
+        format!("{token}{key}"),
+        "password=\"".into(),
+        "{\"password\":[".into(),
+        "password: abc123 ".into(),
+        "curl -u a:b1c2d3 ".into(),
+        "<password>".into(),
+        "name: DB_PASSWORD ".into(),
+        "-----BEGIN PRIVATE KEY-----".into(),
+        "https://".into(),
+        "aA1@bB2.".into(),
+    ] {
+        for count in [50, 200, 800] {
+            let (once, twice) = (work(piece.repeat(count)), work(piece.repeat(2 * count)));
+            assert!(twice <= 2 * once + once / 8 + 50_000, "{piece:.40}: {once} for {count}, {twice} for twice as many");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Data about persons: off unless asked for.
+
+use crate::redact::rules::{Accept, BuiltIn, rule};
+
+/// E-mail addresses, telephone numbers, numbers of payment cards and bank accounts.
+pub(super) const PII: &[BuiltIn] = &[
+    rule(
+        "email",
+        "@",
+        r"(?-u:\b)[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?-u:\b)",
+        Accept::Always,
+    ),
+    rule(
+        "iban",
+        r"[A-Z]{2}\d{2} ?[A-Z0-9]{4}",
+        r"(?-u:\b)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?-u:\b)",
+        Accept::Iban,
+    ),
+    rule("card", r"\d{4}[ -]?\d", r"(?-u:\b)\d(?:[ -]?\d){12,18}(?-u:\b)", Accept::Card),
+    rule(
+        "phone",
+        r"\+\d|\(\d{3}\)|\d{3}[-. ]\d{3}[-. ]\d{4}",
+        r"(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}|\(\d{3}\)[ .-]?\d{3}[ .-]\d{4}|(?-u:\b)\d{3}[-. ]\d{3}[-. ]\d{4})(?-u:\b)",
+        Accept::Phone,
+    ),
+];
+
+/// Returns true for a number whose check digit is right.
+///
+/// Luhn, ISO/IEC 7812-1, annex B.
+pub(super) fn luhn(text: &str) -> bool {
+    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match place % 2 {
+            0 => *digit,
+            _ if *digit > 4 => 2 * digit - 9,
+            _ => 2 * digit,
+        })
+        .sum();
+    (13..=19).contains(&digits.len()) && digits.iter().any(|digit| *digit != digits[0]) && sum % 10 == 0
+}
+
+/// Returns true for an account number whose check digits are right.
+///
+/// ISO 13616 with ISO/IEC 7064, MOD 97-10.
+pub(super) fn iban(text: &str) -> bool {
+    let plain: String = text.chars().filter(|c| *c != ' ').collect();
+    if !(15..=34).contains(&plain.len()) || !plain.is_ascii() {
+        return false;
+    }
+    let rest = plain[4..].chars().chain(plain[..4].chars()).try_fold(0_u32, |rest, c| {
+        let value = c.to_digit(36)?;
+        Some(if value > 9 { (rest * 100 + value) % 97 } else { (rest * 10 + value) % 97 })
+    });
+    rest == Some(1)
+}
+
+/// Returns true for a number with as many figures as telephone numbers have.
+pub(super) fn phone(text: &str) -> bool {
+    (9..=15).contains(&text.bytes().filter(u8::is_ascii_digit).count())
+}
