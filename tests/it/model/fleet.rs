@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use memory_core::{
-    Action, Error, ErrorKind, Memory, OpenEpisode, Outcome, RecallQuery, Task, Timestamp,
-};
+use memory_core::{Action, Error, ErrorKind, Memory, OpenEpisode, Outcome, RecallQuery, Task, Timestamp};
 use tempfile::TempDir;
 
 use super::clock::MachineClock;
@@ -66,8 +64,7 @@ impl Fleet {
         };
         let machines: Vec<Machine> = setup.hosts.iter().enumerate().map(machine).collect();
         let (ledger, numbers) = (Ledger::default(), Numbers::default());
-        let mut fleet =
-            Self { machines, server, file, ledger, episodes: 0, numbers, _folder: folder };
+        let mut fleet = Self { machines, server, file, ledger, episodes: 0, numbers, _folder: folder };
         for on in 0..fleet.machines.len() {
             fleet.open(on).await?;
         }
@@ -213,7 +210,9 @@ impl Fleet {
     /// Fails on an error that nothing about the machine explains.
     fn expect_if_healthy(&self, on: usize, what: &str, error: Option<Error>) -> Result<(), Violation> {
         match error {
-            Some(error) if self.machines[on].is_healthy() && error.kind() != ErrorKind::QuotaExceeded => Err(format!("{what} fails on {on}: {error:?}")),
+            Some(error) if self.machines[on].is_healthy() && error.kind() != ErrorKind::QuotaExceeded => {
+                Err(format!("{what} fails on {on}: {error:?}"))
+            }
             _ => Ok(()),
         }
     }
@@ -276,7 +275,8 @@ impl Fleet {
     async fn step(&mut self, on: usize, episode: usize) -> Result<bool, Violation> {
         let Some(mut handle) = self.handle(on, episode).await? else { return Ok(false) };
         let text = format!("turned {}", self.numbers.next());
-        let logged = self.call(on, "step", handle.step(Action::tool("wrench").observation(text.clone()))).await?;
+        let logged =
+            self.call(on, "step", handle.step(Action::tool("wrench").observation(text.clone()))).await?;
         let known = known(&logged);
         let fact = self.ledger.change(episode).expect("there is a handle");
         if let Some(known) = known {

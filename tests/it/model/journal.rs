@@ -35,7 +35,13 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new(inner: Arc<dyn Outbox>, folder: &Path, dead: Arc<AtomicBool>) -> Arc<Self> {
-        Arc::new(Self { inner, folder: folder.to_owned(), fate: Mutex::default(), dead, calls: AtomicU64::new(0) })
+        Arc::new(Self {
+            inner,
+            folder: folder.to_owned(),
+            fate: Mutex::default(),
+            dead,
+            calls: AtomicU64::new(0),
+        })
     }
 
     /// Returns a number that changes with each operation.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Durable, ErrorKind, IdSource, Memory, MemoryConfig, Namespace, OpenEpisode, Orphans, Outbox, Result,
-    SeededIds, Tiers,
+    Clock, Durable, ErrorKind, IdSource, Memory, MemoryConfig, Namespace, OpenEpisode, Orphans, Outbox,
+    Result, SeededIds, Tiers,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
 use memory_storage_turso::{LocalOptions, LocalStore};

@@ -1,7 +1,8 @@
-//! What may happen to a fleet: the reference machine from which sequences of operations are drawn.
+//! What may happen to a fleet: from what is known of it, the next operation is drawn.
 
 use proptest::prelude::*;
-use proptest_state_machine::ReferenceStateMachine;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 /// How the machines are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,33 +18,80 @@ pub(crate) struct Setup {
 /// One operation. Machines and episodes go by number; an episode's number is that of its `Start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Op {
-    Start { on: usize },
-    Step { on: usize, episode: usize },
-    Complete { on: usize, episode: usize, success: bool },
-    Forget { on: usize, episode: usize },
-    Recall { on: usize, episode: usize },
-    Learn { on: usize },
-    Flush { on: usize },
-    Pull { on: usize },
+    Start {
+        on: usize,
+    },
+    Step {
+        on: usize,
+        episode: usize,
+    },
+    Complete {
+        on: usize,
+        episode: usize,
+        success: bool,
+    },
+    Forget {
+        on: usize,
+        episode: usize,
+    },
+    Recall {
+        on: usize,
+        episode: usize,
+    },
+    Learn {
+        on: usize,
+    },
+    Flush {
+        on: usize,
+    },
+    Pull {
+        on: usize,
+    },
     /// What upkeep does in its time: tail, orphans, purge.
-    Upkeep { on: usize },
-    Close { on: usize },
-    Open { on: usize },
+    Upkeep {
+        on: usize,
+    },
+    Close {
+        on: usize,
+    },
+    Open {
+        on: usize,
+    },
     /// Kills the process.
-    Kill { on: usize },
+    Kill {
+        on: usize,
+    },
     /// Kills the process after the rows of its next step reached the disk, before anybody hears of it.
-    KillWriting { on: usize, episode: usize },
+    KillWriting {
+        on: usize,
+        episode: usize,
+    },
     /// Lets time pass on all machines.
-    Pass { ms: u64 },
+    Pass {
+        ms: u64,
+    },
     /// Sets one machine's clock.
-    SetClock { on: usize, by_ms: i64 },
+    SetClock {
+        on: usize,
+        by_ms: i64,
+    },
     /// Cuts a machine off from the server.
-    Cut { on: usize },
-    Connect { on: usize },
+    Cut {
+        on: usize,
+    },
+    Connect {
+        on: usize,
+    },
     /// The next writes arrive and their answers do not.
-    LoseAnswers { on: usize, count: u32 },
+    LoseAnswers {
+        on: usize,
+        count: u32,
+    },
     /// The next writes to the outbox fail.
-    FillDisk { on: usize, writes: u32 },
+    FillDisk {
+        on: usize,
+        writes: u32,
+    },
     BackUp,
     /// The server comes back with its last backup.
     Restore,
@@ -51,22 +99,22 @@ pub(crate) enum Op {
 
 /// What the choice of the next operation depends on.
 #[derive(Debug, Clone)]
-pub(crate) struct Fleet {
-    pub(crate) setup: Setup,
+struct Fleet {
+    remote: bool,
     runs: Vec<bool>,
     episodes: usize,
     backed_up: bool,
 }
 
 impl Fleet {
-    pub(crate) fn new(setup: Setup) -> Self {
+    fn new(setup: &Setup) -> Self {
         let runs = vec![true; setup.hosts.len()];
-        Self { setup, runs, episodes: 0, backed_up: false }
+        Self { remote: setup.remote, runs, episodes: 0, backed_up: false }
     }
 
     fn allows(&self, op: &Op) -> bool {
         let runs = |on: usize| self.runs.get(on).copied().unwrap_or(false);
-        let remote = self.setup.remote;
+        let remote = self.remote;
         match *op {
             Op::Start { on } | Op::Learn { on } | Op::Flush { on } | Op::Pull { on } | Op::Upkeep { on } => {
                 runs(on)
@@ -86,39 +134,62 @@ impl Fleet {
     }
 }
 
-/// The reference machine.
-pub(crate) struct Plan;
-
 const DAY_MS: i64 = 86_400_000;
 
-impl ReferenceStateMachine for Plan {
-    type State = Fleet;
-    type Transition = Op;
+/// Draws how machines are connected, and what happens to them.
+pub(crate) fn draw(runner: &mut TestRunner, most: usize) -> (Setup, Vec<Op>) {
+    let setup = drawn(&setups(), runner);
+    let count = drawn(&(1..=most), runner);
+    let mut fleet = Fleet::new(&setup);
+    let ops = (0..count).map(|_| {
+        let op = drawn(&fleet.operations(), runner);
+        fleet.apply(&op);
+        op
+    });
+    let ops = ops.collect();
+    (setup, ops)
+}
 
-    fn init_state() -> BoxedStrategy<Fleet> {
-        let hosts = prop_oneof![
-            3 => Just(vec![0, 1]),
-            1 => Just(vec![0, 0]),
-            2 => Just(vec![0, 1, 2]),
-            1 => Just(vec![0, 0, 1]),
-            1 => Just(vec![0, 0, 1, 1]),
-        ];
-        let rows = prop_oneof![4 => Just(None), 1 => (4_u64..12).prop_map(Some)];
-        (prop::bool::weighted(0.8), hosts, rows)
-            .prop_map(|(remote, mut hosts, rows)| {
-                if !remote {
-                    // A file is on one machine.
-                    hosts.fill(0);
-                }
-                Fleet::new(Setup { remote, hosts, outbox_rows: rows.filter(|_| remote) })
-            })
-            .boxed()
-    }
+fn drawn<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, runner: &mut TestRunner) -> T {
+    strategy.new_tree(runner).unwrap().current()
+}
 
-    fn transitions(fleet: &Fleet) -> BoxedStrategy<Op> {
-        let on = 0..fleet.setup.hosts.len();
+/// Returns true if a sequence, shortened perhaps, makes sense.
+pub(crate) fn may_happen(setup: &Setup, ops: &[Op]) -> bool {
+    let mut fleet = Fleet::new(setup);
+    ops.iter().all(|op| {
+        let allowed = fleet.allows(op);
+        if allowed {
+            fleet.apply(op);
+        }
+        allowed
+    })
+}
+
+fn setups() -> impl Strategy<Value = Setup> {
+    let hosts = prop_oneof![
+        3 => Just(vec![0, 1]),
+        1 => Just(vec![0, 0]),
+        2 => Just(vec![0, 1, 2]),
+        1 => Just(vec![0, 0, 1]),
+        1 => Just(vec![0, 0, 1, 1]),
+    ];
+    let rows = prop_oneof![4 => Just(None), 1 => (4_u64..12).prop_map(Some)];
+    (prop::bool::weighted(0.8), hosts, rows).prop_map(|(remote, mut hosts, rows)| {
+        if !remote {
+            // A file is on one machine.
+            hosts.fill(0);
+        }
+        Setup { remote, hosts, outbox_rows: rows.filter(|_| remote) }
+    })
+}
+
+impl Fleet {
+    /// What may happen next.
+    fn operations(&self) -> impl Strategy<Value = Op> {
+        let on = 0..self.runs.len();
         // Newer episodes are the likelier ones to be gone on with.
-        let episode = (0..fleet.episodes.max(1)).boxed();
+        let episode = (0..self.episodes.max(1)).boxed();
         let both = (on.clone(), episode.clone());
         let years = prop_oneof![
             Just(60_000),
@@ -131,7 +202,7 @@ impl ReferenceStateMachine for Plan {
         let set = (on.clone(), years, any::<bool>())
             .prop_map(|(on, ms, back)| Op::SetClock { on, by_ms: if back { -ms } else { ms } });
         let pass = prop_oneof![Just(50_u64), Just(5_000), Just(300_000), Just(900_000), Just(8 * 86_400_000)];
-        let fleet = fleet.clone();
+        let fleet = self.clone();
         prop_oneof![
             12 => on.clone().prop_map(|on| Op::Start { on }),
             12 => both.clone().prop_map(|(on, episode)| Op::Step { on, episode }),
@@ -154,24 +225,18 @@ impl ReferenceStateMachine for Plan {
             2 => (on.clone(), 1_u32..3).prop_map(|(on, count)| Op::LoseAnswers { on, count }),
             2 => (on, 1_u32..3).prop_map(|(on, writes)| Op::FillDisk { on, writes }),
             1 => Just(Op::BackUp),
-            1 => if std::env::var("NORESTORE").is_ok() { Just(Op::BackUp) } else { Just(Op::Restore) },
+            1 => Just(Op::Restore),
         ]
         .prop_filter("it cannot happen now", move |op| fleet.allows(op))
-        .boxed()
     }
 
-    fn apply(mut fleet: Fleet, op: &Op) -> Fleet {
+    fn apply(&mut self, op: &Op) {
         match *op {
-            Op::Start { .. } => fleet.episodes += 1,
-            Op::Close { on } | Op::Kill { on } | Op::KillWriting { on, .. } => fleet.runs[on] = false,
-            Op::Open { on } => fleet.runs[on] = true,
-            Op::BackUp => fleet.backed_up = true,
+            Op::Start { .. } => self.episodes += 1,
+            Op::Close { on } | Op::Kill { on } | Op::KillWriting { on, .. } => self.runs[on] = false,
+            Op::Open { on } => self.runs[on] = true,
+            Op::BackUp => self.backed_up = true,
             _ => {}
         }
-        fleet
-    }
-
-    fn preconditions(fleet: &Fleet, op: &Op) -> bool {
-        fleet.allows(op)
     }
 }

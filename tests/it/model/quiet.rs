@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use memory_core::{Durable, Engine, Entity, Key, Kind, Namespace, Outcome, Record, SearchDocument};
+use memory_core::{Engine, Entity, Key, Kind, Namespace, Outcome, Record, SearchDocument};
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use super::fleet::{Fleet, Violation};
@@ -75,7 +75,8 @@ impl Fleet {
                 let sync = &status.engine.sync;
                 state.push((sync.position, sync.head));
                 if let Some(outbox) = status.engine.outbox.filter(|it| it.rows + it.set_aside > 0) {
-                    left += &format!("{} rows wait and {} are refused on {on}; ", outbox.rows, outbox.set_aside);
+                    left +=
+                        &format!("{} rows wait and {} are refused on {on}; ", outbox.rows, outbox.set_aside);
                 }
             }
             if left.is_empty() && last.as_ref() == Some(&state) {

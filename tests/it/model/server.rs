@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use memory_core::{Durable, Key, Kind, Namespace, Record, Result, Scan, Store};
+use memory_core::{Durable, Kind, Namespace, Record, Result, Scan};
 use memory_storage_turso::{LocalOptions, LocalStore};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
@@ -64,11 +64,6 @@ pub(crate) async fn live_records(store: &dyn Durable, namespace: &Namespace) -> 
     }
     all.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(all)
-}
-
-/// Reads what a store has of one key.
-pub(crate) async fn stored(store: &dyn Durable, key: &Key) -> Result<Option<Record>> {
-    Ok(store.get(std::slice::from_ref(key)).await?.pop().flatten())
 }
 
 /// Puts an empty database in place: laying out its schema anew for each case would take most of the time.
