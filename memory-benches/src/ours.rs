@@ -63,13 +63,13 @@ pub(crate) fn tiers(folder: &Path, url: Option<&str>) -> Result<(Tiers, Slot)> {
     let cache = Arc::new(RedbCache::open(slot.path().join("cache.redb"), CacheOptions::default())?);
     let Some(url) = url else {
         let durable = Arc::new(LocalStore::open(&folder.join("memory.db"), LocalOptions::new())?);
-        return Ok((Tiers { durable, cache, outbox: None, warnings: Vec::new() }, slot));
+        return Ok((Tiers { durable, cache, outbox: None, contacts: None, warnings: Vec::new() }, slot));
     };
     let durable: Arc<dyn Durable> = Arc::new(RemoteStore::connect(RemoteOptions::new(url))?);
     let outbox: Arc<dyn Outbox> =
         Arc::new(RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default())?);
     let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
-    Ok((Tiers { durable, cache, outbox: Some((outbox, orphans)), warnings: Vec::new() }, slot))
+    Ok((Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() }, slot))
 }
 
 /// Opens an engine over [`tiers`].

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// The earliest time that a clock can rightly show: 2026-01-01T00:00:00Z, before the first release of this program.
+    /// A machine without a battery begins at 1970, or when its firmware was made.
+    pub const EARLIEST: Self = Self(1_767_225_600_000);
+
     /// Returns the time `duration` later, saturating.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
@@ -20,6 +24,11 @@ impl Timestamp {
     /// Returns how long `earlier` is before `self`; zero if it is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Returns the time `duration` earlier, saturating.
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// Returns the day, UTC, counted from 1970 on.
@@ -91,20 +100,26 @@ impl Clock for SystemClock {
 /// A clock that stands still until it is told to advance.
 #[derive(Debug)]
 pub struct ManualClock {
-    start_ms: u64,
     now_ms: AtomicU64,
+    elapsed_ms: AtomicU64,
 }
 
 impl ManualClock {
     /// Creates a clock that stands at `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self { start_ms: start.0, now_ms: AtomicU64::new(start.0) }
+        Self { now_ms: AtomicU64::new(start.0), elapsed_ms: AtomicU64::new(0) }
     }
 
     /// Moves the clock forward.
     pub fn advance(&self, duration: Duration) {
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Sets the wall-clock time, forward or back, as somebody who corrects a clock does: no time elapses by it.
+    pub fn set(&self, now: Timestamp) {
+        self.now_ms.store(now.0, Ordering::SeqCst);
     }
 }
 
@@ -114,7 +129,7 @@ impl Clock for ManualClock {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.now_ms.load(Ordering::SeqCst).saturating_sub(self.start_ms))
+        Duration::from_millis(self.elapsed_ms.load(Ordering::SeqCst))
     }
 }
 

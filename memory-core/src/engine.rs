@@ -21,9 +21,13 @@ mod pull;
 mod read;
 mod scan;
 mod status;
+mod supervise;
+mod time;
+mod unreadable;
 mod upkeep;
+mod verdicts;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -40,19 +44,23 @@ use crate::recall::lexical::LexicalIndex;
 use crate::store::decorate::breaker::Breaker;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record, RevisionClock, WriterId};
-use crate::store::traits::{Durable, Outbox, Seq, Store, Tiers};
+use crate::store::traits::{Durable, Outbox, Purged, Seq, Store, Tiers};
 use crate::store::wire::{MAX_RECORD_BYTES, Row};
 
 use commit::{Committer, Write};
-use documents::document_of;
-use fill::{Fill, Filler};
+use drain::Suspects;
+use documents::documents_of;
+use fill::Filler;
 use hot::Hot;
 use progress::{Progress, Task};
+use unreadable::Unreadable;
+use verdicts::{Following, Verdicts};
 
 pub use close::Leftover;
 pub use config::{Ack, EngineConfig};
 pub use hot::HotUsage;
 pub(crate) use read::means_away;
+pub(crate) use supervise::supervised;
 pub use read::{Freshness, Read};
 pub use status::{EngineStatus, Mode, OutboxStatus, SyncStatus};
 
@@ -96,8 +104,19 @@ struct Shared {
     recovering: AtomicU64,
     /// Held while the change feed is read.
     pulling: tokio::sync::Mutex<()>,
+    /// Changes asked for at once; fewer after the durable tier took too long.
+    page: AtomicUsize,
+    /// By how much batches are smaller than configured, after the durable tier took too long or refused one.
+    shrunk: AtomicU32,
+    /// Rows that did not get through, though others may.
+    suspects: Mutex<Suspects>,
+    verdicts: Verdicts,
+    /// Rows up to here were numbered anew because the outbox was rebuilt since opening.
+    renumbered: Arc<AtomicU64>,
+    /// The server's time when the monotonic clock began; 0 while it is not known.
+    server_epoch: AtomicU64,
     progress: Mutex<Progress>,
-    unreadable: AtomicU64,
+    unreadable: Arc<Unreadable>,
     /// Set once what waits in the outbox is in the index and the feed was asked for the first time.
     ready: OnceCell<()>,
     shutdown: watch::Sender<bool>,
@@ -133,18 +152,30 @@ impl Engine {
 
     /// Makes the next version of a record, with the retention of its kind.
     pub fn version(&self, key: Key, entity: Option<Entity>) -> Record {
-        let now = self.shared.clock.now();
         let kept = match &entity {
             Some(_) => self.shared.config.retention_of(key.kind),
             None => Some(self.shared.config.tombstone_retention),
         };
+        let now = self.shared.now();
+        let revision = self.shared.revisions.next(now);
+        // A clock that was never set tells nothing about when a record expires; what was seen of others may.
+        let born = if now < Timestamp::EARLIEST { revision.at() } else { now };
+        let kept = kept.filter(|_| born >= Timestamp::EARLIEST);
         Record {
-            revision: self.shared.revisions.next(self.shared.clock.as_ref()),
+            revision,
             updated_at: now,
-            expires_at: kept.map(|kept| now.plus(kept)),
+            expires_at: kept.map(|kept| born.plus(kept)),
             entity: entity.map(Arc::new),
             key,
         }
+    }
+
+    /// Makes the tombstone of a record whose id is never used again: it wins over every other version, and is kept for
+    /// ever.
+    pub fn final_version(&self, key: Key) -> Record {
+        let now = self.shared.now();
+        let revision = self.shared.revisions.next(now).into_final();
+        Record { revision, updated_at: now, expires_at: None, entity: None, key }
     }
 
     /// Returns true if records of a kind do not expire.
@@ -167,14 +198,21 @@ impl Engine {
         }
         let mut bytes = 0;
         for record in &records {
+            self.shared.check_revision("commit", &record.key, record.revision, record.is_tombstone())?;
             self.shared.revisions.observe(record.revision);
             bytes += encoded_size(record)?;
         }
-        let documents = records.iter().filter_map(document_of).collect();
-        let place = self.shared.committer.commit(Write { records, documents, bytes }).await?;
-        match place {
-            Some(place) if self.shared.config.ack == Ack::Durable => self.shared.wait_durable(place).await,
-            _ => Ok(()),
+        let documents = documents_of(&records, &self.shared.unreadable);
+        let write = Write { records, documents, bytes };
+        if self.shared.config.ack == Ack::Local || self.shared.outbox().is_none() {
+            return self.shared.committer.commit(write).await.map(drop);
+        }
+        // From before the rows are appended: the drain may be done with them before this goes on.
+        let verdicts = self.shared.verdicts.follow();
+        let renumbered = self.shared.renumbered.load(Ordering::Acquire);
+        match self.shared.committer.commit(write).await? {
+            Some(place) => self.shared.wait_durable(place, renumbered, &verdicts).await,
+            None => Ok(()),
         }
     }
 
@@ -188,13 +226,25 @@ impl Engine {
     /// # Errors
     /// `Unavailable` with the rows left when that takes longer than `timeout`.
     pub async fn flush(&self, timeout: Duration) -> Result<()> {
-        let Some((outbox, _)) = &self.shared.tiers.outbox else { return Ok(()) };
-        let target = outbox.usage().last_seq;
         self.shared.kick();
+        self.flush_as_it_is(timeout).await
+    }
+
+    /// As [`Engine::flush`], without asking a durable tier that is away before its time.
+    async fn flush_as_it_is(&self, timeout: Duration) -> Result<()> {
+        let Some((outbox, _)) = &self.shared.tiers.outbox else { return Ok(()) };
+        self.shared.kicked.notify_one();
+        let deadline = tokio::time::Instant::now() + timeout;
         let mut watermark = self.shared.watermark.subscribe();
-        let reached = tokio::time::timeout(timeout, watermark.wait_for(|reached| *reached >= target)).await;
-        if matches!(reached, Ok(Ok(_))) {
-            return Ok(());
+        // Rows that are numbered anew meanwhile, because the outbox was rebuilt, are waited for, too.
+        let mut target = outbox.usage().last_seq;
+        while let Ok(Ok(_)) =
+            tokio::time::timeout_at(deadline, watermark.wait_for(|reached| *reached >= target)).await
+        {
+            match self.shared.renumbered.load(Ordering::Acquire) {
+                renumbered if renumbered > target => target = renumbered,
+                _ => return Ok(()),
+            }
         }
         let usage = outbox.usage();
         let message = format!(
@@ -221,6 +271,15 @@ impl Engine {
             breaker.probe_now();
         }
         self.shared.pull().await
+    }
+
+    /// Purges what has expired at `now`, and by the durable tier's own time; returns up to which time. What is deleted
+    /// because of its age goes by that time: the clock of this machine may be wrong.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports.
+    pub(crate) async fn purge(&self, now: Timestamp) -> Result<Purged> {
+        self.shared.purge(now).await
     }
 
     /// Returns true once closing has begun.
@@ -301,22 +360,37 @@ impl Shared {
         Recovering(self)
     }
 
-    async fn wait_durable(&self, (first, last): (Seq, Seq)) -> Result<()> {
+    /// Waits until the durable tier has rows that were appended while rows up to `renumbered` were numbered anew.
+    async fn wait_durable(
+        &self,
+        (first, last): (Seq, Seq),
+        renumbered: Seq,
+        verdicts: &Following<'_>,
+    ) -> Result<()> {
         let mut watermark = self.watermark.subscribe();
         let reached =
             tokio::time::timeout(self.config.deadlines.write, watermark.wait_for(|reached| *reached >= last));
-        if !matches!(reached.await, Ok(Ok(_))) {
-            let message =
-                format!("the durable tier has not acknowledged within {:?}", self.config.deadlines.write);
-            return Err(Error::new(ErrorKind::Unavailable, "commit", message)
-                .with_hint("the records are kept locally and will be sent; the write need not be repeated"));
+        let reached = matches!(reached.await, Ok(Ok(_)));
+        if let Some(reason) = verdicts.refusal(first..=last) {
+            return Err(Error::new(ErrorKind::Rejected, "commit", reason)
+                .with_hint("the record is a dead letter; `memory sync retry` sends it again"));
         }
-        let progress = lock(&self.progress);
-        match progress.set_aside.iter().find(|(seq, _)| (first..=last).contains(seq)) {
-            Some((_, reason)) => Err(Error::new(ErrorKind::Rejected, "commit", reason.clone())
-                .with_hint("the record is set aside; `memory sync retry` sends it again")),
-            None => Ok(()),
+        if reached && renumbered == self.renumbered.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let message = if reached {
+            "the outbox was damaged and rebuilt meanwhile".to_owned()
+        } else {
+            format!("the durable tier has not acknowledged within {:?}", self.config.deadlines.write)
+        };
+        Err(Error::new(ErrorKind::Unavailable, "commit", message)
+            .with_hint("the records are kept locally and will be sent; the write need not be repeated"))
+    }
+
+    /// Returns how often the change feed is pulled.
+    fn poll_interval(&self) -> Duration {
+        let default = if self.outbox().is_some() { 1_000 } else { 100 };
+        self.config.poll_interval.unwrap_or(Duration::from_millis(default))
     }
 
     fn outbox(&self) -> Option<&Arc<dyn Outbox>> {
@@ -349,11 +423,9 @@ impl Store for Engine {
         self.scan_fresh(scan).await.map(|(page, _)| page)
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         self.flush(self.shared.config.deadlines.write).await?;
-        let purged = self.shared.durable.delete_expired(now).await?;
-        self.shared.hot.forget_expired(now);
-        self.shared.filler.push(Fill::Expire(now));
+        let purged = self.shared.purge(now).await?;
         self.shared.filler.settle().await;
         Ok(purged)
     }

@@ -69,6 +69,7 @@ pub use recall::vector::VectorIndex;
 pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]
 pub use store::conformance;
+pub use store::contact::{Contact, Contacts, Outage, RoundTrip, Turn};
 pub use store::decorate::breaker::{Breaker, BreakerConfig, BreakerState, BreakerStatus};
 #[cfg(feature = "testing")]
 pub use store::decorate::faulty::{Fault, Faulty};
@@ -79,8 +80,9 @@ pub use store::decorate::{Layer, Layered, Operation};
 pub use store::memory_store::MemoryStore;
 pub use store::query::{Condition, Order, Page, Scan};
 pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
+pub use store::time::StoreTime;
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Seq, SetAside, Store, Tiers,
+    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Seq, SetAside, Store, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

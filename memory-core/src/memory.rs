@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::engine::{Engine, Freshness, Leftover};
+use crate::engine::{Engine, Freshness, Leftover, supervised};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, IdSource, lock};
 use crate::learn::fingerprint::fingerprint;
@@ -140,8 +140,14 @@ impl Memory {
             vectors,
             words,
         });
+        let (own, reporter) = (Arc::downgrade(&inner), Arc::downgrade(&inner));
+        let report = move |error: Option<&Error>| {
+            if let (Some(inner), Some(error)) = (reporter.upgrade(), error) {
+                inner.engine.note_learning_panic(error);
+            }
+        };
         let wake = inner.learner.wake.clone();
-        let task = tokio::spawn(learner::run(Arc::downgrade(&inner), wake));
+        let task = supervised("learn", report, move || learner::run(own.clone(), wake.clone()));
         *lock(&inner.learner.task) = Some(task);
         Ok(Self { inner })
     }
@@ -172,7 +178,7 @@ impl Memory {
         inner.check_quota(0)?;
         inner.limits.check_task(&task)?;
         let redactions = inner.count_redactions(inner.redactor.redact_task(&mut task));
-        let now = inner.engine.clock().now();
+        let now = inner.engine.now();
         let mut episode = Episode::open(EpisodeId(inner.ids.next(now)), task, now);
         episode.redactions = redactions;
         episode.fingerprint = fingerprint(&episode.task);

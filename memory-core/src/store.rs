@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub(crate) mod contact;
 pub(crate) mod decorate;
 #[cfg(feature = "testing")]
 pub(crate) mod fixtures;
@@ -9,5 +10,6 @@ pub(crate) mod fixtures;
 pub(crate) mod memory_store;
 pub(crate) mod query;
 pub(crate) mod record;
+pub(crate) mod time;
 pub(crate) mod traits;
 pub(crate) mod wire;

@@ -285,7 +285,7 @@ mod tests {
     async fn the_cursor_stays_behind_what_a_damaged_file_has_lost() {
         let folder = tempfile::tempdir().unwrap();
         let cache = RedbCache::open(folder.path().join("cache.redb"), CacheOptions::default()).unwrap();
-        let at = |seq| Cursor { database: "db".into(), seq };
+        let at = |seq| Cursor { database: "db".into(), seq, token: None };
         cache.set_cursor(&at(1)).await.unwrap();
         assert_eq!(cache.cursor().await.unwrap(), at(1));
         let fail = |failure: &Failure| {

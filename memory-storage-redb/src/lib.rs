@@ -23,7 +23,7 @@
 //! let id = EpisodeId(ids.next(now));
 //! let record = Record {
 //!     key: Key::episode(&space, id),
-//!     revision: RevisionClock::new(WriterId::new(ids.random())).next(&clock),
+//!     revision: RevisionClock::new(WriterId::new(ids.random())).next(now),
 //!     updated_at: now,
 //!     expires_at: None,
 //!     entity: Some(std::sync::Arc::new(Episode::open(id, Task::new("fix the build"), now).into())),

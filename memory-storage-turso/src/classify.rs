@@ -12,6 +12,8 @@ pub(crate) enum Recovery {
     Reconnect,
     /// Another writer was in the way: again after a moment.
     Retry,
+    /// The schema is not there: the database behind the address is another one, or was emptied.
+    Migrate,
     /// The file connection must be opened anew before the next write; the failed step is not repeated.
     Reopen,
 }
@@ -47,6 +49,10 @@ pub(crate) fn classify(operation: &'static str, error: libsql::Error) -> Failure
         libsql::Error::SqliteFailure(_, message) if message == "malformed JSON" => {
             ((ErrorKind::Corrupt, Recovery::Report, None), message.clone())
         }
+        libsql::Error::SqliteFailure(_, message) if message.starts_with("no such table: ") => (
+            (ErrorKind::Io, Recovery::Reopen, Some("the file was emptied or replaced; it is opened again")),
+            message.clone(),
+        ),
         libsql::Error::SqliteFailure(code, message) => (local(*code), message.clone()),
         libsql::Error::ConnectionFailed(message) => (open(message), message.clone()),
         libsql::Error::Hrana(source) => {
@@ -112,7 +118,14 @@ fn open(message: &str) -> Class {
 /// What is not recognised is taken for an outage: a row is given up only when the server itself says that it
 /// refuses it.
 fn remote(text: &str) -> Class {
-    use Recovery::{Reconnect, Report, Retry};
+    use Recovery::{Migrate, Reconnect, Report, Retry};
+    // SQLite has no code of its own for it.
+    if ["no such table: ", "no such column: "].iter().any(|sign| text.contains(sign)) {
+        return (ErrorKind::Unavailable, Migrate, Some("the database has lost its schema; it is laid out again"));
+    }
+    if text.contains("malformed JSON") {
+        return (ErrorKind::Corrupt, Report, None);
+    }
     let unauthorized = (ErrorKind::Unauthorized, Report, Some(TOKEN_HINT));
     let unavailable = (ErrorKind::Unavailable, Report, None);
     if let Some(status) = status(text) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Record, Result, Row, Scan,
+    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Purged, Record, Result, Row, Scan,
     Store, Timestamp,
 };
 use tokio::runtime::Handle;
@@ -186,13 +186,13 @@ impl Store for LocalStore {
         self.run(ReadPage { scan: scan.clone() }).await
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         let mut total = 0;
         loop {
             let (more, purged) = self.run(Purge { now }).await?;
-            total += purged;
+            total += purged.records;
             if !more {
-                return Ok(total);
+                return Ok(Purged { records: total, ..purged });
             }
         }
     }

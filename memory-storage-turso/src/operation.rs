@@ -24,6 +24,9 @@ pub(crate) use scan::ReadPage;
 use crate::classify::Failure;
 use crate::session::Session;
 
+/// The time by the database's own clock, in milliseconds.
+pub(crate) const NOW_MS: &str = "CAST(1000.0 * (julianday('now') - 2440587.5) * 86400 AS INTEGER)";
+
 /// Whether an operation changes the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {

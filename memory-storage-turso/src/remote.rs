@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Record, Result, Row, Scan,
+    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Purged, Record, Result, Row, Scan,
     Store, Timestamp,
 };
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::classify::{Failure, Recovery};
 use crate::operation::{Access, Commit, Count, Get, Operation, Probe, Purge, ReadChanges, ReadPage};
@@ -38,7 +38,8 @@ pub struct RemoteStore {
 struct Shared {
     options: RemoteOptions,
     pool: Pool,
-    migrated: OnceCell<()>,
+    /// Whether the schema was found to be that of this program. Held while it is looked at.
+    migrated: Mutex<bool>,
 }
 
 impl RemoteStore {
@@ -49,7 +50,7 @@ impl RemoteStore {
     /// that is not served, [`ErrorKind::Io`] if the system has no TLS root certificates.
     pub fn connect(options: RemoteOptions) -> Result<Self> {
         let pool = Pool::new(&options)?;
-        Ok(Self { shared: Shared { options, pool, migrated: OnceCell::new() } })
+        Ok(Self { shared: Shared { options, pool, migrated: Mutex::new(false) } })
     }
 
     /// Returns the address of the server, without any credentials.
@@ -79,8 +80,25 @@ impl Shared {
     }
 
     async fn migrate_and_run<O: Operation>(&self, operation: &O) -> Result<O::Answer, Failure> {
-        self.migrated.get_or_try_init(|| self.attempt(O::NAME, &Migrate)).await?;
-        self.attempt(O::NAME, operation).await
+        self.migrate(O::NAME).await?;
+        match self.attempt(O::NAME, operation).await {
+            Err(failure) if failure.recovery == Recovery::Migrate => {
+                tracing::warn!(error = %failure.error, "the schema is gone; it is laid out again");
+                *self.migrated.lock().await = false;
+                self.migrate(O::NAME).await?;
+                self.attempt(O::NAME, operation).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn migrate(&self, name: &'static str) -> Result<(), Failure> {
+        let mut migrated = self.migrated.lock().await;
+        if !*migrated {
+            self.attempt(name, &Migrate).await?;
+            *migrated = true;
+        }
+        Ok(())
     }
 
     /// Runs an operation: once more if the connection was at fault, a few times if another writer was in the way.
@@ -164,13 +182,13 @@ impl Store for RemoteStore {
         self.run(ReadPage { scan: scan.clone() }).await
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         let mut total = 0;
         loop {
             let (more, purged) = self.run(Purge { now }).await?;
-            total += purged;
+            total += purged.records;
             if !more {
-                return Ok(total);
+                return Ok(Purged { records: total, ..purged });
             }
         }
     }

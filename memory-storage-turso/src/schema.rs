@@ -10,12 +10,12 @@ use crate::session::Session;
 ///
 /// It rises with every migration, and with every change of a kind's name, view or columns, because
 /// views and indexes are made anew only then.
-pub const SCHEMA_VERSION: u64 = 3;
+pub const SCHEMA_VERSION: u64 = 4;
 
 const NAME: &str = "open schema";
 
 /// What leads from one version to the next: entry 0 makes version 1. Only additions, each safe to repeat.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [V1, V2, V3];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [V1, V2, V3, V4];
 
 /// `seq` numbers commits. `purged_seq` is the highest number ever purged, so that no number is given out twice;
 /// `tombstone_floor` is the highest number of a purged row that a reader of the feed must have seen: a tombstone, or a
@@ -63,6 +63,41 @@ DROP INDEX IF EXISTS records_pattern_use_episode;
 /// The view of heuristics tells their whole condition.
 const V3: &str = "";
 
+/// What belongs to a forgotten episode (one whose tombstone is final: bit 62 of the revision) is not taken any more, however
+/// late it arrives; [`Kind::owner_of`] says the same of ids.
+///
+/// Each commit has a random token, so that a client can tell a database that was restored or forked from the one that it
+/// read. Purging remembers the time that it believes, so that a clock which jumps ahead deletes nothing; a database from
+/// before begins with the time of its newest record.
+const V4: &str = "
+CREATE TABLE IF NOT EXISTS agent_memory_commits (seq INTEGER PRIMARY KEY, token INTEGER NOT NULL);
+INSERT OR IGNORE INTO agent_memory_commits (seq, token)
+  SELECT max(coalesce((SELECT max(seq) FROM records), 0), purged_seq), abs(random() >> 11) FROM agent_memory_feed;
+CREATE TRIGGER IF NOT EXISTS records_committed AFTER INSERT ON records BEGIN
+  INSERT INTO agent_memory_commits (seq, token) SELECT new.seq, abs(random() >> 11)
+    WHERE NOT EXISTS (SELECT 1 FROM agent_memory_commits WHERE seq = new.seq);
+END;
+CREATE TRIGGER IF NOT EXISTS records_recommitted AFTER UPDATE OF seq ON records BEGIN
+  INSERT INTO agent_memory_commits (seq, token) SELECT new.seq, abs(random() >> 11)
+    WHERE NOT EXISTS (SELECT 1 FROM agent_memory_commits WHERE seq = new.seq);
+END;
+CREATE TRIGGER IF NOT EXISTS records_of_forgotten BEFORE INSERT ON records
+WHEN new.deleted = 0 AND new.kind IN ('step', 'artifact', 'reward', 'reflection', 'evidence') AND EXISTS (
+  SELECT 1 FROM records WHERE namespace = new.namespace AND kind = 'episode' AND revision >= 4611686018427387904
+    AND id = CASE WHEN new.kind <> 'evidence' THEN substr(new.id, 1, 36)
+      WHEN json_valid(new.body) THEN json_extract(new.body, '$.episode') END)
+BEGIN
+  SELECT RAISE(IGNORE);
+END;
+CREATE TABLE IF NOT EXISTS agent_memory_time (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  believed INTEGER NOT NULL,
+  jumped_to INTEGER
+);
+INSERT OR IGNORE INTO agent_memory_time (id, believed) SELECT 1, min(now, coalesce((SELECT max(updated_at) FROM records), now))
+  FROM (SELECT 1000 * strftime('%s', 'now') AS now);
+";
+
 /// Brings the database to [`SCHEMA_VERSION`]. Several programs may do so at the same time.
 ///
 /// # Errors
@@ -94,11 +129,11 @@ pub(crate) async fn is_current(session: &Session) -> Result<bool, Failure> {
     Ok(version(session).await? >= SCHEMA_VERSION)
 }
 
-/// Returns the version found, 0 for an empty database, and refuses what this program must not touch.
+/// Returns the version found, 0 for a database without our tables, and refuses what this program must not touch.
 async fn version(session: &Session) -> Result<u64, Failure> {
     let mut answer = session.query(NAME, LOOK, Vec::new()).await?;
     let mut cells = answer.pop().ok_or_else(|| truncated(NAME))?;
-    let ours = cells.integer(NAME)? > 0;
+    let (ours, whole) = (cells.integer(NAME)? > 0, cells.integer(NAME)? == OWN_TABLES);
     if !ours {
         return match cells.maybe_text(NAME)? {
             None => Ok(0),
@@ -108,13 +143,28 @@ async fn version(session: &Session) -> Result<u64, Failure> {
     let newest = "SELECT coalesce(max(version), 0) FROM agent_memory_schema";
     let mut answer = session.query(NAME, newest, Vec::new()).await?;
     let version = answer.pop().ok_or_else(|| truncated(NAME))?.integer(NAME)?;
-    if version > SCHEMA_VERSION { Err(newer(version).into()) } else { Ok(version) }
+    check_version(version)?;
+    // Somebody dropped a table: every migration may be repeated.
+    Ok(if version == SCHEMA_VERSION && !whole { 0 } else { version })
 }
 
-/// Asks whether the schema is ours, and which tables there are otherwise. Names that start with an underscore,
+/// Refuses a schema that another program has brought further than this one knows, perhaps a moment ago.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`].
+pub(crate) fn check_version(version: u64) -> Result<(), Error> {
+    if version > SCHEMA_VERSION { Err(newer(version)) } else { Ok(()) }
+}
+
+/// The tables that the migrations make.
+const OWN_TABLES: u64 = 5;
+
+/// Asks whether the schema is ours, how many of its tables there are, and which tables there are otherwise. Names that start with an underscore,
 /// `sqlite_` or `libsql_` belong to the database itself.
 const LOOK: &str = "
 SELECT count(*) FILTER (WHERE name = 'agent_memory_schema'),
+  count(*) FILTER (WHERE name IN
+    ('records', 'agent_memory_schema', 'agent_memory_feed', 'agent_memory_commits', 'agent_memory_time')),
   group_concat(name, ', ') FILTER (WHERE substr(name, 1, 1) <> '_'
     AND substr(name, 1, 7) NOT IN ('sqlite_', 'libsql_'))
 FROM sqlite_master WHERE type IN ('table', 'view')";
@@ -185,7 +235,7 @@ mod tests {
     /// A change of the script without a new version would leave old databases with old views.
     #[test]
     fn script_is_that_of_its_version() {
-        let golden = include_str!("schema/v3.sql");
+        let golden = include_str!("schema/v4.sql");
         let found = script(0);
         assert!(
             found == golden,

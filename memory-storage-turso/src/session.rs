@@ -157,6 +157,22 @@ impl Cells {
         Error::new(ErrorKind::Corrupt, operation, format!("a row has {found} where {expected} belongs"))
     }
 
+    /// Passes over cells.
+    pub(crate) fn skip(&mut self, cells: usize) {
+        for _ in 0..cells {
+            self.0.next();
+        }
+    }
+
+    /// Returns the cell that is the nth from the end, if it is there yet and an integer of at least 0.
+    pub(crate) fn last_integer(&self, nth: usize) -> Option<u64> {
+        let cells = self.0.as_slice();
+        match cells.get(cells.len().checked_sub(nth)?) {
+            Some(Value::Integer(value)) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
     /// Takes a cell that is text or NULL.
     pub(crate) fn maybe_text(&mut self, operation: &'static str) -> Result<Option<String>, Error> {
         match self.0.next() {

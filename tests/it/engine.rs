@@ -56,7 +56,7 @@ impl Bench {
         config.attempts = 1;
         config.deadlines.read = Duration::from_millis(300);
         configure(&mut config);
-        let tiers = Tiers { durable, cache, outbox: Some((outbox, orphans)), warnings: Vec::new() };
+        let tiers = Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() };
         let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(3));
         let engine = Engine::open(Namespace::default(), config, tiers, clock.clone(), ids).await.unwrap();
         Self { engine: Arc::new(engine), server, faults, clock }
@@ -341,8 +341,8 @@ impl Outbox for FullDisk {
     fn retry_set_aside(&self, now: Timestamp) -> memory_core::Result<u64> {
         self.inner.retry_set_aside(now)
     }
-    fn replay_tail(&self, now: Timestamp) -> memory_core::Result<u64> {
-        self.inner.replay_tail(now)
+    fn replay_tail(&self, since: Timestamp, now: Timestamp) -> memory_core::Result<u64> {
+        self.inner.replay_tail(since, now)
     }
     fn trim_tail(&self, before: Timestamp) -> memory_core::Result<()> {
         self.inner.trim_tail(before)

@@ -15,7 +15,7 @@ use crate::recall::document::SearchDocument;
 use crate::store::memory_store::MemoryStore;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::traits::{Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Store, Tiers};
+use crate::store::traits::{Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Purged, Store, Tiers};
 
 /// A cache in memory that can be made to fail.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Store for Broken {
     async fn scan(&self, scan: &Scan) -> Result<Page> {
         self.store.scan(scan).await
     }
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         self.store.delete_expired(now).await
     }
     async fn health(&self) -> Result<()> {
@@ -96,7 +96,7 @@ impl Cache for Broken {
 }
 
 async fn open(durable: &Arc<MemoryStore>, cache: &Arc<Broken>) -> Engine {
-    let tiers = Tiers { durable: durable.clone(), cache: cache.clone(), outbox: None, warnings: Vec::new() };
+    let tiers = Tiers { durable: durable.clone(), cache: cache.clone(), outbox: None, contacts: None, warnings: Vec::new() };
     let clock = Arc::new(SystemClock::new());
     Engine::open(Namespace::default(), EngineConfig::default(), tiers, clock, Arc::new(SeededIds::new(1)))
         .await

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::engine::fill::Fill;
 use crate::engine::{Engine, Shared, upkeep};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 
 /// How long closing waits for tasks to end by themselves.
@@ -25,8 +25,8 @@ pub struct Leftover {
 }
 
 impl Engine {
-    /// Refuses further writes, drains the outbox for at most `timeout`, and ends threads and tasks. Closing twice
-    /// is harmless.
+    /// Refuses further writes, drains the outbox for at most `timeout` and as long as the durable tier answers, and ends
+    /// threads and tasks. Closing twice is harmless.
     ///
     /// # Errors
     /// Whatever the durable tier reports on closing; what could not be sent is not an error but in the answer.
@@ -42,18 +42,31 @@ impl Engine {
             Ok(())
         })
         .await?;
-        if let Err(error) = self.flush(timeout).await {
-            tracing::warn!(%error, "closing with rows in the outbox");
+        if shared.outbox().is_some_and(|outbox| outbox.usage().rows > 0) {
+            let flushed = tokio::select! {
+                flushed = self.flush_as_it_is(timeout) => flushed,
+                () = shared.until_away() => Err(away()),
+            };
+            if let Err(error) = flushed {
+                tracing::warn!(%error, "closing with rows in the outbox");
+            }
         }
         shared.shutdown.send_replace(true);
         let tasks = std::mem::take(&mut *lock(&self.tasks));
-        let grace = tokio::time::Instant::now() + GRACE;
+        let reachable = shared.breaker.as_ref().is_none_or(|breaker| breaker.is_closed());
+        let grace = tokio::time::Instant::now() + if reachable { GRACE } else { Duration::ZERO };
         for mut task in tasks {
             if tokio::time::timeout_at(grace, &mut task).await.is_err() {
                 // It waits for the durable tier; all it could lose is time.
                 task.abort();
                 let _cancelled = task.await;
             }
+        }
+        if let Some(breaker) = &shared.breaker {
+            breaker.leave();
+        }
+        if let Err(error) = shared.trim_tail().await {
+            tracing::warn!(%error, "the outbox's tail was not trimmed on closing");
         }
         shared.filler.push(Fill::Image(shared.index.clone(), shared.namespace.clone()));
         shared.filler.push(Fill::Persist);
@@ -80,7 +93,19 @@ impl Drop for Engine {
     }
 }
 
+fn away() -> Error {
+    Error::new(ErrorKind::Unavailable, "close", "the durable tier does not answer")
+}
+
 impl Shared {
+    /// Waits until the durable tier is known to be away; for ever in local mode.
+    async fn until_away(&self) {
+        match &self.breaker {
+            Some(breaker) => breaker.until_away().await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(super) fn leftover(&self) -> Leftover {
         let usage = self.tiers.outbox.as_ref().map(|(outbox, _)| outbox.usage()).unwrap_or_default();
         Leftover { rows: usage.rows, bytes: usage.bytes, set_aside: usage.set_aside }

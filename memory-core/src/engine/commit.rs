@@ -11,6 +11,8 @@ use std::thread::{JoinHandle, Thread};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
+use crate::engine::outbox::reopen;
+use crate::engine::supervise::contained;
 use crate::error::{Error, ErrorKind, LimitViolation, Result};
 use crate::id::lock;
 use crate::recall::document::SearchDocument;
@@ -42,7 +44,8 @@ struct Request {
 /// Where commits go.
 pub(crate) enum Target {
     Durable(Arc<dyn Durable>),
-    Outbox(Arc<dyn Outbox>),
+    /// With the number up to which rows were numbered anew because the outbox was rebuilt.
+    Outbox(Arc<dyn Outbox>, Arc<AtomicU64>),
 }
 
 /// Called on the committer's thread for what was committed, before its callers wake.
@@ -228,7 +231,10 @@ impl Worker {
                     writes.push(write);
                     replies.push((reply, place));
                 }
-                (self.on_commit)(writes);
+                // What is stored is stored: who asked for it is told so, whatever becomes of the caches.
+                if let Err(error) = contained("hand on a commit", || (self.on_commit)(writes)) {
+                    tracing::error!(%error, "caches and recall do not know of a commit");
+                }
                 for (reply, place) in replies {
                     let _cancelled = reply.send(Ok(place));
                 }
@@ -250,9 +256,9 @@ impl Worker {
     fn store(&mut self, records: &[Record]) -> Result<Option<Seq>> {
         match &self.target {
             Target::Durable(durable) => block_on(durable.commit(records)).map(|()| None),
-            Target::Outbox(outbox) => {
+            Target::Outbox(outbox, renumbered) => {
                 if self.needs_reopen {
-                    outbox.reopen()?;
+                    reopen(outbox.as_ref(), renumbered)?;
                     self.needs_reopen = false;
                 }
                 let appended = outbox.append(records, self.clock.now());

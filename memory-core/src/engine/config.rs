@@ -34,9 +34,13 @@ pub struct EngineConfig {
     pub missing_ttl: Duration,
     /// How often the change feed is pulled; 100 ms by default in local mode, 1 s in remote mode.
     pub poll_interval: Option<Duration>,
-    /// How long the first recall or read waits for the first pull in remote mode, from opening on; 3 s by default.
-    /// Writes do not wait.
+    /// How long the first recall or read waits for the first pull in remote mode, from opening on, if the server answers
+    /// at all; 3 s by default. Writes do not wait.
     pub first_pull: Duration,
+    /// How long they wait for a server that does not answer, from opening on; 1 s by default, as RFC 6298 has it for an
+    /// unknown one. A server that is known to take longer gets longer, up to `first_pull`; one that is known to be away
+    /// is not waited for.
+    pub first_answer: Duration,
     /// Rows that may wait for the committer; 16,384 by default. A single write of more goes through when none waits.
     pub queue_rows: usize,
     /// Bytes that may wait for the committer; 64 MiB by default. A single write of more goes through when none waits.
@@ -73,6 +77,7 @@ impl Default for EngineConfig {
             missing_ttl: Duration::from_secs(1),
             poll_interval: None,
             first_pull: Duration::from_secs(3),
+            first_answer: Duration::from_secs(1),
             queue_rows: 16_384,
             queue_bytes: 64 << 20,
             batch_rows: 128,

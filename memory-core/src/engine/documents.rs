@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 
 use crate::engine::Shared;
 use crate::engine::pull::identity;
+use crate::engine::supervise::contained;
+use crate::engine::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
@@ -21,7 +23,26 @@ const DOCUMENTS: usize = 2_000;
 /// Rows of the outbox read at once.
 const PENDING: usize = 500;
 
-pub(super) fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument>)> {
+/// Makes the search documents of records. One that cannot be made is noted, and recall does without it.
+pub(super) fn documents_of(
+    records: &[Record],
+    unreadable: &Unreadable,
+) -> Vec<(Key, Option<SearchDocument>)> {
+    let made = records.iter().filter_map(|record| {
+        let made = contained("index", || document_of(record));
+        made.unwrap_or_else(|error| {
+            unreadable.note(record.key.to_string(), &error);
+            None
+        })
+    });
+    made.collect()
+}
+
+fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument>)> {
+    #[cfg(test)]
+    if record.key.id.contains("panics") {
+        panic!("as a tokenizer might");
+    }
     match &record.entity {
         Some(_) => SearchDocument::of_record(record).map(|document| (record.key.clone(), Some(document))),
         None if record.key.kind.spec().searchable => Some((record.key.clone(), None)),
@@ -30,22 +51,30 @@ pub(super) fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument
 }
 
 /// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the index has
-/// newer versions of are taken out: the cache file must not have them either.
+/// newer versions of, or does not take, are taken out: the cache file must not have them either.
 pub(super) fn index_documents(
     index: &RwLock<LexicalIndex>,
     records: &[Record],
     documents: &mut Vec<(Key, Option<SearchDocument>)>,
+    unreadable: &Unreadable,
 ) {
     if documents.is_empty() {
         return;
     }
     let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
-    documents.retain(|(key, document)| match document {
-        Some(document) => index.upsert(key, document) || index.revision(key) == Some(document.revision),
-        None => {
-            let removals = records.iter().filter(|record| record.key == *key && record.is_tombstone());
-            removals.map(|record| record.revision).max().is_some_and(|revision| index.remove(key, revision))
-        }
+    documents.retain(|(key, document)| {
+        let applied = contained("index", || match document {
+            Some(document) => index.upsert(key, document) || index.revision(key) == Some(document.revision),
+            None => {
+                let removals = records.iter().filter(|record| record.key == *key && record.is_tombstone());
+                let newest = removals.map(|record| record.revision).max();
+                newest.is_some_and(|revision| index.remove(key, revision))
+            }
+        });
+        applied.unwrap_or_else(|error| {
+            unreadable.note(key.to_string(), &error);
+            false
+        })
     });
 }
 
@@ -119,11 +148,11 @@ impl Shared {
                 let asked = scan.clone();
                 let pending = self.ask_outbox(move |outbox| outbox.pending_scan(&asked, PENDING)).await?;
                 let Some(pending) = pending else { return Ok(()) };
-                let mut documents: Vec<_> = pending.iter().filter_map(document_of).collect();
+                let mut documents = documents_of(&pending, &self.unreadable);
                 if !documents.is_empty() {
                     self.filler.set_apart();
                 }
-                index_documents(&self.index, &pending, &mut documents);
+                index_documents(&self.index, &pending, &mut documents, &self.unreadable);
                 match pending.last() {
                     Some(last) if pending.len() == PENDING => scan.after = Some(last.key.id.clone()),
                     _ => break,

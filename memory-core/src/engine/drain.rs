@@ -1,9 +1,12 @@
 //! The drain: sends the outbox to the durable tier in order.
 //!
-//! A batch is one atomic, idempotent upsert, so a lost answer only means the same batch again. A permanent
-//! rejection is bisected down to the rows that cause it; these are set aside and the rest goes on.
+//! A batch is one atomic, idempotent upsert, so a lost answer only means the same batch again. What keeps a batch from
+//! getting through is bisected down to single rows. A row that the durable tier refuses becomes a dead letter, and the rest
+//! goes on. A row that does not get through while the durable tier answers otherwise (too large for a slow link, or refused
+//! on the way because of what it says) is a suspect: what is behind it goes first, and once that gets through and the
+//! suspect has failed often enough, it is a dead letter, too. As long as nothing gets through, the fault is not the rows'.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,14 +18,42 @@ use crate::id::lock;
 use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::{OutboxRow, Seq};
 
-/// How many rows set aside are remembered for callers that wait for a durable acknowledgement.
-const REMEMBERED: usize = 1_024;
-
 /// How long the drain waits for company for the first row that is appended.
 const LINGER: Duration = Duration::from_millis(20);
 
 /// The longest pause between attempts when nothing says how long to wait.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a suspect is tried before it is a dead letter.
+const TRIES: u32 = 3;
+
+/// So many rows in a row may be refused for the same reason. Whatever refuses more may be at fault itself: the others are
+/// suspects.
+const REFUSED_ALIKE: u32 = 8;
+
+/// Once there are so many suspects and nothing got through, the rest need not be tried.
+const MOST_SUSPECTS: usize = 64;
+
+/// The least share of a full batch that is sent at once.
+const LEAST_SHARE: u32 = 1 << 10;
+
+/// Rows that did not get through while the durable tier answered.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    rows: BTreeMap<Seq, Suspect>,
+    /// The reason of the last refusal, and how many rows in a row had it.
+    refused: (String, u32),
+    /// How many rows got through since opening.
+    delivered: u64,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    tries: u32,
+    /// What [`Suspects::delivered`] was when it first failed.
+    since: u64,
+    refused: bool,
+}
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -52,6 +83,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// One key's newest waiting version, and the older ones that it settles.
+#[derive(Clone)]
 struct Send {
     newest: OutboxRow,
     older: Vec<OutboxRow>,
@@ -84,66 +116,189 @@ impl Shared {
             let Some(last) = rows.last().map(|row| row.seq) else {
                 let last = outbox.usage();
                 if last.rows == 0 {
+                    lock(&self.suspects).rows.clear();
                     self.watermark.send_replace(last.last_seq);
                     return Ok(());
                 }
-                // Rows were appended since, or retried ones wait: look again.
+                // Rows were appended since, or retried ones wait: look again, behind the suspects.
                 rows = self.peek(0).await?;
-                if rows.is_empty() {
+                let suspects = rows.iter().take_while(|row| self.is_suspect(row.seq)).count();
+                if suspects < rows.len() {
+                    rows.drain(..suspects);
+                } else if suspects > 0 {
+                    self.try_suspects(std::mem::take(&mut rows)).await?;
+                } else {
                     return Ok(());
                 }
                 continue;
             };
-            let batch = coalesce(std::mem::take(&mut rows));
+            let (_, fine): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut rows).into_iter().partition(|row| self.is_suspect(row.seq));
+            let batch = coalesce(fine);
             // Reading the next rows overlaps with sending these.
             let (sent, next) = tokio::join!(self.send(batch), self.peek(last));
             sent?;
-            self.watermark.send_if_modified(|reached| {
-                let moved = last > *reached;
-                *reached = last.max(*reached);
-                moved
-            });
+            self.reach(last);
             self.synced(Task::Drain);
             rows = next?;
         }
     }
 
+    /// Moves the watermark to a row behind which nothing waits but suspects, and those are not passed.
+    fn reach(&self, last: Seq) {
+        let first_suspect = lock(&self.suspects).rows.first_key_value().map(|(seq, _)| *seq);
+        let last = first_suspect.map_or(last, |seq| last.min(seq - 1));
+        self.watermark.send_if_modified(|reached| {
+            let moved = last > *reached;
+            *reached = last.max(*reached);
+            moved
+        });
+    }
+
+    fn is_suspect(&self, seq: Seq) -> bool {
+        lock(&self.suspects).rows.contains_key(&seq)
+    }
+
+    /// Tries rows that are all suspects once more, each by itself.
+    async fn try_suspects(&self, rows: Vec<OutboxRow>) -> Result<()> {
+        let mut failed = None;
+        for send in coalesce(rows) {
+            let seq = send.newest.seq;
+            match self.deliver(std::slice::from_ref(&send)).await {
+                Ok(()) => {}
+                Err(error) if blames_rows(&error) || self.answers(&error).await => {
+                    if self.suspect(seq, &error) {
+                        let reason = format!("not accepted in {TRIES} tries while other rows are: {error}");
+                        self.set_row_aside(&send, &reason).await?;
+                    } else {
+                        failed = Some(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match failed {
+            // It says of itself when to try again; the durable tier is there.
+            Some(error) => Err(Error::new(ErrorKind::Busy, "send the outbox", error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that a row failed by itself; returns true once it is to be a dead letter.
+    fn suspect(&self, seq: Seq, error: &Error) -> bool {
+        let mut suspects = lock(&self.suspects);
+        let (since, refused) = (suspects.delivered, blames_rows(error));
+        let suspect = suspects.rows.entry(seq).or_insert(Suspect { tries: 0, since, refused });
+        suspect.tries += 1;
+        suspect.refused |= refused;
+        let done = (suspect.tries >= TRIES || suspect.refused) && suspect.since < since;
+        if done {
+            suspects.rows.remove(&seq);
+        }
+        done
+    }
+
     async fn peek(&self, after: Seq) -> Result<Vec<OutboxRow>> {
-        let (rows, bytes) = (self.config.batch_rows, self.config.batch_bytes);
-        let peeked = self.ask_outbox(move |outbox| outbox.peek(after, rows, bytes)).await?;
+        let share = self.shrunk.load(Ordering::Relaxed) as usize;
+        let (rows, bytes) = (self.config.batch_rows / share, self.config.batch_bytes / share);
+        let peeked = self.ask_outbox(move |outbox| outbox.peek(after, rows.max(1), bytes.max(1))).await?;
         Ok(peeked.unwrap_or_default())
     }
 
-    /// Sends a batch; on return each of its rows is acknowledged or set aside.
+    /// Sends a batch; on return each of its rows is acknowledged, a dead letter or a suspect.
     async fn send(&self, batch: Vec<Send>) -> Result<()> {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
-            let records: Vec<Record> = part.iter().map(|send| send.newest.record.clone()).collect();
-            // No page of the change feed from before they arrive may come into the caches behind that.
-            let _turn = if self.recovered(&part).is_empty() { None } else { Some(self.pulling.lock().await) };
-            match self.durable.commit(&records).await {
-                Ok(()) => {
-                    self.outdate_recovered(&part).await;
-                    self.acknowledge(part.iter().flat_map(Send::seqs).collect()).await?;
+            let error = match self.deliver(&part).await {
+                Ok(()) => continue,
+                Err(error) => error,
+            };
+            let refused = blames_rows(&error);
+            if !refused && !self.answers(&error).await {
+                return Err(error);
+            }
+            if part.len() > 1 {
+                if !refused {
+                    let share = self.shrunk.load(Ordering::Relaxed);
+                    self.shrunk.store((share * 2).min(LEAST_SHARE), Ordering::Relaxed);
                 }
-                Err(error) if !blames_rows(&error) => return Err(error),
-                Err(error) if part.len() == 1 => {
-                    for send in part {
-                        self.set_row_aside(&send, &error).await?;
-                        if !send.older.is_empty() {
-                            // What it would have settled was accepted, too, and may be fit to be kept.
-                            parts.push(coalesce(send.older));
-                        }
+                let rest = part.split_off(part.len() / 2);
+                parts.push(rest);
+                parts.push(part);
+                continue;
+            }
+            for send in part {
+                if refused && self.refused_alike(&error) <= REFUSED_ALIKE {
+                    self.set_row_aside(&send, &error.to_string()).await?;
+                    if !send.older.is_empty() {
+                        // What it would have settled was accepted, too, and may be fit to be kept.
+                        parts.push(coalesce(send.older));
+                    }
+                } else {
+                    tracing::debug!(key = %send.newest.record.key, %error, "a row does not get through");
+                    for seq in send.seqs() {
+                        // Nothing was sent since, so that it stays one.
+                        let _done = self.suspect(seq, &error);
                     }
                 }
-                Err(_) => {
-                    let rest = part.split_off(part.len() / 2);
-                    parts.push(rest);
-                    parts.push(part);
+                let suspects = lock(&self.suspects);
+                let hopeless = suspects.rows.values().all(|suspect| suspect.since == suspects.delivered);
+                if suspects.rows.len() >= MOST_SUSPECTS && hopeless {
+                    return Err(Error::new(ErrorKind::Unavailable, "send the outbox", error.to_string())
+                        .with_hint("nothing gets through: the fault is the server's or the way's, not the rows'"));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Sends rows as one commit.
+    async fn deliver(&self, part: &[Send]) -> Result<()> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<Record> = part.iter().map(|send| send.newest.record.clone()).collect();
+        // No page of the change feed from before they arrive may come into the caches behind that.
+        let _turn = if self.recovered(part).is_empty() { None } else { Some(self.pulling.lock().await) };
+        self.durable.commit(&records).await?;
+        self.outdate_recovered(part).await;
+        let seqs: Vec<Seq> = part.iter().flat_map(Send::seqs).collect();
+        {
+            let mut suspects = lock(&self.suspects);
+            suspects.delivered += seqs.len() as u64;
+            suspects.refused = Default::default();
+            seqs.iter().for_each(|seq| drop(suspects.rows.remove(seq)));
+        }
+        let share = self.shrunk.load(Ordering::Relaxed);
+        self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);
+        self.acknowledge(seqs).await
+    }
+
+    /// Returns true if the durable tier answers although it did not take a batch: what is in it may be the reason. If it is
+    /// busy, it is not.
+    async fn answers(&self, error: &Error) -> bool {
+        if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized) {
+            return false;
+        }
+        let Some(breaker) = &self.breaker else { return false };
+        // Around the breaker, which the batch may have opened.
+        let asked = tokio::time::timeout(self.config.deadlines.read, self.tiers.durable.health()).await;
+        let answers = matches!(asked, Ok(Ok(())));
+        if answers {
+            breaker.close();
+        }
+        answers
+    }
+
+    /// Counts refusals for the same reason in a row.
+    fn refused_alike(&self, error: &Error) -> u32 {
+        let mut suspects = lock(&self.suspects);
+        if suspects.refused.0 == error.message() {
+            suspects.refused.1 += 1;
+        } else {
+            suspects.refused = (error.message().to_owned(), 1);
+        }
+        suspects.refused.1
     }
 
     /// Returns the rows that this instance did not append.
@@ -180,18 +335,13 @@ impl Shared {
         self.ask_outbox(move |outbox| outbox.ack(&seqs, now)).await.map(drop)
     }
 
-    async fn set_row_aside(&self, send: &Send, error: &Error) -> Result<()> {
-        let reason = error.to_string();
-        tracing::warn!(key = %send.newest.record.key, reason, "the durable tier refuses a row; it is set aside");
-        {
-            let mut progress = lock(&self.progress);
-            let excess = (progress.set_aside.len() + 1).saturating_sub(REMEMBERED);
-            let forgotten = excess.min(progress.set_aside.len());
-            progress.set_aside.drain(..forgotten);
-            progress.set_aside.push((send.newest.seq, reason.clone()));
-        }
-        let (now, seq) = (self.clock.now(), send.newest.seq);
-        self.ask_outbox(move |outbox| outbox.set_aside(seq, &reason, now)).await.map(drop)
+    async fn set_row_aside(&self, send: &Send, reason: &str) -> Result<()> {
+        tracing::warn!(key = %send.newest.record.key, reason, "a row is a dead letter");
+        let (now, seq, reason) = (self.clock.now(), send.newest.seq, reason.to_owned());
+        let kept = reason.clone();
+        self.ask_outbox(move |outbox| outbox.set_aside(seq, &kept, now)).await?;
+        self.verdicts.refuse(seq, &reason);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! records it covers.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
 use crate::engine::image;
+use crate::engine::supervise::contained;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::recall::document::SearchDocument;
@@ -78,6 +80,7 @@ pub(crate) struct Filler {
     overlay: RwLock<HashMap<Key, Record>>,
     overlay_used: AtomicBool,
     failures: AtomicU64,
+    panics: AtomicU64,
     last_error: Mutex<Option<String>>,
     /// Whether search documents are missing in the cache file. The cursor stays behind them until it starts over, so
     /// that the next opening reads what they are of once more.
@@ -99,6 +102,7 @@ impl Filler {
             overlay: RwLock::default(),
             overlay_used: AtomicBool::new(false),
             failures: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
             last_error: Mutex::default(),
             incomplete: AtomicBool::new(false),
             apart: AtomicBool::new(false),
@@ -131,6 +135,12 @@ impl Filler {
         let mut queue = lock(&self.queue);
         while queue.waiting >= MAX_WAITING && !queue.closed {
             queue = self.space.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        if queue.closed {
+            // Nobody would take them out again.
+            drop(queue);
+            self.release(&records);
+            return;
         }
         self.enqueue(queue, Fill::Records(records));
     }
@@ -176,6 +186,11 @@ impl Filler {
         (self.failures.load(Ordering::Relaxed), lock(&self.last_error).clone())
     }
 
+    /// Returns how often the cache panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
     /// Notes that the cache file has an image, since which so many search documents were written.
     pub(crate) fn imaged(&self, changed: u64) {
         self.changed.store(changed, Ordering::Relaxed);
@@ -219,20 +234,20 @@ impl Filler {
             };
             self.space.notify_all();
             for fill in merge(work) {
-                self.apply(cache, runtime, fill);
+                self.apply(&Contained { filler: self, cache, runtime }, fill);
             }
         }
     }
 
-    fn apply(&self, cache: &dyn Cache, runtime: &Handle, fill: Fill) {
+    fn apply(&self, cache: &Contained<'_>, fill: Fill) {
         let result = match fill {
             Fill::Records(records) => {
-                let result = runtime.block_on(cache.commit(&records)).or_else(|error| {
+                let result = cache.run(|cache| cache.commit(&records)).or_else(|error| {
                     // An older version must not outlive the one that could not be written.
                     let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
-                    runtime.block_on(cache.remove(&keys)).or_else(|_| {
+                    cache.run(|cache| cache.remove(&keys)).or_else(|_| {
                         self.incomplete.store(true, Ordering::Relaxed);
-                        runtime.block_on(cache.clear())
+                        cache.run(|cache| cache.clear())
                     })?;
                     Err(error)
                 });
@@ -242,22 +257,32 @@ impl Filler {
             Fill::Documents(documents) => {
                 let changed = self.changed.load(Ordering::Relaxed).saturating_add(documents.len() as u64);
                 self.imaged(changed);
-                runtime
-                    .block_on(cache.put_documents(&documents))
+                cache
+                    .run(|cache| cache.put_documents(&documents))
                     .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed))
             }
-            Fill::Outdate(changed) => runtime.block_on(outdate(cache, &changed)),
+            Fill::Outdate(changed) => cache.run(|cache| outdate(cache, &changed)).or_else(|error| {
+                // What cannot be compared goes.
+                let keys: Vec<Key> = changed.iter().map(|(key, _)| key.clone()).collect();
+                cache.run(|cache| cache.remove(&keys)).or_else(|_| {
+                    self.incomplete.store(true, Ordering::Relaxed);
+                    cache.run(|cache| cache.clear())
+                })?;
+                Err(error)
+            }),
             Fill::Cursor(_) if self.incomplete.load(Ordering::Relaxed) => Ok(()),
-            Fill::Cursor(cursor) => runtime.block_on(cache.set_cursor(&cursor)),
-            Fill::Clear => runtime.block_on(cache.clear()).inspect(|()| {
+            Fill::Cursor(cursor) => cache.run(|cache| cache.set_cursor(&cursor)),
+            Fill::Clear => cache.run(|cache| cache.clear()).inspect(|()| {
                 self.incomplete.store(false, Ordering::Relaxed);
                 self.apart.store(false, Ordering::Relaxed);
                 self.imaged(u64::MAX);
             }),
-            Fill::Image(index, namespace) => runtime.block_on(self.renew_image(cache, &index, &namespace)),
-            Fill::Expire(now) => runtime.block_on(cache.delete_expired(now)).map(drop),
-            Fill::Evict => runtime.block_on(cache.evict()).map(drop),
-            Fill::Persist => runtime.block_on(cache.persist()),
+            Fill::Image(index, namespace) => {
+                cache.run(|cache| self.renew_image(cache, &index, &namespace))
+            }
+            Fill::Expire(now) => cache.run(|cache| cache.delete_expired(now)).map(drop),
+            Fill::Evict => cache.run(|cache| cache.evict()).map(drop),
+            Fill::Persist => cache.run(|cache| cache.persist()),
             Fill::Barrier(done) => {
                 let _gone = done.send(());
                 Ok(())
@@ -300,7 +325,23 @@ impl Filler {
     }
 }
 
-/// Leaves nobody waiting when the thread ends, by a panic of the cache too.
+/// A cache whose panics are errors.
+struct Contained<'a> {
+    filler: &'a Filler,
+    cache: &'a dyn Cache,
+    runtime: &'a Handle,
+}
+
+impl<'a> Contained<'a> {
+    fn run<T, F: Future<Output = Result<T>>>(&self, call: impl FnOnce(&'a dyn Cache) -> F) -> Result<T> {
+        let ran = contained("fill the cache file", || self.runtime.block_on(call(self.cache)));
+        ran.inspect_err(|_| {
+            self.filler.panics.fetch_add(1, Ordering::Relaxed);
+        })?
+    }
+}
+
+/// Leaves nobody waiting when the thread ends.
 struct End<'a>(&'a Filler);
 
 impl Drop for End<'_> {
@@ -310,10 +351,6 @@ impl Drop for End<'_> {
         queue.work.clear();
         drop(queue);
         self.0.space.notify_all();
-        if std::thread::panicking() {
-            self.0.failures.fetch_add(1, Ordering::Relaxed);
-            *lock(&self.0.last_error) = Some("the filler of the cache file has ended by a panic".into());
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening: from tiers to an engine that answers.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::engine::documents::index_documents;
 use crate::engine::fill::{Fill, Filler};
 use crate::engine::hot::Hot;
 use crate::engine::progress::{Progress, Task};
+use crate::engine::unreadable::Unreadable;
+use crate::engine::verdicts::Verdicts;
 use crate::engine::{Engine, EngineConfig, Shared, drain, pull, read, upkeep};
 use crate::error::Result;
 use crate::id::{IdSource, lock};
@@ -45,7 +47,12 @@ impl Engine {
     ) -> Result<Self> {
         let remote = tiers.outbox.is_some();
         let opened_at = clock.now();
-        let breaker = remote.then(|| Breaker::new(config.breaker, clock.clone(), ids.clone()));
+        let breaker = remote.then(|| {
+            let (clock, contacts) = (clock.clone(), tiers.contacts.clone());
+            let patience = (config.first_answer, config.first_pull);
+            Breaker::unproven(config.breaker, clock, ids.clone(), contacts, patience)
+        });
+        let known_away = breaker.as_ref().is_some_and(|breaker| breaker.status().last_error.is_some());
         let durable: Arc<dyn Durable> = match &breaker {
             None => tiers.durable.clone(),
             Some(breaker) => {
@@ -62,16 +69,19 @@ impl Engine {
         let filler = Filler::start(tiers.cache.clone(), Handle::current())?;
         let index = Arc::new(RwLock::new(LexicalIndex::new()));
         let appended = Arc::new(Notify::new());
-        let on_commit = on_commit(
-            hot.clone(),
-            filler.clone(),
-            missing.clone(),
-            index.clone(),
-            appended.clone(),
-            clock.clone(),
-        );
+        let (unreadable, renumbered) = (Arc::new(Unreadable::default()), Arc::new(AtomicU64::new(0)));
+        let on_commit = HandOn {
+            hot: hot.clone(),
+            filler: filler.clone(),
+            missing: missing.clone(),
+            index: index.clone(),
+            unreadable: unreadable.clone(),
+            appended: appended.clone(),
+            clock: clock.clone(),
+        }
+        .into_on_commit();
         let target = match &tiers.outbox {
-            Some((outbox, _)) => Target::Outbox(outbox.clone()),
+            Some((outbox, _)) => Target::Outbox(outbox.clone(), renumbered.clone()),
             None => Target::Durable(tiers.durable.clone()),
         };
         let bounds = (config.queue_rows, config.queue_bytes);
@@ -97,8 +107,14 @@ impl Engine {
             recovered: AtomicU64::new(0),
             recovering: AtomicU64::new(0),
             pulling: tokio::sync::Mutex::default(),
-            progress: Mutex::new(Progress::default()),
-            unreadable: AtomicU64::new(0),
+            page: AtomicUsize::new(pull::PAGE),
+            shrunk: AtomicU32::new(1),
+            suspects: Mutex::default(),
+            verdicts: Verdicts::default(),
+            renumbered,
+            server_epoch: AtomicU64::new(0),
+            progress: Mutex::new(Progress { away: known_away, ..Progress::default() }),
+            unreadable,
             ready: OnceCell::new(),
             shutdown: watch::Sender::new(false),
             closed: AtomicBool::new(false),
@@ -126,12 +142,11 @@ impl Engine {
     }
 
     fn start(&self, remote: bool) {
-        let mut tasks = vec![
-            tokio::spawn(pull::run(self.shared.clone())),
-            tokio::spawn(upkeep::run(self.shared.clone())),
-        ];
+        let shared = &self.shared;
+        let mut tasks =
+            vec![shared.spawn(Task::Pull, pull::run), shared.spawn(Task::Upkeep, upkeep::run)];
         if remote {
-            tasks.push(tokio::spawn(drain::run(self.shared.clone())));
+            tasks.push(shared.spawn(Task::Drain, drain::run));
             let shared = self.shared.clone();
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = shared.ready().await {
@@ -167,48 +182,58 @@ impl Shared {
     }
 
     async fn wait_for_first_pull(&self) {
-        if self.outbox().is_none() {
-            return;
-        }
-        let deadline = tokio::time::Instant::now() + self.config.first_pull;
-        while tokio::time::Instant::now() < deadline {
-            let answered = {
-                let progress = lock(&self.progress);
-                progress.pulls > 0 || progress.errors.contains_key(&Task::Pull)
-            };
-            if answered {
-                return;
+        let Some(breaker) = &self.breaker else { return };
+        let pulled = async {
+            loop {
+                let answered = {
+                    let progress = lock(&self.progress);
+                    progress.pulls > 0 || progress.errors.contains_key(&Task::Pull)
+                };
+                if answered {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let pulled = tokio::time::timeout(self.config.first_pull, pulled);
+        tokio::select! {
+            _in_time = pulled => {}
+            () = breaker.until_away() => {}
         }
     }
 }
 
-/// Builds what the committer does with a commit before its callers wake: caches and recall see it at once.
-fn on_commit(
+/// What the committer does with a commit before its callers wake: caches and recall see it at once.
+struct HandOn {
     hot: Arc<Hot>,
     filler: Arc<Filler>,
     missing: moka::sync::Cache<Key, ()>,
     index: Arc<RwLock<LexicalIndex>>,
+    unreadable: Arc<Unreadable>,
     appended: Arc<Notify>,
     clock: Arc<dyn Clock>,
-) -> OnCommit {
-    Box::new(move |writes| {
-        let now = clock.now();
-        let (mut records, mut documents) = (Vec::new(), Vec::new());
-        for mut write in writes {
-            index_documents(&index, &write.records, &mut write.documents);
-            records.extend(write.records);
-            documents.extend(write.documents);
-        }
-        for record in &records {
-            hot.fill(record, now);
-            missing.invalidate(&record.key);
-        }
-        filler.committed(records);
-        if !documents.is_empty() {
-            filler.push(Fill::Documents(documents));
-        }
-        appended.notify_one();
-    })
+}
+
+impl HandOn {
+    fn into_on_commit(self) -> OnCommit {
+        let Self { hot, filler, missing, index, unreadable, appended, clock } = self;
+        Box::new(move |writes| {
+            let now = clock.now();
+            let (mut records, mut documents) = (Vec::new(), Vec::new());
+            for mut write in writes {
+                index_documents(&index, &write.records, &mut write.documents, &unreadable);
+                records.extend(write.records);
+                documents.extend(write.documents);
+            }
+            for record in &records {
+                hot.fill(record, now);
+                missing.invalidate(&record.key);
+            }
+            filler.committed(records);
+            if !documents.is_empty() {
+                filler.push(Fill::Documents(documents));
+            }
+            appended.notify_one();
+        })
+    }
 }

@@ -1,5 +1,7 @@
 //! Asking the outbox, which blocks, and whose file may fail.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::engine::{Shared, upkeep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::traits::Outbox;
@@ -12,10 +14,11 @@ impl Shared {
         ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(None) };
+        let renumbered = self.renumbered.clone();
         let answer = upkeep::blocking(move || match ask(outbox.as_ref()) {
             Err(error) if blames_file(&error) => {
                 tracing::warn!(%error, "the outbox is opened again");
-                outbox.reopen()?;
+                reopen(outbox.as_ref(), &renumbered)?;
                 ask(outbox.as_ref())
             }
             answer => answer,
@@ -34,6 +37,17 @@ impl Shared {
             answer => answer.map(Some),
         }
     }
+}
+
+/// Opens the outbox again. If it was rebuilt, its rows have new numbers, behind all that were handed out before.
+pub(super) fn reopen(outbox: &dyn Outbox, renumbered: &AtomicU64) -> Result<()> {
+    let before = outbox.usage().last_seq;
+    outbox.reopen()?;
+    let after = outbox.usage().last_seq;
+    if after > before {
+        renumbered.fetch_max(after, Ordering::AcqRel);
+    }
+    Ok(())
 }
 
 /// Errors after which the file must be opened again.

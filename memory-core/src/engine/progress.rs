@@ -1,6 +1,9 @@
 //! What the engine's background tasks report.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::engine::{Engine, Freshness, Shared};
@@ -11,6 +14,10 @@ use crate::store::traits::{Cursor, Seq};
 /// Warnings kept for the status.
 const MAX_WARNINGS: usize = 100;
 
+/// A puller that has not come to the end of the feed for so many intervals, and for so long, has stopped.
+const PULLS_MISSED: u32 = 10;
+const LONGEST_PULL: Duration = Duration::from_secs(30);
+
 /// A background task, as far as its errors are concerned; the first is the most telling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Task {
@@ -19,6 +26,19 @@ pub(super) enum Task {
     Adopt,
     Upkeep,
     Learn,
+}
+
+impl Task {
+    /// Returns its name in errors.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Drain => "send the outbox",
+            Self::Pull => "pull the change feed",
+            Self::Adopt => "adopt outboxes",
+            Self::Upkeep => "upkeep",
+            Self::Learn => "learn",
+        }
+    }
 }
 
 /// What the background tasks report.
@@ -39,12 +59,16 @@ pub(super) struct Progress {
     pub(super) caught_up: bool,
     /// Completed pulls since opening.
     pub(super) pulls: u64,
+    /// When the last of them ended.
+    pub(super) pulled_at: Option<Instant>,
     /// The durable tier was away, and has not answered a pull since.
     pub(super) away: bool,
     /// What people should know of damage and repairs, each once.
     pub(super) warnings: Vec<String>,
-    /// Rows set aside since opening, with the reason; for callers that wait for a durable acknowledgement.
-    pub(super) set_aside: Vec<(Seq, String)>,
+    /// How far this machine's clock is ahead of the server's, in milliseconds.
+    pub(super) clock_ahead_ms: Option<i64>,
+    /// How often background work panicked.
+    pub(super) panics: u64,
 }
 
 impl Progress {
@@ -72,10 +96,14 @@ impl Engine {
         }
     }
 
-    /// Returns how current the recall index is: stale while the change feed cannot be read.
+    /// Returns how current the recall index is: stale while the change feed cannot be read, or nobody reads it.
     pub fn index_freshness(&self) -> Freshness {
         let progress = lock(&self.shared.progress);
-        if !progress.errors.contains_key(&Task::Pull) {
+        let reads = match progress.pulled_at {
+            Some(at) => at.elapsed() < self.shared.poll_interval().saturating_mul(PULLS_MISSED).max(LONGEST_PULL),
+            None => self.shared.outbox().is_none(),
+        };
+        if reads && !progress.errors.contains_key(&Task::Pull) {
             return Freshness::Fresh;
         }
         let since = progress.last_sync.unwrap_or(self.shared.opened_at);
@@ -89,7 +117,16 @@ impl Shared {
         tracing::debug!(%error, "background work failed");
         let mut progress = lock(&self.progress);
         progress.errors.insert(task, error.to_string());
-        progress.away |= error.kind() == ErrorKind::Unavailable;
+        // A refusal by the breaker says nothing new.
+        progress.away |= error.kind() == ErrorKind::Unavailable && error.retry_after().is_none();
+    }
+
+    /// Notes that a background task panicked.
+    pub(super) fn report_panic(&self, task: Task, error: &Error) {
+        tracing::error!(%error, "background work panicked");
+        let mut progress = lock(&self.progress);
+        progress.panics += 1;
+        progress.errors.insert(task, error.to_string());
     }
 
     /// Keeps something for people to read in the status.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use crate::engine::documents::{document_of, index_documents};
+use crate::clock::Timestamp;
+use crate::engine::documents::{documents_of, index_documents};
 use crate::engine::fill::Fill;
 use crate::engine::{Shared, Task};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
@@ -15,14 +15,15 @@ use crate::recall::lexical::LexicalIndex;
 use crate::store::record::Record;
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
-/// Changes asked for at once.
-const PAGE: usize = 500;
+/// Changes asked for at once, if the way to the durable tier is wide enough.
+pub(super) const PAGE: usize = 500;
+/// By how much a page shrinks after one that took too long; it grows by half of that with each that did not.
+const SHRINK: usize = 4;
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut shutdown = shared.shutdown.subscribe();
-    let default = if shared.outbox().is_some() { 1_000 } else { 100 };
-    let interval = shared.config.poll_interval.unwrap_or(Duration::from_millis(default));
+    let interval = shared.poll_interval();
     loop {
         let pause = match shared.pull().await {
             Ok(()) => interval,
@@ -52,15 +53,8 @@ impl Shared {
             // on its way beside.
             let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
-            let query = ChangesQuery {
-                namespaces: vec![self.namespace.clone()],
-                after: cursor.seq,
-                limit: PAGE,
-                bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
-                // What this instance writes is handed on when it is committed.
-                except: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
-            };
-            let changes = self.durable.changes(&query).await?;
+            let changes = self.page_behind(&cursor).await?;
+            self.note_server_time(changes.now);
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
@@ -73,23 +67,62 @@ impl Shared {
                 self.synced(Task::Pull);
                 let mut progress = lock(&self.progress);
                 progress.pulls += 1;
+                progress.pulled_at = Some(tokio::time::Instant::now());
                 progress.caught_up = true;
                 break std::mem::take(&mut progress.away);
             }
         };
-        if was_away && let Err(error) = self.replay_tail("the durable tier was away").await {
-            lock(&self.progress).away = true;
-            return Err(error);
+        if was_away {
+            let since = self.now().minus(self.config.tail_retention);
+            if let Err(error) = self.replay_tail(since, "the durable tier was away").await {
+                lock(&self.progress).away = true;
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    /// Sends what the durable tier acknowledged lately once more: one that acknowledges before its own fsync may have
-    /// lost it with its power, and rows that it still has are not changed by another copy.
-    async fn replay_tail(&self, why: &'static str) -> Result<()> {
+    /// Asks for the changes behind a position: as many as the durable tier can answer in time. Of a commit that is too large
+    /// for that by itself, it asks for the keys, and then record by record.
+    async fn page_behind(&self, cursor: &Cursor) -> Result<Changes> {
+        let limit = self.page.load(Ordering::Relaxed);
+        let mut query = ChangesQuery {
+            namespaces: vec![self.namespace.clone()],
+            after: cursor.seq,
+            limit,
+            bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
+            // What this instance writes is handed on when it is committed.
+            except: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
+        };
+        match self.durable.changes(&query).await {
+            Ok(changes) => {
+                self.page.store((limit * SHRINK / 2).min(PAGE), Ordering::Relaxed);
+                return Ok(changes);
+            }
+            Err(error) if error.kind() != ErrorKind::Unavailable || self.outbox().is_none() => return Err(error),
+            Err(error) if limit > 1 => {
+                self.page.store(limit / SHRINK + 1 - usize::from(limit > SHRINK), Ordering::Relaxed);
+                return Err(error);
+            }
+            Err(_) => query.bodies.clear(),
+        }
+        let mut changes = self.durable.changes(&query).await?;
+        for change in changes.changes.iter_mut().filter(|change| change.key.kind.spec().searchable) {
+            match self.durable.get(std::slice::from_ref(&change.key)).await {
+                Ok(mut found) => change.record = found.pop().flatten(),
+                // It is read when somebody asks for it; recall does without it.
+                Err(error) => self.unreadable.note(change.key.to_string(), &error),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Sends what the durable tier has acknowledged since a time once more: one that acknowledges before its own fsync may
+    /// have lost it with its power, and rows that it still has are not changed by another copy.
+    async fn replay_tail(&self, since: Timestamp, why: &'static str) -> Result<()> {
         let now = self.clock.now();
         let recovering = self.recovering();
-        let rows = self.ask_outbox(move |outbox| outbox.replay_tail(now)).await?.unwrap_or(0);
+        let rows = self.ask_outbox(move |outbox| outbox.replay_tail(since, now)).await?.unwrap_or(0);
         drop(recovering);
         if rows > 0 {
             tracing::info!(rows, why, "rows acknowledged lately are sent again");
@@ -104,7 +137,9 @@ impl Shared {
         let known = cursor.database.split_once(':');
         let other = known.is_some_and(|(_, database)| database != changes.database);
         let reanalyse = known.is_some() && cursor.database != identity(&changes.database);
-        let lost = !fresh && changes.head < cursor.seq;
+        // The same database, but not the same past: a backup, or a fork.
+        let forked = !fresh && cursor.token.is_some() && cursor.token != changes.anchor;
+        let lost = !fresh && (forked || changes.head < cursor.seq);
         // While catching up from the start a position below the floor is fine, unless the floor has risen since.
         let (known_floor, damaged) = {
             let progress = lock(&self.progress);
@@ -119,18 +154,20 @@ impl Shared {
             self.warn(format!(
                 "the database {what}; the caches started over and the outbox's tail is sent again"
             ));
-            self.replay_tail("the server does not have commits that were seen").await?;
+            let since = self.now().minus(self.config.tombstone_retention);
+            self.replay_tail(since, "the server does not have commits that were seen").await?;
         }
         tracing::warn!(other, reanalyse, lost, too_old, damaged, "the caches start over");
         self.hot.clear();
         self.missing.invalidate_all();
         // Before the cache file: an image that is made behind it must have nothing of before.
         *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = LexicalIndex::new();
+        self.unreadable.clear();
         self.filler.push(Fill::Clear);
         self.filler.settle().await;
         self.load_pending().await?;
         let mut progress = lock(&self.progress);
-        progress.cursor = Cursor { database: identity(&changes.database), seq: 0 };
+        progress.cursor = Cursor { database: identity(&changes.database), seq: 0, token: None };
         progress.floor = changes.floor;
         progress.damaged = false;
         progress.caught_up = false;
@@ -141,6 +178,11 @@ impl Shared {
         let (mut records, mut outdated) = (Vec::<Record>::new(), Vec::new());
         let mut seen = Vec::with_capacity(changes.changes.len());
         for change in changes.changes {
+            let tombstone = change.record.as_ref().is_none_or(Record::is_tombstone);
+            if let Err(error) = self.check_stored(&change.key, change.revision, tombstone) {
+                self.unreadable.note(change.key.to_string(), &error);
+                continue;
+            }
             self.revisions.observe(change.revision);
             self.missing.invalidate(&change.key);
             seen.push((change.key.clone(), change.revision));
@@ -149,10 +191,13 @@ impl Shared {
                 None => outdated.push((change.key, change.revision)),
             }
         }
-        let mut documents: Vec<_> = records.iter().filter_map(document_of).collect();
-        index_documents(&self.index, &records, &mut documents);
-        self.unreadable.fetch_add(changes.unreadable, Ordering::Relaxed);
-        let cursor = Cursor { database: identity(&changes.database), seq: changes.next };
+        for name in changes.unreadable {
+            self.unreadable.note(name, &"it does not decode");
+        }
+        let mut documents = documents_of(&records, &self.unreadable);
+        index_documents(&self.index, &records, &mut documents, &self.unreadable);
+        let cursor =
+            Cursor { database: identity(&changes.database), seq: changes.next, token: changes.token };
         let moved = {
             let mut progress = lock(&self.progress);
             let moved = progress.cursor != cursor;

@@ -81,7 +81,7 @@ impl Engine {
         let now = self.shared.clock.now();
         let wanted = Wanted::of(key, &self.shared.hot);
         if let Some(known) = wanted.known.as_ref().filter(|known| self.shared.is_fresh(known, now)) {
-            let live = !known.record.is_expired(now);
+            let live = !known.record.is_expired(self.shared.now());
             return Ok(Read::fresh(live.then(|| known.record.clone())));
         }
         let mut reads = self.read_wanted(vec![wanted], now).await?;
@@ -115,7 +115,7 @@ impl Engine {
         let read = |wanted: Wanted<'_>| {
             let read = wanted.read.unwrap_or_else(|| Err(unanswered(wanted.key)))?;
             shared.note_read(read.record.as_ref());
-            Ok(read.live(now))
+            Ok(read.live(shared.now()))
         };
         Ok(wanted.into_iter().map(read).collect())
     }
@@ -157,7 +157,7 @@ impl Engine {
             match shared.durable.get(&wanted).await {
                 Ok(answer) => {
                     for ((place, _), record) in missing.into_iter().zip(answer) {
-                        found[place] = record;
+                        found[place] = shared.stored(record)?;
                     }
                 }
                 Err(error) if means_away(&error) && missing.iter().all(|(_, known)| known.is_some()) => {
@@ -171,6 +171,7 @@ impl Engine {
         for record in &found {
             shared.note_read(record.as_ref());
         }
+        let now = shared.now();
         Ok(found.into_iter().map(|record| record.filter(|record| !record.is_expired(now))).collect())
     }
 }
@@ -201,6 +202,14 @@ impl Shared {
     fn trusted_since(&self) -> Timestamp {
         let pulled = self.outbox().is_none() || lock(&self.progress).pulls > 0;
         if pulled { Timestamp(0) } else { self.opened_at }
+    }
+
+    /// Returns what the durable tier answered, unless it has a revision that no clock can have made.
+    fn stored(&self, record: Option<Record>) -> Result<Option<Record>> {
+        if let Some(record) = &record {
+            self.check_stored(&record.key, record.revision, record.is_tombstone())?;
+        }
+        Ok(record)
     }
 
     /// Takes note of a version that a caller sees: what it writes next must supersede it, whatever this machine's clock

@@ -1,13 +1,14 @@
 //! Scans: the durable tier's page with the outbox's pending versions laid over it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::read::{Freshness, means_away};
 use crate::error::Result;
 use crate::store::query::{Order, Page, Scan};
-use crate::store::record::Record;
+use crate::store::record::{Key, Record};
 use crate::store::traits::Outbox;
 
 impl Engine {
@@ -20,7 +21,7 @@ impl Engine {
         scan.validate()?;
         let shared = &self.shared;
         shared.ready().await?;
-        let now = shared.clock.now();
+        let now = shared.now();
         // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
         let pending = match shared.outbox() {
             Some(outbox) if outbox.usage().rows > 0 => {
@@ -41,10 +42,19 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let mut page = overlay(scan, page, pending);
-        for record in &page.records {
-            shared.note_read(Some(record));
+        let unreadable = |id: &Arc<str>| Key::new(&scan.namespace, scan.kind, id.clone()).to_string();
+        for id in &page.unreadable {
+            shared.unreadable.note(unreadable(id), &"it does not decode");
         }
-        page.records.retain(|record| !record.is_expired(now));
+        page.records.retain(|record| {
+            if let Err(error) = shared.check_stored(&record.key, record.revision, false) {
+                shared.unreadable.note(unreadable(&record.key.id), &error);
+                page.unreadable.push(record.key.id.clone());
+                return false;
+            }
+            shared.note_read(Some(record));
+            !record.is_expired(now)
+        });
         Ok((page, freshness))
     }
 }
@@ -100,7 +110,10 @@ fn overlay(scan: &Scan, mut page: Page, pending: Vec<Record>) -> Page {
     }
     let durable_next = page.next;
     let cut = Page::cut(records, scan.limit);
-    Page { next: cut.next.or(durable_next), records: cut.records }
+    let next = cut.next.or(durable_next);
+    // What lies behind the page's end comes by again, and what waits here is readable.
+    page.unreadable.retain(|id| next.as_deref().is_none_or(|end| scan.order.reaches(id, end)));
+    Page { next, records: cut.records, unreadable: page.unreadable }
 }
 
 #[cfg(test)]
@@ -129,6 +142,7 @@ mod tests {
             let page = Page {
                 records: durable.0.iter().map(|id| live(id, 5)).collect(),
                 next: durable.1.map(Into::into),
+                unreadable: Vec::new(),
             };
             let merged = overlay(&scan, page, pending.to_vec());
             let ids: Vec<&str> = merged.records.iter().map(|record| record.key.id.as_ref()).collect();

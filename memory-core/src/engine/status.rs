@@ -1,7 +1,6 @@
 //! What the engine says of itself.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
@@ -12,6 +11,9 @@ use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::store::decorate::breaker::{BreakerState, BreakerStatus};
 use crate::store::traits::{CacheUsage, Seq};
+
+/// How many unreadable records the status names.
+const NAMED: usize = 20;
 
 /// Where the durable tier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,8 +57,13 @@ pub struct SyncStatus {
     pub position: Seq,
     /// The last commit that the durable tier had when it was asked.
     pub head: Seq,
-    /// Rows of the feed that this program cannot read.
+    /// Records that this program cannot read and passes over.
     pub unreadable: u64,
+    /// The names of some of them, as `namespace/kind/id`; at most 20.
+    pub unreadable_records: Vec<String>,
+    /// How far this machine's clock is ahead of the server's, in milliseconds, negative if it is behind; `None` in local
+    /// mode and before the server has told.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// The state of an engine.
@@ -72,6 +79,8 @@ pub struct EngineStatus {
     pub queued: u64,
     /// Sync.
     pub sync: SyncStatus,
+    /// How often background work panicked since opening; it begins again each time.
+    pub panics: u64,
     /// The hot layer.
     pub hot: HotUsage,
     /// The cache file; `None` if it cannot be read.
@@ -104,6 +113,7 @@ impl Engine {
             outbox: shared.outbox_status(),
             queued: shared.committer.waiting() as u64,
             sync: shared.sync_status(),
+            panics: lock(&shared.progress).panics + shared.filler.panics(),
             hot: shared.hot.usage(),
             cache: shared.tiers.cache.usage().await.ok(),
             cache_failures,
@@ -139,7 +149,9 @@ impl Shared {
             last_error: progress.last_error(),
             position: progress.cursor.seq,
             head: progress.head,
-            unreadable: self.unreadable.load(Ordering::Relaxed),
+            unreadable: self.unreadable.count(),
+            unreadable_records: self.unreadable.names(NAMED),
+            clock_ahead_ms: progress.clock_ahead_ms,
         }
     }
 }

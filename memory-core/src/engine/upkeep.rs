@@ -7,6 +7,8 @@ use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
 use crate::engine::{Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::store::traits::Purged;
 
 /// Runs a blocking call off the async workers.
 pub(super) async fn blocking<T: Send + 'static>(
@@ -22,17 +24,19 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut shutdown = shared.shutdown.subscribe();
-    let mut purged_at: Option<Timestamp> = None;
+    let mut purged_at: Option<Duration> = None;
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|down| *down) => return,
             () = tokio::time::sleep(shared.config.upkeep_interval) => {}
         }
-        let now = shared.clock.now();
-        let purge = purged_at.is_none_or(|at| now.since(at) >= shared.config.purge_interval);
+        // By a clock that nobody sets: one that was set back by a year must not put off purging for as long.
+        let elapsed = shared.clock.monotonic();
+        let purge = purged_at.is_none_or(|at| elapsed.saturating_sub(at) >= shared.config.purge_interval);
         if purge {
-            purged_at = Some(now);
+            purged_at = Some(elapsed);
         }
+        let now = shared.now();
         match shared.upkeep(now, purge).await {
             Ok(()) => shared.succeeded(Task::Upkeep),
             Err(error) => shared.report(Task::Upkeep, &error),
@@ -75,29 +79,49 @@ impl Shared {
 
     /// Does one round. Each part is tried even if one before it failed; the first error is returned.
     pub(super) async fn upkeep(&self, now: Timestamp, purge: bool) -> Result<()> {
-        self.hot.forget_expired(now);
-        {
-            let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            index.purge_expired(now);
-            index.prune_tombstones(before(now, self.config.tombstone_retention));
-        }
         self.filler.push(Fill::Evict);
         self.filler.push(Fill::Persist);
         let mut results = Vec::new();
         if self.outbox().is_some() {
-            let tail = before(now, self.config.tail_retention);
             self.adopt().await?;
-            results.push(self.ask_outbox(move |outbox| outbox.trim_tail(tail)).await.map(drop));
+            results.push(self.trim_tail().await);
         }
         results.push(self.durable.maintain().await);
         if purge {
-            self.filler.push(Fill::Expire(now));
-            results.push(self.durable.delete_expired(now).await.map(drop));
+            results.push(self.purge(now).await.map(drop));
         }
         results.into_iter().collect()
     }
-}
 
-fn before(now: Timestamp, duration: Duration) -> Timestamp {
-    Timestamp(now.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    /// Purges what has expired at `now`, and by the durable tier's own time; caches and recall follow, no further.
+    pub(super) async fn purge(&self, now: Timestamp) -> Result<Purged> {
+        let purged = self.durable.delete_expired(now).await?;
+        if let Some(ahead) = purged.disbelieved {
+            let days = ahead.as_secs() / 86_400;
+            self.warn(format!(
+                "the clock of the database is {days} days ahead of when it was last looked at: what has expired since \
+                 is purged once the clock has gone on for a week"
+            ));
+        }
+        self.hot.forget_expired(purged.until);
+        {
+            let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            index.purge_expired(purged.until);
+            index.prune_tombstones(purged.until.minus(self.config.tombstone_retention));
+        }
+        self.filler.push(Fill::Expire(purged.until));
+        Ok(purged)
+    }
+
+    /// Drops what the outbox keeps of rows that were sent: all that is older than a server's backlog may be, once the
+    /// server was seen to have its commits.
+    pub(super) async fn trim_tail(&self) -> Result<()> {
+        let kept = if lock(&self.progress).pulls > 0 {
+            self.config.tail_retention
+        } else {
+            self.config.tombstone_retention
+        };
+        let before = self.clock.now().minus(kept);
+        self.ask_outbox(move |outbox| outbox.trim_tail(before)).await.map(drop)
+    }
 }

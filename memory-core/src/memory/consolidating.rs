@@ -25,7 +25,6 @@ use crate::model::pattern::Pattern;
 use crate::model::reward::Reward;
 use crate::store::query::{Order, Scan};
 use crate::store::record::Key;
-use crate::store::traits::Store;
 
 /// Episodes that metrics are computed over: the newest.
 const MEASURED: usize = 5_000;
@@ -40,6 +39,8 @@ const NOTES: usize = 20;
 
 /// What ends a cycle before its time.
 struct Limits {
+    /// The time by which things are too old: that of the durable tier.
+    now: Timestamp,
     started: Duration,
     budget: Duration,
     /// The count of the application's calls when the cycle started; `None`: they do not stop it.
@@ -72,7 +73,10 @@ impl Memory {
 impl Inner {
     pub(super) async fn consolidate(&self, trigger: Trigger, budget: Option<Duration>) -> Result<Cycle> {
         let clock = self.engine.clock();
+        // What goes because of its age goes by the durable tier's time, not by a clock that may be wrong.
+        let purged = self.engine.purge(self.engine.now()).await?;
         let limits = Limits {
+            now: purged.until,
             started: clock.monotonic(),
             budget: budget.unwrap_or(self.learning.consolidation.budget),
             activity: (trigger != Trigger::Demand).then(|| self.learner.activity.load(Ordering::Relaxed)),
@@ -85,7 +89,7 @@ impl Inner {
             decayed: 0,
             pruned: 0,
             generalised: 0,
-            expired: 0,
+            expired: u32::try_from(purged.records).unwrap_or(u32::MAX),
             interrupted: false,
             notes: Vec::new(),
         };
@@ -109,7 +113,7 @@ impl Inner {
             (None, from) => {
                 let from = from.unwrap_or(0);
                 *lock(&self.learner.left) = Some(Left::Rest(from));
-                self.consolidate_rest(&limits, &mut cycle, from).await?.map(Left::Rest)
+                self.consolidate_rest(&limits, from).await?.map(Left::Rest)
             }
         };
         cycle.interrupted = left.is_some();
@@ -129,7 +133,6 @@ impl Inner {
     async fn consolidate_rest(
         &self,
         limits: &Limits,
-        cycle: &mut Cycle,
         from: usize,
     ) -> Result<Option<usize>> {
         let mut step = from;
@@ -146,8 +149,6 @@ impl Inner {
                 2 => self.measure(limits).await?,
                 3 => {
                     self.drop_foreign_vectors().await?;
-                    let expired = Store::delete_expired(&self.engine, self.engine.clock().now()).await?;
-                    cycle.expired = u32::try_from(expired).unwrap_or(u32::MAX);
                     true
                 }
                 4 => {
@@ -191,9 +192,8 @@ impl Inner {
         let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
         let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
         let (config, belief) = (self.learning.consolidation.clone(), self.learning.belief.clone());
-        let now = self.engine.clock().now();
         let mut consolidator =
-            Consolidator::new(patterns, heuristics, playbooks, failures, now, config, belief);
+            Consolidator::new(patterns, heuristics, playbooks, failures, limits.now, config, belief);
         left.into_iter().for_each(|left| consolidator.go_on_with(left));
         let kept = self.engine.keeps_for_ever(Kind::Evidence);
         let baselines = self.baselines();
@@ -249,10 +249,9 @@ impl Inner {
             let (page, _) = self.engine.scan_fresh(&scan).await?;
             for record in &page.records {
                 let reward = record.entity.as_ref().and_then(|entity| entity.as_reward());
-                let now = self.engine.clock().now();
                 let is_known = |reward: &Reward| {
                     let key = Key::episode(space, reward.episode);
-                    self.engine.with_index(|index| index.is_live(&key, now))
+                    self.engine.with_index(|index| index.is_live(&key, limits.now))
                 };
                 if let Some(reward) = reward.filter(|reward| !is_known(reward))
                     && self.is_gone(reward.episode).await?
@@ -281,7 +280,6 @@ impl Inner {
     /// those that the durable tier has the tombstone of: the head of another one may be on its way, or set aside.
     async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
         let space = self.engine.namespace();
-        let now = self.engine.clock().now();
         let mut from = lock(&self.learner.swept_owned_to).clone();
         for (at, kind) in [Kind::Step, Kind::Artifact].into_iter().enumerate() {
             for _ in 0..SWEPT_OWNERS {
@@ -300,7 +298,7 @@ impl Inner {
                 // Behind all that it owns: `;` comes after `:`.
                 from[at] = Some(format!("{owner};").into());
                 let key = Key::episode(space, owner);
-                let known = self.engine.with_index(|index| index.is_live(&key, now));
+                let known = self.engine.with_index(|index| index.is_live(&key, limits.now));
                 let head = if known { None } else { self.engine.durable_version(&key).await?.flatten() };
                 if !head.is_some_and(|head| head.is_tombstone()) {
                     continue;
@@ -323,7 +321,6 @@ impl Inner {
             return Ok(());
         }
         let space = self.engine.namespace();
-        let now = self.engine.clock().now();
         let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
         let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
@@ -335,7 +332,7 @@ impl Inner {
         let mut unknown = Vec::new();
         self.engine.with_index(|index| {
             for (item, episodes) in naming {
-                let gone = episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), now));
+                let gone = episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), limits.now));
                 unknown.extend(gone.map(|id| (item, *id)));
             }
         });
@@ -413,7 +410,7 @@ impl Inner {
     /// Returns how episodes go by domain: what the uses of an item are measured against.
     pub(super) fn baselines(&self) -> Baselines {
         let space = self.engine.namespace();
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         self.engine.with_index(|index| Baselines {
             now,
             by_domain: index.tasks(space).map(|tasks| tasks.by_domain()).unwrap_or_default(),

@@ -142,7 +142,7 @@ impl Inner {
         if vectors.gap().is_some() {
             return self.complete_vectors(None).await;
         }
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         let missing = self.engine.with_index(|index| vectors.compare(index, self.engine.namespace(), now));
         match missing.len() {
             0 => Ok(()),
@@ -158,7 +158,7 @@ impl Inner {
             None => self.episodes_without_vector(vectors).await?,
         };
         // What the index does not have (yet) recall cannot show: its turn comes.
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         self.engine.with_index(|index| missing.retain(|(key, _)| index.is_live(key, now)));
         if missing.is_empty() {
             return Ok(());
@@ -190,7 +190,7 @@ impl Inner {
             }
             // The provider took its time: of what was forgotten meanwhile no vector may stay. Forgetting holds the gate.
             let _gate = self.learner.gate.lock().await;
-            let now = self.engine.clock().now();
+            let now = self.engine.now();
             let mut records = Vec::with_capacity(made.len());
             for ((hash, _), vector) in batch.iter().zip(made) {
                 let mut keys = waiting.remove(hash).unwrap_or_default();

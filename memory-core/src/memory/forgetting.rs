@@ -45,7 +45,7 @@ impl Memory {
         let mut attempts = 1..=ATTEMPTS;
         let (mut draft, again) = loop {
             let mut draft = Draft::new(inner);
-            draft.remove(Kind::Episode, id.to_string());
+            draft.forget(id);
             let again = inner.withdraw(id, &mut draft).await?;
             if attempts.next().is_none() || draft.is_current().await? {
                 break (draft, again);
@@ -213,7 +213,7 @@ impl Inner {
                 return Ok(());
             }
         }
-        self.judge(&mut entity, self.engine.clock().now());
+        self.judge(&mut entity, self.engine.now());
         draft.put(item.record_id(), entity);
         Ok(())
     }

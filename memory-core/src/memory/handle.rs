@@ -129,7 +129,7 @@ impl OpenEpisode {
         let redactions = inner.redactor.redact_action(&mut action);
         let number = self.totals.last_number + 1;
         let engine = &inner.engine;
-        let step = Step::new(self.id(), number, self.writer, engine.clock().now(), action);
+        let step = Step::new(self.id(), number, self.writer, engine.now(), action);
         let record = engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
         let bytes = inner.encoded_len("step", "step", &record)?;
         inner.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
@@ -154,7 +154,7 @@ impl OpenEpisode {
         self.must_be_open("artifact").await?;
         let redactions = inner.redactor.redact_product(&mut product);
         let engine = &inner.engine;
-        let now = engine.clock().now();
+        let now = engine.now();
         let artifact = Artifact::new(ArtifactId(inner.ids.next(now)), self.id(), now, product);
         let id = artifact.id;
         let quality = artifact.product.quality.clone();
@@ -222,7 +222,7 @@ impl OpenEpisode {
         let redactions = inner.redactor.redact_outcome(&mut outcome);
         let mut episode = self.episode.clone();
         episode.status = EpisodeStatus::Completed;
-        episode.completed_at = Some(inner.engine.clock().now());
+        episode.completed_at = Some(inner.engine.now());
         episode.outcome = Some(outcome);
         episode.steps = self.totals.steps;
         episode.tools = self.totals.tools.clone();

@@ -203,7 +203,7 @@ impl Inner {
         // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
         // from the future has no say in what is old.
         let newest = lessons.iter().max_by_key(|lesson| (lesson.at, lesson.id));
-        let now = newest.map_or(Timestamp(0), |lesson| lesson.at).min(self.engine.clock().now());
+        let now = newest.map_or(Timestamp(0), |lesson| lesson.at).min(self.engine.now());
         let (domain_name, belief) =
             (newest.and_then(|lesson| lesson.domain.clone()), self.learning.belief.clone());
         let computed = tokio::task::spawn_blocking(move || {

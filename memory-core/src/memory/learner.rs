@@ -143,7 +143,7 @@ impl Inner {
         let mut scan = Scan::new(self.engine.namespace(), Kind::Reward)
             .equals("learned", crate::Scalar::Integer(0))
             .limit(500);
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         loop {
             let (page, _) = self.engine.scan_fresh(&scan).await?;
             for record in &page.records {
@@ -236,10 +236,10 @@ impl Inner {
     /// away, nothing is known to be gone.
     pub(super) async fn is_gone(&self, id: EpisodeId) -> Result<bool> {
         let key = Key::episode(self.engine.namespace(), id);
-        let now = self.engine.clock().now();
         Ok(match self.engine.durable_version(&key).await? {
             None => false,
-            Some(Some(record)) => record.is_tombstone() || record.is_expired(now),
+            // What has expired is gone once it is purged: by the durable tier's time, not by a clock that may be wrong.
+            Some(Some(record)) => record.is_tombstone(),
             // What waits here to be sent is there.
             Some(None) => !self.engine.is_pending(&key)?,
         })

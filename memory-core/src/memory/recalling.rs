@@ -52,7 +52,7 @@ impl Memory {
         let inner = &self.inner;
         inner.limits.check_query(&query)?;
         inner.learner.active();
-        let now = inner.engine.clock().now();
+        let now = inner.engine.now();
         let id = RecallId(inner.ids.next(now));
         let mut recall = inner.answer(id, &query, now).await?;
         let drawn = query.following.unwrap_or(id);

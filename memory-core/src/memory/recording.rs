@@ -248,7 +248,7 @@ impl Inner {
         self.limits.check_task(&task)?;
         self.limits.check_steps(actions.len() as u64)?;
         self.limits.check_outcome(&outcome)?;
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         at.map_or(Ok(()), |at| self.limits.check_time(at, now))?;
         for (i, action) in actions.iter().enumerate() {
             self.limits

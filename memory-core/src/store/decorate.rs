@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::model::kind::Kind;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::traits::{Changes, ChangesQuery, Durable, Store};
+use crate::store::traits::{Changes, ChangesQuery, Durable, Purged, Store};
 
 /// Which method of a store is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,7 +101,7 @@ impl<L: Layer> Store for Layered<L> {
         self.layer.around(Operation::Scan, || self.inner.scan(scan)).await
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         self.layer.around(Operation::DeleteExpired, || self.inner.delete_expired(now)).await
     }
 

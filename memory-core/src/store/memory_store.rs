@@ -2,26 +2,28 @@
 //! against, and the quickest way to assemble an engine.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::store::query::{Order, Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
+use crate::store::time::StoreTime;
 use crate::store::traits::{
     Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, IndexImage,
-    Seq, Store,
+    Purged, Seq, Store,
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.
 #[derive(Debug)]
 pub struct MemoryStore {
     name: String,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -36,6 +38,7 @@ struct State {
     records: BTreeMap<Key, (Record, Seq, Timestamp)>,
     head: Seq,
     floor: Seq,
+    time: StoreTime,
     closed: bool,
     cursor: Cursor,
     documents: BTreeMap<Key, SearchDocument>,
@@ -51,7 +54,14 @@ impl MemoryStore {
 
     /// Creates an empty store with this identity of its database.
     pub fn named(name: &str) -> Self {
-        Self { name: name.into(), state: Mutex::default() }
+        Self { name: name.into(), clock: Arc::new(SystemClock::new()), state: Mutex::default() }
+    }
+
+    /// Sets the store's own clock; the machine's by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     fn state(&self) -> Result<std::sync::MutexGuard<'_, State>> {
@@ -69,6 +79,12 @@ impl Store for MemoryStore {
         let mut state = self.state()?;
         let seq = state.head + 1;
         for record in records {
+            let owner = record.key.kind.owner_of(&record.key.id).filter(|_| !record.is_tombstone());
+            let owner = owner.map(|owner| Key::new(&record.key.namespace, Kind::Episode, owner));
+            let owner = owner.and_then(|owner| state.records.get(&owner));
+            if owner.is_some_and(|(owner, ..)| owner.revision.is_final()) {
+                continue;
+            }
             let stored = state.records.get(&record.key);
             if stored.is_none_or(|(stored, ..)| record.supersedes(stored)) {
                 state.head = seq;
@@ -94,19 +110,22 @@ impl Store for MemoryStore {
         Ok(Page::cut(records, scan.limit))
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         let mut state = self.state()?;
+        state.time = state.time.see(self.clock.now());
+        let (until, disbelieved) = state.time.purge_by(self.clock.now(), now);
         let before = state.records.len();
         let mut floor = state.floor;
         state.records.retain(|_, (record, seq, _)| {
-            let expired = record.is_expired(now);
+            let expired = record.is_expired(until);
             if expired && record.is_tombstone() {
                 floor = floor.max(*seq);
             }
             !expired
         });
         state.floor = floor;
-        Ok((before - state.records.len()) as u64)
+        let records = (before - state.records.len()) as u64;
+        Ok(Purged { records, until, disbelieved })
     }
 
     async fn health(&self) -> Result<()> {
@@ -147,7 +166,11 @@ impl Durable for MemoryStore {
             head: state.head,
             floor: state.floor,
             database: self.name.clone(),
-            unreadable: 0,
+            // Its past never changes.
+            token: Some(next),
+            anchor: Some(query.after),
+            now: self.clock.now(),
+            unreadable: Vec::new(),
         })
     }
 

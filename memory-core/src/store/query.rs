@@ -19,6 +19,16 @@ pub enum Order {
     Descending,
 }
 
+impl Order {
+    /// Returns true if a scan visits `id` before `other`, or if they are the same.
+    pub fn reaches(self, id: &str, other: &str) -> bool {
+        match self {
+            Self::Ascending => id <= other,
+            Self::Descending => id >= other,
+        }
+    }
+}
+
 /// A condition on a declared column: equal to the value; [`Scalar::Null`] means absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
@@ -159,6 +169,9 @@ pub struct Page {
     pub records: Vec<Record>,
     /// Where the next page starts ([`Scan::after`]); `None` behind the last page.
     pub next: Option<Arc<str>>,
+    /// The ids of records that the scan passed over because they do not decode. Whether they meet its conditions is not
+    /// known.
+    pub unreadable: Vec<Arc<str>>,
 }
 
 impl Page {
@@ -167,6 +180,6 @@ impl Page {
         let more = records.len() > limit;
         records.truncate(limit);
         let next = if more { records.last().map(|record| record.key.id.clone()) } else { None };
-        Self { records, next }
+        Self { records, next, unreadable: Vec::new() }
     }
 }

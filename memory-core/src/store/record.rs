@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::EpisodeId;
 use crate::model::entity::Entity;
@@ -117,8 +117,9 @@ impl WriterId {
 
 /// A version of a record: a hybrid logical clock with the writer's id as tie-break. The higher one wins.
 ///
-/// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 63 bits: 47 bits of milliseconds, 16
-/// of counter.
+/// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 62 bits: 46 bits of milliseconds (up to the year
+/// 4199), 16 of counter. The bit above them marks the tombstone of an id that is never used again: it wins over every
+/// version without it, whenever and by whomever that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Revision {
     /// Milliseconds since the epoch, shifted left by 16, plus the counter; below 2^63.
@@ -128,9 +129,30 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// Set in the clock of a final tombstone.
+    const FINAL: u64 = 1 << 62;
+    /// The highest clock that can be issued.
+    const LAST: u64 = Self::FINAL - 1;
+
     /// Returns the milliseconds part.
     pub fn at(self) -> Timestamp {
-        Timestamp(self.clock >> 16)
+        Timestamp((self.clock & Self::LAST) >> 16)
+    }
+
+    /// Returns true for the revision of a tombstone whose id is never used again.
+    pub fn is_final(self) -> bool {
+        self.clock & Self::FINAL != 0
+    }
+
+    /// Returns the revision of a tombstone whose id is never used again.
+    #[must_use]
+    pub fn into_final(self) -> Self {
+        Self { clock: self.clock | Self::FINAL, ..self }
+    }
+
+    /// Returns true if no higher revision can be issued.
+    pub fn is_last(self) -> bool {
+        self.clock & Self::LAST == Self::LAST
     }
 }
 
@@ -152,17 +174,17 @@ impl RevisionClock {
         self.writer
     }
 
-    /// Issues a revision.
-    pub fn next(&self, clock: &dyn Clock) -> Revision {
-        let wall = (clock.now().0 << 16) & (u64::MAX >> 1);
-        let advance = |last: u64| wall.max(last + 1);
+    /// Issues a revision. Once none is left (in the year 4199), it is the same again: see [`Revision::is_last`].
+    pub fn next(&self, now: Timestamp) -> Revision {
+        let wall = now.0.saturating_mul(1 << 16).min(Revision::LAST);
+        let advance = |last: u64| wall.max(last.saturating_add(1)).min(Revision::LAST);
         let last = self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(advance(last)));
         Revision { clock: advance(last.unwrap_or_else(|last| last)), writer: self.writer }
     }
 
-    /// Takes note of a revision seen elsewhere, so that the next one issued is higher.
+    /// Takes note of a revision seen elsewhere, so that the next one issued is higher (than all but final ones).
     pub fn observe(&self, seen: Revision) {
-        self.last.fetch_max(seen.clock, Ordering::AcqRel);
+        self.last.fetch_max(seen.clock & Revision::LAST, Ordering::AcqRel);
     }
 }
 
@@ -177,7 +199,7 @@ pub struct Record {
     pub revision: Revision,
     /// When this version was made.
     pub updated_at: Timestamp,
-    /// When stores may purge it. A tombstone always has one.
+    /// When stores may purge it; `None` for never, as with a final tombstone.
     pub expires_at: Option<Timestamp>,
     /// The content; `None` for a tombstone.
     pub entity: Option<Arc<Entity>>,
@@ -209,20 +231,44 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{Clock, ManualClock};
 
     #[test]
     fn revisions_rise_when_the_clock_stands_still_or_lags() {
         let clock = ManualClock::new(Timestamp(1_000));
         let revisions = RevisionClock::new(WriterId::new(u64::MAX));
-        let first = revisions.next(&clock);
-        let second = revisions.next(&clock);
+        let first = revisions.next(clock.now());
+        let second = revisions.next(clock.now());
         assert!(second > first);
         assert_eq!(second.at(), Timestamp(1_000));
         let ahead = Revision { clock: 5_000 << 16, writer: WriterId::new(1) };
         revisions.observe(ahead);
-        assert!(revisions.next(&clock) > ahead);
-        assert!(revisions.next(&clock).writer.get() <= i64::MAX as u64);
+        assert!(revisions.next(clock.now()) > ahead);
+        assert!(revisions.next(clock.now()).writer.get() <= i64::MAX as u64);
+    }
+
+    #[test]
+    fn a_final_revision_wins_over_all_others_and_moves_no_clock() {
+        let clock = ManualClock::new(Timestamp(1_000));
+        let revisions = RevisionClock::new(WriterId::new(1));
+        let last = revisions.next(clock.now()).into_final();
+        assert!(last.is_final() && last.clock <= i64::MAX as u64);
+        assert_eq!(last.at(), Timestamp(1_000));
+        let far = RevisionClock::new(WriterId::new(2)).next(Timestamp(u64::MAX));
+        assert!(far < last && !far.is_final());
+        revisions.observe(last);
+        let next = revisions.next(clock.now());
+        assert!(!next.is_final() && next.at() == Timestamp(1_000), "{next:?}");
+    }
+
+    #[test]
+    fn revisions_end_without_overflow() {
+        let clock = ManualClock::new(Timestamp(1_000));
+        let revisions = RevisionClock::new(WriterId::new(1));
+        revisions.observe(Revision { clock: u64::MAX, writer: WriterId::new(2) });
+        let last = revisions.next(clock.now());
+        assert!(last.is_last() && !last.is_final());
+        assert_eq!(revisions.next(clock.now()), last);
     }
 
     #[test]

@@ -10,13 +10,15 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
+use crate::store::contact::Contacts;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record, Revision, WriterId};
 
 /// What both tiers do. All methods are batch-first.
 ///
 /// A store merges by revision: a version is applied only if it is higher than the one stored, so a batch
-/// applied twice, or out of order, ends in the same state.
+/// applied twice, or out of order, ends in the same state. A durable store takes no live record that belongs to a
+/// forgotten episode ([`Kind::owner_of`], [`Revision::is_final`]): it passes it over.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Applies versions atomically: all of them or, on error, none. Several versions of one key may be in a
@@ -34,11 +36,23 @@ pub trait Store: Send + Sync {
     /// Returns one page of live records. Expired records that are not purged yet are included.
     async fn scan(&self, scan: &Scan) -> Result<Page>;
 
-    /// Purges the records and tombstones of every namespace that have expired at `now`; returns how many.
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64>;
+    /// Purges the records and tombstones of every namespace that have expired at `now`, and by the store's own time: a
+    /// caller whose clock is wrong deletes nothing. A store whose own time jumps ahead does not believe it at once.
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged>;
 
     /// Checks that the store answers.
     async fn health(&self) -> Result<()>;
+}
+
+/// What a purge did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// How many records and tombstones went.
+    pub records: u64,
+    /// The time up to which what has expired was purged: that of the caller or, if earlier, of the store.
+    pub until: Timestamp,
+    /// How far the store's time is ahead of the time it believes, if it does not believe it yet.
+    pub disbelieved: Option<Duration>,
 }
 
 /// The number of a commit in the durable tier, in commit order; 0 is before the first.
@@ -84,8 +98,16 @@ pub struct Changes {
     pub floor: Seq,
     /// Identifies the database; another identity means another database behind the same address.
     pub database: String,
-    /// Rows whose kind or body this program cannot read; they are passed over.
-    pub unreadable: u64,
+    /// The token of the commit `next`: random, so that two databases which share a past and went apart differ in it.
+    /// `None` if the database has none for it.
+    pub token: Option<u64>,
+    /// The token of the commit that the query asked to go on behind. If it is not the one that was handed out with that
+    /// position, the database is not the one that was read, but a backup or a fork of it.
+    pub anchor: Option<u64>,
+    /// The time by the database's own clock.
+    pub now: Timestamp,
+    /// Keys of the rows whose kind or body this program cannot read, as far as they can be told; they are passed over.
+    pub unreadable: Vec<String>,
 }
 
 /// What the durable tier adds: the change feed, for caches and other processes.
@@ -130,6 +152,8 @@ pub struct Cursor {
     pub database: String,
     /// The last commit applied to the cache and its search documents.
     pub seq: Seq,
+    /// Its token; `None` if it had none.
+    pub token: Option<u64>,
 }
 
 /// What the cache tier adds: eviction, usage, the pull cursor and the search documents.
@@ -285,8 +309,9 @@ pub trait Outbox: Send + Sync {
     /// Makes every set-aside row that decodes wait again, durably; returns how many.
     fn retry_set_aside(&self, now: Timestamp) -> Result<u64>;
 
-    /// Makes every row of the tail wait again, durably; returns how many. For a server that lost commits.
-    fn replay_tail(&self, now: Timestamp) -> Result<u64>;
+    /// Makes the rows of the tail that were acknowledged at `since` or later wait again, durably; returns how many. For a
+    /// server that lost commits.
+    fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64>;
 
     /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.
     fn trim_tail(&self, before: Timestamp) -> Result<()>;
@@ -329,6 +354,8 @@ pub struct Tiers {
     pub cache: Arc<dyn Cache>,
     /// The outbox and its orphans; present in remote mode.
     pub outbox: Option<(Arc<dyn Outbox>, Arc<dyn Orphans>)>,
+    /// What other processes of this machine know of the durable tier; `None` if they tell each other nothing.
+    pub contacts: Option<Arc<dyn Contacts>>,
     /// What had to be repaired or set aside on opening them, for people to read.
     pub warnings: Vec<String>,
 }

@@ -159,6 +159,7 @@ async fn advised(set: impl FnOnce(&mut MemoryConfig), tasks: &[&str]) -> Vec<Vec
         durable: Arc::new(MemoryStore::new()),
         cache: Arc::new(MemoryStore::new()),
         outbox: None,
+        contacts: None,
         warnings: Vec::new(),
     };
     let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(SeededIds::new(1)));

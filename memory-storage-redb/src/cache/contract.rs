@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use memory_core::{
-    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Record, Result,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Purged, Record, Result,
     Scan, SearchDocument, Store, Timestamp,
 };
 
@@ -25,8 +25,8 @@ impl Store for RedbCache {
         self.read_page(scan)
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
-        self.purge(now)
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
+        Ok(Purged { records: self.purge(now)?, until: now, disbelieved: None })
     }
 
     async fn health(&self) -> Result<()> {

@@ -208,8 +208,8 @@ impl RedbCache {
             let Some(stored) = transaction.open_table(META)?.get(META_CURSOR)? else {
                 return Ok(Cursor::default());
             };
-            Ok(match decode_meta::<(String, u64)>(META_CURSOR, stored.value()) {
-                Ok((database, seq)) => Cursor { database, seq },
+            Ok(match decode_meta::<(String, u64, Option<u64>)>(META_CURSOR, stored.value()) {
+                Ok((database, seq, token)) => Cursor { database, seq, token },
                 Err(_) => {
                     add(&self.counts.corrupt, 1);
                     Cursor::default()

@@ -315,7 +315,7 @@ impl RedbCache {
                 // It would go past what is gone: the one that the file has, if any, brings that back on the next opening.
                 return Ok(());
             }
-            put_meta(change.transaction, META_CURSOR, &(cursor.database.as_str(), cursor.seq))
+            put_meta(change.transaction, META_CURSOR, &(cursor.database.as_str(), cursor.seq, cursor.token))
         })
     }
 

@@ -33,8 +33,8 @@ impl Outbox for RedbOutbox {
         self.retry_refused(now)
     }
 
-    fn replay_tail(&self, now: Timestamp) -> Result<u64> {
-        self.replay(now)
+    fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64> {
+        self.replay(since, now)
     }
 
     fn trim_tail(&self, before: Timestamp) -> Result<()> {

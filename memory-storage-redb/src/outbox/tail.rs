@@ -9,8 +9,9 @@ use super::{RedbOutbox, lock};
 use crate::codec::borrow_row;
 
 impl RedbOutbox {
-    /// Makes the tail wait again, with new numbers: whoever reads on behind the last row seen sees them.
-    pub(super) fn replay(&self, now: Timestamp) -> Result<u64> {
+    /// Makes what was acknowledged at `since` or later wait again, with new numbers: whoever reads on behind the last row
+    /// seen sees them.
+    pub(super) fn replay(&self, since: Timestamp, now: Timestamp) -> Result<u64> {
         let mut writer = lock(&self.writer);
         self.check_writable("replay tail", &writer)?;
         let mut replayed = 0;
@@ -19,7 +20,9 @@ impl RedbOutbox {
             let mut tail = change.tail()?;
             let mut seqs = Vec::new();
             for entry in tail.iter()? {
-                seqs.push(entry?.0.value());
+                let (seq, entry) = entry?;
+                let (acknowledged_at, _) = entry.value();
+                seqs.extend((acknowledged_at >= since.0).then_some(seq.value()));
             }
             for seq in seqs {
                 let Some(row) = change.rows.get(seq)?.map(|row| row.value().to_vec()) else { continue };

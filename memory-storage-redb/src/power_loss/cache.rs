@@ -23,7 +23,7 @@ async fn fill(cache: &RedbCache, from: u64, random: &SeededIds) -> u64 {
         if cache.commit(&[stored]).await.is_err() {
             break;
         }
-        let cursor = Cursor { database: "db".into(), seq };
+        let cursor = Cursor { database: "db".into(), seq, token: None };
         if cache.set_cursor(&cursor).await.is_err() {
             break;
         }

@@ -25,7 +25,7 @@ fn kept(outbox: &RedbOutbox) -> BTreeMap<(String, Revision), Record> {
     assert_eq!((usage.rows, usage.set_aside), (waiting.len() as u64, aside.len() as u64), "the counts hold");
     assert_eq!(usage.oldest.is_some(), usage.rows > 0);
     assert!(waiting.iter().all(|row| row.seq <= usage.last_seq));
-    assert_eq!(outbox.replay_tail(NOW).unwrap(), usage.tail_rows);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap(), usage.tail_rows);
     let after = outbox.usage();
     assert_eq!(after.bytes, usage.bytes + usage.tail_bytes, "the sizes hold");
     let waiting = outbox.peek(0, usize::MAX, usize::MAX).unwrap();

@@ -186,7 +186,7 @@ fn retried_and_replayed_rows_come_behind_the_last_number() {
     outbox.append(&[stored("a", 1), stored("b", 1)], NOW).unwrap();
     outbox.ack(&[1], NOW).unwrap();
     outbox.set_aside(2, "no", NOW).unwrap();
-    assert_eq!(outbox.replay_tail(Timestamp(2_000)).unwrap(), 1);
+    assert_eq!(outbox.replay_tail(Timestamp(0), Timestamp(2_000)).unwrap(), 1);
     assert_eq!(outbox.retry_set_aside(Timestamp(3_000)).unwrap(), 1);
     let rows = outbox.peek(2, 10, usize::MAX).unwrap();
     let rows: Vec<_> =
@@ -207,7 +207,7 @@ fn the_tail_is_bounded_in_bytes() {
     let usage = outbox.usage();
     assert!(usage.tail_bytes <= 3_000 && usage.tail_rows > 0, "{usage:?}");
     let kept = usage.tail_rows as usize;
-    assert_eq!(outbox.replay_tail(NOW).unwrap() as usize, kept);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap() as usize, kept);
     let newest: Vec<_> = (20 - kept..20).map(|i| format!("k{i}")).collect();
     assert_eq!(ids(&outbox), newest, "the oldest go first");
 }
@@ -235,7 +235,7 @@ fn a_drained_file_gives_its_space_back_when_opened() {
     let outbox = open(&path);
     assert!(fs::metadata(&path).unwrap().len() < large / 10);
     assert_eq!(outbox.usage().tail_rows, 1);
-    assert_eq!(outbox.replay_tail(NOW).unwrap(), 1);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap(), 1);
     assert_eq!(ids(&outbox), ["k999"]);
     assert_eq!(outbox.usage().last_seq, last + 1);
 }

@@ -10,8 +10,8 @@ fn check_remote(text: &str, kind: ErrorKind, recovery: Recovery) {
 
 #[test]
 fn what_a_server_says() {
-    use ErrorKind::{Busy, Rejected, Unauthorized, Unavailable};
-    use Recovery::{Reconnect, Report, Retry};
+    use ErrorKind::{Busy, Corrupt, Rejected, Unauthorized, Unavailable};
+    use Recovery::{Migrate, Reconnect, Report, Retry};
     let check = check_remote;
     check(
         "http error: `error trying to connect: tcp connect error: Connection refused (os error 111)`",
@@ -61,19 +61,24 @@ fn what_a_server_says() {
     };
     check(&stream("SQLite error: database is locked", "SQLITE_BUSY"), Busy, Retry);
     check(&stream("Operation was blocked: test", "BLOCKED"), Unauthorized, Report);
-    check(&stream("SQLite error: no such table: records", "SQLITE_UNKNOWN"), Rejected, Report);
+    check(&stream("SQLite error: no such table: records", "SQLITE_UNKNOWN"), Unavailable, Migrate);
+    check(&stream("SQLite error: malformed JSON", "SQLITE_UNKNOWN"), Corrupt, Report);
     check(&stream("SQLite error: no", "SQLITE_CONSTRAINT"), Rejected, Report);
     check(
         &stream("Arguments do not match SQL parameters: string or blob too big", "ARGS_INVALID"),
         Rejected,
         Report,
     );
-    check(&stream("SQL input error: no such column: zzz (at offset 7)", "SQL_INPUT_ERROR"), Rejected, Report);
+    check(
+        &stream("SQL input error: no such column: zzz (at offset 7)", "SQL_INPUT_ERROR"),
+        Unavailable,
+        Migrate,
+    );
     check(&stream("SQLite error: disk I/O error", "SQLITE_IOERR_WRITE"), Unavailable, Report);
     check(&stream("SQLite error: database or disk is full", "SQLITE_FULL"), Unavailable, Report);
     check(&stream("something new", "NOVELTY"), Unavailable, Report);
     check("cursor error: `error at step 0: (error code: SQLITE_BUSY) `database is locked``", Busy, Retry);
-    check("cursor error: `error at step 0: (error code: SQLITE_UNKNOWN) `no such table``", Rejected, Report);
+    check("cursor error: `error at step 0: (error code: SQLITE_UNKNOWN) `no such module``", Rejected, Report);
     check("api error: `SQLite error: UNIQUE constraint failed: t.a`", Rejected, Report);
     check("api error: `SQLite error: database is locked`", Busy, Retry);
 }

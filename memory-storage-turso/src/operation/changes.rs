@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use libsql::Value;
-use memory_core::{Change, Changes, ChangesQuery, Kind, Namespace, Row, Seq};
+use memory_core::{Change, Changes, ChangesQuery, Kind, Namespace, Row, Seq, Timestamp};
 
 use crate::classify::Failure;
 use crate::operation::rows::{VERSION_COLUMNS, take_row};
-use crate::operation::{Access, Operation, truncated};
+use crate::operation::{Access, NOW_MS, Operation, truncated};
+use crate::schema;
 use crate::session::{Cells, Session, integer, text};
 
 /// Reads what has changed behind a position.
@@ -17,10 +18,22 @@ pub(crate) struct ReadChanges {
 
 /// One consistent reading: rows in commit order, and where the feed stood at that moment.
 struct Reading {
-    rows: Vec<(Seq, Option<Row>)>,
+    rows: Vec<Read>,
     head: Seq,
+    head_token: Option<u64>,
+    anchor: Option<u64>,
     floor: Seq,
     database: String,
+    now: Timestamp,
+}
+
+/// A row of the feed.
+struct Read {
+    seq: Seq,
+    /// The token of its commit.
+    token: Option<u64>,
+    /// The row, or how its key reads if a column is not what it must be.
+    row: Result<Row, String>,
 }
 
 /// Which rows to read.
@@ -40,41 +53,46 @@ impl Operation for ReadChanges {
         let limit = self.query.limit.max(1);
         let mut reading = self.read(session, Range::After(self.query.after, limit.saturating_add(1))).await?;
         let mut next = reading.head.max(self.query.after);
+        let mut token = reading.head_token;
         if reading.rows.len() > limit {
-            let cut = reading.rows.pop().map_or(0, |(seq, _)| seq);
-            if reading.rows.first().is_some_and(|(seq, _)| *seq == cut) {
+            let cut = reading.rows.pop().map_or(0, |read| read.seq);
+            if reading.rows.first().is_some_and(|read| read.seq == cut) {
                 // The first commit alone is larger than a page: a page of its own.
                 reading.rows = self.read(session, Range::Of(cut)).await?.rows;
             } else {
-                reading.rows.retain(|(seq, _)| *seq != cut);
+                reading.rows.retain(|read| read.seq != cut);
             }
-            next = reading.rows.last().map_or(cut, |(seq, _)| *seq);
+            next = reading.rows.last().map_or(cut, |read| read.seq);
+            token = reading.rows.last().and_then(|read| read.token);
+        } else if next != reading.head {
+            token = reading.anchor;
         }
-        Ok(self.answer(reading, next))
+        Ok(self.answer(reading, next, token))
     }
 }
 
 impl ReadChanges {
-    fn answer(&self, reading: Reading, next: Seq) -> Changes {
+    fn answer(&self, reading: Reading, next: Seq, token: Option<u64>) -> Changes {
         let bodies: HashSet<Kind> = self.query.bodies.iter().copied().collect();
         let mut changes = Vec::with_capacity(reading.rows.len());
-        let mut unreadable = 0;
-        for (_, row) in reading.rows {
+        let mut unreadable = Vec::new();
+        for Read { row, .. } in reading.rows {
+            let name = |row: &Row| format!("{}/{}/{}", row.namespace, row.kind, row.id);
             let change = row.and_then(|row| {
-                let (key, revision) = (row.key().ok()?, row.revision());
+                let (key, revision) = (row.key().map_err(|_| name(&row))?, row.revision());
                 let record = match bodies.contains(&key.kind) {
-                    true => Some(row.decode().ok()?),
+                    true => Some(row.decode().map_err(|_| key.to_string())?),
                     false => None,
                 };
-                Some(Change { key, revision, record })
+                Ok(Change { key, revision, record })
             });
             match change {
-                Some(change) => changes.push(change),
-                None => unreadable += 1,
+                Ok(change) => changes.push(change),
+                Err(name) => unreadable.push(name),
             }
         }
-        let Reading { head, floor, database, .. } = reading;
-        Changes { changes, next, head, floor, database, unreadable }
+        let Reading { head, floor, database, anchor, now, .. } = reading;
+        Changes { changes, next, head, floor, database, token, anchor, now, unreadable }
     }
 
     fn sql(&self, range: &Range, body: &str) -> (String, Vec<Value>) {
@@ -93,42 +111,59 @@ impl ReadChanges {
         // commit number, or a look at a feed without news would read everything there is.
         let sql = format!(
             "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
-             CASE WHEN kind IN ({}) THEN {body} END FROM records WHERE {test} AND +namespace IN ({spaces}) \
-             {other}ORDER BY seq, namespace, kind, id LIMIT ?) \
-             UNION ALL SELECT NULL, database_id, NULL, NULL, \
-             max(coalesce((SELECT max(seq) FROM records), 0), purged_seq), tombstone_floor, 0, 0, NULL \
-             FROM agent_memory_feed",
+             CASE WHEN kind IN ({}) THEN {body} END, {}, NULL, NULL, NULL FROM records \
+             WHERE {test} AND +namespace IN ({spaces}) {other}ORDER BY seq, namespace, kind, id LIMIT ?) \
+             UNION ALL SELECT NULL, database_id, NULL, NULL, head, tombstone_floor, 0, 0, NULL, {}, {}, {NOW_MS}, \
+             (SELECT max(version) FROM agent_memory_schema) \
+             FROM (SELECT *, max(coalesce((SELECT max(seq) FROM records), 0), purged_seq) AS head \
+             FROM agent_memory_feed)",
             kinds.join(", "),
+            token_of("records.seq"),
+            token_of("head"),
+            token_of("?"),
         );
+        values.push(integer(self.query.after));
         (sql, values)
     }
 
     /// Reads rows and the feed's figures in one statement, hence of one moment. The figures come as the last row:
     /// an answer without them was cut off on its way.
     async fn read(&self, session: &Session, range: Range) -> Result<Reading, Failure> {
+        const NAME: &str = ReadChanges::NAME;
         let (sql, values) = self.sql(&range, session.body());
         let mut rows = Vec::new();
         let mut figures = None;
-        for mut cells in session.query(Self::NAME, &sql, values).await? {
-            match cells.maybe_integer(Self::NAME)? {
-                Some(seq) => rows.push((seq, take_change(&mut cells))),
+        for mut cells in session.query(NAME, &sql, values).await? {
+            match cells.maybe_integer(NAME)? {
+                Some(seq) => rows.push(take_change(seq, &mut cells)),
                 None => figures = Some(cells),
             }
         }
-        let mut figures = figures.ok_or_else(|| truncated(Self::NAME))?;
-        let database = figures.text(Self::NAME)?;
-        let (_, _) = (figures.maybe_text(Self::NAME)?, figures.maybe_text(Self::NAME)?);
-        let (head, floor) = (figures.integer(Self::NAME)?, figures.integer(Self::NAME)?);
-        rows.sort_by_key(|(seq, _)| *seq);
-        Ok(Reading { rows, head, floor, database })
+        let mut figures = figures.ok_or_else(|| truncated(NAME))?;
+        let database = figures.text(NAME)?;
+        figures.skip(2);
+        let (head, floor) = (figures.integer(NAME)?, figures.integer(NAME)?);
+        figures.skip(3);
+        let (head_token, anchor) = (figures.maybe_integer(NAME)?, figures.maybe_integer(NAME)?);
+        let (now, version) = (Timestamp(figures.integer(NAME)?), figures.integer(NAME)?);
+        schema::check_version(version)?;
+        rows.sort_by_key(|read| read.seq);
+        Ok(Reading { rows, head, head_token, anchor, floor, database, now })
     }
 }
 
-/// Takes a row of the feed; `None` if a column is not what it must be.
-fn take_change(cells: &mut Cells) -> Option<Row> {
+/// Writes the query for the token of a commit.
+fn token_of(seq: &str) -> String {
+    format!("(SELECT token FROM agent_memory_commits WHERE agent_memory_commits.seq = {seq})")
+}
+
+fn take_change(seq: Seq, cells: &mut Cells) -> Read {
     const NAME: &str = ReadChanges::NAME;
-    let (namespace, kind, id) = (cells.text(NAME).ok()?, cells.text(NAME).ok()?, cells.text(NAME).ok()?);
-    take_row(NAME, cells, (&namespace, &kind, id)).ok()
+    let text = |cells: &mut Cells| cells.text(NAME).unwrap_or_else(|_| "?".into());
+    let (namespace, kind, id) = (text(cells), text(cells), text(cells));
+    let name = format!("{namespace}/{kind}/{id}");
+    let row = take_row(NAME, cells, (&namespace, &kind, id)).map_err(|_| name);
+    Read { seq, token: cells.last_integer(4), row }
 }
 
 #[cfg(test)]
@@ -163,7 +198,7 @@ mod tests {
                 "{plan:?}"
             );
             assert!(
-                !plan.iter().any(|step| step.contains("PRIMARY KEY") || step.contains("TEMP")),
+                !plan.iter().any(|step| step.contains("PRIMARY KEY (namespace") || step.contains("TEMP")),
                 "{plan:?}"
             );
         }

@@ -13,12 +13,12 @@ const PARAMETERS: usize = 8;
 /// The most rows of one statement: SQLite binds at most 32,766 parameters.
 const MAX_ROWS: usize = 4_000;
 
-/// The number of the commit being made: behind every one stored and every one purged.
+/// The number of the commit being made: behind every one stored, every one purged and every one that has a token.
 ///
 /// The statement reads it before it inserts its first row, so all its rows carry the same number; SQLite
 /// serialises writers, so a reader that has seen a number has seen every lower one.
-const NEXT_SEQ: &str = "(SELECT 1 + max(coalesce((SELECT max(seq) FROM records), 0), purged_seq) \
-                        FROM agent_memory_feed)";
+const NEXT_SEQ: &str = "(SELECT 1 + max(coalesce((SELECT max(seq) FROM records), 0), \
+                        coalesce((SELECT max(seq) FROM agent_memory_commits), 0), purged_seq) FROM agent_memory_feed)";
 
 const MERGE: &str = " ON CONFLICT (namespace, kind, id) DO UPDATE SET revision = excluded.revision, \
                      writer = excluded.writer, seq = excluded.seq, updated_at = excluded.updated_at, \

@@ -1,7 +1,9 @@
 //! Reads one page of live records.
 
+use std::sync::Arc;
+
 use libsql::Value;
-use memory_core::{Order, Page, Record, Scalar, Scan};
+use memory_core::{Error, ErrorKind, Order, Page, Record, Scalar, Scan};
 
 use crate::classify::Failure;
 use crate::operation::rows::{VERSION_COLUMNS, take_record};
@@ -23,22 +25,45 @@ impl Operation for ReadPage {
     async fn run(&self, session: &Session) -> Result<Page, Failure> {
         let wanted = self.scan.limit.saturating_add(1);
         let mut step = self.scan.clone();
-        let mut records: Vec<Record> = Vec::new();
+        let mut narrow = true;
+        let (mut records, mut unreadable): (Vec<Record>, Vec<Arc<str>>) = (Vec::new(), Vec::new());
         loop {
             let ask = wanted - records.len();
-            let rows = read(session, &step, ask).await?;
+            let rows = match read(session, &step, ask, narrow).await {
+                // A condition met a body that is no JSON: what SQL cannot judge is judged here.
+                Err(failure) if narrow && failure.error.kind() == ErrorKind::Corrupt => {
+                    narrow = false;
+                    continue;
+                }
+                rows => rows?,
+            };
             let complete = rows.len() < ask;
-            step.after = rows.last().map(|record| record.key.id.clone());
-            records.extend(rows.into_iter().filter(|record| self.scan.admits(record)));
+            step.after = rows.last().map(|(id, _)| id.clone());
+            for (id, row) in rows {
+                match row {
+                    Ok(record) if self.scan.admits(&record) => records.push(record),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a record does not decode; the scan passes over it");
+                        unreadable.push(id);
+                    }
+                }
+            }
             if complete || records.len() >= wanted {
-                return Ok(Page::cut(records, self.scan.limit));
+                let mut page = Page::cut(records, self.scan.limit);
+                // What lies behind the page's end comes by again.
+                let end = page.next.as_deref();
+                unreadable.retain(|id| end.is_none_or(|end| self.scan.order.reaches(id, end)));
+                page.unreadable = unreadable;
+                return Ok(page);
             }
         }
     }
 }
 
-/// Writes the query of at most `limit` rows, ended by a row without an id.
-fn query(scan: &Scan, limit: usize, body: &str) -> (String, Vec<Value>) {
+/// Writes the query of at most `limit` rows, ended by a row without an id. Unless it is to `narrow` by the scan's
+/// conditions, it ignores them.
+fn query(scan: &Scan, limit: usize, body: &str, narrow: bool) -> (String, Vec<Value>) {
     // The kind is spelled out because only then does SQLite consider the indexes of that kind.
     let mut filter = format!("namespace = ? AND kind = '{}' AND deleted = 0", scan.kind);
     let mut values = vec![text(scan.namespace.as_str())];
@@ -55,9 +80,9 @@ fn query(scan: &Scan, limit: usize, body: &str) -> (String, Vec<Value>) {
         filter.push_str(&format!(" AND id {beyond} ?"));
         values.push(text(after.as_ref()));
     }
-    for condition in &scan.conditions {
+    for condition in scan.conditions.iter().filter(|_| narrow) {
         let Some(column) = scan.kind.column(&condition.column) else { continue };
-        if let Some((test, bound)) = narrow(column.path, &condition.equals) {
+        if let Some((test, bound)) = test_of(column.path, &condition.equals) {
             filter.push_str(&format!(" AND {test}"));
             values.extend(bound);
         }
@@ -71,14 +96,21 @@ fn query(scan: &Scan, limit: usize, body: &str) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-async fn read(session: &Session, scan: &Scan, limit: usize) -> Result<Vec<Record>, Failure> {
-    let (sql, values) = query(scan, limit, session.body());
+/// Reads rows in order: the id, and the record or why it does not decode.
+async fn read(
+    session: &Session,
+    scan: &Scan,
+    limit: usize,
+    narrow: bool,
+) -> Result<Vec<(Arc<str>, Result<Record, Error>)>, Failure> {
+    let (sql, values) = query(scan, limit, session.body(), narrow);
     let mut records = Vec::new();
     let mut ended = false;
     for mut cells in session.query(ReadPage::NAME, &sql, values).await? {
         match cells.maybe_text(ReadPage::NAME)? {
             Some(id) => {
-                records.push(take_record(ReadPage::NAME, &mut cells, (&scan.namespace, scan.kind, id))?);
+                let at: Arc<str> = id.as_str().into();
+                records.push((at, take_record(ReadPage::NAME, &mut cells, (&scan.namespace, scan.kind, id))));
             }
             None => ended = true,
         }
@@ -87,7 +119,7 @@ async fn read(session: &Session, scan: &Scan, limit: usize) -> Result<Vec<Record
 }
 
 /// Writes a test that every row with this value passes; `None` if there is no such test.
-fn narrow(path: &str, equals: &Scalar) -> Option<(String, Vec<Value>)> {
+fn test_of(path: &str, equals: &Scalar) -> Option<(String, Vec<Value>)> {
     let column = format!("json_extract(body, '{path}')");
     match equals {
         Scalar::Null => Some((format!("{column} IS NULL"), Vec::new())),
@@ -111,7 +143,7 @@ mod tests {
 
     /// Returns the plan of a scan's query on a fresh database.
     fn plan(session: &Session, scan: &Scan) -> String {
-        let (sql, values) = query(scan, 10, "body");
+        let (sql, values) = query(scan, 10, "body", true);
         let rows = finish(session.query("plan", &format!("EXPLAIN QUERY PLAN {sql}"), values)).unwrap();
         rows.into_iter().map(|row| format!("{row:?}\n")).collect()
     }

@@ -204,8 +204,8 @@ async fn more_expired_records_than_one_transaction_purges() {
         })
         .collect();
     store.commit(&batch).await.unwrap();
-    assert_eq!(store.delete_expired(Timestamp(1_199)).await.unwrap(), 1_200);
-    assert_eq!(store.delete_expired(Timestamp(1_199)).await.unwrap(), 0);
+    assert_eq!(store.delete_expired(Timestamp(1_199)).await.unwrap().records, 1_200);
+    assert_eq!(store.delete_expired(Timestamp(1_199)).await.unwrap().records, 0);
 }
 
 #[tokio::test]

@@ -34,10 +34,25 @@ async fn statements_that_the_server_refuses_are_rejected() {
     sqld.sql("CREATE TRIGGER no BEFORE INSERT ON records WHEN new.id = 'refused' BEGIN SELECT RAISE(ABORT, 'no'); END");
     refused(&store, ErrorKind::Rejected).await;
     store.commit(&[live("other")]).await.expect("the refusal concerned that row");
+}
+
+#[tokio::test]
+async fn a_schema_that_is_gone_is_laid_out_again() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let store = connect(&sqld.url());
+    store.commit(&[live("a")]).await.unwrap();
+    let seen = store.changes(&since(0)).await.unwrap();
     sqld.sql("DROP TABLE records");
-    refused(&store, ErrorKind::Rejected).await;
-    let error = store.get(&[live("a").key]).await.expect_err("there is no table");
-    assert_eq!(error.kind(), ErrorKind::Rejected, "{error:?}");
+    assert_eq!(store.get(&[live("a").key]).await.unwrap(), [None]);
+    store.commit(&[live("b")]).await.unwrap();
+    let behind = store.changes(&since(seen.next)).await.unwrap();
+    assert_eq!(behind.changes.len(), 1, "numbers are not given out twice");
+    for table in ["records", "agent_memory_feed", "agent_memory_commits", "agent_memory_time"] {
+        sqld.sql(&format!("DROP TABLE {table}"));
+    }
+    store.commit(&[live("c")]).await.expect("as on an empty server");
+    assert_ne!(store.changes(&since(0)).await.unwrap().database, seen.database);
+    assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 1);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::store::memory_store::MemoryStore;
 async fn the_cursor_stays_behind_documents_that_are_missing() {
     let cache = Arc::new(Broken { refuses_documents: true.into(), ..Broken::default() });
     let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
-    let at = |seq| Cursor { database: "db".into(), seq };
+    let at = |seq| Cursor { database: "db".into(), seq, token: None };
     filler.push(Fill::Cursor(at(1)));
     filler.push(Fill::Documents(Vec::new()));
     filler.push(Fill::Cursor(at(2)));

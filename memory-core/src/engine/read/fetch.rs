@@ -55,7 +55,7 @@ impl Shared {
             match self.durable.get(together).await {
                 Ok(mut found) => {
                     found.resize(together.len(), None);
-                    answers.extend(found.into_iter().map(Ok));
+                    answers.extend(found.into_iter().map(|found| self.stored(found).map_err(Arc::new)));
                 }
                 Err(error) if means_away(&error) || together.len() == 1 => {
                     let error = Arc::new(error);
@@ -64,7 +64,8 @@ impl Shared {
                 Err(_) => {
                     for key in together {
                         let found = self.durable.get(std::slice::from_ref(key)).await;
-                        answers.push(found.map(|mut found| found.pop().flatten()).map_err(Arc::new));
+                        let found = found.and_then(|mut found| self.stored(found.pop().flatten()));
+                        answers.push(found.map_err(Arc::new));
                     }
                 }
             }

@@ -23,7 +23,7 @@ impl Engine {
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
     pub(crate) async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
-        let now = self.shared.clock.now();
+        let now = self.shared.now();
         let mut newer = false;
         for known in known.chunks(TOGETHER) {
             let keys: Vec<Key> = known.iter().map(|(key, _)| key.clone()).collect();
@@ -57,6 +57,7 @@ impl Shared {
             Err(error) => return Err(error),
         };
         for (place, (key, record)) in keys.iter().zip(&found).enumerate() {
+            self.stored(record.clone())?;
             if let Some(record) = record.as_ref().filter(|record| kept(place, record)) {
                 self.note_read(Some(record));
                 self.landed(key, Some(record), generation);

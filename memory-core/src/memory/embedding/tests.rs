@@ -60,6 +60,7 @@ async fn open(
         durable: durable.clone(),
         cache: Arc::new(MemoryStore::new()),
         outbox: None,
+        contacts: None,
         warnings: Vec::new(),
     };
     let ids = Arc::new(SeededIds::new(seed));
@@ -69,7 +70,7 @@ async fn open(
 #[tokio::test]
 async fn vectors_follow_what_others_record_and_what_expires() {
     let durable = Arc::new(MemoryStore::new());
-    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let clock = Arc::new(ManualClock::new(Timestamp(1_800_000_000_000)));
     let embedder = Same::answering(100);
     let own = open(&durable, &clock, 1, &embedder).await;
     let other = open(&durable, &clock, 2, &embedder).await;
@@ -90,7 +91,7 @@ async fn vectors_follow_what_others_record_and_what_expires() {
 #[tokio::test]
 async fn what_is_forgotten_while_the_provider_answers_gets_no_vector() {
     let durable = Arc::new(MemoryStore::new());
-    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let clock = Arc::new(ManualClock::new(Timestamp(1_800_000_000_000)));
     let embedder = Same::answering(0);
     let memory = open(&durable, &clock, 1, &embedder).await;
     let mut ids = Vec::new();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::error::Result;
-use crate::id::lock;
+use crate::id::{EpisodeId, lock};
 use crate::memory::Inner;
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
@@ -17,10 +17,17 @@ use crate::store::record::{Key, Record, Revision};
 /// Records as they will be once the batch is committed; reads see them.
 pub(in crate::memory) struct Draft<'a> {
     inner: &'a Inner,
-    /// `None`: to be removed.
-    records: BTreeMap<Key, Option<Entity>>,
+    records: BTreeMap<Key, Drafted>,
     /// The versions that were read; `None`: there was none.
     read: Mutex<BTreeMap<Key, Option<Revision>>>,
+}
+
+/// What becomes of a record.
+enum Drafted {
+    Put(Entity),
+    Remove,
+    /// Removed, and nobody brings it back.
+    Forget,
 }
 
 impl<'a> Draft<'a> {
@@ -35,8 +42,10 @@ impl<'a> Draft<'a> {
     /// Returns a record's content as of this draft.
     pub(in crate::memory) async fn get(&self, kind: Kind, id: impl Into<String>) -> Result<Option<Entity>> {
         let key = self.key(kind, id);
-        if let Some(drafted) = self.records.get(&key) {
-            return Ok(drafted.clone());
+        match self.records.get(&key) {
+            Some(Drafted::Put(entity)) => return Ok(Some(entity.clone())),
+            Some(Drafted::Remove | Drafted::Forget) => return Ok(None),
+            None => {}
         }
         let read = self.inner.engine.read(&key).await?;
         lock(&self.read).entry(key).or_insert_with(|| read.record.as_ref().map(|record| record.revision));
@@ -46,12 +55,18 @@ impl<'a> Draft<'a> {
     pub(in crate::memory) fn put(&mut self, id: impl Into<String>, entity: impl Into<Entity>) {
         let entity = entity.into();
         let key = self.key(entity.kind(), id);
-        self.records.insert(key, Some(entity));
+        self.records.insert(key, Drafted::Put(entity));
     }
 
     pub(in crate::memory) fn remove(&mut self, kind: Kind, id: impl Into<String>) {
         let key = self.key(kind, id);
-        self.records.insert(key, None);
+        self.records.insert(key, Drafted::Remove);
+    }
+
+    /// Removes an episode so that no version of it, and nothing that belongs to it, comes back, whoever has one.
+    pub(in crate::memory) fn forget(&mut self, id: EpisodeId) {
+        let key = self.key(Kind::Episode, id.to_string());
+        self.records.insert(key, Drafted::Forget);
     }
 
     /// Returns true unless another process has changed since what this draft was made from; the caches know the newer
@@ -71,6 +86,11 @@ impl<'a> Draft<'a> {
     /// Returns the versions to commit.
     pub(in crate::memory) fn into_records(self) -> Vec<Record> {
         let Self { inner, records, .. } = self;
-        records.into_iter().map(|(key, entity)| inner.engine.version(key, entity)).collect()
+        let version = |(key, drafted)| match drafted {
+            Drafted::Put(entity) => inner.engine.version(key, Some(entity)),
+            Drafted::Remove => inner.engine.version(key, None),
+            Drafted::Forget => inner.engine.final_version(key),
+        };
+        records.into_iter().map(version).collect()
     }
 }

@@ -174,7 +174,7 @@ impl Inner {
         if let Some(domain) = &task.domain {
             query = query.domain(domain.clone());
         }
-        let now = self.engine.clock().now();
+        let now = self.engine.now();
         let space = self.engine.namespace();
         let hits = self.engine.with_index(|index| index.search(space, Kind::Episode, &query, now));
         let mut similar = Vec::new();

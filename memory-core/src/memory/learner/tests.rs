@@ -32,7 +32,7 @@ async fn memory() -> (Memory, Arc<ManualClock>) {
 
 async fn memory_over(durable: Arc<MemoryStore>, clock: Arc<ManualClock>, seed: u64) -> Memory {
     let learning = LearningConfig { background: false, ..LearningConfig::default() };
-    let tiers = Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, warnings: Vec::new() };
+    let tiers = Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, contacts: None, warnings: Vec::new() };
     let config = MemoryConfig { learning, ..MemoryConfig::default() };
     let ids = Arc::new(SeededIds::new(seed));
     Memory::assemble(Namespace::default(), config, tiers, clock, ids).await.unwrap()
@@ -320,6 +320,11 @@ async fn what_came_behind_forgetting_is_swept_away() {
     assert!(there.forget(episode.id()).await.unwrap());
     // Not known here yet.
     episode.step(Action::tool("brush")).await.unwrap();
+    // This one came while its episode was being forgotten.
+    let mut late = here.start("paint the shed").await.unwrap();
+    late.step(Action::tool("brush")).await.unwrap();
+    let head = Key::episode(&Namespace::default(), late.id());
+    durable.commit(&[there.inner.engine.final_version(head)]).await.unwrap();
     let steps = async || {
         let scan = Scan::new(&Namespace::default(), Kind::Step).limit(100);
         let page = durable.scan(&scan).await.unwrap();
@@ -334,7 +339,7 @@ async fn what_came_behind_forgetting_is_swept_away() {
     there.inner.engine.refresh().await.unwrap();
     there.consolidate(None).await.unwrap();
     let left = steps().await;
-    let gone = |id: &String| id.starts_with(&episode.id().to_string());
+    let gone = |id: &String| id.starts_with(&late.id().to_string());
     assert!(left.len() == 6 && !left.iter().any(gone), "{left:?}");
     assert!(left.iter().any(|id| id.starts_with(&kept.to_string())), "{left:?}");
 }

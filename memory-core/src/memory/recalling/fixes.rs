@@ -36,7 +36,7 @@ impl Inner {
     /// Returns lessons of errors like a query's, of its domain if it has one.
     pub(in crate::memory) async fn fixes_of(&self, query: &RecallQuery) -> Result<Listed<Recalled<Failure>>> {
         let mut recall = Recall::nothing(RecallId(Uuid::nil()), 0, self.engine.index_freshness());
-        self.find_fixes(query, self.engine.clock().now(), &mut recall).await?;
+        self.find_fixes(query, self.engine.now(), &mut recall).await?;
         recall.fixes.retain(|found| !query.is_elsewhere(found.item.domain.as_deref()));
         recall.fixes.truncate(FIXES);
         Ok(Listed { items: recall.fixes, freshness: recall.freshness })

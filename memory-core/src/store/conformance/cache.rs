@@ -147,7 +147,7 @@ async fn images(factory: &dyn Factory) {
 async fn cursor_and_clear(factory: &dyn Factory) {
     let (cache, space) = open(factory, "cursor").await;
     assert_eq!(cache.cursor().await.expect("cursor works"), Cursor::default());
-    let cursor = Cursor { database: "db".into(), seq: u64::from(u32::MAX) + 5 };
+    let cursor = Cursor { database: "db".into(), seq: u64::from(u32::MAX) + 5, token: Some(u64::MAX >> 11) };
     cache.set_cursor(&cursor).await.expect("set_cursor works");
     assert_eq!(cache.cursor().await.expect("cursor works"), cursor);
     let stored = record(&space, "a", 1, Some(episode(1)));

@@ -1,12 +1,15 @@
 //! What the durable tier adds.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{entities, episode, record, record_of};
-use crate::store::record::{Namespace, Record, WriterId};
+use crate::store::record::{Key, Namespace, Record, WriterId};
 use crate::store::traits::{Changes, ChangesQuery, Durable};
 
 /// Runs every case of [`Durable`].
@@ -16,6 +19,9 @@ pub async fn check_durable(factory: &dyn Factory) {
     feed_filters(factory).await;
     feed_without_a_writer(factory).await;
     numbers_are_not_reused(factory).await;
+    what_belongs_to_a_forgotten_episode_is_not_taken(factory).await;
+    a_wrong_clock_purges_nothing(factory).await;
+    positions_have_tokens(factory).await;
     counts(factory).await;
     closes(factory).await;
 }
@@ -205,4 +211,88 @@ async fn closes(factory: &dyn Factory) {
     store.close().await.expect("close works");
     assert!(store.commit(&[record(&space, "b", 1, Some(episode(1)))]).await.is_err(), "closed is closed");
     assert!(store.health().await.is_err());
+}
+
+async fn what_belongs_to_a_forgotten_episode_is_not_taken(factory: &dyn Factory) {
+    let (store, space) = open(factory, "forgotten").await;
+    let belongings: Vec<Record> = entities(1)
+        .into_iter()
+        .filter_map(|entity| {
+            let (kind, id) = (entity.kind(), entity_id(&entity)?);
+            kind.owner_of(&id)?;
+            Some(record_of(&space, kind, &id, 5, Some(entity)))
+        })
+        .collect();
+    let owners: HashSet<String> = belongings
+        .iter()
+        .filter_map(|record| record.key.kind.owner_of(&record.key.id).map(str::to_owned))
+        .collect();
+    assert_eq!((belongings.len(), owners.len()), (5, 1), "step, artifact, reward, reflection and evidence");
+    let owner = owners.into_iter().next().unwrap_or_default();
+    let head = |clock, entity| record(&space, &owner, clock, entity);
+    let mut end = head(2, None);
+    end.revision = end.revision.into_final();
+    end.expires_at = None;
+    commit(&store, &[head(1, Some(episode(1))), end.clone()]).await;
+    // Completed by somebody who did not know, with a later clock; and with what stands by itself.
+    let mut batch = belongings.clone();
+    batch.push(head(9, Some(episode(1))));
+    batch.push(record(&space, "other", 9, Some(episode(2))));
+    commit(&store, &batch).await;
+    let keys: Vec<Key> = batch.iter().map(|record| record.key.clone()).collect();
+    let found = store.get(&keys).await.expect("get works");
+    let (other, rest) = found.split_last().expect("a batch");
+    let (head, belongings) = rest.split_last().expect("a batch");
+    assert!(other.is_some(), "the rest of the batch is taken");
+    assert_eq!(head.as_ref(), Some(&end), "a final tombstone wins over later versions");
+    assert!(belongings.iter().all(Option::is_none), "{belongings:?}");
+    store.delete_expired(Timestamp(u64::MAX >> 1)).await.expect("delete_expired works");
+    let found = store.get(&[end.key.clone()]).await.expect("get works");
+    assert_eq!(found, [Some(end)], "a final tombstone is kept for ever");
+}
+
+async fn a_wrong_clock_purges_nothing(factory: &dyn Factory) {
+    let (store, space) = open(factory, "wrongclock").await;
+    let day = Duration::from_secs(86_400);
+    let now = SystemClock::new().now();
+    let expiring = |id: &str, at| Record { expires_at: Some(at), ..record(&space, id, 1, Some(episode(1))) };
+    let (gone, kept) = (expiring("gone", now.minus(day)), expiring("kept", now.plus(300 * day)));
+    commit(&store, &[gone.clone(), kept.clone()]).await;
+    let purged = store.delete_expired(now.plus(400 * day)).await.expect("delete_expired works");
+    assert!(purged.records >= 1 && purged.until < now.plus(day), "{purged:?}");
+    let found = store.get(&[gone.key, kept.key.clone()]).await.expect("get works");
+    assert_eq!(found, [None, Some(kept)]);
+    let before = store.delete_expired(Timestamp(7)).await.expect("delete_expired works");
+    assert_eq!(before.until, Timestamp(7), "nor is more purged than was asked for");
+}
+
+async fn positions_have_tokens(factory: &dyn Factory) {
+    let (store, space) = open(factory, "tokens").await;
+    let mut seen = Vec::new();
+    for n in 0..5 {
+        commit(&store, &[record(&space, &format!("k{n}"), 1, Some(episode(n)))]).await;
+        let there = changes(&store, &space, 0, 100).await;
+        assert!(there.token.is_some(), "a commit has a token");
+        seen.push((there.next, there.token));
+    }
+    for (position, token) in &seen {
+        let behind = changes(&store, &space, *position, 100).await;
+        assert_eq!(behind.anchor, *token, "it stays that of the position");
+    }
+    let first = changes(&store, &space, seen[0].0 - 1, 1).await;
+    assert_eq!((first.next, first.token), seen[0], "also at the end of a page");
+    let end = changes(&store, &space, seen[4].0, 100).await;
+    assert_eq!((end.next, end.token), seen[4], "and where there is nothing new");
+}
+
+/// Returns the record's id of what belongs to an episode.
+fn entity_id(entity: &Entity) -> Option<String> {
+    Some(match entity {
+        Entity::Step(step) => Key::step(&Namespace::default(), step).id.to_string(),
+        Entity::Artifact(artifact) => format!("{}{}", Key::episode_prefix(artifact.episode), artifact.id),
+        Entity::Reward(reward) => reward.episode.to_string(),
+        Entity::Reflection(reflection) => reflection.episode.to_string(),
+        Entity::Evidence(evidence) => evidence.record_id(),
+        _ => return None,
+    })
 }

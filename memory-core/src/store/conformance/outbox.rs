@@ -131,7 +131,7 @@ async fn keeps_a_tail(factory: &dyn Factory) {
     assert_eq!((outbox.usage().rows, outbox.usage().tail_rows), (0, 2));
     outbox.trim_tail(Timestamp(15)).expect("trim works");
     assert_eq!(outbox.usage().tail_rows, 1, "older than the bound is gone");
-    assert_eq!(outbox.replay_tail(NOW).expect("replay works"), 1);
+    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).expect("replay works"), 1);
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["b"], "a replayed row waits again");
     assert_eq!((outbox.usage().rows, outbox.usage().tail_rows, outbox.usage().tail_bytes), (1, 0, 0));
 }

@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{IdSource, lock};
+use crate::store::contact::{Contact, Contacts, Outage, RoundTrip, Turn};
 use crate::store::decorate::retry::backoff;
 use crate::store::decorate::{Layer, Operation};
 
@@ -71,7 +74,10 @@ struct Shared {
     config: BreakerConfig,
     clock: Arc<dyn Clock>,
     random: Arc<dyn IdSource>,
+    contacts: Option<Arc<dyn Contacts>>,
     state: Mutex<State>,
+    /// Told whenever the state changes.
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -79,11 +85,25 @@ struct State {
     /// `Some` while not closed: when the next probe may go.
     probe_at: Option<Duration>,
     probing: bool,
+    /// Until when calls wait for the first answer instead of being refused; `None` once there was an answer or a failure.
+    patience: Option<Instant>,
+    /// Held while this process is the one that probes.
+    turn: Option<Turn>,
+    /// Since when the store is away.
+    away_since: Option<Timestamp>,
     /// How often in a row it has opened without a success between.
     exponent: u32,
     failures: u32,
     opened: u64,
     last_error: Option<Error>,
+    contact: Contact,
+}
+
+impl State {
+    /// Returns true while calls wait for the first answer.
+    fn is_waiting(&self) -> bool {
+        self.patience.is_some_and(|until| Instant::now() < until)
+    }
 }
 
 /// Leave to make one call. Dropping it without a verdict (the caller was cancelled) frees the probe.
@@ -96,15 +116,118 @@ struct Permit<'a> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.probe {
-            lock(&self.breaker.state).probing = false;
+            let mut state = lock(&self.breaker.state);
+            state.probing = false;
+            state.turn = None;
+            drop(state);
+            self.breaker.changed.send_replace(());
         }
     }
+}
+
+/// Whether a call may be made.
+enum Admission<'a> {
+    Go(Permit<'a>),
+    /// Not yet: the first answer may come any moment.
+    Wait(Instant),
+    Refuse(Error),
 }
 
 impl Breaker {
     /// Creates a closed breaker.
     pub fn new(config: BreakerConfig, clock: Arc<dyn Clock>, random: Arc<dyn IdSource>) -> Self {
-        Self { shared: Arc::new(Shared { config, clock, random, state: Mutex::default() }) }
+        Self::assemble(config, clock, random, None, State::default())
+    }
+
+    fn assemble(
+        config: BreakerConfig,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn IdSource>,
+        contacts: Option<Arc<dyn Contacts>>,
+        state: State,
+    ) -> Self {
+        let (state, changed) = (Mutex::new(state), watch::Sender::new(()));
+        Self { shared: Arc::new(Shared { config, clock, random, contacts, state, changed }) }
+    }
+
+    /// Creates a breaker around a store that nobody has asked yet: one call goes through, and the others wait for its
+    /// outcome, but no longer than the store needs as a rule, and at least `patience` and at most `longest`. After that they
+    /// are refused until there is an answer. If other processes found the store to be away a moment ago, so it is.
+    pub fn unproven(
+        config: BreakerConfig,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn IdSource>,
+        contacts: Option<Arc<dyn Contacts>>,
+        (patience, longest): (Duration, Duration),
+    ) -> Self {
+        let (now, elapsed) = (clock.now(), clock.monotonic());
+        let contact = contacts.as_ref().map(|contacts| contacts.recall()).unwrap_or_default();
+        // What somebody notes whose clock is wrong must not keep this process from asking.
+        let known = contact.outage.clone().filter(|outage| outage.since <= now);
+        let wait = known.as_ref().map_or(Duration::ZERO, |outage| outage.probe_at.since(now).min(config.cap));
+        let needed = contact.round_trip.map_or(Duration::ZERO, RoundTrip::timeout);
+        let until = Instant::now() + needed.max(patience).min(longest.max(patience));
+        let reason = known.as_ref().map(|outage| {
+            Error::new(ErrorKind::Unavailable, "call the durable tier", outage.reason.clone())
+        });
+        let state = State {
+            probe_at: Some(elapsed + wait),
+            patience: wait.is_zero().then_some(until),
+            away_since: known.as_ref().map(|outage| outage.since),
+            exponent: known.as_ref().map_or(0, |outage| outage.exponent),
+            failures: u32::from(known.is_some()),
+            last_error: reason,
+            contact,
+            ..State::default()
+        };
+        Self::assemble(config, clock, random, contacts, state)
+    }
+
+    /// Returns true if calls go through.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared.state).probe_at.is_none()
+    }
+
+    /// Waits until calls are refused.
+    pub async fn until_away(&self) {
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            let (away, waiting) = {
+                let state = lock(&self.shared.state);
+                (state.probe_at.is_some() && !state.is_waiting(), state.patience)
+            };
+            if away {
+                return;
+            }
+            let patience = async {
+                match waiting {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = patience => {}
+            }
+        }
+    }
+
+    /// Closes the breaker: the store was seen to answer.
+    pub fn close(&self) {
+        let mut state = lock(&self.shared.state);
+        self.answered(&mut state, None);
+        drop(state);
+        self.shared.changed.send_replace(());
+    }
+
+    /// Ends this process's use of the store: if it waited for an answer in vain, the next process need not.
+    pub fn leave(&self) {
+        let mut state = lock(&self.shared.state);
+        if state.probe_at.is_some() && state.last_error.is_none() && !state.is_waiting() {
+            let message = "the server has not answered yet";
+            state.last_error = Some(Error::new(ErrorKind::Unavailable, "call the durable tier", message));
+            self.open(&mut state);
+        }
     }
 
     /// Returns the state and figures.
@@ -132,22 +255,53 @@ impl Breaker {
         if let Some(at) = &mut state.probe_at {
             *at = Duration::ZERO;
         }
+        drop(state);
+        self.shared.changed.send_replace(());
     }
 
-    fn admit(&self) -> Result<Permit<'_>> {
+    fn admit(&self, operation: Operation) -> Admission<'_> {
         let mut state = lock(&self.shared.state);
         let now = self.shared.clock.monotonic();
         let Some(at) = state.probe_at else {
-            return Ok(Permit { breaker: &self.shared, probe: false });
+            return Admission::Go(Permit { breaker: &self.shared, probe: false });
         };
-        if state.probing || at > now {
-            return Err(refusal(&state, at.saturating_sub(now)));
+        // Somebody waits for a read: it is no probe.
+        if !state.probing && at <= now && probes(operation) && self.take_turn(&mut state, now) {
+            state.probing = true;
+            return Admission::Go(Permit { breaker: &self.shared, probe: true });
         }
-        state.probing = true;
-        Ok(Permit { breaker: &self.shared, probe: true })
+        match state.patience {
+            Some(until) if Instant::now() < until => Admission::Wait(until),
+            _ if state.probing => Admission::Refuse(refusal(&state, self.shared.config.base)),
+            _ => Admission::Refuse(refusal(&state, at.saturating_sub(now))),
+        }
     }
 
-    fn settle(&self, permit: Permit<'_>, failure: Option<&Error>) {
+    /// Makes this process the one that probes, while the store is known to be away; false if another one is.
+    fn take_turn(&self, state: &mut State, now: Duration) -> bool {
+        let (Some(contacts), Some(_)) = (&self.shared.contacts, state.away_since) else { return true };
+        let Some(turn) = contacts.take_turn() else {
+            // Its verdict is in the contacts by then.
+            state.contact = contacts.recall();
+            if state.contact.outage.is_none() {
+                return true;
+            }
+            state.probe_at = Some(now + self.shared.config.base);
+            state.patience = None;
+            return false;
+        };
+        state.turn = Some(turn);
+        if let Some(mut outage) = state.contact.outage.clone() {
+            // Whoever comes next need not wait for the same answer, should this process end before it has one.
+            let BreakerConfig { base, cap, .. } = self.shared.config;
+            let pause = backoff(base, state.exponent, cap, self.shared.random.random());
+            (outage.probe_at, outage.exponent) = (self.shared.clock.now().plus(pause), state.exponent.saturating_add(1));
+            self.note(state, Contact { outage: Some(outage), ..state.contact.clone() });
+        }
+        true
+    }
+
+    fn settle(&self, permit: Permit<'_>, failure: Option<&Error>, took: Duration) {
         let mut state = lock(&self.shared.state);
         match failure {
             Some(error) if counts(error) => {
@@ -156,22 +310,56 @@ impl Breaker {
                 let refused = error.kind() == ErrorKind::Unauthorized;
                 let closed = state.probe_at.is_none();
                 if permit.probe || (closed && (refused || state.failures >= self.shared.config.threshold)) {
-                    let BreakerConfig { base, cap, .. } = self.shared.config;
-                    let pause = backoff(base, state.exponent, cap, self.shared.random.random());
-                    state.probe_at = Some(self.shared.clock.monotonic() + pause);
-                    state.exponent = state.exponent.saturating_add(1);
-                    state.opened += 1;
+                    self.open(&mut state);
                 }
             }
             // The store answered, if only to refuse the request: it is there.
-            _ => {
-                let opened = state.opened;
-                *state = State { opened, ..State::default() };
-            }
+            _ => self.answered(&mut state, permit.probe.then_some(took)),
         }
         drop(state);
         drop(permit);
+        self.shared.changed.send_replace(());
     }
+
+    /// Refuses calls for a while, and tells other processes.
+    fn open(&self, state: &mut State) {
+        let BreakerConfig { base, cap, .. } = self.shared.config;
+        let pause = backoff(base, state.exponent, cap, self.shared.random.random());
+        let now = self.shared.clock.now();
+        state.probe_at = Some(self.shared.clock.monotonic() + pause);
+        state.patience = None;
+        state.exponent = state.exponent.saturating_add(1);
+        state.opened += 1;
+        let since = *state.away_since.get_or_insert(now);
+        let reason = state.last_error.as_ref().map_or_else(String::new, |error| error.message().to_owned());
+        let outage = Outage { since, probe_at: now.plus(pause), exponent: state.exponent, reason };
+        self.note(state, Contact { outage: Some(outage), ..state.contact.clone() });
+    }
+
+    /// Lets calls through, and tells other processes if they did not know; `took` is how long a first answer took.
+    fn answered(&self, state: &mut State, took: Option<Duration>) {
+        let round_trip = match (took, state.contact.round_trip) {
+            (Some(took), Some(known)) => Some(known.measured(took)),
+            (Some(took), None) => Some(RoundTrip::first(took)),
+            (None, known) => known,
+        };
+        let contact = Contact { outage: None, round_trip };
+        let (opened, turn) = (state.opened, state.turn.take());
+        self.note(state, contact.clone());
+        *state = State { opened, turn, contact, ..State::default() };
+    }
+
+    fn note(&self, state: &mut State, contact: Contact) {
+        if let Some(contacts) = self.shared.contacts.as_ref().filter(|_| contact != state.contact) {
+            contacts.note(&contact);
+        }
+        state.contact = contact;
+    }
+}
+
+/// Calls that nobody waits for, as a rule.
+fn probes(operation: Operation) -> bool {
+    matches!(operation, Operation::Changes | Operation::Commit | Operation::Health)
 }
 
 /// Only failures that say "the store is away" or "it refuses this client" count.
@@ -184,7 +372,10 @@ fn refusal(state: &State, wait: Duration) -> Error {
     let cause = last.map_or_else(String::new, |error| format!("; last error: {error}"));
     let unauthorized = last.is_some_and(|error| error.kind() == ErrorKind::Unauthorized);
     let kind = if unauthorized { ErrorKind::Unauthorized } else { ErrorKind::Unavailable };
-    let message = format!("the circuit breaker is open after {} failures in a row{cause}", state.failures);
+    let message = match state.failures {
+        0 => "the server has not answered yet".to_owned(),
+        failures => format!("the circuit breaker is open after {failures} failures in a row{cause}"),
+    };
     let error = Error::new(kind, "call the durable tier", message).with_retry_after(wait);
     match last.and_then(Error::hint) {
         Some(hint) => error.with_hint(hint),
@@ -193,15 +384,25 @@ fn refusal(state: &State, wait: Duration) -> Error {
 }
 
 impl Layer for Breaker {
-    async fn around<'a, T, F, Fut>(&'a self, _operation: Operation, call: F) -> Result<T>
+    async fn around<'a, T, F, Fut>(&'a self, operation: Operation, call: F) -> Result<T>
     where
         T: Send + 'a,
         F: Fn() -> Fut + Send + Sync + 'a,
         Fut: Future<Output = Result<T>> + Send + 'a,
     {
-        let permit = self.admit()?;
+        let mut changed = self.shared.changed.subscribe();
+        let permit = loop {
+            match self.admit(operation) {
+                Admission::Go(permit) => break permit,
+                Admission::Refuse(error) => return Err(error),
+                Admission::Wait(until) => {
+                    let _patience_over = tokio::time::timeout_at(until, changed.changed()).await;
+                }
+            }
+        };
+        let begun = Instant::now();
         let result = call().await;
-        self.settle(permit, result.as_ref().err());
+        self.settle(permit, result.as_ref().err(), begun.elapsed());
         result
     }
 }
@@ -235,7 +436,7 @@ mod tests {
                     None => Ok(()),
                 }
             };
-            self.breaker.around(Operation::Get, outcome).await
+            self.breaker.around(Operation::Health, outcome).await
         }
 
         fn check(&self, state: BreakerState) {
@@ -292,8 +493,10 @@ mod tests {
             last = wait;
         }
         bench.clock.advance(Duration::from_millis(401));
-        let probe = bench.breaker.admit().expect("one probe");
-        bench.breaker.admit().expect_err("and only one");
+        let refused = |operation| matches!(bench.breaker.admit(operation), Admission::Refuse(_));
+        assert!(refused(Operation::Get), "somebody waits for it");
+        let Admission::Go(probe) = bench.breaker.admit(Operation::Changes) else { panic!("one probe") };
+        assert!(refused(Operation::Changes), "and only one");
         drop(probe);
         bench.call(None).await.expect("a cancelled probe frees its place");
         bench.check(BreakerState::Closed);

@@ -35,6 +35,34 @@ DROP INDEX IF EXISTS records_pattern_use_pattern;
 DROP INDEX IF EXISTS records_pattern_use_episode;
 INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (2, 1000 * strftime('%s', 'now'));
 INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (3, 1000 * strftime('%s', 'now'));
+
+CREATE TABLE IF NOT EXISTS agent_memory_commits (seq INTEGER PRIMARY KEY, token INTEGER NOT NULL);
+INSERT OR IGNORE INTO agent_memory_commits (seq, token)
+  SELECT max(coalesce((SELECT max(seq) FROM records), 0), purged_seq), abs(random() >> 11) FROM agent_memory_feed;
+CREATE TRIGGER IF NOT EXISTS records_committed AFTER INSERT ON records BEGIN
+  INSERT INTO agent_memory_commits (seq, token) SELECT new.seq, abs(random() >> 11)
+    WHERE NOT EXISTS (SELECT 1 FROM agent_memory_commits WHERE seq = new.seq);
+END;
+CREATE TRIGGER IF NOT EXISTS records_recommitted AFTER UPDATE OF seq ON records BEGIN
+  INSERT INTO agent_memory_commits (seq, token) SELECT new.seq, abs(random() >> 11)
+    WHERE NOT EXISTS (SELECT 1 FROM agent_memory_commits WHERE seq = new.seq);
+END;
+CREATE TRIGGER IF NOT EXISTS records_of_forgotten BEFORE INSERT ON records
+WHEN new.deleted = 0 AND new.kind IN ('step', 'artifact', 'reward', 'reflection', 'evidence') AND EXISTS (
+  SELECT 1 FROM records WHERE namespace = new.namespace AND kind = 'episode' AND revision >= 4611686018427387904
+    AND id = CASE WHEN new.kind <> 'evidence' THEN substr(new.id, 1, 36)
+      WHEN json_valid(new.body) THEN json_extract(new.body, '$.episode') END)
+BEGIN
+  SELECT RAISE(IGNORE);
+END;
+CREATE TABLE IF NOT EXISTS agent_memory_time (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  believed INTEGER NOT NULL,
+  jumped_to INTEGER
+);
+INSERT OR IGNORE INTO agent_memory_time (id, believed) SELECT 1, min(now, coalesce((SELECT max(updated_at) FROM records), now))
+  FROM (SELECT 1000 * strftime('%s', 'now') AS now);
+INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (4, 1000 * strftime('%s', 'now'));
 DROP VIEW IF EXISTS episodes;
 CREATE VIEW episodes AS SELECT id, namespace,
   json_extract(body, '$.status') AS "status",

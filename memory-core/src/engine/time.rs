@@ -1,0 +1,89 @@
+//! The time by which records expire, and revisions that no clock can rightly have made.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::engine::{Engine, Shared};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::lock;
+use crate::store::record::{Key, Revision};
+
+/// Clocks that differ by less are taken to agree.
+const AGREEMENT: Duration = Duration::from_secs(60);
+
+/// From which difference on people are told.
+const REMARKABLE: Duration = Duration::from_secs(300);
+
+/// A revision that is further ahead was made by no clock: damage, or forgery. A wrong clock may be years ahead, and what it
+/// wrote is kept; but one record near the end of the range would leave no revision that is higher.
+const FAR: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+impl Engine {
+    /// Returns the time by which records expire: that of the server as last told, as soon as this machine's clock is
+    /// more than a minute off; else the clock's.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+}
+
+impl Shared {
+    /// As [`Engine::now`].
+    pub(super) fn now(&self) -> Timestamp {
+        let wall = self.clock.now();
+        let base = self.server_epoch.load(Ordering::Acquire);
+        if base == 0 {
+            return wall;
+        }
+        let elapsed = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        let server = Timestamp(base.saturating_add(elapsed));
+        if server.since(wall).max(wall.since(server)) < AGREEMENT { wall } else { server }
+    }
+
+    /// Takes note of the durable tier's time, told a moment ago. In local mode it is this machine's own.
+    pub(super) fn note_server_time(&self, server: Timestamp) {
+        if self.outbox().is_none() || server < Timestamp::EARLIEST {
+            return;
+        }
+        let elapsed = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        self.server_epoch.store(server.0.saturating_sub(elapsed).max(1), Ordering::Release);
+        let wall = self.clock.now();
+        let ahead = i64::try_from(wall.0).unwrap_or(i64::MAX) - i64::try_from(server.0).unwrap_or(i64::MAX);
+        lock(&self.progress).clock_ahead_ms = Some(ahead);
+        if server.since(wall).max(wall.since(server)) >= REMARKABLE {
+            self.warn(format!(
+                "this machine's clock says {wall}, the server's {server}: records expire by the server's"
+            ));
+        }
+    }
+
+    /// Refuses a revision of the far future, and that of a live record which claims to be final.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names revision, limit and what was found.
+    pub(super) fn check_revision(
+        &self,
+        operation: &'static str,
+        key: &Key,
+        revision: Revision,
+        tombstone: bool,
+    ) -> Result<()> {
+        let limit = self.now().max(Timestamp::EARLIEST).plus(FAR);
+        let problem = if revision.at() > limit {
+            format!("it is of {}, the limit is {limit}, a hundred years from now", revision.at())
+        } else if revision.is_final() && !tombstone {
+            "it is that of a tombstone for ever, but the record is live".into()
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(operation, "revision", problem)
+            .with_context("key", key.to_string())
+            .with_hint("the row is damaged or forged: delete it in the durable tier by its namespace, kind and id"))
+    }
+
+    /// As [`Shared::check_revision`], for what a tier answered.
+    pub(super) fn check_stored(&self, key: &Key, revision: Revision, tombstone: bool) -> Result<()> {
+        let checked = self.check_revision("read", key, revision, tombstone);
+        checked.map_err(|error| Error::new(ErrorKind::Corrupt, "read", error.message().to_owned()))
+    }
+}
