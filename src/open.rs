@@ -179,11 +179,11 @@ fn open_tiers(
     let tiers = match (durable, outbox) {
         (Some(durable), Some(outbox)) => {
             let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
-            Tiers { durable, cache, outbox: Some((outbox, orphans)), warnings }
+            Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings }
         }
         _ => {
             let durable = Arc::new(LocalStore::open(&root.join(LOCAL_FILE), LocalOptions::new())?);
-            Tiers { durable, cache, outbox: None, warnings }
+            Tiers { durable, cache, outbox: None, contacts: None, warnings }
         }
     };
     Ok((tiers, slot))

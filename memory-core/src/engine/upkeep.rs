@@ -51,7 +51,7 @@ impl crate::engine::Engine {
     /// # Errors
     /// The first error of its parts.
     pub async fn upkeep(&self) -> Result<()> {
-        self.shared.upkeep(self.shared.clock.now(), true).await
+        self.shared.upkeep(self.shared.now(), true).await
     }
 }
 

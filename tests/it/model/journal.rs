@@ -159,8 +159,8 @@ impl Outbox for Journal {
         self.write(|inner| inner.retry_set_aside(now))
     }
 
-    fn replay_tail(&self, now: Timestamp) -> Result<u64> {
-        self.write(|inner| inner.replay_tail(now))
+    fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64> {
+        self.write(|inner| inner.replay_tail(since, now))
     }
 
     fn trim_tail(&self, before: Timestamp) -> Result<()> {

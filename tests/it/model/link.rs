@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use memory_core::{
-    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Record, Result, Scan,
+    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Purged, Record, Result, Scan,
     Store, Timestamp,
 };
 
@@ -117,7 +117,7 @@ impl Store for Link {
         self.server.store().await.scan(scan).await
     }
 
-    async fn delete_expired(&self, now: Timestamp) -> Result<u64> {
+    async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         let _call = self.pass()?;
         self.server.store().await.delete_expired(now).await
     }

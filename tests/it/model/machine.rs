@@ -99,7 +99,7 @@ impl Machine {
                 (Arc::new(link), Some((outbox as Arc<dyn Outbox>, orphans)))
             }
         };
-        let tiers = Tiers { durable, cache, outbox, warnings: Vec::new() };
+        let tiers = Tiers { durable, cache, outbox, contacts: None, warnings: Vec::new() };
         let clock: Arc<dyn Clock> = self.clock.clone();
         let memory = Memory::assemble(Namespace::default(), config(), tiers, clock, ids).await?;
         self.ails = false;
