@@ -50,7 +50,8 @@ fn the_token_is_in_no_log_whatever_the_server_does() {
     let check = |url: &str, token: &str, code: i32, logged: &str| {
         let world = World::new();
         let lines = world.file("lines.jsonl", LINES);
-        for arguments in [&["import", lines.to_str().unwrap()][..], &["status"], &["sync", "--timeout", "1"]] {
+        for arguments in [&["import", lines.to_str().unwrap()][..], &["status"], &["sync", "--timeout", "1"]]
+        {
             let run = traced(&world, url, token, arguments);
             assert!(run.stderr.contains("TRACE") || run.stderr.contains("DEBUG"), "{}", run.stderr);
             tells_nothing(&world, &run, token);
@@ -90,7 +91,11 @@ fn a_server_is_told_everything_once_its_certificate_is_trusted() {
 fn unmasked(world: &World, url: Option<&str>, arguments: &[&str]) -> Run {
     let plain = world.command();
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(arguments).env_clear();
+    command
+        .args(["-c", "umask 000; exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(arguments)
+        .env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(plain.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
     command.envs(url.map(|url| ("TURSO_DATABASE_URL", url)));

@@ -30,11 +30,18 @@ async fn a_server_whose_certificate_nobody_vouches_for_reads_nothing() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
-    {
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "303 See Other",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
         let elsewhere = Witness::http("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
-        let answer =
-            format!("HTTP/1.1 {status}\r\nlocation: {}/v3/pipeline\r\ncontent-length: 0\r\n\r\n", elsewhere.url());
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nlocation: {}/v3/pipeline\r\ncontent-length: 0\r\n\r\n",
+            elsewhere.url()
+        );
         let named = Witness::http(answer);
         refused(named.url()).await;
         assert!(named.read().contains(TOKEN), "the server that was named is asked");

@@ -98,7 +98,8 @@ impl Witness {
     pub fn certificate_pem(&self) -> String {
         let der = self.certificate.as_ref().unwrap_or_else(|| panic!("a witness without TLS has none"));
         let text = STANDARD.encode(der);
-        let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..(at + 64).min(text.len())]).collect();
+        let lines: Vec<&str> =
+            (0..text.len()).step_by(64).map(|at| &text[at..(at + 64).min(text.len())]).collect();
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
