@@ -124,11 +124,20 @@ impl Builder {
         self
     }
 
-    /// Sets how long the first recall or read waits for the first answer of the remote database, from opening on; 3 s by
-    /// default. Opening and recording wait for none.
+    /// Sets how long the first recall or read waits for the first pull from a remote database that answers, from opening
+    /// on; 3 s by default. Opening and recording do not wait.
     #[must_use]
     pub fn first_pull(mut self, wait: Duration) -> Self {
         self.set.first_pull_ms = Some(millis(wait));
+        self
+    }
+
+    /// Sets how long the first recall or read waits, from opening on, for a remote database that does not answer at all;
+    /// 1 s by default. One that is known to take longer gets longer, up to [`Builder::first_pull`]; one that another
+    /// process found to be away a moment ago is not waited for.
+    #[must_use]
+    pub fn first_answer(mut self, wait: Duration) -> Self {
+        self.set.first_answer_ms = Some(millis(wait));
         self
     }
 

@@ -32,6 +32,7 @@ pub(crate) fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
     engine.poll_interval = settings.poll_interval_ms.map(Duration::from_millis);
     engine.deadlines = deadlines(settings);
     engine.first_pull = ms(settings.first_pull_ms, engine.first_pull);
+    engine.first_answer = ms(settings.first_answer_ms, engine.first_answer);
     engine.batch_rows = settings.batch_rows.unwrap_or(engine.batch_rows);
     for (name, value, unit) in [
         ("poll_interval_ms", settings.poll_interval_ms, "ms"),

@@ -28,6 +28,7 @@
 
 mod builder;
 mod config;
+mod contact;
 #[cfg(any(
     feature = "embed-sentence-transformer",
     feature = "embed-static",

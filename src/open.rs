@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Durable, Embedder, Error, ErrorKind, IdSource, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
+    Clock, Contacts, Durable, Embedder, Error, ErrorKind, IdSource, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
     Result, Tiers,
 };
 use memory_storage_redb::{
@@ -16,6 +16,7 @@ use memory_storage_redb::{
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use crate::builder::Builder;
+use crate::contact::ContactFile;
 use crate::folder::{LOCAL_FILE, create_folder, find_memory, instances_folder};
 use crate::settings::Settings;
 
@@ -179,7 +180,8 @@ fn open_tiers(
     let tiers = match (durable, outbox) {
         (Some(durable), Some(outbox)) => {
             let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
-            Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings }
+            let contacts: Arc<dyn Contacts> = Arc::new(ContactFile::new(&instances));
+            Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: Some(contacts), warnings }
         }
         _ => {
             let durable = Arc::new(LocalStore::open(&root.join(LOCAL_FILE), LocalOptions::new())?);

@@ -16,6 +16,10 @@ use crate::text;
 /// How long a command that wrote waits for the durable tier before it ends.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long a command waits for a server that does not answer. A hanging one must not make a person, or a hook, wait: what
+/// is here is answered with, and marked as stale.
+const FIRST_ANSWER: Duration = Duration::from_millis(150);
+
 /// An open memory and where it is.
 pub(crate) struct Session {
     pub(crate) memory: Memory,
@@ -41,6 +45,9 @@ impl Session {
         let mut builder = Memory::builder().path(&folder).env();
         if let Some(config) = &global.config {
             builder = builder.config_file(config);
+        }
+        if file.first_answer_ms.is_none() {
+            builder = builder.first_answer(FIRST_ANSWER);
         }
         if let Some(url) = &global.url {
             builder = builder.remote(url);
@@ -85,12 +92,13 @@ impl Session {
     }
 }
 
-/// What of a settings file says where the memory is. Whether the file is right otherwise is judged on opening.
+/// What the command takes from a settings file by itself. Whether the file is right otherwise is judged on opening.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Located {
     path: Option<PathBuf>,
     url: Option<String>,
+    first_answer_ms: Option<u64>,
 }
 
 impl Located {

@@ -17,6 +17,8 @@ pub(crate) fn remote(folder: &Path, url: &str) -> Builder {
         .background_learning(false)
         .poll_interval(Duration::from_millis(50))
         .deadlines(Duration::from_millis(1_500), Duration::from_millis(1_500))
+        // A busy machine may take its time.
+        .first_answer(Duration::from_secs(3))
 }
 
 /// Records an episode of two steps.

@@ -26,6 +26,10 @@ use crate::store::decorate::timeout::Timeout;
 use crate::store::record::{Key, Namespace, RevisionClock, WriterId};
 use crate::store::traits::{Durable, Tiers};
 
+/// Half of the longest first pause between attempts of one call. With two pauses a server that refuses
+/// connections is found to be away before a command loses patience.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
 impl Engine {
     /// Assembles an engine and starts its threads and tasks on the current tokio runtime.
     ///
@@ -57,7 +61,7 @@ impl Engine {
             None => tiers.durable.clone(),
             Some(breaker) => {
                 let timed = Arc::new(Layered::new(Timeout::new(config.deadlines), tiers.durable.clone()));
-                let retry = Retry::new(config.attempts, Duration::from_millis(50), ids.clone());
+                let retry = Retry::new(config.attempts, RETRY_PAUSE, ids.clone());
                 let retried = Arc::new(Layered::new(retry, timed));
                 Arc::new(Layered::new(breaker.clone(), retried))
             }
@@ -143,7 +147,8 @@ impl Engine {
 
     fn start(&self, remote: bool) {
         let shared = &self.shared;
-        let mut tasks = vec![shared.spawn(Task::Pull, pull::run), shared.spawn(Task::Upkeep, upkeep::run)];
+        let mut tasks =
+            vec![shared.spawn(Task::Pull, pull::run), shared.spawn(Task::Upkeep, upkeep::run)];
         if remote {
             tasks.push(shared.spawn(Task::Drain, drain::run));
             let shared = self.shared.clone();

@@ -146,7 +146,7 @@ impl Shared {
         let progress = lock(&self.progress);
         SyncStatus {
             last_sync: progress.last_sync,
-            last_error: progress.last_error(),
+            last_error: progress.last_error().or_else(|| self.breaker.as_ref()?.refusal()),
             position: progress.cursor.seq,
             head: progress.head,
             unreadable: self.unreadable.count(),

@@ -101,7 +101,7 @@ async fn eviction_leaves_documents_and_cursor() {
     let path = folder.path().join("cache.redb");
     let options = CacheOptions::default().limit_bytes(8 * MB);
     let cache = RedbCache::open(&path, options).unwrap();
-    cache.set_cursor(&Cursor { database: "db".into(), seq: 7 }).await.unwrap();
+    cache.set_cursor(&Cursor { database: "db".into(), seq: 7, token: Some(3) }).await.unwrap();
     for i in 0..2_000 {
         cache.commit(&[bulky(&format!("{i}"), 10_000)]).await.unwrap();
     }
@@ -188,7 +188,7 @@ async fn damage_anywhere_in_the_file_costs_entries_at_most() {
         .map(|(id, entity)| record(&Namespace::default(), &id, 1, Some(entity)))
         .collect();
     cache.commit(&records).await.unwrap();
-    cache.set_cursor(&Cursor { database: "db".into(), seq: 9 }).await.unwrap();
+    cache.set_cursor(&Cursor { database: "db".into(), seq: 9, token: None }).await.unwrap();
     drop(cache);
     let whole = fs::read(&path).unwrap();
     let (mut misses, mut rebuilt) = (0, 0);

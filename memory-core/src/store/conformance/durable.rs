@@ -262,8 +262,11 @@ async fn a_wrong_clock_purges_nothing(factory: &dyn Factory) {
     assert!(purged.records >= 1 && purged.until < now.plus(day), "{purged:?}");
     let found = store.get(&[gone.key, kept.key.clone()]).await.expect("get works");
     assert_eq!(found, [None, Some(kept)]);
+    let (early, late) = (expiring("early", Timestamp(7)), expiring("late", Timestamp(8)));
+    commit(&store, &[early.clone(), late.clone()]).await;
     let before = store.delete_expired(Timestamp(7)).await.expect("delete_expired works");
     assert_eq!(before.until, Timestamp(7), "nor is more purged than was asked for");
+    assert_eq!(store.get(&[early.key, late.key.clone()]).await.expect("get works"), [None, Some(late)]);
 }
 
 async fn positions_have_tokens(factory: &dyn Factory) {

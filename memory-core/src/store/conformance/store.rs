@@ -105,7 +105,7 @@ async fn every_kind_round_trips(factory: &dyn Factory) {
     for (i, entity) in entities(3).into_iter().enumerate() {
         let mut record = record(&space, &format!("id-{i}"), 5, Some(entity));
         record.expires_at = (i % 2 == 0).then_some(Timestamp(4_000_000_000_000));
-        record.revision = Revision { clock: (1 << 63) - 1, writer: WriterId::new(u64::MAX) };
+        record.revision = Revision { clock: (1 << 58) - 1, writer: WriterId::new(u64::MAX) };
         written.push(record);
     }
     assert_eq!(written.len(), Kind::ALL.len(), "the fixtures have every kind");
@@ -294,7 +294,7 @@ async fn expiry(factory: &dyn Factory) {
     };
     let records = [
         with("never", None, true),
-        with("later", Some(Timestamp(1_001)), true),
+        with("later", Some(Timestamp(4_102_444_800_000)), true),
         with("now", Some(Timestamp(1_000)), true),
         with("past", Some(Timestamp(1)), true),
         with("grave", Some(Timestamp(999)), false),

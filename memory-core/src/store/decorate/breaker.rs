@@ -151,8 +151,8 @@ impl Breaker {
     }
 
     /// Creates a breaker around a store that nobody has asked yet: one call goes through, and the others wait for its
-    /// outcome, but no longer than the store needs as a rule, and at least `patience` and at most `longest`. After that they
-    /// are refused until there is an answer. If other processes found the store to be away a moment ago, so it is.
+    /// outcome, but no longer than the store needs as a rule, at least `patience` and at most `longest`. After that they are
+    /// refused until there is an answer. If other processes found the store to be away a moment ago, so it is.
     pub fn unproven(
         config: BreakerConfig,
         clock: Arc<dyn Clock>,
@@ -166,10 +166,10 @@ impl Breaker {
         let known = contact.outage.clone().filter(|outage| outage.since <= now);
         let wait = known.as_ref().map_or(Duration::ZERO, |outage| outage.probe_at.since(now).min(config.cap));
         let needed = contact.round_trip.map_or(Duration::ZERO, RoundTrip::timeout);
-        let until = Instant::now() + needed.max(patience).min(longest.max(patience));
-        let reason = known
-            .as_ref()
-            .map(|outage| Error::new(ErrorKind::Unavailable, "call the durable tier", outage.reason.clone()));
+        let until = Instant::now() + needed.max(patience).min(longest);
+        let reason = known.as_ref().map(|outage| {
+            Error::new(ErrorKind::Unavailable, "call the durable tier", outage.reason.clone())
+        });
         let state = State {
             probe_at: Some(elapsed + wait),
             patience: wait.is_zero().then_some(until),
@@ -186,6 +186,12 @@ impl Breaker {
     /// Returns true if calls go through.
     pub fn is_closed(&self) -> bool {
         lock(&self.shared.state).probe_at.is_none()
+    }
+
+    /// Returns what refused calls are told; `None` while calls go through.
+    pub fn refusal(&self) -> Option<String> {
+        let state = lock(&self.shared.state);
+        state.probe_at.map(|_| refusal(&state, Duration::ZERO).message().to_owned())
     }
 
     /// Waits until calls are refused.
@@ -295,8 +301,7 @@ impl Breaker {
             // Whoever comes next need not wait for the same answer, should this process end before it has one.
             let BreakerConfig { base, cap, .. } = self.shared.config;
             let pause = backoff(base, state.exponent, cap, self.shared.random.random());
-            (outage.probe_at, outage.exponent) =
-                (self.shared.clock.now().plus(pause), state.exponent.saturating_add(1));
+            (outage.probe_at, outage.exponent) = (self.shared.clock.now().plus(pause), state.exponent.saturating_add(1));
             self.note(state, Contact { outage: Some(outage), ..state.contact.clone() });
         }
         true
