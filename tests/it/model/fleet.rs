@@ -44,12 +44,14 @@ pub(crate) struct Fleet {
     pub(crate) ledger: Ledger,
     episodes: usize,
     numbers: Numbers,
+    /// Nothing is asked that is known not to hold: see [`super::run::SPARED`].
+    spared: bool,
     _folder: TempDir,
 }
 
 impl Fleet {
     /// Sets the machines up and starts their processes.
-    pub(crate) async fn start(setup: &Setup) -> Result<Self, Violation> {
+    pub(crate) async fn start(setup: &Setup, spared: bool) -> Result<Self, Violation> {
         let folder = folder();
         let file = folder.path().join("memory.db");
         lay_out(&file);
@@ -63,8 +65,9 @@ impl Fleet {
             Machine::new(instances, place, setup.outbox_rows, MachineClock::new(now), seed)
         };
         let machines: Vec<Machine> = setup.hosts.iter().enumerate().map(machine).collect();
-        let (ledger, numbers) = (Ledger::default(), Numbers::default());
-        let mut fleet = Self { machines, server, file, ledger, episodes: 0, numbers, _folder: folder };
+        let (ledger, numbers) = (Ledger::new(spared), Numbers::default());
+        let mut fleet =
+            Self { machines, server, file, ledger, episodes: 0, numbers, spared, _folder: folder };
         for on in 0..fleet.machines.len() {
             fleet.open(on).await?;
         }
@@ -142,7 +145,7 @@ impl Fleet {
             }
             Op::SetClock { on, by_ms } => {
                 self.machines[on].clock.set_by(by_ms);
-                self.ledger.time_passed(by_ms.unsigned_abs());
+                self.ledger.clock_set(by_ms.unsigned_abs());
                 Ok(())
             }
             Op::Cut { on } => {
@@ -170,11 +173,26 @@ impl Fleet {
                 Ok(())
             }
             Op::Restore => {
+                if self.spared {
+                    self.read_everything().await?;
+                }
                 self.server().restore(&self.backup()).await;
                 self.ledger.restored();
-                Ok(())
+                if self.spared { self.read_everything().await } else { Ok(()) }
             }
         }
+    }
+
+    /// Lets every process read the feed behind what it sent.
+    async fn read_everything(&mut self) -> Result<(), Violation> {
+        let stopped: Vec<usize> = (0..self.machines.len()).filter(|on| self.process(*on).is_none()).collect();
+        self.heal().await?;
+        self.settle().await?;
+        for on in stopped {
+            let closed = within(CLOSING, self.machines[on].close(FLUSH)).await;
+            closed.ok_or_else(|| format!("close hangs on {on}"))?.map_err(|error| format!("{error:?}"))?;
+        }
+        Ok(())
     }
 
     fn backup(&self) -> PathBuf {
@@ -221,7 +239,14 @@ impl Fleet {
         let patience = self.patience(on);
         let opened = within(patience, self.machines[on].open()).await;
         let opened = opened.ok_or_else(|| format!("open hangs on {on}"))?;
-        opened.map_err(|error| format!("open fails on {on}: {error:?}"))
+        opened.map_err(|error| format!("open fails on {on}: {error:?}"))?;
+        if self.machines[on].is_healthy() {
+            // The puller asks at once; what comes next is not to depend on whether it was answered by then.
+            let memory = self.memory(on);
+            let pulled = self.call(on, "the first pull", memory.engine().pull()).await?;
+            pulled.map_err(|error| format!("the first pull fails on {on}: {error:?}"))?;
+        }
+        Ok(())
     }
 
     async fn start_episode(&mut self, on: usize) -> Result<(), Violation> {

@@ -78,6 +78,12 @@ impl Journal {
         self.fate().full = writes;
     }
 
+    /// Makes room again.
+    pub(crate) fn free_disk(&self) {
+        let mut fate = self.fate();
+        (fate.full, fate.failed) = (0, false);
+    }
+
     fn write<T>(&self, write: impl FnOnce(&dyn Outbox) -> Result<T>) -> Result<T> {
         let mut fate = self.fate();
         let full = fate.full > 0;

@@ -174,7 +174,7 @@ fn setups() -> impl Strategy<Value = Setup> {
         1 => Just(vec![0, 0, 1]),
         1 => Just(vec![0, 0, 1, 1]),
     ];
-    let rows = prop_oneof![4 => Just(None), 1 => (4_u64..12).prop_map(Some)];
+    let rows = prop_oneof![4 => Just(None), 1 => (16_u64..40).prop_map(Some)];
     (prop::bool::weighted(0.8), hosts, rows).prop_map(|(remote, mut hosts, rows)| {
         if !remote {
             // A file is on one machine.

@@ -98,6 +98,36 @@ fn a_restore_between_two_short_processes_is_noticed() {
     keeps(&remote(&[0, 1]), &ops);
 }
 
+/// A killed process leaves no position in its cache file; its outbox has what the server lost.
+#[test]
+fn a_restore_is_noticed_by_a_process_that_was_killed_before() {
+    let ops = [
+        Op::BackUp,
+        Op::Start { on: 0 },
+        Op::Flush { on: 0 },
+        Op::Pull { on: 0 },
+        Op::Start { on: 0 },
+        Op::Kill { on: 0 },
+        Op::Restore,
+        Op::Open { on: 0 },
+    ];
+    keeps(&remote(&[0, 1]), &ops);
+}
+
+/// Rows are stamped when they are acknowledged, and sent again if that was not too long ago.
+#[test]
+fn a_clock_that_is_behind_does_not_keep_lost_rows_from_being_sent_again() {
+    let ops = [
+        Op::BackUp,
+        Op::SetClock { on: 0, by_ms: -400 * DAY_MS },
+        Op::Start { on: 0 },
+        Op::Flush { on: 0 },
+        Op::Pull { on: 0 },
+        Op::Restore,
+    ];
+    keeps(&remote(&[0, 1]), &ops);
+}
+
 #[test]
 fn a_restore_is_noticed_by_a_machine_that_was_cut_off_while_others_wrote_on() {
     let ops = [
