@@ -254,8 +254,37 @@ pub(crate) struct SyncArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SyncCommand {
-    /// Send the records that the durable tier refused once more
+    /// List the dead letters: records that the durable tier refused or that cannot be read. They are not on the server
+    DeadLetters {
+        /// Write them all with the records themselves to a new file, one JSON object a line; `-` is standard output
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
+    },
+    /// Delete dead letters for good, after writing them to a file
+    Drop {
+        /// Their numbers, as `memory sync dead-letters --json` shows them; all if none is given
+        #[arg(value_name = "SEQ")]
+        seqs: Vec<u64>,
+        /// The new file for what is deleted, one JSON object a line
+        #[arg(
+            long,
+            value_name = "FILE",
+            required_unless_present = "no_export",
+            conflicts_with = "no_export"
+        )]
+        export: Option<PathBuf>,
+        /// Keep no copy
+        #[arg(long)]
+        no_export: bool,
+        /// Confirm the deletion
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Send dead letters once more
     Retry {
+        /// Their numbers, as `memory sync dead-letters --json` shows them; all if none is given
+        #[arg(value_name = "SEQ")]
+        seqs: Vec<u64>,
         /// How long to wait for the durable tier, in seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
         timeout: u32,

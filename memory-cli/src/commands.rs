@@ -2,6 +2,7 @@
 
 mod advice;
 pub(crate) mod consolidate;
+mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod episodes;
 pub(crate) mod eval;

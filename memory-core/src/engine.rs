@@ -89,7 +89,7 @@ struct Shared {
     missing: moka::sync::Cache<Key, ()>,
     flights: read::Flights,
     index: Arc<RwLock<LexicalIndex>>,
-    /// Rows up to here are acknowledged by the durable tier or set aside.
+    /// Rows up to here are acknowledged by the durable tier or dead letters.
     watermark: watch::Sender<Seq>,
     /// Told whenever rows were appended to the outbox.
     appended: Arc<Notify>,
@@ -158,13 +158,11 @@ impl Engine {
         };
         let now = self.shared.now();
         let revision = self.shared.revisions.next(now);
-        // A clock that was never set tells nothing about when a record expires; what was seen of others may.
-        let born = if now < Timestamp::EARLIEST { revision.at() } else { now };
-        let kept = kept.filter(|_| born >= Timestamp::EARLIEST);
+        let born = self.shared.born(now, revision);
         Record {
             revision,
             updated_at: now,
-            expires_at: kept.map(|kept| born.plus(kept)),
+            expires_at: kept.and_then(|kept| Some(born?.plus(kept))),
             entity: entity.map(Arc::new),
             key,
         }
@@ -314,26 +312,40 @@ impl Engine {
         self.shared.durable.count(&self.shared.namespace).await
     }
 
-    /// Makes every row set aside wait again; returns how many.
+    /// Makes dead letters wait again, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
-    pub async fn retry_set_aside(&self) -> Result<u64> {
+    pub async fn retry_dead_letters(&self, seqs: Option<Vec<Seq>>) -> Result<u64> {
         let now = self.shared.clock.now();
         let recovering = self.shared.recovering();
-        let retried = self.shared.ask_outbox(move |outbox| outbox.retry_set_aside(now)).await?.unwrap_or(0);
+        let retry = move |outbox: &dyn Outbox| outbox.retry_dead_letters(seqs.as_deref(), now);
+        let retried = self.shared.ask_outbox(retry).await?.unwrap_or(0);
         drop(recovering);
         self.shared.kick();
         Ok(retried)
     }
 
-    /// Lists up to `limit` rows set aside, oldest first.
+    /// Returns one page of dead letters behind `after`, oldest first; at the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
-    pub async fn set_aside(&self, limit: usize) -> Result<Vec<crate::store::traits::SetAside>> {
-        let listed = self.shared.ask_outbox(move |outbox| outbox.list_set_aside(limit)).await?;
+    pub async fn dead_letters(
+        &self,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<crate::store::dead_letter::DeadLetter>> {
+        let listed = self.shared.ask_outbox(move |outbox| outbox.dead_letters(after, limit)).await?;
         Ok(listed.unwrap_or_default())
+    }
+
+    /// Deletes dead letters for good; returns how many there were.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be written.
+    pub async fn drop_dead_letters(&self, seqs: Vec<Seq>) -> Result<u64> {
+        let dropped = self.shared.ask_outbox(move |outbox| outbox.drop_dead_letters(&seqs)).await?;
+        Ok(dropped.unwrap_or(0))
     }
 }
 

@@ -70,6 +70,7 @@ pub use redact::{RedactionConfig, RedactionRule, Redactor};
 #[cfg(feature = "testing")]
 pub use store::conformance;
 pub use store::contact::{Contact, Contacts, Outage, RoundTrip, Turn};
+pub use store::dead_letter::DeadLetter;
 pub use store::decorate::breaker::{Breaker, BreakerConfig, BreakerState, BreakerStatus};
 #[cfg(feature = "testing")]
 pub use store::decorate::faulty::{Fault, Faulty};
@@ -83,6 +84,6 @@ pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterI
 pub use store::time::StoreTime;
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Seq, SetAside, Store, Tiers,
+    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Seq, Store, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

@@ -37,9 +37,10 @@ use crate::model::task::Task;
 use crate::rate::RateLimiter;
 use crate::recall::embedder::Embedder;
 use crate::redact::Redactor;
+use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::traits::{SetAside, Tiers};
+use crate::store::traits::{Seq, Tiers};
 
 use embedding::Vectors;
 use heuristics::Rules;
@@ -284,20 +285,29 @@ impl Memory {
         })
     }
 
-    /// Lists up to `limit` records that the durable tier refused, oldest first, with the reasons.
+    /// Returns one page of dead letters behind the number `after`, oldest first, with the reasons: at most `limit`, and
+    /// fewer if they are large. At the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
-    pub async fn set_aside(&self, limit: usize) -> Result<Vec<SetAside>> {
-        self.inner.engine.set_aside(limit).await
+    pub async fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.inner.engine.dead_letters(after, limit).await
     }
 
-    /// Sends the records that the durable tier refused once more; returns how many.
+    /// Sends dead letters once more, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
-    pub async fn retry_set_aside(&self) -> Result<u64> {
-        self.inner.engine.retry_set_aside().await
+    pub async fn retry_dead_letters(&self, seqs: Option<Vec<Seq>>) -> Result<u64> {
+        self.inner.engine.retry_dead_letters(seqs).await
+    }
+
+    /// Deletes dead letters for good; returns how many there were. [`DeadLetter::to_json`] is what to keep of them.
+    ///
+    /// # Errors
+    /// `Io` when the outbox cannot be written.
+    pub async fn drop_dead_letters(&self, seqs: Vec<Seq>) -> Result<u64> {
+        self.inner.engine.drop_dead_letters(seqs).await
     }
 
     /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
@@ -368,19 +378,20 @@ impl Inner {
     }
 
     /// Returns the live records that an episode owns, in order of ids.
-    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<(Vec<Record>, Freshness)> {
+    async fn owned(&self, kind: Kind, id: EpisodeId) -> Result<Owned> {
         let mut scan = Scan::new(self.engine.namespace(), kind)
             .prefix(Key::episode_prefix(id))
             .order(Order::Ascending)
             .limit(500);
-        let (mut all, mut staleness) = (Vec::new(), Freshness::Fresh);
+        let mut owned = Owned::default();
         loop {
             let (page, freshness) = self.engine.scan_fresh(&scan).await?;
-            staleness = staleness.or_staler(freshness);
-            all.extend(page.records);
+            owned.freshness = owned.freshness.or_staler(freshness);
+            owned.records.extend(page.records);
+            owned.unreadable.extend(page.unreadable);
             match page.next {
                 Some(next) => scan.after = Some(next),
-                None => return Ok((all, staleness)),
+                None => return Ok(owned),
             }
         }
     }
@@ -391,7 +402,7 @@ impl Inner {
         id: EpisodeId,
         item: fn(&Entity) -> Option<&T>,
     ) -> Result<Listed<T>> {
-        let (records, freshness) = self.owned(kind, id).await?;
+        let Owned { records, freshness, .. } = self.owned(kind, id).await?;
         let items = records.iter().filter_map(|record| item(record.entity.as_ref()?).cloned()).collect();
         Ok(Listed { items, freshness })
     }
@@ -402,6 +413,22 @@ impl Inner {
         let contiguous = (1..).zip(steps).all(|(number, step)| step.number == number);
         let head = Key::episode(self.engine.namespace(), id);
         Ok(contiguous && (!steps.is_empty() || self.engine.is_pending(&head)?))
+    }
+}
+
+/// The records of one kind that an episode owns.
+#[derive(Default)]
+struct Owned {
+    records: Vec<Record>,
+    /// The ids of those that do not decode.
+    unreadable: Vec<Arc<str>>,
+    freshness: Freshness,
+}
+
+impl Owned {
+    /// Returns all ids.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        self.records.iter().map(|record| record.key.id.as_ref()).chain(self.unreadable.iter().map(AsRef::as_ref))
     }
 }
 

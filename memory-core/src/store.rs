@@ -3,6 +3,7 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub(crate) mod contact;
+pub(crate) mod dead_letter;
 pub(crate) mod decorate;
 #[cfg(feature = "testing")]
 pub(crate) mod fixtures;

@@ -10,27 +10,29 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned};
 
+mod dead_letter;
 mod document;
 mod entry;
 mod frame;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod image;
 mod meta;
 mod row;
-mod set_aside;
 
 pub use document::{decode_document, encode_document};
 pub use entry::{CacheEntry, decode_entry, encode_entry};
 pub use image::{decode_part, encode_part};
 pub use row::{PendingRow, decode_row, encode_row};
 
+pub(crate) use dead_letter::{decode_dead_letter, encode_dead_letter};
 pub(crate) use entry::entry_revision;
-#[cfg(feature = "fuzzing")]
-pub use frame::reseal;
 pub(crate) use frame::{HEADER_BYTES, framed_length};
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::{reseal_document, reseal_entry, reseal_row};
 pub(crate) use image::{check_mark, encode_mark};
 pub(crate) use meta::{decode_meta, encode_meta};
 pub(crate) use row::{MAGIC as ROW_MAGIC, RowHead, borrow_row, restamp_row};
-pub(crate) use set_aside::{decode_set_aside, encode_set_aside};
 
 /// The most bytes a decoded payload may claim, in all its fields together.
 pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024 * 1024;
@@ -92,6 +94,8 @@ fn borrow_payload<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Unreadab
     }
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -70,9 +70,26 @@ pub(crate) fn open_database(
 /// Creates the folder of a file.
 pub(crate) fn create_folder(path: &Path) -> Outcome<()> {
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::create_dir_all(folder).map_err(Failure::Io),
+        Some(folder) if !folder.as_os_str().is_empty() => create_folders(folder).map_err(Failure::Io),
         _ => Ok(()),
     }
+}
+
+/// Creates a folder and those above it that are missing; on return they survive power loss.
+pub(crate) fn create_folders(folder: &Path) -> io::Result<()> {
+    let parents = parents_to_sync(folder);
+    fs::create_dir_all(folder)?;
+    parents.iter().try_for_each(|parent| if cfg!(unix) { fs::File::open(parent)?.sync_all() } else { Ok(()) })
+}
+
+/// Returns the folders that get an entry when `folder` is created with those above it.
+fn parents_to_sync(folder: &Path) -> Vec<PathBuf> {
+    let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    missing.map(parent).collect()
 }
 
 /// Renames a file or folder to `<name>.corrupt-<unix milliseconds>` and returns the new path.
@@ -127,4 +144,20 @@ pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_that_gets_an_entry_is_synced() {
+        let root = tempfile::tempdir().unwrap();
+        let [a, b, c] = ["a", "a/b", "a/b/c"].map(|name| root.path().join(name));
+        assert_eq!(parents_to_sync(&c), [b.clone(), a.clone(), root.path().to_owned()]);
+        create_folders(&b).unwrap();
+        assert_eq!(parents_to_sync(&c), std::slice::from_ref(&b));
+        assert!(parents_to_sync(&b).is_empty());
+        assert_eq!(parents_to_sync(Path::new("missing-here/x")), [Path::new("missing-here"), Path::new(".")]);
+    }
 }

@@ -21,8 +21,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Finds the outboxes of instances that no longer run, beside one's own.
 ///
 /// A row is removed from the orphan only after it is durable in the new outbox: a crash between the two
-/// delivers it twice, which changes nothing, because the higher revision wins. Rows that were set aside wait
-/// again; those that do not decode stay where they are. A folder that a process holds is never opened.
+/// delivers it twice, which changes nothing, because the higher revision wins. Dead letters
+/// stay dead letters, with their reasons. A folder that a process holds is never opened.
 #[derive(Debug)]
 pub struct OrphanFolders {
     root: PathBuf,
@@ -76,13 +76,9 @@ impl OrphanFolders {
             adopted.warnings.push(format!("the outbox {} was damaged and rebuilt: {reason}", file.display()));
         }
         let outcome = move_waiting(&orphan, into, now, &mut adopted.rows)
-            .and_then(|()| move_set_aside(&orphan, into, now, &mut adopted.rows));
-        let left = orphan.usage().set_aside;
+            .and_then(|()| move_dead_letters(&orphan, into, &mut adopted.dead_letters));
         drop(orphan);
         outcome?;
-        if left > 0 {
-            adopted.warnings.push(format!("{left} rows of {} cannot be read and stay there", file.display()));
-        }
         self.remember_empty(&file);
         Ok(())
     }
@@ -139,14 +135,14 @@ fn move_waiting(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &
     }
 }
 
-fn move_set_aside(orphan: &RedbOutbox, into: &dyn Outbox, now: Timestamp, moved: &mut u64) -> Result<()> {
-    let listed = orphan.list_set_aside(usize::MAX)?;
-    let readable: Vec<_> = listed.into_iter().filter_map(|row| row.record.map(|it| (row.seq, it))).collect();
-    for rows in readable.chunks(BATCH_ROWS) {
-        let (seqs, records): (Vec<Seq>, Vec<Record>) = rows.iter().cloned().unzip();
-        into.append(&records, now)?;
-        orphan.hand_over_refused(&seqs)?;
-        *moved += seqs.len() as u64;
+fn move_dead_letters(orphan: &RedbOutbox, into: &dyn Outbox, moved: &mut u64) -> Result<()> {
+    loop {
+        let page = orphan.dead_letters(0, BATCH_ROWS)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        into.add_dead_letters(&page)?;
+        let seqs: Vec<Seq> = page.iter().map(|letter| letter.seq).collect();
+        *moved += orphan.drop_dead("hand over", &seqs)?;
     }
-    Ok(())
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
-use memory_core::{Error, ErrorKind, OutboxUsage, Result, Timestamp};
+use memory_core::{Error, ErrorKind, OutboxUsage, Result, Seq, Timestamp};
 use redb::{ReadTransaction, ReadableDatabase, TableDefinition};
 
 use crate::backend::{FileSize, Opener, file_opener};
@@ -13,17 +14,19 @@ use crate::open::{Handle, OpenReport, create_folder, open_database, sync_folder}
 
 mod append;
 mod contract;
+mod dead_letters;
 mod figures;
 mod peek;
 mod pending;
 mod recent;
-mod refused;
 mod salvage;
 mod settle;
 mod tail;
 
+use append::{Change, Sync};
 use figures::Figures;
 use recent::Recent;
+use salvage::FailedSalvage;
 
 /// Sequence number → row, whether it waits or is in the tail; and under [`FIGURES_SEQ`] the figures, because
 /// the page of the newest rows is the one that every append writes anyway.
@@ -33,25 +36,28 @@ const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
 const VERSIONS: TableDefinition<&[u8], ()> = TableDefinition::new("versions");
 /// Sequence number of an acknowledged row → when it was acknowledged, its size in bytes.
 const TAIL: TableDefinition<u64, (u64, u64)> = TableDefinition::new("tail");
-/// Sequence number → refused row with reason and time.
-const SET_ASIDE: TableDefinition<u64, &[u8]> = TableDefinition::new("set_aside");
+/// Sequence number → row that was refused or cannot be read, with reason and time.
+const DEAD_LETTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("dead_letters");
 
 /// The key of the figures, above every row's.
 const FIGURES_SEQ: u64 = u64::MAX;
 
-/// A file that holds only its tail is shrunk on opening once it is four times larger than the tail and this.
+/// A file in which nothing waits is shrunk on opening once it is four times larger than what it keeps and this.
 const SPARE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Settings of an outbox.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct OutboxOptions {
-    /// The bound on waiting rows; 1,000,000 by default.
+    /// The bound on waiting rows and dead letters together; 1,000,000 by default.
     pub limit_rows: u64,
     /// The bound on their encoded size, in bytes; 1 GiB by default.
     pub limit_bytes: u64,
     /// The bound on the size of the acknowledged rows kept, in bytes; 64 MiB by default.
     pub tail_bytes: u64,
+    /// The age from which a row that is found in a damaged file becomes a dead letter unless the file's tables say that it
+    /// waits; 7 days by default, which is how long tombstones are kept at least.
+    pub stale_after: Duration,
     /// The memory redb may use for pages, in bytes; 32 MiB by default.
     pub page_cache_bytes: usize,
 }
@@ -62,20 +68,21 @@ impl Default for OutboxOptions {
             limit_rows: 1_000_000,
             limit_bytes: 1024 * 1024 * 1024,
             tail_bytes: 64 * 1024 * 1024,
+            stale_after: Duration::from_secs(7 * 24 * 60 * 60),
             page_cache_bytes: 32 * 1024 * 1024,
         }
     }
 }
 
 impl OutboxOptions {
-    /// Sets the bound on waiting rows.
+    /// Sets the bound on waiting rows and dead letters together.
     #[must_use]
     pub fn limit_rows(mut self, limit_rows: u64) -> Self {
         self.limit_rows = limit_rows;
         self
     }
 
-    /// Sets the bound on the encoded size of waiting rows, in bytes.
+    /// Sets the bound on the encoded size of waiting rows and dead letters together, in bytes.
     #[must_use]
     pub fn limit_bytes(mut self, limit_bytes: u64) -> Self {
         self.limit_bytes = limit_bytes;
@@ -86,6 +93,13 @@ impl OutboxOptions {
     #[must_use]
     pub fn tail_bytes(mut self, tail_bytes: u64) -> Self {
         self.tail_bytes = tail_bytes;
+        self
+    }
+
+    /// Sets the age from which a row that is found in a damaged file becomes a dead letter.
+    #[must_use]
+    pub fn stale_after(mut self, stale_after: Duration) -> Self {
+        self.stale_after = stale_after;
         self
     }
 
@@ -100,7 +114,7 @@ impl OutboxOptions {
 /// Keeps acknowledged writes in a redb file until the durable tier has them.
 ///
 /// An append is one durable commit: on return its rows survive power loss, whatever happens to the process.
-/// Acknowledging, setting aside and trimming go to memory first and reach the disk with the next durable
+/// Acknowledging, refusing and trimming go to memory first and reach the disk with the next durable
 /// commit; after a crash a row may wait again that had been sent, which is harmless.
 ///
 /// After a failed commit the outbox refuses to write until [`memory_core::Outbox::reopen`]: a sync is never
@@ -120,6 +134,10 @@ pub struct RedbOutbox {
     /// No row below this number waits; kept apart so that reading never waits for a writer.
     first_waiting: AtomicU64,
     report: Mutex<OpenReport>,
+    /// The last salvage, if it failed.
+    failed_salvage: Mutex<Option<FailedSalvage>>,
+    /// How large a salvage may make the new file, in bytes; only tests bound it.
+    salvage_limit_bytes: u64,
 }
 
 /// An open file, and what belongs to it but is not in it.
@@ -178,6 +196,8 @@ impl RedbOutbox {
             usage: Mutex::default(),
             first_waiting: AtomicU64::new(0),
             report: Mutex::default(),
+            failed_salvage: Mutex::default(),
+            salvage_limit_bytes: u64::MAX,
         };
         outbox.reopen_file("open outbox")?;
         Ok(outbox)
@@ -202,11 +222,15 @@ impl RedbOutbox {
         let mut writer = lock(&self.writer);
         let known = match writer.failed.take() {
             Some(Failure::Damaged(reason)) => Some(reason),
-            _ => None,
+            // It is as damaged as when it could not be salvaged.
+            _ => lock(&self.failed_salvage).as_ref().map(|failed| failed.reason.clone()),
         };
-        let outcome = self.reopen_or_salvage(known);
+        let last_seq = writer.figures.last_seq;
+        let outcome = self.reopen_or_salvage(known, last_seq);
         match outcome {
-            Ok(figures) => {
+            Ok(mut figures) => {
+                // No number is handed out twice, whatever the file has lost.
+                figures.last_seq = figures.last_seq.max(last_seq);
                 *writer = Writer { figures, failed: None, unsynced: false };
                 self.publish(&figures);
                 Ok(())
@@ -218,7 +242,7 @@ impl RedbOutbox {
         }
     }
 
-    fn reopen_or_salvage(&self, known_damage: Option<String>) -> Outcome<Figures> {
+    fn reopen_or_salvage(&self, known_damage: Option<String>, last_seq: Seq) -> Outcome<Figures> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // The old handle goes first: it holds the file's lock.
         *database = None;
@@ -228,7 +252,7 @@ impl RedbOutbox {
             None => self.open_once(),
         };
         let (opened, figures) = match opened {
-            Err(Failure::Damaged(reason)) => self.salvage(reason)?,
+            Err(Failure::Damaged(reason)) => self.salvage(reason, last_seq)?,
             other => other?,
         };
         *database = Some(opened);
@@ -237,9 +261,17 @@ impl RedbOutbox {
 
     fn open_once(&self) -> Outcome<(Opened, Figures)> {
         let mut database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
-        let (figures, recent) = guarded(|| figures::prepare(database.get()?))?;
-        if figures.only_tail() && self.size.bytes() / 4 > figures.tail_bytes + SPARE_BYTES {
-            // An outage made the file large, and redb does not shrink it. Nothing in it is needed to keep a promise now.
+        let (mut figures, mut recent) = guarded(|| figures::prepare(database.get()?))?;
+        if figures.tail_bytes > self.options.tail_bytes {
+            // A process may end before it has trimmed the tail: then the next one does.
+            let trim = |change: &mut Change<'_>| tail::trim(change, Timestamp(0), self.options.tail_bytes);
+            let (trimmed, change) =
+                guarded(|| append::commit(database.get()?, &recent, figures, Sync::Now, trim))?;
+            figures = trimmed;
+            recent.apply(change);
+        }
+        if figures.rows == 0 && self.size.bytes() / 4 > figures.kept_bytes() + SPARE_BYTES {
+            // An outage made the file large, and redb does not shrink it.
             guarded(|| Ok(database.get_mut()?.compact().map(drop)?))?;
         }
         if let Some(path) = &self.path {
@@ -257,7 +289,8 @@ impl RedbOutbox {
             bytes: figures.bytes,
             oldest: figures.oldest.map(Timestamp),
             last_seq: figures.last_seq,
-            set_aside: figures.set_aside,
+            dead_letters: figures.dead_letters,
+            dead_letter_bytes: figures.dead_letter_bytes,
             tail_rows: figures.tail_rows,
             tail_bytes: figures.tail_bytes,
             limit_rows: self.options.limit_rows,

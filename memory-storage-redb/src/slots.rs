@@ -2,13 +2,22 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use memory_core::{Error, ErrorKind, Result};
 
 use crate::failure::Failure;
+use crate::open::create_folders;
 
 /// The name of the lock file in a slot's folder.
 const LOCK_FILE: &str = "lock";
+
+/// The name of a cache in an instance folder.
+const CACHE_FILE: &str = "cache.redb";
+
+/// A cache that no process has written to for this long, and none holds, is deleted: it takes space, and still has what
+/// has been forgotten since.
+const CACHE_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The most processes that may share one root; reaching it means that locks are not given back.
 const SLOT_LIMIT: u32 = 10_000;
@@ -19,7 +28,8 @@ pub struct Slots;
 
 impl Slots {
     /// Takes the smallest numbered folder below `root` that no process holds, with whatever an earlier process
-    /// left in it, and creates it if all existing ones are held.
+    /// left in it, and creates it if all existing ones are held. Deletes the caches of other folders that no process
+    /// holds and none has written to for 7 days.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if the operating system refuses.
@@ -27,14 +37,39 @@ impl Slots {
         let root = root.as_ref();
         for number in 0..SLOT_LIMIT {
             let path = root.join(number.to_string());
-            fs::create_dir_all(&path).map_err(|source| io_error(source, &path))?;
+            create_folders(&path).map_err(|source| io_error(source, &path))?;
             if let Some(slot) = Slot::try_lock(path)? {
+                delete_stale_caches(root, slot.path(), SystemTime::now());
                 return Ok(slot);
             }
         }
         Err(Error::new(ErrorKind::Io, "claim instance folder", format!("all {SLOT_LIMIT} folders are held"))
             .with_context("folder", root.display().to_string())
             .with_hint("check that the file system supports file locks"))
+    }
+}
+
+/// Deletes the caches below `root` that nobody holds and that are older than [`CACHE_KEPT`]. What cannot be looked at or
+/// deleted stays: a cache costs space and nothing else.
+fn delete_stale_caches(root: &Path, own: &Path, now: SystemTime) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        let is_slot = entry.file_name().to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        let cache = folder.join(CACHE_FILE);
+        let is_stale = || {
+            let modified = fs::metadata(&cache).and_then(|file| file.modified()).ok();
+            modified.and_then(|at| now.duration_since(at).ok()).is_some_and(|age| age >= CACHE_KEPT)
+        };
+        if !is_slot || folder == own || !is_stale() {
+            continue;
+        }
+        // Held while the file goes. It may have been used between the two looks.
+        let Ok(Some(_slot)) = Slot::try_lock(folder) else { continue };
+        if is_stale()
+            && let Err(error) = fs::remove_file(&cache)
+        {
+            tracing::warn!(file = %cache.display(), %error, "a cache that nobody uses cannot be deleted");
+        }
     }
 }
 
@@ -85,6 +120,32 @@ mod tests {
         let again = Slots::claim(root.path()).unwrap();
         assert_eq!(again.path(), root.path().join("0"));
         assert!(again.path().join("kept").exists());
+    }
+
+    #[test]
+    fn caches_that_nobody_uses_are_deleted() {
+        let root = tempfile::tempdir().unwrap();
+        let slots: Vec<_> = (0..4).map(|_| Slots::claim(root.path()).unwrap()).collect();
+        for slot in &slots {
+            fs::write(slot.path().join(CACHE_FILE), "cache").unwrap();
+            fs::write(slot.path().join("outbox.redb"), "outbox").unwrap();
+        }
+        let mut slots = slots.into_iter();
+        let (own, held) = (slots.next().unwrap(), slots.next().unwrap());
+        drop(slots);
+        let left = |number: u32| root.path().join(number.to_string()).join(CACHE_FILE).exists();
+        delete_stale_caches(root.path(), own.path(), SystemTime::now());
+        assert!((0..4).all(left), "all are young");
+        delete_stale_caches(root.path(), own.path(), SystemTime::now() + CACHE_KEPT);
+        assert_eq!((0..4).map(left).collect::<Vec<_>>(), [true, true, false, false]);
+        assert!(root.path().join("2/outbox.redb").exists(), "an outbox never is");
+        drop(held);
+        // Claiming looks, too.
+        let old = File::options().write(true).open(root.path().join("1").join(CACHE_FILE)).unwrap();
+        old.set_modified(SystemTime::now() - CACHE_KEPT).unwrap();
+        drop(own);
+        let _own = Slots::claim(root.path()).unwrap();
+        assert!(left(0) && !left(1));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use memory_core::conformance::{episode, record};
 use memory_core::{
-    Clock, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key, Kind, Layered,
-    ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow, OutboxUsage, Record, Scan,
-    SeededIds, Seq, SetAside, Store, Tiers, Timestamp,
+    Clock, DeadLetter, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key,
+    Kind, Layered, ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow, OutboxUsage,
+    Record, Scan, SeededIds, Seq, Store, Tiers, Timestamp,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
 
@@ -289,8 +289,8 @@ async fn a_version_that_is_refused_does_not_take_those_before_it_along() {
         bench.engine.flush(Duration::from_millis(200)).await.is_ok()
     })
     .await;
-    let set_aside = bench.engine.set_aside(10).await.unwrap();
-    let refused: Vec<_> = set_aside.iter().map(|row| row.record.clone().unwrap()).collect();
+    let dead_letters = bench.engine.dead_letters(0, 10).await.unwrap();
+    let refused: Vec<_> = dead_letters.iter().map(|row| row.record.clone().unwrap()).collect();
     assert_eq!(refused, [version("k", 3)]);
     assert_eq!(bench.server.get(&[key("k")]).await.unwrap(), [Some(version("k", 2))]);
 }
@@ -332,14 +332,20 @@ impl Outbox for FullDisk {
         self.write()?;
         self.inner.ack(seqs, now)
     }
-    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> memory_core::Result<()> {
-        self.inner.set_aside(seq, reason, now)
+    fn refuse(&self, seq: Seq, reason: &str, now: Timestamp) -> memory_core::Result<()> {
+        self.inner.refuse(seq, reason, now)
     }
-    fn list_set_aside(&self, limit: usize) -> memory_core::Result<Vec<SetAside>> {
-        self.inner.list_set_aside(limit)
+    fn dead_letters(&self, after: Seq, limit: usize) -> memory_core::Result<Vec<DeadLetter>> {
+        self.inner.dead_letters(after, limit)
     }
-    fn retry_set_aside(&self, now: Timestamp) -> memory_core::Result<u64> {
-        self.inner.retry_set_aside(now)
+    fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> memory_core::Result<u64> {
+        self.inner.retry_dead_letters(seqs, now)
+    }
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> memory_core::Result<()> {
+        self.inner.add_dead_letters(letters)
+    }
+    fn drop_dead_letters(&self, seqs: &[Seq]) -> memory_core::Result<u64> {
+        self.inner.drop_dead_letters(seqs)
     }
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> memory_core::Result<u64> {
         self.inner.replay_tail(since, now)

@@ -1,6 +1,7 @@
 //! End-to-end tests of the facade: real files, real processes, a real sqld.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod clocks;
 mod common;
 mod conformance;
 mod engine;

@@ -50,7 +50,7 @@ async fn check(sqld: &Sqld, memory: &Memory, begin: impl FnOnce(), end: impl FnO
     .await;
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes WHERE status = 'completed'"), 3);
     assert_eq!(sqld.scalar("SELECT count(*) FROM steps"), 5);
-    assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 0);
+    assert_eq!(memory.status().await.engine.outbox.unwrap().dead_letters, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,15 +261,15 @@ async fn a_refused_row_is_set_aside_and_the_rest_goes_on() {
     }
     memory.flush(PATIENCE).await.unwrap();
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 10, "all but the refused one");
-    let aside = memory.set_aside(10).await.unwrap();
+    let aside = memory.dead_letters(0, 10).await.unwrap();
     assert_eq!(aside.len(), 1);
     assert!(aside[0].reason.contains("no poison here"), "{}", aside[0].reason);
-    assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 1);
+    assert_eq!(memory.status().await.engine.outbox.unwrap().dead_letters, 1);
     sqld.sql("DROP TRIGGER refuse");
-    assert_eq!(memory.retry_set_aside().await.unwrap(), 1);
+    assert_eq!(memory.retry_dead_letters(None).await.unwrap(), 1);
     memory.flush(PATIENCE).await.unwrap();
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 11);
-    assert_eq!(memory.status().await.engine.outbox.unwrap().set_aside, 0);
+    assert_eq!(memory.status().await.engine.outbox.unwrap().dead_letters, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,7 +130,7 @@ async fn a_newer_schema_on_the_server_keeps_the_outbox() {
     record_one(&memory, "kept until the program is upgraded").await;
     memory.flush(Duration::from_millis(500)).await.unwrap_err();
     let status = memory.status().await.engine;
-    assert_eq!((status.outbox.unwrap().rows, status.outbox.unwrap().set_aside), (5, 0));
+    assert_eq!((status.outbox.unwrap().rows, status.outbox.unwrap().dead_letters), (5, 0));
     assert!(status.sync.last_error.unwrap().contains("schema"), "the reason is told");
     sqld.sql("DELETE FROM agent_memory_schema WHERE version = 1000");
     memory.flush(PATIENCE).await.unwrap();

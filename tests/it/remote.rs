@@ -27,7 +27,7 @@ async fn everything_arrives_exactly_once() {
     all.reverse();
     assert_eq!(all, ids);
     let left = memory.close(PATIENCE).await.unwrap();
-    assert_eq!((left.rows, left.set_aside), (0, 0));
+    assert_eq!((left.rows, left.dead_letters), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

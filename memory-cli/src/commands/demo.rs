@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::import::{knowledge, known};
 use super::recall;
-use super::status::{self, SET_ASIDE_SHOWN};
+use super::status::{self, DEAD_LETTERS_SHOWN};
 use crate::cli::{Format, Global};
 use crate::failure::{Exit, Failure};
 use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
@@ -101,7 +101,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 
     told.section("Status")?;
     let status = session.memory.status().await;
-    let set_aside = session.memory.set_aside(SET_ASIDE_SHOWN).await?;
+    let dead_letters = session.memory.dead_letters(0, DEAD_LETTERS_SHOWN).await?;
     let object = json!({
         "folder": folder.display().to_string(),
         "sample": {
@@ -131,9 +131,9 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
             "episodes": reopened.episodes,
             "live_steps": reopened.live_steps,
         },
-        "status": status::object(&session, &status, &set_aside)?,
+        "status": status::object(&session, &status, &dead_letters)?,
     });
-    told.status(&status::lines(&session, &status, &set_aside, told.columns()))?;
+    told.status(&status::lines(&session, &status, &dead_letters, told.columns()))?;
     session.close().await?;
     told.ending(&folder, &object)?;
     Ok(Exit::Done)

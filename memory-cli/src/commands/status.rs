@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_memory::{BreakerState, Mode, SetAside, Status};
+use agent_memory::{BreakerState, DeadLetter, Mode, Status};
 use serde_json::{Value, json};
 
 use super::view;
@@ -15,17 +15,17 @@ use crate::output::style::{self, paint};
 use crate::session::Session;
 use crate::text;
 
-/// Refused records that are shown.
-pub(super) const SET_ASIDE_SHOWN: usize = 20;
+/// Dead letters that are shown.
+pub(super) const DEAD_LETTERS_SHOWN: usize = 20;
 
 pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
     let status = session.memory.status().await;
-    let set_aside = session.memory.set_aside(SET_ASIDE_SHOWN).await?;
+    let dead_letters = session.memory.dead_letters(0, DEAD_LETTERS_SHOWN).await?;
     if output.is_json() {
-        output.object(&object(&session, &status, &set_aside)?)?;
+        output.object(&object(&session, &status, &dead_letters)?)?;
     } else {
-        for line in lines(&session, &status, &set_aside, output.columns()) {
+        for line in lines(&session, &status, &dead_letters, output.columns()) {
             output.line(line)?;
         }
     }
@@ -34,7 +34,11 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 }
 
 /// Returns the status as `--json` shows it: the engine's own fields, and where the memory is.
-pub(super) fn object(session: &Session, status: &Status, set_aside: &[SetAside]) -> Result<Value, Failure> {
+pub(super) fn object(
+    session: &Session,
+    status: &Status,
+    dead_letters: &[DeadLetter],
+) -> Result<Value, Failure> {
     let mut object = serde_json::to_value(status).map_err(|source| {
         agent_memory::Error::new(agent_memory::ErrorKind::Corrupt, "status", "the status is not JSON")
             .with_source(source)
@@ -45,7 +49,7 @@ pub(super) fn object(session: &Session, status: &Status, set_aside: &[SetAside])
     object["word_table"] = json!(session.memory.word_table());
     object["version"] = env!("CARGO_PKG_VERSION").into();
     object["warnings"] = json!(warnings(status, &corrupt::find(&session.folder)));
-    object["set_aside"] = view::set_aside_json(set_aside);
+    object["dead_letters"] = view::dead_letters_json(dead_letters);
     Ok(object)
 }
 
@@ -58,7 +62,7 @@ fn warnings(status: &Status, corrupt: &[CorruptFile]) -> Vec<String> {
 pub(super) fn lines(
     session: &Session,
     status: &Status,
-    set_aside: &[SetAside],
+    dead_letters: &[DeadLetter],
     columns: usize,
 ) -> Vec<String> {
     let engine = &status.engine;
@@ -133,6 +137,10 @@ pub(super) fn lines(
             0 if engine.sync.last_sync.is_none() || corrupt.iter().any(|file| file.is_outbox) => {
                 "nothing waits".into()
             }
+            0 if outbox.dead_letters > 0 => paint(
+                style::BAD,
+                format!("nothing waits; {} refused, not on the server", outbox.dead_letters),
+            ),
             0 => paint(style::GOOD, "empty: everything has arrived"),
             rows => paint(
                 style::UNSURE,
@@ -140,12 +148,13 @@ pub(super) fn lines(
             ),
         };
         add("outbox", figures);
-        if outbox.set_aside > 0 {
+        if outbox.dead_letters > 0 {
             let told = format!(
-                "{} refused by the durable tier; `memory sync retry` sends them again",
-                text::count(outbox.set_aside, "row")
+                "{} ({}), not on the server; `memory sync retry` sends them again",
+                text::number(outbox.dead_letters),
+                text::bytes(outbox.dead_letter_bytes)
             );
-            add("set aside", paint(style::BAD, told));
+            add("dead letters", paint(style::BAD, told));
         }
     }
     if let Some(breaker) = &engine.breaker {
@@ -174,7 +183,7 @@ pub(super) fn lines(
     if sync.unreadable > 0 {
         add("unreadable", format!("{} of a newer program", text::count(sync.unreadable, "row")));
     }
-    lines.extend(view::set_aside_lines(set_aside, columns));
+    lines.extend(view::dead_letter_lines(dead_letters, columns));
     lines
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use agent_memory::Mode;
 use serde_json::json;
 
-use super::status::SET_ASIDE_SHOWN;
-use super::view;
+use super::status::DEAD_LETTERS_SHOWN;
+use super::{dead_letters, view};
 use crate::cli::{Global, SyncArgs, SyncCommand};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -14,21 +14,46 @@ use crate::output::style::{self, paint};
 use crate::session::Session;
 use crate::text;
 
+/// What to send again before everything else is sent.
+enum Retry<'a> {
+    Nothing,
+    All,
+    These(&'a [u64]),
+}
+
 pub(crate) async fn run(global: &Global, arguments: &SyncArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (seconds, retry) = match &arguments.command {
-        None => (arguments.timeout, false),
-        Some(SyncCommand::Retry { timeout }) => (*timeout, true),
-    };
+    match &arguments.command {
+        None => sync(global, arguments.timeout, Retry::Nothing, output).await,
+        Some(SyncCommand::Retry { seqs, timeout }) if seqs.is_empty() => {
+            sync(global, *timeout, Retry::All, output).await
+        }
+        Some(SyncCommand::Retry { seqs, timeout }) => {
+            sync(global, *timeout, Retry::These(seqs), output).await
+        }
+        Some(SyncCommand::DeadLetters { export }) => {
+            dead_letters::list(global, export.as_deref(), output).await
+        }
+        Some(SyncCommand::Drop { seqs, export, no_export: _, yes }) => {
+            dead_letters::drop_some(global, seqs, export.as_deref(), *yes, output).await
+        }
+    }
+}
+
+async fn sync(global: &Global, seconds: u32, retry: Retry<'_>, output: &mut Output) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
-    let retried = if retry { Some(session.memory.retry_set_aside().await?) } else { None };
+    let retried = match retry {
+        Retry::Nothing => None,
+        Retry::All => Some(session.memory.retry_dead_letters(None).await?),
+        Retry::These(seqs) => Some(session.memory.retry_dead_letters(Some(seqs.to_vec())).await?),
+    };
     let waiting = session.memory.status().await.engine.outbox.map_or(0, |outbox| outbox.rows);
     let start = Instant::now();
     let failed = session.memory.sync(Duration::from_secs(seconds.into())).await.err();
     let taken = start.elapsed();
     let engine = session.memory.status().await.engine;
     let left = engine.outbox.map_or(0, |outbox| outbox.rows);
-    let refused = engine.outbox.map_or(0, |outbox| outbox.set_aside);
-    let set_aside = session.memory.set_aside(SET_ASIDE_SHOWN).await?;
+    let dead = engine.outbox.map_or(0, |outbox| outbox.dead_letters);
+    let dead_letters = session.memory.dead_letters(0, DEAD_LETTERS_SHOWN).await?;
     session.close().await?;
     // Opening in remote mode succeeds without an answer: here the answer is what is asked for.
     if let Some(error) = failed {
@@ -42,18 +67,18 @@ pub(crate) async fn run(global: &Global, arguments: &SyncArgs, output: &mut Outp
             "sent": sent,
             "waiting": left,
             "retried": retried,
-            "refused": refused,
+            "refused": dead,
             "position": engine.sync.position,
             "elapsed_ms": u64::try_from(taken.as_millis()).unwrap_or(u64::MAX),
-            "set_aside": view::set_aside_json(&set_aside),
+            "dead_letters": view::dead_letters_json(&dead_letters),
         }))?;
     } else {
         match (engine.mode, retried) {
             (Mode::Local, _) => output
                 .line("Nothing to send: in local mode a write is in the durable tier when it returns.")?,
-            (Mode::Remote, Some(0)) => output.line("No record is set aside.")?,
+            (Mode::Remote, Some(0)) => output.line("No dead letter can be sent again.")?,
             (Mode::Remote, Some(rows)) => {
-                output.line(format!("{} sent once more.", text::count(rows, "refused row")))?
+                output.line(format!("{} sent once more.", text::count(rows, "dead letter")))?
             }
             (Mode::Remote, None) if sent == 0 => output.line("Nothing was waiting.")?,
             (Mode::Remote, None) => {
@@ -66,13 +91,13 @@ pub(crate) async fn run(global: &Global, arguments: &SyncArgs, output: &mut Outp
                 format!("What others wrote is here up to commit {}.", engine.sync.position),
             ))?;
         }
-        if refused > 0 {
-            let told = format!("{} refused by the durable tier:", text::count(refused, "row"));
+        if dead > 0 {
+            let told = format!("{} refused, not on the server:", text::count(dead, "row"));
             output.line(paint(style::BAD, told))?;
-            for line in view::set_aside_lines(&set_aside, output.columns()) {
+            for line in view::dead_letter_lines(&dead_letters, output.columns()) {
                 output.line(line)?;
             }
         }
     }
-    Ok(if refused > 0 { Exit::Unavailable } else { Exit::Done })
+    Ok(if dead > 0 { Exit::Unavailable } else { Exit::Done })
 }

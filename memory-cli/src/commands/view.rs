@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agent_memory::{Episode, Freshness, Outcome, Recall, SetAside, StepResult, Timestamp, ToolUse};
+use agent_memory::{DeadLetter, Episode, Freshness, Outcome, Recall, StepResult, Timestamp, ToolUse};
 use anstyle::Style;
 use serde_json::{Value, json};
 
@@ -129,8 +129,8 @@ pub(super) fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<()
     Ok(output.note("note", style::UNSURE, remark)?)
 }
 
-/// Returns refused records as `--json` shows them.
-pub(super) fn set_aside_json(rows: &[SetAside]) -> Value {
+/// Returns dead letters as `--json` shows them.
+pub(super) fn dead_letters_json(rows: &[DeadLetter]) -> Value {
     rows.iter()
         .map(|row| {
             let key = row.record.as_ref().map(|record| record.key.to_string());
@@ -139,8 +139,8 @@ pub(super) fn set_aside_json(rows: &[SetAside]) -> Value {
         .collect()
 }
 
-/// Returns refused records as lines for people.
-pub(super) fn set_aside_lines(rows: &[SetAside], columns: usize) -> Vec<String> {
+/// Returns dead letters as lines for people.
+pub(super) fn dead_letter_lines(rows: &[DeadLetter], columns: usize) -> Vec<String> {
     rows.iter()
         .map(|row| {
             let key =

@@ -159,7 +159,7 @@ fn figures_say_that_they_may_be_behind() {
 fn local_mode_has_nothing_to_send() {
     let world = World::with(LINES);
     let sync = world.run(["sync", "--json"]).object();
-    let fields = ["elapsed_ms", "mode", "position", "refused", "retried", "sent", "set_aside", "waiting"];
+    let fields = ["dead_letters", "elapsed_ms", "mode", "position", "refused", "retried", "sent", "waiting"];
     assert_eq!(names(&sync), fields);
     assert_eq!((&sync["mode"], &sync["sent"], &sync["waiting"]), (&"local".into(), &0.into(), &0.into()));
     assert!(world.run(["sync", "retry"]).ok().starts_with("Nothing to send"));

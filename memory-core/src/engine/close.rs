@@ -20,8 +20,8 @@ pub struct Leftover {
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
-    /// Rows set aside.
-    pub set_aside: u64,
+    /// Dead letters: rows that the durable tier does not have and that are not sent by themselves.
+    pub dead_letters: u64,
 }
 
 impl Engine {
@@ -108,6 +108,6 @@ impl Shared {
 
     pub(super) fn leftover(&self) -> Leftover {
         let usage = self.tiers.outbox.as_ref().map(|(outbox, _)| outbox.usage()).unwrap_or_default();
-        Leftover { rows: usage.rows, bytes: usage.bytes, set_aside: usage.set_aside }
+        Leftover { rows: usage.rows, bytes: usage.bytes, dead_letters: usage.dead_letters }
     }
 }

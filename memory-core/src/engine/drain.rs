@@ -169,7 +169,7 @@ impl Shared {
                 Err(error) if blames_rows(&error) || self.answers(&error).await => {
                     if self.suspect(seq, &error) {
                         let reason = format!("not accepted in {TRIES} tries while other rows are: {error}");
-                        self.set_row_aside(&send, &reason).await?;
+                        self.bury(&send, &reason).await?;
                     } else {
                         failed = Some(error);
                     }
@@ -229,7 +229,7 @@ impl Shared {
             }
             for send in part {
                 if refused && self.refused_alike(&error) <= REFUSED_ALIKE {
-                    self.set_row_aside(&send, &error.to_string()).await?;
+                    self.bury(&send, &error.to_string()).await?;
                     if !send.older.is_empty() {
                         // What it would have settled was accepted, too, and may be fit to be kept.
                         parts.push(coalesce(send.older));
@@ -335,11 +335,11 @@ impl Shared {
         self.ask_outbox(move |outbox| outbox.ack(&seqs, now)).await.map(drop)
     }
 
-    async fn set_row_aside(&self, send: &Send, reason: &str) -> Result<()> {
+    async fn bury(&self, send: &Send, reason: &str) -> Result<()> {
         tracing::warn!(key = %send.newest.record.key, reason, "a row is a dead letter");
         let (now, seq, reason) = (self.clock.now(), send.newest.seq, reason.to_owned());
         let kept = reason.clone();
-        self.ask_outbox(move |outbox| outbox.set_aside(seq, &kept, now)).await?;
+        self.ask_outbox(move |outbox| outbox.refuse(seq, &kept, now)).await?;
         self.verdicts.refuse(seq, &reason);
         Ok(())
     }

@@ -55,6 +55,9 @@ impl Shared {
             let cursor = lock(&self.progress).cursor.clone();
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
+            if let Some(latest) = changes.latest.filter(|latest| self.is_plausible(*latest)) {
+                self.revisions.observe(latest);
+            }
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
@@ -73,7 +76,7 @@ impl Shared {
             }
         };
         if was_away {
-            let since = self.now().minus(self.config.tail_retention);
+            let since = self.clock.now().minus(self.config.tail_retention);
             if let Err(error) = self.replay_tail(since, "the durable tier was away").await {
                 lock(&self.progress).away = true;
                 return Err(error);
@@ -154,7 +157,7 @@ impl Shared {
             self.warn(format!(
                 "the database {what}; the caches started over and the outbox's tail is sent again"
             ));
-            let since = self.now().minus(self.config.tombstone_retention);
+            let since = self.clock.now().minus(self.config.tombstone_retention);
             self.replay_tail(since, "the server does not have commits that were seen").await?;
         }
         tracing::warn!(other, reanalyse, lost, too_old, damaged, "the caches start over");

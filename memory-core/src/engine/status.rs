@@ -34,12 +34,14 @@ pub struct OutboxStatus {
     pub bytes: u64,
     /// How long the oldest of them has waited, in milliseconds.
     pub oldest_age_ms: Option<u64>,
-    /// The bound on rows.
+    /// The bound on waiting rows and dead letters together.
     pub limit_rows: u64,
-    /// The bound on bytes.
+    /// The bound on their bytes.
     pub limit_bytes: u64,
-    /// Rows that the durable tier refused; `memory sync retry` sends them again.
-    pub set_aside: u64,
+    /// Rows that the durable tier refused or that cannot be read; `memory sync retry` sends them again.
+    pub dead_letters: u64,
+    /// Their encoded size with the reasons, in bytes.
+    pub dead_letter_bytes: u64,
     /// Acknowledged rows kept in case the server loses them.
     pub tail_rows: u64,
     /// Their encoded size, in bytes.
@@ -136,7 +138,8 @@ impl Shared {
             oldest_age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             limit_rows: usage.limit_rows,
             limit_bytes: usage.limit_bytes,
-            set_aside: usage.set_aside,
+            dead_letters: usage.dead_letters,
+            dead_letter_bytes: usage.dead_letter_bytes,
             tail_rows: usage.tail_rows,
             tail_bytes: usage.tail_bytes,
         })

@@ -57,6 +57,19 @@ impl Shared {
         }
     }
 
+    /// Returns when a record that is written now was made, as far as its expiry goes; `None` if nobody knows. A clock that
+    /// is behind what was written before is not right, one that was never set tells nothing: no record is born expired.
+    pub(super) fn born(&self, now: Timestamp, revision: Revision) -> Option<Timestamp> {
+        let told = self.server_epoch.load(Ordering::Acquire) != 0;
+        let born = if told { now } else { now.max(revision.at()) };
+        (born >= Timestamp::EARLIEST).then_some(born)
+    }
+
+    /// Returns false for a revision that no clock can have made.
+    pub(super) fn is_plausible(&self, revision: Revision) -> bool {
+        revision.at() <= self.now().max(Timestamp::EARLIEST).plus(FAR)
+    }
+
     /// Refuses a revision of the far future, and that of a live record which claims to be final.
     ///
     /// # Errors

@@ -305,8 +305,8 @@ impl Inner {
                 }
                 let _gate = self.learner.gate.lock().await;
                 let mut draft = Draft::new(self);
-                let (owned, _) = self.owned(kind, owner).await?;
-                owned.iter().for_each(|record| draft.remove(kind, record.key.id.to_string()));
+                let owned = self.owned(kind, owner).await?;
+                owned.ids().for_each(|id| draft.remove(kind, id));
                 self.engine.commit(draft.into_records()).await?;
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::learn::belief::pattern_confidence;
 use crate::learn::extract::{Extracted, extract};
@@ -31,6 +31,9 @@ impl Memory {
     /// what it alone showed is removed, what others show too is computed anew without it. Returns false if there is
     /// none.
     ///
+    /// It stays forgotten: its tombstone is kept for ever and wins over every version of the episode, also one that a
+    /// machine without a connection completes later, and the durable tier takes nothing any more that belongs to it.
+    ///
     /// # Errors
     /// `Unavailable` when the durable tier must say which steps there are and does not answer.
     pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
@@ -38,10 +41,16 @@ impl Memory {
         // While something is learned from it, the episode stays; afterwards what was learned is found below.
         let _gate = inner.learner.gate.lock().await;
         let key = Key::episode(inner.engine.namespace(), id);
-        let known = inner.engine.read(&key).await?;
-        let known = known.record.and_then(|record| record.entity?.as_episode().cloned());
-        let Some(Episode { task, completed_at, .. }) = known else { return Ok(false) };
-        let Task { description, domain, .. } = task;
+        let (description, domain, completed_at) = match inner.engine.read(&key).await {
+            // What cannot be read can be forgotten; what it says by itself is not known then.
+            Err(error) if error.kind() == ErrorKind::Corrupt => (None, None, None),
+            read => {
+                let known = read?.record.and_then(|record| record.entity?.as_episode().cloned());
+                let Some(Episode { task, completed_at, .. }) = known else { return Ok(false) };
+                let Task { description, domain, .. } = task;
+                (Some(description), domain, completed_at)
+            }
+        };
         let mut attempts = 1..=ATTEMPTS;
         let (mut draft, again) = loop {
             let mut draft = Draft::new(inner);
@@ -55,19 +64,19 @@ impl Memory {
             // Whoever adds to the episode has done so by now, or finds it gone.
             let _nobody_writes = inner.writing.forget(id).await;
             for kind in [Kind::Step, Kind::Artifact] {
-                let (owned, freshness) = inner.owned(kind, id).await?;
-                if freshness != Freshness::Fresh {
+                let owned = inner.owned(kind, id).await?;
+                if owned.freshness != Freshness::Fresh {
                     return Err(unknown_steps("forget"));
                 }
-                for record in owned {
-                    draft.remove(kind, record.key.id.to_string());
-                }
+                owned.ids().for_each(|id| draft.remove(kind, id));
             }
             // It may have been completed meanwhile; then it is due, and learned from by nobody.
-            if draft.get(Kind::Reward, id.to_string()).await?.is_some() {
+            if draft.has(Kind::Reward, id.to_string()).await? {
                 draft.remove(Kind::Reward, id.to_string());
             }
-            inner.withdraw_vector(id, &description, &mut draft).await?;
+            if let Some(description) = description {
+                inner.withdraw_vector(id, &description, &mut draft).await?;
+            }
             if let Some(at) = completed_at {
                 inner.withdraw_metrics(at, &mut draft).await?;
             }
@@ -95,7 +104,7 @@ impl Inner {
     /// Withdraws an episode's evidence; returns the episodes to learn from again.
     pub(super) async fn withdraw(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<BTreeSet<EpisodeId>> {
         for kind in [Kind::Reward, Kind::Reflection] {
-            if draft.get(kind, id.to_string()).await?.is_some() {
+            if draft.has(kind, id.to_string()).await? {
                 draft.remove(kind, id.to_string());
             }
         }

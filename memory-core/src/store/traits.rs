@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::store::contact::Contacts;
+use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record, Revision, WriterId};
 
@@ -106,6 +107,8 @@ pub struct Changes {
     pub anchor: Option<u64>,
     /// The time by the database's own clock.
     pub now: Timestamp,
+    /// A revision of the last commit: whoever writes next must not be behind it. `None` if there is none any more.
+    pub latest: Option<Revision>,
     /// Keys of the rows whose kind or body this program cannot read, as far as they can be told; they are passed over.
     pub unreadable: Vec<String>,
 }
@@ -243,19 +246,6 @@ pub struct OutboxRow {
     pub record: Record,
 }
 
-/// A row that the durable tier refused, kept for inspection and replay.
-#[derive(Debug, Clone)]
-pub struct SetAside {
-    /// The row.
-    pub seq: Seq,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
-    /// What was to be sent; `None` if it does not decode.
-    pub record: Option<Record>,
-}
-
 /// What an outbox holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct OutboxUsage {
@@ -267,15 +257,17 @@ pub struct OutboxUsage {
     pub oldest: Option<Timestamp>,
     /// The sequence number of the last row ever appended.
     pub last_seq: Seq,
-    /// Rows set aside.
-    pub set_aside: u64,
+    /// Dead letters: rows that were refused or cannot be read. They count against both bounds.
+    pub dead_letters: u64,
+    /// Their encoded size with the reasons, in bytes.
+    pub dead_letter_bytes: u64,
     /// Acknowledged rows kept in the tail.
     pub tail_rows: u64,
     /// Their encoded size, in bytes.
     pub tail_bytes: u64,
-    /// The bound on rows.
+    /// The bound on waiting rows and dead letters together.
     pub limit_rows: u64,
-    /// The bound on bytes.
+    /// The bound on their bytes.
     pub limit_bytes: u64,
 }
 
@@ -285,32 +277,45 @@ pub trait Outbox: Send + Sync {
     /// sequence number of the last.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::QuotaExceeded`] with the figures when the rows would not fit; nothing is appended.
+    /// [`crate::ErrorKind::QuotaExceeded`] with the figures when the rows would not fit beside what waits and the dead
+    /// letters; nothing is appended.
     /// Any other error leaves the outbox closed for writing until [`Outbox::reopen`].
     fn append(&self, records: &[Record], now: Timestamp) -> Result<Seq>;
 
-    /// Reopens the file after a failed commit, recovering to the last durable one.
+    /// Reopens the file after a failed commit, recovering to the last durable one. Sequence numbers continue above
+    /// all that were handed out before, also when the file had to be made anew.
     fn reopen(&self) -> Result<()>;
 
     /// Returns waiting rows behind `after` in order, up to both limits but at least one if any waits. A row
-    /// that does not decode is set aside and passed over.
+    /// that does not decode becomes a dead letter and is passed over.
     fn peek(&self, after: Seq, limit_rows: usize, limit_bytes: usize) -> Result<Vec<OutboxRow>>;
 
     /// Moves waiting rows with these numbers to the tail: the durable tier has them. Not durable by itself; after a
     /// crash they may be waiting again.
     fn ack(&self, seqs: &[Seq], now: Timestamp) -> Result<()>;
 
-    /// Moves a waiting row to the set-aside rows.
-    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()>;
+    /// Moves a waiting row to the dead letters.
+    fn refuse(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()>;
 
-    /// Lists up to `limit` set-aside rows, oldest first.
-    fn list_set_aside(&self, limit: usize) -> Result<Vec<SetAside>>;
+    /// Returns one page of dead letters behind `after`, oldest first: at most `limit`, and fewer if they are large. At the
+    /// end, none.
+    fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Makes every set-aside row that decodes wait again, durably; returns how many.
-    fn retry_set_aside(&self, now: Timestamp) -> Result<u64>;
+    /// Makes dead letters that decode wait again, durably, with new numbers: those with these numbers, or all. Returns
+    /// how many.
+    fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64>;
 
-    /// Makes the rows of the tail that were acknowledged at `since` or later wait again, durably; returns how many. For a
-    /// server that lost commits.
+    /// Adds dead letters of another outbox, durably, with new numbers and their reasons and times.
+    ///
+    /// # Errors
+    /// As [`Outbox::append`].
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> Result<()>;
+
+    /// Deletes the dead letters with these numbers, durably and for good; returns how many there were.
+    fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64>;
+
+    /// Makes the rows of the tail that were acknowledged at `since` or later wait again, durably; returns how many. Older
+    /// ones stay until they are trimmed. For a server that lost commits.
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64>;
 
     /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.
@@ -333,6 +338,8 @@ pub trait Outbox: Send + Sync {
 pub struct Adopted {
     /// Rows that wait in the new outbox now.
     pub rows: u64,
+    /// Dead letters that are in the new outbox now.
+    pub dead_letters: u64,
     /// What was damaged or could not be read, for people.
     pub warnings: Vec<String>,
     /// The first error, if a folder could not be adopted; the others were.
@@ -341,7 +348,7 @@ pub struct Adopted {
 
 /// Takes over what other instances left behind.
 pub trait Orphans: Send + Sync {
-    /// Moves the waiting and set-aside rows of every outbox that nobody holds into `into`.
+    /// Moves the waiting rows and the dead letters of every outbox that nobody holds into `into`.
     fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Adopted;
 }
 

@@ -63,9 +63,9 @@ pub(super) fn open<'a>(sort: Sort, context: &[u8], frame: &'a [u8]) -> Result<&'
 
 /// Puts a header with a fitting length and checksum before a body, whatever it holds: what an attacker would
 /// store who knows the format. `None` if the body is longer than a frame can say.
-#[cfg(feature = "fuzzing")]
-pub fn reseal(magic: [u8; 4], schema: u16, context: &[u8], body: &[u8]) -> Option<Vec<u8>> {
-    let mut frame = start(Sort { magic, format: 1, schema }, body.len());
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn reseal(sort: Sort, context: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let mut frame = start(sort, body.len());
     frame.extend_from_slice(body);
     seal(frame, context)
 }

@@ -1,7 +1,7 @@
 //! Bytes that nobody should have written: no panic, no abort, no more memory than the limit.
 
 use memory_core::conformance::{entities, record};
-use memory_core::{Field, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId};
+use memory_core::{Field, Kind, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId};
 use proptest::prelude::*;
 
 use super::frame::{self, Sort};
@@ -20,7 +20,7 @@ fn records() -> Vec<Record> {
     records
 }
 
-fn document() -> SearchDocument {
+pub(super) fn document() -> SearchDocument {
     SearchDocument {
         revision: Revision { clock: 9, writer: WriterId::new(3) },
         expires_at: None,
@@ -72,7 +72,9 @@ fn every_bit_flip_and_truncation_is_noticed() {
     let part = encode_part(KEY, 3, b"content").unwrap();
     check_damage(&part, |bytes| decode_part(KEY, bytes).is_ok());
     check_damage(&encode_mark(KEY).unwrap(), |bytes| check_mark(KEY, bytes).is_ok());
-    check_damage(&encode_set_aside(b"row", "why", Timestamp(1)).unwrap(), |it| decode_set_aside(it).is_ok());
+    check_damage(&encode_dead_letter(b"row", "why", Timestamp(1)).unwrap(), |it| {
+        decode_dead_letter(it).is_ok()
+    });
     check_damage(&encode_meta("name", &(7_u64, "x")).unwrap(), |it| {
         decode_meta::<(u64, String)>("name", it).is_ok()
     });
@@ -104,33 +106,81 @@ fn another_version_is_told_apart_from_damage() {
 }
 
 /// Frames with a valid checksum around a body made up by an attacker.
-fn sealed(magic: &[u8; 4], context: &[u8], body: &[u8]) -> Vec<u8> {
-    let schema = if magic == b"AMsd" { 2 } else { 1 };
-    let mut frame = frame::start(Sort { magic: *magic, format: 1, schema }, body.len());
-    frame.extend_from_slice(body);
-    frame::seal(frame, context).unwrap()
+fn sealed(sort: Sort, context: &[u8], body: &[u8]) -> Vec<u8> {
+    frame::reseal(sort, context, body).unwrap()
+}
+
+#[test]
+fn a_resealed_body_decodes() {
+    let body = |frame: Vec<u8>| frame[HEADER_BYTES..].to_vec();
+    for record in records() {
+        let entry = body(encode_entry(KEY, &record, Timestamp(3)).unwrap());
+        assert!(decode_entry(KEY, &sealed(entry::SORT, KEY, &entry)).is_ok());
+        let row = body(encode_row(&record, Timestamp(3)).unwrap());
+        assert!(decode_row(&sealed(row::SORT, &[], &row)).is_ok());
+    }
+    let document = body(encode_document(KEY, &document()).unwrap());
+    assert!(decode_document(KEY, &sealed(document::SORT, KEY, &document)).is_ok());
+    let letter = body(encode_dead_letter(b"row", "why", Timestamp(1)).unwrap());
+    assert!(decode_dead_letter(&sealed(dead_letter::SORT, &[], &letter)).is_ok());
+    let part = body(encode_part(KEY, 3, b"content").unwrap());
+    assert!(decode_part(KEY, &sealed(image::PART, KEY, &part)).is_ok());
+    assert!(check_mark(KEY, &sealed(image::MARK, KEY, &[])).is_ok());
 }
 
 #[test]
 fn forged_lengths_do_not_allocate() {
     // bincode's marker for a 64-bit length, and a length near 2^64.
     let forged = [&[253_u8][..], &[0xff; 8]].concat();
-    assert_eq!(decode_row(&sealed(b"AMor", &[], &[&[0; 8][..], &forged].concat())), Err(Unreadable::Content));
-    assert!(decode_document(KEY, &sealed(b"AMsd", KEY, &[&[0, 0, 0, 1][..], &forged].concat())).is_err());
-    for variant in 0..9 {
+    assert_eq!(
+        decode_row(&sealed(row::SORT, &[], &[&[0; 8][..], &forged].concat())),
+        Err(Unreadable::Content)
+    );
+    assert!(
+        decode_document(KEY, &sealed(document::SORT, KEY, &[&[0, 0, 0, 1][..], &forged].concat()))
+            == Err(Unreadable::Content)
+    );
+    for variant in 0..Kind::ALL.len() as u8 {
         let body = [&[0; 41][..], &[variant], &[16], &[0; 16], &forged].concat();
-        assert!(decode_entry(KEY, &sealed(b"AMce", KEY, &body)).is_err());
+        assert!(decode_entry(KEY, &sealed(entry::SORT, KEY, &body)) == Err(Unreadable::Content));
     }
     let reason = [&[0; 8][..], &[0xff; 4], b"x"].concat();
-    assert!(decode_set_aside(&sealed(b"AMsa", &[], &reason)).is_err());
+    assert!(decode_dead_letter(&sealed(dead_letter::SORT, &[], &reason)).is_err());
+}
+
+/// Lengths that no payload may claim: near 2^64, and one above the limit; in the place of each byte of valid content.
+#[test]
+fn forged_lengths_are_survived_wherever_they_stand() {
+    let huge = [&[253_u8][..], &[0xff; 8]].concat();
+    let above = [&[252_u8][..], &(PAYLOAD_LIMIT as u32 + 1).to_le_bytes()].concat();
+    let body = |frame: Vec<u8>| frame[HEADER_BYTES..].to_vec();
+    let check = |valid: &[u8], fixed: usize, decode: &dyn Fn(&[u8]) -> bool| {
+        assert!(decode(valid), "the seal is that of today");
+        let mut accepted = 0;
+        for forged in [&huge, &above] {
+            for at in fixed..valid.len() {
+                // In the place of one of the last numbers it is that number.
+                accepted += usize::from(decode(&[&valid[..at], forged].concat()));
+            }
+        }
+        assert!(accepted * 10 < valid.len() * 2, "{accepted} of {} are content", valid.len() * 2);
+    };
+    for record in records().iter().filter(|record| !record.is_tombstone()) {
+        let entry = body(encode_entry(KEY, record, Timestamp(3)).unwrap());
+        check(&entry, 41, &|bytes| decode_entry(KEY, &sealed(entry::SORT, KEY, bytes)).is_ok());
+        let row = body(encode_row(record, Timestamp(3)).unwrap());
+        check(&row, 8, &|bytes| decode_row(&sealed(row::SORT, &[], bytes)).is_ok());
+    }
+    let document = body(encode_document(KEY, &document()).unwrap());
+    check(&document, 0, &|bytes| decode_document(KEY, &sealed(document::SORT, KEY, bytes)).is_ok());
 }
 
 #[test]
 fn reasons_are_cut_at_a_character() {
     let long = "ä".repeat(5_000);
-    let bytes = encode_set_aside(b"row", &long, Timestamp(1)).unwrap();
-    let entry = decode_set_aside(&bytes).unwrap();
-    assert_eq!((entry.reason.len(), entry.row), (4096, &b"row"[..]));
+    let bytes = encode_dead_letter(b"row", &long, Timestamp(1)).unwrap();
+    let entry = decode_dead_letter(&bytes).unwrap();
+    assert_eq!((entry.reason.len(), entry.row), (1024, &b"row"[..]));
 }
 
 proptest! {
@@ -170,11 +220,11 @@ proptest! {
 
     #[test]
     fn any_content_with_a_valid_checksum_is_survived(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = decode_entry(KEY, &sealed(b"AMce", KEY, &body));
-        let _ = decode_row(&sealed(b"AMor", &[], &body));
-        let _ = decode_document(KEY, &sealed(b"AMsd", KEY, &body));
-        let _ = decode_set_aside(&sealed(b"AMsa", &[], &body));
-        let _ = decode_part(KEY, &sealed(b"AMip", KEY, &body));
-        let _ = check_mark(KEY, &sealed(b"AMic", KEY, &body));
+        let _ = decode_entry(KEY, &sealed(entry::SORT, KEY, &body));
+        let _ = decode_row(&sealed(row::SORT, &[], &body));
+        let _ = decode_document(KEY, &sealed(document::SORT, KEY, &body));
+        let _ = decode_dead_letter(&sealed(dead_letter::SORT, &[], &body));
+        let _ = decode_part(KEY, &sealed(image::PART, KEY, &body));
+        let _ = check_mark(KEY, &sealed(image::MARK, KEY, &body));
     }
 }

@@ -3,8 +3,8 @@
 use super::Unreadable;
 use super::frame::{self, Sort, u32_at};
 
-const PART: Sort = Sort { magic: *b"AMip", format: 1, schema: 1 };
-const MARK: Sort = Sort { magic: *b"AMic", format: 1, schema: 1 };
+pub(super) const PART: Sort = Sort { magic: *b"AMip", format: 1, schema: 1 };
+pub(super) const MARK: Sort = Sort { magic: *b"AMic", format: 1, schema: 1 };
 
 /// The number of parts.
 const FIXED_BYTES: usize = 4;

@@ -9,7 +9,7 @@ use super::{Unreadable, borrow_payload, write_payload};
 pub(crate) const MAGIC: [u8; 4] = *b"AMor";
 
 /// The row's layout is the durable one, which has no schema of its own: the body is JSON.
-const SORT: Sort = Sort { magic: MAGIC, format: 1, schema: 1 };
+pub(super) const SORT: Sort = Sort { magic: MAGIC, format: 1, schema: 1 };
 
 /// appended_at.
 const FIXED_BYTES: usize = 8;

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use memory_core::{Error, ErrorKind, LimitViolation, Record, Result, Revision, Seq, Timestamp};
-use redb::{Durability, Table, WriteTransaction};
+use redb::{Database, Durability, Table, WriteTransaction};
 
 use super::figures::{Figures, Rows, Tail};
 use super::recent::{Recent, RecentChange};
@@ -98,6 +98,28 @@ impl<'a> Change<'a> {
     }
 }
 
+/// Commits a change; returns the figures it leads to and what becomes of the recent rows.
+pub(super) fn commit(
+    database: &Database,
+    recent: &Recent,
+    figures: Figures,
+    sync: Sync,
+    run: impl FnOnce(&mut Change<'_>) -> Outcome<()>,
+) -> Outcome<(Figures, RecentChange)> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(match sync {
+        Sync::Now => Durability::Immediate,
+        Sync::Later => Durability::None,
+    })?;
+    // Only durable commits save what a quick repair needs.
+    transaction.set_quick_repair(sync == Sync::Now);
+    let mut change = Change::begin(&transaction, figures, recent)?;
+    run(&mut change)?;
+    let ended = change.end()?;
+    transaction.commit()?;
+    Ok(ended)
+}
+
 impl RedbOutbox {
     pub(super) fn append_rows(&self, records: &[Record], now: Timestamp) -> Result<Seq> {
         let mut rows = Vec::with_capacity(records.len());
@@ -126,14 +148,17 @@ impl RedbOutbox {
         let refuse = |field: &str, limit, found, unit| {
             let violation = LimitViolation { field: field.into(), limit, found, unit };
             Err(Error::limit(ErrorKind::QuotaExceeded, "append to outbox", violation).with_hint(
-                "the durable tier has been away for long; `memory sync` tells, or raise the limit",
+                "the durable tier has been away for long, or refuses rows: `memory sync` and \
+                 `memory sync dead-letters` tell; or raise the limit",
             ))
         };
-        if figures.rows + rows > options.limit_rows {
-            return refuse("outbox.rows", options.limit_rows, figures.rows + rows, "rows");
+        let rows = figures.rows + figures.dead_letters + rows;
+        if rows > options.limit_rows {
+            return refuse("outbox.rows", options.limit_rows, rows, "rows");
         }
-        if figures.bytes + bytes > options.limit_bytes {
-            return refuse("outbox.bytes", options.limit_bytes, figures.bytes + bytes, "bytes");
+        let bytes = figures.bytes + figures.dead_letter_bytes + bytes;
+        if bytes > options.limit_bytes {
+            return refuse("outbox.bytes", options.limit_bytes, bytes, "bytes");
         }
         Ok(())
     }
@@ -150,18 +175,7 @@ impl RedbOutbox {
         let outcome = self.with_database(|opened| {
             let (figures, recent_change) = guarded(|| {
                 let recent = opened.recent.read().unwrap_or_else(PoisonError::into_inner);
-                let mut transaction = opened.handle.get()?.begin_write()?;
-                transaction.set_durability(match sync {
-                    Sync::Now => Durability::Immediate,
-                    Sync::Later => Durability::None,
-                })?;
-                // Only durable commits save what a quick repair needs.
-                transaction.set_quick_repair(sync == Sync::Now);
-                let mut change = Change::begin(&transaction, writer.figures, &recent)?;
-                run(&mut change)?;
-                let ended = change.end()?;
-                transaction.commit()?;
-                Ok(ended)
+                commit(opened.handle.get()?, &recent, writer.figures, sync, run)
             })?;
             // Only after the commit: until then readers find the rows where they were.
             opened.recent.write().unwrap_or_else(PoisonError::into_inner).apply(recent_change);

@@ -1,6 +1,6 @@
 //! The storage trait, as the engine sees the outbox.
 
-use memory_core::{Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, SetAside, Timestamp};
+use memory_core::{DeadLetter, Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, Timestamp};
 
 use super::{RedbOutbox, lock};
 
@@ -21,16 +21,24 @@ impl Outbox for RedbOutbox {
         if seqs.is_empty() { Ok(()) } else { self.acknowledge(seqs, now) }
     }
 
-    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()> {
-        self.refuse(seq, reason, now)
+    fn refuse(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()> {
+        self.bury(seq, reason, now)
     }
 
-    fn list_set_aside(&self, limit: usize) -> Result<Vec<SetAside>> {
-        self.list_refused(limit)
+    fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.list_dead(after, limit)
     }
 
-    fn retry_set_aside(&self, now: Timestamp) -> Result<u64> {
-        self.retry_refused(now)
+    fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64> {
+        self.retry_dead(seqs, now)
+    }
+
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        self.add_dead(letters)
+    }
+
+    fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64> {
+        self.drop_dead("drop dead letters", seqs)
     }
 
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64> {

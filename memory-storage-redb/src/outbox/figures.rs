@@ -1,17 +1,17 @@
 //! The figures of an outbox, stored with every commit, so that opening reads one page and not all rows.
 
 use memory_core::Seq;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
 use serde::{Deserialize, Serialize};
 
 use super::recent::Recent;
-use super::{FIGURES_SEQ, ROWS, SET_ASIDE, TAIL, VERSIONS};
+use super::{DEAD_LETTERS, FIGURES_SEQ, ROWS, TAIL, VERSIONS};
 use crate::codec::{borrow_row, decode_meta, encode_meta};
 use crate::failure::{Failure, Outcome};
 use crate::keys::version_key;
 
 /// The layout of the tables.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 const NAME: &str = "outbox figures";
 
 /// What an outbox holds.
@@ -28,8 +28,10 @@ pub(super) struct Figures {
     pub(super) bytes: u64,
     /// When the first of them was appended.
     pub(super) oldest: Option<u64>,
-    /// Refused rows.
-    pub(super) set_aside: u64,
+    /// Dead letters.
+    pub(super) dead_letters: u64,
+    /// Their size, with the reasons.
+    pub(super) dead_letter_bytes: u64,
     /// Acknowledged rows kept.
     pub(super) tail_rows: u64,
     /// Their size.
@@ -43,9 +45,9 @@ pub(super) type Rows<'a> = Table<'a, u64, &'static [u8]>;
 pub(super) type Tail<'a> = Table<'a, u64, (u64, u64)>;
 
 impl Figures {
-    /// Returns true if everything has been sent: all rows left are in the tail.
-    pub(super) fn only_tail(&self) -> bool {
-        self.rows == 0 && self.set_aside == 0
+    /// Returns the size of everything that is kept.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.bytes + self.dead_letter_bytes + self.tail_bytes
     }
 
     pub(super) fn store(&self, rows: &mut Rows<'_>) -> Outcome<()> {
@@ -92,7 +94,7 @@ pub(super) fn prepare(database: &Database) -> Outcome<(Figures, Recent)> {
         Err(error) => return Err(error.into()),
     };
     let tail = read.open_table(TAIL)?;
-    let set_aside = read.open_table(SET_ASIDE)?;
+    let dead_letters = read.open_table(DEAD_LETTERS)?;
     read.open_table(VERSIONS)?;
     let stored = rows.get(FIGURES_SEQ)?;
     let figures = match stored.and_then(|stored| decode_meta::<Figures>(NAME, stored.value()).ok()) {
@@ -101,8 +103,8 @@ pub(super) fn prepare(database: &Database) -> Outcome<(Figures, Recent)> {
             return Err(Failure::Newer(newer));
         }
         Some(figures) => figures,
-        // The figures are damaged or of layout 1, the rows may not be.
-        None => recount(&rows, &tail, set_aside.len()?)?,
+        // The figures are damaged or of an earlier layout, the rows may not be.
+        None => recount(&rows, &tail, &dead_letters)?,
     };
     let recent = find_recent(&figures, &rows, &tail)?;
     Ok((figures, recent))
@@ -154,7 +156,7 @@ fn lay_out(database: &Database) -> Outcome<Figures> {
     transaction.set_quick_repair(true);
     transaction.open_table(VERSIONS)?;
     transaction.open_table(TAIL)?;
-    transaction.open_table(SET_ASIDE)?;
+    transaction.open_table(DEAD_LETTERS)?;
     figures.store(&mut transaction.open_table(ROWS)?)?;
     transaction.commit()?;
     Ok(figures)
@@ -164,15 +166,21 @@ fn lay_out(database: &Database) -> Outcome<Figures> {
 pub(super) fn recount(
     rows: &impl ReadableTable<u64, &'static [u8]>,
     tail: &impl ReadableTable<u64, (u64, u64)>,
-    set_aside: u64,
+    dead_letters: &impl ReadableTable<u64, &'static [u8]>,
 ) -> Outcome<Figures> {
-    let mut figures = Figures { first_waiting: 1, set_aside, ..Figures::default() };
+    let mut figures = Figures { first_waiting: 1, ..Figures::default() };
     let (mut all_rows, mut all_bytes) = (0, 0);
     for row in rows.range(..FIGURES_SEQ)? {
         let (seq, value) = row?;
         figures.last_seq = seq.value();
         all_rows += 1;
         all_bytes += value.value().len() as u64;
+    }
+    for letter in dead_letters.iter()? {
+        let (seq, letter) = letter?;
+        figures.last_seq = figures.last_seq.max(seq.value());
+        figures.dead_letters += 1;
+        figures.dead_letter_bytes += letter.value().len() as u64;
     }
     for row in tail.iter()? {
         let (_, row) = row?;

@@ -27,7 +27,7 @@ impl RedbOutbox {
         // Acknowledged rows pile up in front of the first that waits; they are passed over in one step.
         let from = after.saturating_add(1).max(self.first_waiting.load(Ordering::Acquire));
         let found = self.read("read outbox", |read| collect(read, from, limit_rows, limit_bytes))?;
-        self.set_unreadable_aside(&found.unreadable)?;
+        self.bury_unreadable(&found.unreadable)?;
         Ok(found.rows)
     }
 }

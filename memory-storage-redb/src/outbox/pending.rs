@@ -85,7 +85,7 @@ impl RedbOutbox {
         })
     }
 
-    /// Runs a read of waiting rows; those that do not decode are set aside, and the read runs again without
+    /// Runs a read of waiting rows; those that do not decode become dead letters, and the read runs again without
     /// them.
     fn read_readable<L, T>(
         &self,
@@ -100,8 +100,8 @@ impl RedbOutbox {
             if unreadable.is_empty() {
                 return Ok(found);
             }
-            // Each round sets at least one row aside, or fails.
-            self.set_unreadable_aside(&unreadable)?;
+            // Each round makes at least one row a dead letter, or fails.
+            self.bury_unreadable(&unreadable)?;
         }
     }
 }

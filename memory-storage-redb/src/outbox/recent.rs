@@ -189,12 +189,12 @@ mod tests {
                 }
                 7 => {
                     if let Some(row) = waiting.into_iter().nth(some) {
-                        outbox.set_aside(row.seq, "refused", NOW).unwrap();
+                        outbox.refuse(row.seq, "refused", NOW).unwrap();
                         model.set_aside(row.record);
                     }
                 }
                 8 => {
-                    outbox.retry_set_aside(NOW).unwrap();
+                    outbox.retry_dead_letters(None, NOW).unwrap();
                     std::mem::take(&mut model.aside).iter().for_each(|record| model.serve(record));
                 }
                 _ => {

@@ -3,14 +3,15 @@
 use memory_core::{Result, Timestamp};
 use redb::ReadableTable;
 
-use super::append::Sync;
-use super::refused::wait_again;
+use super::append::{Change, Sync};
+use super::dead_letters::wait_again;
 use super::{RedbOutbox, lock};
 use crate::codec::borrow_row;
+use crate::failure::Outcome;
 
 impl RedbOutbox {
     /// Makes what was acknowledged at `since` or later wait again, with new numbers: whoever reads on behind the last row
-    /// seen sees them.
+    /// seen sees them. Older rows stay: the records' tombstones may be gone, and nobody is to bring them back.
     pub(super) fn replay(&self, since: Timestamp, now: Timestamp) -> Result<u64> {
         let mut writer = lock(&self.writer);
         self.check_writable("replay tail", &writer)?;
@@ -21,8 +22,9 @@ impl RedbOutbox {
             let mut seqs = Vec::new();
             for entry in tail.iter()? {
                 let (seq, entry) = entry?;
-                let (acknowledged_at, _) = entry.value();
-                seqs.extend((acknowledged_at >= since.0).then_some(seq.value()));
+                if entry.value().0 >= since.0 {
+                    seqs.push(seq.value());
+                }
             }
             for seq in seqs {
                 let Some(row) = change.rows.get(seq)?.map(|row| row.value().to_vec()) else { continue };
@@ -51,25 +53,31 @@ impl RedbOutbox {
         if writer.figures.tail_rows == 0 && !writer.unsynced {
             return Ok(());
         }
-        self.transact("trim tail", &mut writer, Sync::Now, |change| {
-            let mut tail = change.tail()?;
-            let mut dropped = Vec::new();
-            let mut kept = change.figures.tail_bytes;
-            for entry in tail.iter()? {
-                let (seq, entry) = entry?;
-                let (acknowledged_at, size) = entry.value();
-                if acknowledged_at < before.0 || kept > limit {
-                    kept -= size;
-                    dropped.push(seq.value());
-                }
-            }
-            for seq in &dropped {
-                tail.remove(seq)?;
-                change.rows.remove(seq)?;
-            }
-            change.figures.tail_rows -= dropped.len() as u64;
-            change.figures.tail_bytes = kept;
-            Ok(())
-        })
+        self.transact("trim tail", &mut writer, Sync::Now, |change| trim(change, before, limit))
     }
+}
+
+/// Drops rows of the tail that were acknowledged before `before`, and the oldest until it is under its bound.
+pub(super) fn trim(change: &mut Change<'_>, before: Timestamp, limit_bytes: u64) -> Outcome<()> {
+    let mut tail = change.tail()?;
+    let mut dropped = Vec::new();
+    let mut kept = change.figures.tail_bytes;
+    for entry in tail.iter()? {
+        let (seq, entry) = entry?;
+        let (acknowledged_at, size) = entry.value();
+        if acknowledged_at < before.0 || kept > limit_bytes {
+            kept = kept.saturating_sub(size);
+            dropped.push(seq.value());
+        } else if before.0 == 0 {
+            // Only the bound counts, and it is met.
+            break;
+        }
+    }
+    for seq in &dropped {
+        tail.remove(seq)?;
+        change.rows.remove(seq)?;
+    }
+    change.figures.tail_rows -= dropped.len() as u64;
+    change.figures.tail_bytes = kept;
+    Ok(())
 }

@@ -21,8 +21,12 @@ type Expected = BTreeMap<(String, Revision), (Record, bool)>;
 fn kept(outbox: &RedbOutbox) -> BTreeMap<(String, Revision), Record> {
     let usage = outbox.usage();
     let waiting = outbox.peek(0, usize::MAX, usize::MAX).unwrap();
-    let aside = outbox.list_set_aside(usize::MAX).unwrap();
-    assert_eq!((usage.rows, usage.set_aside), (waiting.len() as u64, aside.len() as u64), "the counts hold");
+    let aside = outbox.dead_letters(0, usize::MAX).unwrap();
+    assert_eq!(
+        (usage.rows, usage.dead_letters),
+        (waiting.len() as u64, aside.len() as u64),
+        "the counts hold"
+    );
     assert_eq!(usage.oldest.is_some(), usage.rows > 0);
     assert!(waiting.iter().all(|row| row.seq <= usage.last_seq));
     assert_eq!(outbox.replay_tail(Timestamp(0), NOW).unwrap(), usage.tail_rows);
@@ -81,8 +85,8 @@ fn round(seed: u64) -> usize {
                     }
                 }
                 4 => drop(outbox.ack(&waiting.iter().take(3).map(|row| row.seq).collect::<Vec<_>>(), NOW)),
-                5 => drop(some.map(|seq| outbox.set_aside(seq, "refused", NOW))),
-                6 => drop(outbox.retry_set_aside(NOW)),
+                5 => drop(some.map(|seq| outbox.refuse(seq, "refused", NOW))),
+                6 => drop(outbox.retry_dead_letters(None, NOW)),
                 _ => drop(outbox.trim_tail(Timestamp(0))),
             }
         }
@@ -152,7 +156,7 @@ fn after_a_failed_commit_nothing_is_written_until_reopened() {
         let small = record(&space, "small", 1, None);
         let refused = outbox.append(std::slice::from_ref(&small), NOW).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Io, "{fault:?}: still closed for writing");
-        assert!(outbox.ack(&[1], NOW).is_err() && outbox.retry_set_aside(NOW).is_err());
+        assert!(outbox.ack(&[1], NOW).is_err() && outbox.retry_dead_letters(None, NOW).is_err());
         outbox.reopen().unwrap();
         outbox.append(std::slice::from_ref(&small), NOW).unwrap();
         let found = outbox.pending(&[kept.key.clone(), small.key.clone()]).unwrap();

@@ -3,6 +3,7 @@
 
 mod cache;
 mod conformance;
+mod dead_letters;
 mod orphans;
 mod outbox;
 

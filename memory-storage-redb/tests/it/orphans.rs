@@ -25,7 +25,7 @@ fn leave_behind(root: &Path, holders: &mut Vec<Slot>, name: &str) {
     let left = outbox(&slot);
     left.append(&["1", "2", "3"].map(|id| stored(&format!("{name}{id}"), 1)), NOW).unwrap();
     left.ack(&[1], NOW).unwrap();
-    left.set_aside(2, "refused", NOW).unwrap();
+    left.refuse(2, "refused", NOW).unwrap();
     holders.push(slot);
 }
 
@@ -41,13 +41,17 @@ fn adopts_what_nobody_holds_and_nothing_else() {
     let orphans = OrphanFolders::new(root.path(), &own);
     assert_eq!(orphans.adopt(&into, NOW).rows, 0, "both are held");
     drop(holders.remove(0));
-    assert_eq!(orphans.adopt(&into, NOW).rows, 2);
-    assert_eq!(ids(&into), ["a3", "a2"], "what waited, then what had been refused");
+    let adopted = orphans.adopt(&into, NOW);
+    assert_eq!((adopted.rows, adopted.dead_letters), (1, 1));
+    assert_eq!(ids(&into), ["a3"], "what waited");
+    let letters = into.dead_letters(0, 10).unwrap();
+    assert_eq!(letters[0].record.as_ref().unwrap().key.id.as_ref(), "a2", "a dead letter stays one");
+    assert_eq!((letters[0].reason.as_str(), letters[0].at), ("refused", NOW));
     assert_eq!(orphans.adopt(&into, NOW).rows, 0, "nothing is adopted twice");
     let freed = Slots::claim(root.path()).unwrap();
     assert_eq!(freed.path(), root.path().join("1"));
     let left = outbox(&freed);
-    assert_eq!((left.usage().rows, left.usage().set_aside, left.usage().tail_rows), (0, 0, 1));
+    assert_eq!((left.usage().rows, left.usage().dead_letters, left.usage().tail_rows), (0, 0, 1));
     left.append(&[stored("a4", 1)], NOW).unwrap();
     drop((left, freed));
     assert_eq!(
@@ -56,8 +60,8 @@ fn adopts_what_nobody_holds_and_nothing_else() {
         "an outbox that was empty is looked at again when it changes"
     );
     drop(holders);
-    assert_eq!(orphans.adopt(&into, NOW).rows, 2);
-    assert_eq!(into.usage().rows, 5);
+    assert_eq!(orphans.adopt(&into, NOW).rows, 1);
+    assert_eq!((into.usage().rows, into.usage().dead_letters), (3, 2));
 }
 
 #[test]
@@ -76,8 +80,9 @@ fn stops_without_loss_when_there_is_no_room() {
     assert_eq!(adopted.error.unwrap().kind(), memory_core::ErrorKind::QuotaExceeded, "and it is told");
     let seq = into.peek(0, 1, 1).unwrap()[0].seq;
     into.ack(&[seq], NOW).unwrap();
-    assert_eq!(orphans.adopt(&into, NOW).rows, 1, "the rest, once there is room");
-    assert_eq!(ids(&into), ["a2"]);
+    assert_eq!(orphans.adopt(&into, NOW).dead_letters, 1, "the rest, once there is room");
+    assert!(ids(&into).is_empty());
+    assert_eq!(into.usage().dead_letters, 1);
 }
 
 #[test]
@@ -95,10 +100,12 @@ fn a_damaged_orphan_is_salvaged_and_does_not_keep_the_others_waiting() {
     fs::write(&damaged, bytes).unwrap();
     let orphans = OrphanFolders::new(root.path(), &own);
     let adopted = orphans.adopt(&into, NOW);
-    assert_eq!(adopted.rows, 5, "of the damaged one also what had been sent");
+    assert_eq!((adopted.rows, adopted.dead_letters), (1, 4), "of the damaged one also what had been sent");
     assert!(adopted.error.is_none());
     assert_eq!(adopted.warnings.len(), 1, "the damage is told: {:?}", adopted.warnings);
-    let mut ids = ids(&into);
-    ids.sort();
-    assert_eq!(ids, ["a1", "a2", "a3", "b2", "b3"]);
+    assert_eq!(ids(&into), ["b3"]);
+    let letters = into.dead_letters(0, 10).unwrap();
+    let mut dead: Vec<_> = letters.iter().map(|it| it.record.as_ref().unwrap().key.id.to_string()).collect();
+    dead.sort();
+    assert_eq!(dead, ["a1", "a2", "a3", "b2"], "rows from 1970 are not sent without being asked for");
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use memory_core::{ErrorKind, Outbox, Timestamp};
 use memory_storage_redb::{OutboxOptions, RedbOutbox};
@@ -12,8 +13,9 @@ use crate::{names, stored};
 const NOW: Timestamp = Timestamp(1_000);
 const ROWS: redb::TableDefinition<u64, &[u8]> = redb::TableDefinition::new("rows");
 
+/// The rows of most cases are from 1970.
 fn open(path: &Path) -> RedbOutbox {
-    RedbOutbox::open(path, OutboxOptions::default()).unwrap()
+    RedbOutbox::open(path, OutboxOptions::default().stale_after(Duration::MAX)).unwrap()
 }
 
 fn ids(outbox: &RedbOutbox) -> Vec<String> {
@@ -30,7 +32,7 @@ fn tamper(path: &Path, change: impl FnOnce(&mut redb::Table<'_, u64, &'static [u
 }
 
 #[test]
-fn a_damaged_row_is_set_aside_and_the_rest_goes_on() {
+fn a_damaged_row_becomes_a_dead_letter_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("outbox.redb");
     let outbox = open(&path);
@@ -45,12 +47,12 @@ fn a_damaged_row_is_set_aside_and_the_rest_goes_on() {
     let outbox = open(&path);
     assert_eq!(outbox.pending(&[stored("b", 1).key]).unwrap(), [None], "it can no longer be served");
     assert_eq!(ids(&outbox), ["a", "c"]);
-    let aside = outbox.list_set_aside(10).unwrap();
-    assert_eq!((aside.len(), aside[0].seq), (1, 2));
-    assert!(aside[0].record.is_none() && aside[0].reason.contains("checksum"), "{aside:?}");
-    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (2, 1));
-    assert_eq!(outbox.retry_set_aside(NOW).unwrap(), 0, "it stays, and stays counted");
-    assert_eq!(outbox.usage().set_aside, 1);
+    let dead = outbox.dead_letters(0, 10).unwrap();
+    assert_eq!((dead.len(), dead[0].seq), (1, 2));
+    assert!(dead[0].record.is_none() && dead[0].reason.contains("checksum"), "{dead:?}");
+    assert_eq!((outbox.usage().rows, outbox.usage().dead_letters), (2, 1));
+    assert_eq!(outbox.retry_dead_letters(None, NOW).unwrap(), 0, "it stays, and stays counted");
+    assert_eq!(outbox.usage().dead_letters, 1);
 }
 
 #[test]
@@ -60,7 +62,7 @@ fn damaged_figures_are_counted_again() {
     let outbox = open(&path);
     outbox.append(&[stored("a", 1), stored("b", 1), stored("c", 1), stored("d", 1)], NOW).unwrap();
     outbox.ack(&[1, 3], NOW).unwrap();
-    outbox.set_aside(2, "no", NOW).unwrap();
+    outbox.refuse(2, "no", NOW).unwrap();
     let before = outbox.usage();
     drop(outbox);
     tamper(&path, |rows| drop(rows.insert(u64::MAX, &b"junk"[..]).unwrap()));
@@ -78,7 +80,7 @@ fn a_file_that_redb_cannot_open_is_salvaged() {
     for batch in records.chunks(7) {
         outbox.append(batch, NOW).unwrap();
     }
-    outbox.set_aside(5, "refused", NOW).unwrap();
+    outbox.refuse(5, "refused", NOW).unwrap();
     drop(outbox);
     let mut bytes = fs::read(&path).unwrap();
     bytes[..4096].fill(0xee);
@@ -170,12 +172,12 @@ fn an_older_version_is_not_served_once_a_newer_one_is_sent() {
     let pending = || outbox.pending(std::slice::from_ref(&key)).unwrap().pop().flatten();
     outbox.append(&[stored("a", 2), stored("a", 1), stored("a", 3)], NOW).unwrap();
     assert_eq!(pending(), Some(stored("a", 3)), "the highest revision, whatever the order");
-    outbox.set_aside(3, "refused", NOW).unwrap();
+    outbox.refuse(3, "refused", NOW).unwrap();
     assert_eq!(pending(), Some(stored("a", 2)), "the next lower one waits");
     outbox.ack(&[1], NOW).unwrap();
     assert_eq!(pending(), None, "version 1 still waits, but the durable tier has version 2");
     assert_eq!(outbox.usage().rows, 1);
-    assert_eq!(outbox.retry_set_aside(NOW).unwrap(), 1);
+    assert_eq!(outbox.retry_dead_letters(None, NOW).unwrap(), 1);
     assert_eq!(pending(), Some(stored("a", 3)));
 }
 
@@ -185,9 +187,9 @@ fn retried_and_replayed_rows_come_behind_the_last_number() {
     let outbox = open(&folder.path().join("outbox.redb"));
     outbox.append(&[stored("a", 1), stored("b", 1)], NOW).unwrap();
     outbox.ack(&[1], NOW).unwrap();
-    outbox.set_aside(2, "no", NOW).unwrap();
+    outbox.refuse(2, "no", NOW).unwrap();
     assert_eq!(outbox.replay_tail(Timestamp(0), Timestamp(2_000)).unwrap(), 1);
-    assert_eq!(outbox.retry_set_aside(Timestamp(3_000)).unwrap(), 1);
+    assert_eq!(outbox.retry_dead_letters(None, Timestamp(3_000)).unwrap(), 1);
     let rows = outbox.peek(2, 10, usize::MAX).unwrap();
     let rows: Vec<_> =
         rows.iter().map(|row| (row.seq, row.record.key.id.as_ref(), row.appended_at.0)).collect();
@@ -268,4 +270,74 @@ fn a_file_in_use_is_a_conflict() {
     assert!(error.hint().is_some());
     drop(held);
     assert!(names(folder.path(), "outbox.redb.corrupt-").is_empty());
+}
+
+#[test]
+fn opening_trims_the_tail_to_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox.redb");
+    let outbox = open(&path);
+    outbox.append(&(0..20).map(|i| stored(&format!("k{i}"), 1)).collect::<Vec<_>>(), NOW).unwrap();
+    outbox.ack(&(1..=20).collect::<Vec<_>>(), NOW).unwrap();
+    outbox.append(&[stored("last", 1)], NOW).unwrap();
+    let full = outbox.usage();
+    assert_eq!(full.tail_rows, 20);
+    drop(outbox);
+    let bound = full.tail_bytes / 2;
+    let outbox = RedbOutbox::open(&path, OutboxOptions::default().tail_bytes(bound)).unwrap();
+    let usage = outbox.usage();
+    assert!(usage.tail_bytes <= bound && usage.tail_rows >= 9, "{usage:?}");
+    assert_eq!((usage.rows, usage.last_seq), (1, 21), "what waits stays");
+    assert_eq!(ids(&outbox), ["last"]);
+}
+
+#[test]
+fn replaying_leaves_older_rows_in_the_tail() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = open(&folder.path().join("outbox.redb"));
+    outbox.append(&[stored("a", 1), stored("b", 1)], NOW).unwrap();
+    outbox.ack(&[1], Timestamp(10)).unwrap();
+    outbox.ack(&[2], Timestamp(20)).unwrap();
+    assert_eq!(outbox.replay_tail(Timestamp(20), NOW).unwrap(), 1);
+    assert_eq!(ids(&outbox), ["b"]);
+    assert_eq!(outbox.usage().tail_rows, 1);
+}
+
+#[test]
+fn short_lived_processes_keep_the_file_small() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("outbox.redb");
+    let tail_bytes = 100_000;
+    let options = OutboxOptions::default().tail_bytes(tail_bytes);
+    let large = "x".repeat(60_000);
+    let mut last = 0;
+    for process in 0..300_u64 {
+        let outbox = RedbOutbox::open(&path, options).unwrap();
+        let usage = outbox.usage();
+        assert!(usage.tail_bytes <= tail_bytes, "process {process}: {usage:?}");
+        let records: Vec<_> = (0..5)
+            .map(|i| {
+                let id = memory_core::EpisodeId(memory_core::IdSource::next(
+                    &memory_core::SeededIds::new(process * 5 + i),
+                    NOW,
+                ));
+                let action = memory_core::Action::tool("t").observation(large.clone());
+                let step = memory_core::Step::new(id, 1, 1, NOW, action);
+                memory_core::conformance::record(
+                    &Default::default(),
+                    &format!("{process}-{i}"),
+                    1,
+                    Some(step.into()),
+                )
+            })
+            .collect();
+        outbox.append(&records, NOW).unwrap();
+        let rows = outbox.peek(0, 100, usize::MAX).unwrap();
+        outbox.ack(&rows.iter().map(|row| row.seq).collect::<Vec<_>>(), NOW).unwrap();
+        last = outbox.usage().last_seq;
+    }
+    assert_eq!(last, 1_500, "90 MB went through it");
+    drop(RedbOutbox::open(&path, options).unwrap());
+    let size = fs::metadata(&path).unwrap().len();
+    assert!(size < 4 * (tail_bytes + 8 * 1024 * 1024), "{size}");
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use libsql::Value;
-use memory_core::{Change, Changes, ChangesQuery, Kind, Namespace, Row, Seq, Timestamp};
+use memory_core::{Change, Changes, ChangesQuery, Kind, Namespace, Revision, Row, Seq, Timestamp};
 
 use crate::classify::Failure;
 use crate::operation::rows::{VERSION_COLUMNS, take_row};
@@ -25,6 +25,7 @@ struct Reading {
     floor: Seq,
     database: String,
     now: Timestamp,
+    latest: Option<Revision>,
 }
 
 /// A row of the feed.
@@ -91,8 +92,8 @@ impl ReadChanges {
                 Err(name) => unreadable.push(name),
             }
         }
-        let Reading { head, floor, database, anchor, now, .. } = reading;
-        Changes { changes, next, head, floor, database, token, anchor, now, unreadable }
+        let Reading { head, floor, database, anchor, now, latest, .. } = reading;
+        Changes { changes, next, head, floor, database, token, anchor, now, latest, unreadable }
     }
 
     fn sql(&self, range: &Range, body: &str) -> (String, Vec<Value>) {
@@ -111,10 +112,11 @@ impl ReadChanges {
         // commit number, or a look at a feed without news would read everything there is.
         let sql = format!(
             "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
-             CASE WHEN kind IN ({}) THEN {body} END, {}, NULL, NULL, NULL FROM records \
+             CASE WHEN kind IN ({}) THEN {body} END, {}, NULL, NULL, NULL, NULL FROM records \
              WHERE {test} AND +namespace IN ({spaces}) {other}ORDER BY seq, namespace, kind, id LIMIT ?) \
              UNION ALL SELECT NULL, database_id, NULL, NULL, head, tombstone_floor, 0, 0, NULL, {}, {}, {NOW_MS}, \
-             (SELECT max(version) FROM agent_memory_schema) \
+             (SELECT max(version) FROM agent_memory_schema), \
+             (SELECT revision FROM records WHERE records.seq = head LIMIT 1) \
              FROM (SELECT *, max(coalesce((SELECT max(seq) FROM records), 0), purged_seq) AS head \
              FROM agent_memory_feed)",
             kinds.join(", "),
@@ -147,8 +149,10 @@ impl ReadChanges {
         let (head_token, anchor) = (figures.maybe_integer(NAME)?, figures.maybe_integer(NAME)?);
         let (now, version) = (Timestamp(figures.integer(NAME)?), figures.integer(NAME)?);
         schema::check_version(version)?;
+        let latest = figures.maybe_integer(NAME).ok().flatten();
+        let latest = latest.map(|clock| Revision { clock, ..Revision::default() });
         rows.sort_by_key(|read| read.seq);
-        Ok(Reading { rows, head, head_token, anchor, floor, database, now })
+        Ok(Reading { rows, head, head_token, anchor, floor, database, now, latest })
     }
 }
 
@@ -163,7 +167,7 @@ fn take_change(seq: Seq, cells: &mut Cells) -> Read {
     let (namespace, kind, id) = (text(cells), text(cells), text(cells));
     let name = format!("{namespace}/{kind}/{id}");
     let row = take_row(NAME, cells, (&namespace, &kind, id)).map_err(|_| name);
-    Read { seq, token: cells.last_integer(4), row }
+    Read { seq, token: cells.last_integer(5), row }
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ impl<'s> Checker<'s> {
 /// Closes the memory, which sends all that waits.
 async fn close(memory: Memory) -> Result<(), String> {
     let left = memory.close(PATIENCE).await.map_err(|error| format!("close: {error:?}"))?;
-    if left.rows + left.set_aside > 0 { Err(format!("rows left after closing: {left:?}")) } else { Ok(()) }
+    if left.rows + left.dead_letters > 0 { Err(format!("rows left after closing: {left:?}")) } else { Ok(()) }
 }
 
 async fn check_episode(

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
 use crate::memory::Inner;
 use crate::model::entity::Entity;
@@ -50,6 +50,14 @@ impl<'a> Draft<'a> {
         let read = self.inner.engine.read(&key).await?;
         lock(&self.read).entry(key).or_insert_with(|| read.record.as_ref().map(|record| record.revision));
         Ok(read.record.and_then(|record| record.entity).map(|entity| entity.as_ref().clone()))
+    }
+
+    /// Returns true if there is a record as of this draft, readable or not.
+    pub(in crate::memory) async fn has(&self, kind: Kind, id: impl Into<String>) -> Result<bool> {
+        match self.get(kind, id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            found => Ok(found?.is_some()),
+        }
     }
 
     pub(in crate::memory) fn put(&mut self, id: impl Into<String>, entity: impl Into<Entity>) {

@@ -15,7 +15,7 @@ use crate::store::traits::{Outbox, OutboxRow, Seq};
 pub async fn check_outbox(factory: &dyn Factory) {
     keeps_order(factory).await;
     serves_pending(factory).await;
-    sets_aside(factory).await;
+    keeps_dead_letters(factory).await;
     keeps_a_tail(factory).await;
     survives_reopening(factory).await;
     is_bounded(factory).await;
@@ -105,21 +105,40 @@ async fn serves_pending(factory: &dyn Factory) {
     assert_eq!(pending("a"), None, "acknowledged is no longer pending");
 }
 
-async fn sets_aside(factory: &dyn Factory) {
+async fn keeps_dead_letters(factory: &dyn Factory) {
     let (outbox, space) = open(factory, "aside").await;
     let [good, bad] = ["good", "bad"].map(|id| record(&space, id, 1, Some(episode(1))));
     append(&outbox, &[bad.clone(), good]);
     let seq = peek(&outbox, 0, 1)[0].seq;
-    outbox.set_aside(seq, "too strange", Timestamp(7)).expect("set_aside works");
+    outbox.refuse(seq, "too strange", Timestamp(7)).expect("refuse works");
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["good"], "the rest goes on");
-    let listed = outbox.list_set_aside(10).expect("list works");
+    let listed = outbox.dead_letters(0, 10).expect("list works");
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].reason.as_str(), listed[0].at), ("too strange", Timestamp(7)));
     assert_eq!(listed[0].record.as_ref(), Some(&bad));
-    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (1, 1));
-    assert_eq!(outbox.retry_set_aside(NOW).expect("retry works"), 1);
+    assert_eq!((outbox.usage().rows, outbox.usage().dead_letters), (1, 1));
+    assert_eq!(outbox.retry_dead_letters(None, NOW).expect("retry works"), 1);
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["good", "bad"], "a retried row waits behind the others");
-    assert_eq!((outbox.usage().rows, outbox.usage().set_aside), (2, 0));
+    assert_eq!((outbox.usage().rows, outbox.usage().dead_letters), (2, 0));
+    assert_eq!(outbox.usage().dead_letter_bytes, 0);
+
+    let waiting = peek(&outbox, 0, 10);
+    for row in &waiting {
+        outbox.refuse(row.seq, "no", NOW).expect("refuse works");
+    }
+    let first = outbox.dead_letters(0, 1).expect("list works");
+    let second = outbox.dead_letters(first[0].seq, 10).expect("list works");
+    assert_eq!([first[0].seq, second[0].seq], [waiting[0].seq, waiting[1].seq], "page by page");
+    assert!(outbox.dead_letters(second[0].seq, 10).expect("list works").is_empty());
+    assert_eq!(outbox.drop_dead_letters(&[first[0].seq]).expect("drop works"), 1);
+    assert_eq!(outbox.drop_dead_letters(&[first[0].seq]).expect("drop works"), 0, "it is gone");
+    assert_eq!(outbox.retry_dead_letters(Some(&[first[0].seq]), NOW).expect("retry works"), 0);
+    outbox.add_dead_letters(&first).expect("add works");
+    let listed = outbox.dead_letters(0, 10).expect("list works");
+    assert_eq!((listed[1].reason.as_str(), &listed[1].record), ("no", &first[0].record));
+    assert!(listed[1].seq > waiting[1].seq, "it has a new number");
+    assert_eq!(outbox.retry_dead_letters(Some(&[listed[1].seq]), NOW).expect("retry works"), 1);
+    assert_eq!(peek(&outbox, 0, 10).len(), 1, "one of two");
 }
 
 async fn keeps_a_tail(factory: &dyn Factory) {
@@ -131,7 +150,8 @@ async fn keeps_a_tail(factory: &dyn Factory) {
     assert_eq!((outbox.usage().rows, outbox.usage().tail_rows), (0, 2));
     outbox.trim_tail(Timestamp(15)).expect("trim works");
     assert_eq!(outbox.usage().tail_rows, 1, "older than the bound is gone");
-    assert_eq!(outbox.replay_tail(Timestamp(0), NOW).expect("replay works"), 1);
+    assert_eq!(outbox.replay_tail(Timestamp(21), NOW).expect("replay works"), 0, "older rows stay");
+    assert_eq!(outbox.replay_tail(Timestamp(20), NOW).expect("replay works"), 1);
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["b"], "a replayed row waits again");
     assert_eq!((outbox.usage().rows, outbox.usage().tail_rows, outbox.usage().tail_bytes), (1, 0, 0));
 }
@@ -140,8 +160,10 @@ async fn survives_reopening(factory: &dyn Factory) {
     let (outbox, space) = open(factory, "reopen").await;
     append(&outbox, &[record(&space, "a", 1, Some(episode(1))), record(&space, "b", 1, Some(episode(2)))]);
     let rows = peek(&outbox, 0, 10);
-    outbox.set_aside(rows[0].seq, "why", NOW).expect("set_aside works");
+    outbox.refuse(rows[0].seq, "why", NOW).expect("refuse works");
+    let last = outbox.usage().last_seq;
     outbox.reopen().expect("reopen works");
+    assert!(outbox.usage().last_seq >= last, "no number comes again");
     append(&outbox, &[record(&space, "c", 1, Some(episode(3)))]);
     let before = outbox.usage();
     drop(outbox);
@@ -149,8 +171,8 @@ async fn survives_reopening(factory: &dyn Factory) {
     assert_eq!(ids(&peek(&outbox, 0, 10)), ["b", "c"]);
     let after = outbox.usage();
     assert_eq!(
-        (after.rows, after.bytes, after.set_aside, after.last_seq, after.oldest),
-        (before.rows, before.bytes, before.set_aside, before.last_seq, before.oldest),
+        (after.rows, after.bytes, after.dead_letters, after.last_seq, after.oldest),
+        (before.rows, before.bytes, before.dead_letters, before.last_seq, before.oldest),
         "the figures survive"
     );
 }
@@ -172,6 +194,13 @@ async fn is_bounded(factory: &dyn Factory) {
     let violation = error.violation().expect("the figures are named");
     assert_eq!((violation.limit, violation.field.as_str()), (usage.limit_rows, "outbox.rows"));
     assert_eq!(outbox.usage(), full, "a refused append changes nothing");
-    outbox.ack(&peek(&outbox, 0, 500).iter().map(|row| row.seq).collect::<Vec<_>>(), NOW).expect("ack works");
+    let oldest = peek(&outbox, 0, 500);
+    outbox.refuse(oldest[0].seq, "no", NOW).expect("refuse works");
+    assert_eq!(
+        outbox.append(&batch[..1], NOW).expect_err("dead letters count").kind(),
+        ErrorKind::QuotaExceeded
+    );
+    outbox.ack(&oldest.iter().map(|row| row.seq).collect::<Vec<_>>(), NOW).expect("ack works");
+    assert_eq!(outbox.drop_dead_letters(&[oldest[0].seq]).expect("drop works"), 1);
     append(&outbox, &batch);
 }
