@@ -145,7 +145,7 @@ impl Fleet {
             }
             Op::SetClock { on, by_ms } => {
                 self.machines[on].clock.set_by(by_ms);
-                self.ledger.clock_set(by_ms.unsigned_abs());
+                self.ledger.clock_set();
                 Ok(())
             }
             Op::Cut { on } => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memory_core::{
-    Error, ErrorKind, Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, SetAside, Timestamp,
+    DeadLetter, Error, ErrorKind, Key, Outbox, OutboxRow, OutboxUsage, Record, Result, Scan, Seq, Timestamp,
 };
 
 /// The files of an instance folder that outlive a process.
@@ -153,16 +153,24 @@ impl Outbox for Journal {
         self.write(|inner| inner.ack(seqs, now))
     }
 
-    fn set_aside(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()> {
-        self.write(|inner| inner.set_aside(seq, reason, now))
+    fn refuse(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()> {
+        self.write(|inner| inner.refuse(seq, reason, now))
     }
 
-    fn list_set_aside(&self, limit: usize) -> Result<Vec<SetAside>> {
-        self.read(|inner| inner.list_set_aside(limit))
+    fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.read(|inner| inner.dead_letters(after, limit))
     }
 
-    fn retry_set_aside(&self, now: Timestamp) -> Result<u64> {
-        self.write(|inner| inner.retry_set_aside(now))
+    fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64> {
+        self.write(|inner| inner.retry_dead_letters(seqs, now))
+    }
+
+    fn add_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
+        self.write(|inner| inner.add_dead_letters(letters))
+    }
+
+    fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64> {
+        self.write(|inner| inner.drop_dead_letters(seqs))
     }
 
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64> {

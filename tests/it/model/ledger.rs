@@ -1,6 +1,6 @@
 //! What the fleet was told, and hence what must hold once it is quiet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use memory_core::EpisodeId;
 
@@ -32,9 +32,7 @@ pub(crate) struct Fact {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     facts: BTreeMap<usize, Fact>,
-    /// Episodes that changed since the last backup.
-    changed: BTreeSet<usize>,
-    /// Time that has passed since then on the clock of any machine, in milliseconds.
+    /// Time that has passed since the last backup, in milliseconds.
     elapsed_ms: u64,
     clock_was_set: bool,
     /// Nothing is asked that is known not to hold: see [`super::run::SPARED`].
@@ -53,12 +51,10 @@ impl Ledger {
         let (steps, outcomes) = (BTreeMap::new(), BTreeMap::new());
         let fact = Fact { id, word, steps, outcomes, forgotten: None, excused: false };
         self.facts.insert(episode, fact);
-        self.changed.insert(episode);
     }
 
     /// Returns an episode to change; `None` if it was never started.
     pub(crate) fn change(&mut self, episode: usize) -> Option<&mut Fact> {
-        self.changed.insert(episode);
         self.facts.get_mut(&episode)
     }
 
@@ -74,13 +70,12 @@ impl Ledger {
         self.elapsed_ms = self.elapsed_ms.saturating_add(ms);
     }
 
-    pub(crate) fn clock_set(&mut self, by_ms: u64) {
+    /// Notes that a clock was set, by which no time passes.
+    pub(crate) fn clock_set(&mut self) {
         self.clock_was_set = true;
-        self.time_passed(by_ms);
     }
 
     pub(crate) fn backed_up(&mut self) {
-        self.changed.clear();
         self.elapsed_ms = 0;
     }
 
@@ -90,11 +85,8 @@ impl Ledger {
         if self.elapsed_ms < TAIL_MS && !(self.spared && self.clock_was_set) {
             return;
         }
-        for episode in &self.changed {
-            if let Some(fact) = self.facts.get_mut(episode) {
-                fact.excused = true;
-            }
-        }
+        // What was acknowledged before the backup may have reached the server behind it.
+        self.facts.values_mut().for_each(|fact| fact.excused = true);
     }
 }
 

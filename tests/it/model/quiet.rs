@@ -85,9 +85,11 @@ impl Fleet {
                 let status = self.call(on, "status", memory.status()).await?;
                 let sync = &status.engine.sync;
                 state.push((sync.position, sync.head));
-                if let Some(outbox) = status.engine.outbox.filter(|it| it.rows + it.set_aside > 0) {
-                    left +=
-                        &format!("{} rows wait and {} are refused on {on}; ", outbox.rows, outbox.set_aside);
+                if let Some(outbox) = status.engine.outbox.filter(|it| it.rows + it.dead_letters > 0) {
+                    left += &format!(
+                        "{} rows wait and {} are refused on {on}; ",
+                        outbox.rows, outbox.dead_letters
+                    );
                 }
             }
             if left.is_empty() && last.as_ref() == Some(&state) {

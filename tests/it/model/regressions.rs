@@ -116,7 +116,7 @@ fn a_restore_is_noticed_by_a_process_that_was_killed_before() {
 
 /// Rows are stamped when they are acknowledged, and sent again if that was not too long ago.
 #[test]
-fn a_clock_that_is_behind_does_not_keep_lost_rows_from_being_sent_again() {
+fn lost_rows_that_a_clock_behind_has_stamped_are_sent_again() {
     let ops = [
         Op::BackUp,
         Op::SetClock { on: 0, by_ms: -400 * DAY_MS },
@@ -126,6 +126,22 @@ fn a_clock_that_is_behind_does_not_keep_lost_rows_from_being_sent_again() {
         Op::Restore,
     ];
     keeps(&remote(&[0, 1]), &ops);
+}
+
+#[test]
+fn lost_rows_are_sent_again_by_a_clock_that_was_set_since() {
+    for by_ms in [400 * DAY_MS, -400 * DAY_MS] {
+        let ops = [
+            Op::BackUp,
+            Op::Start { on: 0 },
+            Op::Flush { on: 0 },
+            Op::Pull { on: 0 },
+            Op::SetClock { on: 0, by_ms },
+            Op::Upkeep { on: 0 },
+            Op::Restore,
+        ];
+        keeps(&remote(&[0, 1]), &ops);
+    }
 }
 
 #[test]
