@@ -33,11 +33,12 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// Reads `MEMORY_MODEL_SEED` (1 unless given), `MEMORY_MODEL_CASES` and `MEMORY_MODEL_SECONDS`: what is given alone
-    /// bounds the run. With `MEMORY_MODEL_SURVEY` all failures are listed.
+    /// bounds the run; without either it is short, for it runs beside other tests. With `MEMORY_MODEL_SURVEY` all
+    /// failures are listed.
     pub(crate) fn from_env() -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
         let (cases, seconds) = match (number("MEMORY_MODEL_CASES"), number("MEMORY_MODEL_SECONDS")) {
-            (None, None) => (2_000, 75),
+            (None, None) => (150, 30),
             (cases, seconds) => (cases.unwrap_or(u64::MAX), seconds.unwrap_or(7 * 86_400)),
         };
         Self {
