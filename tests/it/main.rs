@@ -4,6 +4,7 @@
 mod clocks;
 mod common;
 mod conformance;
+mod delivery;
 mod engine;
 mod image;
 mod learning;

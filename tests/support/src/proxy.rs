@@ -31,6 +31,10 @@ pub enum Mode {
     Truncate,
     /// Waits this long before forwarding each request, also when the client has given up by then.
     Slow(Duration),
+    /// Answers requests whose body has this text with this status itself (403, 400, 500 …), as a filter of contents does.
+    Filter(u16, &'static str),
+    /// Takes and gives so many bytes a second at the most.
+    Narrow(u64),
 }
 
 /// A TCP proxy on loopback that forwards HTTP/1.1 to a server, or does not.
@@ -284,7 +288,12 @@ fn serve(client: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             Mode::Garbage => return send(client, shared, &GARBAGE),
             Mode::Hang => return wait_for_close(requests),
             Mode::Slow(latency) => thread::sleep(latency),
-            Mode::Pass | Mode::DropAnswer | Mode::Truncate => {}
+            Mode::Filter(status, text) if contains(&request.raw_body, text.as_bytes()) => {
+                send(client, shared, &response(&format!("{status} Filtered"), "the proxy dislikes it"))?;
+                continue;
+            }
+            Mode::Narrow(rate) => thread::sleep(at_rate(request.len(), rate)),
+            Mode::Filter(..) | Mode::Pass | Mode::DropAnswer | Mode::Truncate => {}
         }
         let upstream = match &mut server {
             Some(upstream) => upstream,
@@ -296,6 +305,12 @@ fn serve(client: &TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             Mode::Truncate => {
                 let half = &answer.raw_body[..answer.raw_body.len() / 2];
                 return send(client, shared, &[answer.head.as_slice(), half].concat());
+            }
+            Mode::Narrow(rate) => {
+                for part in [answer.head.as_slice(), &answer.raw_body].concat().chunks(512) {
+                    thread::sleep(at_rate(part.len(), rate));
+                    send(client, shared, part)?;
+                }
             }
             _ => send(client, shared, &[answer.head.as_slice(), &answer.raw_body].concat())?,
         }
@@ -341,6 +356,15 @@ const GARBAGE: [u8; 64] = {
     }
     bytes
 };
+
+fn contains(body: &[u8], text: &[u8]) -> bool {
+    body.windows(text.len()).any(|window| window == text)
+}
+
+/// Returns how long so many bytes take.
+fn at_rate(bytes: usize, rate: u64) -> Duration {
+    Duration::from_micros(bytes as u64 * 1_000_000 / rate.max(1))
+}
 
 fn response(status: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}", body.len())
