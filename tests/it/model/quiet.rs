@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use memory_core::{Engine, Entity, Key, Kind, Namespace, Outcome, Record, SearchDocument};
+use memory_core::{Engine, Entity, Key, Kind, Namespace, Outcome, RecallQuery, Record, SearchDocument};
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use super::fleet::{Fleet, Violation};
@@ -28,6 +28,9 @@ impl Fleet {
         let live = live_records(store.as_ref(), &space).await.map_err(|error| format!("{error:?}"))?;
         for (episode, fact) in self.ledger.facts() {
             check_stored(episode, fact, &live)?;
+        }
+        for (episode, fact) in self.ledger.facts() {
+            self.check_recall(episode % self.machines.len(), episode, fact).await?;
         }
         for on in 0..self.machines.len() {
             let memory = self.memory(on);
@@ -109,6 +112,22 @@ impl Fleet {
                 Arc::new(tokio::task::spawn_blocking(open).await.unwrap().unwrap())
             }
         }
+    }
+
+    /// Checks that a machine recalls an episode by its word if it is there, and not if it is gone.
+    async fn check_recall(&self, on: usize, episode: usize, fact: &Fact) -> Result<(), Violation> {
+        let memory = self.memory(on);
+        let query = RecallQuery::new(&*fact.word).include_open(true);
+        let recall = self.call(on, "recall", memory.recall(query)).await?;
+        let recall = recall.map_err(|error| format!("recall fails on {on}: {error:?}"))?;
+        let found = recall.episodes.iter().any(|recalled| recalled.episode.id == fact.id);
+        if fact.is_gone() && found {
+            return Err(format!("{on} recalls {episode}, which was forgotten"));
+        }
+        if fact.is_kept() && !found {
+            return Err(format!("{on} does not recall {episode} by its word"));
+        }
+        Ok(())
     }
 
     /// Checks that a machine reads each record as the durable tier has it.
