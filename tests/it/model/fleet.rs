@@ -112,6 +112,12 @@ impl Fleet {
                 let learned = self.call(on, "learn", memory.learn()).await?;
                 self.expect_if_healthy(on, "learn", learned.err())
             }
+            Op::Note { on, episode } => self.note(on, episode).await,
+            Op::Consolidate { on } => {
+                let memory = self.memory(on);
+                let cycle = self.call(on, "consolidate", memory.consolidate(None)).await?;
+                self.expect_if_healthy(on, "consolidate", cycle.err())
+            }
             Op::Flush { on } => self.flush(on).await.map(drop),
             Op::Pull { on } => {
                 let memory = self.memory(on);
@@ -316,6 +322,26 @@ impl Fleet {
             Err(error) => {
                 self.handles(on).insert(episode, handle);
                 self.expect_refusal(on, "step", &error).map(|()| true)
+            }
+        }
+    }
+
+    async fn note(&mut self, on: usize, episode: usize) -> Result<(), Violation> {
+        let Some(mut handle) = self.handle(on, episode).await? else { return Ok(()) };
+        let memory = self.memory(on);
+        let recall = self.call(on, "recall", memory.recall("repair the valve")).await?;
+        let noted = match recall {
+            Ok(recall) => self.call(on, "recalled", handle.recalled(&recall)).await?,
+            Err(error) => Err(error),
+        };
+        let spared = self.spared;
+        let fact = self.ledger.change(episode).expect("there is a handle");
+        fact.reopened |= spared;
+        match noted {
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
+            noted => {
+                self.handles(on).insert(episode, handle);
+                noted.or_else(|error| self.expect_refusal(on, "recalled", &error))
             }
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Fact {
     /// The texts of its outcomes: several if it was completed by machines that knew nothing of each other.
     pub(crate) outcomes: BTreeMap<String, Known>,
     pub(crate) forgotten: Option<Known>,
+    /// Something was noted in its head, which may open it again: see [`super::run::SPARED`].
+    pub(crate) reopened: bool,
     /// The server lost what nobody need have any more: nothing is promised.
     pub(crate) excused: bool,
 }
@@ -49,7 +51,7 @@ impl Ledger {
 
     pub(crate) fn started(&mut self, episode: usize, id: EpisodeId, word: String) {
         let (steps, outcomes) = (BTreeMap::new(), BTreeMap::new());
-        let fact = Fact { id, word, steps, outcomes, forgotten: None, excused: false };
+        let fact = Fact { id, word, steps, outcomes, forgotten: None, reopened: false, excused: false };
         self.facts.insert(episode, fact);
     }
 

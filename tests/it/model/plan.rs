@@ -38,7 +38,15 @@ pub(crate) enum Op {
         on: usize,
         episode: usize,
     },
+    /// Notes in an open episode what was recalled for it.
+    Note {
+        on: usize,
+        episode: usize,
+    },
     Learn {
+        on: usize,
+    },
+    Consolidate {
         on: usize,
     },
     Flush {
@@ -116,13 +124,17 @@ impl Fleet {
         let runs = |on: usize| self.runs.get(on).copied().unwrap_or(false);
         let remote = self.remote;
         match *op {
-            Op::Start { on } | Op::Learn { on } | Op::Flush { on } | Op::Pull { on } | Op::Upkeep { on } => {
-                runs(on)
-            }
+            Op::Start { on }
+            | Op::Learn { on }
+            | Op::Consolidate { on }
+            | Op::Flush { on }
+            | Op::Pull { on }
+            | Op::Upkeep { on } => runs(on),
             Op::Step { on, episode }
             | Op::Complete { on, episode, .. }
             | Op::Forget { on, episode }
-            | Op::Recall { on, episode } => runs(on) && episode < self.episodes,
+            | Op::Recall { on, episode }
+            | Op::Note { on, episode } => runs(on) && episode < self.episodes,
             Op::KillWriting { on, episode } => remote && runs(on) && episode < self.episodes,
             Op::Close { on } | Op::Kill { on } => runs(on),
             Op::Open { on } => !runs(on),
@@ -174,7 +186,7 @@ fn setups() -> impl Strategy<Value = Setup> {
         1 => Just(vec![0, 0, 1]),
         1 => Just(vec![0, 0, 1, 1]),
     ];
-    let rows = prop_oneof![4 => Just(None), 1 => (16_u64..40).prop_map(Some)];
+    let rows = prop_oneof![4 => Just(None), 1 => (40_u64..72).prop_map(Some)];
     (prop::bool::weighted(0.8), hosts, rows).prop_map(|(remote, mut hosts, rows)| {
         if !remote {
             // A file is on one machine.
@@ -210,7 +222,9 @@ impl Fleet {
                 .prop_map(|((on, episode), success)| Op::Complete { on, episode, success }),
             5 => both.clone().prop_map(|(on, episode)| Op::Forget { on, episode }),
             4 => both.clone().prop_map(|(on, episode)| Op::Recall { on, episode }),
+            2 => both.clone().prop_map(|(on, episode)| Op::Note { on, episode }),
             2 => on.clone().prop_map(|on| Op::Learn { on }),
+            1 => on.clone().prop_map(|on| Op::Consolidate { on }),
             8 => on.clone().prop_map(|on| Op::Flush { on }),
             8 => on.clone().prop_map(|on| Op::Pull { on }),
             2 => on.clone().prop_map(|on| Op::Upkeep { on }),
