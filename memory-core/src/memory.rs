@@ -153,6 +153,12 @@ impl Memory {
         Ok(Self { inner })
     }
 
+    /// Returns the engine below.
+    #[cfg(feature = "testing")]
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
     /// Returns the sizes allowed.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits

@@ -10,6 +10,7 @@ mod image;
 mod learning;
 mod load;
 mod local;
+mod model;
 mod outage;
 mod processes;
 mod recovery;

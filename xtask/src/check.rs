@@ -12,6 +12,9 @@ use crate::{examples, models, sqld};
 /// How often each bounded crash run kills the writer.
 const CRASH_ROUNDS: &str = "20";
 
+/// How long random sequences of operations are drawn and run, in seconds.
+const MODEL_SECONDS: &str = "75";
+
 /// One step: what its heading says, and what it does.
 struct Step {
     name: &'static str,
@@ -40,6 +43,7 @@ const STEPS: &[Step] = &[
         // Unit, integration and documentation tests; examples are built.
         act: |context| context.cargo("test --workspace --all-features --no-fail-fast"),
     },
+    Step { name: "random operations", quick: false, act: random_operations },
     Step { name: "models", quick: false, act: |context| models::test(&context.workspace) },
     Step { name: "documentation", quick: false, act: documentation },
     Step {
@@ -131,6 +135,13 @@ fn feature_variants(context: &Context) -> Result<(), Failure> {
     }
     context.cargo("check --package memory-cli --bins --no-default-features")?;
     context.cargo("check --package memory-cli --bins")
+}
+
+/// Runs the model-based test for longer than beside all other tests, whose deadlines it would strain.
+fn random_operations(context: &Context) -> Result<(), Failure> {
+    // With the packages and features of the tests, so that nothing is compiled for a second time.
+    let arguments = "test --workspace --all-features --test it -- model::random_operations";
+    run(context.cargo_command(arguments).env("MEMORY_MODEL_SECONDS", MODEL_SECONDS))
 }
 
 fn documentation(context: &Context) -> Result<(), Failure> {

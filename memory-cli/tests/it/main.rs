@@ -11,4 +11,5 @@ mod import;
 mod learned;
 mod outage;
 mod recall;
+mod secrets;
 mod terminal;

@@ -44,6 +44,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
+#[cfg(feature = "testing")]
+impl crate::engine::Engine {
+    /// Does one round of upkeep now, purging included, and waits for it.
+    ///
+    /// # Errors
+    /// The first error of its parts.
+    pub async fn upkeep(&self) -> Result<()> {
+        self.shared.upkeep(self.shared.now(), true).await
+    }
+}
+
 impl Shared {
     /// Takes over the outboxes of instances that no longer run.
     pub(super) async fn adopt(&self) -> Result<()> {

@@ -14,3 +14,5 @@ mod openai;
 mod server;
 #[cfg(all(feature = "sentence-transformer", feature = "static-embedding"))]
 mod table;
+#[cfg(feature = "openai")]
+mod trust;

@@ -8,4 +8,5 @@ mod local_files;
 mod local_sharing;
 mod remote_errors;
 mod remote_pool;
+mod remote_trust;
 mod schema;

@@ -5,3 +5,4 @@
 mod proxy;
 mod sqld;
 mod tokens;
+mod witness;
