@@ -39,11 +39,12 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::entity::Entity;
+use crate::model::episode::Episode;
 use crate::model::kind::Kind;
 use crate::recall::lexical::LexicalIndex;
 use crate::store::decorate::breaker::Breaker;
 use crate::store::query::{Page, Scan};
-use crate::store::record::{Key, Namespace, Record, RevisionClock, WriterId};
+use crate::store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
 use crate::store::traits::{Durable, Outbox, Purged, Seq, Store, Tiers};
 use crate::store::wire::{MAX_RECORD_BYTES, Row};
 
@@ -111,6 +112,8 @@ struct Shared {
     /// Rows that did not get through, though others may.
     suspects: Mutex<Suspects>,
     verdicts: Verdicts,
+    /// The newest version that the durable tier has acknowledged since the change feed was last read to its end.
+    sent: Mutex<Option<(Key, Revision)>>,
     /// Rows up to here were numbered anew because the outbox was rebuilt since opening.
     renumbered: Arc<AtomicU64>,
     /// The server's time when the monotonic clock began; 0 while it is not known.
@@ -157,7 +160,10 @@ impl Engine {
             None => Some(self.shared.config.tombstone_retention),
         };
         let now = self.shared.now();
-        let revision = self.shared.revisions.next(now);
+        let mut revision = self.shared.revisions.next(now);
+        if entity.as_ref().and_then(Entity::as_episode).is_some_and(Episode::is_completed) {
+            revision = revision.into_completed();
+        }
         let born = self.shared.born(now, revision);
         Record {
             revision,

@@ -269,6 +269,8 @@ impl Shared {
             suspects.refused = Default::default();
             seqs.iter().for_each(|seq| drop(suspects.rows.remove(seq)));
         }
+        let newest = part.iter().max_by_key(|send| send.newest.seq).map(|send| &send.newest.record);
+        *lock(&self.sent) = newest.map(|record| (record.key.clone(), record.revision));
         let share = self.shrunk.load(Ordering::Relaxed);
         self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);
         self.acknowledge(seqs).await
@@ -331,7 +333,7 @@ impl Shared {
     }
 
     async fn acknowledge(&self, seqs: Vec<Seq>) -> Result<()> {
-        let now = self.clock.now();
+        let now = self.now();
         self.ask_outbox(move |outbox| outbox.ack(&seqs, now)).await.map(drop)
     }
 

@@ -115,6 +115,7 @@ impl Engine {
             shrunk: AtomicU32::new(1),
             suspects: Mutex::default(),
             verdicts: Verdicts::default(),
+            sent: Mutex::default(),
             renumbered,
             server_epoch: AtomicU64::new(0),
             progress: Mutex::new(Progress { away: known_away, ..Progress::default() }),

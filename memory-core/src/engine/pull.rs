@@ -12,7 +12,7 @@ use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::recall::lexical::LexicalIndex;
-use crate::store::record::Record;
+use crate::store::record::{Key, Record};
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
 /// Changes asked for at once, if the way to the durable tier is wide enough.
@@ -61,6 +61,10 @@ impl Shared {
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
+            if changes.next >= changes.head && self.has_lost_what_was_sent().await? {
+                self.start_over(&changes, Some("has lost what was sent to it")).await?;
+                continue;
+            }
             // The position is not written before what it covers: a commit that the durable tier has may be on its way to
             // the caches.
             self.committer.settle().await;
@@ -76,7 +80,7 @@ impl Shared {
             }
         };
         if was_away {
-            let since = self.clock.now().minus(self.config.tail_retention);
+            let since = self.now().minus(self.config.tail_retention);
             if let Err(error) = self.replay_tail(since, "the durable tier was away").await {
                 lock(&self.progress).away = true;
                 return Err(error);
@@ -123,7 +127,7 @@ impl Shared {
     /// Sends what the durable tier has acknowledged since a time once more: one that acknowledges before its own fsync may
     /// have lost it with its power, and rows that it still has are not changed by another copy.
     async fn replay_tail(&self, since: Timestamp, why: &'static str) -> Result<()> {
-        let now = self.clock.now();
+        let now = self.now();
         let recovering = self.recovering();
         let rows = self.ask_outbox(move |outbox| outbox.replay_tail(since, now)).await?.unwrap_or(0);
         drop(recovering);
@@ -152,15 +156,59 @@ impl Shared {
         if !(reanalyse || lost || too_old || damaged) {
             return Ok(false);
         }
-        if lost || other {
-            let what = if other { "is another than last time" } else { "has lost commits that were seen" };
+        tracing::warn!(other, reanalyse, lost, too_old, damaged, "the caches start over");
+        let what = match (other, lost) {
+            (true, _) => Some("is another than last time"),
+            (false, true) => Some("has lost commits that were seen"),
+            (false, false) => None,
+        };
+        self.start_over(changes, what).await?;
+        Ok(true)
+    }
+
+    /// Returns true if the durable tier does not have what it acknowledged last. What this instance sends moves no
+    /// position in the change feed, and a new one knows no position at all: only the row itself tells.
+    async fn has_lost_what_was_sent(&self) -> Result<bool> {
+        if self.outbox().is_none() {
+            return Ok(false);
+        }
+        let first = lock(&self.progress).pulls == 0;
+        let sent = lock(&self.sent).clone();
+        let sent = match sent {
+            None if first => self
+                .ask_outbox(|outbox| outbox.last_sent())
+                .await?
+                .flatten()
+                .filter(|record| !record.is_expired(self.now()))
+                .map(|record| (record.key, record.revision)),
+            sent => sent,
+        };
+        let Some((key, revision)) = sent else { return Ok(false) };
+        // What belongs to a forgotten episode is not taken.
+        let owner = key.kind.owner_of(&key.id).map(|owner| Key::new(&key.namespace, Kind::Episode, owner));
+        let keys: Vec<Key> = std::iter::once(key.clone()).chain(owner).collect();
+        let mut found = self.durable.get(&keys).await?.into_iter();
+        let there = found.next().flatten().is_some_and(|record| record.revision >= revision);
+        let disowned = found.next().flatten().is_some_and(|owner| owner.revision.is_final());
+        let mut sent = lock(&self.sent);
+        if sent.as_ref().is_some_and(|(sent, at)| *sent == key && *at == revision) {
+            *sent = None;
+        }
+        // What had expired may be purged.
+        let expires = self.config.retention_of(key.kind).is_some_and(|kept| revision.at().plus(kept) <= self.now());
+        Ok(!there && !disowned && !expires)
+    }
+
+    /// Empties the caches, to read the change feed from its start; and sends what is left of what was sent once more, if the
+    /// database is `what` it should not be.
+    async fn start_over(&self, changes: &Changes, what: Option<&'static str>) -> Result<()> {
+        if let Some(what) = what {
             self.warn(format!(
                 "the database {what}; the caches started over and the outbox's tail is sent again"
             ));
-            let since = self.clock.now().minus(self.config.tombstone_retention);
+            let since = self.now().minus(self.config.tombstone_retention);
             self.replay_tail(since, "the server does not have commits that were seen").await?;
         }
-        tracing::warn!(other, reanalyse, lost, too_old, damaged, "the caches start over");
         self.hot.clear();
         self.missing.invalidate_all();
         // Before the cache file: an image that is made behind it must have nothing of before.
@@ -174,7 +222,7 @@ impl Shared {
         progress.floor = changes.floor;
         progress.damaged = false;
         progress.caught_up = false;
-        Ok(true)
+        Ok(())
     }
 
     async fn apply(&self, changes: Changes) {

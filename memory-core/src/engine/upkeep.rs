@@ -113,15 +113,13 @@ impl Shared {
         Ok(purged)
     }
 
-    /// Drops what the outbox keeps of rows that were sent: all that is older than a server's backlog may be, once the
-    /// server was seen to have its commits.
+    /// Drops what the outbox keeps of rows that were sent, once it is older than a server may lose, the server was seen to
+    /// have it, and has told the time.
     pub(super) async fn trim_tail(&self) -> Result<()> {
-        let kept = if lock(&self.progress).pulls > 0 {
-            self.config.tail_retention
-        } else {
-            self.config.tombstone_retention
-        };
-        let before = self.clock.now().minus(kept);
+        if lock(&self.progress).pulls == 0 {
+            return Ok(());
+        }
+        let before = self.now().minus(self.config.tail_retention);
         self.ask_outbox(move |outbox| outbox.trim_tail(before)).await.map(drop)
     }
 }

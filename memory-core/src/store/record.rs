@@ -117,9 +117,10 @@ impl WriterId {
 
 /// A version of a record: a hybrid logical clock with the writer's id as tie-break. The higher one wins.
 ///
-/// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 62 bits: 46 bits of milliseconds (up to the year
-/// 4199), 16 of counter. The bit above them marks the tombstone of an id that is never used again: it wins over every
-/// version without it, whenever and by whomever that was written.
+/// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 61 bits: 45 bits of milliseconds (up to the year
+/// 3084), 16 of counter. Two bits above them say what cannot be undone, and win over every version without them, whenever
+/// and by whomever that was written: a completed episode over an open one, and the tombstone of an id that is never used
+/// again over both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Revision {
     /// Milliseconds since the epoch, shifted left by 16, plus the counter; below 2^63.
@@ -131,8 +132,10 @@ pub struct Revision {
 impl Revision {
     /// Set in the clock of a final tombstone.
     const FINAL: u64 = 1 << 62;
+    /// Set in the clock of a completed episode.
+    const COMPLETED: u64 = 1 << 61;
     /// The highest clock that can be issued.
-    const LAST: u64 = Self::FINAL - 1;
+    const LAST: u64 = Self::COMPLETED - 1;
 
     /// Returns the milliseconds part.
     pub fn at(self) -> Timestamp {
@@ -148,6 +151,12 @@ impl Revision {
     #[must_use]
     pub fn into_final(self) -> Self {
         Self { clock: self.clock | Self::FINAL, ..self }
+    }
+
+    /// Returns the revision of a completed episode.
+    #[must_use]
+    pub fn into_completed(self) -> Self {
+        Self { clock: self.clock | Self::COMPLETED, ..self }
     }
 
     /// Returns true if no higher revision can be issued.
@@ -174,7 +183,7 @@ impl RevisionClock {
         self.writer
     }
 
-    /// Issues a revision. Once none is left (in the year 4199), it is the same again: see [`Revision::is_last`].
+    /// Issues a revision. Once none is left (in the year 3084), it is the same again: see [`Revision::is_last`].
     pub fn next(&self, now: Timestamp) -> Revision {
         let wall = now.0.saturating_mul(1 << 16).min(Revision::LAST);
         let advance = |last: u64| wall.max(last.saturating_add(1)).min(Revision::LAST);

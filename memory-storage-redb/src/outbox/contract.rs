@@ -45,6 +45,10 @@ impl Outbox for RedbOutbox {
         self.replay(since, now)
     }
 
+    fn last_sent(&self) -> Result<Option<Record>> {
+        self.newest_of_tail()
+    }
+
     fn trim_tail(&self, before: Timestamp) -> Result<()> {
         self.trim(before)
     }

@@ -1,11 +1,12 @@
 //! The tail: rows that the durable tier has acknowledged, kept for a while in case it loses them.
 
-use memory_core::{Result, Timestamp};
+use memory_core::{Record, Result, Timestamp};
 use redb::ReadableTable;
 
 use super::append::{Change, Sync};
 use super::dead_letters::wait_again;
-use super::{RedbOutbox, lock};
+use super::peek::decode_record;
+use super::{ROWS, RedbOutbox, TAIL, lock};
 use crate::codec::borrow_row;
 use crate::failure::Outcome;
 
@@ -42,6 +43,21 @@ impl RedbOutbox {
             change.figures.advance(&change.rows, &tail)
         })?;
         Ok(replayed)
+    }
+
+    /// Returns the newest row that decodes.
+    pub(super) fn newest_of_tail(&self) -> Result<Option<Record>> {
+        self.read("read tail", |read| {
+            let rows = read.open_table(ROWS)?;
+            for entry in read.open_table(TAIL)?.range::<u64>(..)?.rev() {
+                let (seq, _) = entry?;
+                let row = rows.get(seq.value())?;
+                if let Some(Ok(record)) = row.map(|row| decode_record(row.value())) {
+                    return Ok(Some(record));
+                }
+            }
+            Ok(None)
+        })
     }
 
     /// Drops what is older than `before` and what exceeds the bound, oldest first. Makes everything so far

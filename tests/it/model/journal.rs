@@ -177,6 +177,10 @@ impl Outbox for Journal {
         self.write(|inner| inner.replay_tail(since, now))
     }
 
+    fn last_sent(&self) -> Result<Option<Record>> {
+        self.inner.last_sent()
+    }
+
     fn trim_tail(&self, before: Timestamp) -> Result<()> {
         self.write(|inner| inner.trim_tail(before))
     }

@@ -77,7 +77,6 @@ fn a_failed_episode_that_another_machine_forgets_unseen_leaves_no_reward() {
 
 /// The feed was empty when this process read it last: its own commits do not move its position.
 #[test]
-#[ignore = "a position behind which rows were sent, and none at all, do not tell that a server was restored"]
 fn a_restore_behind_the_last_pull_is_noticed_by_who_sent_what_it_lost() {
     let ops = [Op::BackUp, Op::Start { on: 1 }, Op::Flush { on: 1 }, Op::Restore];
     keeps(&remote(&[0, 1]), &ops);
@@ -85,7 +84,6 @@ fn a_restore_behind_the_last_pull_is_noticed_by_who_sent_what_it_lost() {
 
 /// As a command does that sends its rows while it closes.
 #[test]
-#[ignore = "a position behind which rows were sent, and none at all, do not tell that a server was restored"]
 fn a_restore_between_two_short_processes_is_noticed() {
     let ops = [
         Op::Start { on: 0 },
@@ -102,7 +100,6 @@ fn a_restore_between_two_short_processes_is_noticed() {
 
 /// A killed process leaves no position in its cache file; its outbox has what the server lost.
 #[test]
-#[ignore = "a position behind which rows were sent, and none at all, do not tell that a server was restored"]
 fn a_restore_is_noticed_by_a_process_that_was_killed_before() {
     let ops = [
         Op::BackUp,
@@ -132,7 +129,6 @@ fn lost_rows_that_a_clock_behind_has_stamped_are_sent_again() {
 }
 
 #[test]
-#[ignore = "the tail goes by a clock that people set: one that was set ahead keeps lost rows from being sent again"]
 fn lost_rows_are_sent_again_by_a_clock_that_was_set_since() {
     for by_ms in [400 * DAY_MS, -400 * DAY_MS] {
         let ops = [
@@ -203,7 +199,6 @@ fn a_clock_that_is_wrong_by_years_deletes_nothing() {
 
 /// Noting a recall writes the head of an episode that is open as far as this machine knows.
 #[test]
-#[ignore = "an open head that is written again wins over a completion that its writer does not know of"]
 fn what_is_noted_by_a_machine_that_was_cut_off_does_not_open_a_completed_episode_again() {
     let ops = [
         Op::Start { on: 0 },
