@@ -63,7 +63,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (ContactFile::new(folder.path()), ContactFile::new(folder.path()));
         assert_eq!(other.recall(), Contact::default());
-        let outage = Outage { since: Timestamp(1), probe_at: Timestamp(2), exponent: 3, reason: "gone".into() };
+        let outage =
+            Outage { since: Timestamp(1), probe_at: Timestamp(2), exponent: 3, reason: "gone".into() };
         let round_trip = Some(RoundTrip { smoothed_ms: 80, variation_ms: 7 });
         let contact = Contact { outage: Some(outage), round_trip };
         one.note(&contact);

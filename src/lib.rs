@@ -54,6 +54,6 @@ pub use memory_core::{
     Reflector, Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, Share,
     Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task,
     TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
-    normalize, same_label,
+    normalize, same_label, visible_chars,
 };
 pub use open::Memory;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{
-    Clock, Contacts, Durable, Embedder, Error, ErrorKind, IdSource, Leftover, MemoryConfig, Namespace, Orphans, Outbox,
-    Result, Tiers,
+    Clock, Contacts, Durable, Embedder, Error, ErrorKind, IdSource, Leftover, MemoryConfig, Namespace,
+    Orphans, Outbox, Result, Tiers,
 };
 use memory_storage_redb::{
     CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,

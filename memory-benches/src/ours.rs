@@ -69,7 +69,10 @@ pub(crate) fn tiers(folder: &Path, url: Option<&str>) -> Result<(Tiers, Slot)> {
     let outbox: Arc<dyn Outbox> =
         Arc::new(RedbOutbox::open(slot.path().join("outbox.redb"), OutboxOptions::default())?);
     let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));
-    Ok((Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() }, slot))
+    Ok((
+        Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() },
+        slot,
+    ))
 }
 
 /// Opens an engine over [`tiers`].

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use agent_memory::visible_chars;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Returns a text with every character that could steer a terminal or reorder the line made visible. Line ends stay.
 pub(crate) fn harmless(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (c, visible) in visible_chars(text) {
         match c {
             '\n' => clean.push('\n'),
             '\t' => clean.push(' '),
             '\r' => {}
-            c if c.is_control() || is_invisible(c) => clean.extend(c.escape_unicode()),
+            c if !visible => clean.extend(c.escape_unicode()),
             c => clean.push(c),
         }
     }
@@ -24,13 +25,6 @@ pub(crate) fn one_line(text: &str) -> String {
     let mut words = text.split_whitespace();
     let Some(first) = words.next() else { return String::new() };
     harmless(&words.fold(first.to_owned(), |line, word| line + " " + word))
-}
-
-/// Characters that show nothing and change how what follows is read: direction marks, overrides and isolates,
-/// tags, the byte order mark.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Returns how many columns a line takes.

@@ -49,8 +49,8 @@ use crate::store::traits::{Durable, Outbox, Purged, Seq, Store, Tiers};
 use crate::store::wire::{MAX_RECORD_BYTES, Row};
 
 use commit::{Committer, Write};
-use drain::Suspects;
 use documents::documents_of;
+use drain::Suspects;
 use fill::Filler;
 use hot::Hot;
 use progress::{Progress, Task};
@@ -61,9 +61,9 @@ pub use close::Leftover;
 pub use config::{Ack, EngineConfig};
 pub use hot::HotUsage;
 pub(crate) use read::means_away;
-pub(crate) use supervise::supervised;
 pub use read::{Freshness, Read};
 pub use status::{EngineStatus, Mode, OutboxStatus, SyncStatus};
+pub(crate) use supervise::supervised;
 
 /// The engine of one namespace. Cloning is not needed: share it by `Arc`.
 ///

@@ -4,6 +4,7 @@ mod clock;
 mod engine;
 mod error;
 mod id;
+mod invisible;
 mod learn;
 mod limits;
 mod memory;
@@ -23,6 +24,7 @@ pub use id::{
     ArtifactId, EpisodeId, FailureId, HeuristicId, IdSource, PatternId, PlaybookId, RecallId, SeededIds,
     SystemIds,
 };
+pub use invisible::visible_chars;
 pub use learn::belief::BeliefConfig;
 pub use learn::consolidate::ConsolidationConfig;
 #[cfg(feature = "testing")]

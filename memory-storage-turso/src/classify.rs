@@ -121,7 +121,11 @@ fn remote(text: &str) -> Class {
     use Recovery::{Migrate, Reconnect, Report, Retry};
     // SQLite has no code of its own for it.
     if ["no such table: ", "no such column: "].iter().any(|sign| text.contains(sign)) {
-        return (ErrorKind::Unavailable, Migrate, Some("the database has lost its schema; it is laid out again"));
+        return (
+            ErrorKind::Unavailable,
+            Migrate,
+            Some("the database has lost its schema; it is laid out again"),
+        );
     }
     if text.contains("malformed JSON") {
         return (ErrorKind::Corrupt, Report, None);

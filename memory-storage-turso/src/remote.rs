@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memory_core::{
-    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Purged, Record, Result, Row, Scan,
-    Store, Timestamp,
+    Changes, ChangesQuery, Durable, Error, ErrorKind, Key, Kind, Namespace, Page, Purged, Record, Result,
+    Row, Scan, Store, Timestamp,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;

@@ -39,7 +39,8 @@ impl Factory for Assembled {
         let mut config = EngineConfig::default();
         config.upkeep_interval = Duration::from_secs(3_600);
         config.ack = if case.len().is_multiple_of(2) { Ack::Local } else { Ack::Durable };
-        let tiers = Tiers { durable, cache: Arc::new(cache.unwrap()), outbox, contacts: None, warnings: Vec::new() };
+        let tiers =
+            Tiers { durable, cache: Arc::new(cache.unwrap()), outbox, contacts: None, warnings: Vec::new() };
         let namespace = Namespace::new(case).unwrap();
         let engine =
             Engine::open(namespace, config, tiers, clock, Arc::new(SeededIds::new(1))).await.unwrap();

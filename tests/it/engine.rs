@@ -56,7 +56,8 @@ impl Bench {
         config.attempts = 1;
         config.deadlines.read = Duration::from_millis(300);
         configure(&mut config);
-        let tiers = Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() };
+        let tiers =
+            Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() };
         let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(3));
         let engine = Engine::open(Namespace::default(), config, tiers, clock.clone(), ids).await.unwrap();
         Self { engine: Arc::new(engine), server, faults, clock }

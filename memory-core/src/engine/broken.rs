@@ -15,7 +15,9 @@ use crate::recall::document::SearchDocument;
 use crate::store::memory_store::MemoryStore;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::traits::{Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Purged, Store, Tiers};
+use crate::store::traits::{
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Purged, Store, Tiers,
+};
 
 /// A cache in memory that can be made to fail.
 #[derive(Debug, Default)]
@@ -96,7 +98,13 @@ impl Cache for Broken {
 }
 
 async fn open(durable: &Arc<MemoryStore>, cache: &Arc<Broken>) -> Engine {
-    let tiers = Tiers { durable: durable.clone(), cache: cache.clone(), outbox: None, contacts: None, warnings: Vec::new() };
+    let tiers = Tiers {
+        durable: durable.clone(),
+        cache: cache.clone(),
+        outbox: None,
+        contacts: None,
+        warnings: Vec::new(),
+    };
     let clock = Arc::new(SystemClock::new());
     Engine::open(Namespace::default(), EngineConfig::default(), tiers, clock, Arc::new(SeededIds::new(1)))
         .await

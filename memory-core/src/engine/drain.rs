@@ -245,7 +245,9 @@ impl Shared {
                 let hopeless = suspects.rows.values().all(|suspect| suspect.since == suspects.delivered);
                 if suspects.rows.len() >= MOST_SUSPECTS && hopeless {
                     return Err(Error::new(ErrorKind::Unavailable, "send the outbox", error.to_string())
-                        .with_hint("nothing gets through: the fault is the server's or the way's, not the rows'"));
+                        .with_hint(
+                            "nothing gets through: the fault is the server's or the way's, not the rows'",
+                        ));
                 }
             }
         }

@@ -277,9 +277,7 @@ impl Filler {
                 self.apart.store(false, Ordering::Relaxed);
                 self.imaged(u64::MAX);
             }),
-            Fill::Image(index, namespace) => {
-                cache.run(|cache| self.renew_image(cache, &index, &namespace))
-            }
+            Fill::Image(index, namespace) => cache.run(|cache| self.renew_image(cache, &index, &namespace)),
             Fill::Expire(now) => cache.run(|cache| cache.delete_expired(now)).map(drop),
             Fill::Evict => cache.run(|cache| cache.evict()).map(drop),
             Fill::Persist => cache.run(|cache| cache.persist()),

@@ -148,8 +148,7 @@ impl Engine {
 
     fn start(&self, remote: bool) {
         let shared = &self.shared;
-        let mut tasks =
-            vec![shared.spawn(Task::Pull, pull::run), shared.spawn(Task::Upkeep, upkeep::run)];
+        let mut tasks = vec![shared.spawn(Task::Pull, pull::run), shared.spawn(Task::Upkeep, upkeep::run)];
         if remote {
             tasks.push(shared.spawn(Task::Drain, drain::run));
             let shared = self.shared.clone();

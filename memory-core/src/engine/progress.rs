@@ -100,7 +100,9 @@ impl Engine {
     pub fn index_freshness(&self) -> Freshness {
         let progress = lock(&self.shared.progress);
         let reads = match progress.pulled_at {
-            Some(at) => at.elapsed() < self.shared.poll_interval().saturating_mul(PULLS_MISSED).max(LONGEST_PULL),
+            Some(at) => {
+                at.elapsed() < self.shared.poll_interval().saturating_mul(PULLS_MISSED).max(LONGEST_PULL)
+            }
             None => self.shared.outbox().is_none(),
         };
         if reads && !progress.errors.contains_key(&Task::Pull) {

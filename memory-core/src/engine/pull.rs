@@ -106,7 +106,9 @@ impl Shared {
                 self.page.store((limit * SHRINK / 2).min(PAGE), Ordering::Relaxed);
                 return Ok(changes);
             }
-            Err(error) if error.kind() != ErrorKind::Unavailable || self.outbox().is_none() => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Unavailable || self.outbox().is_none() => {
+                return Err(error);
+            }
             Err(error) if limit > 1 => {
                 self.page.store(limit / SHRINK + 1 - usize::from(limit > SHRINK), Ordering::Relaxed);
                 return Err(error);

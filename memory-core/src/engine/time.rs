@@ -89,9 +89,9 @@ impl Shared {
         } else {
             return Ok(());
         };
-        Err(Error::invalid(operation, "revision", problem)
-            .with_context("key", key.to_string())
-            .with_hint("the row is damaged or forged: delete it in the durable tier by its namespace, kind and id"))
+        Err(Error::invalid(operation, "revision", problem).with_context("key", key.to_string()).with_hint(
+            "the row is damaged or forged: delete it in the durable tier by its namespace, kind and id",
+        ))
     }
 
     /// As [`Shared::check_revision`], for what a tier answered.

@@ -130,11 +130,7 @@ impl Inner {
 
     /// Does what comes behind the items, from a step on, and at least a part of that one: however little time there is, each
     /// cycle gets further. Returns the step that is left.
-    async fn consolidate_rest(
-        &self,
-        limits: &Limits,
-        from: usize,
-    ) -> Result<Option<usize>> {
+    async fn consolidate_rest(&self, limits: &Limits, from: usize) -> Result<Option<usize>> {
         let mut step = from;
         loop {
             let done = match step {
@@ -332,7 +328,8 @@ impl Inner {
         let mut unknown = Vec::new();
         self.engine.with_index(|index| {
             for (item, episodes) in naming {
-                let gone = episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), limits.now));
+                let gone =
+                    episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), limits.now));
                 unknown.extend(gone.map(|id| (item, *id)));
             }
         });

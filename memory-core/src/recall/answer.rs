@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::invisible::visible_chars;
 use crate::model::episode::Episode;
 use crate::model::outcome::Outcome;
 
@@ -152,13 +153,18 @@ fn line(into: &mut String, name: &str, text: &str, chars: usize) {
     }
 }
 
-/// Puts a text on one line and cuts it, so that recorded text cannot pass for structure of the prompt.
+/// Puts a text on one line without invisible characters and cuts it, so that recorded text cannot pass for structure of
+/// the prompt or hide in it.
 fn flatten(text: &str, chars: usize) -> String {
+    let shown = |(c, visible): (char, bool)| (visible || c.is_whitespace()).then_some(c);
+    let text: String = visible_chars(text).filter_map(shown).collect();
     let mut words = text.split_whitespace();
     let first = words.next().unwrap_or_default().to_owned();
     let mut flat = words.fold(first, |flat, word| flat + " " + word);
     if let Some((end, _)) = flat.char_indices().nth(chars) {
-        flat.truncate(flat[..end].trim_end().len());
+        let half =
+            |c: char| c.is_whitespace() || matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}');
+        flat.truncate(flat[..end].trim_end_matches(half).len());
         flat.push('…');
     }
     flat
@@ -182,6 +188,20 @@ mod tests {
             ToolUse { tool: "cancel_order".into(), calls: 1, failures: 0 },
         ];
         episode
+    }
+
+    #[test]
+    fn invisible_characters_reach_no_prompt() {
+        let hidden = "a\u{e0069}\u{202e}b\u{2028}c\u{1b}[31m\u{200b}d \u{200b} e\u{85}f";
+        assert_eq!(flatten(hidden, 100), "ab c[31md e f");
+    }
+
+    proptest! {
+        #[test]
+        fn a_flat_text_is_one_visible_line(text in any::<String>(), chars in 1_usize..200) {
+            let flat = flatten(&text, chars);
+            prop_assert!(visible_chars(&flat).all(|(_, visible)| visible), "{flat:?}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use memory_core::{
-    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Purged, Record, Result,
-    Scan, SearchDocument, Store, Timestamp,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Purged, Record,
+    Result, Scan, SearchDocument, Store, Timestamp,
 };
 
 use super::RedbCache;

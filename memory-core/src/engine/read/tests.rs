@@ -119,7 +119,13 @@ impl Layer for Gate {
 
 /// Opens an engine that is told of nothing by the change feed.
 async fn open_engine(durable: Arc<dyn Durable>, clock: Arc<ManualClock>) -> Result<(Arc<Engine>, Namespace)> {
-    let tiers = Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, contacts: None, warnings: Vec::new() };
+    let tiers = Tiers {
+        durable,
+        cache: Arc::new(MemoryStore::new()),
+        outbox: None,
+        contacts: None,
+        warnings: Vec::new(),
+    };
     let config = EngineConfig {
         poll_interval: Some(std::time::Duration::from_secs(3_600)),
         attempts: 1,

@@ -32,7 +32,13 @@ async fn memory() -> (Memory, Arc<ManualClock>) {
 
 async fn memory_over(durable: Arc<MemoryStore>, clock: Arc<ManualClock>, seed: u64) -> Memory {
     let learning = LearningConfig { background: false, ..LearningConfig::default() };
-    let tiers = Tiers { durable, cache: Arc::new(MemoryStore::new()), outbox: None, contacts: None, warnings: Vec::new() };
+    let tiers = Tiers {
+        durable,
+        cache: Arc::new(MemoryStore::new()),
+        outbox: None,
+        contacts: None,
+        warnings: Vec::new(),
+    };
     let config = MemoryConfig { learning, ..MemoryConfig::default() };
     let ids = Arc::new(SeededIds::new(seed));
     Memory::assemble(Namespace::default(), config, tiers, clock, ids).await.unwrap()

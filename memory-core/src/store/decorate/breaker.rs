@@ -167,9 +167,9 @@ impl Breaker {
         let wait = known.as_ref().map_or(Duration::ZERO, |outage| outage.probe_at.since(now).min(config.cap));
         let needed = contact.round_trip.map_or(Duration::ZERO, RoundTrip::timeout);
         let until = Instant::now() + needed.max(patience).min(longest);
-        let reason = known.as_ref().map(|outage| {
-            Error::new(ErrorKind::Unavailable, "call the durable tier", outage.reason.clone())
-        });
+        let reason = known
+            .as_ref()
+            .map(|outage| Error::new(ErrorKind::Unavailable, "call the durable tier", outage.reason.clone()));
         let state = State {
             probe_at: Some(elapsed + wait),
             patience: wait.is_zero().then_some(until),
@@ -301,7 +301,8 @@ impl Breaker {
             // Whoever comes next need not wait for the same answer, should this process end before it has one.
             let BreakerConfig { base, cap, .. } = self.shared.config;
             let pause = backoff(base, state.exponent, cap, self.shared.random.random());
-            (outage.probe_at, outage.exponent) = (self.shared.clock.now().plus(pause), state.exponent.saturating_add(1));
+            (outage.probe_at, outage.exponent) =
+                (self.shared.clock.now().plus(pause), state.exponent.saturating_add(1));
             self.note(state, Contact { outage: Some(outage), ..state.contact.clone() });
         }
         true
