@@ -17,7 +17,7 @@ use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
 /// Changes asked for at once, if the way to the durable tier is wide enough.
 pub(super) const PAGE: usize = 500;
-/// By how much a page shrinks after one that took too long; it grows by half of that with each that did not.
+/// By how much a page shrinks after one that took too long; it grows by such a part with each that did not.
 const SHRINK: usize = 4;
 
 /// Runs until shutdown.
@@ -103,7 +103,7 @@ impl Shared {
         };
         match self.durable.changes(&query).await {
             Ok(changes) => {
-                self.page.store((limit * SHRINK / 2).min(PAGE), Ordering::Relaxed);
+                self.page.store((limit + (limit / SHRINK).max(1)).min(PAGE), Ordering::Relaxed);
                 return Ok(changes);
             }
             Err(error) if error.kind() != ErrorKind::Unavailable || self.outbox().is_none() => {
