@@ -14,6 +14,7 @@ mod plugged_in;
 mod recalled;
 mod recalling;
 mod recording;
+mod redacting;
 mod words;
 mod writing;
 
@@ -155,6 +156,12 @@ impl Memory {
     /// Returns the sizes allowed.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// Returns the redactor that every text passes before it is stored, for callers that cut texts before they record
+    /// them.
+    pub fn redactor(&self) -> &Redactor {
+        &self.inner.redactor
     }
 
     /// Starts an episode. The handle logs its steps and completes it.
