@@ -50,10 +50,10 @@ pub use memory_core::{
     Learned, Leftover, Lift, LimitViolation, Limits, Listed, ManualClock, Metric, Mode, Namespace,
     OpenEpisode, OutboxStatus, Outcome, Pattern, PatternBody, PatternId, Phase, Playbook, PlaybookId,
     PlaybookStep, Premise, Product, Quality, Quotas, RateLimit, Recall, RecallId, RecallQuery, RecallUse,
-    Recalled, RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Reflection,
-    Reflector, Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds, Share,
-    Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally, Task,
-    TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning, estimate_tokens,
-    normalize, same_label, visible_chars,
+    Recalled, RecalledEpisode, Record, Recorded, Recording, RedactionConfig, RedactionRule, Redactor,
+    Reflection, Reflector, Resolution, Result, Retry, Reward, RewardConfig, Ruling, ScoreParts, SeededIds,
+    Share, Standing, Status, Step, StepResult, SuggestedPlaybook, SyncStatus, SystemClock, SystemIds, Tally,
+    Task, TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector, Verdict, Warning,
+    estimate_tokens, normalize, same_label, visible_chars,
 };
 pub use open::Memory;

@@ -14,6 +14,7 @@ mod plugged_in;
 mod recalled;
 mod recalling;
 mod recording;
+mod redacting;
 mod words;
 mod writing;
 
@@ -162,6 +163,12 @@ impl Memory {
     /// Returns the sizes allowed.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
+    }
+
+    /// Returns the redactor that every text passes before it is stored, for callers that cut texts before they record
+    /// them.
+    pub fn redactor(&self) -> &Redactor {
+        &self.inner.redactor
     }
 
     /// Starts an episode. The handle logs its steps and completes it.
@@ -428,7 +435,10 @@ struct Owned {
 impl Owned {
     /// Returns all ids.
     fn ids(&self) -> impl Iterator<Item = &str> {
-        self.records.iter().map(|record| record.key.id.as_ref()).chain(self.unreadable.iter().map(AsRef::as_ref))
+        self.records
+            .iter()
+            .map(|record| record.key.id.as_ref())
+            .chain(self.unreadable.iter().map(AsRef::as_ref))
     }
 }
 

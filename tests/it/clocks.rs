@@ -79,7 +79,11 @@ async fn a_wrong_clock_deletes_nothing_of_a_shared_memory() {
         let status = wrong.status().await;
         let ahead = status.engine.sync.clock_ahead_ms.unwrap() / 86_400_000;
         assert!((ahead - days).abs() <= 1, "the status tells: {ahead}");
-        assert!(status.warnings.iter().any(|it| it.contains("this machine's clock")), "{:?}", status.warnings);
+        assert!(
+            status.warnings.iter().any(|it| it.contains("this machine's clock")),
+            "{:?}",
+            status.warnings
+        );
 
         memory.sync(PATIENCE).await.unwrap();
         memory.consolidate(None).await.unwrap();

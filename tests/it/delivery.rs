@@ -27,10 +27,8 @@ async fn a_row_that_a_filter_refuses_is_a_dead_letter_and_the_rest_arrives() {
         for number in 0..40 {
             memory.start(format!("harmless {number}")).await.unwrap();
         }
-        eventually("the others arrive", || async {
-            sqld.scalar("SELECT count(*) FROM episodes") == 40
-        })
-        .await;
+        eventually("the others arrive", || async { sqld.scalar("SELECT count(*) FROM episodes") == 40 })
+            .await;
         let mut number = 0;
         eventually("the one is a dead letter once later ones arrive", || {
             number += 1;
@@ -91,7 +89,10 @@ async fn a_narrow_way_is_used_in_small_pieces() {
         memory.start(format!("{number}: {long}")).await.unwrap();
     }
     let mut large = memory.start("has an outcome too large for the way").await.unwrap();
-    large.step(agent_memory::Action::tool("tell").arguments(serde_json::json!({"text": "x".repeat(100_000)}))).await.unwrap();
+    large
+        .step(agent_memory::Action::tool("tell").arguments(serde_json::json!({"text": "x".repeat(100_000)})))
+        .await
+        .unwrap();
     eventually("all but the large one arrives", || async {
         sqld.scalar("SELECT count(*) FROM episodes") == 31
     })
@@ -133,7 +134,11 @@ async fn an_emptied_server_is_filled_again() {
     assert_eq!(outbox(&memory).await.dead_letters, 0);
     other.sync(PATIENCE).await.unwrap();
     assert!(other.get(done.id).await.unwrap().is_some());
-    assert!(other.warnings().iter().any(|it| it.contains("is another than last time")), "{:?}", other.warnings());
+    assert!(
+        other.warnings().iter().any(|it| it.contains("is another than last time")),
+        "{:?}",
+        other.warnings()
+    );
 }
 
 /// More refusals than fit into any memory of them: each caller hears of its own.

@@ -39,6 +39,7 @@ pub(crate) async fn run(
         domain: arguments.domain.clone(),
         agent: arguments.agent.clone(),
         limits: session.memory.limits().clone(),
+        redactor: session.memory.redactor().clone(),
     };
     let mut import =
         Import::new(session.memory.clone(), arguments.format, arguments.strict, defaults, &mut watcher);

@@ -87,7 +87,7 @@ pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> 
     if !(0.0..=1.0).contains(&chat.reward) {
         return Err(BadLine(format!("reward: {} is not in 0 to 1", chat.reward)));
     }
-    let mut transcript = Transcript { cutter: Cutter::new(&defaults.limits), ..Transcript::default() };
+    let mut transcript = Transcript { cutter: Cutter::new(defaults), ..Transcript::default() };
     for message in chat.messages {
         transcript.add(message);
     }

@@ -1,6 +1,6 @@
 //! One line: which shape it has, and the episode in it.
 
-use agent_memory::{Limits, Recording, Task};
+use agent_memory::{Limits, Recording, Redactor, Task};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub(crate) struct Defaults {
     pub(crate) agent: Option<String>,
     /// The sizes that texts are cut to.
     pub(crate) limits: Limits,
+    /// Redacts texts before they are cut.
+    pub(crate) redactor: Redactor,
 }
 
 /// An episode read from a line.
@@ -95,15 +97,18 @@ pub(super) fn read_fields<T: DeserializeOwned>(line: Value, what: &str) -> Resul
 }
 
 /// Texts cut to the limits, with a mark that says so.
+///
+/// A text is redacted before it is cut: no rule knows the first half of a secret.
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
     limits: Limits,
+    redactor: Redactor,
     pub(super) truncated: u64,
 }
 
 impl Cutter {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), truncated: 0 }
+    pub(super) fn new(defaults: &Defaults) -> Self {
+        Self { limits: defaults.limits.clone(), redactor: defaults.redactor.clone(), truncated: 0 }
     }
 
     /// Cuts what a step observed.
@@ -121,10 +126,11 @@ impl Cutter {
         self.cut(text, self.limits.outcome_chars)
     }
 
-    fn cut(&mut self, text: String, limit: usize) -> String {
-        if text.len() <= limit {
+    fn cut(&mut self, mut text: String, limit: usize) -> String {
+        if text.len() <= limit || text.chars().count() <= limit {
             return text;
         }
+        self.redactor.redact_text(&mut text);
         let found = text.chars().count();
         if found <= limit {
             return text;
@@ -132,10 +138,29 @@ impl Cutter {
         self.truncated += 1;
         // The mark is at most as long as it is for the largest number it could show.
         let room = limit.saturating_sub(mark(found).chars().count());
-        let mut kept: String = text.chars().take(room).collect();
-        kept.push_str(&mark(found - room));
+        let end = text.char_indices().nth(room).map_or(text.len(), |(at, _)| at);
+        let end = before_redaction(&text, end);
+        let mut kept = text[..end].to_owned();
+        kept.push_str(&mark(text[end..].chars().count()));
         kept
     }
+}
+
+/// Moves a cut that falls into a redaction's mark to its start: half a mark is no mark to later passes.
+fn before_redaction(text: &str, end: usize) -> usize {
+    // A mark starts at most its own length before its end: the prefix, a name of 64 bytes and a bracket.
+    const START: &str = "[REDACTED:";
+    let mut from = end.saturating_sub(START.len() + 65);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    let mut behind = (end + START.len() - 1).min(text.len());
+    while !text.is_char_boundary(behind) {
+        behind -= 1;
+    }
+    let Some(start) = text[from..behind].rfind(START).map(|at| from + at) else { return end };
+    let closed = text[start..end].contains(']');
+    if closed { end } else { start }
 }
 
 fn mark(characters: usize) -> String {
@@ -199,6 +224,21 @@ mod tests {
         let kept = cut.chars().filter(|c| *c == 'ä').count();
         assert!(cut.ends_with(&format!("… [truncated {} characters]", 12_345 - kept)));
         assert_eq!(cutter.truncated, 1);
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_is_redacted_before_the_cut() {
+        let token = format!("ghp_{}", "aB3dE5fG7h".repeat(4)).chars().take(40).collect::<String>();
+        for room in 9_900..10_000 {
+            let mut cutter = Cutter::default();
+            let text = format!("{} {token} {}", "x".repeat(room - 1), "y ".repeat(200));
+            let cut = cutter.observation(text);
+            assert!(!cut.contains("ghp_"), "the token starts at {room}");
+            let open = cut.matches("[REDACTED").count();
+            let whole = cut.matches("[REDACTED:github-token]").count();
+            assert_eq!(open, whole, "a mark was cut: {:?}", &cut[cut.len() - 80..]);
+            assert!(cut.chars().count() <= 10_000);
+        }
     }
 
     #[test]

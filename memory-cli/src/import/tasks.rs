@@ -31,7 +31,7 @@ struct Call {
 /// Reads a task as an episode that succeeded.
 pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> {
     let (solved, labels): (Solved, Labels) = read_fields(line, "not a task")?;
-    let mut cutter = Cutter::new(&defaults.limits);
+    let mut cutter = Cutter::new(defaults);
     let mut task = labels.apply(Task::new(solved.instruction), KIND, defaults);
     if let Some(id) = scalar(&solved.id) {
         task = task.correlation_id(id);

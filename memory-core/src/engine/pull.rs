@@ -197,7 +197,8 @@ impl Shared {
             *sent = None;
         }
         // What had expired may be purged.
-        let expires = self.config.retention_of(key.kind).is_some_and(|kept| revision.at().plus(kept) <= self.now());
+        let expires =
+            self.config.retention_of(key.kind).is_some_and(|kept| revision.at().plus(kept) <= self.now());
         Ok(!there && !disowned && !expires)
     }
 

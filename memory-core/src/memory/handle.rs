@@ -17,6 +17,7 @@ use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
 use crate::recall::tasks::TaskFigures;
+use crate::redact::Redactor;
 use crate::store::record::{Key, Record, WriterId};
 
 /// An open episode: logs steps and artifacts, and is used up by completing it.
@@ -119,14 +120,15 @@ impl OpenEpisode {
     /// `InvalidInput` for an action over a limit or an episode that is full, `Conflict` if the episode was completed
     /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
     pub async fn step(&mut self, action: impl Into<Action>) -> Result<u32> {
-        let mut action = action.into();
+        let action = action.into();
         let inner = self.inner.clone();
         inner.learner.active();
         inner.limits.check_action(&action)?;
         inner.limits.check_steps(u64::from(self.totals.steps) + 1)?;
         let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("step").await?;
-        let redactions = inner.redactor.redact_action(&mut action);
+        let bytes = action.weight();
+        let (action, redactions) = inner.redact("step", bytes, action, Redactor::redact_action).await?;
         let number = self.totals.last_number + 1;
         let engine = &inner.engine;
         let step = Step::new(self.id(), number, self.writer, engine.now(), action);
@@ -146,13 +148,15 @@ impl OpenEpisode {
     /// # Errors
     /// As [`OpenEpisode::step`].
     pub async fn artifact(&mut self, product: impl Into<Product>) -> Result<ArtifactId> {
-        let mut product = product.into();
+        let product = product.into();
         let inner = self.inner.clone();
         inner.learner.active();
         inner.limits.check_product(&product)?;
         let _writing = inner.writing.add_to(self.episode.id).await;
         self.must_be_open("artifact").await?;
-        let redactions = inner.redactor.redact_product(&mut product);
+        let bytes = product.weight();
+        let (product, redactions) =
+            inner.redact("artifact", bytes, product, Redactor::redact_product).await?;
         let engine = &inner.engine;
         let now = engine.now();
         let artifact = Artifact::new(ArtifactId(inner.ids.next(now)), self.id(), now, product);

@@ -20,6 +20,7 @@ use crate::model::outcome::Outcome;
 use crate::model::step::{Action, Step};
 use crate::model::task::Task;
 use crate::recall::tasks::TaskFigures;
+use crate::redact::Redactor;
 use crate::store::record::{Key, Record};
 
 /// A finished episode to record as a whole.
@@ -100,7 +101,7 @@ impl Memory {
             }
             let prepared = match &limited {
                 Some(error) => Err(error.duplicate()),
-                None => inner.prepare(id, recording, &mut batch.ahead),
+                None => inner.prepare(id, recording, &mut batch.ahead).await,
             };
             fates.push(match prepared {
                 Ok(prepared) => {
@@ -241,10 +242,15 @@ struct Prepared {
 impl Inner {
     /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall may not know
     /// yet; this one is added to them.
-    fn prepare(&self, id: EpisodeId, recording: Recording, ahead: &mut TaskFigures) -> Result<Prepared> {
+    async fn prepare(
+        &self,
+        id: EpisodeId,
+        recording: Recording,
+        ahead: &mut TaskFigures,
+    ) -> Result<Prepared> {
         self.take_token()?;
         self.check_quota(ahead.len())?;
-        let Recording { mut task, mut actions, mut outcome, at, .. } = recording;
+        let Recording { task, actions, outcome, at, .. } = recording;
         self.limits.check_task(&task)?;
         self.limits.check_steps(actions.len() as u64)?;
         self.limits.check_outcome(&outcome)?;
@@ -255,11 +261,10 @@ impl Inner {
                 .check_action(action)
                 .map_err(|error| error.with_context("step", (i + 1).to_string()))?;
         }
-        let mut redactions =
-            self.redactor.redact_task(&mut task) + self.redactor.redact_outcome(&mut outcome);
-        for action in &mut actions {
-            redactions += self.redactor.redact_action(action);
-        }
+        let bytes = task.description.len() + actions.iter().map(Action::weight).sum::<usize>();
+        let texts = (task, outcome, actions);
+        let ((task, outcome, actions), redactions) =
+            self.redact("record", bytes, texts, redact_recording).await?;
         let at = at.unwrap_or(now);
         let mut episode = Episode::open(id, task, at);
         episode.status = EpisodeStatus::Completed;
@@ -290,6 +295,12 @@ impl Inner {
         ahead.count_episode(&episode);
         Ok(Prepared { id, records, bytes, redactions })
     }
+}
+
+fn redact_recording(redactor: &Redactor, texts: &mut (Task, Outcome, Vec<Action>)) -> u32 {
+    let (task, outcome, actions) = texts;
+    let steps: u32 = actions.iter_mut().map(|action| redactor.redact_action(action)).sum();
+    redactor.redact_task(task) + redactor.redact_outcome(outcome) + steps
 }
 
 /// Gives a record the lowest revision: any other version of it, a tombstone too, wins wherever the two meet.

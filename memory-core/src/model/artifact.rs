@@ -115,7 +115,13 @@ impl Artifact {
 
     /// Returns roughly how many bytes it takes in memory.
     pub(crate) fn weight(&self) -> usize {
-        let product = &self.product;
-        std::mem::size_of::<Self>() + product.name.len() + product.media_type.len() + product.content.len()
+        std::mem::size_of::<Self>() + self.product.weight()
+    }
+}
+
+impl Product {
+    /// Returns how many bytes the texts take in memory.
+    pub(crate) fn weight(&self) -> usize {
+        self.name.len() + self.media_type.len() + self.content.len()
     }
 }

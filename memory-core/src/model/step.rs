@@ -138,11 +138,13 @@ impl Step {
 
     /// Returns roughly how many bytes it takes in memory.
     pub(crate) fn weight(&self) -> usize {
-        let action = &self.action;
-        std::mem::size_of::<Self>()
-            + action.tool.len()
-            + action.description.len()
-            + action.observation.len()
-            + action.arguments.weight()
+        std::mem::size_of::<Self>() + self.action.weight()
+    }
+}
+
+impl Action {
+    /// Returns roughly how many bytes the texts and arguments take in memory.
+    pub(crate) fn weight(&self) -> usize {
+        self.tool.len() + self.description.len() + self.observation.len() + self.arguments.weight()
     }
 }

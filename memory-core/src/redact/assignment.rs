@@ -3,8 +3,7 @@
 use crate::redact::field::{Name, classify};
 use crate::redact::shape;
 
-pub(super) const TRIGGER: &str =
-    r"(?i-u:pass|pwd|_pw|pw:|pin|secret|token|key|_pat|credential|kennwort|contrase|senha|wachtwoord|salt|_auth|_dsn)";
+pub(super) const TRIGGER: &str = r"(?i-u:pass|pwd|_pw|pw:|pin|secret|token|key|_pat|credential|kennwort|contrase|senha|wachtwoord|salt|_auth|_dsn)";
 
 macro_rules! secret_name {
     () => {
@@ -101,7 +100,9 @@ fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
     let at = line.rfind(found.name)?;
     let lead = line[..at].trim_start_matches([' ', '\t', '-', '+', '#', '"', '\'']);
     let leads = lead.is_empty()
-        || ["export ", "set ", "env ", "ENV ", "ARG ", "$env:", "setx "].iter().any(|word| lead.ends_with(word));
+        || ["export ", "set ", "env ", "ENV ", "ARG ", "$env:", "setx "]
+            .iter()
+            .any(|word| lead.ends_with(word));
     if !leads {
         return None;
     }
@@ -109,12 +110,14 @@ fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
     let more = &found.after[..rest.unwrap_or(found.after.len())];
     // A further assignment behind `&` or `;` is another value.
     let more = if more.contains('=') { "" } else { more };
-    let ends_line = found.after[more.len()..].trim_start_matches([' ', '\t', '"', '\'']).starts_with(['\n', '\r', '#'])
-        || found.after.len() == more.len()
-        || found.after[more.len()..].trim().is_empty();
+    let ends_line =
+        found.after[more.len()..].trim_start_matches([' ', '\t', '"', '\'']).starts_with(['\n', '\r', '#'])
+            || found.after.len() == more.len()
+            || found.after[more.len()..].trim().is_empty();
     let value = format!("{}{more}", found.secret);
     let code = value.ends_with([')', ';', '{', ',', '(']) || value.contains("::") || value.contains("=>");
-    let secret = ends_line && !code && !shape::variable(&value) && !shape::placeholder(value.trim_start_matches('$'));
+    let secret =
+        ends_line && !code && !shape::variable(&value) && !shape::placeholder(value.trim_start_matches('$'));
     (secret && value.len() >= 6 && shape::password_like(&value) && !shape::place(&value))
         .then_some(found.secret.len() + more.len())
 }
@@ -132,7 +135,11 @@ fn closes_a_prompt(found: &Found<'_>) -> bool {
 
 fn quoted(name: Name, value: &str) -> bool {
     let elsewhere = if name == Name::Password { shape::place(value) } else { shape::reference(value) };
-    if shape::placeholder(value) && !shape::odd(value) || elsewhere || shape::sentence(value) || shape::variable(value) {
+    if shape::placeholder(value) && !shape::odd(value)
+        || elsewhere
+        || shape::sentence(value)
+        || shape::variable(value)
+    {
         return false;
     }
     match name {
@@ -140,7 +147,9 @@ fn quoted(name: Name, value: &str) -> bool {
         Name::Pass => value.len() >= 4 && shape::password_like(value),
         Name::Key => value.len() >= 6 && !value.contains(' '),
         Name::Token => value.len() >= 8 && shape::mixed(value) && !value.contains(' '),
-        Name::Random => shape::random(value) || value.len() >= 32 && shape::odd(value) && !value.contains("  "),
+        Name::Random => {
+            shape::random(value) || value.len() >= 32 && shape::odd(value) && !value.contains("  ")
+        }
         Name::Basic => shape::basic_credentials(value),
     }
 }
@@ -202,13 +211,22 @@ pub(super) fn prose_length(found: &Found<'_>) -> Option<usize> {
     let name = classify(found.name).unwrap_or(Name::Password);
     let dated = value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'/' | b'.' | b':'));
     let secret = match name {
-        _ if dated => name == Name::Pass && said && (4..=8).contains(&value.len()) && !value.contains(['-', '.', '/', ':']),
+        _ if dated => {
+            name == Name::Pass
+                && said
+                && (4..=8).contains(&value.len())
+                && !value.contains(['-', '.', '/', ':'])
+        }
         Name::Password if quoted => true,
         Name::Pass if quoted => said && shape::password_like(value),
-        Name::Password => value.len() >= 6 && (shape::mixed(value) && !dashed(value) || said && shape::password_like(value)),
+        Name::Password => {
+            value.len() >= 6 && (shape::mixed(value) && !dashed(value) || said && shape::password_like(value))
+        }
         Name::Pass => said && value.len() >= 6 && shape::mixed(value),
         Name::Key | Name::Token | Name::Random | Name::Basic => {
-            said && value.len() >= 10 && shape::mixed(value) && (shape::random(value) || value.len() >= 12 && !dashed(value))
+            said && value.len() >= 10
+                && shape::mixed(value)
+                && (shape::random(value) || value.len() >= 12 && !dashed(value))
         }
     };
     secret.then_some(value.len())

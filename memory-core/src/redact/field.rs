@@ -26,34 +26,166 @@ pub(super) enum Name {
 
 /// Words behind a secret one that say which secret it is, or in what form.
 const WHICH: &[&str] = &[
-    "prod", "production", "dev", "development", "staging", "stage", "test", "testing", "qa", "uat", "live", "local",
-    "old", "new", "current", "previous", "backup", "primary", "secondary", "main", "master", "default", "value",
-    "val", "b", "base", "b64", "base64", "raw", "plain", "plaintext", "clear", "text", "string", "str", "eu", "us",
-    "rw", "ro", "admin", "root", "user", "db", "confirm", "confirmation", "again", "repeat",
+    "prod",
+    "production",
+    "dev",
+    "development",
+    "staging",
+    "stage",
+    "test",
+    "testing",
+    "qa",
+    "uat",
+    "live",
+    "local",
+    "old",
+    "new",
+    "current",
+    "previous",
+    "backup",
+    "primary",
+    "secondary",
+    "main",
+    "master",
+    "default",
+    "value",
+    "val",
+    "b",
+    "base",
+    "b64",
+    "base64",
+    "raw",
+    "plain",
+    "plaintext",
+    "clear",
+    "text",
+    "string",
+    "str",
+    "eu",
+    "us",
+    "rw",
+    "ro",
+    "admin",
+    "root",
+    "user",
+    "db",
+    "confirm",
+    "confirmation",
+    "again",
+    "repeat",
 ];
 
 /// Names whose value is secret whatever it is.
 const PASSWORDS: &[&str] = &[
-    "password", "passwd", "passphrase", "passcode", "pwd", "passwort", "kennwort", "contrasena", "contrasea",
-    "motdepasse", "senha", "requirepass", "masterauth", "wachtwoord", "haslo", "parola", "heslo",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "passwort",
+    "kennwort",
+    "contrasena",
+    "contrasea",
+    "motdepasse",
+    "senha",
+    "requirepass",
+    "masterauth",
+    "wachtwoord",
+    "haslo",
+    "parola",
+    "heslo",
 ];
 
 /// Names of keys: one word without spaces.
 const KEYS: &[&str] = &[
-    "secret", "apikey", "secretkey", "privatekey", "secretaccesskey", "accesstoken", "refreshtoken", "authtoken",
-    "apitoken", "bearertoken", "sessiontoken", "encryptionkey", "signingkey", "masterkey", "accountkey", "authkey",
-    "servicekey", "subscriptionkey", "accesskey", "secretkeybase", "appkey", "jwtkey", "sharedkey", "storagekey",
-    "hmackey", "keydata", "instrumentationkey", "functionkey", "hostkey", "webhooksecret", "tlskey", "sshkey",
-    "deploykey", "licensekey", "cookiekey", "sessionkey", "xapikey", "presharedkey", "psk", "clientkey",
-    "applicationkey", "integrationkey", "routingkey", "writekey", "ingestkey", "accesskeysecret", "pat",
+    "secret",
+    "apikey",
+    "secretkey",
+    "privatekey",
+    "secretaccesskey",
+    "accesstoken",
+    "refreshtoken",
+    "authtoken",
+    "apitoken",
+    "bearertoken",
+    "sessiontoken",
+    "encryptionkey",
+    "signingkey",
+    "masterkey",
+    "accountkey",
+    "authkey",
+    "servicekey",
+    "subscriptionkey",
+    "accesskey",
+    "secretkeybase",
+    "appkey",
+    "jwtkey",
+    "sharedkey",
+    "storagekey",
+    "hmackey",
+    "keydata",
+    "instrumentationkey",
+    "functionkey",
+    "hostkey",
+    "webhooksecret",
+    "tlskey",
+    "sshkey",
+    "deploykey",
+    "licensekey",
+    "cookiekey",
+    "sessionkey",
+    "xapikey",
+    "presharedkey",
+    "psk",
+    "clientkey",
+    "applicationkey",
+    "integrationkey",
+    "routingkey",
+    "writekey",
+    "ingestkey",
+    "accesskeysecret",
+    "pat",
 ];
 
 /// Words before "token" with which it is a place in a list or a piece of text.
 const OTHER_TOKENS: &[&str] = &[
-    "next", "page", "continuation", "cancellation", "cancel", "eos", "bos", "pad", "padding", "unk", "sep", "cls",
-    "mask", "special", "stop", "start", "end", "first", "last", "max", "min", "num", "total", "prompt",
-    "completion", "input", "output", "per", "sync", "resume", "pagination", "cursor", "current", "previous", "prev",
-    "image", "text",
+    "next",
+    "page",
+    "continuation",
+    "cancellation",
+    "cancel",
+    "eos",
+    "bos",
+    "pad",
+    "padding",
+    "unk",
+    "sep",
+    "cls",
+    "mask",
+    "special",
+    "stop",
+    "start",
+    "end",
+    "first",
+    "last",
+    "max",
+    "min",
+    "num",
+    "total",
+    "prompt",
+    "completion",
+    "input",
+    "output",
+    "per",
+    "sync",
+    "resume",
+    "pagination",
+    "cursor",
+    "current",
+    "previous",
+    "prev",
+    "image",
+    "text",
 ];
 
 /// Tells what a name promises; `None` if nothing secret. Case, `_`, `-`, `.` and spaces do not matter, nor do words behind
@@ -138,8 +270,20 @@ pub(super) fn class_of(name: &str) -> Option<Name> {
 
 /// Replaces a value that somebody called secret, and those in a list or in an object that only wraps it.
 pub(super) fn redact_value(class: Name, value: &mut Value) -> u32 {
-    const WRAPS: &[&str] =
-        &["value", "plain", "plaintext", "current", "new", "old", "raw", "text", "#text", "_text", "secret", "data"];
+    const WRAPS: &[&str] = &[
+        "value",
+        "plain",
+        "plaintext",
+        "current",
+        "new",
+        "old",
+        "raw",
+        "text",
+        "#text",
+        "_text",
+        "secret",
+        "data",
+    ];
     let secret = match value {
         Value::String(text) => is_secret(class, text),
         // A number is a secret only where any value is.
@@ -197,7 +341,9 @@ mod tests {
     #[test]
     fn names_promise_secrets() {
         let check = |name: &str, expected: Option<Name>| assert_eq!(classify(name), expected, "{name}");
-        for name in ["DB_PASSWORD_PROD", "password1", "dbPass", "SMTP_PASS", "Passwort", "userPwd", "redis_pw"] {
+        for name in
+            ["DB_PASSWORD_PROD", "password1", "dbPass", "SMTP_PASS", "Passwort", "userPwd", "redis_pw"]
+        {
             check(name, Some(Name::Password));
         }
         for name in ["SECRET_KEY_BASE", "APP_KEY", "jwtKey", "client-key-data", "x-api-key", "GITHUB_PAT"] {
@@ -206,7 +352,9 @@ mod tests {
         check("pass", Some(Name::Pass));
         check("access_token", Some(Name::Key));
         check("DATADOG_KEY", Some(Name::Random));
-        for name in ["next_token", "password_hash", "token_count", "pass_rate", "key", "monkey", "compass", "tokens"] {
+        for name in
+            ["next_token", "password_hash", "token_count", "pass_rate", "key", "monkey", "compass", "tokens"]
+        {
             check(name, None);
         }
     }

@@ -5,9 +5,22 @@ use serde_json::{Map, Value};
 use crate::redact::field::{Name, class_of, redact_value};
 
 /// What holds the name in a pair, and what the value.
-const NAMES: [&str; 12] =
-    ["name", "key", "header", "variable", "var", "env", "field", "param", "parameter", "option", "property", "id"];
-const VALUES: [&str; 8] = ["value", "val", "content", "data", "default", "secret", "stringvalue", "defaultvalue"];
+const NAMES: [&str; 12] = [
+    "name",
+    "key",
+    "header",
+    "variable",
+    "var",
+    "env",
+    "field",
+    "param",
+    "parameter",
+    "option",
+    "property",
+    "id",
+];
+const VALUES: [&str; 8] =
+    ["value", "val", "content", "data", "default", "secret", "stringvalue", "defaultvalue"];
 
 /// Returns what an object that pairs a name with a value promises of the value.
 fn promised(fields: &Map<String, Value>) -> Option<Name> {

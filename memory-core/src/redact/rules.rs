@@ -79,7 +79,8 @@ impl Accept {
                 whole(secret.split([';', '=']).any(|part| part.trim().len() >= 8 && shape::mixed(part)))
             }
             Self::Argument => {
-                let reference = shape::variable(secret) || shape::placeholder(secret) || secret.starts_with('-');
+                let reference =
+                    shape::variable(secret) || shape::placeholder(secret) || secret.starts_with('-');
                 whole(!reference && !shape::place(secret) && secret.len() >= 3)
             }
             Self::Element => {
@@ -276,12 +277,7 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
         r#"(?-u:\b)[A-Za-z][A-Za-z0-9+.-]*://(?P<secret>[A-Za-z0-9_.~%-]{16,})@[A-Za-z0-9\[_.$%{-]"#,
         Accept::Mixed,
     ),
-    rule(
-        "okta-token",
-        "SSWS",
-        r"\bSSWS[ \t]+(?P<secret>[A-Za-z0-9_-]{20,})",
-        Accept::Mixed,
-    ),
+    rule("okta-token", "SSWS", r"\bSSWS[ \t]+(?P<secret>[A-Za-z0-9_-]{20,})", Accept::Mixed),
     token!(
         "jwt",
         r"eyJ[A-Za-z0-9_-]*\.eyJ",

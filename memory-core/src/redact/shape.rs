@@ -173,7 +173,8 @@ pub(super) fn password_like(text: &str) -> bool {
 
 /// Returns true for a long run without spaces that no language makes: letters and figures that change often.
 pub(super) fn random(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-' | '.' | ':' | '~');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-' | '.' | ':' | '~');
     if text.len() < 16 || !mixed(text) || !text.chars().all(plain) {
         return false;
     }
@@ -190,8 +191,20 @@ pub(super) fn random(text: &str) -> bool {
 /// Returns true for a value that says where a password is: a path that machines have, a URL, a call to fetch it.
 pub(super) fn place(text: &str) -> bool {
     const ROOTS: [&str; 14] = [
-        "/etc/", "/run/", "/var/", "/home/", "/usr/", "/opt/", "/mnt/", "/secrets/", "/root/", "/tmp/", "./", "../",
-        "~/", "/app/",
+        "/etc/",
+        "/run/",
+        "/var/",
+        "/home/",
+        "/usr/",
+        "/opt/",
+        "/mnt/",
+        "/secrets/",
+        "/root/",
+        "/tmp/",
+        "./",
+        "../",
+        "~/",
+        "/app/",
     ];
     (text.contains("://") && !text.contains('@'))
         || ROOTS.iter().any(|root| text.starts_with(root)) && is_path(text)
@@ -205,7 +218,8 @@ pub(super) fn odd(text: &str) -> bool {
 
 /// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a call.
 pub(super) fn variable(text: &str) -> bool {
-    let inner = text.strip_prefix('$').or_else(|| text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')));
+    let inner =
+        text.strip_prefix('$').or_else(|| text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')));
     let cased = |name: &str| {
         name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
             || name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -216,7 +230,8 @@ pub(super) fn variable(text: &str) -> bool {
         .any(|(open, close)| text.starts_with(open) && text.ends_with(close));
     let call = text.find(['(', '[']).is_some_and(|at| {
         let callee = &text[..at];
-        let path = callee.split(['.', ':']).all(|part| part.is_empty() || is_identifier(part.trim_end_matches('!')));
+        let path =
+            callee.split(['.', ':']).all(|part| part.is_empty() || is_identifier(part.trim_end_matches('!')));
         !callee.is_empty() && path && text.ends_with([')', ']', '?', '(', '['])
     });
     named || wrapped || call || text.starts_with("${") || text.starts_with("{{") || text.starts_with("$(")

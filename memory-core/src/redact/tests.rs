@@ -625,7 +625,10 @@ fn work_grows_with_the_length_of_hostile_text() {
     ] {
         for count in [50, 200, 800] {
             let (once, twice) = (work(piece.repeat(count)), work(piece.repeat(2 * count)));
-            assert!(twice <= 2 * once + once / 8 + 50_000, "{piece:.40}: {once} for {count}, {twice} for twice as many");
+            assert!(
+                twice <= 2 * once + once / 8 + 50_000,
+                "{piece:.40}: {once} for {count}, {twice} for twice as many"
+            );
         }
     }
 }

@@ -170,7 +170,11 @@ impl Durable for MemoryStore {
             token: Some(next),
             anchor: Some(query.after),
             now: self.clock.now(),
-            latest: state.records.values().find(|(_, seq, _)| *seq == state.head).map(|(last, ..)| last.revision),
+            latest: state
+                .records
+                .values()
+                .find(|(_, seq, _)| *seq == state.head)
+                .map(|(last, ..)| last.revision),
             unreadable: Vec::new(),
         })
     }
