@@ -3,12 +3,12 @@
 use crate::redact::field::{Name, classify};
 use crate::redact::shape;
 
-pub(super) const TRIGGER: &str = r"(?i-u:pass|pwd|_pw|pw:|pin|secret|token|key|_pat|credential|kennwort|contrase|senha|wachtwoord|salt|_auth|_dsn)";
+pub(super) const TRIGGER: &str = r"(?i-u:pass|pwd|_pw|pw:|pin|secret|token|key|_pat|credential|kennwort|contrase|senha|wachtwoord|salt|_auth|_dsn|psk|\bpw\b)";
 
 macro_rules! secret_name {
     () => {
         concat!(
-            r"[A-Za-z0-9_.-]*(?i-u:password|passwort|passwd|passphrase|passcode|pwd|pass|_pw|\bpw|\bpin|secret|credentials?|",
+            r"[A-Za-z0-9_.-]*(?i-u:password|passwort|passwd|passphrase|passcode|pwd|pass|_pw|\bpw|\bpin|secret|psk|credentials?|",
             r"token|requirepass|masterauth|kennwort|contrasena|senha|wachtwoord|mot[_ -]?de[_ -]?passe|_pat|_dsn|_auth|",
             r"salt|api[_ -]?key|[A-Za-z0-9]*[_ -]?key(?:[_-]base|[_-]data)?)",
             r"(?:[_.-]?[A-Za-z0-9]{1,14}){0,2}",
@@ -47,11 +47,11 @@ pub(super) const OPTION_PATTERN: &str =
 
 /// A secret in a sentence: "the password is …", "my API key for the staging server is …", "password hunter2".
 pub(super) const PROSE_PATTERN: &str = concat!(
-    r"(?i:\b(?P<name>pass(?:word|code|phrase|wort)?|pwd|pin|token|(?:api|access|secret|auth|license)[ _-]?key|secret|kennwort|",
-    r"contrase.{1,2}a|mot de passe|senha|wachtwoord))",
-    r"(?:(?:[ \t]+(?i:for|of|on|für|para|del|de|pour|vom|von)[ \t]+[^\s.,:;]+(?:[ \t]+[^\s.,:;]+){0,4}?)?",
-    r"(?:[ \t]+(?i:is|was|are|to|ist|lautet|war|es|est|é|now|with|has been|got|=|:)[ \t:]+",
-    r"(?i:(?:now|still|simply|just|set to|changed to|reset to|rotated to|updated to)[ \t]+)?|[ \t]*:[ \t]+)|[ \t]+)",
+    r"(?-u:\b)(?P<name>(?i-u:pass(?:word|code|phrase|wort)?|pwd|pin|token|(?:api|access|secret|auth|license)[ _-]?key|",
+    r"(?:the|my|your|our|this) key|secret|kennwort|mot de passe|senha|wachtwoord)|(?i-u:contrase)(?:ñ|n)(?i-u:a))",
+    r"(?:(?:[ \t]+(?:(?i-u:for|of|on|para|del|de|pour|vom|von)|für)[ \t]+[^\s.,:;]+(?:[ \t]+[^\s.,:;]+){0,4}?)?",
+    r"(?:(?:'|’)s[ \t]+|[ \t]+(?:(?i-u:is|was|are|to|ist|lautet|war|es|est|now|with|has been|got)|é|=|:)[ \t:]+",
+    r"(?i-u:(?:now|still|simply|just|set to|changed to|reset to|rotated to|updated to)[ \t]+)?|[ \t]*:[ \t]+)|[ \t]+)",
     r#"(?:"(?P<double>[^"\s]{4,})"|'(?P<single>[^'\s]{4,})'|`(?P<tick>[^`\s]{4,})`|(?P<bare>[^\s"'`,;]{4,}))"#,
 );
 
@@ -224,12 +224,20 @@ pub(super) fn prose_length(found: &Found<'_>) -> Option<usize> {
         }
         Name::Pass => said && value.len() >= 6 && shape::mixed(value),
         Name::Key | Name::Token | Name::Random | Name::Basic => {
-            said && value.len() >= 10
+            (said || hex(value) || shape::random(value) && value.len() >= 20)
+                && value.len() >= 10
                 && shape::mixed(value)
-                && (shape::random(value) || value.len() >= 12 && !dashed(value))
+                && (shape::random(value) || hex(value) || value.len() >= 12 && !dashed(value))
         }
     };
     secret.then_some(value.len())
+}
+
+/// Returns true for a key in hexadecimal form.
+fn hex(value: &str) -> bool {
+    matches!(value.len(), 32 | 40)
+        && shape::mixed(value)
+        && value.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Returns true for words joined by dashes: "8-character", "password-reset-2".

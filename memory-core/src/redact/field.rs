@@ -94,11 +94,29 @@ const PASSWORDS: &[&str] = &[
     "haslo",
     "parola",
     "heslo",
+    "passwords",
+    "passphrases",
+    "storepass",
+    "keypass",
+    "userpass",
+    "dbpass",
+    "authpass",
+    "rootpass",
+    "adminpass",
+    "sudopass",
+    "becomepass",
+    "bindpw",
+    "rootpw",
+    "adminpw",
+    "userpw",
+    "dbpw",
 ];
 
 /// Names of keys: one word without spaces.
 const KEYS: &[&str] = &[
     "secret",
+    "secrets",
+    "apikeys",
     "apikey",
     "secretkey",
     "privatekey",
@@ -252,7 +270,7 @@ fn is_number(word: &str) -> bool {
 /// Replaces the value of a JSON field whose name says it is secret; returns how many values.
 pub(super) fn redact(name: &str, value: &mut Value) -> u32 {
     match class_of(name) {
-        Some(class) => redact_value(class, value),
+        Some(class) => redact_value(class, value, name.ends_with(['s', 'S'])),
         None => 0,
     }
 }
@@ -261,7 +279,7 @@ pub(super) fn redact(name: &str, value: &mut Value) -> u32 {
 pub(super) fn class_of(name: &str) -> Option<Name> {
     match name.trim().to_ascii_lowercase().as_str() {
         "authorization" | "proxy-authorization" => Some(Name::Key),
-        "cookie" | "set-cookie" | "x-auth-token" | "x-csrf-token" => Some(Name::Random),
+        "cookie" | "cookies" | "set-cookie" | "x-auth-token" | "x-csrf-token" => Some(Name::Random),
         "auth" | "_auth" => Some(Name::Basic),
         name => classify(name),
     }
@@ -269,7 +287,8 @@ pub(super) fn class_of(name: &str) -> Option<Name> {
 }
 
 /// Replaces a value that somebody called secret, and those in a list or in an object that only wraps it.
-pub(super) fn redact_value(class: Name, value: &mut Value) -> u32 {
+/// A `plural` name calls all that is in it secret.
+pub(super) fn redact_value(class: Name, value: &mut Value, plural: bool) -> u32 {
     const WRAPS: &[&str] = &[
         "value",
         "plain",
@@ -287,12 +306,15 @@ pub(super) fn redact_value(class: Name, value: &mut Value) -> u32 {
     let secret = match value {
         Value::String(text) => is_secret(class, text),
         // A number is a secret only where any value is.
-        Value::Number(_) => class == Name::Password,
-        Value::Array(items) => return items.iter_mut().map(|item| redact_value(class, item)).sum(),
-        Value::Object(fields) if matches!(class, Name::Password | Name::Key) => {
+        Value::Number(number) => {
+            class == Name::Password || class == Name::Pass && number.as_u64().is_some_and(|pin| pin > 999)
+        }
+        Value::Array(items) => return items.iter_mut().map(|item| redact_value(class, item, plural)).sum(),
+        Value::Object(fields) if matches!(class, Name::Password | Name::Key | Name::Random) => {
             let wraps = |name: &String| WRAPS.contains(&name.to_ascii_lowercase().as_str());
-            let inner = fields.iter_mut().filter(|(name, inner)| wraps(name) && inner.is_string());
-            return inner.map(|(_, inner)| redact_value(class, inner)).sum();
+            let inner =
+                fields.iter_mut().filter(|(name, inner)| (plural || wraps(name)) && inner.is_string());
+            return inner.map(|(_, inner)| redact_value(class, inner, false)).sum();
         }
         _ => false,
     };
@@ -320,7 +342,10 @@ pub(super) fn is_secret(class: Name, text: &str) -> bool {
     !rest.is_empty()
         && match class {
             Name::Password => true,
-            Name::Pass => trimmed.len() >= 4 && shape::password_like(trimmed),
+            Name::Pass => {
+                trimmed.len() >= 4
+                    && (shape::password_like(trimmed) || trimmed.len() <= 8 && is_number(trimmed))
+            }
             Name::Key => trimmed.len() >= 4,
             Name::Basic => shape::basic_credentials(trimmed),
             Name::Random => {

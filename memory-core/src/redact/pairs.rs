@@ -32,9 +32,14 @@ fn promised(fields: &Map<String, Value>) -> Option<Name> {
 
 /// Replaces the value of an object that pairs it with the name of a secret; returns how many.
 pub(super) fn redact_object(fields: &mut Map<String, Value>) -> u32 {
+    // What a cluster keeps as a secret.
+    if fields.get("kind").and_then(Value::as_str) == Some("Secret") {
+        let held = fields.iter_mut().filter(|(name, _)| matches!(name.as_str(), "data" | "stringData"));
+        return held.map(|(_, held)| redact_value(Name::Key, held, true)).sum();
+    }
     let Some(class) = promised(fields) else { return 0 };
     let values = fields.iter_mut().filter(|(name, _)| VALUES.contains(&name.to_ascii_lowercase().as_str()));
-    values.map(|(_, value)| redact_value(class, value)).sum()
+    values.map(|(_, value)| redact_value(class, value, false)).sum()
 }
 
 /// Replaces the arguments behind options that take a secret, and the second of two where the first names one; returns how
@@ -54,7 +59,7 @@ pub(super) fn redact_list(items: &mut [Value]) -> u32 {
             }
         });
         if let Some(class) = class {
-            count += redact_value(class, &mut items[at]);
+            count += redact_value(class, &mut items[at], false);
         }
     }
     for item in items.iter_mut() {
@@ -64,7 +69,7 @@ pub(super) fn redact_list(items: &mut [Value]) -> u32 {
         });
         if attached {
             let mut secret = Value::String(item.as_str().unwrap_or_default()[2..].to_owned());
-            if redact_value(Name::Password, &mut secret) > 0 {
+            if redact_value(Name::Password, &mut secret, false) > 0 {
                 *item = Value::String(format!("-p{}", secret.as_str().unwrap_or_default()));
                 count += 1;
             }

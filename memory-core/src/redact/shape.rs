@@ -213,7 +213,13 @@ pub(super) fn place(text: &str) -> bool {
 
 /// Returns true for what only looks like a reference by its first sign: `$uperS3cret`.
 pub(super) fn odd(text: &str) -> bool {
-    text.len() >= 8 && mixed(text) && !variable(text) && !text.contains(' ') && !text.contains("env")
+    let environment = ["env.", "process.env", "os.environ", "secrets.", "vault:", "env:"]
+        .iter()
+        .find_map(|start| text.strip_prefix(start))
+        .is_some_and(|rest| {
+            !rest.bytes().any(|byte| byte.is_ascii_lowercase()) || rest.starts_with(['[', '(', '.'])
+        });
+    text.len() >= 8 && mixed(text) && !variable(text) && !text.contains(' ') && !environment
 }
 
 /// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a call.

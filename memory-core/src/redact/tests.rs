@@ -613,6 +613,7 @@ fn work_grows_with_the_length_of_hostile_text() {
     for piece in [
         token.clone(),
         format!("{token}{key}"),
+        "echo abc|".into(),
         "password=\"".into(),
         "{\"password\":[".into(),
         "password: abc123 ".into(),
@@ -624,7 +625,8 @@ fn work_grows_with_the_length_of_hostile_text() {
         "aA1@bB2.".into(),
     ] {
         for count in [50, 200, 800] {
-            let (once, twice) = (work(piece.repeat(count)), work(piece.repeat(2 * count)));
+            let hostile = |count| format!("{} x --password-stdin password 'x' </", piece.repeat(count));
+            let (once, twice) = (work(hostile(count)), work(hostile(2 * count)));
             assert!(
                 twice <= 2 * once + once / 8 + 50_000,
                 "{piece:.40}: {once} for {count}, {twice} for twice as many"
