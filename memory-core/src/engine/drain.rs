@@ -269,7 +269,7 @@ impl Shared {
             let mut suspects = lock(&self.suspects);
             suspects.delivered += seqs.len() as u64;
             suspects.refused = Default::default();
-            seqs.iter().for_each(|seq| drop(suspects.rows.remove(seq)));
+            suspects.rows.retain(|seq, _| !seqs.contains(seq));
         }
         let newest = part.iter().max_by_key(|send| send.newest.seq).map(|send| &send.newest.record);
         *lock(&self.sent) = newest.map(|record| (record.key.clone(), record.revision));

@@ -106,6 +106,7 @@ impl Engine {
         let breaker = shared.breaker.as_ref().map(|breaker| breaker.status());
         let away = breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
         let records = if away { None } else { self.count().await.ok() };
+        let panics = lock(&shared.progress).panics + shared.filler.panics();
         let (cache_failures, cache_error) = shared.filler.failures();
         let (indexed, index_bytes) = self
             .with_index(|index| (index.len(&shared.namespace, Kind::Episode) as u64, index.bytes() as u64));
@@ -115,7 +116,7 @@ impl Engine {
             outbox: shared.outbox_status(),
             queued: shared.committer.waiting() as u64,
             sync: shared.sync_status(),
-            panics: lock(&shared.progress).panics + shared.filler.panics(),
+            panics,
             hot: shared.hot.usage(),
             cache: shared.tiers.cache.usage().await.ok(),
             cache_failures,

@@ -8,7 +8,7 @@ pub(super) const TRIGGER: &str = r"(?i-u:pass|pwd|_pw|pw:|pin|secret|token|key|_
 macro_rules! secret_name {
     () => {
         concat!(
-            r"[A-Za-z0-9_.-]*(?i-u:password|passwort|passwd|passphrase|passcode|pwd|pass|_pw|\bpw|\bpin|secret|psk|credentials?|",
+            r"[A-Za-z0-9_.-]{0,48}(?i-u:password|passwort|passwd|passphrase|passcode|pwd|pass|_pw|\bpw|\bpin|secret|psk|credentials?|",
             r"token|requirepass|masterauth|kennwort|contrasena|senha|wachtwoord|mot[_ -]?de[_ -]?passe|_pat|_dsn|_auth|",
             r"salt|api[_ -]?key|[A-Za-z0-9]*[_ -]?key(?:[_-]base|[_-]data)?)",
             r"(?:[_.-]?[A-Za-z0-9]{1,14}){0,2}",

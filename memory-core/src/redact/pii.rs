@@ -40,7 +40,9 @@ pub(super) fn luhn(text: &str) -> bool {
             _ => 2 * digit,
         })
         .sum();
-    (13..=19).contains(&digits.len()) && digits.iter().any(|digit| *digit != digits[0]) && sum % 10 == 0
+    (13..=19).contains(&digits.len())
+        && digits.iter().any(|digit| *digit != digits[0])
+        && sum.is_multiple_of(10)
 }
 
 /// Returns true for an account number whose check digits are right.

@@ -71,18 +71,20 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Held by the one process that probes; the turn is over when it is dropped.
-pub struct Turn(Box<dyn Any + Send>);
+pub struct Turn {
+    _held: Box<dyn Any + Send>,
+}
 
 impl Turn {
     /// Keeps what is to be held.
     pub fn new(held: impl Any + Send) -> Self {
-        Self(Box::new(held))
+        Self { _held: Box::new(held) }
     }
 }
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Turn").field(&self.0.type_id()).finish()
+        f.debug_struct("Turn").finish_non_exhaustive()
     }
 }
 

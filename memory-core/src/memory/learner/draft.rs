@@ -24,7 +24,7 @@ pub(in crate::memory) struct Draft<'a> {
 
 /// What becomes of a record.
 enum Drafted {
-    Put(Entity),
+    Put(Box<Entity>),
     Remove,
     /// Removed, and nobody brings it back.
     Forget,
@@ -43,7 +43,7 @@ impl<'a> Draft<'a> {
     pub(in crate::memory) async fn get(&self, kind: Kind, id: impl Into<String>) -> Result<Option<Entity>> {
         let key = self.key(kind, id);
         match self.records.get(&key) {
-            Some(Drafted::Put(entity)) => return Ok(Some(entity.clone())),
+            Some(Drafted::Put(entity)) => return Ok(Some(Entity::clone(entity))),
             Some(Drafted::Remove | Drafted::Forget) => return Ok(None),
             None => {}
         }
@@ -63,7 +63,7 @@ impl<'a> Draft<'a> {
     pub(in crate::memory) fn put(&mut self, id: impl Into<String>, entity: impl Into<Entity>) {
         let entity = entity.into();
         let key = self.key(entity.kind(), id);
-        self.records.insert(key, Drafted::Put(entity));
+        self.records.insert(key, Drafted::Put(Box::new(entity)));
     }
 
     pub(in crate::memory) fn remove(&mut self, kind: Kind, id: impl Into<String>) {
@@ -95,7 +95,7 @@ impl<'a> Draft<'a> {
     pub(in crate::memory) fn into_records(self) -> Vec<Record> {
         let Self { inner, records, .. } = self;
         let version = |(key, drafted)| match drafted {
-            Drafted::Put(entity) => inner.engine.version(key, Some(entity)),
+            Drafted::Put(entity) => inner.engine.version(key, Some(*entity)),
             Drafted::Remove => inner.engine.version(key, None),
             Drafted::Forget => inner.engine.final_version(key),
         };
