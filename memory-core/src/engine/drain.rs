@@ -271,8 +271,10 @@ impl Shared {
             suspects.refused = Default::default();
             suspects.rows.retain(|seq, _| !seqs.contains(seq));
         }
-        let newest = part.iter().max_by_key(|send| send.newest.seq).map(|send| &send.newest.record);
-        *lock(&self.sent) = newest.map(|record| (record.key.clone(), record.revision));
+        let own = part.iter().filter(|send| send.newest.record.key.kind.has_unique_ids());
+        if let Some(newest) = own.max_by_key(|send| send.newest.seq).map(|send| &send.newest.record) {
+            *lock(&self.sent) = Some((newest.key.clone(), newest.revision));
+        }
         let share = self.shrunk.load(Ordering::Relaxed);
         self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);
         self.acknowledge(seqs).await

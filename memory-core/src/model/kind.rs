@@ -337,6 +337,14 @@ impl Kind {
         }
     }
 
+    /// Returns true if no two writers make the same id: only who has seen a record of the kind writes it again.
+    pub fn has_unique_ids(self) -> bool {
+        matches!(
+            self,
+            Self::Episode | Self::Step | Self::Artifact | Self::Reward | Self::Reflection | Self::Cycle
+        )
+    }
+
     /// Every kind.
     pub const ALL: [Kind; 13] = [
         Kind::Episode,

@@ -45,14 +45,16 @@ impl RedbOutbox {
         Ok(replayed)
     }
 
-    /// Returns the newest row that decodes.
+    /// Returns the newest row that decodes and has an id of its own.
     pub(super) fn newest_of_tail(&self) -> Result<Option<Record>> {
         self.read("read tail", |read| {
             let rows = read.open_table(ROWS)?;
             for entry in read.open_table(TAIL)?.range::<u64>(..)?.rev() {
                 let (seq, _) = entry?;
                 let row = rows.get(seq.value())?;
-                if let Some(Ok(record)) = row.map(|row| decode_record(row.value())) {
+                if let Some(Ok(record)) = row.map(|row| decode_record(row.value()))
+                    && record.key.kind.has_unique_ids()
+                {
                     return Ok(Some(record));
                 }
             }
