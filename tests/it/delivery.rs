@@ -85,7 +85,7 @@ async fn a_narrow_way_is_used_in_small_pieces() {
     memory.sync(PATIENCE).await.unwrap();
     proxy.set_mode(Mode::Narrow(8_000));
     let long = "a long tale ".repeat(60);
-    for number in 0..30 {
+    for number in 0..15 {
         memory.start(format!("{number}: {long}")).await.unwrap();
     }
     let mut large = memory.start("has an outcome too large for the way").await.unwrap();
@@ -94,7 +94,7 @@ async fn a_narrow_way_is_used_in_small_pieces() {
         .await
         .unwrap();
     eventually("all but the large one arrives", || async {
-        sqld.scalar("SELECT count(*) FROM episodes") == 31
+        sqld.scalar("SELECT count(*) FROM episodes") == 16
     })
     .await;
     let waits = "what is too large waits as long as nothing comes behind it";
@@ -102,7 +102,7 @@ async fn a_narrow_way_is_used_in_small_pieces() {
     let reader = open(two.path()).await;
     eventually("a new machine reads all", || async {
         let _slow = reader.sync(Duration::from_secs(5)).await;
-        reader.status().await.engine.indexed == 31
+        reader.status().await.engine.indexed == 16
     })
     .await;
     proxy.set_mode(Mode::Pass);

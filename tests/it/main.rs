@@ -15,3 +15,4 @@ mod outage;
 mod processes;
 mod recovery;
 mod remote;
+mod restore;

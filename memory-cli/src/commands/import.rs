@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent_memory::{Error, Kind, Memory};
+use agent_memory::{BreakerState, Error, Kind, Memory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -235,7 +235,10 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
 /// Returns how many records of each kind of knowledge there are; `None` while not all has arrived at the durable tier, which
 /// counts them.
 pub(super) async fn known(memory: &Memory) -> Result<Option<BTreeMap<&'static str, u64>>, Error> {
-    if memory.flush(DRAIN).await.is_err() {
+    // One that does not answer is not waited for.
+    let breaker = memory.status().await.engine.breaker;
+    let answers = breaker.is_none_or(|breaker| breaker.state == BreakerState::Closed);
+    if !answers || memory.flush(DRAIN).await.is_err() {
         return Ok(None);
     }
     let Some(records) = memory.status().await.engine.records else { return Ok(None) };

@@ -280,9 +280,9 @@ impl Shared {
         self.acknowledge(seqs).await
     }
 
-    /// Returns true if the durable tier answers although it did not take a batch: what is in it may be the reason. If it is
+    /// Returns true if the durable tier answers although it did not take a batch, or give a page: what is in it may be the reason. If it is
     /// busy, it is not.
-    async fn answers(&self, error: &Error) -> bool {
+    pub(super) async fn answers(&self, error: &Error) -> bool {
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized) {
             return false;
         }

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::engine::documents::{documents_of, index_documents};
 use crate::engine::fill::Fill;
 use crate::engine::{Shared, Task};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
@@ -92,30 +92,31 @@ impl Shared {
     /// Asks for the changes behind a position: as many as the durable tier can answer in time. Of a commit that is too large
     /// for that by itself, it asks for the keys, and then record by record.
     async fn page_behind(&self, cursor: &Cursor) -> Result<Changes> {
-        let limit = self.page.load(Ordering::Relaxed);
         let mut query = ChangesQuery {
             namespaces: vec![self.namespace.clone()],
             after: cursor.seq,
-            limit,
+            limit: self.page.load(Ordering::Relaxed),
             bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
             // What this instance writes is handed on when it is committed.
             except: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
         };
-        match self.durable.changes(&query).await {
-            Ok(changes) => {
-                self.page.store((limit + (limit / SHRINK).max(1)).min(PAGE), Ordering::Relaxed);
-                return Ok(changes);
+        let mut changes = loop {
+            match self.durable.changes(&query).await {
+                Ok(changes) if query.bodies.is_empty() => break changes,
+                Ok(changes) => {
+                    let grown = query.limit + (query.limit / SHRINK).max(1);
+                    self.page.store(grown.min(PAGE), Ordering::Relaxed);
+                    return Ok(changes);
+                }
+                Err(error) if query.bodies.is_empty() || !self.answers(&error).await => return Err(error),
+                // The server is there: the page was too large for the way to it.
+                Err(_) if query.limit > 1 => {
+                    query.limit = (query.limit / SHRINK).max(1);
+                    self.page.store(query.limit, Ordering::Relaxed);
+                }
+                Err(_) => query.bodies.clear(),
             }
-            Err(error) if error.kind() != ErrorKind::Unavailable || self.outbox().is_none() => {
-                return Err(error);
-            }
-            Err(error) if limit > 1 => {
-                self.page.store(limit / SHRINK + 1 - usize::from(limit > SHRINK), Ordering::Relaxed);
-                return Err(error);
-            }
-            Err(_) => query.bodies.clear(),
-        }
-        let mut changes = self.durable.changes(&query).await?;
+        };
         for change in changes.changes.iter_mut().filter(|change| change.key.kind.spec().searchable) {
             match self.durable.get(std::slice::from_ref(&change.key)).await {
                 Ok(mut found) => change.record = found.pop().flatten(),
