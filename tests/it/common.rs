@@ -30,13 +30,21 @@ pub(crate) async fn record_one(memory: &Memory, description: &str) -> Episode {
 }
 
 /// Waits until a condition holds.
-pub(crate) async fn eventually<F>(what: &str, mut condition: impl FnMut() -> F)
+pub(crate) async fn eventually<F>(what: &str, condition: impl FnMut() -> F)
 where
     F: Future<Output = bool>,
 {
-    let deadline = Instant::now() + PATIENCE;
+    within(PATIENCE, what, condition).await;
+}
+
+/// Waits until a condition holds, for so long at the most.
+pub(crate) async fn within<F>(patience: Duration, what: &str, mut condition: impl FnMut() -> F)
+where
+    F: Future<Output = bool>,
+{
+    let deadline = Instant::now() + patience;
     while !condition().await {
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        assert!(Instant::now() < deadline, "waited {patience:?} in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agent_memory::{Ack, Memory, Outcome};
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
-use crate::common::{PATIENCE, eventually, remote};
+use crate::common::{PATIENCE, eventually, remote, within};
 
 const BLOCKED: &str = "the word that a filter dislikes";
 
@@ -78,14 +78,14 @@ async fn a_narrow_way_is_used_in_small_pieces() {
     let proxy = FaultProxy::start(sqld.addr());
     let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let open = async |folder: &std::path::Path| {
-        let deadlines = Duration::from_secs(2);
+        let deadlines = Duration::from_secs(3);
         remote(folder, &proxy.url()).deadlines(deadlines, deadlines).open().await.unwrap()
     };
     let memory = open(one.path()).await;
     memory.sync(PATIENCE).await.unwrap();
     proxy.set_mode(Mode::Narrow(8_000));
     let long = "a long tale ".repeat(60);
-    for number in 0..15 {
+    for number in 0..20 {
         memory.start(format!("{number}: {long}")).await.unwrap();
     }
     let mut large = memory.start("has an outcome too large for the way").await.unwrap();
@@ -93,16 +93,16 @@ async fn a_narrow_way_is_used_in_small_pieces() {
         .step(agent_memory::Action::tool("tell").arguments(serde_json::json!({"text": "x".repeat(100_000)})))
         .await
         .unwrap();
-    eventually("all but the large one arrives", || async {
-        sqld.scalar("SELECT count(*) FROM episodes") == 16
+    within(PATIENCE * 4, "all but the large one arrives", || async {
+        sqld.scalar("SELECT count(*) FROM episodes") == 21
     })
     .await;
     let waits = "what is too large waits as long as nothing comes behind it";
-    eventually(waits, || async { outbox(&memory).await.rows == 1 }).await;
+    within(PATIENCE * 4, waits, || async { outbox(&memory).await.rows == 1 }).await;
     let reader = open(two.path()).await;
-    eventually("a new machine reads all", || async {
-        let _slow = reader.sync(Duration::from_secs(5)).await;
-        reader.status().await.engine.indexed == 16
+    within(PATIENCE * 4, "a new machine reads all", || async {
+        let _slow = reader.sync(PATIENCE / 2).await;
+        reader.status().await.engine.indexed == 21
     })
     .await;
     proxy.set_mode(Mode::Pass);
