@@ -163,6 +163,13 @@ impl Tally {
         }
     }
 
+    /// Returns the tally with its weights taken for those of `now` if it is of the future: a clock that was ahead made it,
+    /// and what comes now must not count for old beside it.
+    #[must_use]
+    pub fn until(self, now: Timestamp) -> Self {
+        Self { as_of: self.as_of.min(now), ..self }
+    }
+
     /// Returns the tally with evidence for and against exchanged.
     #[must_use]
     pub fn opposite(&self) -> Self {

@@ -134,10 +134,13 @@ impl Inner {
         Ok(again.due)
     }
 
-    /// Returns the evidence on an item in order of time.
+    /// Returns the evidence on an item in order of time, none of it later than now.
     pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Listed<Evidence>> {
         let scan = Scan::new(self.engine.namespace(), Kind::Evidence).prefix(format!("{item}:"));
         let mut evidence = self.gathered(scan, Entity::as_evidence).await?;
+        // What a clock that is ahead left must not age the rest.
+        let now = self.engine.now();
+        evidence.items.iter_mut().for_each(|evidence| evidence.at = evidence.at.min(now));
         evidence.items.sort_by_key(|evidence| (evidence.at, evidence.episode));
         Ok(evidence)
     }

@@ -208,6 +208,10 @@ pub(super) fn prose_length(found: &Found<'_>) -> Option<usize> {
         let end = found.before.trim_end_matches(['"', '\'', '`', ' ', '\t', ':']);
         !end.ends_with(found.name)
     };
+    // Beside the word, an id is what it is about; and `pwd` is a command.
+    if !said && !quoted && (shape::id(value) || found.name.eq_ignore_ascii_case("pwd")) {
+        return None;
+    }
     let name = classify(found.name).unwrap_or(Name::Password);
     let dated = value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'/' | b'.' | b':'));
     let secret = match name {

@@ -171,6 +171,13 @@ pub(super) fn password_like(text: &str) -> bool {
     letters && !text.contains(' ') && (mixed(text) || signs || cases && text.len() >= 8)
 }
 
+/// Returns true for a UUID, or a hash in hexadecimal form.
+pub(super) fn id(text: &str) -> bool {
+    let hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    text.split('-').all(hex) && (lengths == [8, 4, 4, 4, 12] || lengths.len() == 1 && text.len() >= 12)
+}
+
 /// Returns true for a long run without spaces that no language makes: letters and figures that change often.
 pub(super) fn random(text: &str) -> bool {
     let plain =

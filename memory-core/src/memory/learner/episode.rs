@@ -88,7 +88,9 @@ impl Inner {
             self.tell_among(&held.sources, &trace, similar, None, &mut extracted).await?;
         }
         let Extracted { patterns, failures, playbook } = extracted;
-        let witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
+        let mut witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
+        // An episode of a clock that is ahead is no younger than what is learned now.
+        witness.at = witness.at.min(self.engine.now());
         for pattern in patterns {
             self.see_pattern(pattern, &witness, draft).await?;
         }
@@ -203,6 +205,7 @@ impl Inner {
             _ => (pattern, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Pattern(id), EvidenceRole::Observed, witness.success) {
+            held.tally = held.tally.until(self.engine.now());
             held.tally.add(witness.success, witness.at, &self.learning.belief);
             held.confidence =
                 pattern_confidence(&held.body, &held.tally, held.tally.as_of, &self.learning.belief);
@@ -225,6 +228,8 @@ impl Inner {
             _ => (playbook, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
+            held.tally = held.tally.until(self.engine.now());
+            held.tally = held.tally.until(self.engine.now());
             held.tally.add(witness.success, witness.at, &self.learning.belief);
             held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.belief);
         }
@@ -288,6 +293,7 @@ impl Inner {
             Entity::Playbook(playbook) => &mut playbook.used,
             _ => return Ok(()),
         };
+        *used = used.until(self.engine.now());
         used.add(witness.success, witness.at, &self.learning.belief);
         self.judge(&mut entity, witness.at);
         draft.put(item.record_id(), entity);

@@ -2,10 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::clock::{ManualClock, Timestamp};
+use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::id::{EpisodeId, SeededIds};
 use crate::memory::config::{LearningConfig, MemoryConfig};
 use crate::memory::learner::Schedule;
@@ -348,6 +349,28 @@ async fn what_came_behind_forgetting_is_swept_away() {
     let gone = |id: &String| id.starts_with(&late.id().to_string());
     assert!(left.len() == 6 && !left.iter().any(gone), "{left:?}");
     assert!(left.iter().any(|id| id.starts_with(&kept.to_string())), "{left:?}");
+}
+
+#[tokio::test]
+async fn evidence_of_a_clock_that_is_ahead_does_not_age_the_rest() {
+    let durable = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::new(Timestamp(1_800_000_000_000)));
+    let ahead = Arc::new(ManualClock::new(clock.now().plus(Duration::from_secs(3 * 366 * 86_400))));
+    let there = memory_over(durable.clone(), ahead.clone(), 2).await;
+    release(&there, &ahead, "mail", "0.4.0", true).await;
+    there.learn().await.unwrap();
+    let here = memory_over(durable.clone(), clock.clone(), 1).await;
+    for version in ["0.5.0", "0.6.0", "0.7.0", "0.8.0"] {
+        release(&here, &clock, "mail", version, true).await;
+    }
+    here.learn().await.unwrap();
+    let weights = async || {
+        let patterns = here.knowledge().patterns().await.unwrap();
+        patterns.iter().map(|pattern| pattern.tally.weight()).fold(0.0, f64::max)
+    };
+    assert!(weights().await > 3.0, "{}", weights().await);
+    here.consolidate(None).await.unwrap();
+    assert!(weights().await > 3.0, "counted anew: {}", weights().await);
 }
 
 #[tokio::test]

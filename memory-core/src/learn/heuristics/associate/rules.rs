@@ -39,7 +39,8 @@ pub(super) type Evidence<'a> = Vec<(&'a Entry, f64)>;
 
 impl Sheet<'_> {
     fn tally(&self, with: &Evidence<'_>) -> Tally {
-        Tally::from_evidence(with.iter().map(|(entry, support)| (*support, entry.at)), self.config)
+        let until_now = |at: Timestamp| at.min(self.now);
+        Tally::from_evidence(with.iter().map(|(entry, support)| (*support, until_now(entry.at))), self.config)
     }
 
     /// Makes a heuristic from the evidence where its condition held, and where it did not.
