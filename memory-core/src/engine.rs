@@ -112,8 +112,9 @@ struct Shared {
     /// Rows that did not get through, though others may.
     suspects: Mutex<Suspects>,
     verdicts: Verdicts,
-    /// The newest version that the durable tier has acknowledged since the change feed was last read to its end.
-    sent: Mutex<Option<(Key, Revision)>>,
+    /// Versions that the durable tier has acknowledged and that were not found there since: some of those of earlier
+    /// processes, and the first that this one sent since the change feed was last read to its end.
+    sent: Mutex<Vec<(Key, Revision)>>,
     /// Rows up to here were numbered anew because the outbox was rebuilt since opening.
     renumbered: Arc<AtomicU64>,
     /// The server's time when the monotonic clock began; 0 while it is not known.

@@ -351,8 +351,8 @@ impl Outbox for FullDisk {
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> memory_core::Result<u64> {
         self.inner.replay_tail(since, now)
     }
-    fn last_sent(&self) -> memory_core::Result<Option<Record>> {
-        self.inner.last_sent()
+    fn sample_tail(&self, limit: usize) -> memory_core::Result<Vec<Record>> {
+        self.inner.sample_tail(limit)
     }
     fn trim_tail(&self, before: Timestamp) -> memory_core::Result<()> {
         self.inner.trim_tail(before)

@@ -13,7 +13,7 @@ use crate::{examples, models, sqld};
 const CRASH_ROUNDS: &str = "20";
 
 /// How long random sequences of operations are drawn and run, in seconds.
-const MODEL_SECONDS: &str = "75";
+const MODEL_SECONDS: &str = "45";
 
 /// One step: what its heading says, and what it does.
 struct Step {

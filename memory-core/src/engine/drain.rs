@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Ack, Shared, Task};
+use crate::engine::{Ack, Shared, Task, pull};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Record, Revision};
@@ -272,8 +272,11 @@ impl Shared {
             suspects.rows.retain(|seq, _| !seqs.contains(seq));
         }
         let own = part.iter().filter(|send| send.newest.record.key.kind.has_unique_ids());
-        if let Some(newest) = own.max_by_key(|send| send.newest.seq).map(|send| &send.newest.record) {
-            *lock(&self.sent) = Some((newest.key.clone(), newest.revision));
+        if let Some(first) = own.min_by_key(|send| send.newest.seq).map(|send| &send.newest.record) {
+            let mut sent = lock(&self.sent);
+            if sent.len() < pull::LOOKED_UP {
+                sent.push((first.key.clone(), first.revision));
+            }
         }
         let share = self.shrunk.load(Ordering::Relaxed);
         self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);

@@ -136,6 +136,7 @@ impl Engine {
         let shared = &self.shared;
         shared.adopt().await?;
         shared.mark_recovered();
+        shared.note_sent_before().await?;
         let cursor = shared.tiers.cache.cursor().await?;
         shared.load_documents(&cursor).await?;
         lock(&shared.progress).cursor = cursor;

@@ -12,13 +12,16 @@ use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::recall::lexical::LexicalIndex;
-use crate::store::record::{Key, Record};
+use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
 /// Changes asked for at once, if the way to the durable tier is wide enough.
 pub(super) const PAGE: usize = 500;
 /// By how much a page shrinks after one that took too long; it grows by such a part with each that did not.
 const SHRINK: usize = 4;
+
+/// How many rows that were sent are looked for at once.
+pub(super) const LOOKED_UP: usize = 64;
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -53,6 +56,8 @@ impl Shared {
             // on its way beside.
             let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
+            // What is sent from here on the position may not cover.
+            let sent = lock(&self.sent).clone();
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
             if let Some(latest) = changes.latest.filter(|latest| self.is_plausible(*latest)) {
@@ -61,7 +66,7 @@ impl Shared {
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
-            if changes.next >= changes.head && self.has_lost_what_was_sent().await? {
+            if changes.next >= changes.head && self.has_lost(&sent).await? {
                 self.start_over(&changes, Some("has lost what was sent to it")).await?;
                 continue;
             }
@@ -169,38 +174,43 @@ impl Shared {
         Ok(true)
     }
 
-    /// Returns true if the durable tier does not have what it acknowledged last. What this instance sends moves no
-    /// position in the change feed, and a new one knows no position at all: only the row itself tells.
-    async fn has_lost_what_was_sent(&self) -> Result<bool> {
-        if self.outbox().is_none() {
+    /// Returns true if the durable tier does not have what it acknowledged. What this instance sends moves no position in
+    /// the change feed, and a new one may know no position at all: only the rows themselves tell.
+    async fn has_lost(&self, sent: &[(Key, Revision)]) -> Result<bool> {
+        if sent.is_empty() {
             return Ok(false);
         }
-        let first = lock(&self.progress).pulls == 0;
-        let sent = lock(&self.sent).clone();
-        let sent = match sent {
-            None if first => self
-                .ask_outbox(|outbox| outbox.last_sent())
-                .await?
-                .flatten()
-                .filter(|record| !record.is_expired(self.now()))
-                .map(|record| (record.key, record.revision)),
-            sent => sent,
+        // What belongs to a forgotten episode is not taken; what had expired may be purged.
+        let owner = |key: &Key| {
+            let owner = key.kind.owner_of(&key.id).unwrap_or(&key.id);
+            Key::new(&key.namespace, Kind::Episode, owner)
         };
-        let Some((key, revision)) = sent else { return Ok(false) };
-        // What belongs to a forgotten episode is not taken.
-        let owner = key.kind.owner_of(&key.id).map(|owner| Key::new(&key.namespace, Kind::Episode, owner));
-        let keys: Vec<Key> = std::iter::once(key.clone()).chain(owner).collect();
-        let mut found = self.durable.get(&keys).await?.into_iter();
-        let there = found.next().flatten().is_some_and(|record| record.revision >= revision);
-        let disowned = found.next().flatten().is_some_and(|owner| owner.revision.is_final());
-        let mut sent = lock(&self.sent);
-        if sent.as_ref().is_some_and(|(sent, at)| *sent == key && *at == revision) {
-            *sent = None;
-        }
-        // What had expired may be purged.
-        let expires =
-            self.config.retention_of(key.kind).is_some_and(|kept| revision.at().plus(kept) <= self.now());
-        Ok(!there && !disowned && !expires)
+        let keys: Vec<Key> = sent.iter().flat_map(|(key, _)| [key.clone(), owner(key)]).collect();
+        let found = self.durable.get(&keys).await?;
+        let now = self.now();
+        let lost = sent.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
+            let there = found[0].as_ref().is_some_and(|record| record.revision >= *revision);
+            let disowned =
+                found.last().and_then(Option::as_ref).is_some_and(|owner| owner.revision.is_final());
+            let kept = self.config.retention_of(key.kind);
+            let expired = kept.is_some_and(|kept| revision.at().plus(kept) <= now);
+            !there && !disowned && !expired
+        });
+        lock(&self.sent).retain(|at| !sent.contains(at));
+        Ok(lost)
+    }
+
+    /// Notes some rows that earlier processes sent, to be looked for.
+    pub(super) async fn note_sent_before(&self) -> Result<()> {
+        let sample = self.ask_outbox(|outbox| outbox.sample_tail(LOOKED_UP)).await?.unwrap_or_default();
+        let tombstone_kept = self.config.tombstone_retention;
+        let now = self.now();
+        let live = sample.into_iter().filter(|record| {
+            !record.is_expired(now)
+                && (!record.is_tombstone() || now.since(record.updated_at) < tombstone_kept)
+        });
+        lock(&self.sent).extend(live.map(|record| (record.key, record.revision)));
+        Ok(())
     }
 
     /// Empties the caches, to read the change feed from its start; and sends what is left of what was sent once more, if the

@@ -17,7 +17,7 @@ const REMARKABLE: Duration = Duration::from_secs(300);
 
 /// A revision that is further ahead was made by no clock: damage, or forgery. A wrong clock may be years ahead, and what it
 /// wrote is kept; but one record near the end of the range would leave no revision that is higher.
-const FAR: Duration = Duration::from_secs(100 * 366 * 86_400);
+const FAR: Duration = Duration::from_secs(500 * 366 * 86_400);
 
 impl Engine {
     /// Returns the time by which records expire: that of the server as last told, as soon as this machine's clock is
@@ -83,7 +83,7 @@ impl Shared {
     ) -> Result<()> {
         let limit = self.now().max(Timestamp::EARLIEST).plus(FAR);
         let problem = if revision.at() > limit {
-            format!("it is of {}, the limit is {limit}, a hundred years from now", revision.at())
+            format!("it is of {}, the limit is {limit}, five hundred years from now", revision.at())
         } else if revision.is_final() && !tombstone {
             "it is that of a tombstone for ever, but the record is live".into()
         } else {

@@ -318,9 +318,9 @@ pub trait Outbox: Send + Sync {
     /// ones stay until they are trimmed. For a server that lost commits.
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64>;
 
-    /// Returns the row of the tail that was appended last, of those whose ids nobody else makes
-    /// ([`Kind::has_unique_ids`]); `None` if there is none that decodes.
-    fn last_sent(&self) -> Result<Option<Record>>;
+    /// Returns up to `limit` rows of the tail, from the first to the last, of those whose ids nobody else makes
+    /// ([`Kind::has_unique_ids`]).
+    fn sample_tail(&self, limit: usize) -> Result<Vec<Record>>;
 
     /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.
     fn trim_tail(&self, before: Timestamp) -> Result<()>;

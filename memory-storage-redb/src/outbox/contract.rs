@@ -45,8 +45,8 @@ impl Outbox for RedbOutbox {
         self.replay(since, now)
     }
 
-    fn last_sent(&self) -> Result<Option<Record>> {
-        self.newest_of_tail()
+    fn sample_tail(&self, limit: usize) -> Result<Vec<Record>> {
+        self.sample_of_tail(limit)
     }
 
     fn trim_tail(&self, before: Timestamp) -> Result<()> {

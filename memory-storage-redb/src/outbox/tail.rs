@@ -45,20 +45,25 @@ impl RedbOutbox {
         Ok(replayed)
     }
 
-    /// Returns the newest row that decodes and has an id of its own.
-    pub(super) fn newest_of_tail(&self) -> Result<Option<Record>> {
+    /// Returns rows that decode and have an id of their own, at equal distances.
+    pub(super) fn sample_of_tail(&self, limit: usize) -> Result<Vec<Record>> {
         self.read("read tail", |read| {
-            let rows = read.open_table(ROWS)?;
-            for entry in read.open_table(TAIL)?.range::<u64>(..)?.rev() {
-                let (seq, _) = entry?;
-                let row = rows.get(seq.value())?;
-                if let Some(Ok(record)) = row.map(|row| decode_record(row.value()))
-                    && record.key.kind.has_unique_ids()
-                {
-                    return Ok(Some(record));
+            let (rows, tail) = (read.open_table(ROWS)?, read.open_table(TAIL)?);
+            let seqs =
+                tail.range::<u64>(..)?.map(|entry| Ok(entry?.0.value())).collect::<Outcome<Vec<u64>>>()?;
+            let distance = seqs.len().div_ceil(limit.max(2) - 1).max(1);
+            let mut sample = Vec::new();
+            // Of each stretch the first row that will do; and the last of all.
+            for stretch in seqs.chunks(distance).chain(seqs.last().map(std::slice::from_ref)) {
+                for seq in stretch {
+                    let record = rows.get(seq)?.and_then(|row| decode_record(row.value()).ok());
+                    if let Some(record) = record.filter(|record| record.key.kind.has_unique_ids()) {
+                        sample.push(record);
+                        break;
+                    }
                 }
             }
-            Ok(None)
+            Ok(sample)
         })
     }
 

@@ -177,8 +177,8 @@ impl Outbox for Journal {
         self.write(|inner| inner.replay_tail(since, now))
     }
 
-    fn last_sent(&self) -> Result<Option<Record>> {
-        self.inner.last_sent()
+    fn sample_tail(&self, limit: usize) -> Result<Vec<Record>> {
+        self.inner.sample_tail(limit)
     }
 
     fn trim_tail(&self, before: Timestamp) -> Result<()> {
