@@ -117,6 +117,11 @@ pub(crate) enum Command {
     Lift,
     /// Learn what is due and tidy up now: merge, decay, generalise, prune, expire
     Consolidate(ConsolidateArgs),
+    /// Find secrets in what is stored already, with the redaction rules of today; --apply replaces them
+    ///
+    /// An episode with secrets is redacted as a whole, and what it taught is learned anew. Running it again changes nothing
+    /// more. SECURITY.md says where copies remain.
+    Redact(RedactArgs),
     /// Measure the memory in a fresh one of its own, which is gone afterwards
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -381,6 +386,16 @@ pub(crate) struct ConsolidateArgs {
     /// How long it may take, in milliseconds; what is due is learned first [default: to the end]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     pub(crate) budget_ms: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedactArgs {
+    /// Replace the secrets; without it they are counted, and nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Where to go on, as a run that failed said [default: the beginning]
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,6 +15,7 @@ pub(crate) mod patterns;
 pub(crate) mod playbooks;
 pub(crate) mod recall;
 mod recalled;
+pub(crate) mod redact;
 mod reflected;
 pub(crate) mod stats;
 pub(crate) mod status;

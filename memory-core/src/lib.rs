@@ -37,8 +37,8 @@ pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
     EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed,
-    Memory, MemoryConfig, OpenEpisode, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording, Ruling,
-    Status, SuggestedPlaybook, TaskRecord, ToolAdvice, Warning,
+    Memory, MemoryConfig, OpenEpisode, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording, RedactedPage,
+    RedactionPass, Ruling, SecretsFound, Status, SuggestedPlaybook, TaskRecord, ToolAdvice, Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};

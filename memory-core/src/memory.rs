@@ -15,6 +15,7 @@ mod recalled;
 mod recalling;
 mod recording;
 mod redacting;
+mod stored_secrets;
 mod words;
 mod writing;
 
@@ -59,6 +60,7 @@ pub use recalled::{
     Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,
 };
 pub use recording::{Recorded, Recording};
+pub use stored_secrets::{RedactedPage, RedactionPass, SecretsFound};
 
 /// A memory of one namespace; cheap to clone, clones share everything.
 ///

@@ -14,6 +14,7 @@ mod pii;
 mod rules;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
@@ -352,6 +353,18 @@ impl Rule {
         }
         count
     }
+}
+
+/// Returns how often each rule has replaced something in a text.
+pub(crate) fn marks(text: &str) -> BTreeMap<String, u64> {
+    let mut marks = BTreeMap::new();
+    let mut from = 0;
+    while let Some((start, end)) = next_mark(&text[from..]) {
+        let rule = &text[from + start + MARK_START.len()..from + end - MARK_END.len_utf8()];
+        *marks.entry(rule.to_owned()).or_default() += 1;
+        from += end;
+    }
+    marks
 }
 
 /// Returns the end of a text.

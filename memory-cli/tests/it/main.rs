@@ -11,5 +11,6 @@ mod import;
 mod learned;
 mod outage;
 mod recall;
+mod redact;
 mod secrets;
 mod terminal;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::error::{Error, ErrorKind};
 
 /// A kind of record.
@@ -376,6 +378,12 @@ impl Kind {
     /// Returns the declared column of this name.
     pub fn column(self, name: &str) -> Option<&'static Column> {
         self.spec().columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

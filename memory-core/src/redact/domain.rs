@@ -1,7 +1,10 @@
-//! Redaction of what applications hand in.
+//! Redaction of what applications hand in, and of what is stored.
 
 use crate::model::artifact::Product;
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
 use crate::model::outcome::Outcome;
+use crate::model::pattern::PatternBody;
 use crate::model::step::Action;
 use crate::model::task::Task;
 use crate::redact::Redactor;
@@ -39,6 +42,82 @@ impl Redactor {
     /// Replaces the secrets in every text of an artifact; returns how many.
     pub fn redact_product(&self, product: &mut Product) -> u32 {
         let texts = [&mut product.name, &mut product.media_type, &mut product.content];
+        texts.into_iter().map(|text| self.redact_text(text)).sum()
+    }
+
+    /// Replaces the secrets in the texts of a stored episode's head; returns how many.
+    pub(crate) fn redact_episode(&self, episode: &mut Episode) -> u32 {
+        let outcome = episode.outcome.as_mut().map_or(0, |outcome| self.redact_outcome(outcome));
+        let tools = episode.tools.iter_mut().map(|used| &mut used.tool);
+        self.redact_task(&mut episode.task) + outcome + self.redact_texts(tools.chain(&mut episode.keywords))
+    }
+
+    /// Replaces the secrets in every text of a stored record; returns how many. What identifies it, or others, stays.
+    pub(crate) fn redact_entity(&self, entity: &mut Entity) -> u32 {
+        match entity {
+            Entity::Episode(episode) => self.redact_episode(episode),
+            Entity::Step(step) => self.redact_action(&mut step.action),
+            Entity::Artifact(artifact) => self.redact_product(&mut artifact.product),
+            Entity::Reflection(told) => {
+                let insights = [&mut told.worked, &mut told.failed, &mut told.improve];
+                self.redact_texts(insights.into_iter().flatten().map(|insight| &mut insight.text))
+            }
+            Entity::Pattern(pattern) => {
+                let labels = pattern.domain.iter_mut().chain([&mut pattern.task_kind]);
+                let count = self.redact_texts(labels.chain(&mut pattern.terms));
+                count + self.redact_pattern(&mut pattern.body)
+            }
+            Entity::Evidence(evidence) => self.redact_text(&mut evidence.context),
+            Entity::Heuristic(rule) => {
+                let condition = &mut rule.condition;
+                let labels = condition.task_kind.iter_mut().chain(&mut condition.after_tool);
+                let texts = [&mut rule.tool, &mut rule.action];
+                self.redact_texts(labels.chain(&mut condition.terms).chain(&mut rule.domain).chain(texts))
+            }
+            Entity::Playbook(playbook) => {
+                let steps = playbook.steps.iter_mut().flat_map(|step| [&mut step.tool, &mut step.instruction]);
+                let labels = [&mut playbook.title, &mut playbook.task_kind];
+                let labels = labels.into_iter().chain(&mut playbook.domain);
+                let lists = playbook.placeholders.iter_mut().chain(&mut playbook.shapes);
+                self.redact_texts(labels.chain(steps).chain(lists).chain(&mut playbook.terms))
+            }
+            Entity::Failure(failure) => {
+                let texts = [&mut failure.error, &mut failure.example, &mut failure.tool];
+                let labels = failure.domain.iter_mut().chain([&mut failure.task_kind]);
+                let fixes = failure.resolutions.iter_mut().map(|resolution| &mut resolution.fix);
+                let texts = texts.into_iter().chain(labels).chain(&mut failure.root_cause);
+                self.redact_texts(texts.chain(fixes))
+            }
+            Entity::Metric(metric) => {
+                let labels = [&mut metric.agent, &mut metric.task_kind, &mut metric.domain];
+                self.redact_texts(labels.into_iter().flatten())
+            }
+            Entity::Cycle(cycle) => self.redact_texts(&mut cycle.notes),
+            // Figures, and vectors of texts that are redacted themselves.
+            Entity::Reward(_) | Entity::Embedding(_) => 0,
+        }
+    }
+
+    fn redact_pattern(&self, body: &mut PatternBody) -> u32 {
+        match body {
+            PatternBody::ToolSequence { tools } => self.redact_texts(tools),
+            PatternBody::DecisionPoint { condition, action, alternatives } => {
+                self.redact_texts(alternatives.iter_mut().chain([condition, action]))
+            }
+            PatternBody::ErrorRecovery { error, fix } => self.redact_texts(fix.iter_mut().chain([error])),
+            PatternBody::Context { features, recommendation } => {
+                self.redact_texts(features.iter_mut().chain([recommendation]))
+            }
+            PatternBody::AntiPattern { behaviour, consequence } => {
+                self.redact_texts([behaviour, consequence])
+            }
+            PatternBody::WorkflowTemplate { steps, placeholders } => {
+                self.redact_texts(steps.iter_mut().chain(placeholders))
+            }
+        }
+    }
+
+    fn redact_texts<'t>(&self, texts: impl IntoIterator<Item = &'t mut String>) -> u32 {
         texts.into_iter().map(|text| self.redact_text(text)).sum()
     }
 }
