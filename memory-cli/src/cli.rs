@@ -97,7 +97,7 @@ pub(crate) enum Command {
     Sync(SyncArgs),
     /// List, explain and correct the rules that were learned
     #[command(subcommand)]
-    Heuristics(HeuristicsCommand),
+    Heuristics(LearnedCommand),
     /// List and show what recurs in episodes: orders of tools, recoveries from errors, what failing episodes do
     #[command(subcommand)]
     Patterns(LearnedCommand),
@@ -107,6 +107,8 @@ pub(crate) enum Command {
     /// List and show the errors that were met, with their causes and what fixed them
     #[command(subcommand)]
     Failures(FailuresCommand),
+    /// List what was pinned and rejected, also of what is not there any more
+    Rulings,
     /// Show what was learned, how much of it is junk, and how learning goes
     ///
     /// An item is a duplicate if another of the same domain says the same: the same content, or the same advice resting
@@ -230,6 +232,12 @@ pub(crate) struct RecallArgs {
     /// The kind of work; episodes of the same kind rank higher
     #[arg(long, value_name = "K")]
     pub(crate) kind: Option<String>,
+    /// Only what this agent did, and what was learned from that; may be given several times
+    #[arg(long, value_name = "A")]
+    pub(crate) agent: Vec<String>,
+    /// Nothing that this agent did, nor what was learned from it alone; may be given several times
+    #[arg(long, value_name = "A")]
+    pub(crate) not_agent: Vec<String>,
     /// A label to search for; may be given several times
     #[arg(long, value_name = "T")]
     pub(crate) tag: Vec<String>,
@@ -246,6 +254,9 @@ pub(crate) struct RecallArgs {
     /// Write Markdown for a prompt, at most so many tokens, instead
     #[arg(long, value_name = "MAX_TOKENS")]
     pub(crate) prompt: Option<u32>,
+    /// Put the prompt between two marks that no recorded text can forge
+    #[arg(long, requires = "prompt")]
+    pub(crate) fence: bool,
 }
 
 #[derive(Debug, Args)]
@@ -296,43 +307,6 @@ pub(crate) enum SyncCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum HeuristicsCommand {
-    /// List heuristics, the surest first
-    List {
-        /// Also those that are never recalled: rejected, or withheld because their uses went worse
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        filter: LearnedFilter,
-    },
-    /// Show a heuristic with the evidence behind it
-    Show {
-        /// The id, or its end (at least 6 characters)
-        id: String,
-    },
-    /// Keep a heuristic whatever its evidence
-    Pin {
-        /// The id, or its end (at least 6 characters)
-        id: String,
-    },
-    /// Let the evidence decide about a pinned heuristic again
-    Unpin {
-        /// The id, or its end (at least 6 characters)
-        id: String,
-    },
-    /// Never recall a heuristic again
-    Reject {
-        /// The id, or its end (at least 6 characters)
-        id: String,
-    },
-    /// Let the evidence decide about a rejected heuristic again
-    Restore {
-        /// The id, or its end (at least 6 characters)
-        id: String,
-    },
-}
-
 /// What is listed of one kind of what was learned.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct LearnedFilter {
@@ -348,7 +322,7 @@ pub(crate) struct LearnedFilter {
 pub(crate) enum LearnedCommand {
     /// List them, the surest first
     List {
-        /// Also those that are never recalled, because their uses went worse
+        /// Also those that are never recalled: rejected, or withheld because their uses went worse
         #[arg(long)]
         all: bool,
         #[command(flatten)]
@@ -359,12 +333,44 @@ pub(crate) enum LearnedCommand {
         /// The id, or its end (at least 6 characters)
         id: String,
     },
+    #[command(flatten)]
+    Rule(RuleCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuleCommand {
+    /// Keep one whatever its evidence
+    Pin(RuleArgs),
+    /// Let the evidence decide about a pinned one again
+    Unpin(RuleArgs),
+    /// Never recall one again
+    Reject(RuleArgs),
+    /// Let the evidence decide about a rejected one again
+    Restore(RuleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleArgs {
+    /// The id, or its end (at least 6 characters)
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleFailureArgs {
+    #[command(flatten)]
+    pub(crate) item: RuleArgs,
+    /// Only this one of its fixes, as `memory failures show` tells it [default: the failure as a whole]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) fix: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FailuresCommand {
     /// List them, the most frequent first; with an error, those like it
     List {
+        /// Also those that somebody rejected
+        #[arg(long)]
+        all: bool,
         /// Only those of errors like this text, the likest with a fix first, at most three
         #[arg(long, value_name = "TEXT")]
         error: Option<String>,
@@ -379,6 +385,20 @@ pub(crate) enum FailuresCommand {
         /// The id, or its end (at least 6 characters)
         id: String,
     },
+    #[command(flatten)]
+    Rule(RuleFailureCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuleFailureCommand {
+    /// Keep one whatever its age, or with --fix put that one first whatever its evidence
+    Pin(RuleFailureArgs),
+    /// Let the evidence decide about a pinned one again
+    Unpin(RuleFailureArgs),
+    /// Never recall one again, or with --fix never advise that one
+    Reject(RuleFailureArgs),
+    /// Let the evidence decide about a rejected one again
+    Restore(RuleFailureArgs),
 }
 
 #[derive(Debug, Args)]

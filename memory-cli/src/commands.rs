@@ -17,6 +17,7 @@ pub(crate) mod recall;
 mod recalled;
 pub(crate) mod redact;
 mod reflected;
+pub(crate) mod rulings;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod sync;

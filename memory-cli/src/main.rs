@@ -67,6 +67,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Patterns(command) => commands::patterns::run(global, command, output).await,
         Command::Playbooks(command) => commands::playbooks::run(global, command, output).await,
         Command::Failures(command) => commands::failures::run(global, command, output).await,
+        Command::Rulings => commands::rulings::run(global, output).await,
         Command::Stats => commands::stats::run(global, output).await,
         Command::Lift => commands::lift::run(global, output).await,
         Command::Consolidate(arguments) => commands::consolidate::run(global, arguments, output).await,

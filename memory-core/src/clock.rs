@@ -31,6 +31,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// Returns the day in UTC as text (`2026-11-21`).
+    pub(crate) fn date(self) -> String {
+        let mut text = self.to_string();
+        text.truncate(text.find('T').unwrap_or(text.len()));
+        text
+    }
+
     /// Returns the day, UTC, counted from 1970 on.
     pub(crate) fn day(self) -> u64 {
         self.0 / DAY_MS

@@ -59,6 +59,11 @@ id_types! {
     RecallId,
 }
 
+/// Returns the hash of a text, as 32 hexadecimal digits.
+pub(crate) fn content_hash(text: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()
+}
+
 /// A source of identifiers.
 pub trait IdSource: Send + Sync + fmt::Debug {
     /// Returns a new UUIDv7 for something created at `now`; later calls sort later.

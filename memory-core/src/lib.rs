@@ -37,8 +37,8 @@ pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
     EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed,
-    Memory, MemoryConfig, OpenEpisode, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording, RedactedPage,
-    RedactionPass, Ruling, SecretsFound, Status, SuggestedPlaybook, TaskRecord, ToolAdvice, Warning,
+    Memory, MemoryConfig, OpenEpisode, Origin, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording,
+    RedactedPage, RedactionPass, SecretsFound, Status, SuggestedPlaybook, TaskRecord, ToolAdvice, Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};
@@ -56,6 +56,7 @@ pub use model::pattern::{Pattern, PatternBody};
 pub use model::playbook::{Playbook, PlaybookStep};
 pub use model::reflection::{Insight, Reflection};
 pub use model::reward::Reward;
+pub use model::ruling::{Decision, Ruling};
 pub use model::step::{Action, Step, StepResult};
 pub use model::task::{Complexity, Task};
 pub use rate::{RateLimit, RateLimiter};

@@ -15,6 +15,7 @@ mod recalled;
 mod recalling;
 mod recording;
 mod redacting;
+mod rulings;
 mod stored_secrets;
 mod words;
 mod writing;
@@ -48,16 +49,17 @@ use embedding::Vectors;
 use heuristics::Rules;
 use learner::Learner;
 use plugged_in::PluggedIn;
+use rulings::Ruled;
 use words::Words;
 use writing::Writing;
 
 pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
 pub use config::{LearningConfig, MemoryConfig};
 pub use handle::OpenEpisode;
-pub use knowledge::{Explanation, Knowledge, Ruling, TaskRecord};
+pub use knowledge::{Explanation, Knowledge, TaskRecord};
 pub use learner::Learned;
 pub use recalled::{
-    Forecast, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,
+    Forecast, Origin, Phase, Recall, Recalled, RecalledEpisode, SuggestedPlaybook, ToolAdvice, Warning,
 };
 pub use recording::{Recorded, Recording};
 pub use stored_secrets::{RedactedPage, RedactionPass, SecretsFound};
@@ -83,6 +85,7 @@ struct Inner {
     learning: LearningConfig,
     learner: Learner,
     rules: Rules,
+    ruled: Ruled,
     vectors: Option<Vectors>,
     words: Option<Words>,
 }
@@ -141,6 +144,7 @@ impl Memory {
             learning,
             learner: Learner::new(),
             rules: Rules::new(),
+            ruled: Ruled::default(),
             vectors,
             words,
         });

@@ -16,5 +16,6 @@ pub(crate) mod pattern;
 pub(crate) mod playbook;
 pub(crate) mod reflection;
 pub(crate) mod reward;
+pub(crate) mod ruling;
 pub(crate) mod step;
 pub(crate) mod task;

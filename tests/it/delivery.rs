@@ -65,7 +65,7 @@ async fn a_way_that_refuses_every_write_loses_none() {
     let seen = proxy.faults();
     eventually("it is tried", || async { proxy.faults() > seen + 100 }).await;
     assert_eq!((outbox(&memory).await.rows, outbox(&memory).await.dead_letters), (100, 0));
-    assert!(memory.status().await.engine.sync.last_error.is_some());
+    eventually("it is told", || async { memory.status().await.engine.sync.last_error.is_some() }).await;
     proxy.set_mode(Mode::Pass);
     memory.flush(PATIENCE).await.unwrap();
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 100);

@@ -15,16 +15,16 @@ use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache,
 
 use crate::common::{PATIENCE, eventually};
 
-struct Bench {
-    engine: Arc<Engine>,
+pub(crate) struct Bench {
+    pub(crate) engine: Arc<Engine>,
     /// The durable tier itself, past the faults.
-    server: Arc<MemoryStore>,
-    faults: Faulty,
+    pub(crate) server: Arc<MemoryStore>,
+    pub(crate) faults: Faulty,
     clock: Arc<ManualClock>,
 }
 
 impl Bench {
-    async fn open(folder: &Path, configure: impl FnOnce(&mut EngineConfig)) -> Self {
+    pub(crate) async fn open(folder: &Path, configure: impl FnOnce(&mut EngineConfig)) -> Self {
         Self::over(folder, Arc::new(MemoryStore::new()), configure).await
     }
 
@@ -36,7 +36,7 @@ impl Bench {
         Self::assemble(folder, (server, Faulty::new()), |outbox| outbox, configure).await
     }
 
-    async fn assemble(
+    pub(crate) async fn assemble(
         folder: &Path,
         (server, faults): (Arc<MemoryStore>, Faulty),
         wrap: impl FnOnce(Arc<dyn Outbox>) -> Arc<dyn Outbox>,
@@ -64,11 +64,11 @@ impl Bench {
     }
 }
 
-fn version(id: &str, clock: u64) -> Record {
+pub(crate) fn version(id: &str, clock: u64) -> Record {
     record(&Namespace::default(), id, clock, Some(episode(clock)))
 }
 
-fn key(id: &str) -> Key {
+pub(crate) fn key(id: &str) -> Key {
     Key::new(&Namespace::default(), Kind::Episode, id)
 }
 
@@ -296,14 +296,24 @@ async fn a_version_that_is_refused_does_not_take_those_before_it_along() {
     assert_eq!(bench.server.get(&[key("k")]).await.unwrap(), [Some(version("k", 2))]);
 }
 
-/// An outbox whose file refuses the next acknowledgement, and everything written after that until it is opened again.
-struct FullDisk {
+/// An outbox on a disk that fails when it is told to.
+pub(crate) struct BadDisk {
     inner: Arc<dyn Outbox>,
-    refuses: AtomicBool,
+    /// The next change is refused, and so is every one after it until the file is opened again.
+    pub(crate) refuses: AtomicBool,
     failed: AtomicBool,
+    /// The next rows that are appended panic.
+    pub(crate) panics: AtomicBool,
 }
 
-impl FullDisk {
+impl BadDisk {
+    pub(crate) fn new(inner: Arc<dyn Outbox>) -> Self {
+        let no = || AtomicBool::new(false);
+        Self { inner, refuses: no(), failed: no(), panics: no() }
+    }
+}
+
+impl BadDisk {
     fn write(&self) -> memory_core::Result<()> {
         if self.refuses.swap(false, Ordering::AcqRel) {
             self.failed.store(true, Ordering::Release);
@@ -315,8 +325,9 @@ impl FullDisk {
     }
 }
 
-impl Outbox for FullDisk {
+impl Outbox for BadDisk {
     fn append(&self, records: &[Record], now: Timestamp) -> memory_core::Result<Seq> {
+        assert!(!self.panics.swap(false, Ordering::AcqRel), "scripted panic in append");
         if self.failed.load(Ordering::Acquire) {
             self.write()?;
         }
@@ -373,7 +384,7 @@ async fn an_outbox_that_could_not_acknowledge_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let tiers = (Arc::new(MemoryStore::new()), Faulty::new());
     let full = |inner| -> Arc<dyn Outbox> {
-        Arc::new(FullDisk { inner, refuses: AtomicBool::new(true), failed: AtomicBool::new(false) })
+        Arc::new(BadDisk { refuses: AtomicBool::new(true), ..BadDisk::new(inner) })
     };
     let bench = Bench::assemble(folder.path(), tiers, full, |_| {}).await;
     bench.engine.commit(vec![version("a", 1)]).await.unwrap();

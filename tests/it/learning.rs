@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent_memory::{
-    Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Embedder, EpisodeId, EpisodeQuery, Error,
-    ErrorKind, Freshness, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded, Recording, Reflection,
-    Reflector, Ruling, Task, Trace,
+    Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Decision, Embedder, EpisodeId,
+    EpisodeQuery, Error, ErrorKind, Freshness, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded,
+    Recording, Reflection, Reflector, Task, Trace,
 };
 
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
@@ -660,7 +660,7 @@ async fn people_have_the_last_word_on_heuristics() {
     let first = recall.heuristics.first().expect("a rule was learned").item.clone();
     let explanation = memory.knowledge().explain(first.id).await.unwrap();
     assert!(!explanation.supporting.is_empty());
-    memory.knowledge().rule(first.id, Ruling::Reject).await.unwrap();
+    memory.knowledge().rule(ItemId::Heuristic(first.id), Some(Decision::Rejected)).await.unwrap();
     cancel_order(&memory, 13, true).await;
     memory.learn().await.unwrap();
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
@@ -670,24 +670,24 @@ async fn people_have_the_last_word_on_heuristics() {
     let mut about = memory.knowledge().heuristics().await.unwrap().items;
     about.retain(|rule| rule.tool == first.tool);
     for rule in &about {
-        memory.knowledge().rule(rule.id, Ruling::Reject).await.unwrap();
+        memory.knowledge().rule(ItemId::Heuristic(rule.id), Some(Decision::Rejected)).await.unwrap();
     }
     let without = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(without.tools.iter().all(|advice| advice.tool != first.tool), "{:?}", without.tools);
     for rule in &about {
-        memory.knowledge().rule(rule.id, Ruling::Release).await.unwrap();
+        memory.knowledge().rule(ItemId::Heuristic(rule.id), None).await.unwrap();
     }
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(recall.heuristics.iter().any(|found| found.item.id == first.id));
 
     // A ruling outlives the episodes that showed the rule; their figures do not.
-    memory.knowledge().rule(first.id, Ruling::Reject).await.unwrap();
+    memory.knowledge().rule(ItemId::Heuristic(first.id), Some(Decision::Rejected)).await.unwrap();
     for episode in memory.list(&EpisodeQuery::default()).await.unwrap().episodes {
         memory.forget(episode.id).await.unwrap();
     }
     let left = memory.knowledge().heuristics().await.unwrap().items;
     let [rule] = &left[..] else { panic!("{left:?}") };
-    assert_eq!((rule.id, rule.rejected, rule.tally.count()), (first.id, true, 0));
+    assert_eq!((rule.id, rule.is_rejected(), rule.tally.count()), (first.id, true, 0));
     assert!(rule.supporting.is_empty() && rule.contradicting.is_empty(), "{rule:?}");
 }
 
@@ -770,7 +770,7 @@ async fn a_machine_cut_off_writes_over_no_ruling_and_stores_its_rules_afterwards
     let rule = other.knowledge().heuristics().await.unwrap().items.remove(0);
 
     proxy.set_mode(Mode::Refuse);
-    other.knowledge().rule(rule.id, Ruling::Reject).await.unwrap();
+    other.knowledge().rule(ItemId::Heuristic(rule.id), Some(Decision::Rejected)).await.unwrap();
     other.sync(PATIENCE).await.unwrap();
     for number in 0..6 {
         let task = Task::new(format!("Mail the receipt of day {number}")).kind("support").domain("retail");
@@ -793,7 +793,7 @@ async fn a_machine_cut_off_writes_over_no_ruling_and_stores_its_rules_afterwards
     other.sync(PATIENCE).await.unwrap();
     let rules = other.knowledge().heuristics().await.unwrap().items;
     let held = rules.iter().find(|held| held.id == rule.id);
-    assert!(held.is_some_and(|held| held.rejected), "{held:?}");
+    assert!(held.is_some_and(|held| held.is_rejected()), "{held:?}");
     assert!(rules.iter().any(|rule| rule.tool == "mail_receipt"), "{rules:?}");
 }
 

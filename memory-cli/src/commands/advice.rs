@@ -1,8 +1,8 @@
 //! How what was learned looks in an answer, to people.
 
 use agent_memory::{
-    Failure, Forecast, Heuristic, Pattern, Phase, Recall, Recalled, SuggestedPlaybook, Tally, ToolAdvice,
-    Warning,
+    Failure, Forecast, Heuristic, Origin, Pattern, Phase, Recall, Recalled, SuggestedPlaybook, Tally,
+    ToolAdvice, Warning,
 };
 
 use crate::output::style::{self, paint};
@@ -98,11 +98,15 @@ impl Page {
     }
 
     fn playbook(&mut self, recall: &Recall) {
-        let Some(SuggestedPlaybook { score, part, playbook, steps, missing }) = &recall.playbook else {
+        let Some(SuggestedPlaybook { score, part, playbook, origin, steps, missing }) = &recall.playbook
+        else {
             return;
         };
         self.title("A procedure that worked");
-        self.item("▸", &format!("{} ({score:.2}; {})", playbook.title, tally(&playbook.tally)));
+        self.item(
+            "▸",
+            &format!("{} ({score:.2}; {}{})", playbook.title, tally(&playbook.tally), from(origin)),
+        );
         if let Some(part) = part.and_then(|part| recall.task_parts.get(part)) {
             self.remark(&format!("for a part of the task: {part}"));
         }
@@ -120,7 +124,8 @@ impl Page {
         }
         self.title("Watch out");
         for warning in warnings {
-            self.item("!", &format!("{} ({:.2})", warning.text, warning.score));
+            let from = from(&warning.origin);
+            self.item("!", &format!("{} ({:.2}{from})", warning.text, warning.score));
         }
     }
 
@@ -148,8 +153,10 @@ impl Page {
             }
             let seen = text::count(failure.occurrences.into(), "episode");
             self.remark(&format!(
-                "{}, in {seen}; {} of them got over it and succeeded",
-                failure.category, failure.resolved
+                "{}, in {seen}; {} of them got over it and succeeded{}",
+                failure.category,
+                failure.resolved,
+                from(&found.origin)
             ));
         }
     }
@@ -163,7 +170,8 @@ impl Page {
             self.item("•", &found.item.sentence());
             let rule = &found.item;
             let domain = rule.domain.as_ref().map_or_else(String::new, |domain| format!("; in {domain}"));
-            self.remark(&format!("sure to {:.2}; {}{domain}", rule.confidence, tally(&rule.tally)));
+            let from = from(&found.origin);
+            self.remark(&format!("sure to {:.2}; {}{domain}{from}", rule.confidence, tally(&rule.tally)));
         }
     }
 
@@ -174,7 +182,7 @@ impl Page {
         self.title("Patterns");
         for found in patterns {
             self.item("•", &found.item.body.to_string());
-            self.remark(&format!("{:.2}; {}", found.score, tally(&found.item.tally)));
+            self.remark(&format!("{:.2}; {}{}", found.score, tally(&found.item.tally), from(&found.origin)));
         }
     }
 }
@@ -191,6 +199,11 @@ fn wrapped(content: &str, room: usize) -> Vec<String> {
 fn some(texts: &[String]) -> String {
     let shown: Vec<&str> = texts.iter().take(MOST_TEXTS).map(String::as_str).collect();
     shown.join("; ")
+}
+
+/// Says whose episodes something is from, and of when.
+fn from(origin: &Origin) -> String {
+    if origin.latest.is_some() { format!("; from {origin}") } else { String::new() }
 }
 
 /// Says how many episodes speak for and against something.

@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{EpisodeId, Failure as Lesson, ItemId, Knowledge, Listed};
+use agent_memory::{Decision, EpisodeId, Failure as Lesson, ItemId, Knowledge, Listed, Resolution, Standing};
 use anstyle::Style;
+use serde_json::Value;
 
-use super::learned::{self, Item, Shown, column};
+use super::learned::{self, Item, Shown, Verb, column};
 use super::view;
-use crate::cli::{FailuresCommand, Global};
+use crate::cli::{FailuresCommand, Global, RuleFailureArgs, RuleFailureCommand};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, style};
 use crate::session::Session;
@@ -21,28 +22,44 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
     match command {
-        FailuresCommand::List { error: Some(error), tool, filter } => {
+        FailuresCommand::List { all, error: Some(error), tool, filter } => {
             let found = session
                 .memory
                 .knowledge()
                 .failures_like(error, tool.as_deref(), filter.domain.as_deref())
                 .await?;
             let items = found.items.into_iter().map(|found| found.item).collect();
-            learned::tell_list::<Lesson>(Listed { items, freshness: found.freshness }, true, filter, output)?;
+            learned::tell_list::<Lesson>(Listed { items, freshness: found.freshness }, *all, filter, output)?;
         }
-        FailuresCommand::List { filter, .. } => {
-            learned::list::<Lesson>(&session.memory, true, filter, output).await?;
+        FailuresCommand::List { all, filter, .. } => {
+            learned::list::<Lesson>(&session.memory, *all, filter, output).await?;
         }
         FailuresCommand::Show { id } => learned::show::<Lesson>(&session.memory, id, output).await?,
+        FailuresCommand::Rule(rule) => return learned::rule::<Lesson>(session, rule.into(), output).await,
     }
     session.close().await?;
     Ok(Exit::Done)
 }
 
+impl<'a> From<&'a RuleFailureCommand> for Verb<'a> {
+    fn from(command: &'a RuleFailureCommand) -> Self {
+        let of = |rule: &'a RuleFailureArgs, decision, undoes| Self {
+            fix: rule.fix.as_deref().map(str::trim),
+            ..Self::new(decision, undoes, &rule.item.id)
+        };
+        match command {
+            RuleFailureCommand::Pin(rule) => of(rule, Some(Decision::Pinned), None),
+            RuleFailureCommand::Reject(rule) => of(rule, Some(Decision::Rejected), None),
+            RuleFailureCommand::Unpin(rule) => of(rule, None, Some(Decision::Pinned)),
+            RuleFailureCommand::Restore(rule) => of(rule, None, Some(Decision::Rejected)),
+        }
+    }
+}
+
 impl Item for Lesson {
     const ONE: &'static str = "failure";
     const MANY: &'static str = "failures";
-    const LIST: &'static str = "failures list";
+    const LIST: &'static str = "failures list --all";
     const HEADINGS: &'static [Column] = &[
         column("episodes", true),
         column("resolved", true),
@@ -64,7 +81,23 @@ impl Item for Lesson {
     }
 
     fn is_recalled(&self) -> bool {
-        true
+        self.ruling != Some(Decision::Rejected)
+    }
+
+    fn ruling(&self) -> Option<Decision> {
+        self.ruling
+    }
+
+    fn ruling_on(&self, fix: &str) -> Option<Decision> {
+        self.resolutions.iter().find(|held| held.fix == fix).and_then(|held| held.ruling)
+    }
+
+    fn json(&self) -> Value {
+        let mut object = learned::with_ruling(self, self.ruling);
+        for (place, resolution) in self.resolutions.iter().enumerate() {
+            object["resolutions"][place] = learned::with_ruling(resolution, resolution.ruling);
+        }
+        object
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -94,7 +127,7 @@ impl Shown for Lesson {
     }
 
     fn state(&self) -> Option<(&'static str, Style)> {
-        None
+        self.ruling.map(|_| learned::standing(Standing::Active, self.ruling))
     }
 
     fn fields(&self) -> Vec<(&'static str, String)> {
@@ -110,8 +143,11 @@ impl Shown for Lesson {
         if self.resolved == 0 {
             fields.push(("fix", "none is known: no success followed it so far".into()));
         }
-        fields.extend(self.remedies().map(|fix| ("fix", fix.to_string())));
+        let pinned = |fix: &Resolution| if fix.is_pinned() { "pinned" } else { "fix" };
+        fields.extend(self.remedies().map(|fix| (pinned(fix), fix.to_string())));
         fields.extend(self.in_vain().map(|fix| ("in vain", fix.fix.clone())));
+        let rejected = self.resolutions.iter().filter(|fix| fix.ruling == Some(Decision::Rejected));
+        fields.extend(rejected.map(|fix| ("rejected", fix.fix.clone())));
         fields.push((
             "met",
             format!("in {seen}; {} of them got over it and succeeded", text::number(self.resolved.into())),

@@ -2,13 +2,12 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{Error, ErrorKind, Explanation, Heuristic, ItemId, Knowledge, Listed, Memory, Ruling};
-use anstyle::Style;
+use agent_memory::{Decision, Explanation, Heuristic, ItemId, Knowledge, Listed, Memory};
 use serde_json::json;
 
 use super::learned::{self, Item, column};
 use super::view;
-use crate::cli::{Global, HeuristicsCommand};
+use crate::cli::{Global, LearnedCommand};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::output::style::{self, paint};
@@ -18,50 +17,20 @@ use crate::text;
 
 pub(crate) async fn run(
     global: &Global,
-    command: &HeuristicsCommand,
+    command: &LearnedCommand,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
-    let (id, ruling, done) = match command {
-        HeuristicsCommand::List { all, filter } => {
+    match command {
+        LearnedCommand::List { all, filter } => {
             learned::list::<Heuristic>(&session.memory, *all, filter, output).await?;
-            session.close().await?;
-            return Ok(Exit::Done);
         }
-        HeuristicsCommand::Show { id } => {
-            show(&session.memory, id, output).await?;
-            session.close().await?;
-            return Ok(Exit::Done);
+        LearnedCommand::Show { id } => show(&session.memory, id, output).await?,
+        LearnedCommand::Rule(rule) => {
+            return learned::rule::<Heuristic>(session, rule.into(), output).await;
         }
-        HeuristicsCommand::Pin { id } => (id, Ruling::Pin, "Pinned: kept whatever its evidence"),
-        HeuristicsCommand::Reject { id } => (id, Ruling::Reject, "Rejected: never recalled"),
-        HeuristicsCommand::Unpin { id } | HeuristicsCommand::Restore { id } => {
-            (id, Ruling::Release, "Released: its evidence decides")
-        }
-    };
-    let heuristic = learned::find::<Heuristic>(&session.memory, id).await?.item;
-    let applies = match command {
-        HeuristicsCommand::Unpin { .. } => heuristic.pinned,
-        HeuristicsCommand::Restore { .. } => heuristic.rejected,
-        _ => true,
-    };
-    if !applies {
-        let state = if ruling == Ruling::Release && heuristic.pinned { "pinned" } else { "not ruled on" };
-        let state = if heuristic.rejected { "rejected" } else { state };
-        let message = format!("heuristic {} is {state}", heuristic.id);
-        return Err(Error::new(ErrorKind::Conflict, "rule", message)
-            .with_hint("unpin undoes pin, restore undoes reject")
-            .into());
     }
-    let heuristic = session.memory.knowledge().rule(heuristic.id, ruling).await?;
-    if output.is_json() {
-        let left = session.drain(output).await?;
-        output.object(&json!({"heuristic": heuristic, "waiting": left.rows}))?;
-    } else {
-        output.line(format!("{done}."))?;
-        output.line(paint(style::FAINT, format!("  {}", heuristic.sentence())))?;
-        session.drain(output).await?;
-    }
+    session.close().await?;
     Ok(Exit::Done)
 }
 
@@ -85,12 +54,16 @@ impl Item for Heuristic {
         ItemId::Heuristic(self.id)
     }
 
+    fn ruling(&self) -> Option<Decision> {
+        self.ruling
+    }
+
     fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
     }
 
     fn is_recalled(&self) -> bool {
-        !self.rejected && (self.pinned || learned::stands(self.standing))
+        learned::stands(self.standing, self.ruling)
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -99,7 +72,7 @@ impl Item for Heuristic {
 
     fn cells(&self) -> Vec<Cell> {
         let mut cells = learned::figures(self.confidence, &self.tally);
-        let (state, look) = state(self);
+        let (state, look) = learned::standing(self.standing, self.ruling);
         cells.push(Cell::new(state, look));
         cells.push(learned::domain(self.domain.as_deref()));
         cells
@@ -110,22 +83,13 @@ impl Item for Heuristic {
     }
 }
 
-/// Returns how it stands, in a word, with its look.
-fn state(heuristic: &Heuristic) -> (&'static str, Style) {
-    match (heuristic.rejected, heuristic.pinned) {
-        (true, _) => ("rejected", style::BAD),
-        (_, true) => ("pinned", style::GOOD),
-        _ => learned::standing(heuristic.standing),
-    }
-}
-
 async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Failure> {
     let id = learned::find::<Heuristic>(memory, id).await?.item.id;
     let explained = memory.knowledge().explain(id).await?;
     if output.is_json() {
         let Explanation { heuristic, supporting, contradicting, uses, freshness } = &explained;
         return Ok(output.object(&json!({
-            "heuristic": heuristic,
+            "heuristic": heuristic.json(),
             "supporting": supporting,
             "contradicting": contradicting,
             "uses": uses,
@@ -133,7 +97,7 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
         }))?);
     }
     let Explanation { heuristic, supporting, contradicting, uses, freshness } = &explained;
-    let (state, look) = state(heuristic);
+    let (state, look) = learned::standing(heuristic.standing, heuristic.ruling);
     output.line(paint(style::TITLE, heuristic.sentence()))?;
     let mut lines = Vec::new();
     let columns = output.columns();

@@ -3,18 +3,19 @@
 use std::cmp::Ordering;
 
 use agent_memory::{
-    Episode, EpisodeId, Error, ErrorKind, Evidence, EvidenceRole, Freshness, ItemId, Knowledge, Listed,
-    Memory, Standing, Tally, same_label,
+    Decision, Episode, EpisodeId, Error, ErrorKind, Evidence, EvidenceRole, Freshness, ItemId, Knowledge,
+    Listed, Memory, Standing, Tally, same_label,
 };
 use anstyle::Style;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::view;
-use crate::cli::{LearnedCommand, LearnedFilter};
-use crate::failure::Failure;
+use crate::cli::{LearnedCommand, LearnedFilter, RuleCommand};
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::output::style::{self, paint};
+use crate::session::Session;
 use crate::table::{Cell, Column, layout};
 use crate::text;
 
@@ -45,6 +46,19 @@ pub(super) trait Item: Serialize + Sized {
 
     /// Returns whether recall may answer with it.
     fn is_recalled(&self) -> bool;
+
+    /// Returns what somebody decided about it.
+    fn ruling(&self) -> Option<Decision>;
+
+    /// Returns what somebody decided about one of its fixes.
+    fn ruling_on(&self, _fix: &str) -> Option<Decision> {
+        None
+    }
+
+    /// Returns it as `--json` shows it.
+    fn json(&self) -> Value {
+        with_ruling(self, self.ruling())
+    }
 
     /// Compares by what a list shows first.
     fn compare(&self, other: &Self) -> Ordering;
@@ -77,14 +91,93 @@ pub(super) trait Shown: Item {
 
 /// Lists or shows items of a kind.
 pub(super) async fn run<T: Shown>(
-    memory: &Memory,
+    session: Session,
     command: &LearnedCommand,
     output: &mut Output,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     match command {
-        LearnedCommand::List { all, filter } => list::<T>(memory, *all, filter, output).await,
-        LearnedCommand::Show { id } => show::<T>(memory, id, output).await,
+        LearnedCommand::List { all, filter } => list::<T>(&session.memory, *all, filter, output).await?,
+        LearnedCommand::Show { id } => show::<T>(&session.memory, id, output).await?,
+        LearnedCommand::Rule(command) => return rule::<T>(session, command.into(), output).await,
     }
+    session.close().await?;
+    Ok(Exit::Done)
+}
+
+/// What to decide, and about what.
+#[derive(Debug)]
+pub(super) struct Verb<'a> {
+    pub(super) id: &'a str,
+    pub(super) fix: Option<&'a str>,
+    /// `None` releases.
+    pub(super) decision: Option<Decision>,
+    /// What it takes back, for a verb that does.
+    pub(super) undoes: Option<Decision>,
+}
+
+impl<'a> Verb<'a> {
+    pub(super) fn new(decision: Option<Decision>, undoes: Option<Decision>, id: &'a str) -> Self {
+        Self { id, fix: None, decision, undoes }
+    }
+}
+
+impl<'a> From<&'a RuleCommand> for Verb<'a> {
+    fn from(command: &'a RuleCommand) -> Self {
+        match command {
+            RuleCommand::Pin(rule) => Self::new(Some(Decision::Pinned), None, &rule.id),
+            RuleCommand::Reject(rule) => Self::new(Some(Decision::Rejected), None, &rule.id),
+            RuleCommand::Unpin(rule) => Self::new(None, Some(Decision::Pinned), &rule.id),
+            RuleCommand::Restore(rule) => Self::new(None, Some(Decision::Rejected), &rule.id),
+        }
+    }
+}
+
+/// Pins, rejects or releases an item, or one of its fixes.
+pub(super) async fn rule<T: Item>(
+    session: Session,
+    Verb { id, fix, decision, undoes }: Verb<'_>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let held = find::<T>(&session.memory, id).await?.item;
+    let ruling = fix.map_or_else(|| held.ruling(), |fix| held.ruling_on(fix));
+    if undoes.is_some() && ruling != undoes {
+        let what = if fix.is_some() { "this fix of " } else { "" };
+        let state = ruling.map_or("not ruled on", Decision::as_str);
+        let message = format!("{what}{} {} is {state}", T::ONE, held.id().record_id());
+        return Err(Error::new(ErrorKind::Conflict, "rule", message)
+            .with_hint("unpin undoes pin, restore undoes reject")
+            .into());
+    }
+    let knowledge = session.memory.knowledge();
+    match (fix, held.id()) {
+        (Some(fix), ItemId::Failure(failure)) => knowledge.rule_on_remedy(failure, fix, decision).await?,
+        (_, item) => knowledge.rule(item, decision).await?,
+    }
+    let item = find::<T>(&session.memory, &held.id().record_id()).await?.item;
+    if output.is_json() {
+        let left = session.drain(output).await?;
+        let mut object = json!({"waiting": left.rows});
+        object[T::ONE] = item.json();
+        output.object(&object)?;
+    } else {
+        let done = match decision {
+            Some(Decision::Pinned) => "Pinned: kept whatever its evidence.",
+            Some(Decision::Rejected) => "Rejected: never recalled.",
+            None => "Released: its evidence decides.",
+        };
+        output.line(done)?;
+        let told = fix.map_or_else(|| item.sentence(), str::to_owned);
+        output.line(paint(style::FAINT, format!("  {}", text::one_line(&told))))?;
+        session.drain(output).await?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns something as an object with what was decided about it.
+pub(super) fn with_ruling(item: &impl Serialize, ruling: Option<Decision>) -> Value {
+    let mut object = json!(item);
+    object["ruling"] = json!(ruling);
+    object
 }
 
 /// Makes a column of a list.
@@ -122,7 +215,7 @@ pub(super) fn tell_list<T: Item>(
     if output.is_json() {
         let stale = view::stale_ms(freshness);
         let mut object = json!({"hidden": hidden, "more": more, "stale_ms": stale});
-        object[T::MANY] = json!(items);
+        object[T::MANY] = items.iter().map(Item::json).collect();
         return Ok(output.object(&object)?);
     }
     if items.is_empty() {
@@ -180,16 +273,21 @@ pub(super) fn domain(domain: Option<&str>) -> Cell {
 }
 
 /// Returns whether recall answers with items that stand so.
-pub(super) fn stands(standing: Standing) -> bool {
-    standing != Standing::Withheld
+pub(super) fn stands(standing: Standing, ruling: Option<Decision>) -> bool {
+    match ruling {
+        Some(decision) => decision == Decision::Pinned,
+        None => standing != Standing::Withheld,
+    }
 }
 
 /// Returns how something stands, in a word, with its look.
-pub(super) fn standing(standing: Standing) -> (&'static str, Style) {
-    match standing {
-        Standing::Withheld => ("withheld", style::BAD),
-        Standing::Demoted => ("demoted", style::UNSURE),
-        Standing::Active => ("active", style::PLAIN),
+pub(super) fn standing(standing: Standing, ruling: Option<Decision>) -> (&'static str, Style) {
+    match (ruling, standing) {
+        (Some(Decision::Rejected), _) => ("rejected", style::BAD),
+        (Some(Decision::Pinned), _) => ("pinned", style::GOOD),
+        (None, Standing::Withheld) => ("withheld", style::BAD),
+        (None, Standing::Demoted) => ("demoted", style::UNSURE),
+        (None, Standing::Active) => ("active", style::PLAIN),
     }
 }
 
@@ -226,7 +324,7 @@ pub(super) async fn show<T: Shown>(memory: &Memory, id: &str, output: &mut Outpu
     }
     if output.is_json() {
         let mut object = json!({"episodes": episodes, "uses": uses, "stale_ms": view::stale_ms(freshness)});
-        object[T::ONE] = json!(item);
+        object[T::ONE] = item.json();
         return Ok(output.object(&object)?);
     }
     output.line(paint(style::TITLE, text::one_line(&item.sentence())))?;

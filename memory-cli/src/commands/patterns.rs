@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{EpisodeId, ItemId, Knowledge, Listed, Pattern, PatternBody, Tally};
+use agent_memory::{Decision, EpisodeId, ItemId, Knowledge, Listed, Pattern, PatternBody, Tally};
 use anstyle::Style;
 
 use super::learned::{self, Item, Shown, column};
@@ -20,9 +20,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
-    learned::run::<Pattern>(&session.memory, command, output).await?;
-    session.close().await?;
-    Ok(Exit::Done)
+    learned::run::<Pattern>(session, command, output).await
 }
 
 /// Returns the episodes that speak for and against it: what failing episodes do is borne out by failures.
@@ -54,12 +52,16 @@ impl Item for Pattern {
         ItemId::Pattern(self.id)
     }
 
+    fn ruling(&self) -> Option<Decision> {
+        self.ruling
+    }
+
     fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
     }
 
     fn is_recalled(&self) -> bool {
-        learned::stands(self.standing)
+        learned::stands(self.standing, self.ruling)
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -68,7 +70,7 @@ impl Item for Pattern {
 
     fn cells(&self) -> Vec<Cell> {
         let mut cells = learned::figures(self.confidence, &backing(self));
-        let (state, look) = learned::standing(self.standing);
+        let (state, look) = learned::standing(self.standing, self.ruling);
         cells.push(Cell::new(state, look));
         cells.push(learned::domain(self.domain.as_deref()));
         cells.push(Cell::new(self.strategy.replace('_', " "), style::NAME));
@@ -88,7 +90,7 @@ impl Shown for Pattern {
     }
 
     fn state(&self) -> Option<(&'static str, Style)> {
-        Some(learned::standing(self.standing))
+        Some(learned::standing(self.standing, self.ruling))
     }
 
     fn fields(&self) -> Vec<(&'static str, String)> {

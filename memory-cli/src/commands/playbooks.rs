@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{EpisodeId, ItemId, Knowledge, Listed, Playbook};
+use agent_memory::{Decision, EpisodeId, ItemId, Knowledge, Listed, Playbook};
 use anstyle::Style;
 
 use super::learned::{self, Item, Shown, column};
@@ -21,9 +21,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
-    learned::run::<Playbook>(&session.memory, command, output).await?;
-    session.close().await?;
-    Ok(Exit::Done)
+    learned::run::<Playbook>(session, command, output).await
 }
 
 impl Item for Playbook {
@@ -47,12 +45,16 @@ impl Item for Playbook {
         ItemId::Playbook(self.id)
     }
 
+    fn ruling(&self) -> Option<Decision> {
+        self.ruling
+    }
+
     fn domain(&self) -> Option<&str> {
         self.domain.as_deref()
     }
 
     fn is_recalled(&self) -> bool {
-        learned::stands(self.standing)
+        learned::stands(self.standing, self.ruling)
     }
 
     fn compare(&self, other: &Self) -> Ordering {
@@ -61,7 +63,7 @@ impl Item for Playbook {
 
     fn cells(&self) -> Vec<Cell> {
         let mut cells = learned::figures(self.confidence, &self.tally);
-        let (state, look) = learned::standing(self.standing);
+        let (state, look) = learned::standing(self.standing, self.ruling);
         cells.push(Cell::new(state, look));
         cells.push(learned::domain(self.domain.as_deref()));
         cells.push(Cell::new(text::number(self.steps.len() as u64), style::PLAIN));
@@ -81,7 +83,7 @@ impl Shown for Playbook {
     }
 
     fn state(&self) -> Option<(&'static str, Style)> {
-        Some(learned::standing(self.standing))
+        Some(learned::standing(self.standing, self.ruling))
     }
 
     fn fields(&self) -> Vec<(&'static str, String)> {

@@ -31,6 +31,12 @@ pub(crate) async fn run(
     for tag in &arguments.tag {
         query = query.tag(tag);
     }
+    for agent in &arguments.agent {
+        query = query.agent(agent);
+    }
+    for agent in &arguments.not_agent {
+        query = query.not_agent(agent);
+    }
     query = query.after(&arguments.after);
     if let Some(error) = &arguments.last_error {
         query = query.last_error(error.trim());
@@ -44,13 +50,17 @@ pub(crate) async fn run(
     }
     let recall = session.memory.recall(query).await?;
     session.close().await?;
-    let prompt = arguments.prompt.map(|tokens| recall.to_prompt(tokens as usize));
+    let render = |tokens: usize| match arguments.fence {
+        true => recall.to_fenced_prompt(tokens),
+        false => recall.to_prompt(tokens),
+    };
+    let prompt = arguments.prompt.map(|tokens| render(tokens as usize));
     if output.is_json() {
         output.object(&object(&recall, prompt.as_deref()))?;
     } else if let Some(prompt) = prompt {
         if prompt.is_empty() {
             let tokens = arguments.prompt.unwrap_or_default() as usize;
-            let remark = if recall.is_empty() { silence(&recall) } else { too_few(&recall, tokens) };
+            let remark = if recall.is_empty() { silence(&recall) } else { too_few(render, tokens) };
             output.note("note", style::UNSURE, remark)?;
         } else {
             output.line(text::harmless(prompt.trim_end()))?;
@@ -152,14 +162,14 @@ fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
 }
 
 /// Says that the answer does not fit into a prompt of so many tokens, and how many it takes.
-fn too_few(recall: &Recall, tokens: usize) -> String {
+fn too_few(render: impl Fn(usize) -> String, tokens: usize) -> String {
     /// More than any single item takes.
     const PLENTY: usize = 1 << 16;
     // What fits a budget fits any larger one.
     let (mut short, mut enough) = (tokens, PLENTY.max(tokens + 1));
     while short + 1 < enough {
         let middle = short.midpoint(enough);
-        if recall.to_prompt(middle).is_empty() { short = middle } else { enough = middle }
+        if render(middle).is_empty() { short = middle } else { enough = middle }
     }
     format!("What is known does not fit into {tokens} tokens; the least that shows any of it is {enough}.")
 }

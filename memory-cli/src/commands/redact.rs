@@ -22,10 +22,9 @@ pub(crate) async fn run(
     arguments: &RedactArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let session = Session::open_with(global, output, |builder| {
-        builder.create(false).background_learning(false)
-    })
-    .await?;
+    let session =
+        Session::open_with(global, output, |builder| builder.create(false).background_learning(false))
+            .await?;
     let pass = if arguments.apply { RedactionPass::Apply } else { RedactionPass::DryRun };
     let bar = bar(&session.memory, output).await;
     let mut sum = Sum::default();

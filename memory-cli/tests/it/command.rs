@@ -81,6 +81,7 @@ impl World {
         let patterns = [
             (r"\b01[0-9a-f]{6}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[live-id]"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
+            (r"\b20\d\d-\d\d-\d\d\b", "[day]"),
             (r"\b1[6-9]\d{11}\b", "[ms]"),
             (r"(just now|\d+ s ago)", "[ago]"),
             (r" *\b[\d.]+ (µs|ms|s)\b", " [taken]"),

@@ -27,11 +27,14 @@ pub(super) struct Broken {
     pub(super) refuses_documents: AtomicBool,
     /// The next search documents that are read are damaged, and everything is lost.
     pub(super) breaks_on_reading: AtomicBool,
+    /// The next records that are written panic.
+    pub(super) panics_on_writing: AtomicBool,
 }
 
 #[async_trait]
 impl Store for Broken {
     async fn commit(&self, records: &[Record]) -> Result<()> {
+        assert!(!self.panics_on_writing.swap(false, Ordering::Relaxed), "scripted panic");
         self.store.commit(records).await
     }
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
@@ -155,4 +158,23 @@ async fn a_cache_that_breaks_while_it_is_read_is_filled_again() {
     engine.shared.filler.settle().await;
     assert_eq!(cache.documents(&Namespace::default(), None, 10).await.unwrap().found.len(), 1);
     assert_ne!(cache.cursor().await.unwrap(), Cursor::default(), "the next opening need not start over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_the_cache_costs_what_it_was_about_to_fill() {
+    let (durable, cache) = (Arc::new(MemoryStore::new()), Arc::new(Broken::default()));
+    let engine = open(&durable, &cache).await;
+    cache.panics_on_writing.store(true, Ordering::Relaxed);
+    record(&engine, 1).await;
+    engine.shared.filler.settle().await;
+    record(&engine, 2).await;
+    engine.shared.filler.settle().await;
+    let status = engine.status().await;
+    assert_eq!((status.panics, status.cache_failures), (1, 1));
+    assert!(status.cache_error.is_some_and(|error| error.contains("panicked: scripted panic")));
+    let key = |id| Key::episode(&Namespace::default(), EpisodeId(uuid::Uuid::from_u128(id)));
+    let held = cache.get(&[key(1), key(2)]).await.unwrap();
+    assert_eq!(held.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true], "the thread goes on");
+    assert!(engine.shared.filler.overlaid(&key(1)).is_none(), "nothing piles up beside the cache");
+    assert!(engine.read(&key(1)).await.unwrap().record.is_some(), "the durable tier has it");
 }

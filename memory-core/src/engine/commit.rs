@@ -67,6 +67,17 @@ struct Shared {
     /// How many groups were begun, and how many are done with.
     begun: AtomicU64,
     done: watch::Sender<u64>,
+    /// How often storing, or handing on, panicked.
+    panics: AtomicU64,
+}
+
+impl Shared {
+    fn contained<T>(&self, name: &'static str, run: impl FnOnce() -> T) -> Result<T> {
+        contained(name, run).inspect_err(|error| {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "the committer goes on");
+        })
+    }
 }
 
 pub(crate) struct Committer {
@@ -88,6 +99,7 @@ impl Committer {
             max_bytes,
             begun: AtomicU64::new(0),
             done: watch::Sender::new(0),
+            panics: AtomicU64::new(0),
         });
         let worker = Worker { shared: shared.clone(), target, clock, on_commit, needs_reopen: false };
         let thread = std::thread::Builder::new()
@@ -135,6 +147,11 @@ impl Committer {
         let mut done = self.shared.done.subscribe();
         // An error would mean that the sender is gone, but it is here.
         let _ended = done.wait_for(|done| *done >= begun).await;
+    }
+
+    /// Returns how often a commit panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::Relaxed)
     }
 
     /// Returns the rows that wait for a commit.
@@ -232,9 +249,7 @@ impl Worker {
                     replies.push((reply, place));
                 }
                 // What is stored is stored: who asked for it is told so, whatever becomes of the caches.
-                if let Err(error) = contained("hand on a commit", || (self.on_commit)(writes)) {
-                    tracing::error!(%error, "caches and recall do not know of a commit");
-                }
+                let _panicked = self.shared.contained("hand on a commit", || (self.on_commit)(writes));
                 for (reply, place) in replies {
                     let _cancelled = reply.send(Ok(place));
                 }
@@ -253,7 +268,16 @@ impl Worker {
         }
     }
 
+    /// Stores records; whether they are stored is not known after a panic.
     fn store(&mut self, records: &[Record]) -> Result<Option<Seq>> {
+        let shared = self.shared.clone();
+        shared.contained("commit", || self.try_store(records)).unwrap_or_else(|panicked| {
+            self.needs_reopen = true;
+            Err(panicked)
+        })
+    }
+
+    fn try_store(&mut self, records: &[Record]) -> Result<Option<Seq>> {
         match &self.target {
             Target::Durable(durable) => block_on(durable.commit(records)).map(|()| None),
             Target::Outbox(outbox, renumbered) => {
@@ -263,7 +287,7 @@ impl Worker {
                 }
                 let appended = outbox.append(records, self.clock.now());
                 if let Err(error) = &appended {
-                    self.needs_reopen = !blames_content(error);
+                    self.needs_reopen = !blames_content(error) || error.kind() == ErrorKind::Corrupt;
                 }
                 appended.map(Some)
             }
@@ -284,8 +308,12 @@ impl Drop for End {
     }
 }
 
+/// Returns true for what may be the fault of one row, a panic included: storing a row twice is storing it once.
 fn blames_content(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Rejected | ErrorKind::InvalidInput | ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        ErrorKind::Rejected | ErrorKind::InvalidInput | ErrorKind::QuotaExceeded | ErrorKind::Corrupt
+    )
 }
 
 struct Unpark(Thread);

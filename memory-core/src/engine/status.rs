@@ -106,7 +106,7 @@ impl Engine {
         let breaker = shared.breaker.as_ref().map(|breaker| breaker.status());
         let away = breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
         let records = if away { None } else { self.count().await.ok() };
-        let panics = lock(&shared.progress).panics + shared.filler.panics();
+        let panics = lock(&shared.progress).panics + shared.filler.panics() + shared.committer.panics();
         let (cache_failures, cache_error) = shared.filler.failures();
         let (indexed, index_bytes) = self
             .with_index(|index| (index.len(&shared.namespace, Kind::Episode) as u64, index.bytes() as u64));

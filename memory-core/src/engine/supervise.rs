@@ -54,7 +54,7 @@ pub(crate) fn contained<T>(name: &'static str, run: impl FnOnce() -> T) -> Resul
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(name, panic.as_ref()))
 }
 
-fn panicked(name: &'static str, panic: &(dyn Any + Send)) -> Error {
+pub(super) fn panicked(name: &'static str, panic: &(dyn Any + Send)) -> Error {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     Error::new(ErrorKind::Corrupt, name, format!("panicked: {said}"))

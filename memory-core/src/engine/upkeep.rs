@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
+use crate::engine::supervise::panicked;
 use crate::engine::{Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
@@ -16,6 +17,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(call).await {
         Ok(result) => result,
+        Err(source) if source.is_panic() => Err(panicked("background work", source.into_panic().as_ref())),
         Err(source) => Err(Error::new(ErrorKind::Closed, "background work", "the runtime is shutting down")
             .with_source(source)),
     }

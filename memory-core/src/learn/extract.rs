@@ -98,6 +98,7 @@ fn pattern(cluster: &Cluster<'_>, found: Found) -> Pattern {
         confidence: 0.0,
         used: Tally::default(),
         standing: Standing::default(),
+        ruling: None,
         episodes: vec![episode.id],
         created_at: at,
         updated_at: at,
@@ -122,6 +123,7 @@ fn playbook(cluster: &Cluster<'_>, workflow: workflow::Workflow) -> Playbook {
         confidence: 0.0,
         used: Tally::default(),
         standing: Standing::default(),
+        ruling: None,
         created_at: at,
         updated_at: at,
     }

@@ -77,6 +77,7 @@ pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
         episodes,
         first_at: newer.first_at.min(older.first_at),
         last_at: newer.last_at,
+        ruling: newer.ruling.or(older.ruling),
     }
 }
 
@@ -119,6 +120,7 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
         episodes: vec![episode.id],
         first_at: cluster.at(),
         last_at: cluster.at(),
+        ruling: None,
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn implies(special: &Premise, general: &Premise) -> bool {
 
 /// Returns true if recall may use a heuristic.
 pub(crate) fn is_recalled(heuristic: &Heuristic) -> bool {
-    !heuristic.rejected && (heuristic.pinned || heuristic.standing != Standing::Withheld)
+    !heuristic.is_rejected() && (heuristic.is_pinned() || heuristic.standing != Standing::Withheld)
 }
 
 #[cfg(test)]
@@ -88,8 +88,7 @@ pub(crate) mod tests {
             supporting: Vec::new(),
             contradicting: Vec::new(),
             generalises: Vec::new(),
-            pinned: false,
-            rejected: false,
+            ruling: None,
             created_at: now,
             updated_at: now,
         }

@@ -230,6 +230,7 @@ mod tests {
             confidence: 0.0,
             used: Tally::default(),
             standing: Standing::Active,
+            ruling: None,
             episodes: Vec::new(),
             created_at: at,
             updated_at: at,

@@ -381,6 +381,7 @@ mod tests {
             confidence: 0.0,
             used: Tally::default(),
             standing: Standing::default(),
+            ruling: None,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
         }

@@ -22,6 +22,7 @@ pub(crate) fn seen(incident: &Incident<'_>, succeeded: bool, at: Timestamp) -> V
         failed: 0,
         worked_at: Some(at),
         failed_at: None,
+        ruling: None,
     });
     let in_vain = incident.vain.iter().map(|remedy| Resolution {
         fix: fix(remedy),
@@ -29,6 +30,7 @@ pub(crate) fn seen(incident: &Incident<'_>, succeeded: bool, at: Timestamp) -> V
         failed: 1,
         worked_at: None,
         failed_at: Some(at),
+        ruling: None,
     });
     let mut seen: Vec<Resolution> = Vec::new();
     for resolution in worked.into_iter().chain(in_vain) {
@@ -60,6 +62,7 @@ pub(crate) fn merge(one: Vec<Resolution>, other: Vec<Resolution>, known: bool) -
         held.failed = add(held.failed, resolution.failed);
         held.worked_at = held.worked_at.max(resolution.worked_at);
         held.failed_at = held.failed_at.max(resolution.failed_at);
+        held.ruling = held.ruling.or(resolution.ruling);
     }
     let (worked, in_vain): (Vec<_>, Vec<_>) = merged.into_iter().partition(|(_, it)| it.worked > 0);
     let mut merged = worked;
@@ -108,13 +111,14 @@ fn in_order(mut resolutions: Vec<(String, Resolution)>) -> Vec<Resolution> {
     resolutions.retain(|(_, it)| {
         let (count, most) = if it.worked > 0 { (&mut worked, MAX_WORKED) } else { (&mut in_vain, MAX_VAIN) };
         *count += 1;
-        *count <= most
+        // What somebody ruled on stays, so that the ruling can be seen and taken back.
+        *count <= most || it.ruling.is_some()
     });
     resolutions.into_iter().map(|(_, resolution)| resolution).collect()
 }
 
 /// Returns what is the same of fixes that are one.
-fn key(fix: &str) -> String {
+pub(crate) fn key(fix: &str) -> String {
     general(fix).to_lowercase()
 }
 
@@ -133,12 +137,12 @@ mod tests {
 
     fn worked(fix: &str, at: u64) -> Vec<Resolution> {
         let worked_at = Some(Timestamp(at));
-        vec![Resolution { fix: fix.into(), worked: 1, failed: 0, worked_at, failed_at: None }]
+        vec![Resolution { fix: fix.into(), worked: 1, failed: 0, worked_at, failed_at: None, ruling: None }]
     }
 
     fn failed(fix: &str, at: u64) -> Vec<Resolution> {
         let failed_at = Some(Timestamp(at));
-        vec![Resolution { fix: fix.into(), worked: 0, failed: 1, worked_at: None, failed_at }]
+        vec![Resolution { fix: fix.into(), worked: 0, failed: 1, worked_at: None, failed_at, ruling: None }]
     }
 
     fn all(seen: &[Vec<Resolution>]) -> Vec<Resolution> {

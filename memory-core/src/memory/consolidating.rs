@@ -232,7 +232,8 @@ impl Inner {
         let scan = Scan::new(self.engine.namespace(), item.kind()).prefix(item.record_id()).limit(1);
         let (page, _) = self.engine.scan_fresh(&scan).await?;
         let found = page.records.into_iter().find(|record| *record.key.id == *item.record_id());
-        Ok(found.and_then(|record| record.entity).map(Arc::unwrap_or_clone))
+        let entity = found.and_then(|record| record.entity);
+        Ok(entity.map(|entity| Arc::unwrap_or_clone(self.noted(entity))))
     }
 
     /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was

@@ -7,11 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use uuid::Uuid;
-
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{EpisodeId, lock};
+use crate::id::{EpisodeId, content_hash, lock};
 use crate::memory::learner::Draft;
 use crate::memory::{Inner, Memory};
 use crate::model::embedding::{Embedding, Vector};
@@ -99,11 +97,6 @@ pub(super) fn no_vector() -> Error {
         "embed",
         "the provider did not answer with one vector of its length for each text",
     )
-}
-
-/// Returns the hash of a text, as 32 hexadecimal digits.
-fn content_hash(text: &str) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()
 }
 
 impl Memory {

@@ -16,9 +16,11 @@ use crate::memory::learner::Draft;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, ToolUse};
-use crate::model::evidence::{Standing, Tally};
+use crate::model::evidence::{ItemId, Standing, Tally};
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
+use crate::model::ruling::Rulings;
+use crate::recall::query::RecallQuery;
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
@@ -26,6 +28,8 @@ use crate::store::record::Key;
 const READ_AT_ONCE: usize = 250;
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
 const WORTHWHILE: f64 = 0.02;
+/// Filters by agent whose associations are kept.
+const BY_AGENT: u64 = 8;
 
 /// A domain as it is compared, however people spell it; `None` for tasks that name none.
 type Domain = Option<String>;
@@ -39,8 +43,11 @@ pub(super) enum Refresh {
     Changed,
 }
 
-/// The stored heuristics of a domain, with the stamp that the index had for them then.
-type Stored = (u64, Arc<Vec<Heuristic>>);
+/// The stored heuristics of a domain, with the stamps that the index had for them and for rulings then.
+type Stored = ((u64, u64), Arc<Vec<Heuristic>>);
+
+/// A domain, the agents that are asked for, and those that are not.
+type ByAgent = (Domain, Vec<String>, Vec<String>);
 
 /// What heuristics are computed from and gave, by domain.
 #[derive(Debug)]
@@ -53,6 +60,8 @@ pub(super) struct Rules {
     refreshed: Mutex<BTreeMap<Domain, usize>>,
     lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
     stored: Mutex<BTreeMap<Domain, Stored>>,
+    /// Of what some agents did, or others did not, with the stamp of the episodes then.
+    by_agent: moka::sync::Cache<ByAgent, (u64, Arc<Associations>)>,
     /// Held while associations are computed: those who wait share the result.
     computing: tokio::sync::Mutex<()>,
 }
@@ -64,6 +73,7 @@ impl Rules {
             stale: Mutex::default(),
             refreshed: Mutex::default(),
             stored: Mutex::default(),
+            by_agent: moka::sync::Cache::new(BY_AGENT),
             lessons: moka::sync::Cache::new(4 * MAX_LESSONS as u64),
             computing: tokio::sync::Mutex::default(),
         }
@@ -157,6 +167,31 @@ impl Inner {
         }
     }
 
+    /// Returns the associations of what some agents did in a domain.
+    pub(super) async fn associations_for(
+        &self,
+        domain: Option<&str>,
+        query: &RecallQuery,
+    ) -> Result<Arc<Associations>> {
+        if !query.is_by_agent() {
+            return self.associations(domain).await;
+        }
+        let domain = domain.map(normalize_label);
+        let asked = (domain, query.agents.clone(), query.not_agents.clone());
+        let space = self.engine.namespace();
+        let stamp = self.engine.with_index(|index| index.stamp(space, Kind::Episode));
+        if let Some((then, held)) = self.rules.by_agent.get(&asked)
+            && then == stamp
+        {
+            return Ok(held);
+        }
+        let _computing = self.rules.computing.lock().await;
+        let (_, lessons) = self.lessons(&asked.0, |agent| query.admits_agent(agent)).await?;
+        let associations = self.associate(lessons).await?;
+        self.rules.by_agent.insert(asked, (stamp, associations.clone()));
+        Ok(associations)
+    }
+
     /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of reach.
     pub(super) async fn stored_heuristics(
         &self,
@@ -164,7 +199,9 @@ impl Inner {
     ) -> Result<(Arc<Vec<Heuristic>>, usize)> {
         let space = self.engine.namespace();
         let domain = &domain.map(normalize_label);
-        let stamp = self.engine.with_index(|index| index.stamp(space, Kind::Heuristic));
+        let stamp = self
+            .engine
+            .with_index(|index| (index.stamp(space, Kind::Heuristic), index.stamp(space, Kind::Ruling)));
         if let Some((then, held)) = lock(&self.rules.stored).get(domain)
             && *then == stamp
         {
@@ -182,7 +219,8 @@ impl Inner {
                 Ok(read) => {
                     // The index hears of a change before the layers below it do.
                     current &= read.record.as_ref().map(|record| record.revision) >= known;
-                    let entity = read.record.and_then(|record| record.entity);
+                    let entity =
+                        read.record.and_then(|record| record.entity).map(|entity| self.noted(entity));
                     heuristics.extend(entity.as_deref().and_then(Entity::as_heuristic).cloned());
                 }
                 Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
@@ -199,7 +237,19 @@ impl Inner {
     }
 
     async fn compute(&self, domain: &Domain) -> Result<Arc<Associations>> {
-        let (known, lessons) = self.lessons(domain).await?;
+        let (known, lessons) = self.lessons(domain, |_| true).await?;
+        let associations = self.associate(lessons).await?;
+        let mut held = lock(&self.rules.associations);
+        match known {
+            // Whatever domain somebody asks for: nothing is kept of those that there are not.
+            0 => drop(held.remove(domain)),
+            _ => drop(held.insert(domain.clone(), (known, associations.clone()))),
+        }
+        drop(held);
+        Ok(associations)
+    }
+
+    async fn associate(&self, lessons: Vec<Arc<Lesson>>) -> Result<Arc<Associations>> {
         // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
         // from the future has no say in what is old.
         let newest = lessons.iter().max_by_key(|lesson| (lesson.at, lesson.id));
@@ -211,21 +261,19 @@ impl Inner {
             associate(domain_name.as_deref(), &lessons, now, &belief)
         })
         .await;
-        let associations = Arc::new(computed.map_err(super::shutting_down)?);
-        let mut held = lock(&self.rules.associations);
-        match known {
-            // Whatever domain somebody asks for: nothing is kept of those that there are not.
-            0 => drop(held.remove(domain)),
-            _ => drop(held.insert(domain.clone(), (known, associations.clone()))),
-        }
-        drop(held);
-        Ok(associations)
+        Ok(Arc::new(computed.map_err(super::shutting_down)?))
     }
 
-    /// Returns how many episodes the index has of a domain, and the lessons of those that can be read.
-    async fn lessons(&self, domain: &Domain) -> Result<(usize, Vec<Arc<Lesson>>)> {
+    /// Returns how many episodes the index has of a domain, and the lessons of those that can be read and whose agent is
+    /// admitted.
+    async fn lessons(
+        &self,
+        domain: &Domain,
+        admits: impl Fn(Option<&str>) -> bool,
+    ) -> Result<(usize, Vec<Arc<Lesson>>)> {
         let space = self.engine.namespace();
-        let ids = self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), MAX_LESSONS));
+        let ids =
+            self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), MAX_LESSONS, admits));
         let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref()));
         let mut lessons = Vec::with_capacity(ids.len());
         let mut unknown = Vec::new();
@@ -253,13 +301,19 @@ impl Inner {
     /// if it is not known what is stored: a ruling that this machine has not heard of must not be written over.
     async fn store_heuristics(&self, domain: &Domain, associations: &Associations) -> Result<Option<u64>> {
         let Listed { items: held, freshness } = self.all(Kind::Heuristic, Entity::as_heuristic).await?;
-        if freshness != Freshness::Fresh {
+        // The index may be a pull behind; what somebody ruled on just now stays.
+        let rulings = self.all(Kind::Ruling, Entity::as_ruling).await?;
+        if freshness.or_staler(rulings.freshness) != Freshness::Fresh {
             return Ok(None);
         }
+        let rulings: Rulings = rulings.items.iter().collect();
         let mut held: BTreeMap<_, Heuristic> = held
             .into_iter()
             .filter(|heuristic| heuristic.domain.as_deref().map(normalize_label) == *domain)
-            .map(|heuristic| (heuristic.id, heuristic))
+            .map(|heuristic| {
+                let ruling = rulings.on(ItemId::Heuristic(heuristic.id));
+                (heuristic.id, Heuristic { ruling, ..heuristic })
+            })
             .collect();
         let computed: BTreeMap<_, &Heuristic> =
             associations.heuristics.iter().map(|heuristic| (heuristic.id, heuristic)).collect();
@@ -278,9 +332,8 @@ impl Inner {
             match held.remove(&heuristic.id) {
                 Some(old) => {
                     heuristic.used = old.used;
-                    heuristic.standing = if old.pinned { Standing::Active } else { old.standing };
-                    heuristic.pinned = old.pinned;
-                    heuristic.rejected = old.rejected;
+                    heuristic.standing = if old.is_pinned() { Standing::Active } else { old.standing };
+                    heuristic.ruling = old.ruling;
                     heuristic.generalises =
                         old.generalises.iter().filter(|id| is_special(id, &old)).copied().collect();
                     heuristic.created_at = old.created_at;
@@ -294,7 +347,7 @@ impl Inner {
             draft.put(heuristic.id.to_string(), heuristic);
         }
         for (id, old) in held {
-            if !old.pinned && !old.rejected {
+            if old.ruling.is_none() {
                 draft.remove(Kind::Heuristic, id.to_string());
                 continue;
             }

@@ -23,6 +23,7 @@ use crate::model::pattern::Pattern;
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::reward::Reward;
+use crate::model::ruling::Ruling;
 use crate::model::task::Task;
 use crate::recall::query::RecallQuery;
 use crate::store::query::Scan;
@@ -31,7 +32,7 @@ use crate::store::record::Key;
 /// What a memory has learned; [`Memory::knowledge`] gives it.
 #[derive(Debug, Clone, Copy)]
 pub struct Knowledge<'a> {
-    inner: &'a Inner,
+    pub(super) inner: &'a Inner,
 }
 
 /// A heuristic with the evidence behind it.
@@ -63,17 +64,6 @@ pub struct TaskRecord {
     pub steps: f64,
     /// The mean time that the steps took, in milliseconds; `None` if none was measured.
     pub duration_ms: Option<f64>,
-}
-
-/// What somebody says about a heuristic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ruling {
-    /// Keep it whatever its evidence.
-    Pin,
-    /// Never recall it.
-    Reject,
-    /// Neither: the evidence decides.
-    Release,
 }
 
 impl Memory {
@@ -139,6 +129,14 @@ impl Knowledge<'_> {
         self.all(Kind::Playbook, Entity::as_playbook).await
     }
 
+    /// Lists what was pinned and rejected, also of what is not there any more.
+    ///
+    /// # Errors
+    /// Whatever the tiers report.
+    pub async fn rulings(&self) -> Result<Listed<Ruling>> {
+        self.all(Kind::Ruling, Entity::as_ruling).await
+    }
+
     /// Lists the learning metrics.
     ///
     /// # Errors
@@ -195,21 +193,6 @@ impl Knowledge<'_> {
         }
         let (uses, supporting, contradicting) = (uses.items, supporting.items, contradicting.items);
         Ok(Explanation { heuristic, supporting, contradicting, uses, freshness })
-    }
-
-    /// Pins, rejects or releases a heuristic; it survives being computed anew.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown heuristic, and what the commit reports.
-    pub async fn rule(&self, id: HeuristicId, ruling: Ruling) -> Result<Heuristic> {
-        let _gate = self.inner.learner.gate.lock().await;
-        let (mut heuristic, _) = self.heuristic("rule", id).await?;
-        heuristic.pinned = ruling == Ruling::Pin;
-        heuristic.rejected = ruling == Ruling::Reject;
-        let key = Key::new(self.inner.engine.namespace(), Kind::Heuristic, id.to_string());
-        let record = self.inner.engine.version(key, Some(Entity::Heuristic(heuristic.clone())));
-        self.inner.engine.commit(vec![record]).await?;
-        Ok(heuristic)
     }
 
     /// Returns how often a task was done before, up to the values in it, and what it usually took.
@@ -274,7 +257,8 @@ impl Knowledge<'_> {
         item: fn(&Entity) -> Option<&T>,
     ) -> Result<(Option<T>, Freshness)> {
         let read = self.inner.engine.read(&Key::new(self.inner.engine.namespace(), kind, id)).await?;
-        let found = read.record.and_then(|record| item(record.entity.as_deref()?).cloned());
+        let entity = read.record.and_then(|record| record.entity);
+        let found = entity.and_then(|entity| item(&self.inner.noted(entity)).cloned());
         Ok((found, read.freshness))
     }
 
@@ -304,7 +288,8 @@ impl Inner {
         loop {
             let (page, page_freshness) = self.engine.scan_fresh(&scan).await?;
             freshness = freshness.or_staler(page_freshness);
-            items.extend(page.records.iter().filter_map(|record| item(record.entity.as_deref()?).cloned()));
+            let entities = page.records.into_iter().filter_map(|record| record.entity);
+            items.extend(entities.filter_map(|entity| item(&self.noted(entity)).cloned()));
             match page.next {
                 Some(next) => scan.after = Some(next),
                 None => return Ok(Listed { items, freshness }),

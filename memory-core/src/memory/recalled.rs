@@ -1,7 +1,10 @@
 //! The answer of a recall.
 
+use std::fmt;
+
 use serde::Serialize;
 
+use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::id::{EpisodeId, RecallId};
 use crate::model::episode::Episode;
@@ -10,11 +13,13 @@ use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::Pattern;
 use crate::model::playbook::{Playbook, PlaybookStep};
-use crate::recall::answer::{PromptItem, Section, to_prompt};
+use crate::recall::answer::{PromptItem, Section, fenced, to_prompt};
 use crate::recall::rank::ScoreParts;
 
 /// Remedies that never helped that a prompt names of each error.
 const MAX_IN_VAIN: usize = 3;
+/// Agents that a prompt names of each item.
+const MAX_AGENTS: usize = 3;
 
 /// An episode that may help, with why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +36,40 @@ pub struct RecalledEpisode {
     pub episode: Episode,
 }
 
+/// Who did what something is from, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Origin {
+    /// The agents of the episodes that it names and that are still there, in order of the alphabet; those that name no agent
+    /// add none.
+    pub agents: Vec<String>,
+    /// When the newest of these episodes began; `None` if none is there any more.
+    pub latest: Option<Timestamp>,
+}
+
+impl Origin {
+    pub(crate) fn add(&mut self, agent: Option<&str>, at: Timestamp) {
+        if let Some(agent) = agent
+            && let Err(place) = self.agents.binary_search_by(|held| held.as_str().cmp(agent))
+        {
+            self.agents.insert(place, agent.to_owned());
+        }
+        self.latest = self.latest.max(Some(at));
+    }
+}
+
+impl fmt::Display for Origin {
+    /// Writes the agents and the day, as far as they are known: `ci, dev; 2026-11-21`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.agents.iter().take(MAX_AGENTS).map(String::as_str).collect::<Vec<_>>().join(", "))?;
+        if self.agents.len() > MAX_AGENTS {
+            write!(f, " and {} more", self.agents.len() - MAX_AGENTS)?;
+        }
+        let Some(latest) = self.latest else { return Ok(()) };
+        let between = if self.agents.is_empty() { "" } else { "; " };
+        write!(f, "{between}{}", latest.date())
+    }
+}
+
 /// Something learned that may help, with why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recalled<T> {
@@ -38,6 +77,8 @@ pub struct Recalled<T> {
     pub score: f64,
     /// Why it was recalled.
     pub reasons: Vec<String>,
+    /// Whose episodes it is from, and of when.
+    pub origin: Origin,
     /// What was learned.
     pub item: T,
 }
@@ -70,6 +111,8 @@ pub struct Warning {
     pub item: ItemId,
     /// Some of the episodes that show it.
     pub episodes: Vec<EpisodeId>,
+    /// Whose they are, and of when.
+    pub origin: Origin,
 }
 
 /// A playbook, with as many placeholders filled as the task says.
@@ -81,6 +124,8 @@ pub struct SuggestedPlaybook {
     pub part: Option<usize>,
     /// The playbook.
     pub playbook: Playbook,
+    /// Whose episodes it is from, and of when.
+    pub origin: Origin,
     /// Its steps with the values found in the task; those done already are left out.
     pub steps: Vec<PlaybookStep>,
     /// The placeholders whose values are not known.
@@ -205,8 +250,20 @@ impl Recall {
         to_prompt(&self.sections(), &items, max_tokens)
     }
 
+    /// Renders the answer as [`Recall::to_prompt`] does, between two marks that nothing within it can forge: recorded text
+    /// that says the marks loses them. Whoever reads the prompt can be told that what is between them is data.
+    ///
+    /// ```text
+    /// <recalled-memory id="01936f3e-…">
+    /// …
+    /// </recalled-memory id="01936f3e-…">
+    /// ```
+    pub fn to_fenced_prompt(&self, max_tokens: usize) -> String {
+        fenced(&self.id.to_string(), max_tokens, |left| self.to_prompt(left))
+    }
+
     fn sections(&self) -> Vec<Section> {
-        let warnings = self.warnings.iter().map(|warning| warning.text.clone()).collect();
+        let warnings = self.warnings.iter().map(|it| format!("{}{}", it.text, told(&it.origin))).collect();
         let fixes = self.fixes.iter().map(|fix| {
             let failure = &fix.item;
             let unknown = if failure.resolved == 0 { "not resolved so far" } else { "resolved before" };
@@ -216,7 +273,7 @@ impl Recall {
                 told = format!("{told}; in vain: {}", in_vain.join("; "));
             }
             let tool = if failure.tool.is_empty() { String::new() } else { format!("{}: ", failure.tool) };
-            format!("{tool}{} ({}): {told}", failure.error, failure.category)
+            format!("{tool}{} ({}): {told}{}", failure.error, failure.category, self::told(&fix.origin))
         });
         let tools = self
             .tools
@@ -235,14 +292,17 @@ impl Recall {
                 .map(|(i, step)| format!("{}. {}: {}", i + 1, step.tool, step.instruction));
             let missing = (!playbook.missing.is_empty())
                 .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
-            part.into_iter().chain(steps).chain(missing).collect::<Vec<_>>()
+            let from = (playbook.origin.latest.is_some()).then(|| format!("from {}", playbook.origin));
+            part.into_iter().chain(steps).chain(missing).chain(from).collect::<Vec<_>>()
         });
         let rules = self
             .heuristics
             .iter()
-            .map(|rule| format!("{}{}", rule.item.sentence(), counted(&rule.item.tally)));
-        let patterns =
-            self.patterns.iter().map(|found| format!("{}{}", found.item.body, counted(&found.item.tally)));
+            .map(|rule| format!("{}{}", rule.item.sentence(), counted(&rule.item.tally, &rule.origin)));
+        let patterns = self
+            .patterns
+            .iter()
+            .map(|found| format!("{}{}", found.item.body, counted(&found.item.tally, &found.origin)));
         let section = |heading, lines, whole| Section { heading, lines, whole };
         [
             section("Watch out", warnings, false),
@@ -259,7 +319,13 @@ impl Recall {
     }
 }
 
-/// Says how many episodes speak for and against something.
-fn counted(tally: &Tally) -> String {
-    format!(" ({} for, {} against)", tally.successes, tally.failures)
+/// Says how many episodes speak for and against something, whose, and of when.
+fn counted(tally: &Tally, origin: &Origin) -> String {
+    let from = if origin.latest.is_some() { format!("; {origin}") } else { String::new() };
+    format!(" ({} for, {} against{from})", tally.successes, tally.failures)
+}
+
+/// Says whose episodes something is from, and of when.
+fn told(origin: &Origin) -> String {
+    if origin.latest.is_some() { format!(" ({origin})") } else { String::new() }
 }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::RecallId;
+use crate::id::{EpisodeId, RecallId};
 use crate::learn::holdout::withhold;
-use crate::memory::recalled::{Forecast, Phase, Recall, RecalledEpisode};
+use crate::memory::recalled::{Forecast, Origin, Phase, Recall, RecalledEpisode};
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
@@ -29,6 +29,8 @@ use advice::{NEIGHBOURS, neighbour};
 
 /// Episodes nearest in meaning that are candidates besides those found by words.
 const SEMANTIC: usize = 64;
+/// The same where only some agents' are asked for: of the nearest, many may be others'.
+const SEMANTIC_BY_AGENT: usize = 1_024;
 /// Parts of a task that are recalled for by themselves.
 const SEARCHED_PARTS: usize = 4;
 /// The relevance below which a pattern or playbook is not shown.
@@ -74,17 +76,17 @@ impl Inner {
         let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
         let mut task_parts = parts(&query.text);
-        let (shown, semantic) = self.semantic(&query.text, &mut recall).await.unzip();
+        let (shown, semantic) = self.semantic(query, &mut recall).await.unzip();
         let semantic = semantic.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
             self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
         let hits = self.with_parts(hits, &asking(&task_parts), query, now);
-        self.add_episodes(hits, &mut recall).await?;
+        self.add_episodes(hits, query, now, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
-        self.add_warnings(contrasts, &mut recall);
+        self.add_warnings(contrasts, query, now, &mut recall);
         self.add_fixes(query, now, &mut recall).await?;
         let (dead_ends, for_others) =
-            self.add_tools(&mut task_parts, shown.as_deref(), query, &mut recall).await?;
+            self.add_tools(&mut task_parts, shown.as_deref(), query, now, &mut recall).await?;
         self.add_patterns(query, &asking(&task_parts), now, &for_others, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
@@ -100,12 +102,17 @@ impl Inner {
 
     /// Returns what a model, which may be somebody else's, may see of a task, and the episodes nearest in meaning; `None`
     /// without a model, or while its provider fails.
-    async fn semantic(&self, text: &str, recall: &mut Recall) -> Option<(String, HashMap<Arc<str>, f32>)> {
+    async fn semantic(
+        &self,
+        query: &RecallQuery,
+        recall: &mut Recall,
+    ) -> Option<(String, HashMap<Arc<str>, f32>)> {
         let vectors = self.vectors.as_ref()?;
-        let mut shown = text.to_owned();
+        let mut shown = query.text.clone();
         self.redactor.redact_text(&mut shown);
         recall.degraded = vectors.gap();
-        match vectors.search(&shown, SEMANTIC).await {
+        let wanted = if query.is_by_agent() { SEMANTIC_BY_AGENT } else { SEMANTIC };
+        match vectors.search(&shown, wanted).await {
             Ok(found) => Some((shown, found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect())),
             Err(error) => {
                 recall.degraded = Some(no_answer(&error));
@@ -144,17 +151,24 @@ impl Inner {
         hits
     }
 
-    /// Reads what was found, all at once. What is gone by now is left out, and so is what is out of reach, which the
-    /// answer says.
-    async fn reach(&self, hits: Vec<Hit>, recall: &mut Recall) -> Result<Vec<(Hit, Arc<Entity>)>> {
+    /// Reads what was found, all at once. What is gone by now is left out, what is only from agents that are not asked for,
+    /// and what is out of reach, which the answer says.
+    async fn reach(
+        &self,
+        hits: Vec<Hit>,
+        query: &RecallQuery,
+        now: Timestamp,
+        recall: &mut Recall,
+    ) -> Result<Vec<Reached>> {
         let keys: Vec<Key> = hits.iter().map(|hit| hit.key.clone()).collect();
         let mut reached = Vec::with_capacity(hits.len());
         for (hit, read) in hits.into_iter().zip(self.engine.read_each(&keys).await?) {
             match read {
                 Ok(read) => {
-                    if let Some(entity) = read.record.and_then(|record| record.entity) {
+                    let Some(entity) = read.record.and_then(|record| record.entity) else { continue };
+                    if let Some(origin) = self.origin(named(&entity), query, now) {
                         recall.freshness = recall.freshness.or_staler(read.freshness);
-                        reached.push((hit, entity));
+                        reached.push(Reached { hit, entity: self.noted(entity), origin });
                     }
                 }
                 // The index knows more than this machine has at hand; the answer says how much is missing.
@@ -167,8 +181,14 @@ impl Inner {
         Ok(reached)
     }
 
-    async fn add_episodes(&self, hits: Vec<Hit>, recall: &mut Recall) -> Result<()> {
-        for (hit, entity) in self.reach(hits, recall).await? {
+    async fn add_episodes(
+        &self,
+        hits: Vec<Hit>,
+        query: &RecallQuery,
+        now: Timestamp,
+        recall: &mut Recall,
+    ) -> Result<()> {
+        for Reached { hit, entity, .. } in self.reach(hits, query, now, recall).await? {
             if let Entity::Episode(episode) = entity.as_ref() {
                 let Hit { score, parts, reasons, .. } = hit;
                 let episode = episode.clone();
@@ -176,6 +196,21 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Returns who did these episodes, and when the newest began, as far as they are still there and asked for; `None` if
+    /// only some agents are asked for, and they did none.
+    fn origin(&self, episodes: &[EpisodeId], query: &RecallQuery, now: Timestamp) -> Option<Origin> {
+        let space = self.engine.namespace();
+        let mut origin = Origin::default();
+        self.engine.with_index(|index| {
+            for (agent, at) in episodes.iter().filter_map(|id| index.origin(&Key::episode(space, *id), now)) {
+                if query.admits_agent(agent.as_deref()) {
+                    origin.add(agent.as_deref(), at);
+                }
+            }
+        });
+        (origin.latest.is_some() || !query.is_by_agent()).then_some(origin)
     }
 
     /// Returns so many of what was learned, if they are at least so relevant.
@@ -186,6 +221,8 @@ impl Inner {
         (limit, least): (usize, f64),
         now: Timestamp,
     ) -> Vec<Hit> {
+        // Whose episodes something is from is seen once it is read.
+        let limit = if query.is_by_agent() { RecallQuery::MAX_LIMIT } else { limit };
         let asked = RecallQuery {
             outcomes: Vec::new(),
             limit: limit.min(RecallQuery::MAX_LIMIT),
@@ -193,6 +230,25 @@ impl Inner {
             ..query.clone()
         };
         self.engine.with_index(|index| index.search(self.engine.namespace(), kind, &asked, now))
+    }
+}
+
+/// Something that was found and read.
+struct Reached {
+    hit: Hit,
+    entity: Arc<Entity>,
+    origin: Origin,
+}
+
+/// Returns the episodes that something is from, as far as it names them; an episode is from itself.
+fn named(entity: &Entity) -> &[EpisodeId] {
+    match entity {
+        Entity::Episode(episode) => std::slice::from_ref(&episode.id),
+        Entity::Pattern(pattern) => &pattern.episodes,
+        Entity::Heuristic(rule) => &rule.supporting,
+        Entity::Playbook(playbook) => &playbook.sources,
+        Entity::Failure(failure) => &failure.episodes,
+        _ => &[],
     }
 }
 

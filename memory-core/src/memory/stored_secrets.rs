@@ -117,8 +117,8 @@ impl Inner {
     /// Returns what the rules find in a record; `None` if that is nothing.
     async fn secrets_in(&self, record: &Record) -> Result<Option<SecretsFound>> {
         let Some(entity) = &record.entity else { return Ok(None) };
-        let (redacted, count) =
-            self.redact("redact stored", entity.weight(), Entity::clone(entity), |redactor, entity| {
+        let (redacted, count) = self
+            .redact("redact stored", entity.weight(), Entity::clone(entity), |redactor, entity| {
                 redactor.redact_entity(entity)
             })
             .await?;
@@ -195,11 +195,7 @@ impl Inner {
     }
 
     /// Drafts an episode and its parts as the rules leave them; returns the other episodes to learn from again.
-    async fn draft_redacted(
-        &self,
-        old: &Episode,
-        draft: &mut Draft<'_>,
-    ) -> Result<BTreeSet<EpisodeId>> {
+    async fn draft_redacted(&self, old: &Episode, draft: &mut Draft<'_>) -> Result<BTreeSet<EpisodeId>> {
         let id = old.id;
         let mut episode = old.clone();
         let mut count = self.redactor.redact_episode(&mut episode);

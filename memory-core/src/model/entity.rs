@@ -8,7 +8,7 @@ use crate::model::artifact::Artifact;
 use crate::model::cycle::Cycle;
 use crate::model::embedding::Embedding;
 use crate::model::episode::Episode;
-use crate::model::evidence::Evidence;
+use crate::model::evidence::{Evidence, Standing};
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::kind::Kind;
@@ -17,6 +17,7 @@ use crate::model::pattern::Pattern;
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::reward::Reward;
+use crate::model::ruling::Ruling;
 use crate::model::step::Step;
 
 macro_rules! entity {
@@ -85,7 +86,7 @@ macro_rules! entity {
 
 entity!(
     Episode, Step, Artifact, Reward, Reflection, Pattern, Evidence, Heuristic, Playbook, Failure, Metric,
-    Cycle, Embedding,
+    Cycle, Embedding, Ruling,
 );
 
 fn no_json_form(source: serde_json::Error) -> Error {
@@ -104,6 +105,16 @@ impl Entity {
             }
             // Derived knowledge is small; its JSON length is a fair measure.
             _ => self.to_json().map_or(1024, |body| body.len()),
+        }
+    }
+
+    /// Returns what recall does with it by its uses; `None` for kinds that are not judged by uses.
+    pub(crate) fn standing_mut(&mut self) -> Option<&mut Standing> {
+        match self {
+            Self::Pattern(pattern) => Some(&mut pattern.standing),
+            Self::Heuristic(rule) => Some(&mut rule.standing),
+            Self::Playbook(playbook) => Some(&mut playbook.standing),
+            _ => None,
         }
     }
 
@@ -160,6 +171,11 @@ impl Entity {
     /// Returns the consolidation cycle, if it is one.
     pub fn as_cycle(&self) -> Option<&Cycle> {
         if let Self::Cycle(cycle) = self { Some(cycle) } else { None }
+    }
+
+    /// Returns the ruling, if it is one.
+    pub fn as_ruling(&self) -> Option<&Ruling> {
+        if let Self::Ruling(ruling) = self { Some(ruling) } else { None }
     }
 
     /// Returns the embedding, if it is one.

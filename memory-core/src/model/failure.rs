@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, FailureId};
+use crate::model::ruling::Decision;
 
 /// What stands between the calls of a fix.
 pub(crate) const THEN: &str = ", then ";
@@ -43,17 +44,25 @@ pub struct Failure {
     pub first_at: Timestamp,
     /// When it was last seen.
     pub last_at: Timestamp,
+    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    #[serde(skip)]
+    pub ruling: Option<Decision>,
 }
 
 impl Failure {
-    /// Returns what got over it at least once, best first.
+    /// Returns what got over it at least once, best first, those that somebody pinned before the others; what somebody
+    /// rejected is left out.
     pub fn remedies(&self) -> impl Iterator<Item = &Resolution> {
-        self.resolutions.iter().filter(|resolution| resolution.worked > 0)
+        let ruled = |pinned: bool| {
+            let is_one = move |it: &&Resolution| it.is_remedy() && it.is_pinned() == pinned;
+            self.resolutions.iter().filter(is_one)
+        };
+        ruled(true).chain(ruled(false))
     }
 
-    /// Returns what never helped, the newest first.
+    /// Returns what never helped, the newest first; but what somebody rejected or pinned.
     pub fn in_vain(&self) -> impl Iterator<Item = &Resolution> {
-        self.resolutions.iter().filter(|resolution| resolution.worked == 0)
+        self.resolutions.iter().filter(|it| it.worked == 0 && it.ruling.is_none())
     }
 }
 
@@ -73,6 +82,9 @@ pub struct Resolution {
     pub worked_at: Option<Timestamp>,
     /// When it was last in vain.
     pub failed_at: Option<Timestamp>,
+    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    #[serde(skip)]
+    pub ruling: Option<Decision>,
 }
 
 impl Resolution {
@@ -87,6 +99,15 @@ impl Resolution {
             }
         }
         tools
+    }
+
+    fn is_remedy(&self) -> bool {
+        self.ruling != Some(Decision::Rejected) && (self.worked > 0 || self.is_pinned())
+    }
+
+    /// Returns true if it is the remedy whatever its evidence, because somebody said so.
+    pub fn is_pinned(&self) -> bool {
+        self.ruling == Some(Decision::Pinned)
     }
 
     /// Returns true if it resolved the error and was not in vain since, as far as is known.
@@ -126,6 +147,8 @@ impl<'de> Deserialize<'de> for Resolution {
             failed: u32,
             worked_at: Option<Timestamp>,
             failed_at: Option<Timestamp>,
+            #[serde(skip)]
+            ruling: Option<Decision>,
         }
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -141,7 +164,14 @@ impl<'de> Deserialize<'de> for Resolution {
             Stored::Whole(resolution) => resolution,
             Stored::Text(text) => {
                 let (fix, worked) = uncounted(&text);
-                Self { fix: fix.to_owned(), worked, failed: 0, worked_at: None, failed_at: None }
+                Self {
+                    fix: fix.to_owned(),
+                    worked,
+                    failed: 0,
+                    worked_at: None,
+                    failed_at: None,
+                    ruling: None,
+                }
             }
         })
     }
@@ -161,7 +191,7 @@ mod tests {
 
     fn resolution(worked: u32, failed: u32, worked_at: Option<u64>, failed_at: Option<u64>) -> Resolution {
         let (worked_at, failed_at) = (worked_at.map(Timestamp), failed_at.map(Timestamp));
-        Resolution { fix: "login, then deploy".into(), worked, failed, worked_at, failed_at }
+        Resolution { fix: "login, then deploy".into(), worked, failed, worked_at, failed_at, ruling: None }
     }
 
     #[test]

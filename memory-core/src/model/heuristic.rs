@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, HeuristicId};
 use crate::model::evidence::{Standing, Tally};
+use crate::model::ruling::Decision;
 
 /// When a heuristic applies: every part that is set must hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -78,10 +79,9 @@ pub struct Heuristic {
     pub contradicting: Vec<EpisodeId>,
     /// More special heuristics that it replaces.
     pub generalises: Vec<HeuristicId>,
-    /// Kept whatever its evidence, because somebody said so.
-    pub pinned: bool,
-    /// Never recalled, because somebody said so.
-    pub rejected: bool,
+    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    #[serde(skip)]
+    pub ruling: Option<Decision>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its figures were last computed.
@@ -93,5 +93,15 @@ impl Heuristic {
     pub fn sentence(&self) -> String {
         let sign = if self.condition == Premise::default() { "" } else { "if " };
         format!("{sign}{}: {}", self.condition, self.action)
+    }
+
+    /// Returns true if it is kept whatever its evidence, because somebody said so.
+    pub fn is_pinned(&self) -> bool {
+        self.ruling == Some(Decision::Pinned)
+    }
+
+    /// Returns true if it is never recalled, because somebody said so.
+    pub fn is_rejected(&self) -> bool {
+        self.ruling == Some(Decision::Rejected)
     }
 }

@@ -38,6 +38,8 @@ pub enum Kind {
     Cycle,
     /// [`crate::Embedding`]
     Embedding,
+    /// [`crate::Ruling`]
+    Ruling,
 }
 
 /// How SQL sees a column.
@@ -97,7 +99,7 @@ const fn indexed(column: Column) -> Column {
     Column { indexed: true, ..column }
 }
 
-const SPECS: [KindSpec; 13] = [
+const SPECS: [KindSpec; 14] = [
     KindSpec {
         kind: Kind::Episode,
         name: "episode",
@@ -241,8 +243,6 @@ const SPECS: [KindSpec; 13] = [
             text("standing", "$.standing"),
             integer("successes", "$.tally.successes"),
             integer("failures", "$.tally.failures"),
-            integer("pinned", "$.pinned"),
-            integer("rejected", "$.rejected"),
             integer("created_at", "$.created_at"),
         ],
         retention: None,
@@ -326,6 +326,20 @@ const SPECS: [KindSpec; 13] = [
         retention: None,
         searchable: false,
     },
+    KindSpec {
+        kind: Kind::Ruling,
+        name: "ruling",
+        view: "rulings",
+        columns: &[
+            text("item", "$.item"),
+            text("remedy", "$.remedy"),
+            text("decision", "$.decision"),
+            integer("at", "$.at"),
+        ],
+        retention: None,
+        // Recall must know of every one.
+        searchable: true,
+    },
 ];
 
 impl Kind {
@@ -348,7 +362,7 @@ impl Kind {
     }
 
     /// Every kind.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Episode,
         Kind::Step,
         Kind::Artifact,
@@ -362,11 +376,12 @@ impl Kind {
         Kind::Metric,
         Kind::Cycle,
         Kind::Embedding,
+        Kind::Ruling,
     ];
 
     /// Returns the declaration of this kind.
     pub fn spec(self) -> &'static KindSpec {
-        static TABLE: [KindSpec; 13] = SPECS;
+        static TABLE: [KindSpec; 14] = SPECS;
         &TABLE[self as usize]
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PatternId};
 use crate::model::evidence::{Standing, Tally};
+use crate::model::ruling::Decision;
 
 /// What recurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +120,9 @@ pub struct Pattern {
     pub used: Tally,
     /// What recall does with it, by those uses.
     pub standing: Standing,
+    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    #[serde(skip)]
+    pub ruling: Option<Decision>,
     /// Some of the newest episodes that show it.
     pub episodes: Vec<EpisodeId>,
     /// When it was found.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PlaybookId};
 use crate::model::evidence::{Standing, Tally};
+use crate::model::ruling::Decision;
 
 /// One step of a playbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,9 @@ pub struct Playbook {
     pub used: Tally,
     /// What recall does with it, by those uses.
     pub standing: Standing,
+    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    #[serde(skip)]
+    pub ruling: Option<Decision>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its figures were last computed.

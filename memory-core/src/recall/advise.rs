@@ -33,7 +33,7 @@ use crate::recall::tokenize::normalize_label;
 use case::Case;
 pub(crate) use course::DeadEnd;
 pub(crate) use remedy::Remedy;
-use rulings::PINNED;
+pub(crate) use rulings::PINNED;
 
 /// Tools that are less likely needed are not advised.
 const ADVISED_FROM: f64 = 0.3;
@@ -143,7 +143,7 @@ impl Bench<'_> {
         let strength = if self.query.kind.is_some() { rule.strength } else { rule.unlabelled };
         match self.stored.get(&rule.id) {
             Some(heuristic) if !is_recalled(heuristic) => 0.0,
-            Some(heuristic) if heuristic.pinned => strength.max(PINNED),
+            Some(heuristic) if heuristic.is_pinned() => strength.max(PINNED),
             Some(heuristic) => strength * score_share(heuristic.standing),
             None => strength,
         }

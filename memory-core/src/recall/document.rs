@@ -12,6 +12,7 @@ use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
+use crate::model::ruling::Decision;
 use crate::recall::terms::TermCounts;
 use crate::recall::tokenize::tokenize;
 use crate::store::record::{Record, Revision};
@@ -57,12 +58,15 @@ pub struct SearchDocument {
     pub expires_at: Option<Timestamp>,
     /// The terms of each field with their counts; each field at most once, its terms sorted.
     pub terms: Vec<(Field, TermCounts)>,
-    /// Of an episode: `open` or the outcome's verdict. Of what was learned: `active`, or `rejected`.
+    /// Of an episode: `open` or the outcome's verdict. Of what was learned: `active`, or `rejected` if
+    /// it is withheld. Of a ruling: `pinned` or `rejected`.
     pub state: String,
     /// The kind of task.
     pub task_kind: String,
     /// The task's domain.
     pub domain: Option<String>,
+    /// Who did it: of an episode, the task's agent.
+    pub agent: Option<String>,
     /// The task's tags.
     pub tags: Vec<String>,
     /// When the episode started; when what was learned was last updated.
@@ -83,7 +87,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 6;
+    pub const ANALYSIS: u16 = 7;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -109,6 +113,7 @@ impl SearchDocument {
             state: outcome.map_or("open", |outcome| outcome.verdict()).to_owned(),
             task_kind: task.kind.clone(),
             domain: task.domain.clone(),
+            agent: task.agent.clone(),
             tags: task.tags.clone(),
             started_at: episode.started_at,
             score: episode.reward.unwrap_or(0.0) as f32,
@@ -142,6 +147,7 @@ impl SearchDocument {
             state: if learned.rejected { "rejected" } else { "active" }.to_owned(),
             task_kind: learned.task_kind.to_owned(),
             domain: learned.domain.map(str::to_owned),
+            agent: None,
             tags: Vec::new(),
             started_at: record.updated_at,
             score: learned.score as f32,
@@ -153,6 +159,20 @@ impl SearchDocument {
         }
     }
 
+    /// Makes the document of a ruling: no words, only what was decided.
+    fn of_ruling(record: &Record, decision: Decision) -> Self {
+        let nothing = Learned {
+            task: Vec::new(),
+            tools: Vec::new(),
+            keywords: Vec::new(),
+            domain: None,
+            task_kind: Self::DEFAULT_KIND,
+            score: 0.0,
+            rejected: false,
+        };
+        Self { state: decision.as_str().to_owned(), ..Self::of_learned(record, &nothing) }
+    }
+
     /// Makes the document of a record; `None` if recall does not search its kind, and for tombstones.
     pub fn of_record(record: &Record) -> Option<Self> {
         Some(match record.entity.as_deref()? {
@@ -161,6 +181,7 @@ impl SearchDocument {
             Entity::Heuristic(heuristic) => Self::of_learned(record, &Learned::of_heuristic(heuristic)),
             Entity::Playbook(playbook) => Self::of_learned(record, &Learned::of_playbook(playbook)),
             Entity::Failure(failure) => Self::of_learned(record, &Learned::of_failure(failure)),
+            Entity::Ruling(ruling) => Self::of_ruling(record, ruling.decision),
             _ => return None,
         })
     }
@@ -216,7 +237,7 @@ impl<'a> Learned<'a> {
             domain: heuristic.domain.as_deref(),
             task_kind: heuristic.condition.task_kind.as_deref().unwrap_or(SearchDocument::DEFAULT_KIND),
             score: heuristic.confidence,
-            rejected: heuristic.rejected || heuristic.standing == Standing::Withheld,
+            rejected: heuristic.standing == Standing::Withheld,
         }
     }
 

@@ -7,11 +7,12 @@ mod image;
 mod labels;
 pub(crate) mod shard;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
+use crate::model::ruling::{Decision, Rulings};
 use crate::recall::document::SearchDocument;
 use crate::recall::groups::{self, EpisodeHits};
 use crate::recall::query::RecallQuery;
@@ -19,7 +20,7 @@ use crate::recall::rank::{self, Hit};
 use crate::recall::tasks::{TaskFigures, domain_key};
 use crate::store::record::{Key, Namespace, Revision};
 
-use entry::Entry;
+use entry::{Entry, State};
 use shard::Shard;
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
@@ -148,7 +149,36 @@ impl LexicalIndex {
     /// Scores are explained at [`Hit`]. A query of stop words alone, or of nothing the documents know, finds
     /// nothing. At most [`RecallQuery::MAX_LIMIT`] hits are returned.
     pub fn search(&self, namespace: &Namespace, kind: Kind, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
-        self.held(namespace, kind).map_or_else(Vec::new, |shard| rank::search(shard, query, now))
+        let rejected = self.rejected(namespace, kind);
+        self.held(namespace, kind).map_or_else(Vec::new, |shard| rank::search(shard, query, now, &rejected))
+    }
+
+    /// Returns the ids of the documents of a kind that somebody rejected.
+    fn rejected(&self, namespace: &Namespace, kind: Kind) -> HashSet<&str> {
+        let rulings = self.held(namespace, Kind::Ruling).into_iter().flat_map(|shard| &shard.entries);
+        let of_kind = |entry: &'_ Entry| entry.id.split_once(':').is_some_and(|(of, _)| of == kind.name());
+        rulings
+            .flatten()
+            .filter(|entry| entry.state == State::Rejected && of_kind(entry))
+            .filter_map(|entry| entry.id.split_once(':').map(|(_, id)| id))
+            .collect()
+    }
+
+    /// Returns what was decided about what was learned.
+    pub(crate) fn rulings(&self, namespace: &Namespace) -> Rulings {
+        let entries = self.held(namespace, Kind::Ruling).into_iter().flat_map(|shard| &shard.entries);
+        let decided = |entry: &Entry| match entry.state {
+            State::Pinned => Some((entry.id.clone(), Decision::Pinned)),
+            State::Rejected => Some((entry.id.clone(), Decision::Rejected)),
+            _ => None,
+        };
+        entries.flatten().filter_map(decided).collect()
+    }
+
+    /// Returns who did an episode, and when it started; `None` if there is none that has not expired at `now`.
+    pub(crate) fn origin(&self, key: &Key, now: Timestamp) -> Option<(Option<Arc<str>>, Timestamp)> {
+        let (_, entry) = self.held(&key.namespace, key.kind)?.find(&key.id)?;
+        (!entry.is_expired(now)).then(|| (entry.agent.clone(), entry.at))
     }
 
     /// Returns the episodes that help most with a task, what they say about its end, and what went wrong with tasks like
@@ -167,16 +197,18 @@ impl LexicalIndex {
     }
 
     /// Returns the record ids of the completed episodes of a domain, or of those without one: newest first, of equals the
-    /// newer key; at most `newest`.
+    /// newer key; at most `newest`, and only those whose agent is admitted.
     pub(crate) fn episodes_of(
         &self,
         namespace: &Namespace,
         domain: Option<&str>,
         newest: usize,
+        admits: impl Fn(Option<&str>) -> bool,
     ) -> Vec<Arc<str>> {
-        let domain = domain_key(domain);
-        self.held(namespace, Kind::Episode)
-            .map_or_else(Vec::new, |shard| shard.census.newest(&domain, newest))
+        let Some(shard) = self.held(namespace, Kind::Episode) else { return Vec::new() };
+        let is_asked =
+            |id: &Arc<str>| shard.find(id).is_some_and(|(_, entry)| admits(entry.agent.as_deref()));
+        shard.census.newest(&domain_key(domain)).filter(is_asked).take(newest).collect()
     }
 
     /// Returns how many completed episodes a domain has, or how many have none.

@@ -38,6 +38,10 @@ pub struct RecallQuery {
     pub kind: Option<String>,
     /// The subject area; episodes of the same domain rank higher.
     pub domain: Option<String>,
+    /// Only what these agents did, and what was learned from that; empty for any, also for none. Compared as labels are.
+    pub agents: Vec<String>,
+    /// Nothing that these agents did, nor what was learned from them alone.
+    pub not_agents: Vec<String>,
     /// Labels, searched like words of the text.
     pub tags: Vec<String>,
     /// Only episodes that ended so; empty for any.
@@ -71,6 +75,8 @@ impl RecallQuery {
             text: text.into(),
             kind: None,
             domain: None,
+            agents: Vec::new(),
+            not_agents: Vec::new(),
             tags: Vec::new(),
             outcomes: Vec::new(),
             limit: 5,
@@ -93,6 +99,20 @@ impl RecallQuery {
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
+        self
+    }
+
+    /// Admits what an agent did, and what was learned from that; given several times, any of them.
+    #[must_use]
+    pub fn agent(mut self, agent: impl Into<String>) -> Self {
+        self.agents.push(agent.into());
+        self
+    }
+
+    /// Leaves out what an agent did, and what was learned from it alone.
+    #[must_use]
+    pub fn not_agent(mut self, agent: impl Into<String>) -> Self {
+        self.not_agents.push(agent.into());
         self
     }
 
@@ -145,6 +165,17 @@ impl RecallQuery {
     pub fn following(mut self, first: RecallId) -> Self {
         self.following = Some(first);
         self
+    }
+
+    /// Returns true if only what some agents did is asked for.
+    pub(crate) fn is_by_agent(&self) -> bool {
+        !self.agents.is_empty() || !self.not_agents.is_empty()
+    }
+
+    /// Returns true if what an agent did is asked for; `None` did what names no agent.
+    pub(crate) fn admits_agent(&self, agent: Option<&str>) -> bool {
+        let names = |list: &[String]| agent.is_some_and(|agent| list.iter().any(|it| same_label(it, agent)));
+        (self.agents.is_empty() || names(&self.agents)) && !names(&self.not_agents)
     }
 
     /// Returns the tools that did their work, in order: those used so far, without the last one if it failed.

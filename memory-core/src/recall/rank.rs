@@ -5,7 +5,7 @@ mod plan;
 mod progress;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -131,14 +131,19 @@ fn mean<const N: usize>(parts: [(f64, Option<f64>); N]) -> f64 {
     sum / weights
 }
 
-/// Finds the best documents of a shard, each by itself.
-pub(crate) fn search(shard: &Shard, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
+/// Finds the best documents of a shard, each by itself; those whose ids are `rejected` are none.
+pub(crate) fn search(
+    shard: &Shard,
+    query: &RecallQuery,
+    now: Timestamp,
+    rejected: &HashSet<&str>,
+) -> Vec<Hit> {
     let limit = query.limit.min(RecallQuery::MAX_LIMIT);
     if limit == 0 {
         return Vec::new();
     }
     let none = HashMap::new();
-    let search = Search::new(shard, query, now, &none);
+    let search = Search { rejected: Some(rejected), ..Search::new(shard, query, now, &none) };
     let best = search.best(limit);
     best.into_iter()
         .map(|found| Hit {
@@ -165,6 +170,8 @@ pub(crate) struct Search<'s> {
     domain: Option<Option<&'s Arc<str>>>,
     kind: Option<Option<&'s Arc<str>>>,
     progress: Option<Progress<'s>>,
+    /// Ids of documents that are never found.
+    rejected: Option<&'s HashSet<&'s str>>,
 }
 
 impl<'s> Search<'s> {
@@ -187,6 +194,7 @@ impl<'s> Search<'s> {
             domain: query.domain.as_ref().map(shared),
             kind: query.kind.as_ref().map(shared),
             progress: Progress::of(shard, query),
+            rejected: None,
         }
     }
 
@@ -251,7 +259,9 @@ impl<'s> Search<'s> {
     }
 
     fn admits(&self, entry: &Entry) -> bool {
-        !entry.is_expired(self.now) && admits(self.query, entry.state)
+        !entry.is_expired(self.now)
+            && admits(self.query, entry)
+            && self.rejected.is_none_or(|rejected| !rejected.contains(&*entry.id))
     }
 
     /// Returns the parts for a document by itself with this BM25 score.
@@ -317,7 +327,8 @@ impl Candidate<'_> {
     }
 }
 
-fn admits(query: &RecallQuery, state: State) -> bool {
+fn admits(query: &RecallQuery, entry: &Entry) -> bool {
+    let state = entry.state;
     let is = |verdict: &Verdict| {
         state
             == match verdict {
@@ -332,6 +343,9 @@ fn admits(query: &RecallQuery, state: State) -> bool {
         State::Active => return true,
         State::Rejected => return false,
         _ => {}
+    }
+    if !query.admits_agent(entry.agent.as_deref()) {
+        return false;
     }
     if query.outcomes.is_empty() {
         state != State::Open || query.include_open

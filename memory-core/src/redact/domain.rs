@@ -75,7 +75,8 @@ impl Redactor {
                 self.redact_texts(labels.chain(&mut condition.terms).chain(&mut rule.domain).chain(texts))
             }
             Entity::Playbook(playbook) => {
-                let steps = playbook.steps.iter_mut().flat_map(|step| [&mut step.tool, &mut step.instruction]);
+                let steps =
+                    playbook.steps.iter_mut().flat_map(|step| [&mut step.tool, &mut step.instruction]);
                 let labels = [&mut playbook.title, &mut playbook.task_kind];
                 let labels = labels.into_iter().chain(&mut playbook.domain);
                 let lists = playbook.placeholders.iter_mut().chain(&mut playbook.shapes);
@@ -94,7 +95,7 @@ impl Redactor {
             }
             Entity::Cycle(cycle) => self.redact_texts(&mut cycle.notes),
             // Figures, and vectors of texts that are redacted themselves.
-            Entity::Reward(_) | Entity::Embedding(_) => 0,
+            Entity::Reward(_) | Entity::Embedding(_) | Entity::Ruling(_) => 0,
         }
     }
 

@@ -23,6 +23,7 @@ use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::model::reflection::{Insight, Reflection};
 use crate::model::reward::Reward;
+use crate::model::ruling::{Decision, Ruling};
 use crate::model::step::{Action, Step};
 use crate::model::task::{Complexity, Task};
 use crate::store::record::{Key, Namespace, Record, Revision, WriterId};
@@ -74,7 +75,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .duration_ms(17)
         .tokens(99);
     let quality = Quality::default().tests(10, 1).lint_findings(2).review_score(0.75).accepted(true);
-    let pattern_id = PatternId(id());
+    let (pattern_id, failure_id) = (PatternId(id()), FailureId(id()));
     let tally =
         Tally { successes: 3, failures: 1, success_weight: 2.5, failure_weight: 0.1 + 0.2, as_of: at };
     vec![
@@ -119,6 +120,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             used: tally,
             standing: Standing::Demoted,
             episodes: vec![episode_id],
+            ruling: None,
             created_at: at,
             updated_at: at,
         }
@@ -153,8 +155,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             supporting: vec![episode_id],
             contradicting: vec![],
             generalises: vec![HeuristicId(id())],
-            pinned: true,
-            rejected: false,
+            ruling: None,
             created_at: at,
             updated_at: at,
         }
@@ -173,12 +174,13 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             confidence: 0.5,
             used: tally,
             standing: Standing::Demoted,
+            ruling: None,
             created_at: at,
             updated_at: at,
         }
         .into(),
         Failure {
-            id: FailureId(id()),
+            id: failure_id,
             category: "timeout".into(),
             error: "no answer after <n> ms".into(),
             example: HARD_TEXT.into(),
@@ -190,6 +192,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
                 failed: 1,
                 worked_at: Some(at),
                 failed_at: Some(Timestamp(7)),
+                ruling: None,
             }],
             domain: Some("web".into()),
             task_kind: "debugging".into(),
@@ -198,6 +201,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             episodes: vec![episode_id],
             first_at: at,
             last_at: at,
+            ruling: None,
         }
         .into(),
         Metric {
@@ -227,6 +231,13 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             model: "minilm".into(),
             content: "00112233445566778899aabbccddeeff".into(),
             vector: Vector(vec![0.6, -0.8, f32::MIN_POSITIVE]),
+        }
+        .into(),
+        Ruling {
+            item: ItemId::Failure(failure_id),
+            remedy: Some(Ruling::remedy_of("start the server")),
+            decision: Decision::Rejected,
+            at,
         }
         .into(),
     ]

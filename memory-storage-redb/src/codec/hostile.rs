@@ -31,6 +31,7 @@ pub(super) fn document() -> SearchDocument {
         state: "open".into(),
         task_kind: "general".into(),
         domain: None,
+        agent: None,
         tags: vec!["ci".into()],
         started_at: Timestamp(5),
         score: 0.5,
@@ -207,12 +208,13 @@ proptest! {
         terms in proptest::collection::vec((".*", any::<u16>()), 0..20),
         state in ".*",
         domain in proptest::option::of(".*"),
+        agent in proptest::option::of(".*"),
         tags in proptest::collection::vec(".*", 0..5),
         expiry: Option<u64>,
     ) {
         let document = SearchDocument {
             terms: vec![(Field::Labels, terms.iter().map(|(term, count)| (term.as_str(), *count)).collect())],
-            state, domain, tags, expires_at: expiry.map(Timestamp), ..document()
+            state, domain, agent, tags, expires_at: expiry.map(Timestamp), ..document()
         };
         let bytes = encode_document(KEY, &document).unwrap();
         prop_assert_eq!(decode_document(KEY, &bytes).unwrap(), document);

@@ -117,6 +117,7 @@ mod tests {
             confidence: 0.0,
             used: Tally::default(),
             standing: Standing::Active,
+            ruling: None,
             episodes: Vec::new(),
             created_at: Timestamp(0),
             updated_at: Timestamp(0),

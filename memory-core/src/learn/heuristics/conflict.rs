@@ -17,7 +17,7 @@ const EXCEPTION: f64 = 0.5;
 
 /// A conflict that evidence decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub(crate) struct Demotion {
     /// The better-supported one.
     pub(crate) stays: HeuristicId,
     /// The one to demote.
@@ -26,20 +26,20 @@ pub(crate) struct Decision {
 
 /// Decides conflicts by evidence: of each pair the better-supported stays. Pairs that are about equally supported both
 /// stay, and so do an exception and its rule. Somebody's ruling outranks evidence: what is pinned is never demoted.
-pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefConfig) -> Vec<Decision> {
-    let mut decisions: Vec<Decision> = pairs(heuristics)
+pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefConfig) -> Vec<Demotion> {
+    let mut decisions: Vec<Demotion> = pairs(heuristics)
         .filter_map(|(a, b)| {
-            if is_exception(a, b) || is_exception(b, a) || a.pinned && b.pinned {
+            if is_exception(a, b) || is_exception(b, a) || a.is_pinned() && b.is_pinned() {
                 return None;
             }
             let bound = |rule: &Heuristic| rule.tally.lower_bound(now, config);
             let (stays, demoted) = if bound(a) >= bound(b) { (a, b) } else { (b, a) };
-            if a.pinned || b.pinned {
-                let (stays, demoted) = if a.pinned { (a, b) } else { (b, a) };
-                return Some(Decision { stays: stays.id, demoted: demoted.id });
+            if a.is_pinned() || b.is_pinned() {
+                let (stays, demoted) = if a.is_pinned() { (a, b) } else { (b, a) };
+                return Some(Demotion { stays: stays.id, demoted: demoted.id });
             }
             let decided = bound(stays) - bound(demoted) >= MARGIN;
-            decided.then_some(Decision { stays: stays.id, demoted: demoted.id })
+            decided.then_some(Demotion { stays: stays.id, demoted: demoted.id })
         })
         .collect();
     decisions.sort_by_key(|decision| (decision.demoted, decision.stays));
@@ -53,7 +53,7 @@ pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefC
 /// Tools exclude each other if several episodes that support the one contradict the other, and none supports both.
 fn pairs(heuristics: &[Heuristic]) -> impl Iterator<Item = (&Heuristic, &Heuristic)> {
     let mut domains: BTreeMap<Option<&str>, Vec<&Heuristic>> = BTreeMap::new();
-    for heuristic in heuristics.iter().filter(|heuristic| !heuristic.rejected) {
+    for heuristic in heuristics.iter().filter(|heuristic| !heuristic.is_rejected()) {
         domains.entry(heuristic.domain.as_deref()).or_default().push(heuristic);
     }
     domains.into_values().flat_map(|mut held| {
@@ -91,7 +91,7 @@ fn contradict(special: &Heuristic, general: &Heuristic) -> bool {
 fn is_exception(special: &Heuristic, general: &Heuristic) -> bool {
     special.condition != general.condition
         && implies(&special.condition, &general.condition)
-        && (special.pinned || special.confidence >= EXCEPTION)
+        && (special.is_pinned() || special.confidence >= EXCEPTION)
 }
 
 fn exclude(a: &Heuristic, b: &Heuristic) -> bool {
@@ -109,6 +109,7 @@ mod tests {
 
     use super::*;
     use crate::learn::heuristics::tests::heuristic;
+    use crate::model::ruling::Decision;
 
     const NOW: Timestamp = Timestamp(1_000);
 
@@ -118,7 +119,7 @@ mod tests {
         let reversed = [rules[1].clone(), rules[0].clone()];
         let decisions = resolve(&rules, NOW, &BeliefConfig::default());
         assert_eq!(decisions, resolve(&reversed, NOW, &BeliefConfig::default()));
-        let expected = demoted.map(|at| Decision { stays: rules[1 - at].id, demoted: rules[at].id });
+        let expected = demoted.map(|at| Demotion { stays: rules[1 - at].id, demoted: rules[at].id });
         assert_eq!(decisions, expected.into_iter().collect::<Vec<_>>(), "{names}");
     }
 
@@ -139,10 +140,10 @@ mod tests {
     fn rulings_outrank_evidence() {
         let strong = heuristic(&["a"], Advice::Use, "t", 30, 0);
         let weak = heuristic(&["a"], Advice::Avoid, "t", 1, 5);
-        let pinned = |rule: &Heuristic| Heuristic { pinned: true, ..rule.clone() };
+        let pinned = |rule: &Heuristic| Heuristic { ruling: Some(Decision::Pinned), ..rule.clone() };
         check([strong.clone(), pinned(&weak)], true, Some(0));
         check([pinned(&strong), pinned(&weak)], true, None);
-        check([Heuristic { rejected: true, ..strong }, weak], false, None);
+        check([Heuristic { ruling: Some(Decision::Rejected), ..strong }, weak], false, None);
     }
 
     #[test]

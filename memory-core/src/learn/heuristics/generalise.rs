@@ -24,12 +24,12 @@ pub(crate) struct Generalised {
 /// one. Of several general ones the surest stands for a special one. The order of `heuristics` does not matter.
 pub(crate) fn generalise(heuristics: &[Heuristic]) -> Vec<Generalised> {
     let mut groups: BTreeMap<(Option<&str>, Advice, &str), Vec<&Heuristic>> = BTreeMap::new();
-    for rule in heuristics.iter().filter(|rule| !rule.rejected && rule.standing != Standing::Withheld) {
+    for rule in heuristics.iter().filter(|rule| !rule.is_rejected() && rule.standing != Standing::Withheld) {
         groups.entry((rule.domain.as_deref(), rule.advice, &rule.tool)).or_default().push(rule);
     }
     let mut found: BTreeMap<HeuristicId, Vec<HeuristicId>> = BTreeMap::new();
     for group in groups.values() {
-        for special in group.iter().filter(|rule| !rule.pinned) {
+        for special in group.iter().filter(|rule| !rule.is_pinned()) {
             let general = group.iter().filter(|general| covers(general, special));
             let surest =
                 general.max_by(|a, b| a.confidence.total_cmp(&b.confidence).then_with(|| b.id.cmp(&a.id)));
@@ -56,6 +56,7 @@ pub(crate) fn covers(general: &Heuristic, special: &Heuristic) -> bool {
 mod tests {
     use super::*;
     use crate::learn::heuristics::tests::heuristic;
+    use crate::model::ruling::Decision;
 
     fn rule(terms: &[&str], for_it: u32, against: u32) -> Heuristic {
         heuristic(terms, Advice::Use, "t", for_it, against)
@@ -92,9 +93,9 @@ mod tests {
         check(&[rule(&["a"], 30, 60), rule(&["a", "b"], 10, 0), rule(&["a", "c"], 10, 0)], &[]);
         check(&[general.clone(), heuristic(&["a", "c"], Advice::Avoid, "t", 6, 1)], &[]);
         check(&[general.clone(), heuristic(&["a", "c"], Advice::Use, "s", 6, 1)], &[]);
-        check(&[Heuristic { rejected: true, ..general.clone() }, less_sure.clone()], &[]);
-        check(&[general.clone(), Heuristic { rejected: true, ..less_sure.clone() }], &[]);
-        check(&[general, Heuristic { pinned: true, ..less_sure }], &[]);
+        check(&[Heuristic { ruling: Some(Decision::Rejected), ..general.clone() }, less_sure.clone()], &[]);
+        check(&[general.clone(), Heuristic { ruling: Some(Decision::Rejected), ..less_sure.clone() }], &[]);
+        check(&[general, Heuristic { ruling: Some(Decision::Pinned), ..less_sure }], &[]);
     }
 
     #[test]

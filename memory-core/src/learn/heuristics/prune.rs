@@ -10,7 +10,7 @@ use crate::model::heuristic::Heuristic;
 /// Returns the heuristics to remove: those whose lower bound is under the floor although there is enough evidence, and
 /// those that nothing was heard of for long.
 ///
-/// What is pinned stays, and what is rejected does, too: forgetting the ruling would let the heuristic come back.
+/// What somebody ruled on stays, so that the ruling can be seen and taken back.
 pub(crate) fn prune(
     heuristics: &[Heuristic],
     now: Timestamp,
@@ -19,7 +19,7 @@ pub(crate) fn prune(
 ) -> Vec<HeuristicId> {
     let mut pruned: Vec<HeuristicId> = heuristics
         .iter()
-        .filter(|heuristic| !heuristic.pinned && !heuristic.rejected)
+        .filter(|heuristic| heuristic.ruling.is_none())
         .filter(|heuristic| {
             let bound = heuristic.tally.lower_bound(now, belief);
             let last_heard = heuristic.used.as_of.max(heuristic.created_at);
@@ -52,6 +52,7 @@ mod tests {
     use super::*;
     use crate::learn::heuristics::tests::heuristic;
     use crate::model::heuristic::Advice;
+    use crate::model::ruling::Decision;
 
     #[test]
     fn what_is_refuted_or_stale_goes() {
@@ -76,7 +77,7 @@ mod tests {
         check(rule(8, 2), 366, true);
         let used = Tally { as_of: Timestamp(1_000).plus(day * 300), ..rule(1, 0).tally };
         check(Heuristic { used, ..rule(8, 2) }, 366, false);
-        check(Heuristic { pinned: true, ..rule(1, 9) }, 400, false);
-        check(Heuristic { rejected: true, ..rule(1, 9) }, 400, false);
+        check(Heuristic { ruling: Some(Decision::Pinned), ..rule(1, 9) }, 400, false);
+        check(Heuristic { ruling: Some(Decision::Rejected), ..rule(1, 9) }, 400, false);
     }
 }

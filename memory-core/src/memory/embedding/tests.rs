@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::clock::ManualClock;
 use crate::engine::EngineConfig;
-use crate::id::SeededIds;
+use crate::id::{SeededIds, content_hash};
 use crate::memory::config::{LearningConfig, MemoryConfig};
 use crate::model::outcome::Outcome;
 use crate::store::memory_store::MemoryStore;

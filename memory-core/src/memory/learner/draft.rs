@@ -5,7 +5,7 @@
 //! has newer ones by the time it is committed.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, lock};
@@ -49,7 +49,8 @@ impl<'a> Draft<'a> {
         }
         let read = self.inner.engine.read(&key).await?;
         lock(&self.read).entry(key).or_insert_with(|| read.record.as_ref().map(|record| record.revision));
-        Ok(read.record.and_then(|record| record.entity).map(|entity| entity.as_ref().clone()))
+        let entity = read.record.and_then(|record| record.entity);
+        Ok(entity.map(|entity| Arc::unwrap_or_clone(self.inner.noted(entity))))
     }
 
     /// Returns true if there is a record as of this draft, readable or not.

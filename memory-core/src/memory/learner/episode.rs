@@ -20,6 +20,7 @@ use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
+use crate::model::ruling::Decision;
 use crate::recall::query::{RecallQuery, Verdict};
 use crate::store::query::Scan;
 
@@ -302,14 +303,17 @@ impl Inner {
 
     /// Sets how an item stands by its uses, beside how episodes of its domain go.
     pub(in crate::memory) fn judge(&self, entity: &mut Entity, at: Timestamp) {
-        let (used, domain, held, pinned) = match entity {
-            Entity::Pattern(held) => (&held.used, &held.domain, &mut held.standing, false),
-            Entity::Heuristic(held) => (&held.used, &held.domain, &mut held.standing, held.pinned),
-            Entity::Playbook(held) => (&held.used, &held.domain, &mut held.standing, false),
+        let (used, domain, held, ruling) = match entity {
+            Entity::Pattern(held) => (&held.used, &held.domain, &mut held.standing, held.ruling),
+            Entity::Heuristic(held) => (&held.used, &held.domain, &mut held.standing, held.ruling),
+            Entity::Playbook(held) => (&held.used, &held.domain, &mut held.standing, held.ruling),
             _ => return,
         };
         let baseline = self.baselines().of_domain(domain.as_deref());
-        *held = if pinned { Standing::Active } else { standing(used, &baseline, at, &self.learning.belief) };
+        *held = match ruling {
+            Some(Decision::Pinned) => Standing::Active,
+            _ => standing(used, &baseline, at, &self.learning.belief),
+        };
     }
 }
 

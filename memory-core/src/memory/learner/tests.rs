@@ -18,6 +18,8 @@ use crate::model::playbook::Playbook;
 use crate::model::step::{Action, Step};
 use crate::model::task::Task;
 use crate::recall::query::RecallQuery;
+use crate::store::decorate::faulty::{Fault, Faulty};
+use crate::store::decorate::{Layered, Operation};
 use crate::store::memory_store::MemoryStore;
 use crate::store::query::Scan;
 use crate::store::record::{Key, Namespace};
@@ -559,4 +561,34 @@ async fn however_little_time_there_is_each_cycle_gets_further() {
     let metrics = memory.knowledge().metrics().await.unwrap();
     let days: std::collections::BTreeSet<_> = metrics.iter().map(|metric| metric.day).collect();
     assert!(cycles > 7 && days.len() == 2, "{cycles} {days:?}");
+}
+
+#[tokio::test]
+async fn background_learning_begins_again_after_a_panic() {
+    let faults = Faulty::new();
+    let durable = Arc::new(Layered::new(faults.clone(), Arc::new(MemoryStore::new())));
+    let tiers = Tiers {
+        durable,
+        cache: Arc::new(MemoryStore::new()),
+        outbox: None,
+        contacts: None,
+        warnings: Vec::new(),
+    };
+    let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
+    let ids = Arc::new(SeededIds::new(7));
+    // What the learner looks for first.
+    faults.then(Some(Operation::Scan), Fault::Panic);
+    let memory = Memory::assemble(Namespace::default(), MemoryConfig::default(), tiers, clock.clone(), ids);
+    let memory = memory.await.unwrap();
+    let due = release(&memory, &clock, "billing", "1.2.0", true).await;
+    let learned = async || {
+        let sync = memory.status().await.engine.sync;
+        sync.last_error.is_none() && memory.knowledge().reflection(due).await.unwrap().is_some()
+    };
+    let begun = std::time::Instant::now();
+    while !learned().await && begun.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(learned().await);
+    assert_eq!(memory.status().await.engine.panics, 1);
 }

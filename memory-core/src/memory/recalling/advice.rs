@@ -1,6 +1,7 @@
 //! The tools that are advised, and the heuristics behind the advice.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
@@ -8,7 +9,7 @@ use crate::id::EpisodeId;
 use crate::learn::demotion::score_share;
 use crate::learn::heuristics::associate::Associations;
 use crate::memory::Inner;
-use crate::memory::recalled::{Recall, Recalled, RecalledEpisode, ToolAdvice};
+use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdvice};
 use crate::memory::recalling::fixes::remedy;
 use crate::memory::recalling::no_answer;
 use crate::model::evidence::ItemId;
@@ -34,12 +35,13 @@ impl Inner {
         task_parts: &mut [Part],
         shown: Option<&str>,
         query: &RecallQuery,
+        now: Timestamp,
         recall: &mut Recall,
     ) -> Result<(Vec<DeadEnd>, HashSet<String>)> {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
-        let associations = match self.associations(domain.as_deref()).await {
+        let associations = match self.associations_for(domain.as_deref(), query).await {
             Ok(associations) => associations,
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                 return Ok(Default::default());
@@ -48,13 +50,34 @@ impl Inner {
         };
         let (heuristics, out_of_reach) = self.stored_heuristics(domain.as_deref()).await?;
         recall.out_of_reach += out_of_reach;
+        let heuristics = match query.is_by_agent() {
+            true => Arc::new(of_those_asked(&heuristics, &associations.heuristics)),
+            false => heuristics,
+        };
+        let heuristics = self.with_rulings(heuristics, &associations.heuristics);
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
         self.liken(task_parts, (&query.text, shown), &associations, recall).await;
         let remedy = remedy(query, recall);
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours, remedy.as_ref());
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);
+        for found in &mut recall.heuristics {
+            found.origin = self.origin(&found.item.supporting, query, now).unwrap_or_default();
+        }
         Ok((advised.dead_ends, advised.for_others))
+    }
+
+    /// Adds to the heuristics that are stored those `computed` now that are not, but that somebody ruled on.
+    fn with_rulings(&self, stored: Arc<Vec<Heuristic>>, computed: &[Heuristic]) -> Arc<Vec<Heuristic>> {
+        let rulings = self.rulings();
+        let ruled = |rule: &Heuristic| {
+            let ruling = rulings.on(ItemId::Heuristic(rule.id))?;
+            let is_new = stored.iter().all(|held| held.id != rule.id);
+            is_new.then(|| Heuristic { ruling: Some(ruling), ..rule.clone() })
+        };
+        let new: Vec<Heuristic> =
+            if rulings.is_empty() { vec![] } else { computed.iter().filter_map(ruled).collect() };
+        if new.is_empty() { stored } else { Arc::new(stored.iter().cloned().chain(new).collect()) }
     }
 
     /// Advice may be as old as the last episode that was learned from; what was forgotten since then is not named.
@@ -91,6 +114,21 @@ impl Inner {
     }
 }
 
+/// Returns what the episodes that are asked for `show` by themselves, with what is `stored` of uses and rulings; and what
+/// somebody ruled on, whoever shows it.
+fn of_those_asked(stored: &[Heuristic], shown: &[Heuristic]) -> Vec<Heuristic> {
+    let mut stored: HashMap<_, &Heuristic> = stored.iter().map(|rule| (rule.id, rule)).collect();
+    let own = shown.iter().map(|shown| match stored.remove(&shown.id) {
+        Some(Heuristic { used, standing, ruling, .. }) => {
+            Heuristic { used: *used, standing: *standing, ruling: *ruling, ..shown.clone() }
+        }
+        None => shown.clone(),
+    });
+    let mut asked: Vec<Heuristic> = own.collect();
+    asked.extend(stored.into_values().filter(|rule| rule.ruling.is_some()).cloned());
+    asked
+}
+
 pub(super) fn neighbour(found: &RecalledEpisode) -> Neighbour {
     let episode = &found.episode;
     let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
@@ -108,7 +146,8 @@ fn applied(tools: &[crate::ToolAdvice], heuristics: &[Heuristic]) -> Vec<Recalle
             if let Some(heuristic) = by_id.remove(item) {
                 let score = heuristic.confidence * score_share(heuristic.standing);
                 let reasons = vec![heuristic.sentence()];
-                applied.push(Recalled { score, reasons, item: heuristic.clone() });
+                let origin = Origin::default();
+                applied.push(Recalled { score, reasons, origin, item: heuristic.clone() });
             }
         }
     }

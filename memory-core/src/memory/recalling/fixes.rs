@@ -10,11 +10,12 @@ use crate::error::Result;
 use crate::id::RecallId;
 use crate::learn::errors;
 use crate::memory::recalled::{Recall, Recalled};
+use crate::memory::recalling::Reached;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
 use crate::model::failure::{Failure, Resolution};
 use crate::model::kind::Kind;
-use crate::recall::advise::Remedy;
+use crate::recall::advise::{PINNED, Remedy};
 use crate::recall::query::RecallQuery;
 
 /// Lessons that are shown.
@@ -63,7 +64,7 @@ impl Inner {
             // A name that no error had before would outweigh all that they have in common: how alike they are is seen below.
             let mut hits = self.search_learned(Kind::Failure, &asked, (CANDIDATES, f64::MIN_POSITIVE), now);
             hits.retain(|hit| seen.insert(hit.key.id.clone()));
-            for (_, entity) in self.reach(hits, recall).await? {
+            for Reached { entity, origin, .. } in self.reach(hits, query, now, recall).await? {
                 let Entity::Failure(failure) = entity.as_ref() else { continue };
                 let likeness = errors::likeness(error, &failure.error, &failure.example);
                 let elsewhere = query.is_elsewhere(failure.domain.as_deref());
@@ -74,6 +75,7 @@ impl Inner {
                     recall.fixes.push(Recalled {
                         score,
                         reasons: fix_reasons(failure),
+                        origin,
                         item: failure.clone(),
                     });
                 }
@@ -126,6 +128,7 @@ fn given_up(failed: &str, own: &[&Recalled<Failure>]) -> Option<Remedy> {
         text: String::new(),
         known_of: None,
         worked: 0,
+        pinned: false,
         confidence: 0.0,
         lesson: first.item.id,
         episodes: first.item.episodes.clone(),
@@ -149,16 +152,17 @@ fn remedy_by(
         text: fix.fix.clone(),
         known_of: (found.item.tool != failed).then(|| found.item.tool.clone()),
         worked,
-        confidence: found.score * share,
+        pinned: fix.is_pinned(),
+        confidence: found.score * if fix.is_pinned() { share.max(PINNED) } else { share },
         lesson: found.item.id,
         episodes: found.item.episodes.clone(),
     }
 }
 
-/// Returns the fix of an error that is nearly always the one, and works.
+/// Returns the fix of an error that is nearly always the one, and works, or that somebody pinned.
 fn usual_fix(failure: &Failure) -> Option<&Resolution> {
-    let fix = failure.remedies().next().filter(|fix| fix.works())?;
-    (f64::from(fix.worked) >= USUAL * f64::from(failure.resolved)).then_some(fix)
+    let fix = failure.remedies().next().filter(|fix| fix.works() || fix.is_pinned())?;
+    (fix.is_pinned() || f64::from(fix.worked) >= USUAL * f64::from(failure.resolved)).then_some(fix)
 }
 
 /// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only calls that one
@@ -195,6 +199,7 @@ mod tests {
     use super::*;
     use crate::engine::Freshness;
     use crate::id::{FailureId, RecallId};
+    use crate::memory::recalled::Origin;
 
     fn lesson(score: f64, resolutions: &[(u32, u64, u64)]) -> Recalled<Failure> {
         let at = |time: &u64| (*time > 0).then_some(Timestamp(*time));
@@ -213,6 +218,7 @@ mod tests {
                     failed: u32::from(*failed_at > 0),
                     worked_at: at(worked_at),
                     failed_at: at(failed_at),
+                    ruling: None,
                 })
                 .collect(),
             domain: None,
@@ -222,8 +228,9 @@ mod tests {
             episodes: Vec::new(),
             first_at: Timestamp(0),
             last_at: Timestamp(0),
+            ruling: None,
         };
-        Recalled { score, reasons: Vec::new(), item }
+        Recalled { score, reasons: Vec::new(), origin: Origin::default(), item }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::fixes::SAME_ERROR;
 use crate::memory::recalling::warnings::warn_of;
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, found_for};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, found_for};
 use crate::model::entity::Entity;
+use crate::model::failure::THEN;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::recall::parts::Part;
@@ -42,22 +43,28 @@ impl Inner {
             found.retain(|hit| hits.iter().all(|held| held.key != hit.key));
             hits.extend(found.into_iter().map(|hit| found_for(part, hit)));
         }
-        for (hit, entity) in self.reach(hits, recall).await? {
+        let rulings = self.rulings();
+        for Reached { hit, entity, origin } in self.reach(hits, query, now, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
             let foreign = query.is_elsewhere(pattern.domain.as_deref()) && hit.score < PART_SCORE;
             let beside = query
                 .last_error
                 .as_ref()
                 .is_some_and(|error| is_beside(&pattern.body, error, for_others, recall));
-            if foreign || beside || pattern.body.is_done(query.done()) {
+            // What somebody rejected as a remedy is none as a pattern, either.
+            let rejected = match &pattern.body {
+                PatternBody::ErrorRecovery { fix, .. } => rulings.rejects_fix(&fix.join(THEN)),
+                _ => false,
+            };
+            if foreign || beside || rejected || pattern.body.is_done(query.done()) {
                 continue;
             }
             let score = hit.score * pattern.confidence * score_share(pattern.standing);
             if let PatternBody::AntiPattern { .. } = &pattern.body {
-                warn_of(pattern, score, &mut recall.warnings);
+                warn_of(pattern, score, origin, &mut recall.warnings);
             } else if score > 0.0 && pattern.tally.successes > 0 && !fails_mostly(pattern) {
                 let reasons = evidence_reasons(hit.reasons, pattern.tally.successes, pattern.tally.failures);
-                recall.patterns.push(Recalled { score, reasons, item: pattern.clone() });
+                recall.patterns.push(Recalled { score, reasons, origin, item: pattern.clone() });
             }
         }
         recall.patterns.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));

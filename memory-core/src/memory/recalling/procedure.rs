@@ -8,7 +8,7 @@ use crate::learn::demotion::score_share;
 use crate::learn::playbook::Instance;
 use crate::memory::Inner;
 use crate::memory::recalled::{Recall, SuggestedPlaybook, ToolAdvice};
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, SEARCHED_PARTS};
+use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, SEARCHED_PARTS};
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::playbook::Playbook;
@@ -69,12 +69,12 @@ impl Inner {
                 once.push(hit.clone());
             }
         }
-        let reached = self.reach(once, recall).await?;
+        let reached = self.reach(once, query, now, recall).await?;
         for (wish, hit) in found {
-            let entity = reached.iter().find(|(held, _)| held.key == hit.key);
-            let Some(Entity::Playbook(playbook)) = entity.map(|(_, entity)| entity.as_ref()) else {
+            let Some(Reached { entity, origin, .. }) = reached.iter().find(|it| it.hit.key == hit.key) else {
                 continue;
             };
+            let Entity::Playbook(playbook) = entity.as_ref() else { continue };
             let agrees = |playbook: &Playbook| {
                 let is_advised = |tool: &String| tools.iter().any(|advice| advice.tool == *tool);
                 let lacks = |advice: &ToolAdvice| !uses(playbook, &advice.tool);
@@ -105,7 +105,8 @@ impl Inner {
             let Instance { steps, missing } = playbook.instantiate(&values).after(query.done(), needed);
             let is_whole = covered(playbook, &sure) >= COVERED;
             let part = wish.part.filter(|_| !is_whole);
-            let found = SuggestedPlaybook { score, part, playbook: playbook.clone(), steps, missing };
+            let (playbook, origin) = (playbook.clone(), origin.clone());
+            let found = SuggestedPlaybook { score, part, playbook, origin, steps, missing };
             let better = best.as_ref().is_none_or(|best| worth(&found, &sure) > worth(best, &sure));
             if !found.steps.is_empty() && better {
                 best = Some(found);

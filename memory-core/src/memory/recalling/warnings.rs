@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::id::EpisodeId;
 use crate::memory::Inner;
-use crate::memory::recalled::{Recall, Warning};
+use crate::memory::recalled::{Origin, Recall, Warning};
 use crate::model::evidence::ItemId;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::recall::advise::DeadEnd;
@@ -19,7 +19,13 @@ const WARNINGS: usize = 3;
 const DEAD_ENDS: usize = 5;
 
 impl Inner {
-    pub(super) fn add_warnings(&self, contrasts: Vec<Contrast>, recall: &mut Recall) {
+    pub(super) fn add_warnings(
+        &self,
+        contrasts: Vec<Contrast>,
+        query: &RecallQuery,
+        now: Timestamp,
+        recall: &mut Recall,
+    ) {
         for contrast in contrasts.into_iter().take(CONTRASTS) {
             let ids = |keys: &[Key]| -> Vec<EpisodeId> {
                 keys.iter().filter_map(|key| key.id.parse().ok()).collect()
@@ -41,6 +47,7 @@ impl Inner {
                 tools: vec![contrast.tool],
                 score: contrast.probability,
                 item: ItemId::Episode(*first),
+                origin: self.origin(&failing, query, now).unwrap_or_default(),
                 episodes: failing,
             });
         }
@@ -73,12 +80,13 @@ impl Inner {
             tools: shown.iter().map(|end| end.tool.clone()).collect(),
             score: shown.first()?.confidence,
             item: ItemId::Episode(*episodes.first()?),
+            origin: self.origin(&episodes, query, now).unwrap_or_default(),
             episodes,
         })
     }
 }
 
-pub(super) fn warn_of(pattern: &Pattern, score: f64, warnings: &mut Vec<Warning>) {
+pub(super) fn warn_of(pattern: &Pattern, score: f64, origin: Origin, warnings: &mut Vec<Warning>) {
     let PatternBody::AntiPattern { behaviour, consequence } = &pattern.body else { return };
     if score <= 0.0 || warnings.len() >= WARNINGS {
         return;
@@ -89,6 +97,7 @@ pub(super) fn warn_of(pattern: &Pattern, score: f64, warnings: &mut Vec<Warning>
         score,
         item: ItemId::Pattern(pattern.id),
         episodes: pattern.episodes.clone(),
+        origin,
     });
 }
 

@@ -176,8 +176,8 @@ impl Bench<'_> {
     /// Returns true if somebody pinned a rule for a tool that applies, or rejected one against it.
     pub(super) fn is_spared(&self, tool: &str) -> bool {
         let spares = |rule: &Heuristic| match rule.advice {
-            Advice::Use => rule.pinned && !rule.rejected,
-            Advice::Avoid => rule.rejected,
+            Advice::Use => rule.is_pinned(),
+            Advice::Avoid => rule.is_rejected(),
         };
         self.stored.values().any(|rule| rule.tool == tool && spares(rule) && self.applies(rule))
     }

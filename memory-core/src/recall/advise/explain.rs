@@ -91,7 +91,7 @@ impl Bench<'_> {
 
 fn reason(rule: &Heuristic) -> String {
     let Heuristic { condition, tally, tool, .. } = rule;
-    if rule.pinned {
+    if rule.is_pinned() {
         return format!("{condition}: pinned");
     }
     match &condition.after_tool {

@@ -25,6 +25,8 @@ pub(crate) struct Remedy {
     pub(crate) known_of: Option<String>,
     /// In how many episodes it worked.
     pub(crate) worked: u32,
+    /// Whether somebody pinned it: it stands whatever its evidence.
+    pub(crate) pinned: bool,
     /// How sure it is, in `0.0..=1.0`.
     pub(crate) confidence: f64,
     /// The lesson that it is from.
@@ -44,7 +46,7 @@ impl Bench<'_> {
         let part = advised.tools.iter().find(|advice| advice.tool == remedy.failed).map_or(0, |it| it.part);
         if !remedy.tools.contains(&remedy.failed) {
             let is_given_up = remedy.tools.is_empty();
-            if self.is_spared(&remedy.failed) || !is_given_up && !self.goes_round(remedy) {
+            if self.is_spared(&remedy.failed) || !is_given_up && !remedy.pinned && !self.goes_round(remedy) {
                 return;
             }
             let is_lost = |tool: &String| {
@@ -53,7 +55,7 @@ impl Bench<'_> {
             let lost = advised.tools.extract_if(.., |advice| is_lost(&advice.tool)).map(|advice| advice.tool);
             advised.for_others.extend(lost);
             advised.for_others.insert(remedy.failed.clone());
-        } else if remedy.worked < MIN_REPEATED {
+        } else if remedy.worked < MIN_REPEATED && !remedy.pinned {
             return;
         }
         for tool in remedy.tools.iter().rev().filter(|tool| !self.done(tool)) {
@@ -101,6 +103,7 @@ mod tests {
     use crate::learn::heuristics::associate::tests::{learn, lesson, went};
     use crate::learn::heuristics::associate::{Associations, Lesson};
     use crate::model::heuristic::{Advice, Heuristic, Premise};
+    use crate::model::ruling::Decision;
     use crate::recall::advise::advise;
     use crate::recall::parts::parts;
     use crate::recall::query::RecallQuery;
@@ -122,6 +125,7 @@ mod tests {
             text: tools.join(", then "),
             known_of: None,
             worked: 2,
+            pinned: false,
             confidence: 0.6,
             lesson: FailureId(uuid::Uuid::nil()),
             episodes: (0..2).map(|n| EpisodeId(uuid::Uuid::from_u128(n))).collect(),
@@ -166,7 +170,8 @@ mod tests {
         let any = known.heuristics.iter().find(|rule| rule.tool == "cancel").unwrap();
         let ruled = |tool: &str, advice, pinned| {
             let condition = Premise { terms: vec!["booking".into()], task_kind: None, after_tool: None };
-            Heuristic { tool: tool.into(), advice, pinned, rejected: !pinned, condition, ..any.clone() }
+            let ruling = Some(if pinned { Decision::Pinned } else { Decision::Rejected });
+            Heuristic { tool: tool.into(), advice, ruling, condition, ..any.clone() }
         };
         let query = RecallQuery::new(TASK).after(["find", "cancel"]).last_error("not possible");
         let first = |rule: Heuristic| {
@@ -197,6 +202,8 @@ mod tests {
         );
         let once = Remedy { worked: 1, ..remedy(&["log_in", "cancel"]) };
         assert_eq!(advised(&known, Some(&once)), advised(&known, None), "an accident");
+        let pinned = Remedy { pinned: true, ..once };
+        assert_eq!(tools(&advised(&known, Some(&pinned)))[..2], ["log_in", "cancel"]);
         // What is done already is not advised again.
         assert_eq!(tools(&advised(&known, Some(&remedy(&["find", "cancel"]))))[..2], ["cancel", "refund"]);
     }

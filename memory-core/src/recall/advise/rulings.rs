@@ -6,15 +6,14 @@ use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::recall::parts::term_of_marked;
 
 /// What somebody pinned calls for its tool so surely at least.
-pub(super) const PINNED: f64 = 0.9;
+pub(crate) const PINNED: f64 = 0.9;
 
 impl Bench<'_> {
     /// Notes which tools are ruled out, and which are forbidden.
     pub(super) fn rule_out(&mut self) {
         let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
         self.ruled_out = out.filter(|rule| self.concerns(rule)).map(|rule| rule.tool.clone()).collect();
-        let pinned =
-            self.stored.values().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Avoid);
+        let pinned = self.stored.values().filter(|rule| rule.is_pinned() && rule.advice == Advice::Avoid);
         let against = pinned.filter(|rule| self.concerns(rule));
         self.forbidden = against.map(|rule| rule.tool.clone()).collect();
     }
@@ -33,8 +32,7 @@ impl Bench<'_> {
 
     /// Adds what somebody pinned, whatever lessons and similar episodes say of it.
     pub(super) fn pinned(&mut self, heuristics: &[Heuristic]) {
-        let pinned =
-            heuristics.iter().filter(|rule| rule.pinned && !rule.rejected && rule.advice == Advice::Use);
+        let pinned = heuristics.iter().filter(|rule| rule.is_pinned() && rule.advice == Advice::Use);
         for rule in pinned {
             let condition = comparable(&rule.condition);
             let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));

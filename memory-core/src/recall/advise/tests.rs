@@ -7,6 +7,7 @@ use crate::learn::heuristics::associate::tests::{failure, learn, lesson, went};
 use crate::model::evidence::ItemId;
 use crate::model::evidence::Standing;
 use crate::model::heuristic::Advice;
+use crate::model::ruling::Decision;
 use crate::recall::likened::Comparison;
 use crate::recall::parts::parts;
 
@@ -309,11 +310,11 @@ fn rulings_on_a_word_hold_for_what_is_taken_for_it() {
     let check = |stored: &[Heuristic], expected: &[&str]| {
         assert_eq!(tools(&ask_likened_with(&known, stored, "Rinse it", &near)), expected);
     };
-    check(&stored(|rule| rule.pinned = true), &["wash_car"]);
-    check(&stored(|rule| rule.rejected = true), &[]);
+    check(&stored(|rule| rule.ruling = Some(Decision::Pinned)), &["wash_car"]);
+    check(&stored(|rule| rule.ruling = Some(Decision::Rejected)), &[]);
     check(&stored(|rule| rule.standing = Standing::Withheld), &[]);
     let against = |rule: &mut Heuristic| {
-        (rule.pinned, rule.advice) = (true, Advice::Avoid);
+        (rule.ruling, rule.advice) = (Some(Decision::Pinned), Advice::Avoid);
         rule.id = HeuristicId(uuid::Uuid::from_u128(7));
     };
     let mut barred = known.heuristics.clone();
@@ -403,24 +404,32 @@ fn rulings_are_followed() {
     };
     let (wash, sell) = (rule("wash").clone(), rule("sell").clone());
     check(wash.clone(), "Wash it", &["wash_car"]);
-    check(Heuristic { rejected: true, ..wash.clone() }, "Wash it and sell it", &["list_advert"]);
+    check(
+        Heuristic { ruling: Some(Decision::Rejected), ..wash.clone() },
+        "Wash it and sell it",
+        &["list_advert"],
+    );
     check(
         Heuristic { standing: Standing::Withheld, ..wash.clone() },
         "Wash it and sell it",
         &["list_advert"],
     );
-    check(Heuristic { standing: Standing::Withheld, pinned: true, ..wash.clone() }, "Wash it", &["wash_car"]);
+    check(
+        Heuristic { standing: Standing::Withheld, ruling: Some(Decision::Pinned), ..wash.clone() },
+        "Wash it",
+        &["wash_car"],
+    );
     // Pinned, though nothing shows it.
     let condition = Premise { terms: vec!["zebra".into()], ..Premise::default() };
     let own = Heuristic {
         id: HeuristicId(uuid::Uuid::nil()),
         condition,
         tool: "call_zoo".into(),
-        pinned: true,
+        ruling: Some(Decision::Pinned),
         ..sell
     };
     check(own.clone(), "Find the zebra", &["call_zoo"]);
-    check(Heuristic { rejected: true, ..own.clone() }, "Find the zebra", &[]);
+    check(Heuristic { ruling: Some(Decision::Rejected), ..own.clone() }, "Find the zebra", &[]);
     let against = Heuristic { advice: Advice::Avoid, tool: "wash_car".into(), ..own };
     check(against, "Wash the zebra and sell it", &["list_advert"]);
 }
@@ -439,7 +448,10 @@ fn what_is_pinned_stands_though_similar_episodes_say_otherwise() {
     assert!(known.heuristics.iter().any(learned), "{:#?}", known.heuristics);
     let confidence = |pinned: bool| {
         let mut stored = known.heuristics.clone();
-        stored.iter_mut().filter(|rule| learned(rule)).for_each(|rule| rule.pinned = pinned);
+        stored
+            .iter_mut()
+            .filter(|rule| learned(rule))
+            .for_each(|rule| rule.ruling = pinned.then_some(Decision::Pinned));
         let advice = ask(&known, &stored, "Wash the van".into());
         advice.iter().find(|advice| advice.tool == "wash_car").map_or(0.0, |advice| advice.confidence)
     };
@@ -602,7 +614,7 @@ fn rulings_outrank_what_was_tried() {
         condition: condition.clone(),
         advice,
         tool: tool.into(),
-        pinned: true,
+        ruling: Some(Decision::Pinned),
         ..any.clone()
     };
     let check = |rule: Heuristic, expected: &[&str], dead: &[&str]| {
@@ -614,7 +626,7 @@ fn rulings_outrank_what_was_tried() {
     };
     check(rule(Advice::Use, "heat"), &["heat", "sift", "whisk"], &[]);
     check(rule(Advice::Avoid, "whisk"), &["sift"], &["heat"]);
-    let rejected = Heuristic { rejected: true, pinned: false, ..rule(Advice::Avoid, "heat") };
+    let rejected = Heuristic { ruling: Some(Decision::Rejected), ..rule(Advice::Avoid, "heat") };
     check(rejected, &["sift", "whisk"], &[]);
 }
 

@@ -100,9 +100,9 @@ impl Census {
     }
 
     /// Returns the ids of the completed episodes of a normalised domain (empty for none), newest first.
-    pub(super) fn newest(&self, domain: &str, limit: usize) -> Vec<Arc<str>> {
+    pub(super) fn newest(&self, domain: &str) -> impl Iterator<Item = Arc<str>> {
         let lessons = self.lessons.get(domain).into_iter().flatten();
-        lessons.rev().take(limit).map(|(_, id)| id.clone()).collect()
+        lessons.rev().map(|(_, id)| id.clone())
     }
 
     /// Returns how many completed episodes a normalised domain has (empty for none).

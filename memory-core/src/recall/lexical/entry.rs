@@ -19,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) kind: Arc<str>,
     /// The same.
     pub(crate) domain: Option<Arc<str>>,
+    /// Who did it, as recorded; of an episode.
+    pub(crate) agent: Option<Arc<str>>,
     /// The reward of an episode, the confidence of what was learned; 0 if there is none.
     pub(crate) score: f32,
     /// When an episode started; when what was learned was last updated.
@@ -72,13 +74,15 @@ pub(crate) enum State {
     Active,
     /// Of what was learned: never shown.
     Rejected,
+    /// Of a ruling.
+    Pinned,
     /// A state of a newer program.
     Other,
 }
 
 impl State {
     /// Every state; images number them by their places.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Open,
         Self::Success,
         Self::Partial,
@@ -86,6 +90,7 @@ impl State {
         Self::Abstained,
         Self::Active,
         Self::Rejected,
+        Self::Pinned,
         Self::Other,
     ];
 
@@ -98,6 +103,7 @@ impl State {
             "abstained" => Self::Abstained,
             "active" => Self::Active,
             "rejected" => Self::Rejected,
+            "pinned" => Self::Pinned,
             _ => Self::Other,
         }
     }

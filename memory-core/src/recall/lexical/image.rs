@@ -25,7 +25,7 @@ use crate::store::record::Namespace;
 
 /// Counts the forms that images have had, and the rules by which an entry of the index is made from a document: states,
 /// normalised labels, what is counted of a task. An image of another number is none.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 impl LexicalIndex {
     /// Encodes what the index has of a namespace.

@@ -1,4 +1,4 @@
-//! Kinds and domains of a shard, each kept once.
+//! Kinds, domains and agents of a shard, each kept once.
 
 use std::mem::size_of;
 use std::sync::Arc;

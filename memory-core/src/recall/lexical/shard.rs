@@ -154,6 +154,7 @@ impl Shard {
             state: State::parse(&document.state),
             kind: self.labels.share(&normalize_label(&document.task_kind)),
             domain: document.domain.as_deref().map(|domain| self.labels.share(&normalize_label(domain))),
+            agent: document.agent.as_deref().map(|agent| self.labels.share(agent)),
             score: document.score,
             at: document.started_at,
             tools: tools
@@ -217,7 +218,7 @@ impl Shard {
             self.census.subtract(&entry);
         }
         self.labels.release(entry.kind);
-        entry.domain.into_iter().for_each(|domain| self.labels.release(domain));
+        entry.domain.into_iter().chain(entry.agent).for_each(|label| self.labels.release(label));
         entry.terms
     }
 

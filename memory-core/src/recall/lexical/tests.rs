@@ -380,7 +380,7 @@ fn episodes_of_a_domain_come_newest_first() {
     put(6, 70, Some("ops"), Some(Outcome::success("")));
     put(6, 71, Some("web"), Some(Outcome::success("")));
     let of = |index: &LexicalIndex, domain, newest| {
-        let ids = index.episodes_of(&Namespace::default(), domain, newest);
+        let ids = index.episodes_of(&Namespace::default(), domain, newest, |_| true);
         ids.iter().map(|id| id.parse::<EpisodeId>().unwrap().0.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!(of(&index, Some("WEB"), 9), [6, 3, 1, 2]);
@@ -427,5 +427,5 @@ fn what_has_expired_is_no_longer_counted() {
     assert_eq!(index.tasks(&space).unwrap().of_fingerprint("f").episodes, 1);
     assert_eq!(index.purge_expired(NOW), 1);
     assert_eq!(index.tasks(&space).unwrap().of_fingerprint("f").episodes, 0);
-    assert!(index.episodes_of(&space, None, 9).is_empty());
+    assert!(index.episodes_of(&space, None, 9, |_| true).is_empty());
 }

@@ -52,6 +52,7 @@ fn document(text: &str, clock: u64) -> SearchDocument {
         ],
         state: "success".into(),
         task_kind: "general".into(),
+        agent: None,
         domain: Some("web".into()),
         tags: vec!["ci".into()],
         started_at: Timestamp(5),

@@ -20,6 +20,8 @@ pub enum Fault {
     Late(Duration),
     /// The call is never answered.
     Hang,
+    /// The call is not made and panics.
+    Panic,
 }
 
 /// Injects scripted faults; cheap to clone, clones share the script.
@@ -88,6 +90,7 @@ impl Layer for Faulty {
                 answer
             }
             Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Panic) => panic!("scripted panic in {operation:?}"),
         }
     }
 }

@@ -26,6 +26,11 @@ impl Consolidator {
     pub(super) fn find_duplicate(&mut self, id: PatternId) -> Changes {
         let Some((pattern, content)) = self.patterns.get(&id) else { return Changes::default() };
         let older = self.matched.entry(group_of(pattern)).or_default();
+        // Evidence of what somebody ruled on is not evidence of anything else.
+        if pattern.ruling.is_some() {
+            older.push(id);
+            return Changes::default();
+        }
         let mut best: Option<(f64, PatternId)> = None;
         for candidate in older.iter() {
             let Some((_, other)) = self.patterns.get(candidate) else { continue };

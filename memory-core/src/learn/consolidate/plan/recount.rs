@@ -8,7 +8,9 @@ use crate::learn::demotion::standing;
 use crate::learn::heuristics::prune::{is_prunable, prune};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, ItemId, Standing, Tally};
+use crate::model::failure::Resolution;
 use crate::model::kind::Kind;
+use crate::model::ruling::Decision;
 
 /// A change of confidence below this is not worth a write.
 const NOTABLE: f64 = 0.005;
@@ -39,7 +41,8 @@ impl Consolidator {
             ItemId::Pattern(id) => {
                 let Some((pattern, _)) = self.patterns.get_mut(&id) else { return Changes::default() };
                 let confidence = pattern_confidence(&pattern.body, &observed, now, &belief);
-                if is_prunable(&observed, confidence, last_heard, now, &self.config, &belief) {
+                let pinned = pattern.ruling == Some(Decision::Pinned);
+                if !pinned && is_prunable(&observed, confidence, last_heard, now, &self.config, &belief) {
                     let note =
                         format!("pruned pattern {id} ({}): {}", pattern.strategy, why(&observed, confidence));
                     self.patterns.remove(&id);
@@ -47,7 +50,7 @@ impl Consolidator {
                 }
                 let was = Figures::of(&[&pattern.tally, &pattern.used], pattern.confidence, pattern.standing);
                 (pattern.tally, pattern.used, pattern.confidence) = (observed, used, confidence);
-                pattern.standing = standing;
+                pattern.standing = if pinned { Standing::Active } else { standing };
                 pattern.updated_at = now;
                 let is = Figures::of(&[&pattern.tally, &pattern.used], pattern.confidence, pattern.standing);
                 changed(was, is, id.to_string(), || pattern.clone().into())
@@ -55,7 +58,8 @@ impl Consolidator {
             ItemId::Playbook(id) => {
                 let Some(playbook) = self.playbooks.get_mut(&id) else { return Changes::default() };
                 let confidence = observed.lower_bound(now, &belief);
-                if is_prunable(&observed, confidence, last_heard, now, &self.config, &belief) {
+                let pinned = playbook.ruling == Some(Decision::Pinned);
+                if !pinned && is_prunable(&observed, confidence, last_heard, now, &self.config, &belief) {
                     let note =
                         format!("pruned playbook {:?}: {}", playbook.title, why(&observed, confidence));
                     self.playbooks.remove(&id);
@@ -64,7 +68,7 @@ impl Consolidator {
                 let was =
                     Figures::of(&[&playbook.tally, &playbook.used], playbook.confidence, playbook.standing);
                 (playbook.tally, playbook.used, playbook.confidence) = (observed, used, confidence);
-                playbook.standing = standing;
+                playbook.standing = if pinned { Standing::Active } else { standing };
                 playbook.updated_at = now;
                 let is =
                     Figures::of(&[&playbook.tally, &playbook.used], playbook.confidence, playbook.standing);
@@ -83,7 +87,7 @@ impl Consolidator {
                     return removed(item, evidence, note);
                 }
                 let floor = if self.losers.contains(&id) { Standing::Demoted } else { Standing::Active };
-                rule.standing = if rule.pinned { Standing::Active } else { standing.max(floor) };
+                rule.standing = if rule.is_pinned() { Standing::Active } else { standing.max(floor) };
                 rule.updated_at = now;
                 let is = Figures::of(&[&rule.used], rule.confidence, rule.standing);
                 changed(was, is, id.to_string(), || rule.clone().into())
@@ -99,7 +103,9 @@ impl Consolidator {
         let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &self.belief);
         let Some(failure) = self.failures.get_mut(&id) else { return Changes::default() };
         let last_heard = used.as_of.max(observed.as_of).max(failure.last_at);
-        if self.now.since(last_heard) >= self.config.stale_after {
+        let pinned =
+            failure.ruling == Some(Decision::Pinned) || failure.resolutions.iter().any(Resolution::is_pinned);
+        if !pinned && self.now.since(last_heard) >= self.config.stale_after {
             let note = format!("pruned failure lesson {:?}: last on {last_heard}", failure.error);
             self.failures.remove(&id);
             return removed(item, evidence, note);

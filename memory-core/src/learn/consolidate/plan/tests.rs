@@ -5,6 +5,7 @@ use crate::id::EpisodeId;
 use crate::learn::heuristics::tests::heuristic;
 use crate::model::heuristic::Advice;
 use crate::model::pattern::PatternBody;
+use crate::model::ruling::Decision;
 
 const DAY: u64 = 86_400_000;
 const NOW: Timestamp = Timestamp(1_000 * DAY);
@@ -24,6 +25,7 @@ fn pattern(number: u128, tools: &str, evidence: &[Evidence]) -> Pattern {
         confidence: tally.lower_bound(NOW, &BeliefConfig::default()),
         used: Tally::default(),
         standing: Standing::Active,
+        ruling: None,
         episodes: Vec::new(),
         created_at: Timestamp(NOW.0 - 100 * DAY + number as u64),
         updated_at: NOW,
@@ -194,6 +196,7 @@ fn lesson(number: u128, error: &str, occurrences: u32, days_ago: u64) -> Failure
         episodes: vec![EpisodeId(Uuid::from_u128(number))],
         first_at: Timestamp(NOW.0 - 200 * DAY + number as u64),
         last_at: Timestamp(NOW.0 - days_ago * DAY),
+        ruling: None,
     }
 }
 
@@ -335,7 +338,7 @@ fn what_is_pinned_stays_whatever_its_uses() {
     let uses: Vec<Evidence> = (0..9).map(bad).collect();
     let others = Tally { successes: 80, failures: 20, success_weight: 26.0, failure_weight: 7.0, as_of: NOW };
     let check = |pinned: bool, expected: Standing| {
-        let rule = Heuristic { pinned, ..rule.clone() };
+        let rule = Heuristic { ruling: pinned.then_some(Decision::Pinned), ..rule.clone() };
         let (store, _) = cycle(Vec::new(), vec![rule], &uses, others);
         let left = store.values().find_map(Entity::as_heuristic).map(|rule| rule.standing);
         assert_eq!(left, Some(expected), "pinned: {pinned}");
@@ -354,7 +357,7 @@ fn heuristics_are_resolved_and_generalised() {
         rule(&["a"], Advice::Use, 60, 3),
         rule(&["a", "b"], Advice::Use, 8, 2),
         rule(&["a", "c"], Advice::Use, 9, 1),
-        Heuristic { pinned: true, ..rule(&["a", "d"], Advice::Use, 7, 2) },
+        Heuristic { ruling: Some(Decision::Pinned), ..rule(&["a", "d"], Advice::Use, 7, 2) },
         rule(&["z"], Advice::Use, 20, 0),
         rule(&["z"], Advice::Avoid, 4, 4),
     ];

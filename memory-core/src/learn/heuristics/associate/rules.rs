@@ -88,8 +88,7 @@ impl Sheet<'_> {
             supporting: named(true),
             contradicting: named(false),
             generalises: Vec::new(),
-            pinned: false,
-            rejected: false,
+            ruling: None,
             created_at: oldest.min(newest),
             updated_at: self.now,
         }

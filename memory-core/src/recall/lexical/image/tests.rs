@@ -164,7 +164,7 @@ fn answers(index: &mut LexicalIndex) -> Vec<String> {
     for domain in [None, Some("Domain 0"), Some("domain 1"), Some("Domain 2")] {
         answers.push(format!(
             "{:?} {}",
-            index.episodes_of(&space, domain, 9),
+            index.episodes_of(&space, domain, 9, |_| true),
             index.count_of(&space, domain)
         ));
         answers.push(format!("{:?}", index.learned_of(&space, Kind::Heuristic, domain)));

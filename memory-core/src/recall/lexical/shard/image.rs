@@ -51,6 +51,7 @@ impl Shard {
                 .number(State::ALL.iter().position(|state| *state == entry.state).unwrap_or_default() as u64);
             entries.number(labels.of(&entry.kind));
             entries.optional(entry.domain.as_deref().map(|domain| labels.of(domain)));
+            entries.optional(entry.agent.as_deref().map(|agent| labels.of(agent)));
             entries.fixed(&entry.score.to_bits().to_le_bytes());
             entries.number(entry.at.0);
             entries.number(entry.tools.len() as u64);
@@ -191,10 +192,11 @@ impl Documents {
         let expires_at = image.optional()?.map(Timestamp);
         let state = *at(&State::ALL, image.number()?)?;
         let kind = self.labels.share(at(labels, image.number()?)?);
-        let domain = match image.optional()? {
-            Some(number) => Some(self.labels.share(at(labels, number)?)),
-            None => None,
+        let mut label = |number: Option<u64>| match number {
+            Some(number) => at(labels, number).map(|label| Some(self.labels.share(label))),
+            None => Some(None),
         };
+        let (domain, agent) = (label(image.optional()?)?, label(image.optional()?)?);
         let score = f32::from_bits(u32::from_le_bytes(image.fixed()?));
         let started = Timestamp(image.number()?);
         let used = (0..image.count(1)?).map(|_| {
@@ -203,7 +205,7 @@ impl Documents {
         });
         let tools = used.collect::<Option<_>>()?;
         let (revision, terms) = (Revision { clock, writer }, Box::default());
-        Some(Entry { id, revision, expires_at, state, kind, domain, score, at: started, tools, terms })
+        Some(Entry { id, revision, expires_at, state, kind, domain, agent, score, at: started, tools, terms })
     }
 
     /// Reads and counts what an episode says about its task.

@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS agent_memory_time (
 INSERT OR IGNORE INTO agent_memory_time (id, believed) SELECT 1, min(now, coalesce((SELECT max(updated_at) FROM records), now))
   FROM (SELECT 1000 * strftime('%s', 'now') AS now);
 INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (4, 1000 * strftime('%s', 'now'));
+INSERT OR IGNORE INTO agent_memory_schema (version, migrated_at) VALUES (5, 1000 * strftime('%s', 'now'));
 DROP VIEW IF EXISTS episodes;
 CREATE VIEW episodes AS SELECT id, namespace,
   json_extract(body, '$.status') AS "status",
@@ -189,8 +190,6 @@ CREATE VIEW heuristics AS SELECT id, namespace,
   json_extract(body, '$.standing') AS "standing",
   json_extract(body, '$.tally.successes') AS "successes",
   json_extract(body, '$.tally.failures') AS "failures",
-  json_extract(body, '$.pinned') AS "pinned",
-  json_extract(body, '$.rejected') AS "rejected",
   json_extract(body, '$.created_at') AS "created_at",
   updated_at, seq, body
 FROM records WHERE kind = 'heuristic' AND deleted = 0;
@@ -252,3 +251,11 @@ CREATE VIEW embeddings AS SELECT id, namespace,
   json_extract(body, '$.content') AS "content",
   updated_at, seq, body
 FROM records WHERE kind = 'embedding' AND deleted = 0;
+DROP VIEW IF EXISTS rulings;
+CREATE VIEW rulings AS SELECT id, namespace,
+  json_extract(body, '$.item') AS "item",
+  json_extract(body, '$.remedy') AS "remedy",
+  json_extract(body, '$.decision') AS "decision",
+  json_extract(body, '$.at') AS "at",
+  updated_at, seq, body
+FROM records WHERE kind = 'ruling' AND deleted = 0;
