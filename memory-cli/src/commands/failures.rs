@@ -143,11 +143,11 @@ impl Shown for Lesson {
         if self.resolved == 0 {
             fields.push(("fix", "none is known: no success followed it so far".into()));
         }
-        let pinned = |fix: &Resolution| if fix.is_pinned() { "pinned" } else { "fix" };
-        fields.extend(self.remedies().map(|fix| (pinned(fix), fix.to_string())));
+        let pinned = |fix: &Resolution| if fix.is_pinned() { "; pinned" } else { "" };
+        fields.extend(self.remedies().map(|fix| ("fix", format!("{fix}{}", pinned(fix)))));
         fields.extend(self.in_vain().map(|fix| ("in vain", fix.fix.clone())));
         let rejected = self.resolutions.iter().filter(|fix| fix.ruling == Some(Decision::Rejected));
-        fields.extend(rejected.map(|fix| ("rejected", fix.fix.clone())));
+        fields.extend(rejected.map(|fix| ("fix", format!("{fix}; rejected"))));
         fields.push((
             "met",
             format!("in {seen}; {} of them got over it and succeeded", text::number(self.resolved.into())),

@@ -154,7 +154,7 @@ pub(super) fn lines(
                 text::number(outbox.dead_letters),
                 text::bytes(outbox.dead_letter_bytes)
             );
-            add("dead letters", paint(style::BAD, told));
+            add("refused", paint(style::BAD, told));
         }
     }
     if let Some(breaker) = &engine.breaker {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod command;
+mod dead_letters;
 mod demo;
 mod episodes;
 mod errors;
