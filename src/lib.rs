@@ -38,6 +38,7 @@ mod contact;
 pub mod embed;
 mod folder;
 mod open;
+mod place;
 mod settings;
 
 pub use builder::Builder;

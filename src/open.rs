@@ -18,6 +18,7 @@ use memory_storage_turso::{LocalOptions, LocalStore};
 use crate::builder::Builder;
 use crate::contact::ContactFile;
 use crate::folder::{LOCAL_FILE, create_folder, find_memory, instances_folder};
+use crate::place::network_warning;
 use crate::settings::Settings;
 
 /// A memory with its tiers; cheap to clone, clones share everything. Its verbs are those of
@@ -176,7 +177,9 @@ fn open_tiers(
             opened => break (slot, opened?),
         }
     };
-    let LocalTier { cache, outbox, warnings } = local;
+    let LocalTier { cache, outbox, mut warnings } = local;
+    warnings.extend(settings.warning.clone());
+    warnings.extend(network_warning(root));
     let tiers = match (durable, outbox) {
         (Some(durable), Some(outbox)) => {
             let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&instances, &slot));

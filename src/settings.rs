@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use memory_core::{Ack, Error, ErrorKind, Limits, Quotas, RateLimit, RedactionConfig, Result};
 use serde::Deserialize;
 
+use crate::place::readable_warning;
+
 /// One layer of settings; `None` leaves the choice to the layer below.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,6 +41,9 @@ pub(crate) struct Settings {
     pub(crate) embedding_model: Option<PathBuf>,
     /// Whether the built-in table of words is used.
     pub(crate) word_table: Option<bool>,
+    /// What is wrong with the file that the token is from.
+    #[serde(skip)]
+    pub(crate) warning: Option<String>,
 }
 
 /// Settings of learning in a file; what is left out is the default.
@@ -70,11 +75,11 @@ impl LearningSettings {
 }
 
 impl fmt::Debug for Settings {
-    /// Leaves the token out.
+    /// Leaves the token out, and the URL if it holds credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("path", &self.path)
-            .field("url", &self.url)
+            .field("url", &self.url.as_ref().map(|url| if url.contains('@') { "…" } else { url }))
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
@@ -124,6 +129,7 @@ impl Settings {
             learning,
             embedding_model,
             word_table,
+            warning,
         )
     }
 
@@ -164,11 +170,16 @@ impl Settings {
         };
         let parsed =
             toml::Deserializer::parse(&text).map_err(|source| refused("", source.message(), &source))?;
-        serde_path_to_error::deserialize(parsed).map_err(|error| match error.path().to_string().as_str() {
-            "token" => refused("token: ", "it is no string", error.inner()),
-            "." => refused("", error.inner().message(), error.inner()),
-            field => refused(&format!("{field}: "), error.inner().message(), error.inner()),
-        })
+        let read: Result<Settings> = serde_path_to_error::deserialize(parsed).map_err(|error| {
+            match error.path().to_string().as_str() {
+                "token" => refused("token: ", "it is no string", error.inner()),
+                "." => refused("", error.inner().message(), error.inner()),
+                field => refused(&format!("{field}: "), error.inner().message(), error.inner()),
+            }
+        });
+        let mut settings = read?;
+        settings.warning = settings.token.as_ref().and_then(|_| readable_warning(path));
+        Ok(settings)
     }
 }
 
@@ -236,7 +247,10 @@ mod tests {
 
     #[test]
     fn debug_hides_the_token() {
-        let settings = Settings { token: Some("s3cret".into()), ..Settings::default() };
+        let url = Some("https://me:s3cret@db.example".into());
+        let settings = Settings { token: Some("s3cret".into()), url, ..Settings::default() };
         assert!(!format!("{settings:?}").contains("s3cret"));
+        let url = Some("https://db.example".into());
+        assert!(format!("{:?}", Settings { url, ..settings }).contains("db.example"));
     }
 }

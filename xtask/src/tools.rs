@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, cargo, pass_on};
+use crate::run::{Failure, cargo, pass_on, run};
 use crate::sqld;
 use crate::workspace::Workspace;
 
@@ -32,6 +32,8 @@ pub(crate) fn crash(mut arguments: Arguments) -> Result<(), Failure> {
 /// Runs `cargo xtask bench-report`, which checks its arguments itself.
 pub(crate) fn bench_report(arguments: Arguments) -> Result<(), Failure> {
     let workspace = Workspace::find()?;
+    // One group runs the command as a whole.
+    run(cargo(&workspace).args(["build", "--quiet", "--release", "--package", "memory-cli"]))?;
     let mut command = cargo(&workspace);
     command.args([
         "run",

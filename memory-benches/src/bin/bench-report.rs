@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use memory_benches::{
-    CacheFileHit, Contest, Drain, Extraction, Figure, HotRead, Keeper, LocalWrite, RecallBook, RemoteWrite,
-    Report, Result, Retrieval, Role, Run, Target, VectorSearch, Verb, child, median, open_and_tell,
+    Away, CacheFileHit, Contest, Drain, Extraction, Figure, HotRead, Keeper, LocalWrite, OneShot, Outage,
+    RecallBook, RemoteWrite, Report, Result, Retrieval, Role, Run, Target, VectorSearch, Verb, child, median,
+    open_and_tell,
 };
 
 const USAGE: &str = "\
@@ -17,11 +18,12 @@ Measures the memory and, in turns, the bare libraries; prints medians of rounds 
   --json       One JSON object a line: metric, ours, baseline, ratio, target, unit, met.
   --quick      Fewer and smaller rounds, and 64 MB instead of 1 GB in the outbox: for a first look.
   --only TEXT  Only the groups whose name contains TEXT: local, remote 1, remote 64, drain, hot, cache file, reopen,
-               import, extract, recall. May be given several times.
+               outage, import, extract, recall. May be given several times.
 
 What is lost or duplicated over crashes is not a matter of speed: `cargo xtask crash` tells.
 
-Environment: SQLD_BIN names the sqld binary; TMPDIR the folder to measure in.
+Environment: MEMORY_BIN names the `memory` command that the outage group runs [default: the one beside this program];
+SQLD_BIN names the sqld binary; TMPDIR the folder to measure in.
 Exit codes: 0 measured (whether or not targets are met), 1 failed, 2 wrong usage.
 ";
 
@@ -94,7 +96,7 @@ impl Options {
 
 type Measure = fn(&Options, &mut Report) -> Result<()>;
 
-const GROUPS: [(&str, Measure); 10] = [
+const GROUPS: [(&str, Measure); 11] = [
     ("local", local),
     ("remote 1", |options, report| remote(options, report, 1)),
     ("remote 64", |options, report| remote(options, report, 64)),
@@ -102,6 +104,7 @@ const GROUPS: [(&str, Measure); 10] = [
     ("hot", hot),
     ("cache file", cache_file),
     ("reopen", reopen),
+    ("outage", outage),
     ("import", import),
     ("extract", extract),
     ("recall", recall),
@@ -290,6 +293,25 @@ fn reopen(options: &Options, report: &mut Report) -> Result<()> {
         target: Target::AtMost(50.0),
         unit: "ms",
     });
+    Ok(())
+}
+
+fn outage(options: &Options, report: &mut Report) -> Result<()> {
+    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("memory"));
+    let program = std::env::var_os("MEMORY_BIN").map_or_else(beside, |path| Ok(path.into()))?;
+    for way in Away::ALL {
+        let mut outage = Outage::begin(&program, way)?;
+        for command in OneShot::ALL {
+            let turns = outage.run(command, options.size(200, 20))?;
+            report.add(&Figure {
+                metric: format!("`{}`, p99: server {} / up", command.name(), way.name()),
+                ours: turns.away.percentile(0.99).as_secs_f64() * MILLIS,
+                baseline: Some(turns.up.percentile(0.99).as_secs_f64() * MILLIS),
+                target: Target::AtMost(300.0),
+                unit: "ms",
+            });
+        }
+    }
     Ok(())
 }
 

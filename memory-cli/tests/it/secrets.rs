@@ -118,3 +118,18 @@ fn a_new_memory_is_for_its_owner_alone() {
         assert!(!files(&world.path("memory")).is_empty());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_token_that_others_may_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::empty();
+    let file = world.file("memory.toml", "token = 'eyJ.eyJ.c2ln'\n");
+    let warned = |mode: u32| {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let status = world.run(["status", "--config", file.to_str().unwrap(), "--json"]).object();
+        status["warnings"].to_string().contains("chmod 600")
+    };
+    assert_eq!((warned(0o644), warned(0o600)), (true, false));
+}

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::content;
-use crate::tally::{Acknowledged, Round, Tally};
+use crate::tally::{Acknowledged, Forgetting, Round, Tally};
 
 /// How long the outbox may take to drain.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,33 +19,31 @@ pub(crate) struct Checker<'s> {
     runtime: Runtime,
     folder: PathBuf,
     sqld: Option<&'s Sqld>,
-    /// Everything acknowledged in any round: steps by episode, and whether it was completed.
-    all: BTreeMap<EpisodeId, (u64, bool)>,
+    /// Everything acknowledged in any round.
+    all: Round,
 }
 
 impl<'s> Checker<'s> {
     pub(crate) fn new(folder: &Path, sqld: Option<&'s Sqld>) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-        Ok(Self { runtime, folder: folder.to_owned(), sqld, all: BTreeMap::new() })
+        Ok(Self { runtime, folder: folder.to_owned(), sqld, all: Round::new() })
     }
 
     /// Checks the episodes of one round.
-    pub(crate) fn check(&mut self, round: &Round, tally: &mut Tally) -> Result<(), String> {
+    pub(crate) fn check(&mut self, mut round: Round, tally: &mut Tally) -> Result<(), String> {
         self.runtime.block_on(async {
             let memory = self.open().await?;
-            for (id, acknowledged) in round {
+            for (id, acknowledged) in &mut round {
                 tally.acknowledged += 1 + acknowledged.steps.len() as u64 + u64::from(acknowledged.completed);
                 check_episode(&memory, *id, acknowledged, tally).await?;
             }
             close(memory).await
         })?;
-        for (id, acknowledged) in round {
-            self.all.insert(*id, (acknowledged.steps.len() as u64, acknowledged.completed));
-        }
         if let Some(sqld) = self.sqld {
-            check_server(sqld, round, tally);
+            check_server(sqld, &round, tally);
         }
+        self.all.extend(round);
         Ok(())
     }
 
@@ -53,11 +51,15 @@ impl<'s> Checker<'s> {
     pub(crate) fn check_all(&self, tally: &mut Tally) -> Result<(), String> {
         self.runtime.block_on(async {
             let memory = self.open().await?;
-            for (id, (steps, _)) in &self.all {
+            for (id, acknowledged) in &self.all {
                 let found = memory.steps(*id).await.map_err(|error| format!("steps: {error:?}"))?;
-                tally.lost += steps.saturating_sub(found.len() as u64);
                 let episode = memory.get(*id).await.map_err(|error| format!("get: {error:?}"))?;
-                tally.lost += u64::from(episode.is_none());
+                if acknowledged.forgetting == Forgetting::Done {
+                    tally.returned += u64::from(episode.is_some()) + found.len() as u64;
+                } else {
+                    tally.lost += (acknowledged.steps.len() as u64).saturating_sub(found.len() as u64);
+                    tally.lost += u64::from(episode.is_none());
+                }
             }
             self.check_learning(&memory, tally).await.map_err(|error| format!("learning: {error:?}"))?;
             close(memory).await
@@ -68,7 +70,8 @@ impl<'s> Checker<'s> {
     async fn check_learning(&self, memory: &Memory, tally: &mut Tally) -> Result<(), agent_memory::Error> {
         memory.learn().await?;
         let knowledge = memory.knowledge();
-        let completed = || self.all.iter().filter(|(_, (_, completed))| *completed).map(|(id, _)| *id);
+        let taught = |it: &Acknowledged| it.completed && it.forgetting != Forgetting::Done;
+        let completed = || self.all.iter().filter(|(_, it)| taught(it)).map(|(id, _)| *id);
         for id in completed() {
             if !knowledge.reward(id).await?.is_some_and(|reward| reward.learned) {
                 eprintln!("episode {id} was not learned from");
@@ -98,6 +101,12 @@ impl<'s> Checker<'s> {
                 tally.corrupted += 1;
             }
         }
+        let forgotten =
+            |id: &&EpisodeId| self.all.get(*id).is_some_and(|it| it.forgetting == Forgetting::Done);
+        for id in seen_by.iter().filter(forgotten) {
+            eprintln!("what was learned names the forgotten episode {id}");
+            tally.returned += 1;
+        }
         // Each had the same error.
         for id in completed().filter(|id| !seen_by.contains(id)) {
             eprintln!("the error of episode {id} was not learned from");
@@ -111,7 +120,7 @@ impl<'s> Checker<'s> {
     }
 
     async fn open(&self) -> Result<Memory, String> {
-        let mut builder = Memory::builder().path(&self.folder);
+        let mut builder = content::builder(&self.folder);
         if let Some(sqld) = self.sqld {
             builder = builder.remote(sqld.url());
         }
@@ -128,11 +137,23 @@ async fn close(memory: Memory) -> Result<(), String> {
 async fn check_episode(
     memory: &Memory,
     id: EpisodeId,
-    acknowledged: &Acknowledged,
+    acknowledged: &mut Acknowledged,
     tally: &mut Tally,
 ) -> Result<(), String> {
     let nonce = acknowledged.nonce;
-    let Some(episode) = memory.get(id).await.map_err(|error| format!("get {id}: {error:?}"))? else {
+    let found = memory.get(id).await.map_err(|error| format!("get {id}: {error:?}"))?;
+    if found.is_none() && acknowledged.forgetting != Forgetting::No {
+        acknowledged.forgetting = Forgetting::Done;
+    }
+    if acknowledged.forgetting == Forgetting::Done {
+        let steps = memory.steps(id).await.map_err(|error| format!("steps of {id}: {error:?}"))?;
+        if found.is_some() || !steps.is_empty() {
+            eprintln!("episode {id} was forgotten and is there again, or {} of its steps", steps.len());
+            tally.returned += 1;
+        }
+        return Ok(());
+    }
+    let Some(episode) = found else {
         eprintln!("episode {id} is lost");
         tally.lost += 1;
         return Ok(());
@@ -165,7 +186,7 @@ fn check_server(sqld: &Sqld, round: &Round, tally: &mut Tally) {
     let mut heads: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in rows(&sqld.sql(&format!(
         "SELECT id, json_extract(body, '$.task.description') FROM records \
-         WHERE namespace = 'default' AND kind = 'episode' AND id >= '{first}' AND id <= '{last}'"
+         WHERE namespace = 'default' AND kind = 'episode' AND deleted = 0 AND id >= '{first}' AND id <= '{last}'"
     ))) {
         heads.entry(text(&row, 0)).or_default().push(text(&row, 1));
     }
@@ -173,12 +194,19 @@ fn check_server(sqld: &Sqld, round: &Round, tally: &mut Tally) {
     for row in rows(&sqld.sql(&format!(
         "SELECT json_extract(body, '$.episode'), json_extract(body, '$.number'), \
                 json_extract(body, '$.action.observation') FROM records \
-         WHERE namespace = 'default' AND kind = 'step' AND id >= '{first}:' AND id < '{last};' ORDER BY id"
+         WHERE namespace = 'default' AND kind = 'step' AND deleted = 0 AND id >= '{first}:' AND id < '{last};' ORDER BY id"
     ))) {
         let step = (text(&row, 1).parse().unwrap_or(0), text(&row, 2));
         steps.entry(text(&row, 0)).or_default().push(step);
     }
     for (id, acknowledged) in round {
+        if acknowledged.forgetting == Forgetting::Done {
+            if heads.contains_key(&id.to_string()) || steps.contains_key(&id.to_string()) {
+                eprintln!("the server has the forgotten episode {id}, or steps of it");
+                tally.returned += 1;
+            }
+            continue;
+        }
         match heads.get(&id.to_string()).map(Vec::as_slice) {
             None | Some([]) => {
                 eprintln!("the server does not have episode {id}");

@@ -1,9 +1,22 @@
 //! What the writer writes: everything follows from a nonce, so that the checker knows what must be there.
 
-use agent_memory::Action;
+use std::path::Path;
+
+use agent_memory::{Action, Builder, Kind, Memory};
 
 /// Steps an episode of the writer has before it is completed.
 pub(crate) const STEPS: u32 = 10;
+
+/// Days that episodes are kept. Clocks of writers are off by more, and nothing is deleted because of it.
+const KEPT_DAYS: u32 = 30;
+
+/// By how many days the clock of a writer may be ahead.
+pub(crate) const CLOCKS: [i64; 5] = [0, 40, -40, 400, -400];
+
+/// Returns the settings that writers and the checker share.
+pub(crate) fn builder(folder: impl AsRef<Path>) -> Builder {
+    Memory::builder().path(folder.as_ref()).retention_days(Kind::Episode, KEPT_DAYS)
+}
 
 /// Describes the task of the episode with this nonce.
 pub(crate) fn description(nonce: u64) -> String {

@@ -2,8 +2,9 @@
 //!
 //! A child process records episodes as fast as it can and prints each acknowledgement. The parent kills it with SIGKILL
 //! at a random moment (in remote mode it also kills and restarts sqld), reopens the memory and checks every
-//! acknowledged record: there once, with its content, locally and on the server. At the end each completed episode must
-//! have been learned from once, though many a kill interrupted that.
+//! acknowledged record: there once, with its content, locally and on the server. What was forgotten must stay away, and what
+//! was about to be forgotten is there as a whole or not at all. Each writer has a clock that may be off by more than a year.
+//! At the end each completed episode must have been learned from once, though many a kill interrupted that.
 
 mod check;
 mod content;
@@ -22,8 +23,8 @@ Usage: memory-crash --mode local|remote [--rounds N] [--seed N] [--keep DIR]
   --seed N     Makes the moments of the kills repeatable as far as timing allows; 1 by default.
   --keep DIR   Works in this folder and leaves it there; a temporary one by default.
 
-The last line reads: rounds N acknowledged A lost 0 duplicated 0 corrupted 0
-Exit codes: 0 nothing lost, 1 something was, 2 wrong usage.
+The last line reads: rounds N acknowledged A lost 0 duplicated 0 corrupted 0 returned 0
+Exit codes: 0 nothing lost and nothing came back, 1 something did, 2 wrong usage.
 ";
 
 fn main() -> ExitCode {

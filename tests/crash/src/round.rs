@@ -66,7 +66,7 @@ fn run_world(
     for _ in 0..rounds {
         let round = kill_once(folder, sqld.as_ref(), random)?;
         tally.rounds += 1;
-        checker.check(&round, tally)?;
+        checker.check(round, tally)?;
         if !tally.is_clean() {
             return Ok(());
         }
@@ -77,7 +77,8 @@ fn run_world(
 /// Lets a writer run for a while, kills it, and returns what it acknowledged.
 fn kill_once(folder: &Path, sqld: Option<&Sqld>, random: &mut u64) -> Result<Round, String> {
     let seed = content::mix(random);
-    let mut child = start_writer(folder, seed, sqld)?;
+    let days = content::CLOCKS[(content::mix(random) % content::CLOCKS.len() as u64) as usize];
+    let mut child = start_writer(folder, seed, days, sqld)?;
     let output = child.stdout.take().ok_or("the writer has no output")?;
     let (first, running) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
@@ -125,10 +126,10 @@ fn break_server(sqld: &Sqld, child: &mut Child, random: &mut u64) -> Result<(), 
     Ok(())
 }
 
-fn start_writer(folder: &Path, seed: u64, sqld: Option<&Sqld>) -> Result<Child, String> {
+fn start_writer(folder: &Path, seed: u64, days: i64, sqld: Option<&Sqld>) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|error| format!("no path of this program: {error}"))?;
     let mut command = Command::new(program);
-    command.arg(writer::COMMAND).arg(folder).arg(seed.to_string());
+    command.arg(writer::COMMAND).arg(folder).args([seed.to_string(), days.to_string()]);
     if let Some(sqld) = sqld {
         command.arg(sqld.url());
     }

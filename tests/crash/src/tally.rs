@@ -11,6 +11,19 @@ pub(crate) struct Acknowledged {
     pub(crate) nonce: u64,
     pub(crate) steps: Vec<u32>,
     pub(crate) completed: bool,
+    pub(crate) forgetting: Forgetting,
+}
+
+/// Whether an episode was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Forgetting {
+    /// Nobody asked for it.
+    #[default]
+    No,
+    /// It was asked for, and may or may not have happened.
+    Asked,
+    /// It was acknowledged, or seen to have happened.
+    Done,
 }
 
 /// The acknowledgements of one round.
@@ -24,20 +37,23 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
     pub(crate) corrupted: u64,
+    /// Forgotten, and there again.
+    pub(crate) returned: u64,
 }
 
 impl Tally {
     pub(crate) fn is_clean(&self) -> bool {
-        (self.lost, self.duplicated, self.corrupted) == (0, 0, 0)
+        (self.lost, self.duplicated, self.corrupted, self.returned) == (0, 0, 0, 0)
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, acknowledged, lost, duplicated, corrupted } = self;
+        let Self { rounds, acknowledged, lost, duplicated, corrupted, returned } = self;
         write!(
             f,
-            "rounds {rounds} acknowledged {acknowledged} lost {lost} duplicated {duplicated} corrupted {corrupted}"
+            "rounds {rounds} acknowledged {acknowledged} lost {lost} duplicated {duplicated} corrupted {corrupted} \
+             returned {returned}"
         )
     }
 }
@@ -52,6 +68,8 @@ pub(crate) fn read_line(round: &mut Round, line: &str) -> Option<()> {
         "started" => round.entry(id).or_default().nonce = number,
         "step" => round.get_mut(&id)?.steps.push(u32::try_from(number).ok()?),
         "completed" => round.get_mut(&id)?.completed = true,
+        "forgetting" => round.get_mut(&id)?.forgetting = Forgetting::Asked,
+        "forgotten" => round.get_mut(&id)?.forgetting = Forgetting::Done,
         _ => return None,
     }
     Some(())
@@ -68,6 +86,8 @@ mod tests {
         let lines = [
             (format!("started {id} 7 ."), true),
             (format!("step {id} 1 ."), true),
+            (format!("forgetting {id} 0 ."), true),
+            (format!("forgotten {id} 0"), false),
             (format!("step {id} 12"), false),
             (format!("step {id} 1"), false),
             ("step".into(), false),
@@ -77,6 +97,9 @@ mod tests {
             assert_eq!(read_line(&mut round, &line).is_some(), whole, "{line:?}");
         }
         let got = round.into_values().next().unwrap();
-        assert_eq!(got, Acknowledged { nonce: 7, steps: vec![1], completed: false });
+        assert_eq!(
+            got,
+            Acknowledged { nonce: 7, steps: vec![1], completed: false, forgetting: Forgetting::Asked }
+        );
     }
 }
