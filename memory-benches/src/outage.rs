@@ -87,7 +87,7 @@ impl OneShot {
         };
         let is_whole = match self {
             Self::Recall => answer["episodes"].as_array().is_some_and(|found| !found.is_empty()),
-            Self::Import => answer["imported"].as_u64() == Some(IMPORTED as u64),
+            Self::Import => answer["new"].as_u64() == Some(IMPORTED as u64),
             Self::List => answer["episodes"].as_array().is_some_and(|found| found.len() == 20),
             Self::Show => answer["episode"]["id"].is_string(),
             Self::Status => answer["mode"] == "remote",

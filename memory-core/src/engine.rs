@@ -39,7 +39,6 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::entity::Entity;
-use crate::model::episode::Episode;
 use crate::model::kind::Kind;
 use crate::recall::lexical::LexicalIndex;
 use crate::store::decorate::breaker::Breaker;
@@ -119,6 +118,8 @@ struct Shared {
     renumbered: Arc<AtomicU64>,
     /// The server's time when the monotonic clock began; 0 while it is not known.
     server_epoch: AtomicU64,
+    /// Reads go by the server's time, too: what was written by this machine's clock before has been renewed.
+    reads_by_server: AtomicBool,
     progress: Mutex<Progress>,
     unreadable: Arc<Unreadable>,
     /// Set once what waits in the outbox is in the index and the feed was asked for the first time.
@@ -156,23 +157,7 @@ impl Engine {
 
     /// Makes the next version of a record, with the retention of its kind.
     pub fn version(&self, key: Key, entity: Option<Entity>) -> Record {
-        let kept = match &entity {
-            Some(_) => self.shared.config.retention_of(key.kind),
-            None => Some(self.shared.config.tombstone_retention),
-        };
-        let now = self.shared.now();
-        let mut revision = self.shared.revisions.next(now);
-        if entity.as_ref().and_then(Entity::as_episode).is_some_and(Episode::is_completed) {
-            revision = revision.into_completed();
-        }
-        let born = self.shared.born(now, revision);
-        Record {
-            revision,
-            updated_at: now,
-            expires_at: kept.and_then(|kept| Some(born?.plus(kept))),
-            entity: entity.map(Arc::new),
-            key,
-        }
+        self.shared.version(key, entity.map(Arc::new))
     }
 
     /// Makes the tombstone of a record whose id is never used again: it wins over every other version, and is kept for

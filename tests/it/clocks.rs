@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_memory::{Clock, EpisodeQuery, Kind, ManualClock, Memory, SystemClock, Timestamp};
-use memory_test_support::{Sqld, SqldOptions};
+use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, record_one, remote};
 
@@ -138,4 +138,39 @@ async fn a_revision_of_the_far_future_ends_no_updates() {
     memory.sync(PATIENCE).await.unwrap();
     other.sync(PATIENCE).await.unwrap();
     assert!(other.get(id).await.unwrap().unwrap().is_completed(), "other records are updated as ever");
+}
+
+/// What a machine writes before the server has told it the time has an expiry by its own clock.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_does_not_expire_before_it_is_sent() {
+    // The process that wrote it goes on, or another one with a right clock takes over.
+    for takes_over in [false, true] {
+        let sqld = Sqld::start(SqldOptions::new());
+        let proxy = FaultProxy::start(sqld.addr());
+        let folder = tempfile::tempdir().unwrap();
+        let open = async |clock: Arc<dyn Clock>| {
+            let builder = remote(folder.path(), &proxy.url()).clock(clock).first_pull(Duration::ZERO);
+            builder.retention_days(Kind::Episode, 30).open().await.unwrap()
+        };
+        proxy.set_mode(Mode::Refuse);
+        let mut memory = open(off_by(-40)).await;
+        let id = record_one(&memory, "written forty days ago, as the clock says").await.id;
+        if takes_over {
+            memory.close(Duration::ZERO).await.unwrap();
+            memory = open(Arc::new(SystemClock::new())).await;
+            assert_eq!(titles(&memory).await.len(), 1, "it waits, so it is there");
+            assert!(memory.get(id).await.unwrap().is_some());
+            assert_eq!(memory.recall("written forty days ago").await.unwrap().episodes.len(), 1);
+        }
+        proxy.set_mode(Mode::Pass);
+        memory.sync(PATIENCE).await.unwrap();
+        memory.flush(PATIENCE).await.unwrap();
+        assert!(memory.get(id).await.unwrap().is_some(), "{takes_over}");
+        let expired = "SELECT count(*) FROM records WHERE kind = 'episode' AND deleted = 0 \
+                       AND expires_at <= 1000 * strftime('%s', 'now')";
+        assert_eq!(sqld.scalar(expired), 0, "{takes_over}");
+        let other = tempfile::tempdir().unwrap();
+        let other = over(&sqld, other.path(), Arc::new(SystemClock::new()), 30).await;
+        assert_eq!(titles(&other).await.len(), 1, "{takes_over}");
+    }
 }

@@ -21,7 +21,7 @@ use crate::store::traits::{Cursor, Documents};
 /// Search documents read at once.
 const DOCUMENTS: usize = 2_000;
 /// Rows of the outbox read at once.
-const PENDING: usize = 500;
+pub(super) const PENDING: usize = 500;
 
 /// Makes the search documents of records. One that cannot be made is noted, and recall does without it.
 pub(super) fn documents_of(

@@ -132,6 +132,14 @@ impl Shared {
                 }
                 continue;
             };
+            // What looks expired to the server may be purged there as soon as it arrives.
+            if !self.reads_by_server() && rows.iter().any(|row| row.record.expires_at.is_some()) {
+                self.pull().await?;
+                if self.reads_by_server() {
+                    rows = self.peek(0).await?;
+                    continue;
+                }
+            }
             let (_, fine): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut rows).into_iter().partition(|row| self.is_suspect(row.seq));
             let batch = coalesce(fine);

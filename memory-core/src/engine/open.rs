@@ -118,6 +118,7 @@ impl Engine {
             sent: Mutex::default(),
             renumbered,
             server_epoch: AtomicU64::new(0),
+            reads_by_server: AtomicBool::new(false),
             progress: Mutex::new(Progress { away: known_away, ..Progress::default() }),
             unreadable,
             ready: OnceCell::new(),
@@ -179,6 +180,7 @@ impl Shared {
         }
         let get_ready = || async {
             self.load_pending().await?;
+            self.renew_waiting().await?;
             self.wait_for_first_pull().await;
             Ok(())
         };

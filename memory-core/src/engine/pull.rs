@@ -60,6 +60,7 @@ impl Shared {
             let sent = lock(&self.sent).clone();
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
+            self.read_by_server_time().await?;
             if let Some(latest) = changes.latest.filter(|latest| self.is_plausible(*latest)) {
                 self.revisions.observe(latest);
             }

@@ -1,13 +1,20 @@
 //! The time by which records expire, and revisions that no clock can rightly have made.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::{Engine, Shared};
+use crate::engine::commit::Write;
+use crate::engine::documents::{PENDING, documents_of};
+use crate::engine::{Engine, Shared, encoded_size};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
-use crate::store::record::{Key, Revision};
+use crate::model::entity::Entity;
+use crate::model::episode::Episode;
+use crate::model::kind::Kind;
+use crate::store::query::Scan;
+use crate::store::record::{Key, Record, Revision};
 
 /// Clocks that differ by less are taken to agree.
 const AGREEMENT: Duration = Duration::from_secs(60);
@@ -30,6 +37,11 @@ impl Engine {
 impl Shared {
     /// As [`Engine::now`].
     pub(super) fn now(&self) -> Timestamp {
+        if self.reads_by_server() { self.told() } else { self.clock.now() }
+    }
+
+    /// Returns the time by which records that are written now expire: the server's as soon as it is told.
+    fn told(&self) -> Timestamp {
         let wall = self.clock.now();
         let base = self.server_epoch.load(Ordering::Acquire);
         if base == 0 {
@@ -63,6 +75,89 @@ impl Shared {
         let told = self.server_epoch.load(Ordering::Acquire) != 0;
         let born = if told { now } else { now.max(revision.at()) };
         (born >= Timestamp::EARLIEST).then_some(born)
+    }
+
+    /// As [`Engine::version`].
+    pub(super) fn version(&self, key: Key, entity: Option<Arc<Entity>>) -> Record {
+        let kept = match &entity {
+            Some(_) => self.config.retention_of(key.kind),
+            None => Some(self.config.tombstone_retention),
+        };
+        let now = self.told();
+        let mut revision = self.revisions.next(now);
+        let episode = entity.as_deref().and_then(Entity::as_episode);
+        if episode.is_some_and(Episode::is_completed) {
+            revision = revision.into_completed();
+        }
+        let born = self.born(now, revision);
+        Record {
+            revision,
+            updated_at: now,
+            expires_at: kept.and_then(|kept| Some(born?.plus(kept))),
+            entity,
+            key,
+        }
+    }
+
+    /// Returns true once what expires is hidden by the time that the server has told.
+    pub(super) fn reads_by_server(&self) -> bool {
+        self.reads_by_server.load(Ordering::Acquire)
+    }
+
+    /// Goes over to the server's time once it is told: first what waits is renewed, so that none of it is hidden in between.
+    ///
+    /// # Errors
+    /// Whatever the outbox reports.
+    pub(super) async fn read_by_server_time(&self) -> Result<()> {
+        if self.reads_by_server() || self.server_epoch.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        self.renew_waiting().await?;
+        // What was on its way with the old time.
+        self.committer.settle().await;
+        self.renew_waiting().await?;
+        self.reads_by_server.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Gives what waits to be sent and has expired its time anew: it may be of a clock that was behind before the server told
+    /// its time, and nothing expires before it has been sent.
+    ///
+    /// # Errors
+    /// Whatever the outbox reports.
+    pub(super) async fn renew_waiting(&self) -> Result<()> {
+        for kind in Kind::ALL {
+            let Some(kept) = self.config.retention_of(kind) else { continue };
+            let mut scan = Scan::new(&self.namespace, kind);
+            loop {
+                let asked = scan.clone();
+                let waiting = self.ask_outbox(move |outbox| outbox.pending_scan(&asked, PENDING)).await?;
+                let Some(waiting) = waiting else { return Ok(()) };
+                let now = self.told();
+                let renew = |record: &Record| {
+                    let has_expired = !record.is_tombstone() && record.is_expired(now);
+                    // Whatever is written to the record meanwhile wins.
+                    let revision = record.revision.renewed().filter(|_| has_expired)?;
+                    Some(Record { revision, expires_at: Some(now.plus(kept)), ..record.clone() })
+                };
+                let records: Vec<Record> = waiting.iter().filter_map(renew).collect();
+                if !records.is_empty() {
+                    self.append(records).await?;
+                }
+                match waiting.last() {
+                    Some(last) if waiting.len() == PENDING => scan.after = Some(last.key.id.clone()),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits records of this instance's own making, without waiting for the durable tier.
+    async fn append(&self, records: Vec<Record>) -> Result<()> {
+        let bytes = records.iter().map(encoded_size).sum::<Result<usize>>()?;
+        let documents = documents_of(&records, &self.unreadable);
+        self.committer.commit(Write { records, documents, bytes }).await.map(drop)
     }
 
     /// Returns false for a revision that no clock can have made.

@@ -74,6 +74,7 @@ impl Shared {
         }
         if adopted.rows > 0 {
             self.load_pending().await?;
+            self.renew_waiting().await?;
             self.appended.notify_one();
         }
         Ok(())

@@ -159,6 +159,13 @@ impl Revision {
         Self { clock: self.clock | Self::COMPLETED, ..self }
     }
 
+    /// Returns the revision of the same content with another expiry: higher than this one, and lower than any that is issued
+    /// behind it. `None` where there is none between.
+    pub(crate) fn renewed(self) -> Option<Self> {
+        let writer = WriterId::new(self.writer.0 + 1);
+        (writer > self.writer).then_some(Self { writer, ..self })
+    }
+
     /// Returns true if no higher revision can be issued.
     pub fn is_last(self) -> bool {
         self.clock & Self::LAST == Self::LAST
