@@ -63,6 +63,7 @@ fn run_world(
         Mode::Remote => Some(Sqld::start(SqldOptions::new())),
     };
     let mut checker = Checker::new(folder, sqld.as_ref())?;
+    checker.begin()?;
     for _ in 0..rounds {
         let round = kill_once(folder, sqld.as_ref(), random)?;
         tally.rounds += 1;
