@@ -185,13 +185,15 @@ impl Memory {
     /// # Errors
     /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and what the commit reports.
     pub async fn start(&self, task: impl Into<Task>) -> Result<OpenEpisode> {
-        let mut task = task.into();
+        let task = task.into();
         let inner = &self.inner;
         inner.learner.active();
         inner.take_token()?;
         inner.check_quota(0)?;
         inner.limits.check_task(&task)?;
-        let redactions = inner.count_redactions(inner.redactor.redact_task(&mut task));
+        let bytes = task.description.len();
+        let (task, found) = inner.redact("start", bytes, task, Redactor::redact_task).await?;
+        let redactions = inner.count_redactions(found);
         let now = inner.engine.now();
         let mut episode = Episode::open(EpisodeId(inner.ids.next(now)), task, now);
         episode.redactions = redactions;

@@ -203,7 +203,6 @@ impl OpenEpisode {
     /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was completed
     /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
     pub async fn complete(mut self, outcome: Outcome) -> Result<Episode> {
-        let mut outcome = outcome;
         let inner = self.inner.clone();
         inner.learner.active();
         inner.limits.check_outcome(&outcome)?;
@@ -223,7 +222,9 @@ impl OpenEpisode {
                 self = Self::resumed(inner.clone(), self.episode, &steps, &artifacts)?;
             }
         }
-        let redactions = inner.redactor.redact_outcome(&mut outcome);
+        let bytes = outcome.text().len();
+        let (outcome, redactions) =
+            inner.redact("complete", bytes, outcome, Redactor::redact_outcome).await?;
         let mut episode = self.episode.clone();
         episode.status = EpisodeStatus::Completed;
         episode.completed_at = Some(inner.engine.now());

@@ -23,6 +23,7 @@ use crate::recall::groups::EpisodeHits;
 use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::Hit;
+use crate::redact::Redactor;
 use crate::store::record::Key;
 
 use advice::{NEIGHBOURS, neighbour};
@@ -108,8 +109,8 @@ impl Inner {
         recall: &mut Recall,
     ) -> Option<(String, HashMap<Arc<str>, f32>)> {
         let vectors = self.vectors.as_ref()?;
-        let mut shown = query.text.clone();
-        self.redactor.redact_text(&mut shown);
+        let text = query.text.clone();
+        let (shown, _) = self.redact("recall", text.len(), text, Redactor::redact_text).await.ok()?;
         recall.degraded = vectors.gap();
         let wanted = if query.is_by_agent() { SEMANTIC_BY_AGENT } else { SEMANTIC };
         match vectors.search(&shown, wanted).await {

@@ -22,6 +22,7 @@ use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::ruling::Decision;
 use crate::recall::query::{RecallQuery, Verdict};
+use crate::redact::Redactor;
 use crate::store::query::Scan;
 
 /// Similar episodes that one is contrasted with.
@@ -71,11 +72,11 @@ impl Inner {
         let reflection = match reflections.get(&id) {
             Some(known) => known.reflection.clone(),
             None => {
-                let mut reflection = self.learning.reflector.reflect(&trace, &similar).await?;
-                let insights = [&mut reflection.worked, &mut reflection.failed, &mut reflection.improve];
-                for insight in insights.into_iter().flatten() {
-                    self.redactor.redact_text(&mut insight.text);
-                }
+                let reflection = Entity::from(self.learning.reflector.reflect(&trace, &similar).await?);
+                let bytes = reflection.weight();
+                let (reflection, _) =
+                    self.redact("learn", bytes, reflection, Redactor::redact_entity).await?;
+                let Entity::Reflection(reflection) = reflection else { return Ok(()) };
                 let domain = trace.episode.task.domain.clone();
                 reflections.insert(id, Reflected { reflection: reflection.clone(), domain });
                 reflection
