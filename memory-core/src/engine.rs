@@ -182,12 +182,13 @@ impl Engine {
     /// and, in local mode, `Busy` when the file cannot be written. With [`Ack::Durable`] also `Unavailable` when the
     /// durable tier has not answered within the write deadline (the records are kept and will be sent) and
     /// `Rejected` when it refused a record (which is set aside).
-    pub async fn commit(&self, records: Vec<Record>) -> Result<()> {
+    pub async fn commit(&self, mut records: Vec<Record>) -> Result<()> {
         if records.is_empty() {
             return Ok(());
         }
         let mut bytes = 0;
-        for record in &records {
+        for record in &mut records {
+            self.shared.stamp(record);
             self.shared.check_revision("commit", &record.key, record.revision, record.is_tombstone())?;
             self.shared.revisions.observe(record.revision);
             bytes += encoded_size(record)?;

@@ -112,6 +112,7 @@ impl Shared {
     async fn drain(&self) -> Result<()> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         let mut rows = self.peek(0).await?;
+        let mut renewed = false;
         loop {
             let Some(last) = rows.last().map(|row| row.seq) else {
                 let last = outbox.usage();
@@ -132,7 +133,15 @@ impl Shared {
                 }
                 continue;
             };
-            // What looks expired to the server may be purged there as soon as it arrives.
+            // What has expired may be purged as soon as it arrives. Once in a pass: older versions of what was renewed wait, too.
+            let now = self.now();
+            let expired = |row: &OutboxRow| row.record.is_expired(now) && !row.record.is_tombstone();
+            if !renewed && rows.iter().any(expired) {
+                renewed = true;
+                self.renew_waiting().await?;
+                rows = self.peek(0).await?;
+                continue;
+            }
             if !self.reads_by_server() && rows.iter().any(|row| row.record.expires_at.is_some()) {
                 self.pull().await?;
                 if self.reads_by_server() {

@@ -112,12 +112,22 @@ impl Shared {
         if self.reads_by_server() || self.server_epoch.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
-        self.renew_waiting().await?;
-        // What was on its way with the old time.
-        self.committer.settle().await;
+        // What is on its way with an expiry by this machine's clock; what comes behind is stamped.
+        let barrier = Write { records: Vec::new(), documents: Vec::new(), bytes: 0 };
+        self.committer.commit(barrier).await?;
         self.renew_waiting().await?;
         self.reads_by_server.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Gives a record that is about to be written and has expired its time anew: it was made before the server told the time.
+    pub(super) fn stamp(&self, record: &mut Record) {
+        if self.server_epoch.load(Ordering::Acquire) != 0 && !record.is_tombstone() {
+            let now = self.told();
+            if record.is_expired(now) {
+                record.expires_at = self.config.retention_of(record.key.kind).map(|kept| now.plus(kept));
+            }
+        }
     }
 
     /// Gives what waits to be sent and has expired its time anew: it may be of a clock that was behind before the server told

@@ -141,6 +141,10 @@ impl<'s> Checker<'s> {
 
 /// Closes the memory, which sends all that waits.
 async fn close(memory: Memory) -> Result<(), String> {
+    if let Err(error) = memory.flush(PATIENCE).await {
+        let status = memory.status().await.engine;
+        return Err(format!("flush: {error:?}; {:?}, {:?}", status.breaker, status.sync));
+    }
     let left = memory.close(PATIENCE).await.map_err(|error| format!("close: {error:?}"))?;
     if left.rows + left.dead_letters > 0 { Err(format!("rows left after closing: {left:?}")) } else { Ok(()) }
 }
