@@ -122,10 +122,11 @@ impl Shared {
 
     /// Gives a record that is about to be written and has expired its time anew: it was made before the server told the time.
     pub(super) fn stamp(&self, record: &mut Record) {
-        if self.server_epoch.load(Ordering::Acquire) != 0 && !record.is_tombstone() {
+        let told = self.server_epoch.load(Ordering::Acquire) != 0;
+        if let Some(kept) = self.config.retention_of(record.key.kind).filter(|_| told) {
             let now = self.told();
-            if record.is_expired(now) {
-                record.expires_at = self.config.retention_of(record.key.kind).map(|kept| now.plus(kept));
+            if record.is_expired(now) && !record.is_tombstone() {
+                record.expires_at = Some(now.plus(kept));
             }
         }
     }
