@@ -278,7 +278,7 @@ impl Inner {
     async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
         let space = self.engine.namespace();
         let mut from = lock(&self.learner.swept_owned_to).clone();
-        for (at, kind) in [Kind::Step, Kind::Artifact].into_iter().enumerate() {
+        for (at, kind) in [Kind::Step, Kind::Artifact, Kind::Reflection].into_iter().enumerate() {
             for _ in 0..SWEPT_OWNERS {
                 if self.is_over(limits) {
                     break;
@@ -286,8 +286,7 @@ impl Inner {
                 let scan = Scan::new(space, kind).limit(1).after(from[at].take());
                 let (page, _) = self.engine.scan_fresh(&scan).await?;
                 let Some(first) = page.records.first() else { break };
-                let owner =
-                    first.key.id.split_once(':').and_then(|(owner, _)| owner.parse::<EpisodeId>().ok());
+                let owner = kind.owner_of(&first.key.id).and_then(|owner| owner.parse::<EpisodeId>().ok());
                 let Some(owner) = owner else {
                     from[at] = Some(first.key.id.clone());
                     continue;
@@ -302,8 +301,12 @@ impl Inner {
                 }
                 let _gate = self.learner.gate.lock().await;
                 let mut draft = Draft::new(self);
-                let owned = self.owned(kind, owner).await?;
-                owned.ids().for_each(|id| draft.remove(kind, id));
+                if kind == Kind::Reflection {
+                    draft.remove(kind, owner.to_string());
+                } else {
+                    let owned = self.owned(kind, owner).await?;
+                    owned.ids().for_each(|id| draft.remove(kind, id));
+                }
                 self.engine.commit(draft.into_records()).await?;
             }
         }

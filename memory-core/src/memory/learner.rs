@@ -71,8 +71,8 @@ pub(super) struct Learner {
     pub(super) activity: AtomicU64,
     /// How far consolidation has looked for what lost its episode.
     pub(super) swept_to: Mutex<Option<Arc<str>>>,
-    /// The same for what lost the episode that owns it: steps, artifacts.
-    pub(super) swept_owned_to: Mutex<[Option<Arc<str>>; 2]>,
+    /// The same for what lost the episode that owns it: steps, artifacts, reflections.
+    pub(super) swept_owned_to: Mutex<[Option<Arc<str>>; 3]>,
     /// The last day that consolidation measured before its time was over.
     pub(super) measured_to: Mutex<Option<Timestamp>>,
     /// What consolidation had no time for.

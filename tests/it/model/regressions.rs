@@ -212,3 +212,20 @@ fn what_is_noted_by_a_machine_that_was_cut_off_does_not_open_a_completed_episode
     ];
     keeps(&remote(&[0, 1]), &ops);
 }
+
+/// The reward goes with the tombstone that knows of it; what another machine learned at that moment has only itself.
+#[test]
+fn what_is_learned_while_an_episode_is_forgotten_elsewhere_goes_with_the_next_sweep() {
+    keeps(
+        &remote(&[0, 1, 2]),
+        &[
+            Op::Start { on: 1 },
+            Op::Close { on: 0 },
+            Op::Complete { on: 2, episode: 0, success: false },
+            Op::Open { on: 0 },
+            Op::Flush { on: 2 },
+            Op::Learn { on: 0 },
+            Op::Forget { on: 2, episode: 0 },
+        ],
+    );
+}
