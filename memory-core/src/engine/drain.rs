@@ -142,6 +142,7 @@ impl Shared {
                 rows = self.peek(0).await?;
                 continue;
             }
+            // By this machine's clock nothing has; what the server says is known once it has told its time.
             if !self.reads_by_server() && rows.iter().any(|row| row.record.expires_at.is_some()) {
                 self.pull().await?;
                 if self.reads_by_server() {

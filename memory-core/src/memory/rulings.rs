@@ -44,7 +44,7 @@ impl Knowledge<'_> {
     pub async fn rule(&self, item: ItemId, decision: Option<Decision>) -> Result<()> {
         if item.kind() == Kind::Episode {
             return Err(Error::invalid("rule", "item", "an episode is not ruled on")
-                .with_hint("what must not be recalled any more is forgotten: `memory forget`"));
+                .with_hint("what must not be recalled any more is forgotten: `memory episodes forget`"));
         }
         self.decide(item, None, decision).await
     }
