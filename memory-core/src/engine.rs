@@ -20,6 +20,7 @@ mod progress;
 mod pull;
 mod read;
 mod scan;
+mod sent;
 mod status;
 mod supervise;
 mod time;
@@ -43,7 +44,7 @@ use crate::model::kind::Kind;
 use crate::recall::lexical::LexicalIndex;
 use crate::store::decorate::breaker::Breaker;
 use crate::store::query::{Page, Scan};
-use crate::store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
+use crate::store::record::{Key, Namespace, Record, RevisionClock, WriterId};
 use crate::store::traits::{Durable, Outbox, Purged, Seq, Store, Tiers};
 use crate::store::wire::{MAX_RECORD_BYTES, Row};
 
@@ -111,9 +112,8 @@ struct Shared {
     /// Rows that did not get through, though others may.
     suspects: Mutex<Suspects>,
     verdicts: Verdicts,
-    /// Versions that the durable tier has acknowledged and that were not found there since: some of those of earlier
-    /// processes, and the first that this one sent since the change feed was last read to its end.
-    sent: Mutex<Vec<(Key, Revision)>>,
+    /// Versions that the durable tier has acknowledged and that were not seen there since.
+    sent: Mutex<sent::Sent>,
     /// Rows up to here were numbered anew because the outbox was rebuilt since opening.
     renumbered: Arc<AtomicU64>,
     /// The server's time when the monotonic clock began; 0 while it is not known.

@@ -1,5 +1,6 @@
 //! The durable tier on a server: sqld or Turso Cloud, over HTTP.
 
+mod connector;
 mod guard;
 mod options;
 mod pool;

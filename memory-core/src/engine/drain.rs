@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Ack, Shared, Task, pull};
+use crate::engine::{Ack, Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Record, Revision};
@@ -289,13 +289,7 @@ impl Shared {
             suspects.refused = Default::default();
             suspects.rows.retain(|seq, _| !seqs.contains(seq));
         }
-        let own = part.iter().filter(|send| send.newest.record.key.kind.has_unique_ids());
-        if let Some(first) = own.min_by_key(|send| send.newest.seq).map(|send| &send.newest.record) {
-            let mut sent = lock(&self.sent);
-            if sent.len() < pull::LOOKED_UP {
-                sent.push((first.key.clone(), first.revision));
-            }
-        }
+        lock(&self.sent).note(part.iter().map(|send| &send.newest.record));
         let share = self.shrunk.load(Ordering::Relaxed);
         self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);
         self.acknowledge(seqs).await

@@ -6,22 +6,20 @@ use std::sync::atomic::Ordering;
 use crate::clock::Timestamp;
 use crate::engine::documents::{documents_of, index_documents};
 use crate::engine::fill::Fill;
+use crate::engine::sent::{LOOKED_UP, Sent};
 use crate::engine::{Shared, Task};
 use crate::error::Result;
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::recall::lexical::LexicalIndex;
-use crate::store::record::{Key, Record, Revision};
+use crate::store::record::{Key, Record, WriterId};
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
 /// Changes asked for at once, if the way to the durable tier is wide enough.
 pub(super) const PAGE: usize = 500;
 /// By how much a page shrinks after one that took too long; it grows by such a part with each that did not.
 const SHRINK: usize = 4;
-
-/// How many rows that were sent are looked for at once.
-pub(super) const LOOKED_UP: usize = 64;
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -56,7 +54,7 @@ impl Shared {
             // on its way beside.
             let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
-            // What is sent from here on the position may not cover.
+            // What is sent from here on the answer may not have.
             let sent = lock(&self.sent).clone();
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
@@ -70,14 +68,14 @@ impl Shared {
             if self.must_start_over(&cursor, &changes).await? {
                 continue;
             }
-            if changes.next >= changes.head && self.has_lost(&sent).await? {
+            if changes.next >= changes.head && self.has_lost(sent).await? {
                 self.start_over(&changes, Some("has lost what was sent to it")).await?;
                 continue;
             }
             // The position is not written before what it covers: a commit that the durable tier has may be on its way to
             // the caches.
             self.committer.settle().await;
-            let complete = changes.next >= changes.head || changes.changes.is_empty();
+            let complete = changes.next >= changes.head || changes.next <= cursor.seq;
             self.apply(changes).await;
             if complete {
                 self.synced(Task::Pull);
@@ -106,16 +104,16 @@ impl Shared {
             after: cursor.seq,
             limit: self.page.load(Ordering::Relaxed),
             bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
-            // What this instance writes is handed on when it is committed.
-            except: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
+            // What this instance writes is handed on when it is committed: here it only shows that it has arrived.
+            own: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
         };
         let mut changes = loop {
             match self.durable.changes(&query).await {
-                Ok(changes) if query.bodies.is_empty() => break changes,
+                Ok(changes) if query.bodies.is_empty() => break self.take_own(changes, query.own),
                 Ok(changes) => {
                     let grown = query.limit + (query.limit / SHRINK).max(1);
                     self.page.store(grown.min(PAGE), Ordering::Relaxed);
-                    return Ok(changes);
+                    return Ok(self.take_own(changes, query.own));
                 }
                 Err(error) if query.bodies.is_empty() || !self.answers(&error).await => return Err(error),
                 // The server is there: the page was too large for the way to it.
@@ -178,10 +176,19 @@ impl Shared {
         Ok(true)
     }
 
-    /// Returns true if the durable tier does not have what it acknowledged. What this instance sends moves no position in
-    /// the change feed, and a new one may know no position at all: only the rows themselves tell.
-    async fn has_lost(&self, sent: &[(Key, Revision)]) -> Result<bool> {
-        if sent.is_empty() {
+    /// Notes that what a page lists has arrived, and takes out of it what this instance wrote.
+    fn take_own(&self, mut changes: Changes, own: Option<WriterId>) -> Changes {
+        lock(&self.sent).seen(&changes.changes);
+        changes.changes.retain(|change| own != Some(change.revision.writer));
+        changes
+    }
+
+    /// Returns true if the durable tier does not have what it acknowledged, as far as the change feed did not list it. What
+    /// this instance sends moves no position in the feed until that is read, and a new instance may know no position at
+    /// all: only the rows themselves tell.
+    async fn has_lost(&self, sent: Sent) -> Result<bool> {
+        let unseen = lock(&self.sent).unseen_of(&sent);
+        if unseen.is_empty() {
             return Ok(false);
         }
         // What belongs to a forgotten episode is not taken; what had expired may be purged.
@@ -189,10 +196,10 @@ impl Shared {
             let owner = key.kind.owner_of(&key.id).unwrap_or(&key.id);
             Key::new(&key.namespace, Kind::Episode, owner)
         };
-        let keys: Vec<Key> = sent.iter().flat_map(|(key, _)| [key.clone(), owner(key)]).collect();
+        let keys: Vec<Key> = unseen.iter().flat_map(|(key, _)| [key.clone(), owner(key)]).collect();
         let found = self.durable.get(&keys).await?;
         let now = self.now();
-        let lost = sent.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
+        let lost = unseen.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
             let there = found[0].as_ref().is_some_and(|record| record.revision >= *revision);
             let disowned =
                 found.last().and_then(Option::as_ref).is_some_and(|owner| owner.revision.is_final());
@@ -200,7 +207,7 @@ impl Shared {
             let expired = kept.is_some_and(|kept| revision.at().plus(kept) <= now);
             !there && !disowned && !expired
         });
-        lock(&self.sent).retain(|at| !sent.contains(at));
+        lock(&self.sent).done(&sent);
         Ok(lost)
     }
 
@@ -209,11 +216,11 @@ impl Shared {
         let sample = self.ask_outbox(|outbox| outbox.sample_tail(LOOKED_UP)).await?.unwrap_or_default();
         let tombstone_kept = self.config.tombstone_retention;
         let now = self.now();
-        let live = sample.into_iter().filter(|record| {
+        let live = sample.iter().filter(|record| {
             !record.is_expired(now)
                 && (!record.is_tombstone() || now.since(record.updated_at) < tombstone_kept)
         });
-        lock(&self.sent).extend(live.map(|record| (record.key, record.revision)));
+        lock(&self.sent).note(live);
         Ok(())
     }
 

@@ -141,7 +141,6 @@ impl Durable for MemoryStore {
             .records
             .values()
             .filter(|(record, seq, _)| *seq > query.after && query.namespaces.contains(&record.key.namespace))
-            .filter(|(record, ..)| query.except != Some(record.revision.writer))
             .collect();
         rows.sort_by_key(|(_, seq, _)| *seq);
         let cut = rows.get(query.limit.saturating_sub(1)).map(|(_, seq, _)| *seq);
@@ -157,7 +156,8 @@ impl Durable for MemoryStore {
             .map(|(record, ..)| Change {
                 key: record.key.clone(),
                 revision: record.revision,
-                record: query.bodies.contains(&record.key.kind).then(|| record.clone()),
+                record: (query.bodies.contains(&record.key.kind) && query.own != Some(record.revision.writer))
+                    .then(|| record.clone()),
             })
             .collect();
         Ok(Changes {

@@ -70,8 +70,8 @@ pub struct ChangesQuery {
     pub limit: usize,
     /// For which kinds to return the records themselves; of others only key and revision.
     pub bodies: Vec<Kind>,
-    /// Leaves out the versions that this writer made: it knows them.
-    pub except: Option<WriterId>,
+    /// Returns only key and revision of the versions that this writer made, of whatever kind: it has them.
+    pub own: Option<WriterId>,
 }
 
 /// A record that has changed.

@@ -81,7 +81,7 @@ impl ReadChanges {
             let name = |row: &Row| format!("{}/{}/{}", row.namespace, row.kind, row.id);
             let change = row.and_then(|row| {
                 let (key, revision) = (row.key().map_err(|_| name(&row))?, row.revision());
-                let record = match bodies.contains(&key.kind) {
+                let record = match bodies.contains(&key.kind) && self.query.own != Some(revision.writer) {
                     true => Some(row.decode().map_err(|_| key.to_string())?),
                     false => None,
                 };
@@ -103,17 +103,17 @@ impl ReadChanges {
             Range::After(seq, limit) => ("seq > ?", seq, limit),
             Range::Of(seq) => ("seq = ?", seq, usize::MAX),
         };
-        let mut values = vec![integer(bound)];
+        let other = self.query.own.map_or("", |_| " AND writer <> ?");
+        let mut values: Vec<_> = self.query.own.map(|writer| integer(writer.get())).into_iter().collect();
+        values.push(integer(bound));
         values.extend(self.query.namespaces.iter().map(Namespace::as_str).map(text));
-        let other = self.query.except.map_or("", |_| "AND writer <> ? ");
-        values.extend(self.query.except.map(|writer| integer(writer.get())));
         values.push(integer(limit.min(i64::MAX as usize) as u64));
         // The plus keeps SQLite from going through a whole namespace by its primary key: what is new is found by its
         // commit number, or a look at a feed without news would read everything there is.
         let sql = format!(
             "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
-             CASE WHEN kind IN ({}) THEN {body} END, {}, NULL, NULL, NULL, NULL FROM records \
-             WHERE {test} AND +namespace IN ({spaces}) {other}ORDER BY seq, namespace, kind, id LIMIT ?) \
+             CASE WHEN kind IN ({}){other} THEN {body} END, {}, NULL, NULL, NULL, NULL FROM records \
+             WHERE {test} AND +namespace IN ({spaces}) ORDER BY seq, namespace, kind, id LIMIT ?) \
              UNION ALL SELECT NULL, database_id, NULL, NULL, head, tombstone_floor, 0, 0, NULL, {}, {}, {NOW_MS}, \
              (SELECT max(version) FROM agent_memory_schema), \
              (SELECT revision FROM records WHERE records.seq = head LIMIT 1) \
@@ -187,7 +187,7 @@ mod tests {
             after: 7,
             limit: 500,
             bodies: vec![Kind::Episode],
-            except: Some(WriterId::new(7)),
+            own: Some(WriterId::new(7)),
         };
         for range in [Range::After(7, 501), Range::Of(7)] {
             let (sql, values) = ReadChanges { query: query.clone() }.sql(&range, "body");

@@ -48,7 +48,7 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets how long a TCP connection may take; 3 s by default. With TLS only the deadline of the call counts.
+    /// Sets how long a TCP connection may take; 3 s by default.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

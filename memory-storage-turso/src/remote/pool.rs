@@ -4,11 +4,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::client::HttpConnector;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use libsql::{Builder, Database};
 use memory_core::{Error, ErrorKind, LimitViolation, Result};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::classify::classify;
+use crate::remote::connector::{Connector, Server};
 use crate::remote::options::RemoteOptions;
 use crate::remote::url;
 use crate::session::{Place, Session, finish};
@@ -57,13 +59,15 @@ impl Pool {
             return Err(Error::invalid("connect", "token", "it has characters that no token has")
                 .with_hint("check TURSO_AUTH_TOKEN for spaces, quotes and line ends"));
         }
-        let mut builder = Builder::new_remote(endpoint.url, token);
-        if !endpoint.tls {
-            let mut connector = HttpConnector::new();
-            connector.set_nodelay(true);
-            connector.set_connect_timeout(Some(options.connect_timeout));
-            builder = builder.connector(connector);
-        }
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(options.connect_timeout));
+        let server = Server::of(&endpoint.url);
+        let builder = Builder::new_remote(endpoint.url.to_string(), token);
+        let builder = match endpoint.tls {
+            false => builder.connector(Connector::new(tcp, server)),
+            true => builder.connector(Connector::new(over_tls(tcp)?, server)),
+        };
         let database = finish(builder.build()).map_err(|error| Error::from(classify("connect", error)))?;
         Ok(Self { database, permits: Semaphore::new(options.pool_size), idle: Mutex::default() })
     }
@@ -109,6 +113,16 @@ impl Pool {
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Puts TLS over TCP, with the system's root certificates.
+fn over_tls(mut tcp: HttpConnector) -> Result<HttpsConnector<HttpConnector>> {
+    tcp.enforce_http(false);
+    let builder = HttpsConnectorBuilder::new().with_native_roots().map_err(|source| {
+        Error::new(ErrorKind::Io, "connect", format!("no TLS root certificates: {source}"))
+            .with_hint("install the system's CA certificates")
+    })?;
+    Ok(builder.https_only().enable_http1().wrap_connector(tcp))
 }
 
 impl Lease<'_> {

@@ -9,7 +9,7 @@ const NAME: &str = "connect";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// `http://…` or `https://…`, as the client takes it.
-    pub(crate) url: String,
+    pub(crate) url: Uri,
     /// Whether TLS is used.
     pub(crate) tls: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) fn parse(url: &str) -> Result<Endpoint> {
                 Some(port) if port.parse::<u16>().map_or(true, |port| port == 0) => {
                     Err(invalid("the port is not one"))
                 }
-                _ => Ok(Endpoint { url, tls }),
+                _ => Ok(Endpoint { url: parsed, tls }),
             }
         }
         _ => Err(invalid("there is no host")),
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn accepts_what_names_a_server() {
         let check = |url: &str, expected: &str, tls: bool| {
-            assert_eq!(parse(url).unwrap(), Endpoint { url: expected.into(), tls }, "{url}");
+            assert_eq!(parse(url).unwrap(), Endpoint { url: expected.parse().unwrap(), tls }, "{url}");
         };
         check("http://127.0.0.1:8080", "http://127.0.0.1:8080", false);
         check("http://[::1]:8080/", "http://[::1]:8080", false);

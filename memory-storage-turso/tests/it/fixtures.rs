@@ -22,7 +22,7 @@ pub(crate) fn live(id: &str) -> Record {
 
 /// Asks for everything behind a position, with the episodes themselves.
 pub(crate) fn since(after: u64) -> ChangesQuery {
-    ChangesQuery { namespaces: vec![space()], after, limit: 1_000, bodies: vec![Kind::Episode], except: None }
+    ChangesQuery { namespaces: vec![space()], after, limit: 1_000, bodies: vec![Kind::Episode], own: None }
 }
 
 pub(crate) fn open(path: &Path) -> LocalStore {

@@ -44,14 +44,12 @@ pub(crate) struct Fleet {
     pub(crate) ledger: Ledger,
     episodes: usize,
     numbers: Numbers,
-    /// Nothing is asked that is known not to hold: see [`super::run::SPARED`].
-    spared: bool,
     _folder: TempDir,
 }
 
 impl Fleet {
     /// Sets the machines up and starts their processes.
-    pub(crate) async fn start(setup: &Setup, spared: bool) -> Result<Self, Violation> {
+    pub(crate) async fn start(setup: &Setup) -> Result<Self, Violation> {
         let folder = folder();
         let file = folder.path().join("memory.db");
         lay_out(&file);
@@ -65,9 +63,9 @@ impl Fleet {
             Machine::new(instances, place, setup.outbox_rows, MachineClock::new(now), seed)
         };
         let machines: Vec<Machine> = setup.hosts.iter().enumerate().map(machine).collect();
-        let (ledger, numbers) = (Ledger::new(spared), Numbers::default());
+        let (ledger, numbers) = (Ledger::default(), Numbers::default());
         let mut fleet =
-            Self { machines, server, file, ledger, episodes: 0, numbers, spared, _folder: folder };
+            Self { machines, server, file, ledger, episodes: 0, numbers, _folder: folder };
         for on in 0..fleet.machines.len() {
             fleet.open(on).await?;
         }
@@ -151,7 +149,6 @@ impl Fleet {
             }
             Op::SetClock { on, by_ms } => {
                 self.machines[on].clock.set_by(by_ms);
-                self.ledger.clock_set();
                 Ok(())
             }
             Op::Cut { on } => {
@@ -179,26 +176,11 @@ impl Fleet {
                 Ok(())
             }
             Op::Restore => {
-                if self.spared {
-                    self.read_everything().await?;
-                }
                 self.server().restore(&self.backup()).await;
                 self.ledger.restored();
-                if self.spared { self.read_everything().await } else { Ok(()) }
+                Ok(())
             }
         }
-    }
-
-    /// Lets every process read the feed behind what it sent.
-    async fn read_everything(&mut self) -> Result<(), Violation> {
-        let stopped: Vec<usize> = (0..self.machines.len()).filter(|on| self.process(*on).is_none()).collect();
-        self.heal().await?;
-        self.settle().await?;
-        for on in stopped {
-            let closed = within(CLOSING, self.machines[on].close(FLUSH)).await;
-            closed.ok_or_else(|| format!("close hangs on {on}"))?.map_err(|error| format!("{error:?}"))?;
-        }
-        Ok(())
     }
 
     fn backup(&self) -> PathBuf {
@@ -334,9 +316,6 @@ impl Fleet {
             Ok(recall) => self.call(on, "recalled", handle.recalled(&recall)).await?,
             Err(error) => Err(error),
         };
-        let spared = self.spared;
-        let fact = self.ledger.change(episode).expect("there is a handle");
-        fact.reopened |= spared;
         match noted {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
             noted => {

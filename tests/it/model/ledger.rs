@@ -24,8 +24,6 @@ pub(crate) struct Fact {
     /// The texts of its outcomes: several if it was completed by machines that knew nothing of each other.
     pub(crate) outcomes: BTreeMap<String, Known>,
     pub(crate) forgotten: Option<Known>,
-    /// Something was noted in its head, which may open it again: see [`super::run::SPARED`].
-    pub(crate) reopened: bool,
     /// The server lost what nobody need have any more: nothing is promised.
     pub(crate) excused: bool,
 }
@@ -36,22 +34,15 @@ pub(crate) struct Ledger {
     facts: BTreeMap<usize, Fact>,
     /// Time that has passed since the last backup, in milliseconds.
     elapsed_ms: u64,
-    clock_was_set: bool,
-    /// Nothing is asked that is known not to hold: see [`super::run::SPARED`].
-    spared: bool,
 }
 
 /// How long an outbox keeps what the server acknowledged, in milliseconds; the default of the engine.
 const TAIL_MS: u64 = 600_000;
 
 impl Ledger {
-    pub(crate) fn new(spared: bool) -> Self {
-        Self { spared, ..Self::default() }
-    }
-
     pub(crate) fn started(&mut self, episode: usize, id: EpisodeId, word: String) {
         let (steps, outcomes) = (BTreeMap::new(), BTreeMap::new());
-        let fact = Fact { id, word, steps, outcomes, forgotten: None, reopened: false, excused: false };
+        let fact = Fact { id, word, steps, outcomes, forgotten: None, excused: false };
         self.facts.insert(episode, fact);
     }
 
@@ -72,11 +63,6 @@ impl Ledger {
         self.elapsed_ms = self.elapsed_ms.saturating_add(ms);
     }
 
-    /// Notes that a clock was set, by which no time passes.
-    pub(crate) fn clock_set(&mut self) {
-        self.clock_was_set = true;
-    }
-
     pub(crate) fn backed_up(&mut self) {
         self.elapsed_ms = 0;
     }
@@ -84,7 +70,7 @@ impl Ledger {
     /// Notes that the server lost what was committed since the backup. Outboxes bring it again, unless it is older than
     /// what they keep.
     pub(crate) fn restored(&mut self) {
-        if self.elapsed_ms < TAIL_MS && !(self.spared && self.clock_was_set) {
+        if self.elapsed_ms < TAIL_MS {
             return;
         }
         // What was acknowledged before the backup may have reached the server behind it.

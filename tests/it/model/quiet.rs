@@ -200,7 +200,7 @@ fn check_stored(episode: usize, fact: &Fact, live: &[Record]) -> Result<(), Viol
         return Err(format!("{episode} has the step {unknown:?}, which nobody logged"));
     }
     match &head.outcome {
-        None if fact.is_completed() && !fact.reopened => Err(format!("{episode} was completed and is open")),
+        None if fact.is_completed() => Err(format!("{episode} was completed and is open")),
         None => Ok(()),
         Some(Outcome::Success { summary: said } | Outcome::Failure { error: said })
             if fact.outcomes.contains_key(said) =>

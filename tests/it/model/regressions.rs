@@ -229,3 +229,39 @@ fn what_is_learned_while_an_episode_is_forgotten_elsewhere_goes_with_the_next_sw
         ],
     );
 }
+
+#[test]
+fn tmp_one() {
+    let ops = [
+        Op::Start { on: 0 },
+        Op::BackUp,
+        Op::Start { on: 0 },
+        Op::Flush { on: 0 },
+        Op::Complete { on: 0, episode: 0, success: true },
+        Op::Restore,
+    ];
+    for round in 0..40 {
+        println!("round {round}");
+        keeps(&remote(&[0, 1, 2]), &ops);
+    }
+}
+
+#[test]
+fn tmp_two() {
+    let ops = [
+        Op::Start { on: 0 },
+        Op::Close { on: 0 },
+        Op::Forget { on: 2, episode: 0 },
+        Op::Kill { on: 2 },
+        Op::Complete { on: 1, episode: 0, success: false },
+        Op::Learn { on: 1 },
+        Op::BackUp,
+        Op::Close { on: 1 },
+        Op::Restore,
+        Op::Open { on: 2 },
+    ];
+    for round in 0..40 {
+        println!("round {round}");
+        keeps(&remote(&[0, 0, 1]), &ops);
+    }
+}

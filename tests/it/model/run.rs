@@ -16,13 +16,6 @@ const LONGEST: usize = 40;
 /// How long a failing sequence is shortened.
 const SHORTENING: Duration = Duration::from_secs(60);
 
-/// Whether drawn cases are spared what is known not to hold: who sent rows and did not read the feed again, or lost its
-/// position in it, does not notice that a server was restored to a moment before them; and what was acknowledged by a
-/// clock that is wrong is not sent again: so all read the feed before a restore and behind it. And an episode in whose head
-/// something was noted may be open again. The tests that are ignored in `regressions` ask for the rest; to be false once
-/// they pass.
-const SPARED: bool = false;
-
 /// Which cases are run, and for how long at most.
 pub(crate) struct Budget {
     seed: u64,
@@ -63,7 +56,7 @@ pub(crate) fn explore(budget: &Budget) -> Result<u64, String> {
             }
             let seed = budget.seed + case;
             let (setup, ops) = draw(&mut runner(seed), LONGEST);
-            match run(&setup, &ops, SPARED) {
+            match check(&setup, &ops) {
                 Ok(()) => {}
                 Err(violation) if budget.survey => println!("seed {seed}: {violation}"),
                 Err(violation) => {
@@ -95,7 +88,7 @@ fn shorten(seed: u64, setup: &Setup, mut violation: Violation, mut ops: Vec<Op>)
         while at < ops.len() {
             let mut fewer = ops.clone();
             fewer.drain(at..(at + piece).min(ops.len()));
-            match may_happen(setup, &fewer).then(|| run(setup, &fewer, SPARED)) {
+            match may_happen(setup, &fewer).then(|| check(setup, &fewer)) {
                 Some(Err(still)) => (violation, ops) = (still, fewer),
                 _ => at += piece,
             }
@@ -111,12 +104,8 @@ fn shorten(seed: u64, setup: &Setup, mut violation: Violation, mut ops: Vec<Op>)
 
 /// Runs one sequence and checks what must hold during it and once all is quiet.
 pub(crate) fn check(setup: &Setup, ops: &[Op]) -> Result<(), Violation> {
-    run(setup, ops, false)
-}
-
-fn run(setup: &Setup, ops: &[Op], spared: bool) -> Result<(), Violation> {
     time::run(async {
-        let mut fleet = Fleet::start(setup, spared).await?;
+        let mut fleet = Fleet::start(setup).await?;
         for (number, op) in ops.iter().enumerate() {
             let outcome = fleet.apply(op).await;
             outcome.map_err(|violation| format!("operation {number}, {op:?}: {violation}"))?;

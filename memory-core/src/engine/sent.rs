@@ -1,0 +1,97 @@
+//! What the durable tier has acknowledged and was not seen to have since.
+
+use std::collections::HashMap;
+
+use crate::store::record::{Key, Record, Revision};
+use crate::store::traits::Change;
+
+/// How many rows are asked for by key at once.
+pub(super) const LOOKED_UP: usize = 64;
+
+/// The most rows that are remembered; of more, a random part.
+const REMEMBERED: usize = 4_096;
+
+/// The newest version of each record that was sent and not seen since.
+///
+/// A server that is restored loses what it acknowledged after its backup. The change feed lists what it has; what was sent
+/// and is not listed may be lost.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sent(HashMap<Key, Revision>);
+
+impl Sent {
+    /// Adds versions that were acknowledged, of kinds of which nobody else makes the same id.
+    pub(super) fn note<'a>(&mut self, records: impl Iterator<Item = &'a Record>) {
+        for record in records.filter(|record| record.key.kind.has_unique_ids()) {
+            if self.0.len() >= REMEMBERED {
+                // The order of a hash map is as good as random.
+                let mut kept = false;
+                self.0.retain(|_, _| {
+                    kept = !kept;
+                    kept
+                });
+            }
+            self.0.insert(record.key.clone(), record.revision);
+        }
+    }
+
+    /// Removes what the change feed lists, in this version or a later one.
+    pub(super) fn seen(&mut self, changes: &[Change]) {
+        if self.0.is_empty() {
+            return;
+        }
+        for change in changes {
+            if self.0.get(&change.key).is_some_and(|sent| *sent <= change.revision) {
+                self.0.remove(&change.key);
+            }
+        }
+    }
+
+    /// Returns what was there `before` and is unchanged since: all of it, or a random part of [`LOOKED_UP`].
+    pub(super) fn unseen_of(&self, before: &Self) -> Vec<(Key, Revision)> {
+        let unchanged = before.0.iter().filter(|(key, revision)| self.0.get(key) == Some(revision));
+        unchanged.map(|(key, revision)| (key.clone(), *revision)).take(LOOKED_UP).collect()
+    }
+
+    /// Removes what was there `before`.
+    pub(super) fn done(&mut self, before: &Self) {
+        self.0.retain(|key, revision| before.0.get(key) != Some(revision));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::{episode, record};
+    use crate::store::record::Namespace;
+
+    fn version(id: &str, clock: u64) -> Record {
+        record(&Namespace::default(), id, clock, Some(episode(1)))
+    }
+
+    fn listed(id: &str, clock: u64) -> Change {
+        let Record { key, revision, .. } = version(id, clock);
+        Change { key, revision, record: None }
+    }
+
+    #[test]
+    fn what_the_feed_does_not_list_is_unseen() {
+        let mut sent = Sent::default();
+        sent.note([version("a", 1), version("b", 1), version("c", 1), version("a", 3)].iter());
+        let before = sent.clone();
+        sent.note([version("c", 2)].iter());
+        sent.seen(&[listed("a", 2), listed("b", 2)]);
+        let ids = |rows: Vec<(Key, Revision)>| rows.iter().map(|(key, _)| key.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(sent.unseen_of(&before)), ["a"], "b was superseded; c was sent again later");
+        sent.done(&before);
+        assert_eq!(ids(sent.unseen_of(&sent.clone())), ["c"]);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut sent = Sent::default();
+        let rows: Vec<Record> = (0..3 * REMEMBERED).map(|n| version(&n.to_string(), 1)).collect();
+        sent.note(rows.iter());
+        assert!((REMEMBERED / 2..=REMEMBERED).contains(&sent.0.len()), "{}", sent.0.len());
+        assert_eq!(sent.unseen_of(&sent.clone()).len(), LOOKED_UP);
+    }
+}
