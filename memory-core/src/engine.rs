@@ -96,8 +96,9 @@ struct Shared {
     appended: Arc<Notify>,
     /// Told to drain now, even if the durable tier was away a moment ago.
     kicked: Notify,
-    /// Counts the times that the change feed was applied; a reader that spans one does not fill the hot layer.
-    feed_generation: AtomicU64,
+    /// Counts the times that the change feed was applied; a reader that spans one fills nothing. Held while something is
+    /// filled.
+    feed_generation: Mutex<u64>,
     /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed): the cache file
     /// may hold older versions of them.
     recovered: AtomicU64,

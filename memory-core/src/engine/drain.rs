@@ -289,10 +289,12 @@ impl Shared {
             suspects.refused = Default::default();
             suspects.rows.retain(|seq, _| !seqs.contains(seq));
         }
-        lock(&self.sent).note(part.iter().map(|send| &send.newest.record));
         let share = self.shrunk.load(Ordering::Relaxed);
         self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);
-        self.acknowledge(seqs).await
+        self.acknowledge(seqs).await?;
+        // Only now: what is found to be lost is sent again from the tail.
+        lock(&self.sent).note(records.iter());
+        Ok(())
     }
 
     /// Returns true if the durable tier answers although it did not take a batch, or give a page: what is in it may be the reason. If it is
@@ -341,10 +343,11 @@ impl Shared {
             return;
         }
         // Not put in: the durable tier may have kept a newer version, which the change feed has brought already.
+        self.next_generation();
         self.filler.push(Fill::Outdate(sent.clone()));
         self.filler.settle().await;
         // As when the feed was applied: first below, then above, and nothing that was read before comes in between.
-        self.feed_generation.fetch_add(1, Ordering::AcqRel);
+        self.next_generation();
         for (key, revision) in &sent {
             self.missing.invalidate(key);
             self.hot.outdate(key, *revision);

@@ -107,7 +107,7 @@ impl Engine {
             watermark: watch::Sender::new(0),
             appended,
             kicked: Notify::new(),
-            feed_generation: AtomicU64::new(0),
+            feed_generation: Mutex::default(),
             recovered: AtomicU64::new(0),
             recovering: AtomicU64::new(0),
             pulling: tokio::sync::Mutex::default(),

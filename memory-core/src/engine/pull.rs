@@ -65,12 +65,15 @@ impl Shared {
             if let Some(latest) = changes.latest.filter(|latest| self.is_plausible(*latest)) {
                 self.revisions.observe(latest);
             }
-            if self.must_start_over(&cursor, &changes).await? {
+            if self.must_start_over(&cursor, &changes, &sent).await? {
                 continue;
             }
-            if changes.next >= changes.head && self.has_lost(sent).await? {
-                self.start_over(&changes, Some("has lost what was sent to it")).await?;
-                continue;
+            if changes.next >= changes.head {
+                if self.has_lost(&sent).await? {
+                    self.start_over(&changes, Some("has lost what was sent to it"), &sent).await?;
+                    continue;
+                }
+                lock(&self.sent).done(&sent);
             }
             // The position is not written before what it covers: a commit that the durable tier has may be on its way to
             // the caches.
@@ -149,7 +152,7 @@ impl Shared {
     }
 
     /// Resets the caches if the position means nothing to the database that answered, or they lack what is behind it.
-    async fn must_start_over(&self, cursor: &Cursor, changes: &Changes) -> Result<bool> {
+    async fn must_start_over(&self, cursor: &Cursor, changes: &Changes, sent: &Sent) -> Result<bool> {
         let fresh = cursor.seq == 0;
         let known = cursor.database.split_once(':');
         let other = known.is_some_and(|(_, database)| database != changes.database);
@@ -172,7 +175,7 @@ impl Shared {
             (false, true) => Some("has lost commits that were seen"),
             (false, false) => None,
         };
-        self.start_over(changes, what).await?;
+        self.start_over(changes, what, sent).await?;
         Ok(true)
     }
 
@@ -186,12 +189,12 @@ impl Shared {
     /// Returns true if the durable tier does not have what it acknowledged, as far as the change feed did not list it. What
     /// this instance sends moves no position in the feed until that is read, and a new instance may know no position at
     /// all: only the rows themselves tell.
-    async fn has_lost(&self, sent: Sent) -> Result<bool> {
-        let unseen = lock(&self.sent).unseen_of(&sent);
+    async fn has_lost(&self, sent: &Sent) -> Result<bool> {
+        let unseen = lock(&self.sent).unseen_of(sent);
         if unseen.is_empty() {
             return Ok(false);
         }
-        // What belongs to a forgotten episode is not taken; what had expired may be purged.
+        // What belongs to a forgotten episode is not taken; what had expired, or was deleted long ago, may be purged.
         let owner = |key: &Key| {
             let owner = key.kind.owner_of(&key.id).unwrap_or(&key.id);
             Key::new(&key.namespace, Kind::Episode, owner)
@@ -199,16 +202,15 @@ impl Shared {
         let keys: Vec<Key> = unseen.iter().flat_map(|(key, _)| [key.clone(), owner(key)]).collect();
         let found = self.durable.get(&keys).await?;
         let now = self.now();
-        let lost = unseen.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
+        Ok(unseen.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
             let there = found[0].as_ref().is_some_and(|record| record.revision >= *revision);
             let disowned =
                 found.last().and_then(Option::as_ref).is_some_and(|owner| owner.revision.is_final());
-            let kept = self.config.retention_of(key.kind);
+            let deleted = (!key.kind.has_unique_ids()).then_some(self.config.tombstone_retention);
+            let kept = self.config.retention_of(key.kind).into_iter().chain(deleted).min();
             let expired = kept.is_some_and(|kept| revision.at().plus(kept) <= now);
             !there && !disowned && !expired
-        });
-        lock(&self.sent).done(&sent);
-        Ok(lost)
+        }))
     }
 
     /// Notes some rows that earlier processes sent, to be looked for.
@@ -225,8 +227,8 @@ impl Shared {
     }
 
     /// Empties the caches, to read the change feed from its start; and sends what is left of what was sent once more, if the
-    /// database is `what` it should not be.
-    async fn start_over(&self, changes: &Changes, what: Option<&'static str>) -> Result<()> {
+    /// database is `what` it should not be. Should that fail, what was `sent` is looked for again.
+    async fn start_over(&self, changes: &Changes, what: Option<&'static str>, sent: &Sent) -> Result<()> {
         if let Some(what) = what {
             self.warn(format!(
                 "the database {what}; the caches started over and the outbox's tail is sent again"
@@ -242,6 +244,9 @@ impl Shared {
         self.filler.push(Fill::Clear);
         self.filler.settle().await;
         self.load_pending().await?;
+        if what.is_some() {
+            lock(&self.sent).done(sent);
+        }
         let mut progress = lock(&self.progress);
         progress.cursor = Cursor { database: identity(&changes.database), seq: 0, token: None };
         progress.floor = changes.floor;
@@ -285,6 +290,7 @@ impl Shared {
         if !moved {
             return;
         }
+        self.next_generation();
         if !outdated.is_empty() {
             self.filler.push(Fill::Outdate(outdated));
         }
@@ -297,7 +303,7 @@ impl Shared {
         // Only when the cache file has the new versions may the hot layer drop the old ones, or a read in between
         // would bring them back.
         self.filler.settle().await;
-        self.feed_generation.fetch_add(1, Ordering::AcqRel);
+        self.next_generation();
         for (key, revision) in seen {
             self.hot.outdate(&key, revision);
         }

@@ -7,7 +7,6 @@ mod past_caches;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -220,6 +219,25 @@ impl Shared {
         }
     }
 
+    /// Returns which application of the change feed was the last.
+    pub(super) fn generation(&self) -> u64 {
+        *lock(&self.feed_generation)
+    }
+
+    /// Begins another: what was read before fills nothing from here on. To be called before the cache file has what the
+    /// feed brings, and once more when it has, before the hot layer.
+    pub(super) fn next_generation(&self) {
+        *lock(&self.feed_generation) += 1;
+    }
+
+    /// Fills caches with what was read in a generation, unless another has begun: it may be older than what that brings.
+    fn fill_in(&self, generation: u64, fill: impl FnOnce()) {
+        let current = lock(&self.feed_generation);
+        if *current == generation {
+            fill();
+        }
+    }
+
     /// Answers what is not answered yet.
     async fn read_below(&self, wanted: &mut [Wanted<'_>], now: Timestamp) -> Result<()> {
         let mut below: Vec<&mut Wanted<'_>> = wanted.iter_mut().filter(|it| it.read.is_none()).collect();
@@ -231,12 +249,12 @@ impl Shared {
             if let Some(record) = record {
                 let newer = wanted.known.as_ref().filter(|known| known.record.supersedes(&record));
                 let record = newer.map_or(record, |known| known.record.clone());
-                self.hot.fill(&record, now);
+                // What waits may be older than what the change feed has brought: it goes no further up.
                 wanted.read = Some(Ok(Read::fresh(Some(record))));
             }
         }
         below.retain(|wanted| wanted.read.is_none());
-        let generation = self.feed_generation.load(Ordering::Acquire);
+        let generation = self.generation();
         let trusted = self.trusted_since();
         // A cache that cannot be read is a miss; the durable tier has the record.
         let keys: Vec<Key> = below.iter().map(|wanted| wanted.key.clone()).collect();
@@ -244,9 +262,7 @@ impl Shared {
         for (wanted, cached) in below.iter_mut().zip(cached) {
             let Some(cached) = cached else { continue };
             if self.is_fresh(&cached, now) && cached.filled_at >= trusted {
-                if generation == self.feed_generation.load(Ordering::Acquire) {
-                    self.hot.fill(&cached.record, cached.filled_at);
-                }
+                self.fill_in(generation, || self.hot.fill(&cached.record, cached.filled_at));
                 wanted.read = Some(Ok(Read::fresh(Some(cached.record))));
                 continue;
             }

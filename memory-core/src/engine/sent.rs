@@ -19,9 +19,9 @@ const REMEMBERED: usize = 4_096;
 pub(super) struct Sent(HashMap<Key, Revision>);
 
 impl Sent {
-    /// Adds versions that were acknowledged, of kinds of which nobody else makes the same id.
+    /// Adds versions that were acknowledged.
     pub(super) fn note<'a>(&mut self, records: impl Iterator<Item = &'a Record>) {
-        for record in records.filter(|record| record.key.kind.has_unique_ids()) {
+        for record in records {
             if self.0.len() >= REMEMBERED {
                 // The order of a hash map is as good as random.
                 let mut kept = false;
@@ -80,7 +80,8 @@ mod tests {
         let before = sent.clone();
         sent.note([version("c", 2)].iter());
         sent.seen(&[listed("a", 2), listed("b", 2)]);
-        let ids = |rows: Vec<(Key, Revision)>| rows.iter().map(|(key, _)| key.id.to_string()).collect::<Vec<_>>();
+        let ids =
+            |rows: Vec<(Key, Revision)>| rows.iter().map(|(key, _)| key.id.to_string()).collect::<Vec<_>>();
         assert_eq!(ids(sent.unseen_of(&before)), ["a"], "b was superseded; c was sent again later");
         sent.done(&before);
         assert_eq!(ids(sent.unseen_of(&sent.clone())), ["c"]);

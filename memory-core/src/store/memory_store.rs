@@ -156,8 +156,9 @@ impl Durable for MemoryStore {
             .map(|(record, ..)| Change {
                 key: record.key.clone(),
                 revision: record.revision,
-                record: (query.bodies.contains(&record.key.kind) && query.own != Some(record.revision.writer))
-                    .then(|| record.clone()),
+                record: (query.bodies.contains(&record.key.kind)
+                    && query.own != Some(record.revision.writer))
+                .then(|| record.clone()),
             })
             .collect();
         Ok(Changes {

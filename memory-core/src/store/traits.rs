@@ -318,8 +318,8 @@ pub trait Outbox: Send + Sync {
     /// ones stay until they are trimmed. For a server that lost commits.
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64>;
 
-    /// Returns up to `limit` rows of the tail, from the first to the last, of those whose ids nobody else makes
-    /// ([`Kind::has_unique_ids`]).
+    /// Returns up to `limit` rows of the tail, from the first to the last, rather such whose ids nobody else makes
+    /// ([`Kind::has_unique_ids`]): a version by somebody else may stand in for one that was lost.
     fn sample_tail(&self, limit: usize) -> Result<Vec<Record>>;
 
     /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.

@@ -45,7 +45,7 @@ impl RedbOutbox {
         Ok(replayed)
     }
 
-    /// Returns rows that decode and have an id of their own, at equal distances.
+    /// Returns rows that decode at equal distances, rather those that have an id of their own.
     pub(super) fn sample_of_tail(&self, limit: usize) -> Result<Vec<Record>> {
         self.read("read tail", |read| {
             let (rows, tail) = (read.open_table(ROWS)?, read.open_table(TAIL)?);
@@ -53,15 +53,20 @@ impl RedbOutbox {
                 tail.range::<u64>(..)?.map(|entry| Ok(entry?.0.value())).collect::<Outcome<Vec<u64>>>()?;
             let distance = seqs.len().div_ceil(limit.max(2) - 1).max(1);
             let mut sample = Vec::new();
-            // Of each stretch the first row that will do; and the last of all.
+            // One row of each stretch; and the last of all.
             for stretch in seqs.chunks(distance).chain(seqs.last().map(std::slice::from_ref)) {
+                let mut chosen = None;
                 for seq in stretch {
-                    let record = rows.get(seq)?.and_then(|row| decode_record(row.value()).ok());
-                    if let Some(record) = record.filter(|record| record.key.kind.has_unique_ids()) {
-                        sample.push(record);
+                    let Some(record) = rows.get(seq)?.and_then(|row| decode_record(row.value()).ok()) else {
+                        continue;
+                    };
+                    if record.key.kind.has_unique_ids() {
+                        chosen = Some(record);
                         break;
                     }
+                    chosen = chosen.or(Some(record));
                 }
+                sample.extend(chosen);
             }
             Ok(sample)
         })

@@ -1,7 +1,9 @@
 //! Token and records go to the server that was named, and to nobody else.
 
-use memory_core::{ErrorKind, Store};
-use memory_storage_turso::RemoteOptions;
+use std::time::Duration;
+
+use memory_core::{Deadlines, ErrorKind, Store};
+use memory_storage_turso::{RemoteOptions, RemoteStore};
 use memory_test_support::Witness;
 
 use crate::fixtures::{connect_with, live};
@@ -46,5 +48,36 @@ async fn a_redirect_is_not_followed() {
         refused(named.url()).await;
         assert!(named.read().contains(TOKEN), "the server that was named is asked");
         assert_eq!((elsewhere.connections(), elsewhere.read().as_str()), (0, ""), "{status}");
+    }
+}
+
+/// A server may ask for what follows to be sent to another address.
+#[tokio::test]
+async fn another_address_that_an_answer_names_gets_nothing() {
+    let elsewhere = Witness::http("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+    let described = r#"{"type":"ok","response":{"type":"describe","result":{"params":[],"cols":[],"is_explain":false,"is_readonly":true}}}"#;
+    let body = format!(r#"{{"baton":"b","base_url":"{}","results":[{described}]}}"#, elsewhere.url());
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let named = Witness::http(answer);
+    let error = refused(named.url()).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(error.message().contains("which was not named"), "{error:?}");
+    assert!(named.read().contains(TOKEN), "the server that was named is asked");
+    assert_eq!((elsewhere.connections(), elsewhere.read().as_str()), (0, ""));
+}
+
+/// The client reads an answer whole, also that of a refusal.
+#[tokio::test]
+async fn an_answer_without_end_is_cut_off() {
+    const MORE_THAN_ENOUGH: usize = 80 << 20;
+    for status in ["200 OK", "500 Internal Server Error"] {
+        let endless = Witness::http(format!("HTTP/1.1 {status}\r\n\r\n{}", " ".repeat(MORE_THAN_ENOUGH)));
+        let options = RemoteOptions::new(endless.url());
+        // Not the deadline is to end it.
+        let patient = Deadlines { read: Duration::from_secs(60), write: Duration::from_secs(60) };
+        let store = RemoteStore::connect(options.deadlines(patient)).unwrap();
+        let error = store.commit(&[live("a")]).await.expect_err("that is no database");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.message().contains("the answer is longer than 67108864 bytes"), "{error:?}");
     }
 }

@@ -64,8 +64,7 @@ impl Fleet {
         };
         let machines: Vec<Machine> = setup.hosts.iter().enumerate().map(machine).collect();
         let (ledger, numbers) = (Ledger::default(), Numbers::default());
-        let mut fleet =
-            Self { machines, server, file, ledger, episodes: 0, numbers, _folder: folder };
+        let mut fleet = Self { machines, server, file, ledger, episodes: 0, numbers, _folder: folder };
         for on in 0..fleet.machines.len() {
             fleet.open(on).await?;
         }

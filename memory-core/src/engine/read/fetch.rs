@@ -1,7 +1,6 @@
 //! Asking the durable tier for what is not at hand, and filling upward.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::flights::{Departure, Landing, Role};
 use super::{TOGETHER, means_away};
@@ -27,7 +26,7 @@ impl Shared {
                 }
             }
             // What is led is answered before any other flight is waited for: nobody waits for one who waits.
-            let generation = self.feed_generation.load(Ordering::Acquire);
+            let generation = self.generation();
             let wanted: Vec<Key> = led.iter().map(|(place, ..)| keys[*place].clone()).collect();
             for ((place, departure, leader), answer) in led.into_iter().zip(self.get_each(&wanted).await) {
                 if let Ok(found) = &answer {
@@ -78,11 +77,10 @@ impl Shared {
         match found {
             Some(record) => {
                 self.missing.invalidate(key);
-                if generation != self.feed_generation.load(Ordering::Acquire) {
-                    return;
-                }
-                self.hot.fill(record, self.clock.now());
-                self.filler.push(Fill::Records(vec![record.clone()]));
+                self.fill_in(generation, || {
+                    self.hot.fill(record, self.clock.now());
+                    self.filler.push(Fill::Records(vec![record.clone()]));
+                });
             }
             None => {
                 self.missing.insert(key.clone(), ());

@@ -1,7 +1,5 @@
 //! What the durable tier has, whatever the caches hold.
 
-use std::sync::atomic::Ordering;
-
 use super::{TOGETHER, means_away};
 use crate::engine::{Engine, Shared};
 use crate::error::Result;
@@ -50,7 +48,7 @@ impl Shared {
         keys: &[Key],
         mut kept: impl FnMut(usize, &Record) -> bool,
     ) -> Result<Option<Vec<Option<Record>>>> {
-        let generation = self.feed_generation.load(Ordering::Acquire);
+        let generation = self.generation();
         let found = match self.durable.get(keys).await {
             Ok(found) => found,
             Err(error) if self.outbox().is_some() && means_away(&error) => return Ok(None),
