@@ -61,6 +61,8 @@ pub(super) struct Progress {
     pub(super) pulls: u64,
     /// When the last of them ended.
     pub(super) pulled_at: Option<Instant>,
+    /// When the durable tier was last seen to have what it had acknowledged by then.
+    pub(super) looked_at: Option<Timestamp>,
     /// The durable tier was away, and has not answered a pull since.
     pub(super) away: bool,
     /// What people should know of damage and repairs, each once.

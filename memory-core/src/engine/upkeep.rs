@@ -116,13 +116,11 @@ impl Shared {
         Ok(purged)
     }
 
-    /// Drops what the outbox keeps of rows that were sent, once it is older than a server may lose, the server was seen to
-    /// have it, and has told the time.
+    /// Drops what the outbox keeps of rows that were sent, once it is older than a server may lose, and the server was seen
+    /// to have it since. However long this machine slept: by what it kept it notices that a server was restored meanwhile.
     pub(super) async fn trim_tail(&self) -> Result<()> {
-        if lock(&self.progress).pulls == 0 {
-            return Ok(());
-        }
-        let before = self.now().minus(self.config.tail_retention);
+        let Some(looked_at) = lock(&self.progress).looked_at else { return Ok(()) };
+        let before = self.now().minus(self.config.tail_retention).min(looked_at);
         self.ask_outbox(move |outbox| outbox.trim_tail(before)).await.map(drop)
     }
 }

@@ -304,3 +304,27 @@ fn what_waits_and_is_outdated_is_not_read_for_long() {
     ];
     keeps(&remote(&[0, 1]), &ops);
 }
+
+/// The machine sleeps through the restore, and through the time for which it keeps what it sent; the process ends before it
+/// has looked.
+#[test]
+fn a_restore_is_noticed_by_a_machine_that_slept_for_long() {
+    let rows_are_sent_again = [
+        Op::Start { on: 0 },
+        Op::BackUp,
+        Op::Flush { on: 0 },
+        Op::Restore,
+        Op::Pass { ms: 900_000 },
+        Op::Close { on: 0 },
+    ];
+    keeps(&remote(&[0, 1]), &rows_are_sent_again);
+    let no_ghosts_remain = [
+        Op::BackUp,
+        Op::Start { on: 0 },
+        Op::Close { on: 1 },
+        Op::Pass { ms: 8 * 86_400_000 },
+        Op::Restore,
+        Op::Close { on: 0 },
+    ];
+    keeps(&remote(&[0, 0]), &no_ghosts_remain);
+}
