@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use memory_core::{Clock, Result, SystemClock};
 use redb::TableDefinition;
+use tokio::sync::watch;
 
 use crate::backend::{FileSize, Opener, file_opener};
 use crate::failure::{Failure, Outcome};
@@ -98,9 +99,9 @@ impl CacheOptions {
 /// records, documents and cursor together. A damaged file is set aside and a new one started; a damaged entry
 /// is a miss.
 ///
-/// The futures of its methods never wait: the work is done, on the calling thread, in the first poll. A read
-/// takes microseconds; [`memory_core::Cache::persist`] syncs the file, and [`memory_core::Cache::evict`] may
-/// rewrite it, so call those two where blocking is allowed.
+/// The futures of its methods do their work on the calling thread, in the first poll. A read takes microseconds, and
+/// waits, without blocking the thread, while the file is compacted; [`memory_core::Cache::persist`] syncs the file, and
+/// [`memory_core::Cache::evict`] may compact it, so call those two where blocking is allowed.
 pub struct RedbCache {
     /// `None` for a backend that is no file.
     path: Option<PathBuf>,
@@ -110,6 +111,8 @@ pub struct RedbCache {
     options: CacheOptions,
     /// `None` between a failure and the next use, which opens the file again.
     database: RwLock<Option<Handle>>,
+    /// Whether the file is being compacted, which takes seconds if it is large.
+    compacting: watch::Sender<bool>,
     /// Counts openings, so that a failure is answered by one reopening however many calls saw it.
     generation: AtomicU64,
     /// The opening in which the file has lost nothing that it was given since the first one, or since it was emptied.
@@ -178,6 +181,7 @@ impl RedbCache {
             size: FileSize::new(options.limit_bytes.max(LEAST_LIMIT)),
             options,
             database: RwLock::new(None),
+            compacting: watch::Sender::new(false),
             generation: AtomicU64::new(0),
             // The first opening.
             whole_since: AtomicU64::new(1),
@@ -277,9 +281,48 @@ impl RedbCache {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use memory_core::{Cache, Cursor, Key, Kind, Namespace};
 
     use super::*;
+
+    /// A runtime with one thread, on which everything else would stand still.
+    #[test]
+    fn a_read_during_compaction_blocks_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = RedbCache::open(folder.path().join("cache.redb"), CacheOptions::default()).unwrap();
+        let cache = Arc::new(cache);
+        let (compacting, begun) = mpsc::channel();
+        let (finish, finished) = mpsc::channel::<()>();
+        let own = cache.clone();
+        let compaction = std::thread::spawn(move || {
+            own.while_readers_wait(|_| {
+                compacting.send(()).unwrap();
+                finished.recv().unwrap();
+            });
+        });
+        begun.recv().unwrap();
+        let (tell, told) = mpsc::channel();
+        let runtime = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async move {
+                let key = Key::new(&Namespace::default(), Kind::Episode, "a");
+                let read = async {
+                    let found = cache.lookup(std::slice::from_ref(&key)).await.unwrap();
+                    tell.send("read").unwrap();
+                    found
+                };
+                let (found, ()) = tokio::join!(read, async { tell.send("went on").unwrap() });
+                assert!(found[0].is_none());
+            });
+        });
+        let first = told.recv_timeout(std::time::Duration::from_secs(10));
+        finish.send(()).unwrap();
+        assert_eq!((first, told.recv()), (Ok("went on"), Ok("read")));
+        runtime.join().unwrap();
+        compaction.join().unwrap();
+    }
 
     #[tokio::test]
     async fn the_cursor_stays_behind_what_a_damaged_file_has_lost() {

@@ -17,11 +17,13 @@ impl Store for RedbCache {
     }
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+        self.readable().await;
         let found = self.read_records("read cache", keys, false)?;
         Ok(found.into_iter().map(|found| found.map(|cached| cached.record)).collect())
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page> {
+        self.readable().await;
         self.read_page(scan)
     }
 
@@ -30,6 +32,7 @@ impl Store for RedbCache {
     }
 
     async fn health(&self) -> Result<()> {
+        self.readable().await;
         self.count_records().map(drop)
     }
 }
@@ -37,6 +40,7 @@ impl Store for RedbCache {
 #[async_trait]
 impl Cache for RedbCache {
     async fn lookup(&self, keys: &[Key]) -> Result<Vec<Option<CachedRecord>>> {
+        self.readable().await;
         self.read_records("look up", keys, true)
     }
 
@@ -45,6 +49,7 @@ impl Cache for RedbCache {
     }
 
     async fn cursor(&self) -> Result<Cursor> {
+        self.readable().await;
         self.read_cursor()
     }
 
@@ -57,6 +62,7 @@ impl Cache for RedbCache {
     }
 
     async fn usage(&self) -> Result<CacheUsage> {
+        self.readable().await;
         Ok(CacheUsage {
             records: self.count_records()?,
             bytes: self.size.bytes(),
@@ -73,10 +79,12 @@ impl Cache for RedbCache {
     }
 
     async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents> {
+        self.readable().await;
         self.read_documents(namespace, after, limit)
     }
 
     async fn documents_of(&self, keys: &[Key]) -> Result<Documents> {
+        self.readable().await;
         self.read_documents_of(keys)
     }
 
@@ -85,6 +93,7 @@ impl Cache for RedbCache {
     }
 
     async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+        self.readable().await;
         self.read_image(namespace)
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use memory_core::{Cursor, Key, Record, Result, SearchDocument, Timestamp};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::room::{CHURN_PER_CHANGE, Need, Room, document_charge, record_charge};
 use super::{
@@ -17,6 +18,7 @@ use crate::codec::{
 };
 use crate::failure::{Failure, Outcome, guarded};
 use crate::keys::key_bytes;
+use crate::open::Handle;
 
 /// What the cache remembers of itself; stored with every commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -347,21 +349,45 @@ impl RedbCache {
             .map_err(|failure| self.error("persist cache", failure))
     }
 
+    pub(super) fn while_readers_wait<T>(&self, run: impl FnOnce(&mut Option<Handle>) -> T) -> T {
+        self.compacting.send_replace(true);
+        let _gate = Gate(&self.compacting);
+        run(&mut self.database.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until the file is not being compacted, without blocking the thread. One that begins right behind may still
+    /// hold up a read.
+    pub(super) async fn readable(&self) {
+        if *self.compacting.borrow() {
+            let mut compacting = self.compacting.subscribe();
+            // An error would mean that the sender is gone, but it is here.
+            let _ended = compacting.wait_for(|compacting| !compacting).await;
+        }
+    }
+
     /// Shrinks the file to what it holds. Readers wait meanwhile.
     pub(super) fn compact(&self, writer: &mut Writer) -> Outcome<()> {
         let generation = self.generation.load(Ordering::Acquire);
-        let outcome = {
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.while_readers_wait(|database| {
             guarded(|| match database.as_mut() {
                 Some(database) => Ok(database.get_mut()?.compact().map(drop)?),
                 None => Ok(()),
             })
-        };
+        });
         if let Err(failure) = &outcome {
             self.recover(writer, generation, failure);
         }
         writer.churn = 0;
         outcome
+    }
+}
+
+/// Lets readers go on when it is dropped, by a panic too.
+struct Gate<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
     }
 }
 
