@@ -189,7 +189,7 @@ impl Memory {
         let inner = &self.inner;
         inner.learner.active();
         inner.take_token()?;
-        inner.check_quota(0)?;
+        inner.check_quota(0).await?;
         inner.limits.check_task(&task)?;
         let bytes = task.description.len();
         let (task, found) = inner.redact("start", bytes, task, Redactor::redact_task).await?;
@@ -350,7 +350,13 @@ impl Inner {
     }
 
     /// Checks that another episode may be added; `ahead` are on their way.
-    fn check_quota(&self, ahead: usize) -> Result<()> {
+    ///
+    /// Recall's index counts them: a new process knows none before it has read the change feed.
+    async fn check_quota(&self, ahead: usize) -> Result<()> {
+        if self.quotas == Quotas::default() {
+            return Ok(());
+        }
+        self.engine.ready().await?;
         let space = self.engine.namespace();
         let held = ahead + self.engine.with_index(|index| index.len(space, Kind::Episode));
         self.quotas.check_episodes(space, held as u64)

@@ -1,6 +1,6 @@
 //! Remote mode with a healthy server.
 
-use agent_memory::{Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, Mode, Outcome};
+use agent_memory::{Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, Mode, Outcome, Quotas};
 use memory_test_support::{Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, eventually, record_one, remote};
@@ -46,6 +46,22 @@ async fn durable_acknowledgement_means_that_the_server_has_it() {
     sqld.restart();
     memory.flush(PATIENCE).await.unwrap();
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 6, "it was kept and sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_counts_what_others_have_written_before_this_process_began() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let memory = remote(folders[0].path(), &sqld.url()).open().await.unwrap();
+    for i in 0..3 {
+        record_one(&memory, &format!("task {i}")).await;
+    }
+    memory.close(PATIENCE).await.unwrap();
+    let quotas = Quotas::default().max_episodes(3);
+    let memory = remote(folders[1].path(), &sqld.url()).quotas(quotas).open().await.unwrap();
+    let error = memory.start("one too many").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+    assert_eq!(error.violation().map(|violation| violation.found), Some(4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -249,7 +249,7 @@ impl Inner {
         ahead: &mut TaskFigures,
     ) -> Result<Prepared> {
         self.take_token()?;
-        self.check_quota(ahead.len())?;
+        self.check_quota(ahead.len()).await?;
         let Recording { task, actions, outcome, at, .. } = recording;
         self.limits.check_task(&task)?;
         self.limits.check_steps(actions.len() as u64)?;
