@@ -116,11 +116,12 @@ impl Shared {
         Ok(purged)
     }
 
-    /// Drops what the outbox keeps of rows that were sent, once it is older than a server may lose, and the server was seen
-    /// to have it since. However long this machine slept: by what it kept it notices that a server was restored meanwhile.
+    /// Drops what the outbox keeps of rows that were sent, once the server was seen to have them when they were older than
+    /// what a server may lose. By what it keeps a machine notices, however long it slept, that a server was restored
+    /// meanwhile.
     pub(super) async fn trim_tail(&self) -> Result<()> {
         let Some(looked_at) = lock(&self.progress).looked_at else { return Ok(()) };
-        let before = self.now().minus(self.config.tail_retention).min(looked_at);
+        let before = looked_at.minus(self.config.tail_retention);
         self.ask_outbox(move |outbox| outbox.trim_tail(before)).await.map(drop)
     }
 }

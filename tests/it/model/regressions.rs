@@ -318,6 +318,16 @@ fn a_restore_is_noticed_by_a_machine_that_slept_for_long() {
         Op::Close { on: 0 },
     ];
     keeps(&remote(&[0, 1]), &rows_are_sent_again);
+    let the_server_was_seen_to_have_them_before = [
+        Op::BackUp,
+        Op::Start { on: 1 },
+        Op::Flush { on: 1 },
+        Op::Pull { on: 1 },
+        Op::Restore,
+        Op::Pass { ms: 900_000 },
+        Op::Close { on: 1 },
+    ];
+    keeps(&remote(&[0, 0]), &the_server_was_seen_to_have_them_before);
     let no_ghosts_remain = [
         Op::BackUp,
         Op::Start { on: 0 },
