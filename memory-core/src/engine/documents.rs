@@ -147,15 +147,21 @@ impl Shared {
             loop {
                 let asked = scan.clone();
                 let pending = self.ask_outbox(move |outbox| outbox.pending_scan(&asked, PENDING)).await?;
-                let Some(pending) = pending else { return Ok(()) };
+                let Some(mut pending) = pending else { return Ok(()) };
+                let next =
+                    pending.last().filter(|_| pending.len() == PENDING).map(|last| last.key.id.clone());
+                // The change feed may have brought a newer version before, and does not bring it again.
+                let keys: Vec<Key> = pending.iter().map(|record| record.key.clone()).collect();
+                let mut cached = self.tiers.cache.get(&keys).await.unwrap_or_default().into_iter();
+                pending.retain(|record| !cached.next().flatten().is_some_and(|it| it.supersedes(record)));
                 let mut documents = documents_of(&pending, &self.unreadable);
                 if !documents.is_empty() {
                     self.filler.set_apart();
                 }
                 index_documents(&self.index, &pending, &mut documents, &self.unreadable);
-                match pending.last() {
-                    Some(last) if pending.len() == PENDING => scan.after = Some(last.key.id.clone()),
-                    _ => break,
+                match next {
+                    Some(_) => scan.after = next,
+                    None => break,
                 }
             }
         }

@@ -203,6 +203,12 @@ impl Shared {
         let keys: Vec<Key> = unseen.iter().flat_map(|(key, _)| [key.clone(), owner(key)]).collect();
         let found = self.durable.get(&keys).await?;
         let now = self.now();
+        // What lost against a newer version: the feed told of that one before, perhaps to an index that was loaded with what
+        // waited since.
+        let newer = unseen.iter().zip(found.chunks(2)).filter_map(|((_, revision), found)| {
+            found[0].as_ref().filter(|record| record.revision > *revision).cloned()
+        });
+        self.take_in(newer.collect());
         Ok(unseen.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
             let there = found[0].as_ref().is_some_and(|record| record.revision >= *revision);
             let disowned =
@@ -212,6 +218,18 @@ impl Shared {
             let expired = kept.is_some_and(|kept| revision.at().plus(kept) <= now);
             !there && !disowned && !expired
         }))
+    }
+
+    /// Puts records that the durable tier has into index and cache file.
+    fn take_in(&self, records: Vec<Record>) {
+        let records: Vec<Record> =
+            records.into_iter().filter(|record| record.key.kind.spec().searchable).collect();
+        let mut documents = documents_of(&records, &self.unreadable);
+        index_documents(&self.index, &records, &mut documents, &self.unreadable);
+        if !records.is_empty() {
+            self.filler.push(Fill::Records(records));
+            self.filler.push(Fill::Documents(documents));
+        }
     }
 
     /// Notes some rows that earlier processes sent, to be looked for.
@@ -276,28 +294,24 @@ impl Shared {
         for name in changes.unreadable {
             self.unreadable.note(name, &"it does not decode");
         }
-        let mut documents = documents_of(&records, &self.unreadable);
-        index_documents(&self.index, &records, &mut documents, &self.unreadable);
         let cursor =
             Cursor { database: identity(&changes.database), seq: changes.next, token: changes.token };
-        let moved = {
+        let moved = lock(&self.progress).cursor != cursor;
+        if moved {
+            self.next_generation();
+            self.take_in(records);
+        }
+        {
             let mut progress = lock(&self.progress);
-            let moved = progress.cursor != cursor;
             progress.cursor = cursor.clone();
             progress.head = changes.head;
             progress.floor = changes.floor;
-            moved
-        };
+        }
         if !moved {
             return;
         }
-        self.next_generation();
         if !outdated.is_empty() {
             self.filler.push(Fill::Outdate(outdated));
-        }
-        if !records.is_empty() {
-            self.filler.push(Fill::Records(records));
-            self.filler.push(Fill::Documents(documents));
         }
         // Behind what it covers: the filler works in order.
         self.filler.push(Fill::Cursor(cursor));

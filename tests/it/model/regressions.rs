@@ -338,3 +338,20 @@ fn a_restore_is_noticed_by_a_machine_that_slept_for_long() {
     ];
     keeps(&remote(&[0, 0]), &no_ghosts_remain);
 }
+
+/// A process that knew nothing of the forgetting leaves a version that waits; the next one reads it beside an index image.
+#[test]
+fn what_waits_of_a_forgotten_episode_is_not_recalled_by_the_next_process() {
+    let ops = [
+        Op::Start { on: 1 },
+        Op::Flush { on: 1 },
+        Op::Forget { on: 1, episode: 0 },
+        Op::Step { on: 0, episode: 0 },
+        Op::Flush { on: 1 },
+        Op::Complete { on: 0, episode: 0, success: true },
+        Op::Pull { on: 0 },
+        Op::Cut { on: 0 },
+        Op::Close { on: 0 },
+    ];
+    keeps(&remote(&[0, 0]), &ops);
+}
