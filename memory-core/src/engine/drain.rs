@@ -142,9 +142,10 @@ impl Shared {
                 rows = self.peek(0).await?;
                 continue;
             }
-            // By this machine's clock nothing has; what the server says is known once it has told its time.
-            if !self.reads_by_server() && rows.iter().any(|row| row.record.expires_at.is_some()) {
-                self.pull().await?;
+            // By this machine's clock nothing has; what the server says is known once it has told its time. By that time it is
+            // also noted when the rows were sent.
+            if !self.reads_by_server() {
+                self.ask_time().await?;
                 if self.reads_by_server() {
                     rows = self.peek(0).await?;
                     continue;

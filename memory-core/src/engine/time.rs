@@ -15,6 +15,7 @@ use crate::model::episode::Episode;
 use crate::model::kind::Kind;
 use crate::store::query::Scan;
 use crate::store::record::{Key, Record, Revision};
+use crate::store::traits::{ChangesQuery, Seq};
 
 /// Clocks that differ by less are taken to agree.
 const AGREEMENT: Duration = Duration::from_secs(60);
@@ -118,6 +119,23 @@ impl Shared {
         self.renew_waiting().await?;
         self.reads_by_server.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Asks the durable tier for its time.
+    ///
+    /// # Errors
+    /// Whatever the durable tier or the outbox reports.
+    pub(super) async fn ask_time(&self) -> Result<()> {
+        let query = ChangesQuery {
+            namespaces: vec![self.namespace.clone()],
+            after: i64::MAX as Seq,
+            limit: 1,
+            bodies: Vec::new(),
+            own: None,
+        };
+        let told = self.durable.changes(&query).await?.now;
+        self.note_server_time(told);
+        self.read_by_server_time().await
     }
 
     /// Gives a record that is about to be written and has expired its time anew: it was made before the server told the time.

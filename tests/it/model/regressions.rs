@@ -355,3 +355,21 @@ fn what_waits_of_a_forgotten_episode_is_not_recalled_by_the_next_process() {
     ];
     keeps(&remote(&[0, 0]), &ops);
 }
+
+/// The rows are sent before the process has read the change feed, and its clock says that it was long ago.
+#[test]
+fn lost_rows_that_a_clock_behind_has_sent_at_once_are_sent_again() {
+    let ops = [
+        Op::Start { on: 0 },
+        Op::SetClock { on: 0, by_ms: -40 * DAY_MS },
+        Op::Cut { on: 0 },
+        Op::Start { on: 0 },
+        Op::KillWriting { on: 0, episode: 1 },
+        Op::BackUp,
+        Op::Open { on: 0 },
+        Op::Connect { on: 0 },
+        Op::Flush { on: 0 },
+        Op::Restore,
+    ];
+    keeps(&remote(&[0, 1]), &ops);
+}
