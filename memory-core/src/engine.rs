@@ -169,9 +169,9 @@ impl Engine {
         Record { revision, updated_at: now, expires_at: None, entity: None, key }
     }
 
-    /// Returns true if records of a kind do not expire.
-    pub(crate) fn keeps_for_ever(&self, kind: Kind) -> bool {
-        self.shared.config.retention_of(kind).is_none()
+    /// Returns how long records of a kind are kept after their last change; `None` if they do not expire.
+    pub(crate) fn retention_of(&self, kind: Kind) -> Option<Duration> {
+        self.shared.config.retention_of(kind)
     }
 
     /// Commits records atomically, durable as [`EngineConfig::ack`] says.

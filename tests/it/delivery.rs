@@ -5,7 +5,7 @@ use std::time::Duration;
 use agent_memory::{Ack, Memory, Outcome};
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
-use crate::common::{PATIENCE, eventually, remote, within};
+use crate::common::{PATIENCE, eventually, record_one, remote, within};
 
 const BLOCKED: &str = "the word that a filter dislikes";
 
@@ -48,6 +48,49 @@ async fn a_row_that_a_filter_refuses_is_a_dead_letter_and_the_rest_arrives() {
         let arrived = sqld.scalar("SELECT count(*) FROM episodes WHERE description LIKE 'the word%'");
         assert_eq!((arrived, outbox(&memory).await.dead_letters), (1.into(), 0));
     }
+}
+
+/// The head of an episode is a dead letter on the machine that recorded it: others have its reward and nothing that says
+/// that it was forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_episode_whose_head_is_a_dead_letter_teaches_once_it_arrives() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let proxy = FaultProxy::start(sqld.addr());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let open = async |folder: &std::path::Path, url: String| {
+        remote(folder, &url).background_learning(false).open().await.unwrap()
+    };
+    let recording = open(folders[0].path(), proxy.url()).await;
+    recording.sync(PATIENCE).await.unwrap();
+    proxy.set_mode(Mode::Filter(403, BLOCKED));
+    record_one(&recording, BLOCKED).await;
+    let mut number = 0;
+    eventually("the head is a dead letter", || {
+        number += 1;
+        let start = recording.start(format!("later {number}"));
+        async {
+            start.await.unwrap();
+            outbox(&recording).await.dead_letters == 1
+        }
+    })
+    .await;
+    let heads = "SELECT count(*) FROM episodes WHERE status = 'completed'";
+    assert_eq!((sqld.scalar(heads), sqld.scalar("SELECT count(*) FROM rewards")), (0.into(), 1.into()));
+
+    let learning = open(folders[1].path(), sqld.url()).await;
+    learning.sync(PATIENCE).await.unwrap();
+    learning.learn().await.unwrap();
+    learning.consolidate(None).await.unwrap();
+    learning.flush(PATIENCE).await.unwrap();
+    assert_eq!(sqld.scalar("SELECT count(*) FROM rewards"), 1, "it is not forgotten");
+
+    proxy.set_mode(Mode::Pass);
+    assert_eq!(recording.retry_dead_letters(None).await.unwrap(), 1);
+    recording.flush(PATIENCE).await.unwrap();
+    learning.sync(PATIENCE).await.unwrap();
+    learning.learn().await.unwrap();
+    learning.flush(PATIENCE).await.unwrap();
+    assert_eq!(sqld.scalar("SELECT count(*) FROM reflections"), 1);
 }
 
 /// When nothing gets through, nothing is given up.

@@ -191,7 +191,7 @@ impl Inner {
         let mut consolidator =
             Consolidator::new(patterns, heuristics, playbooks, failures, limits.now, config, belief);
         left.into_iter().for_each(|left| consolidator.go_on_with(left));
-        let kept = self.engine.keeps_for_ever(Kind::Evidence);
+        let kept = self.engine.retention_of(Kind::Evidence).is_none();
         let baselines = self.baselines();
         let baseline = |domain: Option<&str>| baselines.of_domain(domain);
         // However little time there is, each cycle does one piece; work that arrives may stop it before.

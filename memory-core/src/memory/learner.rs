@@ -233,16 +233,23 @@ impl Inner {
     }
 
     /// Returns true if there is no such episode any more, as the durable tier has it: forgotten, or purged. While that is
-    /// away, nothing is known to be gone.
+    /// away, nothing is known to be gone. Forgetting leaves a tombstone for ever: a head that is not there, and is too young
+    /// to be purged, is on its way, or a dead letter of another machine.
     pub(super) async fn is_gone(&self, id: EpisodeId) -> Result<bool> {
         let key = Key::episode(self.engine.namespace(), id);
         Ok(match self.engine.durable_version(&key).await? {
             None => false,
             // What has expired is gone once it is purged: by the durable tier's time, not by a clock that may be wrong.
             Some(Some(record)) => record.is_tombstone(),
-            // What waits here to be sent is there.
-            Some(None) => !self.engine.is_pending(&key)?,
+            Some(None) => self.may_be_purged(id) && !self.engine.is_pending(&key)?,
         })
+    }
+
+    /// Returns true if an episode is so old that it may have expired.
+    fn may_be_purged(&self, id: EpisodeId) -> bool {
+        let (seconds, nanos) = id.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
+        let started = Timestamp(seconds * 1_000 + u64::from(nanos) / 1_000_000);
+        self.engine.retention_of(Kind::Episode).is_some_and(|kept| started.plus(kept) <= self.engine.now())
     }
 
     /// Reads an episode with its steps and artifacts; `None` if it is open or gone.
