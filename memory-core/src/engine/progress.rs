@@ -135,9 +135,9 @@ impl Shared {
 
     /// Keeps something for people to read in the status.
     pub(super) fn warn(&self, warning: String) {
-        tracing::warn!(warning);
         let mut progress = lock(&self.progress);
         if progress.warnings.len() < MAX_WARNINGS && !progress.warnings.contains(&warning) {
+            tracing::warn!(warning);
             progress.warnings.push(warning);
         }
     }

@@ -55,7 +55,7 @@ impl Shared {
             let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
             // What is sent from here on the answer may not have.
-            let (sent, looked_at) = (lock(&self.sent).clone(), self.now());
+            let (sent, asked_at) = (lock(&self.sent).clone(), self.clock.monotonic());
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
             if let Err(error) = self.read_by_server_time().await {
@@ -85,7 +85,9 @@ impl Shared {
                 let mut progress = lock(&self.progress);
                 progress.pulls += 1;
                 progress.pulled_at = Some(tokio::time::Instant::now());
-                progress.looked_at = Some(looked_at);
+                // By the time that acknowledgements go by from here on.
+                let elapsed = self.clock.monotonic().saturating_sub(asked_at);
+                progress.looked_at = Some(self.now().minus(elapsed));
                 progress.caught_up = true;
                 break std::mem::take(&mut progress.away);
             }

@@ -62,8 +62,10 @@ impl Shared {
         self.server_epoch.store(server.0.saturating_sub(elapsed).max(1), Ordering::Release);
         let wall = self.clock.now();
         let ahead = i64::try_from(wall.0).unwrap_or(i64::MAX) - i64::try_from(server.0).unwrap_or(i64::MAX);
-        lock(&self.progress).clock_ahead_ms = Some(ahead);
-        if server.since(wall).max(wall.since(server)) >= REMARKABLE {
+        let is_remarkable = |ahead: i64| Duration::from_millis(ahead.unsigned_abs()) >= REMARKABLE;
+        let before = lock(&self.progress).clock_ahead_ms.replace(ahead);
+        // Once, not with each page.
+        if is_remarkable(ahead) && !before.is_some_and(is_remarkable) {
             self.warn(format!(
                 "this machine's clock says {wall}, the server's {server}: records expire by the server's"
             ));

@@ -373,3 +373,17 @@ fn lost_rows_that_a_clock_behind_has_sent_at_once_are_sent_again() {
     ];
     keeps(&remote(&[0, 1]), &ops);
 }
+
+/// The process looked by a clock that was ahead, and sent by the server's.
+#[test]
+fn a_restore_is_noticed_after_a_process_with_a_clock_ahead() {
+    let ops = [
+        Op::Start { on: 2 },
+        Op::BackUp,
+        Op::Pass { ms: 8 * 86_400_000 },
+        Op::Pull { on: 2 },
+        Op::Close { on: 2 },
+        Op::Restore,
+    ];
+    keeps(&remote(&[0, 1, 2]), &ops);
+}
