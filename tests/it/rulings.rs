@@ -1,6 +1,7 @@
 //! What people rule about what was learned, and whose episodes recall answers with.
 
 use std::path::Path;
+use std::time::Duration;
 
 use agent_memory::{
     Action, Decision, EpisodeQuery, ErrorKind, ItemId, Memory, Outcome, Recall, RecallQuery, Task,
@@ -212,4 +213,27 @@ async fn a_ruling_reaches_other_machines() {
         let held = memory.knowledge().failures().await.unwrap().items;
         assert!(held.iter().any(|it| it.ruling == Some(Decision::Rejected)), "{held:?}");
     }
+}
+
+/// What was pinned elsewhere is known before anything is pruned, however seldom the change feed is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn consolidation_goes_by_what_was_ruled_elsewhere() {
+    let server = Sqld::start(SqldOptions::new());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let one = remote(folders[0].path(), &server.url()).background_learning(false).open().await.unwrap();
+    six(&one).await;
+    one.flush(PATIENCE).await.unwrap();
+    let seldom = remote(folders[1].path(), &server.url()).poll_interval(Duration::from_secs(3_600));
+    let two = seldom.background_learning(false).open().await.unwrap();
+    two.sync(PATIENCE).await.unwrap();
+    let found = one.knowledge().failures().await.unwrap().items[0].id;
+    one.knowledge().rule(ItemId::Failure(found), Some(Decision::Pinned)).await.unwrap();
+    one.flush(PATIENCE).await.unwrap();
+    let known = async || {
+        let held = two.knowledge().failures().await.unwrap().items;
+        held.into_iter().find(|held| held.id == found).unwrap().ruling
+    };
+    assert_eq!(known().await, None);
+    two.consolidate(None).await.unwrap();
+    assert_eq!(known().await, Some(Decision::Pinned));
 }

@@ -73,6 +73,8 @@ impl Memory {
 impl Inner {
     pub(super) async fn consolidate(&self, trigger: Trigger, budget: Option<Duration>) -> Result<Cycle> {
         let clock = self.engine.clock();
+        // What somebody elsewhere has pinned by now is not pruned.
+        self.engine.pull().await?;
         // What goes because of its age goes by the durable tier's time, not by a clock that may be wrong.
         let purged = self.engine.purge(self.engine.now()).await?;
         let limits = Limits {
