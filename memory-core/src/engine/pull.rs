@@ -207,17 +207,19 @@ impl Shared {
         let now = self.now();
         // What lost against a newer version: the feed told of that one before, perhaps to an index that was loaded with what
         // waited since.
-        let newer = unseen.iter().zip(found.chunks(2)).filter_map(|((_, revision), found)| {
-            found[0].as_ref().filter(|record| record.revision > *revision).cloned()
+        let newer = unseen.iter().zip(found.chunks(2)).filter_map(|((_, sent), found)| {
+            found[0].as_ref().filter(|record| record.revision > sent.revision).cloned()
         });
         self.take_in(newer.collect());
-        Ok(unseen.iter().zip(found.chunks(2)).any(|((key, revision), found)| {
-            let there = found[0].as_ref().is_some_and(|record| record.revision >= *revision);
+        Ok(unseen.iter().zip(found.chunks(2)).any(|((key, sent), found)| {
+            let there = found[0].as_ref().is_some_and(|record| record.revision >= sent.revision);
             let disowned =
                 found.last().and_then(Option::as_ref).is_some_and(|owner| owner.revision.is_final());
-            let deleted = (!key.kind.has_unique_ids()).then_some(self.config.tombstone_retention);
+            let may_be_deleted = sent.is_tombstone || !key.kind.has_unique_ids();
+            let deleted = may_be_deleted.then_some(self.config.tombstone_retention);
             let kept = self.config.retention_of(key.kind).into_iter().chain(deleted).min();
-            let expired = kept.is_some_and(|kept| revision.at().plus(kept) <= now);
+            let kept = kept.filter(|_| !sent.revision.is_final());
+            let expired = kept.is_some_and(|kept| sent.revision.at().plus(kept) <= now);
             !there && !disowned && !expired
         }))
     }
@@ -237,13 +239,7 @@ impl Shared {
     /// Notes some rows that earlier processes sent, to be looked for.
     pub(super) async fn note_sent_before(&self) -> Result<()> {
         let sample = self.ask_outbox(|outbox| outbox.sample_tail(LOOKED_UP)).await?.unwrap_or_default();
-        let tombstone_kept = self.config.tombstone_retention;
-        let now = self.now();
-        let live = sample.iter().filter(|record| {
-            !record.is_expired(now)
-                && (!record.is_tombstone() || now.since(record.updated_at) < tombstone_kept)
-        });
-        lock(&self.sent).note(live);
+        lock(&self.sent).note(sample.iter());
         Ok(())
     }
 

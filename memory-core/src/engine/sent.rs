@@ -16,7 +16,14 @@ const REMEMBERED: usize = 4_096;
 /// A server that is restored loses what it acknowledged after its backup. The change feed lists what it has; what was sent
 /// and is not listed may be lost.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sent(HashMap<Key, Revision>);
+pub(super) struct Sent(HashMap<Key, Version>);
+
+/// A version that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) revision: Revision,
+    pub(super) is_tombstone: bool,
+}
 
 impl Sent {
     /// Adds versions that were acknowledged.
@@ -30,7 +37,8 @@ impl Sent {
                     kept
                 });
             }
-            self.0.insert(record.key.clone(), record.revision);
+            let version = Version { revision: record.revision, is_tombstone: record.is_tombstone() };
+            self.0.insert(record.key.clone(), version);
         }
     }
 
@@ -40,21 +48,21 @@ impl Sent {
             return;
         }
         for change in changes {
-            if self.0.get(&change.key).is_some_and(|sent| *sent <= change.revision) {
+            if self.0.get(&change.key).is_some_and(|sent| sent.revision <= change.revision) {
                 self.0.remove(&change.key);
             }
         }
     }
 
     /// Returns what was there `before` and is unchanged since: all of it, or a random part of [`LOOKED_UP`].
-    pub(super) fn unseen_of(&self, before: &Self) -> Vec<(Key, Revision)> {
-        let unchanged = before.0.iter().filter(|(key, revision)| self.0.get(key) == Some(revision));
-        unchanged.map(|(key, revision)| (key.clone(), *revision)).take(LOOKED_UP).collect()
+    pub(super) fn unseen_of(&self, before: &Self) -> Vec<(Key, Version)> {
+        let unchanged = before.0.iter().filter(|(key, version)| self.0.get(key) == Some(version));
+        unchanged.map(|(key, version)| (key.clone(), *version)).take(LOOKED_UP).collect()
     }
 
     /// Removes what was there `before`.
     pub(super) fn done(&mut self, before: &Self) {
-        self.0.retain(|key, revision| before.0.get(key) != Some(revision));
+        self.0.retain(|key, version| before.0.get(key) != Some(version));
     }
 }
 
@@ -81,7 +89,7 @@ mod tests {
         sent.note([version("c", 2)].iter());
         sent.seen(&[listed("a", 2), listed("b", 2)]);
         let ids =
-            |rows: Vec<(Key, Revision)>| rows.iter().map(|(key, _)| key.id.to_string()).collect::<Vec<_>>();
+            |rows: Vec<(Key, Version)>| rows.iter().map(|(key, _)| key.id.to_string()).collect::<Vec<_>>();
         assert_eq!(ids(sent.unseen_of(&before)), ["a"], "b was superseded; c was sent again later");
         sent.done(&before);
         assert_eq!(ids(sent.unseen_of(&sent.clone())), ["c"]);

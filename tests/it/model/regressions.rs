@@ -387,3 +387,19 @@ fn a_restore_is_noticed_after_a_process_with_a_clock_ahead() {
     ];
     keeps(&remote(&[0, 1, 2]), &ops);
 }
+
+/// By the clock of the process that looks, the tombstone would be old enough to be purged; but it is kept for ever.
+#[test]
+fn a_restore_that_lost_a_tombstone_is_noticed_by_a_clock_ahead() {
+    let ops = [
+        Op::Start { on: 1 },
+        Op::Kill { on: 1 },
+        Op::Open { on: 1 },
+        Op::Forget { on: 0, episode: 0 },
+        Op::BackUp,
+        Op::Close { on: 0 },
+        Op::SetClock { on: 0, by_ms: 40 * DAY_MS },
+        Op::Restore,
+    ];
+    keeps(&remote(&[0, 1]), &ops);
+}
