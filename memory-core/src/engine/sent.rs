@@ -38,7 +38,10 @@ impl Sent {
                 });
             }
             let version = Version { revision: record.revision, is_tombstone: record.is_tombstone() };
-            self.0.insert(record.key.clone(), version);
+            let held = self.0.entry(record.key.clone()).or_insert(version);
+            if held.revision < version.revision {
+                *held = version;
+            }
         }
     }
 
@@ -84,7 +87,9 @@ mod tests {
     #[test]
     fn what_the_feed_does_not_list_is_unseen() {
         let mut sent = Sent::default();
-        sent.note([version("a", 1), version("b", 1), version("c", 1), version("a", 3)].iter());
+        sent.note(
+            [version("a", 1), version("b", 1), version("c", 1), version("a", 3), version("a", 2)].iter(),
+        );
         let before = sent.clone();
         sent.note([version("c", 2)].iter());
         sent.seen(&[listed("a", 2), listed("b", 2)]);

@@ -78,7 +78,7 @@ impl Machine {
         self.seed += 1_000;
         let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(self.seed));
         let dead = Arc::new(AtomicBool::new(false));
-        let (slot, cache) = self.claim()?;
+        let (slot, cache, outbox) = self.claim()?;
         let mut journal = None;
         let (durable, outbox): (Arc<dyn Durable>, _) = match &self.place {
             Place::File(file) => {
@@ -87,12 +87,8 @@ impl Machine {
                 (Arc::new(tokio::task::spawn_blocking(open).await.unwrap()?), None)
             }
             Place::Server(server) => {
-                let mut options = OutboxOptions::default();
-                if let Some(rows) = self.outbox_rows {
-                    options = options.limit_rows(rows);
-                }
-                let inner = Arc::new(RedbOutbox::open(slot.path().join("outbox.redb"), options)?);
-                let outbox = Journal::new(inner, slot.path(), dead.clone());
+                let outbox = outbox.expect("it was opened with the cache");
+                let outbox = Journal::new(Arc::new(outbox), slot.path(), dead.clone());
                 journal = Some(outbox.clone());
                 let orphans: Arc<dyn Orphans> = Arc::new(OrphanFolders::new(&self.instances, &slot));
                 let link = Link::new(server.clone(), self.network.clone(), dead.clone());
@@ -107,17 +103,32 @@ impl Machine {
         Ok(())
     }
 
-    /// Takes an instance folder and opens its cache file; one that an ended process still has open is passed over.
-    fn claim(&self) -> Result<(Slot, Arc<RedbCache>)> {
+    /// Takes an instance folder and opens its files; one that an ended process still has open is passed over.
+    fn claim(&self) -> Result<(Slot, Arc<RedbCache>, Option<RedbOutbox>)> {
         let mut held = Vec::new();
         loop {
             let slot = Slots::claim(&self.instances)?;
-            let options = CacheOptions::default().clock(self.clock.clone());
-            match RedbCache::open(slot.path().join("cache.redb"), options) {
+            match self.open_files(slot.path()) {
                 Err(error) if error.kind() == ErrorKind::Conflict && held.len() < 16 => held.push(slot),
-                cache => return Ok((slot, Arc::new(cache?))),
+                files => {
+                    let (cache, outbox) = files?;
+                    return Ok((slot, Arc::new(cache), outbox));
+                }
             }
         }
+    }
+
+    fn open_files(&self, folder: &Path) -> Result<(RedbCache, Option<RedbOutbox>)> {
+        let options = CacheOptions::default().clock(self.clock.clone());
+        let cache = RedbCache::open(folder.join("cache.redb"), options)?;
+        if matches!(self.place, Place::File(_)) {
+            return Ok((cache, None));
+        }
+        let mut options = OutboxOptions::default();
+        if let Some(rows) = self.outbox_rows {
+            options = options.limit_rows(rows);
+        }
+        Ok((cache, Some(RedbOutbox::open(folder.join("outbox.redb"), options)?)))
     }
 
     /// Ends its process in good order.
