@@ -277,7 +277,8 @@ impl Fleet {
             Ok(handle) => Ok(Some(handle)),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Unavailable => Ok(None),
-                ErrorKind::Io if self.machines[on].ails => Ok(None),
+                // A process may be killed by what it writes in the background, before it is asked.
+                ErrorKind::Io | ErrorKind::Closed if self.machines[on].ails => Ok(None),
                 _ => Err(format!("resume fails on {on}: {error:?}")),
             },
         }
