@@ -12,6 +12,8 @@ pub(crate) enum Recovery {
     Reconnect,
     /// Another writer was in the way: again after a moment.
     Retry,
+    /// The answer was more than this client takes: a read asks for less.
+    Split,
     /// The schema is not there: the database behind the address is another one, or was emptied.
     Migrate,
     /// The file connection must be opened anew before the next write; the failed step is not repeated.
@@ -40,6 +42,9 @@ impl From<Failure> for Error {
 /// A kind, what to do, and what a person can do.
 type Class = (ErrorKind, Recovery, Option<&'static str>);
 
+/// How the error begins that ends an answer beyond this client's bound.
+pub(crate) const ANSWER_TOO_LONG: &str = "the answer is longer than";
+
 const TOKEN_HINT: &str = "check the URL (TURSO_DATABASE_URL) and that the token (TURSO_AUTH_TOKEN) is valid, not expired and may write";
 
 /// Classifies an error of the database client.
@@ -59,10 +64,6 @@ pub(crate) fn classify(operation: &'static str, error: libsql::Error) -> Failure
             let text = source.to_string();
             (remote(&text), unwrap_text(&text))
         }
-        libsql::Error::InvalidTlsConfiguration(source) => (
-            (ErrorKind::Io, Recovery::Report, Some("install the system's CA certificates")),
-            format!("no TLS root certificates: {source}"),
-        ),
         other => ((ErrorKind::Rejected, Recovery::Report, None), other.to_string()),
     };
     let (kind, recovery, hint) = class;
@@ -129,6 +130,10 @@ fn remote(text: &str) -> Class {
     }
     if text.contains("malformed JSON") {
         return (ErrorKind::Corrupt, Report, None);
+    }
+    // This client's own bound, see `remote/connector.rs`: the server is well.
+    if text.contains(ANSWER_TOO_LONG) {
+        return (ErrorKind::Unavailable, Recovery::Split, None);
     }
     let unauthorized = (ErrorKind::Unauthorized, Report, Some(TOKEN_HINT));
     let unavailable = (ErrorKind::Unavailable, Report, None);

@@ -75,6 +75,10 @@ impl Shared {
         let deadlines = self.options.deadlines;
         let limit = if O::ACCESS == Access::Read { deadlines.read } else { deadlines.write };
         match tokio::time::timeout(limit, self.migrate_and_run(operation)).await {
+            // What a write met is an outage: nothing says that its rows are at fault.
+            Ok(Err(Failure { error, recovery: Recovery::Split })) if O::ACCESS == Access::Read => {
+                Err(Error::new(ErrorKind::Rejected, O::NAME, error.message()))
+            }
             Ok(outcome) => outcome.map_err(Error::from),
             Err(_) => Err(late(O::NAME, limit)),
         }
@@ -155,6 +159,11 @@ impl Operation for Migrate {
     }
 }
 
+/// Returns true for a read that the server, or this client, refuses: but for its size there is no reason to.
+fn is_too_large(error: &Error) -> bool {
+    error.kind() == ErrorKind::Rejected
+}
+
 fn late(operation: &'static str, limit: Duration) -> Error {
     Error::new(ErrorKind::Unavailable, operation, format!("no answer within {} ms", limit.as_millis()))
         .with_hint("check that the server is up and the network lets the address through")
@@ -175,12 +184,30 @@ impl Store for RemoteStore {
     }
 
     async fn get(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
-        self.run(Get { keys: keys.to_vec() }).await
+        let mut found = Vec::with_capacity(keys.len());
+        let mut parts = vec![keys];
+        while let Some(part) = parts.pop() {
+            match self.run(Get { keys: part.to_vec() }).await {
+                Ok(records) => found.extend(records),
+                Err(error) if is_too_large(&error) && part.len() > 1 => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    parts.extend([rest, first]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page> {
         scan.validate()?;
-        self.run(ReadPage { scan: scan.clone() }).await
+        let mut scan = scan.clone();
+        loop {
+            match self.run(ReadPage { scan: scan.clone() }).await {
+                Err(error) if is_too_large(&error) && scan.limit > 1 => scan.limit /= 2,
+                page => return page,
+            }
+        }
     }
 
     async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {

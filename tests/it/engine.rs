@@ -459,6 +459,24 @@ async fn a_reader_behind_purged_tombstones_starts_over() {
     assert_eq!(bench.engine.status().await.indexed, 2);
 }
 
+/// A read is refused for its size alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_the_feed_that_is_too_large_is_read_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(folder.path(), |_| {}).await;
+    let records: Vec<Record> = (0..200).map(|n| version(&format!("k{n}"), 5)).collect();
+    for record in &records {
+        bench.server.commit(std::slice::from_ref(record)).await.unwrap();
+    }
+    for _ in 0..2 {
+        bench.faults.then(Some(Operation::Changes), Fault::Refuse(ErrorKind::Rejected));
+    }
+    let before = bench.faults.calls();
+    bench.engine.pull().await.unwrap();
+    assert_eq!(bench.engine.status().await.indexed, 200);
+    assert!(bench.faults.calls() - before > 4, "in small pages");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_is_closed() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use crate::engine::documents::{documents_of, index_documents};
 use crate::engine::fill::Fill;
 use crate::engine::sent::{LOOKED_UP, Sent};
 use crate::engine::{Shared, Task};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
@@ -121,8 +121,11 @@ impl Shared {
                     self.page.store(grown.min(PAGE), Ordering::Relaxed);
                     return Ok(self.take_own(changes, query.own));
                 }
-                Err(error) if query.bodies.is_empty() || !self.answers(&error).await => return Err(error),
-                // The server is there: the page was too large for the way to it.
+                Err(error) if query.bodies.is_empty() => return Err(error),
+                Err(error) if error.kind() != ErrorKind::Rejected && !self.answers(&error).await => {
+                    return Err(error);
+                }
+                // The server is there: the page was too large for the way to it, or to be taken at once.
                 Err(_) if query.limit > 1 => {
                     query.limit = (query.limit / SHRINK).max(1);
                     self.page.store(query.limit, Ordering::Relaxed);

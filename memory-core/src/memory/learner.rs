@@ -245,7 +245,7 @@ impl Inner {
         })
     }
 
-    /// Returns true if an episode is so old that it may have expired.
+    /// Returns true if an episode is so old that it may have expired. The id of an imported one has no time: it counts as old.
     fn may_be_purged(&self, id: EpisodeId) -> bool {
         let (seconds, nanos) = id.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
         let started = Timestamp(seconds * 1_000 + u64::from(nanos) / 1_000_000);

@@ -11,11 +11,13 @@ use hyper::client::connect::{Connected, Connection};
 use hyper::service::Service;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::classify::ANSWER_TOO_LONG;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most bytes of one answer, as they come over the wire. The client holds an answer in memory, and sqld itself
-/// refuses to give one of more than 10 MB (`--max-response-size`).
-pub(crate) const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+/// The most bytes of one answer, as they come over the wire: the client holds it in memory. Whoever asks for several
+/// records then asks for fewer; one takes at most 4 MiB, and twice that where all of it is escaped.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Makes connections to one scheme, host and port, and to no other.
 ///
@@ -101,9 +103,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         self.received += (buffer.filled().len() - before) as u64;
         if self.received > MAX_ANSWER_BYTES {
-            return Poll::Ready(Err(io::Error::other(format!(
-                "the answer is longer than {MAX_ANSWER_BYTES} bytes"
-            ))));
+            return Poll::Ready(Err(io::Error::other(format!("{ANSWER_TOO_LONG} {MAX_ANSWER_BYTES} bytes"))));
         }
         Poll::Ready(Ok(()))
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use memory_core::{Durable, Error, ErrorKind, Store};
+use memory_core::conformance::{episode, record};
+use memory_core::{Deadlines, Durable, Entity, Error, ErrorKind, Key, Kind, Record, Scan, Store};
 use memory_storage_turso::{RemoteOptions, RemoteStore};
 use memory_test_support::{Access, FaultProxy, JwtKeys, Mode, Sqld, SqldOptions};
 
-use crate::fixtures::{connect, connect_with, live, since};
+use crate::fixtures::{connect, connect_with, live, since, space};
 
 async fn refused(store: &RemoteStore, kind: ErrorKind) -> Error {
     let error = store.commit(&[live("refused")]).await.expect_err("the commit is refused");
@@ -184,4 +185,40 @@ async fn a_server_without_tls_is_an_outage_for_tls() {
         .health()
         .await
         .expect("TLS is turned off");
+}
+
+/// The records of one request are more than this client takes at once.
+#[tokio::test]
+async fn what_is_too_much_for_one_answer_comes_in_parts() {
+    let sqld = Sqld::start(SqldOptions::new());
+    let patient = Deadlines { read: Duration::from_secs(60), write: Duration::from_secs(60) };
+    let store = RemoteStore::connect(RemoteOptions::new(sqld.url()).deadlines(patient)).unwrap();
+    let large = |n: usize| {
+        let mut head = episode(1);
+        if let Entity::Episode(episode) = &mut head {
+            episode.task.description = "x".repeat(4_000_000);
+        }
+        record(&space(), &format!("k{n:02}"), 1, Some(head))
+    };
+    let records: Vec<Record> = (0..20).map(large).collect();
+    for record in &records {
+        store.commit(std::slice::from_ref(record)).await.unwrap();
+    }
+    let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
+    let found = store.get(&keys).await.unwrap();
+    assert!(found.iter().map(Option::as_ref).eq(records.iter().map(Some)), "all of them, in order");
+    let mut scan = Scan::new(&space(), Kind::Episode).limit(100);
+    let mut ids = Vec::new();
+    loop {
+        let page = store.scan(&scan).await.unwrap();
+        ids.extend(page.records.into_iter().map(|record| record.key.id));
+        match page.next {
+            Some(next) => scan.after = Some(next),
+            None => break,
+        }
+    }
+    ids.sort_unstable();
+    assert!(ids.iter().eq(keys.iter().map(|key| &key.id)), "{ids:?}");
+    let error = store.changes(&since(0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected, "who reads the feed asks for fewer: {error:?}");
 }
