@@ -1,0 +1,94 @@
+//! Compares values of the parameters on pairs of task files: `sweep TRAIN.jsonl DEV.jsonl ...`.
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use memory_learn::advise::{Example, Model, Params, Query};
+
+type Task = (String, Vec<String>);
+
+fn load(path: &str) -> Vec<Task> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            let names = row["actions"].as_array().unwrap().iter();
+            let mut tools: Vec<String> = Vec::new();
+            for name in names.map(|it| it["name"].as_str().unwrap().to_owned()) {
+                if !tools.contains(&name) {
+                    tools.push(name);
+                }
+            }
+            (row["instruction"].as_str().unwrap().to_owned(), tools)
+        })
+        .collect()
+}
+
+fn f1(train: &[Task], dev: &[Task], params: &Params, seed: u128) -> (f64, f64, f64, [f64; 2]) {
+    let known: BTreeSet<&String> = train.iter().flat_map(|(_, tools)| tools).collect();
+    let mut order: Vec<usize> = (0..train.len()).collect();
+    order.sort_by_key(|at| {
+        (*at as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_1234_5678_9abc_def1 ^ (seed << 9)) >> 30
+            & 0xffff_ffff
+    });
+    let start = Instant::now();
+    let mut model = Model::new(params.clone());
+    for (id, at) in order.into_iter().enumerate() {
+        model.learn(Example::new(id as u128, &train[at].0).used(train[at].1.iter().cloned()));
+    }
+    model.calibrate();
+    let learned = start.elapsed().as_secs_f64();
+    let (mut sum, mut count) = (0.0, 0);
+    let mut hits = [0.0; 5];
+    let start = Instant::now();
+    for (text, tools) in dev {
+        let wanted: BTreeSet<&str> =
+            tools.iter().filter(|it| known.contains(it)).map(String::as_str).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let advice = model.predict(&Query::new(text));
+        let named = advice.named();
+        if std::env::var("DEBUG").is_ok() {
+            let best =
+                |of: usize| advice.tools.iter().max_by(|a, b| a.shares[of].total_cmp(&b.shares[of])).unwrap();
+            hits[0] += f64::from(u8::from(wanted.contains(best(0).tool.as_str())));
+            hits[1] += f64::from(u8::from(wanted.contains(best(1).tool.as_str())));
+            hits[2] += f64::from(u8::from(wanted.contains(advice.tools[0].tool.as_str())));
+            hits[3] += named.len() as f64;
+            hits[4] += wanted.len() as f64;
+        }
+        let right = named.iter().filter(|it| wanted.contains(*it)).count();
+        sum += 2.0 * right as f64 / (named.len() + wanted.len()) as f64;
+        count += 1;
+    }
+    let ms = start.elapsed().as_secs_f64() * 1e3 / f64::from(count);
+    if std::env::var("DEBUG").is_ok() {
+        println!("hits {:?} weights {:?}", hits.map(|it: f64| it / f64::from(count)), model.weights());
+    }
+    let skill = model.skill();
+    (
+        sum / f64::from(count),
+        learned / train.len() as f64 * 1e6,
+        ms,
+        [skill.mean_f1, skill.predictions as f64],
+    )
+}
+
+fn main() {
+    let files: Vec<String> = std::env::args().skip(1).collect();
+    let base = Params::default();
+    let cases = [("default", base.clone())];
+    for (name, params) in cases {
+        print!("{name:12}");
+        let mut mean = 0.0;
+        for pair in files.chunks(2) {
+            let (train, dev) = (load(&pair[0]), load(&pair[1]));
+            let runs: Vec<_> = (0..2).map(|seed| f1(&train, &dev, &params, seed)).collect();
+            let f = runs.iter().map(|it| it.0).sum::<f64>() / runs.len() as f64;
+            mean += f;
+            let (_, us, ms, skill) = runs[0];
+            print!(" | {f:.3} ({:.3}) {us:.0}us {ms:.2}ms", skill[0]);
+        }
+        println!(" || {:.4}", mean / (files.len() / 2) as f64);
+    }
+}

@@ -1,0 +1,233 @@
+//! A sparse linear classifier a tool, over hashed words and character n-grams, that learns one episode at a time.
+//!
+//! It minimises the L2-regularised squared hinge loss one-vs-rest by dual coordinate descent (Hsieh et al., "A Dual
+//! Coordinate Descent Method for Large-scale Linear SVM", 2008): each episode has one dual variable a tool, an episode is
+//! optimised when it arrives and again when it is replayed, as in LASVM (Bordes et al., 2005). The minimum is unique, so
+//! the order of arrival matters no more than optimisation is short of it. The weights are the sum of the episodes' shares:
+//! forgetting an episode takes its share out.
+//!
+//! Beside the weights that answer, each of the other [`LANES`] learns from all episodes but those of one fold: what such a
+//! lane says of an episode of its fold is a prediction by a model that has not seen it (cross-fitting).
+//!
+//! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in scikit-learn). Document
+//! frequencies change with each episode, so weights are kept free of them: the score of a text is
+//! `Σ idf² · tf · weight / norm`.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use memory_recall::text::Feature;
+
+use super::params::Params;
+
+/// A tool's place in the model.
+pub(super) type Tool = u16;
+
+/// Sets of weights: the one that answers, and one a fold.
+pub(super) const LANES: usize = 4;
+
+/// A number a lane.
+pub(super) type Lanes = [f32; LANES];
+
+/// What is known of a feature.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Row {
+    /// Episodes that have it.
+    pub(super) episodes: u32,
+    /// By tool, sorted.
+    pub(super) weights: Vec<(Tool, Lanes)>,
+}
+
+/// The weights.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Linear {
+    /// By feature: the place of its row.
+    pub(super) places: HashMap<u32, u32, FixedState>,
+    pub(super) rows: Vec<Row>,
+    /// Rows that no feature has.
+    free: Vec<u32>,
+    /// Of the constant feature, by tool.
+    pub(super) bias: Vec<Lanes>,
+    /// Episodes learned from.
+    pub(super) episodes: u32,
+}
+
+/// What an episode contributes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Share {
+    /// One over the norm of its features when last optimised.
+    pub(super) scale: f32,
+    /// Its dual variables that are not 0, by tool, sorted.
+    pub(super) duals: Vec<(Tool, Lanes)>,
+}
+
+/// A text in known features.
+pub(super) struct Weighed {
+    /// Row, term frequency and squared inverse document frequency.
+    terms: Vec<(u32, f32, f32)>,
+    norm: f32,
+}
+
+impl Linear {
+    /// Counts an episode's features.
+    pub(super) fn count(&mut self, features: &[Feature]) {
+        self.episodes += 1;
+        for feature in features {
+            let Self { places, rows, free, .. } = self;
+            let place = *places.entry(feature.bucket).or_insert_with(|| {
+                free.pop().unwrap_or_else(|| {
+                    rows.push(Row::default());
+                    rows.len() as u32 - 1
+                })
+            });
+            rows[place as usize].episodes += 1;
+        }
+    }
+
+    /// The same, taken back; what no episode has any more is dropped.
+    pub(super) fn uncount(&mut self, features: &[Feature]) {
+        self.episodes = self.episodes.saturating_sub(1);
+        for feature in features {
+            let Some(place) = self.places.get(&feature.bucket).copied() else { continue };
+            let row = &mut self.rows[place as usize];
+            row.episodes = row.episodes.saturating_sub(1);
+            if row.episodes == 0 {
+                *row = Row::default();
+                self.free.push(place);
+                self.places.remove(&feature.bucket);
+            }
+        }
+    }
+
+    /// Weighs the features of a text that are known.
+    pub(super) fn weigh(&self, features: &[Feature]) -> Weighed {
+        let episodes = self.episodes as f32;
+        let mut terms = Vec::with_capacity(features.len());
+        let mut norm = 0.0;
+        for feature in features {
+            if let Some(place) = self.places.get(&feature.bucket) {
+                let held_by = self.rows[*place as usize].episodes as f32;
+                let idf = ((1.0 + episodes) / (1.0 + held_by)).ln() + 1.0;
+                let (tf, idf2) = (feature.weight, idf * idf);
+                norm += tf * tf * idf2;
+                terms.push((*place, tf, idf2));
+            }
+        }
+        Weighed { terms, norm: norm.sqrt().max(f32::MIN_POSITIVE) }
+    }
+
+    /// Returns the margin of each tool for a text.
+    pub(super) fn margins(&self, text: &Weighed, params: &Params) -> Vec<Lanes> {
+        let mut margins: Vec<Lanes> =
+            self.bias.iter().map(|weights| weights.map(|it| params.bias * it)).collect();
+        for (place, tf, idf2) in &text.terms {
+            let value = tf * idf2 / text.norm;
+            for (tool, weights) in &self.rows[*place as usize].weights {
+                let margin = &mut margins[usize::from(*tool)];
+                for lane in 0..LANES {
+                    margin[lane] += value * weights[lane];
+                }
+            }
+        }
+        margins
+    }
+
+    /// Returns what each feature of a text adds to the margin of a tool, by bucket.
+    pub(super) fn contributions(&self, features: &[Feature], tool: Tool) -> Vec<(u32, f32)> {
+        let norm = self.weigh(features).norm;
+        let of = |feature: &Feature| {
+            let one = self.weigh(std::slice::from_ref(feature));
+            let (place, tf, idf2) = *one.terms.first()?;
+            let weights = &self.rows[place as usize].weights;
+            let at = weights.binary_search_by_key(&tool, |(tool, _)| *tool).ok()?;
+            Some((feature.bucket, tf * idf2 / norm * weights[at].1[0]))
+        };
+        features.iter().filter_map(of).collect()
+    }
+
+    /// Optimises an episode's dual variables, one a tool that it says something about, in all lanes but that of its fold.
+    /// `margins` are those of the text now.
+    pub(super) fn optimise(
+        &mut self,
+        (text, margins): (&Weighed, &[Lanes]),
+        share: &mut Share,
+        fold: usize,
+        says: impl Fn(Tool) -> Option<bool>,
+        params: &Params,
+    ) {
+        let scale = 1.0 / text.norm;
+        // The share was added with the scale that held then.
+        let drift = if share.scale > 0.0 { scale / share.scale } else { 1.0 };
+        // Of norm 1 but for the constant feature.
+        let own = 1.0 + params.bias * params.bias;
+        let slack = 0.5 / params.cost;
+        let mut held = std::mem::take(&mut share.duals).into_iter().peekable();
+        let mut duals = Vec::with_capacity(held.len());
+        let mut changes: Vec<(Tool, Lanes)> = Vec::with_capacity(held.len());
+        for (tool, margin) in (0..).zip(margins) {
+            let dual = held.next_if(|(of, _)| *of == tool).map_or([0.0; LANES], |(_, dual)| dual);
+            let Some(used) = says(tool) else { continue };
+            let sign = if used { 1.0 } else { -1.0 };
+            let (mut optimal, mut change, mut bias) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                if lane == fold {
+                    continue;
+                }
+                let gradient = sign * margin[lane] - 1.0 + dual[lane] * slack;
+                optimal[lane] = (dual[lane] - gradient / (own + slack)).max(0.0);
+                bias[lane] = (optimal[lane] - dual[lane]) * sign;
+                // The features' part of the share is re-scaled to the norm that holds now.
+                change[lane] = (optimal[lane] * scale - dual[lane] * scale / drift) * sign;
+            }
+            if optimal.iter().any(|it| *it > 0.0) {
+                duals.push((tool, optimal));
+            }
+            if change.iter().any(|it| *it != 0.0) {
+                let weights = &mut self.bias[usize::from(tool)];
+                (0..LANES).for_each(|lane| weights[lane] += bias[lane] * params.bias);
+                changes.push((tool, change));
+            }
+        }
+        (share.scale, share.duals) = (scale, duals);
+        self.add(text, &changes);
+    }
+
+    /// Takes an episode's share out.
+    pub(super) fn remove(
+        &mut self,
+        features: &[Feature],
+        share: &Share,
+        says: impl Fn(Tool) -> Option<bool>,
+        params: &Params,
+    ) {
+        let sign = |tool: Tool| if says(tool) == Some(true) { 1.0 } else { -1.0 };
+        let mut changes = Vec::with_capacity(share.duals.len());
+        for (tool, dual) in &share.duals {
+            let weights = &mut self.bias[usize::from(*tool)];
+            (0..LANES).for_each(|lane| weights[lane] -= dual[lane] * sign(*tool) * params.bias);
+            changes.push((*tool, dual.map(|dual| -share.scale * dual * sign(*tool))));
+        }
+        self.add(&self.weigh(features), &changes);
+    }
+
+    /// Adds the same weights, times its term frequency, to each feature of a text. `changes` are sorted by tool.
+    fn add(&mut self, text: &Weighed, changes: &[(Tool, Lanes)]) {
+        if changes.is_empty() {
+            return;
+        }
+        for (place, tf, _) in &text.terms {
+            let weights = &mut self.rows[*place as usize].weights;
+            let mut at = 0;
+            for (tool, change) in changes {
+                while weights.get(at).is_some_and(|(held, _)| held < tool) {
+                    at += 1;
+                }
+                match weights.get_mut(at) {
+                    Some((held, weights)) if held == tool => {
+                        (0..LANES).for_each(|lane| weights[lane] += tf * change[lane]);
+                    }
+                    _ => weights.insert(at, (*tool, change.map(|change| tf * change))),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Which tool comes before which.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::linear::Tool;
+
+/// How often a tool first worked before another one, of the episodes that used both.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Order {
+    pub(super) before: HashMap<(Tool, Tool), u32, FixedState>,
+}
+
+impl Order {
+    /// Counts tools in their order of use, or takes them back.
+    pub(super) fn count(&mut self, used: &[Tool], add: bool) {
+        for (place, first) in used.iter().enumerate() {
+            for second in &used[place + 1..] {
+                let count = self.before.entry((*first, *second)).or_default();
+                *count = if add { *count + 1 } else { count.saturating_sub(1) };
+                if *count == 0 {
+                    self.before.remove(&(*first, *second));
+                }
+            }
+        }
+    }
+
+    fn precedes(&self, first: Tool, second: Tool) -> bool {
+        let count = |pair| self.before.get(&pair).copied().unwrap_or(0);
+        count((first, second)) > count((second, first))
+    }
+
+    /// Moves tools before those that they usually precede: each is inserted where most pairs agree (insertion sort by the
+    /// majority relation, which need not be transitive).
+    pub(super) fn sort<T>(&self, tools: &mut [T], tool: impl Fn(&T) -> Tool) {
+        for at in 1..tools.len() {
+            let mut place = at;
+            while place > 0 && self.precedes(tool(&tools[place]), tool(&tools[place - 1])) {
+                tools.swap(place - 1, place);
+                place -= 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_are_in_their_usual_order() {
+        let mut order = Order::default();
+        order.count(&[3, 1, 2], true);
+        order.count(&[3, 2], true);
+        order.count(&[2, 3], true);
+        let mut tools = [1, 2, 3, 4];
+        order.sort(&mut tools, |tool| *tool);
+        assert_eq!(tools, [3, 1, 2, 4]);
+        order.count(&[3, 1, 2], false);
+        order.count(&[3, 2], false);
+        let mut tools = [3, 2, 1];
+        order.sort(&mut tools, |tool| *tool);
+        assert_eq!(tools, [2, 3, 1]);
+    }
+}

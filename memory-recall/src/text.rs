@@ -1,0 +1,9 @@
+//! Words, clauses, and the features that linear models are trained on.
+
+mod clauses;
+mod features;
+mod words;
+
+pub use clauses::clauses;
+pub use features::{BUCKETS, Feature, features, label};
+pub use words::words;

@@ -1,0 +1,96 @@
+//! Turns a text into hashed features: its words, and the character 3- and 4-grams of its words.
+//!
+//! Character n-grams within words relate forms of one word in any language without a stemmer, as in scikit-learn's
+//! `char_wb` analyser. Features are hashed into a fixed number of buckets (Weinberger et al., "Feature Hashing for Large
+//! Scale Multitask Learning", 2009), which bounds a model's memory.
+
+use super::words::words;
+
+/// Buckets that features are hashed into.
+pub const BUCKETS: u32 = 1 << 18;
+
+/// Characters of the n-grams.
+const GRAMS: std::ops::RangeInclusive<usize> = 3..=4;
+
+/// A feature of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Feature {
+    /// The bucket, below [`BUCKETS`].
+    pub bucket: u32,
+    /// Its term frequency, `1 + ln(count)`.
+    pub weight: f32,
+}
+
+/// Returns the features of a text, each bucket once, sorted by bucket. Case is folded.
+pub fn features(text: &str) -> Vec<Feature> {
+    let mut buckets = Vec::new();
+    let mut padded: Vec<char> = Vec::new();
+    for word in words(text) {
+        padded.clear();
+        padded.push(' ');
+        padded.extend(word.chars().flat_map(char::to_lowercase));
+        buckets.push(bucket(0, &padded[1..]));
+        padded.push(' ');
+        for n in GRAMS {
+            buckets.extend(padded.windows(n).map(|gram| bucket(1, gram)));
+        }
+    }
+    counted(buckets)
+}
+
+/// Returns the feature of a label that is no word of the text, such as a task's kind.
+pub fn label(name: &str) -> Feature {
+    let name: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
+    Feature { bucket: bucket(2, &name), weight: 1.0 }
+}
+
+fn counted(mut buckets: Vec<u32>) -> Vec<Feature> {
+    buckets.sort_unstable();
+    let runs = buckets.chunk_by(|a, b| a == b);
+    runs.map(|run| Feature { bucket: run[0], weight: 1.0 + (run.len() as f32).ln() }).collect()
+}
+
+/// FNV-1a over the characters, folded to the number of buckets. Stored models hold buckets: it must not change.
+fn bucket(class: u8, chars: &[char]) -> u32 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mut hash = (BASIS ^ u64::from(class)).wrapping_mul(PRIME);
+    let mut utf8 = [0; 4];
+    for c in chars {
+        for byte in c.encode_utf8(&mut utf8).bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+        }
+    }
+    ((hash ^ (hash >> 32)) as u32) % BUCKETS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_words_and_the_grams_of_each() {
+        // One word, " ab " has two 3-grams and one 4-gram.
+        assert_eq!(features("ab").len(), 4);
+        assert_eq!(features("AB"), features("ab"));
+        assert_eq!(features(""), []);
+        let twice = features("ab ab");
+        assert!(twice.iter().all(|feature| feature.weight == 1.0 + 2_f32.ln()));
+        assert_eq!(
+            twice.iter().map(|it| it.bucket).collect::<Vec<_>>(),
+            features("ab").iter().map(|it| it.bucket).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_label_is_no_word() {
+        assert!(features("incident").iter().all(|feature| feature.bucket != label("incident").bucket));
+        assert_eq!(label("Incident"), label("incident"));
+    }
+
+    #[test]
+    fn buckets_stay_the_same_from_version_to_version() {
+        assert_eq!(label("incident").bucket, bucket(2, &['i', 'n', 'c', 'i', 'd', 'e', 'n', 't']));
+        assert!(features("rollback the database").iter().all(|feature| feature.bucket < BUCKETS));
+    }
+}
