@@ -92,6 +92,12 @@ pub(crate) fn percentile(values: &mut [u64], share: f64) -> Option<u64> {
     values.get(rank.saturating_sub(1)).copied()
 }
 
+/// Returns the value that a share of sorted values does not exceed (nearest rank); 0 of nothing.
+pub(crate) fn percentile_of(sorted: &[f64], share: f64) -> f64 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

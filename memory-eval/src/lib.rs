@@ -5,20 +5,24 @@
 //! afterwards. `docs/evaluation.md` says what the figures mean.
 
 mod arena;
+mod baselines;
 mod chart;
 mod data;
 mod dice;
 mod error;
 mod figures;
 mod lift;
+mod statistics;
 mod tools;
 mod trajectories;
 
 pub use arena::{Arena, Means};
+pub use baselines::{Baseline, baselines};
 pub use chart::blocks;
 pub use data::{Call, DataSet, Judge, SolvedTask, Trajectory, read_tasks, read_trajectories};
 pub use error::{Error, Result};
 pub use figures::Estimate;
 pub use lift::{Arm, GapClosed, LiftReport, lift};
+pub use statistics::{Sampled, bootstrap, paired};
 pub use tools::{Advised, Learned, ToolScores};
 pub use trajectories::{TrajectoryScores, trajectories};
