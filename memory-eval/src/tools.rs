@@ -84,12 +84,21 @@ impl Learned {
     /// # Errors
     /// The memory fails.
     pub async fn advise(&self, test: &[SolvedTask]) -> Result<Advised> {
-        let known: BTreeSet<&str> = self.train.iter().flat_map(SolvedTask::tools).collect();
+        let known = self.train.iter().flat_map(SolvedTask::tools).collect();
+        self.advise_knowing(test, &known).await
+    }
+
+    /// As [`Self::advise`], with the tools that may be wanted.
+    pub(crate) async fn advise_knowing(
+        &self,
+        test: &[SolvedTask],
+        known: &BTreeSet<&str>,
+    ) -> Result<Advised> {
         let mut scorer = Scorer::default();
         let mut tools = Vec::with_capacity(test.len());
         for task in test {
             let found = recommend(&self.arena.memory, task, &mut scorer).await?;
-            scorer.add(&found, task, &known);
+            scorer.add(&found, task, known);
             tools.push(found.tools);
         }
         let f1 = scorer.f1.clone();
