@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "eval")]
-pub(crate) use eval::{EvalCommand, EvalLiftArgs, EvalTasksArgs, EvalTrajectoriesArgs};
+pub(crate) use eval::{
+    EvalCommand, EvalControlsArgs, EvalLiftArgs, EvalSuiteArgs, EvalTasksArgs, EvalTrajectoriesArgs,
+};
 
 const AFTER_HELP: &str = "\
 Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, TURSO_DATABASE_URL, \

@@ -12,6 +12,12 @@ pub(crate) enum EvalCommand {
     /// `memory import` reads them. Tools that no task of the training file uses do not count, and a task without any
     /// other is left out.
     Tasks(EvalTasksArgs),
+    /// Measure every data set of a folder beside plain baselines, as one table
+    ///
+    /// A data set is NAME/train.jsonl with NAME/dev.jsonl, or NAME_train.jsonl with NAME_dev.jsonl.
+    Suite(EvalSuiteArgs),
+    /// Measure how much advice changes under what must not matter to it: other names, another order, other texts beside
+    Controls(EvalControlsArgs),
     /// Find the same task again, foretell outcomes and warn, for each episode with the rest learned
     ///
     /// The file has a conversation a line, {"task_id", "trial", "reward", "messages": [OpenAI chat format]}, as
@@ -31,11 +37,20 @@ pub(crate) struct EvalTasksArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) train: PathBuf,
     /// The tasks to recommend tools for
-    #[arg(long, value_name = "FILE", required_unless_present = "leave_one_out")]
+    #[arg(long, visible_alias = "dev", value_name = "FILE", required_unless_present = "leave_one_out")]
     pub(crate) test: Option<PathBuf>,
     /// Recommend for each task of the training file with the others learned
     #[arg(long)]
     pub(crate) leave_one_out: bool,
+    /// Skip the plain baselines on the same tasks
+    #[arg(long)]
+    pub(crate) no_baselines: bool,
+    /// Show advice by the number of tasks learned: 100, 300, 1000, 3000 and so on
+    #[arg(long, requires = "test", conflicts_with = "leave_one_out")]
+    pub(crate) curve: bool,
+    /// Also draw that curve into this file
+    #[arg(long, value_name = "FILE", requires = "curve")]
+    pub(crate) svg: Option<PathBuf>,
     /// The seed of all ids
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -59,4 +74,33 @@ pub(crate) struct EvalLiftArgs {
     /// Also draw the learning curves into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalSuiteArgs {
+    /// The folder; folders in it are looked through, too
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Skip the plain baselines
+    #[arg(long)]
+    pub(crate) no_baselines: bool,
+    /// The seed of all ids
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalControlsArgs {
+    /// The tasks to learn from
+    #[arg(long, value_name = "FILE")]
+    pub(crate) train: PathBuf,
+    /// The tasks to recommend tools for
+    #[arg(long, visible_alias = "dev", value_name = "FILE")]
+    pub(crate) test: PathBuf,
+    /// Tasks of another kind, which two of the controls add to training
+    #[arg(long, value_name = "FILE")]
+    pub(crate) foreign: PathBuf,
+    /// The seed of all ids and orders
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
 }

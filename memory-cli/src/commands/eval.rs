@@ -1,5 +1,6 @@
 //! `memory eval`: measures the memory in a fresh one of its own, which is gone afterwards.
 
+mod compared;
 mod drawing;
 mod lift;
 mod tasks;
@@ -33,6 +34,8 @@ pub(crate) async fn run(
     let evaluation = async {
         match command {
             EvalCommand::Tasks(arguments) => tasks::run(arguments, &by, output).await,
+            EvalCommand::Suite(arguments) => compared::suite(arguments, &by, output).await,
+            EvalCommand::Controls(arguments) => compared::controls(arguments, &by, output).await,
             EvalCommand::Trajectories(arguments) => trajectories::run(arguments, &by, output).await,
             EvalCommand::Lift(arguments) => lift::run(arguments, &by, output).await,
         }

@@ -1,9 +1,9 @@
 //! `memory eval tasks`: advice on the tools of a task.
 
-use memory_eval::{Learned, Means, ToolScores, read_tasks};
+use memory_eval::{DataSet, Learned, Means, ToolScores, baselines, compare, read_tasks};
 use serde_json::json;
 
-use super::telling;
+use super::{compared, telling};
 use crate::cli::EvalTasksArgs;
 use crate::commands::stats::Junk;
 use crate::failure::Failure;
@@ -13,10 +13,19 @@ use crate::text;
 pub(super) async fn run(arguments: &EvalTasksArgs, by: &Means, output: &mut Output) -> Result<(), Failure> {
     let train = read_tasks(&arguments.train)?;
     let test = arguments.test.as_ref().map(|file| read_tasks(file)).transpose()?;
+    let data = test.map(|test| DataSet { train: train.clone(), test });
+    if let (true, Some(data)) = (arguments.curve, &data) {
+        return compared::curve(arguments, data, by, output).await;
+    }
+    let mut beside = None;
     let mut learned = Learned::from_tasks(&train, arguments.seed, by).await?;
     let mut scored = Vec::new();
-    if let Some(test) = &test {
-        scored.push(("test", learned.advise(test).await?.scores));
+    if let Some(data) = &data {
+        let advised = learned.advise(&data.test).await?;
+        if !arguments.no_baselines {
+            beside = Some(compare(&advised.f1, &baselines(data)));
+        }
+        scored.push(("test", advised.scores));
     }
     if arguments.leave_one_out {
         scored.push(("leave-one-out", learned.leave_one_out().await?.scores));
@@ -32,13 +41,19 @@ pub(super) async fn run(arguments: &EvalTasksArgs, by: &Means, output: &mut Outp
         object["junk"] = json!(junk);
         object["provider"] = provider.into();
         object["leave_one_out"] = arguments.leave_one_out.into();
-        if let [_, (_, beside)] = &scored[..] {
-            object["left_one_out"] = json!(beside);
+        if let Some(beside) = &beside {
+            object["compared"] = json!(beside);
+        }
+        if let [_, (_, left_one_out)] = &scored[..] {
+            object["left_one_out"] = json!(left_one_out);
         }
         return Ok(output.object(&object)?);
     }
     for (what, scores) in &scored {
         tell(what, train.len(), scores, output)?;
+    }
+    if let Some(beside) = &beside {
+        compared::tell(beside, output)?;
     }
     telling::provider(output, &provider)?;
     telling::junk(output, &junk)
