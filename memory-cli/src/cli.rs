@@ -1,8 +1,16 @@
 //! The command line: commands, flags and what `--help` says.
 
+#[cfg(feature = "eval")]
+mod eval;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+#[cfg(feature = "eval")]
+pub(crate) use eval::{
+    EvalCommand, EvalControlsArgs, EvalLiftArgs, EvalSuiteArgs, EvalTasksArgs, EvalTrajectoriesArgs,
+};
 
 const AFTER_HELP: &str = "\
 Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, TURSO_DATABASE_URL, \
@@ -125,6 +133,7 @@ pub(crate) enum Command {
     /// more. SECURITY.md says where copies remain.
     Redact(RedactArgs),
     /// Measure the memory in a fresh one of its own, which is gone afterwards
+    #[cfg(feature = "eval")]
     #[command(subcommand)]
     Eval(EvalCommand),
 }
@@ -416,63 +425,6 @@ pub(crate) struct RedactArgs {
     /// Where to go on, as a run that failed said [default: the beginning]
     #[arg(long, value_name = "PLACE")]
     pub(crate) from: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EvalCommand {
-    /// Recommend the tools of tasks, learned from tasks that were solved
-    ///
-    /// Both files have a task with its actions a line, {"id", "instruction", "actions": [{"name", "kwargs"}]}, as
-    /// `memory import` reads them. Tools that no task of the training file uses do not count, and a task without any
-    /// other is left out.
-    Tasks(EvalTasksArgs),
-    /// Find the same task again, foretell outcomes and warn, for each episode with the rest learned
-    ///
-    /// The file has a conversation a line, {"task_id", "trial", "reward", "messages": [OpenAI chat format]}, as
-    /// `memory import` reads them; lines with the same "task_id" are trials of one task. "reference_actions", [{"name",
-    /// "kwargs"}], says which calls were right; the memory never sees them.
-    Trajectories(EvalTrajectoriesArgs),
-    /// Measure what memory is worth to a simulated agent, against none, stale and irrelevant memory and an oracle
-    ///
-    /// The agent works through tasks of a seeded environment with hidden rules, which change half-way. It needs
-    /// no language model. The same seed gives the same report.
-    Lift(EvalLiftArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalTasksArgs {
-    /// The tasks to learn from
-    #[arg(long, value_name = "FILE")]
-    pub(crate) train: PathBuf,
-    /// The tasks to recommend tools for
-    #[arg(long, value_name = "FILE", required_unless_present = "leave_one_out")]
-    pub(crate) test: Option<PathBuf>,
-    /// Recommend for each task of the training file with the others learned
-    #[arg(long)]
-    pub(crate) leave_one_out: bool,
-    /// The seed of all ids
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalTrajectoriesArgs {
-    /// The conversations
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalLiftArgs {
-    /// How many tasks the agent works through
-    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(4..=100_000))]
-    pub(crate) tasks: u32,
-    /// The seed of the environment and of all chance
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Also draw the learning curves into this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) svg: Option<PathBuf>,
 }
 
 #[cfg(test)]

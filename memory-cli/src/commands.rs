@@ -5,6 +5,7 @@ pub(crate) mod consolidate;
 mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod episodes;
+#[cfg(feature = "eval")]
 pub(crate) mod eval;
 pub(crate) mod failures;
 pub(crate) mod heuristics;

@@ -7,6 +7,7 @@ mod lines;
 mod run;
 mod tasks;
 
-pub(crate) use line::{BadLine, Defaults, parse};
-pub(crate) use lines::{Line, Lines};
-pub(crate) use run::{BadPlace, Import, MAX_LINE_BYTES, Sink, Tally};
+pub(crate) use line::Defaults;
+#[cfg(feature = "eval")]
+pub(crate) use line::parse;
+pub(crate) use run::{BadPlace, Import, Sink, Tally};

@@ -72,6 +72,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Lift => commands::lift::run(global, output).await,
         Command::Consolidate(arguments) => commands::consolidate::run(global, arguments, output).await,
         Command::Redact(arguments) => commands::redact::run(global, arguments, output).await,
+        #[cfg(feature = "eval")]
         Command::Eval(command) => commands::eval::run(global, command, output).await,
     }
 }

@@ -125,9 +125,14 @@ impl Context {
 /// Checks that all also compiles with default features, without what `--all-features` brings in, and each embedding
 /// provider without the others; the command also without its default features.
 fn feature_variants(context: &Context) -> Result<(), Failure> {
-    for package in
-        ["memory-core", "memory-storage-redb", "memory-storage-turso", "memory-embed", "agent-memory"]
-    {
+    for package in [
+        "memory-core",
+        "memory-storage-redb",
+        "memory-storage-turso",
+        "memory-embed",
+        "agent-memory",
+        "memory-eval",
+    ] {
         context.cargo(&format!("check --package {package} --lib"))?;
     }
     for feature in ["sentence-transformer", "static-embedding", "openai", "words"] {

@@ -1,15 +1,13 @@
 //! `memory eval`: measures the memory in a fresh one of its own, which is gone afterwards.
 
-mod arena;
-mod dice;
-mod figures;
+mod compared;
+mod drawing;
 mod lift;
-mod source;
 mod tasks;
 mod telling;
 mod trajectories;
 
-use arena::Means;
+use memory_eval::{Error, Means};
 
 use crate::cli::{EvalCommand, Global};
 use crate::endpoint::endpoint;
@@ -32,16 +30,14 @@ pub(crate) async fn run(
         // Recall would go on by words without it, and the report would tell of another provider than it names.
         endpoint.embed(&["hello".to_owned()]).await?;
     }
-    let by = Means {
-        model: global.embedding_model.as_deref(),
-        endpoint: endpoint.as_ref(),
-        word_table: !global.no_word_table,
-    };
+    let by = Means { model: global.embedding_model.clone(), endpoint, no_word_table: global.no_word_table };
     let evaluation = async {
         match command {
-            EvalCommand::Tasks(arguments) => tasks::run(arguments, by, output).await,
-            EvalCommand::Trajectories(arguments) => trajectories::run(arguments, by, output).await,
-            EvalCommand::Lift(arguments) => lift::run(arguments, by, output).await,
+            EvalCommand::Tasks(arguments) => tasks::run(arguments, &by, output).await,
+            EvalCommand::Suite(arguments) => compared::suite(arguments, &by, output).await,
+            EvalCommand::Controls(arguments) => compared::controls(arguments, &by, output).await,
+            EvalCommand::Trajectories(arguments) => trajectories::run(arguments, &by, output).await,
+            EvalCommand::Lift(arguments) => lift::run(arguments, &by, output).await,
         }
     };
     // Dropped when somebody stops it: its folder has what the files say, and goes with it.
@@ -53,6 +49,27 @@ pub(crate) async fn run(
             message: "stopped before its end; its memory is removed".into(),
             hint: None,
         }),
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let command =
+            |exit, kind, hint: &str| Failure::Command { exit, kind, message, hint: Some(hint.into()) };
+        match error {
+            Error::Memory(error) => Failure::Memory(error),
+            Error::Read { path, source } => Failure::file(&path.display().to_string(), &source),
+            Error::Line { .. } | Error::Empty { .. } => {
+                let hint = "an evaluation needs every line; `memory import --help` shows the two shapes";
+                command(Exit::BadLines, "bad_line", hint)
+            }
+            Error::Folder(_) => command(Exit::Failed, "io", "set TMPDIR to a folder that you may write to"),
+            Error::Write { .. } => {
+                command(Exit::Failed, "io", "name a file in a folder that you may write to")
+            }
+            _ => command(Exit::Failed, "failed", "see the message"),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ fn tools_are_recommended_for_tasks_of_a_file() {
     let scores = run(&["tasks", "--train", train, "--test", test]);
     let fields = [
         "abstained",
+        "compared",
         "exact",
         "junk",
         "leave_one_out",

@@ -1,11 +1,11 @@
 //! How reports of evaluations look.
 
+use memory_eval::Estimate;
+
 use crate::commands::stats::Junk;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::output::style::{self, paint};
-
-use super::figures::Estimate;
 
 /// Writes the title of a report.
 pub(super) fn title(output: &mut Output, text: &str) -> std::io::Result<()> {

@@ -9,14 +9,17 @@ const Z95: f64 = 1.959_963_984_540_054;
 
 /// An estimate with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Estimate {
-    pub(super) value: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// The lower bound.
+    pub low: f64,
+    /// The upper bound.
+    pub high: f64,
 }
 
 /// Returns a share with its Wilson score interval (Wilson 1927); `None` of nothing.
-pub(super) fn share(hits: usize, of: usize) -> Option<Estimate> {
+pub(crate) fn share(hits: usize, of: usize) -> Option<Estimate> {
     if of == 0 {
         return None;
     }
@@ -31,7 +34,7 @@ pub(super) fn share(hits: usize, of: usize) -> Option<Estimate> {
 }
 
 /// Returns a mean with its normal interval; `None` of nothing.
-pub(super) fn mean(values: &[f64]) -> Option<Estimate> {
+pub(crate) fn mean(values: &[f64]) -> Option<Estimate> {
     if values.is_empty() {
         return None;
     }
@@ -43,13 +46,13 @@ pub(super) fn mean(values: &[f64]) -> Option<Estimate> {
 }
 
 /// Returns the harmonic mean of precision and recall of a set of names; 0 if they have none in common.
-pub(super) fn f1(found: &BTreeSet<&str>, wanted: &BTreeSet<&str>) -> f64 {
+pub(crate) fn f1(found: &BTreeSet<&str>, wanted: &BTreeSet<&str>) -> f64 {
     let common = found.intersection(wanted).count();
     if common == 0 { 0.0 } else { 2.0 * common as f64 / (found.len() + wanted.len()) as f64 }
 }
 
 /// Returns Kendall's tau over the pairs of names that both orders have; `None` with fewer than two such names.
-pub(super) fn kendall(found: &[&str], wanted: &[&str]) -> Option<f64> {
+pub(crate) fn kendall(found: &[&str], wanted: &[&str]) -> Option<f64> {
     let places: Vec<usize> =
         found.iter().filter_map(|name| wanted.iter().position(|other| other == name)).collect();
     let (mut agree, mut pairs) = (0_i64, 0_i64);
@@ -64,7 +67,7 @@ pub(super) fn kendall(found: &[&str], wanted: &[&str]) -> Option<f64> {
 
 /// Returns the area under the ROC curve: the probability that a random hit has a higher score than a random miss, ties
 /// counting half (Mann and Whitney 1947); `None` without both.
-pub(super) fn auc(scored: &[(f64, bool)]) -> Option<f64> {
+pub(crate) fn auc(scored: &[(f64, bool)]) -> Option<f64> {
     let scores = |wanted: bool| scored.iter().filter(move |(_, hit)| *hit == wanted).map(|(score, _)| *score);
     let pairs = scores(true).count() * scores(false).count();
     let mut won = 0.0;
@@ -83,10 +86,16 @@ pub(super) fn auc(scored: &[(f64, bool)]) -> Option<f64> {
 }
 
 /// Returns the value that a share of the values does not exceed (nearest rank); `None` of nothing.
-pub(super) fn percentile(values: &mut [u64], share: f64) -> Option<u64> {
+pub(crate) fn percentile(values: &mut [u64], share: f64) -> Option<u64> {
     values.sort_unstable();
     let rank = (share * values.len() as f64).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied()
+}
+
+/// Returns the value that a share of sorted values does not exceed (nearest rank); 0 of nothing.
+pub(crate) fn percentile_of(sorted: &[f64], share: f64) -> f64 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

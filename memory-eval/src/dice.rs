@@ -4,11 +4,11 @@ use agent_memory::{IdSource, SeededIds};
 
 /// A seeded source of chance.
 #[derive(Debug)]
-pub(super) struct Dice(SeededIds);
+pub(crate) struct Dice(SeededIds);
 
 impl Dice {
     /// Makes dice from a seed and the names of what they are for, so that no two uses share their throws.
-    pub(super) fn new(seed: u64, uses: &[u64]) -> Self {
+    pub(crate) fn new(seed: u64, uses: &[u64]) -> Self {
         let mixed = uses.iter().fold(seed, |state, part| {
             // The seed passes through the generator once a part: neighbouring parts must not give shifted sequences.
             SeededIds::new(state).random() ^ part.wrapping_mul(0xd134_2543_de82_ef95)
@@ -17,23 +17,23 @@ impl Dice {
     }
 
     /// Returns a number in `0..end`; 0 if `end` is 0. The bias of the modulus is below `end / 2^64`.
-    pub(super) fn below(&self, end: usize) -> usize {
+    pub(crate) fn below(&self, end: usize) -> usize {
         (self.0.random() % end.max(1) as u64) as usize
     }
 
     /// Returns true with a probability.
-    pub(super) fn chance(&self, probability: f64) -> bool {
+    pub(crate) fn chance(&self, probability: f64) -> bool {
         let share = (self.0.random() >> 11) as f64 / (1_u64 << 53) as f64;
         share < probability
     }
 
     /// Returns any of some items, of which there must be one.
-    pub(super) fn pick<T: Copy>(&self, items: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
     /// Puts items into a random order (Fisher and Yates).
-    pub(super) fn shuffle<T>(&self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));
         }

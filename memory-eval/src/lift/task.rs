@@ -1,8 +1,8 @@
 //! The tasks of a world: what the agent reads, and what happens when it calls a tool.
 
-use super::super::dice::Dice;
 use super::rules::{Fix, Rules};
 use super::words::{ASIDES, CITIES, NAMES, OPENINGS, Words};
+use crate::dice::Dice;
 
 /// How often a call is blocked where it may be.
 const BLOCKED: f64 = 0.35;

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::super::figures::{Estimate, mean, share};
+use crate::chart::{Chart, Series};
+use crate::figures::{Estimate, mean, share};
 
 /// Tasks that a moving average and a point of the learning curve are over.
-pub(super) const WINDOW: usize = 25;
+const WINDOW: usize = 25;
 /// How near to the oracle counts as recovered, as a share of tasks.
 const RECOVERED: f64 = 0.05;
 
@@ -45,50 +46,58 @@ impl Runs {
 
 /// One arm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Arm {
-    pub(super) arm: &'static str,
+pub struct Arm {
+    /// Its name.
+    pub arm: &'static str,
     /// The share of tasks done, with its Wilson interval.
-    pub(super) success: Option<Estimate>,
+    pub success: Option<Estimate>,
     /// Calls a task.
-    pub(super) steps: Option<Estimate>,
+    pub steps: Option<Estimate>,
     /// Success after the drift, of the tasks whose rules it changed.
-    pub(super) success_changed: Option<Estimate>,
+    pub success_changed: Option<Estimate>,
     /// Success less that of the arm without memory, over pairs of the same task.
-    pub(super) success_difference: Option<Estimate>,
+    pub success_difference: Option<Estimate>,
     /// Calls less those of the arm without memory, over pairs of the same task.
-    pub(super) steps_difference: Option<Estimate>,
+    pub steps_difference: Option<Estimate>,
     /// Success by [`WINDOW`] tasks.
-    pub(super) curve: Vec<f64>,
+    pub curve: Vec<f64>,
 }
 
 /// The share of the gap between no memory and the oracle that memory closes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct GapClosed {
-    pub(super) overall: Option<f64>,
+pub struct GapClosed {
+    /// Over all tasks.
+    pub overall: Option<f64>,
     /// In the second half of the tasks before the drift.
-    pub(super) before_drift: Option<f64>,
+    pub before_drift: Option<f64>,
     /// In the second half of the tasks after the drift.
-    pub(super) after_drift: Option<f64>,
+    pub after_drift: Option<f64>,
 }
 
 /// The report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct LiftReport {
-    pub(super) seed: u64,
-    pub(super) tasks: usize,
-    pub(super) drift_at: usize,
-    pub(super) window: usize,
-    pub(super) arms: Vec<Arm>,
-    pub(super) gap_closed: GapClosed,
+pub struct LiftReport {
+    /// The seed of the environment and of all chance.
+    pub seed: u64,
+    /// Tasks that each arm worked through.
+    pub tasks: usize,
+    /// The task that the rules change at.
+    pub drift_at: usize,
+    /// Tasks that a point of the curves is over.
+    pub window: usize,
+    /// The arms: none, memory, stale, irrelevant, oracle.
+    pub arms: Vec<Arm>,
+    /// How much of the gap between none and oracle memory closes.
+    pub gap_closed: GapClosed,
     /// Tasks after the drift until the success of the last [`WINDOW`] of them is within 5 points of the oracle's;
     /// `None` if it never is. At least [`WINDOW`].
-    pub(super) recovery_tasks: Option<usize>,
+    pub recovery_tasks: Option<usize>,
     /// The same, and so it stays for [`WINDOW`] tasks more: a first window of tasks that are hardly changed is not enough.
-    pub(super) recovery_lasting_tasks: Option<usize>,
+    pub recovery_lasting_tasks: Option<usize>,
     /// The same of the stale memory, which learns nothing new: what chance and the agent's own tries achieve.
-    pub(super) stale_recovery_lasting_tasks: Option<usize>,
+    pub stale_recovery_lasting_tasks: Option<usize>,
     /// What irrelevant memory costs against none, in points of success; negative if it helps.
-    pub(super) irrelevant_cost_points: f64,
+    pub irrelevant_cost_points: f64,
 }
 
 impl LiftReport {
@@ -133,6 +142,28 @@ impl LiftReport {
             stale_recovery_lasting_tasks: recovery(&runs.stale[drift_at..], &runs.oracle[drift_at..], WINDOW),
             irrelevant_cost_points: (rate(&runs.none) - rate(&runs.irrelevant)) * 100.0,
         }
+    }
+}
+
+impl LiftReport {
+    /// Returns the learning curves of all arms as an SVG document.
+    pub fn svg(&self) -> String {
+        let series = self.arms.iter().map(|arm| {
+            let points = arm.curve.iter().enumerate().map(|(index, share)| {
+                let from = index * self.window;
+                ((from + (from + self.window).min(self.tasks)) as f64 / 2.0, *share)
+            });
+            Series { name: arm.arm, points: points.collect(), intervals: Vec::new() }
+        });
+        let chart = Chart {
+            caption: format!("tasks (success by {} tasks, seed {})", self.window, self.seed),
+            range: (0.0, self.tasks.max(1) as f64),
+            logarithmic: false,
+            ticks: Vec::new(),
+            marks: vec![(self.drift_at as f64, "drift")],
+            series: series.collect(),
+        };
+        chart.svg()
     }
 }
 
@@ -207,6 +238,15 @@ mod tests {
         assert!((memory.steps_difference.unwrap().value + 1.8).abs() < 1e-9);
         assert_eq!(memory.curve, [1.0, 1.0, 1.0, 1.0, 0.6, 1.0, 1.0, 1.0]);
         assert_eq!(report.arms[2].success_changed.unwrap().value, 0.0);
+    }
+
+    #[test]
+    fn the_drawing_has_a_curve_an_arm() {
+        let arm = vec![Run { success: true, steps: 2, changing: false }; 60];
+        let [none, memory, stale, irrelevant, oracle] = [(); 5].map(|()| arm.clone());
+        let drawn = LiftReport::new(4, &Runs { none, memory, stale, irrelevant, oracle }).svg();
+        assert_eq!(drawn.matches("<polyline").count(), 5);
+        assert!(drawn.contains("points=\"200.0,20.0 500.0,20.0 710.0,20.0\""), "{drawn}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The hidden rules of a world, and what a drift changes of them.
 
-use super::super::dice::Dice;
 use super::words::{MODES, REPAIRS, Words};
+use crate::dice::Dice;
 
 /// Tools that an agent has for one kind of work.
 const TOOLBOX: usize = 6;

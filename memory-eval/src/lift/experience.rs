@@ -3,9 +3,9 @@
 use agent_memory::{Action, ItemId, OpenEpisode, Outcome, Recall, Task};
 use serde_json::json;
 
-use super::super::arena::Arena;
 use super::task::{Answer, Call, WorldTask};
-use crate::failure::Failure;
+use crate::arena::Arena;
+use crate::error::Error;
 
 /// Records tasks as episodes and lets the memory learn from each.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Experience {
         task: &WorldTask,
         domain: &str,
         recall: &Recall,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let described = Task::new(&task.description).kind(task.kind).domain(domain);
         let mut episode = arena.memory.start(described).await?;
         episode.recalled(recall).await?;
@@ -37,7 +37,7 @@ impl Experience {
         call: Call,
         answer: &Answer,
         items: &[ItemId],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let mut action = Action::tool(call.tool);
         if let Some(mode) = call.mode {
             action = action.description(format!("in mode {mode}")).arguments(json!({"mode": mode}));
@@ -57,7 +57,7 @@ impl Experience {
     }
 
     /// Notes another recall for the episode.
-    pub(super) async fn recalled(&mut self, recall: &Recall) -> Result<(), Failure> {
+    pub(super) async fn recalled(&mut self, recall: &Recall) -> Result<(), Error> {
         if let Some(episode) = &mut self.open {
             episode.recalled(recall).await?;
         }
@@ -65,7 +65,7 @@ impl Experience {
     }
 
     /// Completes the episode and has it learned from.
-    pub(super) async fn end(&mut self, arena: &Arena, success: bool) -> Result<(), Failure> {
+    pub(super) async fn end(&mut self, arena: &Arena, success: bool) -> Result<(), Error> {
         let Some(mut episode) = self.open.take() else { return Ok(()) };
         if !self.used.is_empty() {
             episode.used(&self.used).await?;

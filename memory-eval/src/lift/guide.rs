@@ -2,13 +2,13 @@
 
 use agent_memory::{Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Resolution, Timestamp};
 
-use super::super::arena::Arena;
 use super::agent::{Advice, Agent, Follows};
 use super::experience::Experience;
 use super::rules::Fix;
 use super::task::{Answer, Attempt, Call, WorldTask};
 use super::words::{MODES, REPAIRS};
-use crate::failure::Failure;
+use crate::arena::Arena;
+use crate::error::Error;
 
 /// An advisor of the agent.
 pub(super) enum Guide<'a> {
@@ -114,7 +114,7 @@ impl Guide<'_> {
         &mut self,
         task: &WorldTask,
         attempt: &Attempt<'_>,
-    ) -> Result<Understood, Failure> {
+    ) -> Result<Understood, Error> {
         match self {
             Self::Nobody => Ok(Understood::default()),
             Self::Oracle => Ok(oracle(attempt)),
@@ -136,7 +136,7 @@ impl Guide<'_> {
         agent: &Agent<'_>,
         attempt: &Attempt<'_>,
         understood: &mut Understood,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let Self::Memory { arena, domain, experience } = self else {
             if let Self::Oracle = self {
                 *understood = oracle(attempt);
@@ -166,7 +166,7 @@ impl Guide<'_> {
     }
 
     /// Takes in how a task ended.
-    pub(super) async fn end(&mut self, success: bool) -> Result<(), Failure> {
+    pub(super) async fn end(&mut self, success: bool) -> Result<(), Error> {
         if let Self::Memory { arena, experience: Some(experience), .. } = self {
             experience.end(arena, success).await?;
         }
