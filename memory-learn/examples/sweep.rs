@@ -38,7 +38,6 @@ fn f1(train: &[Task], dev: &[Task], params: &Params, seed: u128) -> (f64, f64, f
     model.calibrate();
     let learned = start.elapsed().as_secs_f64();
     let (mut sum, mut count) = (0.0, 0);
-    let mut hits = [0.0; 5];
     let start = Instant::now();
     for (text, tools) in dev {
         let wanted: BTreeSet<&str> =
@@ -48,23 +47,11 @@ fn f1(train: &[Task], dev: &[Task], params: &Params, seed: u128) -> (f64, f64, f
         }
         let advice = model.predict(&Query::new(text));
         let named = advice.named();
-        if std::env::var("DEBUG").is_ok() {
-            let best =
-                |of: usize| advice.tools.iter().max_by(|a, b| a.shares[of].total_cmp(&b.shares[of])).unwrap();
-            hits[0] += f64::from(u8::from(wanted.contains(best(0).tool.as_str())));
-            hits[1] += f64::from(u8::from(wanted.contains(best(1).tool.as_str())));
-            hits[2] += f64::from(u8::from(wanted.contains(advice.tools[0].tool.as_str())));
-            hits[3] += named.len() as f64;
-            hits[4] += wanted.len() as f64;
-        }
         let right = named.iter().filter(|it| wanted.contains(*it)).count();
         sum += 2.0 * right as f64 / (named.len() + wanted.len()) as f64;
         count += 1;
     }
     let ms = start.elapsed().as_secs_f64() * 1e3 / f64::from(count);
-    if std::env::var("DEBUG").is_ok() {
-        println!("hits {:?} weights {:?}", hits.map(|it: f64| it / f64::from(count)), model.weights());
-    }
     let skill = model.skill();
     (
         sum / f64::from(count),

@@ -119,12 +119,12 @@ impl Model {
 
     /// Returns how many episodes it has learned from.
     pub fn len(&self) -> usize {
-        self.episodes.len()
+        self.linear.episodes as usize
     }
 
     /// Returns true if it has learned from none.
     pub fn is_empty(&self) -> bool {
-        self.episodes.is_empty()
+        self.len() == 0
     }
 
     /// Returns true if it has learned from an episode.
@@ -145,11 +145,6 @@ impl Model {
     /// Returns how many mentions of tools were not learned because the domain has more than [`Params::tools`].
     pub fn dropped(&self) -> u64 {
         self.dropped
-    }
-
-    /// Returns the weights of the mixture.
-    pub fn weights(&self) -> [f64; PREDICTORS + 1] {
-        self.mixture.weights
     }
 
     /// Returns how right the newest predictions were.
@@ -405,3 +400,6 @@ impl Dice {
         ((z ^ (z >> 31)) % count.max(1) as u64) as usize
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,360 @@
-//! The model as bytes.
+//! The model as bytes: what answers, and what learning goes on from, apart, so that a process that only asks reads the
+//! smaller part.
+//!
+//! Little-endian numbers; a magic number with the version in front, CRC-32C behind. Bytes of another version, or damaged
+//! ones, are no model: it is learned from the episodes again.
+
+use memory_recall::text::{BUCKETS, Feature};
+
+use super::example::Text;
+use super::linear::{LANES, Row, Share, Tool};
+use super::mixture::{PREDICTORS, Record, Verdict};
+use super::model::{Learned, Model};
+use super::params::Params;
+
+/// Of what answers: raised with every change of the form, of features or of what numbers mean.
+const ANSWERS: u32 = 0x4d4c_4101;
+/// Of what learning goes on from.
+const LEARNS: u32 = 0x4d4c_4c01;
 
 /// Bytes that are no model of this version, or are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damaged;
+
+impl Model {
+    /// Returns what [`Model::decode`] makes a model of that answers.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new(ANSWERS);
+        out.number(self.linear.episodes);
+        out.bytes(&self.dropped.to_le_bytes());
+        out.number(self.tools.len() as u32);
+        for (place, tool) in self.tools.iter().enumerate() {
+            out.text(tool);
+            out.number(self.users[place]);
+            out.float(self.linear.bias[place][0]);
+        }
+        for weight in self.mixture.weights {
+            out.bytes(&weight.to_le_bytes());
+        }
+        let mut before: Vec<_> = self.order.before.iter().collect();
+        before.sort_unstable();
+        out.number(before.len() as u32);
+        for ((first, second), count) in before {
+            out.tool(*first);
+            out.tool(*second);
+            out.number(*count);
+        }
+        out.number(self.success.len() as u32);
+        for (id, f1) in &self.success {
+            out.bytes(&id.to_le_bytes());
+            out.float(*f1);
+        }
+        let mut places: Vec<(u32, u32)> =
+            self.linear.places.iter().map(|(bucket, place)| (*bucket, *place)).collect();
+        places.sort_unstable();
+        out.number(places.len() as u32);
+        for (bucket, place) in places {
+            let row = &self.linear.rows[place as usize];
+            let weights = || row.weights.iter().filter(|(_, weights)| weights[0] != 0.0);
+            out.number(bucket);
+            out.number(row.episodes);
+            out.tool(weights().count() as Tool);
+            for (tool, weights) in weights() {
+                out.tool(*tool);
+                out.float(weights[0]);
+            }
+        }
+        out.sealed()
+    }
+
+    /// Makes a model that answers, but that nothing can be learned or forgotten with before [`Model::resume`].
+    ///
+    /// # Errors
+    /// [`Damaged`] for anything that [`Model::encode`] of this version did not make.
+    pub fn decode(bytes: &[u8], params: Params) -> Result<Self, Damaged> {
+        let mut from = Reader::new(bytes, ANSWERS)?;
+        let mut model = Self::new(params);
+        model.linear.episodes = from.number()?;
+        model.dropped = u64::from_le_bytes(from.array()?);
+        for place in 0..from.count(12)? {
+            let tool = from.text()?;
+            model.users.push(from.number()?);
+            model.linear.bias.push(answering(from.float()?));
+            model.places.insert(tool.clone(), place as Tool);
+            model.tools.push(tool);
+        }
+        for weight in &mut model.mixture.weights {
+            *weight = f64::from_le_bytes(from.array()?);
+        }
+        for _ in 0..from.count(8)? {
+            let pair = (from.tool()?, from.tool()?);
+            model.order.before.insert(pair, from.number()?);
+        }
+        for _ in 0..from.count(20)? {
+            model.success.push_back((u128::from_le_bytes(from.array()?), from.float()?));
+        }
+        let rows = from.count(10)?;
+        model.linear.rows.reserve(rows);
+        model.linear.places.reserve(rows);
+        for place in 0..rows {
+            let bucket = from.number()?;
+            let episodes = from.number()?;
+            let count = usize::from(from.tool()?);
+            let mut weights = Vec::with_capacity(count.min(from.0.len() / 6));
+            for _ in 0..count {
+                weights.push((model.known(from.tool()?)?, answering(from.float()?)));
+            }
+            model.linear.rows.push(Row { episodes, weights });
+            model.linear.places.insert(bucket, place as u32);
+        }
+        Ok(model)
+    }
+
+    /// Returns what [`Model::resume`] needs beside [`Model::encode`].
+    pub fn encode_learning(&self) -> Vec<u8> {
+        let mut out = Writer::new(LEARNS);
+        out.number(self.linear.episodes);
+        for lanes in &self.linear.bias {
+            lanes[1..].iter().for_each(|weight| out.float(*weight));
+        }
+        let mut places: Vec<(u32, u32)> =
+            self.linear.places.iter().map(|(bucket, place)| (*bucket, *place)).collect();
+        places.sort_unstable();
+        for (_, place) in places {
+            let row = &self.linear.rows[place as usize];
+            out.tool(row.weights.len() as Tool);
+            for (tool, lanes) in &row.weights {
+                out.tool(*tool);
+                lanes[1..].iter().for_each(|weight| out.float(*weight));
+            }
+        }
+        out.number(self.episodes.len() as u32);
+        for learned in &self.episodes {
+            out.bytes(&learned.id.to_le_bytes());
+            out.bytes(&[u8::from(learned.silent)]);
+            out.tools(&learned.used);
+            out.tools(&learned.against);
+            out.features(&learned.text.whole);
+            out.number(learned.text.clauses.len() as u32);
+            learned.text.clauses.iter().for_each(|clause| out.features(clause));
+            out.float(learned.share.scale);
+            out.number(learned.share.duals.len() as u32);
+            for (tool, lanes) in &learned.share.duals {
+                out.tool(*tool);
+                lanes.iter().for_each(|dual| out.float(*dual));
+            }
+        }
+        out.number(self.mixture.window.len() as u32);
+        for Record { id, verdicts } in &self.mixture.window {
+            out.bytes(&id.to_le_bytes());
+            out.number(verdicts.len() as u32);
+            for verdict in verdicts {
+                out.bytes(&[u8::from(verdict.used)]);
+                out.float(verdict.weight);
+                verdict.said.iter().for_each(|said| out.float(*said));
+            }
+        }
+        out.sealed()
+    }
+
+    /// Makes a model that answers ready to learn.
+    ///
+    /// # Errors
+    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] of the model that was decoded.
+    pub fn resume(mut self, bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut from = Reader::new(bytes, LEARNS)?;
+        let episodes = from.number()?;
+        if episodes != self.linear.episodes {
+            return Err(Damaged);
+        }
+        for lanes in &mut self.linear.bias {
+            for weight in &mut lanes[1..] {
+                *weight = from.float()?;
+            }
+        }
+        for row in 0..self.linear.rows.len() {
+            let count = usize::from(from.tool()?);
+            let mut weights: Vec<(Tool, [f32; LANES])> = Vec::with_capacity(count.min(from.0.len() / 14));
+            for _ in 0..count {
+                let tool = self.known(from.tool()?)?;
+                let held = &self.linear.rows[row].weights;
+                let answer =
+                    held.binary_search_by_key(&tool, |(tool, _)| *tool).map_or(0.0, |at| held[at].1[0]);
+                let mut lanes = answering(answer);
+                for weight in &mut lanes[1..] {
+                    *weight = from.float()?;
+                }
+                weights.push((tool, lanes));
+            }
+            self.linear.rows[row].weights = weights;
+        }
+        for place in 0..from.count(30)? {
+            let id = u128::from_le_bytes(from.array()?);
+            let silent = from.array::<1>()?[0] != 0;
+            let used = self.known_all(from.tools()?)?;
+            let against = self.known_all(from.tools()?)?;
+            let whole = from.features()?;
+            let mut clauses = Vec::new();
+            for _ in 0..from.count(4)? {
+                clauses.push(from.features()?);
+            }
+            let scale = from.float()?;
+            let mut duals = Vec::new();
+            for _ in 0..from.count(2 + 4 * LANES)? {
+                let tool = self.known(from.tool()?)?;
+                let mut lanes = [0.0; LANES];
+                for dual in &mut lanes {
+                    *dual = from.float()?;
+                }
+                duals.push((tool, lanes));
+            }
+            let (text, share) = (Text { whole, clauses }, Share { scale, duals });
+            self.ids.insert(id, place as u32);
+            self.episodes.push(Learned { id, text, used, against, silent, share });
+        }
+        if self.episodes.len() != episodes as usize || self.ids.len() != self.episodes.len() {
+            return Err(Damaged);
+        }
+        for _ in 0..from.count(20)? {
+            let id = u128::from_le_bytes(from.array()?);
+            let mut verdicts = Vec::new();
+            for _ in 0..from.count(5 + 4 * PREDICTORS)? {
+                let used = from.array::<1>()?[0] != 0;
+                let weight = from.float()?;
+                let mut said = [0.0; PREDICTORS];
+                for said in &mut said {
+                    *said = from.float()?;
+                }
+                verdicts.push(Verdict { said, used, weight });
+            }
+            self.mixture.window.push_back(Record { id, verdicts });
+        }
+        Ok(self)
+    }
+
+    fn known(&self, tool: Tool) -> Result<Tool, Damaged> {
+        if usize::from(tool) < self.tools.len() { Ok(tool) } else { Err(Damaged) }
+    }
+
+    fn known_all(&self, tools: Vec<Tool>) -> Result<Vec<Tool>, Damaged> {
+        tools.into_iter().map(|tool| self.known(tool)).collect()
+    }
+}
+
+fn answering(weight: f32) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    lanes[0] = weight;
+    lanes
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new(magic: u32) -> Self {
+        Self(magic.to_le_bytes().to_vec())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn number(&mut self, number: u32) {
+        self.bytes(&number.to_le_bytes());
+    }
+
+    fn float(&mut self, number: f32) {
+        self.bytes(&number.to_le_bytes());
+    }
+
+    fn tool(&mut self, tool: Tool) {
+        self.bytes(&tool.to_le_bytes());
+    }
+
+    fn tools(&mut self, tools: &[Tool]) {
+        self.number(tools.len() as u32);
+        tools.iter().for_each(|tool| self.tool(*tool));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u32);
+        self.bytes(text.as_bytes());
+    }
+
+    fn features(&mut self, features: &[Feature]) {
+        self.number(features.len() as u32);
+        for feature in features {
+            self.number(feature.bucket);
+            self.float(feature.weight);
+        }
+    }
+
+    fn sealed(mut self) -> Vec<u8> {
+        let checksum = crc32c::crc32c(&self.0);
+        self.number(checksum);
+        self.0
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8], magic: u32) -> Result<Self, Damaged> {
+        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(Damaged)?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
+            return Err(Damaged);
+        }
+        let mut reader = Self(body);
+        if reader.number()? == magic { Ok(reader) } else { Err(Damaged) }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Damaged)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Damaged> {
+        self.take(N)?.try_into().map_err(|_| Damaged)
+    }
+
+    fn number(&mut self) -> Result<u32, Damaged> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn float(&mut self) -> Result<f32, Damaged> {
+        let number = f32::from_le_bytes(self.array()?);
+        if number.is_finite() { Ok(number) } else { Err(Damaged) }
+    }
+
+    fn tool(&mut self) -> Result<Tool, Damaged> {
+        self.array().map(Tool::from_le_bytes)
+    }
+
+    /// Reads how many follow, of at least so many bytes each.
+    fn count(&mut self, least: usize) -> Result<usize, Damaged> {
+        let count = self.number()? as usize;
+        if count > self.0.len() / least { Err(Damaged) } else { Ok(count) }
+    }
+
+    fn tools(&mut self) -> Result<Vec<Tool>, Damaged> {
+        (0..self.count(2)?).map(|_| self.tool()).collect()
+    }
+
+    fn text(&mut self) -> Result<String, Damaged> {
+        let bytes = self.number()? as usize;
+        String::from_utf8(self.take(bytes)?.to_vec()).map_err(|_| Damaged)
+    }
+
+    fn features(&mut self) -> Result<Vec<Feature>, Damaged> {
+        let count = self.count(8)?;
+        let mut features = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (bucket, weight) = (self.number()?, self.float()?);
+            if bucket >= BUCKETS {
+                return Err(Damaged);
+            }
+            features.push(Feature { bucket, weight });
+        }
+        Ok(features)
+    }
+}
