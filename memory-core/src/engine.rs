@@ -213,6 +213,22 @@ impl Engine {
         ask(&self.shared.index.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
+    /// Returns what was stored in the cache under a name; `None` if there is nothing that can be read.
+    pub(crate) async fn state(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.shared.tiers.cache.state(&self.shared.namespace, name).await;
+        state.unwrap_or_else(|error| {
+            tracing::debug!(%error, name, "what was learned is made again");
+            None
+        })
+    }
+
+    /// Stores bytes in the cache under a name, or removes what is there; a cache may fail to.
+    pub(crate) async fn put_state(&self, name: &str, bytes: Option<&[u8]>) {
+        if let Err(error) = self.shared.tiers.cache.put_state(&self.shared.namespace, name, bytes).await {
+            tracing::debug!(%error, name, "what was learned is not stored");
+        }
+    }
+
     /// Waits until the durable tier has everything committed so far.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The memory: the verbs that an application uses.
 
+mod advising;
 mod answers;
 mod config;
 mod consolidating;
@@ -45,6 +46,7 @@ use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{Seq, Tiers};
 
+use advising::Advisors;
 use embedding::Vectors;
 use heuristics::Rules;
 use learner::Learner;
@@ -85,6 +87,7 @@ struct Inner {
     learning: LearningConfig,
     learner: Learner,
     rules: Rules,
+    advisors: Advisors,
     ruled: Ruled,
     vectors: Option<Vectors>,
     words: Option<Words>,
@@ -144,6 +147,7 @@ impl Memory {
             learning,
             learner: Learner::new(),
             rules: Rules::new(),
+            advisors: Advisors::new(),
             ruled: Ruled::default(),
             vectors,
             words,
@@ -337,6 +341,7 @@ impl Memory {
             task.abort();
             let _cancelled = task.await;
         }
+        self.inner.store_models().await;
         self.inner.engine.close(timeout).await
     }
 }

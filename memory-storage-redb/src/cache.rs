@@ -18,6 +18,7 @@ mod evict;
 mod image;
 mod read;
 mod room;
+mod state;
 mod write;
 
 use write::Writer;
@@ -33,6 +34,8 @@ const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents
 const IMAGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("images");
 /// Key bytes → mark of a document put or removed since the image of its namespace was stored.
 const CHANGED: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changed");
+/// Namespace, name and number → part of what was learned.
+const STATES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("states");
 /// Name → what the cache keeps about itself.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 

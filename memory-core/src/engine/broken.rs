@@ -89,6 +89,12 @@ impl Cache for Broken {
     async fn put_image(&self, space: &Namespace, image: &[u8]) -> Result<()> {
         self.store.put_image(space, image).await
     }
+    async fn put_state(&self, space: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        self.store.put_state(space, name, bytes).await
+    }
+    async fn state(&self, space: &Namespace, name: &str) -> Result<Option<Vec<u8>>> {
+        self.store.state(space, name).await
+    }
     async fn image(&self, space: &Namespace) -> Result<Option<IndexImage>> {
         self.store.image(space).await
     }

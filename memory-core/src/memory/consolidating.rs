@@ -151,6 +151,7 @@ impl Inner {
                 }
                 4 => {
                     self.refresh_others(|| self.is_over(limits)).await?;
+                    self.compare_all(|| self.is_over(limits)).await?;
                     true
                 }
                 // Last: it asks the durable tier episode by episode, and goes on where it stopped by itself.

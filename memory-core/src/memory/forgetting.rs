@@ -86,7 +86,11 @@ impl Memory {
         inner.drop_vector(id);
         again.into_iter().for_each(|id| inner.learner.due(id));
         inner.rules.note(domain.as_deref(), id);
+        inner.advisors.note(domain.as_deref(), id);
         inner.refresh_heuristics(Refresh::Changed).await?;
+        inner.learn_noted().await?;
+        // What was forgotten is not to be in any file.
+        inner.store_models().await;
         Ok(true)
     }
 }

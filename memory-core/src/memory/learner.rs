@@ -133,6 +133,7 @@ impl Memory {
         let mut learned = self.inner.learn_all(|| false).await?;
         let _gate = self.inner.learner.gate.lock().await;
         learned.records += self.inner.refresh_heuristics(Refresh::Changed).await?;
+        self.inner.learn_noted().await?;
         Ok(learned)
     }
 }
@@ -228,6 +229,7 @@ impl Inner {
         drop(due);
         for (id, Reflected { domain, .. }) in reflections {
             self.rules.note(domain.as_deref(), id);
+            self.advisors.note(domain.as_deref(), id);
         }
         Ok(written)
     }
@@ -359,6 +361,7 @@ impl Inner {
         let learned = self.learn_all(|| Arc::strong_count(self) == 1).await?;
         if learned.episodes > 0 {
             let _gate = self.learner.gate.lock().await;
+            self.learn_noted().await?;
             self.refresh_heuristics(Refresh::Worthwhile).await?;
             schedule.news = true;
         }

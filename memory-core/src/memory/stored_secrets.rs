@@ -191,6 +191,7 @@ impl Inner {
         let due = old.is_completed().then_some(id);
         again.into_iter().chain(due).for_each(|id| self.learner.due(id));
         self.rules.note(old.task.domain.as_deref(), id);
+        self.advisors.note(old.task.domain.as_deref(), id);
         Ok(true)
     }
 

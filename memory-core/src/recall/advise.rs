@@ -16,6 +16,7 @@ mod guess;
 mod likeness;
 mod remedy;
 mod rulings;
+mod start;
 mod votes;
 
 use std::collections::{HashMap, HashSet};
@@ -34,6 +35,7 @@ use case::Case;
 pub(crate) use course::DeadEnd;
 pub(crate) use remedy::Remedy;
 pub(crate) use rulings::PINNED;
+pub(crate) use start::advise_at_start;
 
 /// Tools that are less likely needed are not advised.
 const ADVISED_FROM: f64 = 0.3;

@@ -43,6 +43,7 @@ struct State {
     cursor: Cursor,
     documents: BTreeMap<Key, SearchDocument>,
     images: BTreeMap<Namespace, (Vec<u8>, BTreeSet<Key>)>,
+    states: BTreeMap<(Namespace, String), Vec<u8>>,
     usage: CacheUsage,
 }
 
@@ -291,6 +292,19 @@ impl Cache for MemoryStore {
             bytes: bytes.clone(),
             changed: changed.iter().cloned().collect(),
         }))
+    }
+
+    async fn put_state(&self, namespace: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        let (mut state, key) = (self.state()?, (namespace.clone(), name.to_owned()));
+        match bytes {
+            Some(bytes) => drop(state.states.insert(key, bytes.to_vec())),
+            None => drop(state.states.remove(&key)),
+        }
+        Ok(())
+    }
+
+    async fn state(&self, namespace: &Namespace, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.state()?.states.get(&(namespace.clone(), name.to_owned())).cloned())
     }
 
     async fn clear(&self) -> Result<()> {

@@ -201,7 +201,14 @@ pub trait Cache: Store {
     /// Returns the image of a namespace with what has changed since; `None` without one that can be read.
     async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>>;
 
-    /// Forgets everything: records, documents, images and cursor.
+    /// Stores what was learned from a namespace's episodes under a name, in place of what was there; `None` removes it. The
+    /// cache does not understand it. A cache without room for it keeps none.
+    async fn put_state(&self, namespace: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()>;
+
+    /// Returns what was stored under a name; `None` without anything that can be read.
+    async fn state(&self, namespace: &Namespace, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Forgets everything: records, documents, images, states and cursor.
     async fn clear(&self) -> Result<()>;
 
     /// Makes what was written so far durable, as far as a cache is.

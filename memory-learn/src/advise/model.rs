@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use memory_recall::text::Feature;
+use memory_recall::text::{Feature, features, words};
 
 use super::choice::by_expected_f1;
 use super::example::{Example, Query, Text};
@@ -74,6 +74,8 @@ pub struct Prediction {
     pub tool: String,
     /// The probability that the task needs it, in `0.0..=1.0`.
     pub probability: f64,
+    /// The share of the episodes that used it, in `0.0..=1.0`.
+    pub base_rate: f64,
     /// The place of the clause that speaks for it most; 0 if the task is one clause.
     pub clause: usize,
     /// Whether the tool is among those to name.
@@ -222,6 +224,7 @@ impl Model {
                 Prediction {
                     tool: self.tools[place].clone(),
                     probability: self.mixture.probability(&said),
+                    base_rate: f64::from(self.users[place]) / f64::from(self.linear.episodes.max(1)),
                     clause: margins.clause[place].1,
                     named: false,
                     shares: std::array::from_fn(share),
@@ -235,14 +238,41 @@ impl Model {
         Advice { tools }
     }
 
-    /// Puts predictions in the usual order of use of their tools; those that no episode used together stay as they are.
+    /// Puts predictions in order of use: that of the clauses that speak for them, except where episodes used one before the
+    /// other more often than chance has it; within a clause, the order that is more usual.
     pub fn sort_by_use(&self, tools: &mut [Prediction]) {
-        self.order.sort(tools, |it| self.places.get(&it.tool).copied().unwrap_or(Tool::MAX));
+        tools.sort_by_key(|it| it.clause);
+        let place = |it: &Prediction| self.places.get(&it.tool).copied().unwrap_or(Tool::MAX);
+        self.order.sort(tools, |it| (place(it), it.clause));
     }
 
-    /// Returns what each feature of a task adds to the margin of a tool, by bucket.
-    pub fn contributions(&self, features: &[Feature], tool: &str) -> Vec<(u32, f32)> {
-        self.places.get(tool).map_or_else(Vec::new, |tool| self.linear.contributions(features, *tool))
+    /// Returns what each word of a text adds to the margin of a tool, with its character n-grams; the most first. A feature
+    /// of several words counts for each alike.
+    pub fn words_for(&self, text: &str, tool: &str) -> Vec<(String, f64)> {
+        let Some(tool) = self.places.get(tool) else { return Vec::new() };
+        let whole: HashMap<u32, f32, FixedState> =
+            self.linear.contributions(&features(text), *tool).into_iter().collect();
+        let mut of_words: Vec<(String, Vec<Feature>)> = Vec::new();
+        for word in words(text).map(str::to_lowercase) {
+            if of_words.iter().all(|(held, _)| *held != word) {
+                let features = features(&word);
+                of_words.push((word, features));
+            }
+        }
+        let mut holders: HashMap<u32, f32, FixedState> = HashMap::default();
+        for feature in of_words.iter().flat_map(|(_, features)| features) {
+            *holders.entry(feature.bucket).or_default() += 1.0;
+        }
+        let adds = |feature: &Feature| {
+            let (added, of) = (whole.get(&feature.bucket)?, holders.get(&feature.bucket)?);
+            Some(f64::from(added / of))
+        };
+        let mut words: Vec<(String, f64)> = of_words
+            .iter()
+            .map(|(word, features)| (word.clone(), features.iter().filter_map(adds).sum::<f64>()))
+            .collect();
+        words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        words
     }
 
     fn places_of(&mut self, names: &[String]) -> Vec<Tool> {

@@ -5,6 +5,9 @@ use hashbrown::HashMap;
 
 use super::linear::Tool;
 
+/// McNemar's statistic from which an order is no chance: chi-square with one degree of freedom, 5 %.
+const SIGNIFICANT: f64 = 3.84;
+
 /// How often a tool first worked before another one, of the episodes that used both.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Order {
@@ -25,14 +28,16 @@ impl Order {
         }
     }
 
-    fn precedes(&self, first: Tool, second: Tool) -> bool {
-        let count = |pair| self.before.get(&pair).copied().unwrap_or(0);
-        count((first, second)) > count((second, first))
+    /// Returns true if one tool comes before another: more often, and for those of different clauses significantly so.
+    fn precedes(&self, (first, clause): (Tool, usize), (second, other): (Tool, usize)) -> bool {
+        let count = |pair| f64::from(self.before.get(&pair).copied().unwrap_or(0));
+        let (there, back) = (count((first, second)), count((second, first)));
+        there > back && (clause == other || (there - back).powi(2) > SIGNIFICANT * (there + back))
     }
 
-    /// Moves tools before those that they usually precede: each is inserted where most pairs agree (insertion sort by the
-    /// majority relation, which need not be transitive).
-    pub(super) fn sort<T>(&self, tools: &mut [T], tool: impl Fn(&T) -> Tool) {
+    /// Moves tools, each with its clause, before those that they precede: each is inserted where most pairs agree (insertion
+    /// sort by a relation that need not be transitive).
+    pub(super) fn sort<T>(&self, tools: &mut [T], tool: impl Fn(&T) -> (Tool, usize)) {
         for at in 1..tools.len() {
             let mut place = at;
             while place > 0 && self.precedes(tool(&tools[place]), tool(&tools[place - 1])) {
@@ -54,12 +59,22 @@ mod tests {
         order.count(&[3, 2], true);
         order.count(&[2, 3], true);
         let mut tools = [1, 2, 3, 4];
-        order.sort(&mut tools, |tool| *tool);
+        order.sort(&mut tools, |tool| (*tool, 0));
         assert_eq!(tools, [3, 1, 2, 4]);
+        // Of different clauses a usual order counts only where it is no chance.
+        let apart = |order: &Order| {
+            let mut tools = [1, 3];
+            order.sort(&mut tools, |tool| (*tool, usize::from(*tool)));
+            tools
+        };
+        assert_eq!(apart(&order), [1, 3]);
+        (0..5).for_each(|_| order.count(&[3, 1], true));
+        assert_eq!(apart(&order), [3, 1]);
+        (0..5).for_each(|_| order.count(&[3, 1], false));
         order.count(&[3, 1, 2], false);
         order.count(&[3, 2], false);
         let mut tools = [3, 2, 1];
-        order.sort(&mut tools, |tool| *tool);
+        order.sort(&mut tools, |tool| (*tool, 0));
         assert_eq!(tools, [2, 3, 1]);
     }
 }

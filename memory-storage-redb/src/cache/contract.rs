@@ -97,6 +97,15 @@ impl Cache for RedbCache {
         self.read_image(namespace)
     }
 
+    async fn put_state(&self, namespace: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()> {
+        self.write_state(namespace, name, bytes)
+    }
+
+    async fn state(&self, namespace: &Namespace, name: &str) -> Result<Option<Vec<u8>>> {
+        self.readable().await;
+        self.read_state(namespace, name)
+    }
+
     async fn clear(&self) -> Result<()> {
         self.wipe()
     }

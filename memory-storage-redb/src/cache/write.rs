@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::room::{CHURN_PER_CHANGE, Need, Room, document_charge, record_charge};
 use super::{
     CHANGED, DOCUMENTS, IMAGES, LAYOUT, LEDGER, META, META_CURSOR, META_FIGURES, META_LAYOUT, RECORDS,
-    RedbCache, add, lock,
+    RedbCache, STATES, add, lock,
 };
 use crate::codec::{
     decode_document, decode_meta, encode_document, encode_entry, encode_meta, entry_revision,
@@ -329,6 +329,7 @@ impl RedbCache {
             change.transaction.delete_table(DOCUMENTS)?;
             change.transaction.delete_table(IMAGES)?;
             change.transaction.delete_table(CHANGED)?;
+            change.transaction.delete_table(STATES)?;
             change.transaction.open_table(RECORDS)?;
             change.transaction.open_table(LEDGER)?;
             change.transaction.open_table(DOCUMENTS)?;

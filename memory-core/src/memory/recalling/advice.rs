@@ -9,12 +9,13 @@ use crate::id::EpisodeId;
 use crate::learn::demotion::score_share;
 use crate::learn::heuristics::associate::Associations;
 use crate::memory::Inner;
+use crate::memory::advising::asking;
 use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdvice};
 use crate::memory::recalling::fixes::remedy;
 use crate::memory::recalling::no_answer;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::Heuristic;
-use crate::recall::advise::{DeadEnd, Neighbour, advise};
+use crate::recall::advise::{DeadEnd, Neighbour, advise, advise_at_start};
 use crate::recall::likened::Comparison;
 use crate::recall::parts::Part;
 use crate::recall::query::RecallQuery;
@@ -41,6 +42,9 @@ impl Inner {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
+        if query.done().is_empty() && query.last_error.is_none() && query.after.is_empty() {
+            return self.add_tools_at_start(task_parts, domain.as_deref(), query, now, recall).await;
+        }
         let associations = match self.associations_for(domain.as_deref(), query).await {
             Ok(associations) => associations,
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
@@ -59,6 +63,37 @@ impl Inner {
         self.liken(task_parts, (&query.text, shown), &associations, recall).await;
         let remedy = remedy(query, recall);
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours, remedy.as_ref());
+        recall.tools = advised.tools;
+        recall.heuristics = applied(&recall.tools, &heuristics);
+        for found in &mut recall.heuristics {
+            found.origin = self.origin(&found.item.supporting, query, now).unwrap_or_default();
+        }
+        Ok((advised.dead_ends, advised.for_others))
+    }
+
+    /// Adds what the model of the domain advises for a task of which nothing is done.
+    async fn add_tools_at_start(
+        &self,
+        task_parts: &[Part],
+        domain: Option<&str>,
+        query: &RecallQuery,
+        now: Timestamp,
+        recall: &mut Recall,
+    ) -> Result<(Vec<DeadEnd>, HashSet<String>)> {
+        let advisor = match self.advisor(domain, query).await {
+            Ok(advisor) => advisor,
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                return Ok(Default::default());
+            }
+            Err(error) => return Err(error),
+        };
+        let (heuristics, out_of_reach) = self.stored_heuristics(domain).await?;
+        recall.out_of_reach += out_of_reach;
+        let nearest = recall.episodes.iter().take(NEIGHBOURS);
+        let neighbours: Vec<(ItemId, Neighbour)> =
+            nearest.map(|found| (ItemId::Episode(found.id), neighbour(found))).collect();
+        let advised =
+            asking(&advisor, |model| advise_at_start(task_parts, query, model, &heuristics, &neighbours));
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);
         for found in &mut recall.heuristics {

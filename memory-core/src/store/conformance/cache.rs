@@ -15,6 +15,7 @@ pub async fn check_cache(factory: &dyn Factory) {
     lookups(factory).await;
     documents(factory).await;
     images(factory).await;
+    states(factory).await;
     cursor_and_clear(factory).await;
 }
 
@@ -143,6 +144,28 @@ async fn images(factory: &dyn Factory) {
     put(key(&space, "c"), Some(document("c", 1))).await;
     cache.put_image(&space, &[5]).await.expect("images work");
     assert_eq!(image(&space).await, Some(IndexImage { bytes: vec![5], changed: Vec::new() }));
+}
+
+async fn states(factory: &dyn Factory) {
+    let (cache, space) = open(factory, "states").await;
+    let other = Namespace::new("states-2").unwrap_or_default();
+    let state = async |space: &Namespace, name: &str| cache.state(space, name).await.expect("states work");
+    assert_eq!(state(&space, "a").await, None);
+    // Longer than one part of any backend.
+    let long: Vec<u8> = (0..3_000_000_u32).map(|at| at.to_le_bytes()[at as usize % 4]).collect();
+    for bytes in [vec![1, 2, 3], long.clone(), vec![7]] {
+        cache.put_state(&space, "a", Some(&bytes)).await.expect("states work");
+        assert!(state(&space, "a").await == Some(bytes), "another state came back");
+    }
+    cache.put_state(&space, "ab", Some(&long)).await.expect("states work");
+    cache.put_state(&other, "a", Some(&[9])).await.expect("states work");
+    assert_eq!(state(&space, "a").await, Some(vec![7]));
+    cache.put_state(&space, "a", None).await.expect("states work");
+    assert_eq!(state(&space, "a").await, None);
+    assert!(state(&space, "ab").await == Some(long), "another name's state is gone");
+    assert_eq!(state(&other, "a").await, Some(vec![9]));
+    cache.clear().await.expect("states work");
+    assert_eq!((state(&space, "ab").await, state(&other, "a").await), (None, None));
 }
 
 async fn cursor_and_clear(factory: &dyn Factory) {

