@@ -494,7 +494,9 @@ async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
         let inner = memory.inner.clone();
         async move { inner.consolidate(Trigger::Idle, None).await }
     });
-    tokio::task::yield_now().await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     // The cycle has started, and waits; then somebody asks.
     memory.recall("release the mail service").await.unwrap();
     drop(gate);
