@@ -10,7 +10,7 @@ use crate::learn::errors::{category, cut, normalise, repeats, says_something, wi
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::identity::id_of;
 use crate::learn::recovery::{Incident, constant};
-use crate::learn::resolutions;
+use crate::learn::remedies;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
 use crate::recall::parts::term;
@@ -54,7 +54,7 @@ pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
     let Some(old) = old else { return seen };
     let (newer, older) = if seen.last_at >= old.last_at { (seen, old) } else { (old, seen) };
     let known = newer.episodes.iter().any(|episode| older.episodes.contains(episode));
-    let resolutions = resolutions::merge(newer.resolutions, older.resolutions, known);
+    let remedies = remedies::merge(newer.remedies, older.remedies, known);
     let mut episodes = newer.episodes;
     for episode in older.episodes {
         if !episodes.contains(&episode) {
@@ -69,7 +69,7 @@ pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
         example: newer.example,
         tool: newer.tool,
         root_cause: newer.root_cause.or(older.root_cause),
-        resolutions,
+        remedies,
         domain: newer.domain,
         task_kind: newer.task_kind,
         occurrences: newer.occurrences.saturating_add(older.occurrences),
@@ -85,8 +85,8 @@ fn lesson(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Failure {
     let tool = incident.failed.tool;
     let mut failure = blank(cluster, tool, &incident.error, incident.failed.raw_error());
     failure.root_cause = root_cause(cluster, incident);
-    failure.resolutions = resolutions::seen(incident, cluster.own().succeeded, cluster.at());
-    failure.resolved = failure.resolutions.iter().map(|resolution| resolution.worked).sum();
+    failure.remedies = remedies::seen(incident, cluster.own().succeeded, cluster.at());
+    failure.resolved = failure.remedies.iter().map(|remedy| remedy.worked).sum();
     failure
 }
 
@@ -112,7 +112,7 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
         example: cut(example.trim(), MAX_EXAMPLE_BYTES).to_owned(),
         tool: tool.to_owned(),
         root_cause: None,
-        resolutions: Vec::new(),
+        remedies: Vec::new(),
         domain: episode.task.domain.clone(),
         task_kind: episode.task.kind.clone(),
         occurrences: 1,
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn told(failure: &Failure) -> Vec<String> {
-        failure.resolutions.iter().map(ToString::to_string).collect()
+        failure.remedies.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -344,10 +344,10 @@ mod tests {
             ]
         };
         let failed = learned(&trace(1, failure(), actions()), &[]).remove(0);
-        assert_eq!((failed.resolved, failed.resolutions.len()), (0, 0));
+        assert_eq!((failed.resolved, failed.remedies.len()), (0, 0));
         let partial = Outcome::Partial { fraction: 0.5, summary: "some".into() };
         let partly = learned(&trace(2, partial, actions()), &[]).remove(0);
-        assert_eq!((partly.resolved, partly.resolutions.len()), (1, 1));
+        assert_eq!((partly.resolved, partly.remedies.len()), (1, 1));
     }
 
     #[test]
@@ -418,9 +418,9 @@ mod tests {
         );
         assert_eq!(merged.resolved, 5);
         let again = merge(Some(merged.clone()), fixed(4, "add entry for 0.9.0"));
-        assert_eq!(again.resolutions, merged.resolutions, "an episode that is counted already");
+        assert_eq!(again.remedies, merged.remedies, "an episode that is counted already");
         let late = merge(Some(merged.clone()), fixed(0, "ask the author"));
-        assert_eq!(late.resolutions[0], merged.resolutions[0], "what is learned late did not work last");
+        assert_eq!(late.remedies[0], merged.remedies[0], "what is learned late did not work last");
         assert_eq!(told(&late)[2], "edit_file: ask the author, then bash (2 times)");
     }
 
@@ -445,7 +445,7 @@ mod tests {
 
         let merged = merge(Some(one[0].clone()), two[0].clone());
         assert_eq!((merged.occurrences, merged.resolved), (2, 1));
-        assert_eq!(merged.resolutions, one[0].resolutions);
+        assert_eq!(merged.remedies, one[0].remedies);
         assert_eq!(merged.example, "voucher 99 not found");
         assert_eq!((merged.first_at, merged.last_at), (one[0].first_at, two[0].last_at));
         assert_eq!(merged.episodes, [two[0].episodes[0], one[0].episodes[0]]);

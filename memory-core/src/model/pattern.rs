@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PatternId};
 use crate::model::evidence::{Standing, Tally};
+use crate::model::remedy::{RemedyCall, in_words};
 use crate::model::ruling::Decision;
 
 /// What recurs.
@@ -32,8 +33,8 @@ pub enum PatternBody {
     ErrorRecovery {
         /// The normalised error text.
         error: String,
-        /// The steps that fixed it, as tools and descriptions.
-        fix: Vec<String>,
+        /// The calls that got over it.
+        remedy: Vec<RemedyCall>,
     },
     /// What tasks in this context have in common.
     Context {
@@ -87,7 +88,7 @@ impl fmt::Display for PatternBody {
             Self::DecisionPoint { condition, action, alternatives } => {
                 write!(f, "{condition}: {action} rather than {}", alternatives.join(" or "))
             }
-            Self::ErrorRecovery { error, fix } => write!(f, "{error}: got over by {}", fix.join(", then ")),
+            Self::ErrorRecovery { error, remedy } => write!(f, "{error}: got over by {}", in_words(remedy)),
             Self::Context { features, recommendation } => {
                 write!(f, "tasks about {}: {recommendation}", features.join(", "))
             }

@@ -12,6 +12,7 @@ use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
+use crate::model::remedy::RemedyCall;
 use crate::model::ruling::Decision;
 use crate::recall::terms::TermCounts;
 use crate::recall::tokenize::tokenize;
@@ -87,7 +88,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 7;
+    pub const ANALYSIS: u16 = 8;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -207,8 +208,9 @@ impl<'a> Learned<'a> {
                 std::iter::once(action.as_str()).chain(strs(alternatives)).collect(),
                 vec![condition.as_str()],
             ),
-            PatternBody::ErrorRecovery { error, fix } => {
-                (vec![], std::iter::once(error.as_str()).chain(strs(fix)).collect())
+            PatternBody::ErrorRecovery { error, remedy } => {
+                let texts = remedy.iter().flat_map(RemedyCall::texts);
+                (vec![], std::iter::once(error.as_str()).chain(texts).collect())
             }
             PatternBody::Context { features, recommendation } => {
                 (vec![], strs(features).into_iter().chain([recommendation.as_str()]).collect())

@@ -188,7 +188,7 @@ fn lesson(number: u128, error: &str, occurrences: u32, days_ago: u64) -> Failure
         example: format!("example {number}"),
         tool: "book".into(),
         root_cause: None,
-        resolutions: Vec::new(),
+        remedies: Vec::new(),
         domain: Some("web".into()),
         task_kind: "general".into(),
         occurrences,
