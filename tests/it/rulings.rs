@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent_memory::{
     Action, Decision, EpisodeQuery, ErrorKind, ItemId, Memory, Outcome, Recall, RecallQuery, RemedyCall,
-    Task,
+    Strategy, Task,
 };
 use memory_test_support::{Sqld, SqldOptions};
 
@@ -110,7 +110,11 @@ async fn one_remedy_is_rejected_and_another_one_pinned() {
     let told: Vec<_> = lesson().await.helped().map(|it| it.calls.clone()).collect();
     assert_eq!(told, std::slice::from_ref(&other));
     let recall = memory.recall(stuck()).await.unwrap();
-    assert!(recall.patterns.iter().all(|it| it.item.strategy != "error_recovery"), "{:?}", recall.patterns);
+    assert!(
+        recall.patterns.iter().all(|it| it.item.strategy != Strategy::ErrorRecovery),
+        "{:?}",
+        recall.patterns
+    );
     // More evidence does not bring it back.
     deploy(&memory, 8, "dev", "log_in").await;
     memory.learn().await.unwrap();
@@ -122,7 +126,10 @@ async fn one_remedy_is_rejected_and_another_one_pinned() {
     assert_eq!(lesson().await.helped().next().unwrap().calls, other);
     assert_eq!(first_tool().await, "ask_for_help", "what is pinned comes first");
 
-    let unknown = knowledge.rule_on_remedy(held.id, &[RemedyCall::new("pray")], Some(Decision::Rejected)).await.unwrap_err();
+    let unknown = knowledge
+        .rule_on_remedy(held.id, &[RemedyCall::new("pray")], Some(Decision::Rejected))
+        .await
+        .unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
     let episode = memory.list(&EpisodeQuery::default()).await.unwrap().episodes[0].id;
     let refused = knowledge.rule(ItemId::Episode(episode), Some(Decision::Rejected)).await.unwrap_err();

@@ -110,7 +110,7 @@ impl Item for Lesson {
         vec![
             Cell::new(text::number(self.occurrences.into()), style::NAME),
             Cell::new(text::number(self.resolved.into()), style::PLAIN),
-            Cell::new(self.category.replace('_', " "), style::PLAIN),
+            Cell::new(self.category.as_str().replace('_', " "), style::PLAIN),
             learned::domain(self.domain.as_deref()),
             Cell::new(if self.tool.is_empty() { "-" } else { &self.tool }, style::PLAIN),
         ]
@@ -136,7 +136,7 @@ impl Shown for Lesson {
         let seen = text::count(self.occurrences.into(), "episode");
         let mut fields = vec![
             ("tool", self.tool.clone()),
-            ("class", self.category.replace('_', " ")),
+            ("class", self.category.as_str().replace('_', " ")),
             ("error", self.error.clone()),
             ("domain", self.domain.clone().unwrap_or_default()),
             ("kind", self.task_kind.clone()),

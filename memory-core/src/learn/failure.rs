@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::id::{EpisodeId, FailureId};
 use crate::learn::calls::{Call, value_text};
-use crate::learn::errors::{category, cut, normalise, repeats, says_something, without_last_words};
+use crate::learn::errors::{category, cut, normalise, repeats, says_something};
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::identity::id_of;
 use crate::learn::recovery::{Incident, constant};
@@ -36,9 +36,9 @@ const MAX_CONTRASTED: usize = 64;
 pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<Failure> {
     let mut lessons: Vec<Failure> =
         incidents.iter().take(MAX_LESSONS).map(|incident| lesson(cluster, incident)).collect();
-    if let Some(Outcome::Failure { error }) = &cluster.trace().episode.outcome
-        && let error = without_last_words(error)
-        && says_something(error)
+    if let Some(Outcome::Failure { error, last_error, .. }) = &cluster.trace().episode.outcome
+        && let said = [Some(error), last_error.as_ref()].into_iter().flatten()
+        && let Some(error) = said.into_iter().find(|said| says_something(said))
     {
         let normal = normalise(error);
         if !incidents.iter().any(|incident| repeats(&normal, &incident.error, incident.failed.tool)) {
@@ -107,7 +107,7 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
     let (domain, _) = cluster.labels();
     Failure {
         id: FailureId(id_of(&["failure", &domain, tool, error])),
-        category: category(example).to_owned(),
+        category: category(example),
         error: error.to_owned(),
         example: cut(example.trim(), MAX_EXAMPLE_BYTES).to_owned(),
         tool: tool.to_owned(),
@@ -375,18 +375,30 @@ mod tests {
             let actions = vec![Action::tool("pay").error("Error: payment method 7 not found")];
             learned(&trace(1, Outcome::failure(outcome), actions), &[]).len()
         };
-        assert_eq!(count("reward 0; last tool error: Error: payment method 7 not found"), 1);
         assert_eq!(count("pay failed: payment method 9 not found"), 1);
-        // What an importer tells of a failed conversation: the last words are no error.
-        assert_eq!(count("reward 0; last message: you're welcome, safe travels!"), 1);
-        let told =
-            "reward 0; last tool error: Error: payment method 7 not found; last message: It is booked!";
-        assert_eq!(count(told), 1);
-        assert_eq!(count("reward 0"), 1);
         assert_eq!(count("the customer left without a seat"), 2);
+        let ended = |outcome: Outcome| {
+            let actions = vec![Action::tool("pay").error("Error: payment method 7 not found")];
+            learned(&trace(1, outcome, actions), &[])
+                .into_iter()
+                .skip(1)
+                .map(|it| it.error)
+                .collect::<Vec<_>>()
+        };
+        let nothing_said = || Outcome::failure("");
+        assert!(ended(nothing_said()).is_empty());
+        // The last words are no error.
+        assert!(ended(nothing_said().last_message("you're welcome, safe travels!")).is_empty());
+        let repeated = nothing_said().last_error("pay: Error: payment method 7 not found");
+        assert!(ended(repeated.last_message("It is booked!")).is_empty());
+        assert_eq!(ended(nothing_said().last_error("the till is closed")), ["the till is closed"]);
+        assert_eq!(
+            ended(Outcome::failure("no money left").last_error("the till is closed")),
+            ["no money left"]
+        );
         let long = format!("file is not valid: {}", "the line has too many words in it, ".repeat(9));
         let actions = vec![Action::tool("pay").error(long.clone())];
-        let outcome = Outcome::failure(format!("reward 0; last tool error: {long}"));
+        let outcome = Outcome::failure("").last_error(long);
         assert_eq!(learned(&trace(1, outcome, actions), &[]).len(), 1);
     }
 

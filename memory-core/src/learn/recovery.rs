@@ -330,8 +330,7 @@ fn shares_argument(a: &Call<'_>, b: &Call<'_>) -> bool {
 fn phrase(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
     let words = text.split_whitespace().filter(|part| shape_of(part) == Shape::Word).take(2).count();
-    (text.len() <= MAX_PHRASE_BYTES && !text.contains(['\n', '`']) && words == 2)
-        .then(|| values_out(text))
+    (text.len() <= MAX_PHRASE_BYTES && !text.contains(['\n', '`']) && words == 2).then(|| values_out(text))
 }
 
 /// Returns a phrase with placeholders for figures, ids and addresses; paths and quoted text belong to what was done.
@@ -380,7 +379,10 @@ mod tests {
         let trace = trace(1, success(), actions);
         let calls = calls(&trace);
         let incidents = incidents(&calls);
-        incidents[0].recovery.as_ref().map(|recovery| (in_words(&recovery.identity()), told(&recovery.calls())))
+        incidents[0]
+            .recovery
+            .as_ref()
+            .map(|recovery| (in_words(&recovery.identity()), told(&recovery.calls())))
     }
 
     #[test]

@@ -200,8 +200,14 @@ mod tests {
 
     #[test]
     fn what_worked_last_comes_before_what_works_more_surely() {
-        let seen =
-            [worked(&["a"], 1), worked(&["a"], 2), worked(&["b"], 3), failed(&["b"], 4), worked(&["b"], 5), worked(&["c"], 6)];
+        let seen = [
+            worked(&["a"], 1),
+            worked(&["a"], 2),
+            worked(&["b"], 3),
+            failed(&["b"], 4),
+            worked(&["b"], 5),
+            worked(&["c"], 6),
+        ];
         assert_eq!(told(&all(&seen)), ["c", "a (2 times)", "b (worked 2 times, in vain once)"]);
     }
 

@@ -64,7 +64,12 @@ impl Knowledge<'_> {
         self.decide(ItemId::Failure(failure), Some(calls), decision).await
     }
 
-    async fn decide(&self, item: ItemId, calls: Option<&[RemedyCall]>, decision: Option<Decision>) -> Result<()> {
+    async fn decide(
+        &self,
+        item: ItemId,
+        calls: Option<&[RemedyCall]>,
+        decision: Option<Decision>,
+    ) -> Result<()> {
         let inner = self.inner;
         let _gate = inner.learner.gate.lock().await;
         let remedy = calls.map(Ruling::remedy_of);

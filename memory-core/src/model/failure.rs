@@ -1,5 +1,7 @@
 //! A lesson from failing.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -7,14 +9,63 @@ use crate::id::{EpisodeId, FailureId};
 use crate::model::remedy::Remedy;
 use crate::model::ruling::Decision;
 
+/// A class of errors, by what their messages say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCategory {
+    /// It took too long.
+    Timeout,
+    /// What was named is not there.
+    NotFound,
+    /// It is not allowed.
+    Permission,
+    /// What was handed in is wrong.
+    InvalidInput,
+    /// It contradicts the state that there is.
+    Conflict,
+    /// A service or the network is not there.
+    Unavailable,
+    /// It is too much, or there is not enough left.
+    Limit,
+    /// A test or an assertion failed.
+    Test,
+    /// A text does not parse.
+    Syntax,
+    /// None of the others.
+    Other,
+}
+
+impl ErrorCategory {
+    /// Returns the stable name, such as `not_found`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::NotFound => "not_found",
+            Self::Permission => "permission",
+            Self::InvalidInput => "invalid_input",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Limit => "limit",
+            Self::Test => "test",
+            Self::Syntax => "syntax",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCategory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What is known of one kind of error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The identifier, derived from domain, tool and the normalised error.
     pub id: FailureId,
-    /// The class of error: `timeout`, `not_found`, `permission`, `invalid_input`, `conflict`, `unavailable`,
-    /// `limit`, `test`, `syntax` or `other`.
-    pub category: String,
+    /// The class of error.
+    pub category: ErrorCategory,
     /// The error text with what varies (numbers, ids, paths, quoted text, names) replaced by placeholders.
     pub error: String,
     /// The error text as it was last seen.

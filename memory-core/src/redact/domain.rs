@@ -35,9 +35,9 @@ impl Redactor {
         count + self.redact_json(&mut action.arguments.0)
     }
 
-    /// Replaces the secrets in the text of an outcome; returns how many.
+    /// Replaces the secrets in every text of an outcome; returns how many.
     pub fn redact_outcome(&self, outcome: &mut Outcome) -> u32 {
-        self.redact_text(outcome.text_mut())
+        self.redact_texts(outcome.texts_mut())
     }
 
     /// Replaces the secrets in every text of an artifact; returns how many.

@@ -14,16 +14,16 @@ use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
-use crate::model::failure::Failure;
+use crate::model::failure::{ErrorCategory, Failure};
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
 use crate::model::outcome::Outcome;
-use crate::model::pattern::{Pattern, PatternBody};
+use crate::model::pattern::{Pattern, PatternBody, Strategy};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::model::reflection::{Insight, Reflection};
-use crate::model::reward::Reward;
 use crate::model::remedy::{ArgumentChange, ArgumentValue, Remedy, RemedyCall};
+use crate::model::reward::Reward;
 use crate::model::ruling::{Decision, Ruling};
 use crate::model::step::{Action, Step};
 use crate::model::task::{Complexity, Task};
@@ -111,7 +111,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Pattern {
             id: pattern_id,
-            strategy: "tool_sequence".into(),
+            strategy: Strategy::ToolSequence,
             domain: None,
             task_kind: "debugging".into(),
             body: PatternBody::ToolSequence { tools: vec!["bash".into(), "edit".into()] },
@@ -182,7 +182,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Failure {
             id: failure_id,
-            category: "timeout".into(),
+            category: ErrorCategory::Timeout,
             error: "no answer after <n> ms".into(),
             example: HARD_TEXT.into(),
             tool: "bash".into(),

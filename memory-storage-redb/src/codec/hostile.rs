@@ -1,7 +1,9 @@
 //! Bytes that nobody should have written: no panic, no abort, no more memory than the limit.
 
 use memory_core::conformance::{entities, record};
-use memory_core::{Field, Kind, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId};
+use memory_core::{
+    DocumentState, Field, Kind, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId,
+};
 use proptest::prelude::*;
 
 use super::frame::{self, Sort};
@@ -28,7 +30,7 @@ pub(super) fn document() -> SearchDocument {
             (Field::Task, [("timeout", 2)].into_iter().collect()),
             (Field::Tools, [("bash", 1)].into_iter().collect()),
         ],
-        state: "open".into(),
+        state: DocumentState::Open,
         task_kind: "general".into(),
         domain: None,
         agent: None,

@@ -113,7 +113,7 @@ mod tests {
     fn content(body: PatternBody) -> Content {
         Content::of(&Pattern {
             id: PatternId(Uuid::nil()),
-            strategy: body.strategy().into(),
+            strategy: body.strategy(),
             domain: None,
             task_kind: "general".into(),
             body,

@@ -207,7 +207,7 @@ mod tests {
         let at = |time: &u64| (*time > 0).then_some(Timestamp(*time));
         let item = Failure {
             id: FailureId(uuid::Uuid::nil()),
-            category: "other".into(),
+            category: crate::model::failure::ErrorCategory::Other,
             error: "no".into(),
             example: "no".into(),
             tool: "pay".into(),

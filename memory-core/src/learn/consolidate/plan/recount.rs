@@ -8,8 +8,8 @@ use crate::learn::demotion::standing;
 use crate::learn::heuristics::prune::{is_prunable, prune};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, ItemId, Standing, Tally};
-use crate::model::remedy::Remedy;
 use crate::model::kind::Kind;
+use crate::model::remedy::Remedy;
 use crate::model::ruling::Decision;
 
 /// A change of confidence below this is not worth a write.
