@@ -142,7 +142,7 @@ impl Transcript {
                         self.last_words = Some(text.clone());
                     }
                     let text = self.cutter.observation(text);
-                    self.actions.push(message(role, text));
+                    self.actions.push(said_by(role, text));
                 }
             }
         }
@@ -213,7 +213,7 @@ impl Transcript {
 }
 
 /// Returns what somebody said; of a role that is neither the user's nor the agent's, with its name.
-fn message(role: &str, text: String) -> Action {
+fn said_by(role: &str, text: String) -> Action {
     match role {
         "user" => Action::message(Role::User, text),
         "assistant" => Action::message(Role::Assistant, text),

@@ -75,7 +75,7 @@ pub enum DocumentState {
 
 impl DocumentState {
     /// Every state; images number them by their places.
-    pub(crate) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::Open,
         Self::Success,
         Self::Partial,
