@@ -368,9 +368,9 @@ pub(crate) struct RuleArgs {
 pub(crate) struct RuleFailureArgs {
     #[command(flatten)]
     pub(crate) item: RuleArgs,
-    /// Only this one of its fixes, as `memory failures show` tells it [default: the failure as a whole]
+    /// Only this one of its remedies, as `memory failures show` tells it [default: the failure as a whole]
     #[arg(long, value_name = "TEXT")]
-    pub(crate) fix: Option<String>,
+    pub(crate) remedy: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -400,11 +400,11 @@ pub(crate) enum FailuresCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RuleFailureCommand {
-    /// Keep one whatever its age, or with --fix put that one first whatever its evidence
+    /// Keep one whatever its age, or with --remedy put that one first whatever its evidence
     Pin(RuleFailureArgs),
     /// Let the evidence decide about a pinned one again
     Unpin(RuleFailureArgs),
-    /// Never recall one again, or with --fix never advise that one
+    /// Never recall one again, or with --remedy never advise that one
     Reject(RuleFailureArgs),
     /// Let the evidence decide about a rejected one again
     Restore(RuleFailureArgs),

@@ -17,7 +17,7 @@ pub(crate) mod metrics;
 pub(crate) mod playbook;
 pub(crate) mod recovery;
 pub(crate) mod reflect;
-pub(crate) mod resolutions;
+pub(crate) mod remedies;
 pub(crate) mod reward;
 pub(crate) mod shape;
 pub(crate) mod trace;

@@ -169,7 +169,12 @@ impl Limits {
         if let Outcome::Partial { fraction, .. } = outcome {
             unit_interval(OPERATION, "outcome.fraction", *fraction)?;
         }
-        chars(OPERATION, "outcome.text", outcome.text(), self.outcome_chars)
+        chars(OPERATION, "outcome.text", outcome.text(), self.outcome_chars)?;
+        let Outcome::Failure { last_error, last_message, .. } = outcome else { return Ok(()) };
+        let last_error = last_error.as_deref().unwrap_or_default();
+        chars(OPERATION, "outcome.last_error", last_error, self.outcome_chars)?;
+        let last_message = last_message.as_deref().unwrap_or_default();
+        chars(OPERATION, "outcome.last_message", last_message, self.outcome_chars)
     }
 
     /// Checks an artifact.

@@ -395,7 +395,7 @@ impl Inner {
                 .with_hint("`memory episodes list` shows the episodes of this namespace"));
         };
         if episode.is_completed() {
-            let verdict = episode.outcome.as_ref().map_or("completed", |outcome| outcome.verdict());
+            let verdict = episode.outcome.as_ref().map_or("completed", |outcome| outcome.verdict().as_str());
             let message = format!("episode {id} is completed already ({verdict})");
             return Err(Error::new(ErrorKind::Conflict, operation, message)
                 .with_hint("a completed episode takes no steps and no second outcome; start a new one"));

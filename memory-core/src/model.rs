@@ -15,6 +15,7 @@ pub(crate) mod outcome;
 pub(crate) mod pattern;
 pub(crate) mod playbook;
 pub(crate) mod reflection;
+pub(crate) mod remedy;
 pub(crate) mod reward;
 pub(crate) mod ruling;
 pub(crate) mod step;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use agent_memory::{
     Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Decision, Embedder, EpisodeId,
     EpisodeQuery, Error, ErrorKind, Freshness, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded,
-    Recording, Reflection, Reflector, Task, Trace,
+    Recording, Reflection, Reflector, Strategy, Task, Trace,
 };
 
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
@@ -51,7 +51,7 @@ async fn fifty_alike_are_one_pattern_with_fifty_pieces_of_evidence() {
     assert_eq!(memory.learn().await.unwrap().episodes, 50);
     assert_eq!(memory.learn().await.unwrap().episodes, 0, "learning again finds nothing due");
     let patterns = memory.knowledge().patterns().await.unwrap();
-    let sequences: Vec<_> = patterns.iter().filter(|p| p.strategy == "tool_sequence").collect();
+    let sequences: Vec<_> = patterns.iter().filter(|p| p.strategy == Strategy::ToolSequence).collect();
     assert_eq!(sequences.len(), 1, "{patterns:#?}");
     let evidence = memory.knowledge().evidence(ItemId::Pattern(sequences[0].id)).await.unwrap();
     assert_eq!((evidence.len(), sequences[0].tally.successes), (50, 50));
@@ -81,7 +81,7 @@ async fn what_was_learned_helps_and_says_why() {
 
     let sequences = async |query: RecallQuery| {
         let patterns = memory.recall(query).await.unwrap().patterns;
-        patterns.iter().filter(|found| found.item.strategy == "tool_sequence").count()
+        patterns.iter().filter(|found| found.item.strategy == Strategy::ToolSequence).count()
     };
     assert_eq!(sequences(query.clone().after(["get_order"])).await, 1);
     let last = query.clone().after(["get_order", "cancel_order"]);
@@ -278,7 +278,7 @@ async fn two_that_learn_at_once_lose_no_evidence() {
     assert!(a.unwrap().episodes + b.unwrap().episodes >= 30);
     one.consolidate(Some(Duration::from_secs(30))).await.unwrap();
     let patterns = one.knowledge().patterns().await.unwrap();
-    let sequence = patterns.iter().find(|p| p.strategy == "tool_sequence").unwrap();
+    let sequence = patterns.iter().find(|p| p.strategy == Strategy::ToolSequence).unwrap();
     let evidence = one.knowledge().evidence(ItemId::Pattern(sequence.id)).await.unwrap();
     let episodes: std::collections::BTreeSet<_> = evidence.iter().map(|evidence| evidence.episode).collect();
     assert_eq!(episodes.len(), evidence.len(), "one piece an episode");
@@ -323,7 +323,7 @@ async fn forgetting_leaves_nothing_of_the_episode() {
     let memory = open(folder.path()).await;
     let after = memory.knowledge().patterns().await.unwrap();
     let kept = |patterns: &[agent_memory::Pattern]| {
-        patterns.iter().filter(|p| p.strategy == "tool_sequence").map(|p| p.tally.successes).max()
+        patterns.iter().filter(|p| p.strategy == Strategy::ToolSequence).map(|p| p.tally.successes).max()
     };
     assert_eq!(kept(&after), kept(&before), "what others showed stays");
 }
@@ -642,7 +642,7 @@ async fn a_way_that_mostly_fails_is_no_pattern_to_follow() {
         }
         memory.learn().await.unwrap();
         let patterns = memory.recall("Send the report").await.unwrap().patterns;
-        patterns.iter().any(|found| found.item.strategy == "tool_sequence")
+        patterns.iter().any(|found| found.item.strategy == Strategy::ToolSequence)
     };
     assert!(!shown(4, 2).await);
     assert!(shown(0, 3).await);

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent_memory::{
-    Action, Decision, EpisodeQuery, ErrorKind, ItemId, Memory, Outcome, Recall, RecallQuery, Task,
+    Action, Decision, EpisodeQuery, ErrorKind, ItemId, Memory, Outcome, Recall, RecallQuery, RemedyCall,
+    Strategy, Task,
 };
 use memory_test_support::{Sqld, SqldOptions};
 
@@ -100,28 +101,35 @@ async fn one_remedy_is_rejected_and_another_one_pinned() {
     let knowledge = memory.knowledge();
     let lesson = async || memory.recall(stuck()).await.unwrap().fixes.remove(0).item;
     let held = lesson().await;
-    let fix = |tool: &str| held.remedies().find(|it| it.tools()[0] == tool).unwrap().fix.clone();
+    let fix = |tool: &str| held.helped().find(|it| it.tools()[0] == tool).unwrap().calls.clone();
     let (usual, other) = (fix("log_in"), fix("ask_for_help"));
     let first_tool = async || memory.recall(stuck()).await.unwrap().tools[0].tool.clone();
     assert_eq!(first_tool().await, "log_in");
 
     knowledge.rule_on_remedy(held.id, &usual, Some(Decision::Rejected)).await.unwrap();
-    let told: Vec<String> = lesson().await.remedies().map(|it| it.fix.clone()).collect();
+    let told: Vec<_> = lesson().await.helped().map(|it| it.calls.clone()).collect();
     assert_eq!(told, std::slice::from_ref(&other));
     let recall = memory.recall(stuck()).await.unwrap();
-    assert!(recall.patterns.iter().all(|it| it.item.strategy != "error_recovery"), "{:?}", recall.patterns);
+    assert!(
+        recall.patterns.iter().all(|it| it.item.strategy != Strategy::ErrorRecovery),
+        "{:?}",
+        recall.patterns
+    );
     // More evidence does not bring it back.
     deploy(&memory, 8, "dev", "log_in").await;
     memory.learn().await.unwrap();
-    assert!(lesson().await.remedies().all(|it| it.fix != usual));
+    assert!(lesson().await.helped().all(|it| it.calls != usual));
 
     knowledge.rule_on_remedy(held.id, &usual, None).await.unwrap();
-    assert_eq!(lesson().await.remedies().next().unwrap().fix, usual);
+    assert_eq!(lesson().await.helped().next().unwrap().calls, usual);
     knowledge.rule_on_remedy(held.id, &other, Some(Decision::Pinned)).await.unwrap();
-    assert_eq!(lesson().await.remedies().next().unwrap().fix, other);
+    assert_eq!(lesson().await.helped().next().unwrap().calls, other);
     assert_eq!(first_tool().await, "ask_for_help", "what is pinned comes first");
 
-    let unknown = knowledge.rule_on_remedy(held.id, "pray", Some(Decision::Rejected)).await.unwrap_err();
+    let unknown = knowledge
+        .rule_on_remedy(held.id, &[RemedyCall::new("pray")], Some(Decision::Rejected))
+        .await
+        .unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
     let episode = memory.list(&EpisodeQuery::default()).await.unwrap().episodes[0].id;
     let refused = knowledge.rule(ItemId::Episode(episode), Some(Decision::Rejected)).await.unwrap_err();

@@ -145,11 +145,11 @@ impl Page {
             if failure.resolved == 0 {
                 self.remark("no fix is known: no success followed it so far");
             }
-            for resolution in failure.remedies().take(MOST_TEXTS) {
-                self.remark(&format!("fixed by {resolution}"));
+            for remedy in failure.helped().take(MOST_TEXTS) {
+                self.remark(&format!("fixed by {remedy}"));
             }
-            for resolution in failure.in_vain().take(MOST_TEXTS) {
-                self.remark(&format!("did not help: {}", resolution.fix));
+            for remedy in failure.in_vain().take(MOST_TEXTS) {
+                self.remark(&format!("did not help: {}", remedy.text()));
             }
             let seen = text::count(failure.occurrences.into(), "episode");
             self.remark(&format!(

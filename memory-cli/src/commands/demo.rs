@@ -5,7 +5,7 @@ mod telling;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent_memory::{Action, EpisodeId, EpisodeQuery, Memory, Outcome, Recall, RecallQuery, Task};
+use agent_memory::{Action, EpisodeId, EpisodeQuery, Memory, Outcome, Recall, RecallQuery, Role, Task};
 use serde_json::{Value, json};
 
 use super::import::{knowledge, known};
@@ -225,7 +225,7 @@ fn actions() -> Vec<Action> {
         call("read_file", "path", "tests/profile.spec.ts")
             .description("see what the test waits for")
             .observation("await page.setInputFiles('#avatar', file);\nawait page.waitForTimeout(1000);"),
-        Action::note("assistant message").observation("A fixed second is too short for a slow runner."),
+        Action::message(Role::Assistant, "A fixed second is too short for a slow runner."),
         call("edit_file", "path", "tests/profile.spec.ts")
             .description("wait for the response of the upload")
             .observation("1 replacement"),

@@ -1,7 +1,7 @@
 //! `memory episodes`: list, show with what learning made of it, forget.
 
 use agent_memory::{
-    Artifact, Episode, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, Memory, Outcome, Step, Verdict,
+    Artifact, Episode, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, Memory, Role, Step, Verdict,
 };
 use serde_json::json;
 
@@ -207,7 +207,7 @@ fn head(episode: &Episode, columns: usize) -> Vec<String> {
     let mut add = |name: &str, content: &str| view::field(&mut lines, "", name, content, columns, LINES);
     let task = &episode.task;
     add("task", &task.description);
-    add("result", episode.outcome.as_ref().map_or("", Outcome::text));
+    add("result", &episode.outcome.as_ref().map(ToString::to_string).unwrap_or_default());
     add("labels", &view::labels(episode));
     add("tags", &task.tags.join(", "));
     add("run", task.correlation_id.as_deref().unwrap_or_default());
@@ -230,7 +230,8 @@ fn step_lines(step: &Step, columns: usize) -> Vec<String> {
     let action = &step.action;
     let (mark, look) = view::mark(action.result);
     let tool = text::one_line(&action.tool);
-    let what = text::one_line(&action.description);
+    let said_by = action.role.map_or("", Role::as_str);
+    let what = text::one_line(if action.description.is_empty() { said_by } else { &action.description });
     let separator = if tool.is_empty() || what.is_empty() { "" } else { "  " };
     let took = action.duration_ms.map_or(String::new(), |ms| {
         let took = text::duration(std::time::Duration::from_millis(ms));

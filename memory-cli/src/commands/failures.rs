@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{Decision, EpisodeId, Failure as Lesson, ItemId, Knowledge, Listed, Resolution, Standing};
+use agent_memory::{Decision, EpisodeId, Failure as Lesson, ItemId, Knowledge, Listed, Remedy, Standing};
 use anstyle::Style;
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(
 impl<'a> From<&'a RuleFailureCommand> for Verb<'a> {
     fn from(command: &'a RuleFailureCommand) -> Self {
         let of = |rule: &'a RuleFailureArgs, decision, undoes| Self {
-            fix: rule.fix.as_deref().map(str::trim),
+            remedy: rule.remedy.as_deref().map(str::trim),
             ..Self::new(decision, undoes, &rule.item.id)
         };
         match command {
@@ -88,14 +88,16 @@ impl Item for Lesson {
         self.ruling
     }
 
-    fn ruling_on(&self, fix: &str) -> Option<Decision> {
-        self.resolutions.iter().find(|held| held.fix == fix).and_then(|held| held.ruling)
+    fn remedy(&self, told: &str) -> Option<&Remedy> {
+        self.remedies.iter().find(|held| held.text() == told)
     }
 
     fn json(&self) -> Value {
         let mut object = learned::with_ruling(self, self.ruling);
-        for (place, resolution) in self.resolutions.iter().enumerate() {
-            object["resolutions"][place] = learned::with_ruling(resolution, resolution.ruling);
+        for (place, remedy) in self.remedies.iter().enumerate() {
+            let mut told = learned::with_ruling(remedy, remedy.ruling);
+            told["text"] = remedy.text().into();
+            object["remedies"][place] = told;
         }
         object
     }
@@ -108,7 +110,7 @@ impl Item for Lesson {
         vec![
             Cell::new(text::number(self.occurrences.into()), style::NAME),
             Cell::new(text::number(self.resolved.into()), style::PLAIN),
-            Cell::new(self.category.replace('_', " "), style::PLAIN),
+            Cell::new(self.category.as_str().replace('_', " "), style::PLAIN),
             learned::domain(self.domain.as_deref()),
             Cell::new(if self.tool.is_empty() { "-" } else { &self.tool }, style::PLAIN),
         ]
@@ -134,7 +136,7 @@ impl Shown for Lesson {
         let seen = text::count(self.occurrences.into(), "episode");
         let mut fields = vec![
             ("tool", self.tool.clone()),
-            ("class", self.category.replace('_', " ")),
+            ("class", self.category.as_str().replace('_', " ")),
             ("error", self.error.clone()),
             ("domain", self.domain.clone().unwrap_or_default()),
             ("kind", self.task_kind.clone()),
@@ -143,10 +145,10 @@ impl Shown for Lesson {
         if self.resolved == 0 {
             fields.push(("fix", "none is known: no success followed it so far".into()));
         }
-        let pinned = |fix: &Resolution| if fix.is_pinned() { "; pinned" } else { "" };
-        fields.extend(self.remedies().map(|fix| ("fix", format!("{fix}{}", pinned(fix)))));
-        fields.extend(self.in_vain().map(|fix| ("in vain", fix.fix.clone())));
-        let rejected = self.resolutions.iter().filter(|fix| fix.ruling == Some(Decision::Rejected));
+        let pinned = |fix: &Remedy| if fix.is_pinned() { "; pinned" } else { "" };
+        fields.extend(self.helped().map(|fix| ("fix", format!("{fix}{}", pinned(fix)))));
+        fields.extend(self.in_vain().map(|fix| ("in vain", fix.text())));
+        let rejected = self.remedies.iter().filter(|fix| fix.ruling == Some(Decision::Rejected));
         fields.extend(rejected.map(|fix| ("fix", format!("{fix}; rejected"))));
         fields.push((
             "met",

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use agent_memory::{
     Decision, Episode, EpisodeId, Error, ErrorKind, Evidence, EvidenceRole, Freshness, ItemId, Knowledge,
-    Listed, Memory, Standing, Tally, same_label,
+    Listed, Memory, Remedy, Standing, Tally, same_label,
 };
 use anstyle::Style;
 use serde::Serialize;
@@ -50,8 +50,8 @@ pub(super) trait Item: Serialize + Sized {
     /// Returns what somebody decided about it.
     fn ruling(&self) -> Option<Decision>;
 
-    /// Returns what somebody decided about one of its fixes.
-    fn ruling_on(&self, _fix: &str) -> Option<Decision> {
+    /// Returns the one of its remedies that is told so.
+    fn remedy(&self, _told: &str) -> Option<&Remedy> {
         None
     }
 
@@ -108,7 +108,8 @@ pub(super) async fn run<T: Shown>(
 #[derive(Debug)]
 pub(super) struct Verb<'a> {
     pub(super) id: &'a str,
-    pub(super) fix: Option<&'a str>,
+    /// One of its remedies, as it is told.
+    pub(super) remedy: Option<&'a str>,
     /// `None` releases.
     pub(super) decision: Option<Decision>,
     /// What it takes back, for a verb that does.
@@ -117,7 +118,7 @@ pub(super) struct Verb<'a> {
 
 impl<'a> Verb<'a> {
     pub(super) fn new(decision: Option<Decision>, undoes: Option<Decision>, id: &'a str) -> Self {
-        Self { id, fix: None, decision, undoes }
+        Self { id, remedy: None, decision, undoes }
     }
 }
 
@@ -132,16 +133,23 @@ impl<'a> From<&'a RuleCommand> for Verb<'a> {
     }
 }
 
-/// Pins, rejects or releases an item, or one of its fixes.
+/// Pins, rejects or releases an item, or one of its remedies.
 pub(super) async fn rule<T: Item>(
     session: Session,
-    Verb { id, fix, decision, undoes }: Verb<'_>,
+    Verb { id, remedy: told, decision, undoes }: Verb<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let held = find::<T>(&session.memory, id).await?.item;
-    let ruling = fix.map_or_else(|| held.ruling(), |fix| held.ruling_on(fix));
+    let remedy = match told {
+        Some(told) => Some(held.remedy(told).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "rule", format!("{} has no remedy {told:?}", held.id()))
+                .with_hint(format!("`memory {} show` tells its remedies", T::MANY))
+        })?),
+        None => None,
+    };
+    let ruling = remedy.map_or_else(|| held.ruling(), |remedy| remedy.ruling);
     if undoes.is_some() && ruling != undoes {
-        let what = if fix.is_some() { "this fix of " } else { "" };
+        let what = if remedy.is_some() { "this remedy of " } else { "" };
         let state = ruling.map_or("not ruled on", Decision::as_str);
         let message = format!("{what}{} {} is {state}", T::ONE, held.id().record_id());
         return Err(Error::new(ErrorKind::Conflict, "rule", message)
@@ -149,8 +157,10 @@ pub(super) async fn rule<T: Item>(
             .into());
     }
     let knowledge = session.memory.knowledge();
-    match (fix, held.id()) {
-        (Some(fix), ItemId::Failure(failure)) => knowledge.rule_on_remedy(failure, fix, decision).await?,
+    match (remedy, held.id()) {
+        (Some(remedy), ItemId::Failure(failure)) => {
+            knowledge.rule_on_remedy(failure, &remedy.calls, decision).await?;
+        }
         (_, item) => knowledge.rule(item, decision).await?,
     }
     let item = find::<T>(&session.memory, &held.id().record_id()).await?.item;
@@ -166,7 +176,7 @@ pub(super) async fn rule<T: Item>(
             None => "Released: its evidence decides.",
         };
         output.line(done)?;
-        let told = fix.map_or_else(|| item.sentence(), str::to_owned);
+        let told = told.map_or_else(|| item.sentence(), str::to_owned);
         output.line(paint(style::FAINT, format!("  {}", text::one_line(&told))))?;
         session.drain(output).await?;
     }

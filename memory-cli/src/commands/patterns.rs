@@ -73,7 +73,7 @@ impl Item for Pattern {
         let (state, look) = learned::standing(self.standing, self.ruling);
         cells.push(Cell::new(state, look));
         cells.push(learned::domain(self.domain.as_deref()));
-        cells.push(Cell::new(self.strategy.replace('_', " "), style::NAME));
+        cells.push(Cell::new(self.strategy.as_str().replace('_', " "), style::NAME));
         cells
     }
 
@@ -95,7 +95,7 @@ impl Shown for Pattern {
 
     fn fields(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("sort", self.strategy.replace('_', " ")),
+            ("sort", self.strategy.as_str().replace('_', " ")),
             ("domain", self.domain.clone().unwrap_or_default()),
             ("kind", self.task_kind.clone()),
             ("tasks", self.terms.join(", ")),

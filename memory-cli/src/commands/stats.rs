@@ -85,7 +85,7 @@ impl Stats {
         }
         let mut strategies = BTreeMap::new();
         for pattern in &knowledge.patterns().await?.items {
-            *strategies.entry(pattern.strategy.clone()).or_default() += 1;
+            *strategies.entry(pattern.strategy.to_string()).or_default() += 1;
         }
         Ok(Self {
             records: memory.status().await.engine.records,

@@ -23,9 +23,9 @@ pub(super) fn verdict(episode: &Episode) -> (String, Style) {
         Some(Outcome::Partial { fraction, .. }) => {
             (format!("partial {:.0}%", fraction * 100.0), style::UNSURE)
         }
-        Some(outcome @ Outcome::Success { .. }) => (outcome.verdict().into(), style::GOOD),
-        Some(outcome @ Outcome::Failure { .. }) => (outcome.verdict().into(), style::BAD),
-        Some(outcome) => (outcome.verdict().into(), style::UNSURE),
+        Some(outcome @ Outcome::Success { .. }) => (outcome.verdict().to_string(), style::GOOD),
+        Some(outcome @ Outcome::Failure { .. }) => (outcome.verdict().to_string(), style::BAD),
+        Some(outcome) => (outcome.verdict().to_string(), style::UNSURE),
         None => ("open".into(), style::NAME),
     }
 }
@@ -83,7 +83,7 @@ pub(super) fn recalled(recall: &Recall, columns: usize) -> Vec<String> {
         let mut add =
             |name: &str, content: &str, most| field(&mut lines, "   ", name, content, columns, most);
         add("task", &episode.task.description, 2);
-        add("result", episode.outcome.as_ref().map_or("", Outcome::text), 2);
+        add("result", &episode.outcome.as_ref().map(ToString::to_string).unwrap_or_default(), 2);
         add("tools", &tools(&episode.tools), 2);
         add("why", &item.reasons.join("; "), 2);
         add("id", &item.id.to_string(), 1);

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use agent_memory::{Action, Outcome, Recording, StepResult, Task};
+use agent_memory::{Action, Outcome, Recording, Role, StepResult, Task};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -142,7 +142,7 @@ impl Transcript {
                         self.last_words = Some(text.clone());
                     }
                     let text = self.cutter.observation(text);
-                    self.actions.push(Action::note(format!("{role} message")).observation(text));
+                    self.actions.push(said_by(role, text));
                 }
             }
         }
@@ -200,13 +200,24 @@ impl Transcript {
             let summary = self.cutter.outcome(words);
             return if reward < 1.0 { Outcome::partial(reward, summary) } else { Outcome::success(summary) };
         }
-        // The last words alone may claim the opposite. Learning knows by `last message: ` that they are no error.
-        let parts = [("last tool error: ", self.last_error.take()), ("last message: ", Some(words))];
-        let parts = parts.into_iter().filter_map(|(name, text)| {
-            text.filter(|text| !text.is_empty()).map(|text| format!("{name}{text}"))
-        });
-        let told: Vec<String> = std::iter::once("reward 0".to_owned()).chain(parts).collect();
-        Outcome::failure(self.cutter.outcome(told.join("; ")))
+        // Nobody said why: the reward is all that the source has.
+        let mut outcome = Outcome::failure("");
+        if let Some(error) = self.last_error.take() {
+            outcome = outcome.last_error(self.cutter.outcome(error));
+        }
+        if !words.is_empty() {
+            outcome = outcome.last_message(self.cutter.outcome(words));
+        }
+        outcome
+    }
+}
+
+/// Returns what somebody said; of a role that is neither the user's nor the agent's, with its name.
+fn said_by(role: &str, text: String) -> Action {
+    match role {
+        "user" => Action::message(Role::User, text),
+        "assistant" => Action::message(Role::Assistant, text),
+        other => Action::message(Role::Other, text).description(other),
     }
 }
 
@@ -317,11 +328,11 @@ mod tests {
         );
         assert_eq!(found.task, Task::new("Book a flight.").kind("conversation").correlation_id("3/1"));
         let steps = [
-            Action::note("assistant message").observation("Which one?"),
-            Action::note("user message").observation("HAT1\n[image_url]"),
+            Action::message(Role::Assistant, "Which one?"),
+            Action::message(Role::User, "HAT1\n[image_url]"),
             Action::tool("book").arguments(json!({"flight": "HAT1"})).error("Error: no seats"),
             Action::tool("book").arguments(json!("not json")).observation("{\"error\": null, \"id\": 7}"),
-            Action::note("assistant message").observation("Booked."),
+            Action::message(Role::Assistant, "Booked."),
         ];
         assert_eq!(found.actions, steps);
         assert_eq!(found.outcome, Outcome::success("Booked."));
@@ -362,8 +373,8 @@ mod tests {
                 {"role": "function", "name": "refund", "content": "{\"error\": \"order not found\"}"},
             ]),
         );
-        let told = "reward 0; last tool error: refund: {\"error\": \"order not found\"}; last message: Done!";
-        assert_eq!(found.outcome, Outcome::failure(told));
+        let told = Outcome::failure("").last_error("refund: {\"error\": \"order not found\"}");
+        assert_eq!(found.outcome, told.last_message("Done!"));
         assert_eq!(found.actions[1].result, StepResult::Error);
     }
 

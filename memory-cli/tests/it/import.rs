@@ -200,3 +200,95 @@ fn standard_input_is_read_once() {
     assert!(message.contains("given twice"), "{message}");
     assert!(is_empty(&world.path("memory")), "nothing is made");
 }
+
+/// Opens a memory as an application does.
+async fn opened(path: &std::path::Path) -> agent_memory::Memory {
+    agent_memory::Memory::builder().path(path).background_learning(false).open().await.unwrap()
+}
+
+/// What a memory learned, and recalls of a task that failed before, without ids and times.
+async fn learned_and_recalled(path: &std::path::Path) -> Value {
+    let memory = opened(path).await;
+    memory.learn().await.unwrap();
+    let knowledge = memory.knowledge();
+    let failures = knowledge.failures().await.unwrap().items;
+    let patterns = knowledge.patterns().await.unwrap().items;
+    let query = agent_memory::RecallQuery::new("Refund order 9").after(["refund"]);
+    let recall = memory.recall(query.last_error("order not found").include_open(true)).await.unwrap();
+    let episodes: Vec<Value> = recall
+        .episodes
+        .iter()
+        .map(|found| {
+            let episode = &found.episode;
+            serde_json::json!({
+                "outcome": episode.outcome, "keywords": episode.keywords, "tools": episode.tools, "score": found.score,
+            })
+        })
+        .collect();
+    let failures: Vec<Value> = failures
+        .iter()
+        .map(|it| {
+            serde_json::json!([it.error, it.example, it.tool, it.category, it.root_cause, it.occurrences])
+        })
+        .collect();
+    let mut bodies: Vec<String> = patterns.iter().map(|it| it.body.to_string()).collect();
+    bodies.sort();
+    let tools: Vec<&str> = recall.tools.iter().map(|it| it.tool.as_str()).collect();
+    let all = serde_json::json!({
+        "failures": failures, "patterns": bodies, "episodes": episodes, "tools": tools,
+        "rules": recall.heuristics.iter().map(|it| it.item.sentence()).collect::<Vec<_>>(),
+    });
+    memory.close(std::time::Duration::from_secs(5)).await.unwrap();
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_recorded_by_an_application_teaches_what_an_import_does() {
+    use agent_memory::{Action, Outcome, Recording, Role, Task};
+    let call = |id: usize| serde_json::json!([{"id": "c", "function": {"name": "refund", "arguments": format!("{{\"order\": \"{id}\"}}")}}]);
+    let error = |id: usize| format!("Error: order {id} not found");
+    let lines: Vec<String> = (0..4)
+        .map(|id| {
+            let messages = serde_json::json!([
+                {"role": "user", "content": format!("Refund order {id}")},
+                {"role": "assistant", "content": "Which purple voucher?"},
+                {"role": "user", "content": "The one of Zanzibar Teapots."},
+                {"role": "assistant", "content": null, "tool_calls": call(id)},
+                {"role": "tool", "tool_call_id": "c", "content": error(id)},
+                {"role": "assistant", "content": "It is all refunded!"},
+            ]);
+            serde_json::json!({"task_id": id, "trial": 0, "reward": 0.0, "messages": messages}).to_string()
+        })
+        .collect();
+    let world = World::new();
+    world.file("lines.jsonl", lines.join("\n"));
+    world.run(["import", "lines.jsonl"]).ok();
+
+    let own = tempfile::tempdir().unwrap();
+    let memory = opened(own.path()).await;
+    for id in 0..4 {
+        let task =
+            Task::new(format!("Refund order {id}")).kind("conversation").correlation_id(format!("{id}/0"));
+        let outcome = Outcome::failure("")
+            .last_error(format!("refund: {}", error(id)))
+            .last_message("It is all refunded!");
+        let actions = vec![
+            Action::message(Role::Assistant, "Which purple voucher?"),
+            Action::message(Role::User, "The one of Zanzibar Teapots."),
+            Action::tool("refund").arguments(serde_json::json!({"order": id.to_string()})).error(error(id)),
+            Action::message(Role::Assistant, "It is all refunded!"),
+        ];
+        let recording =
+            Recording { source_key: format!("conversation {id}"), task, actions, outcome, at: None };
+        memory.record(recording).await.unwrap();
+    }
+    memory.close(std::time::Duration::from_secs(5)).await.unwrap();
+
+    let (imported, recorded) =
+        (learned_and_recalled(&world.path("memory")).await, learned_and_recalled(own.path()).await);
+    assert_eq!(imported, recorded);
+    let said = imported.to_string();
+    assert!(said.contains("Zanzibar") && !said.contains("purple"), "what the user said is a keyword: {said}");
+    // Nothing that the agent said last is an error.
+    assert_eq!(imported["failures"].as_array().unwrap().len(), 1, "{said}");
+}

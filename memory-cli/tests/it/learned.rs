@@ -101,9 +101,9 @@ fn people_rule_on_one_fix_of_a_failure() {
     let fixed = |failure: &&Value| failure["resolved"].as_u64() > Some(0);
     let failure = failures["failures"].as_array().unwrap().iter().find(fixed).expect("an error was got over");
     let id = failure["id"].as_str().unwrap();
-    let fix = failure["resolutions"][0]["fix"].as_str().unwrap();
-    let rule = |verb: &str, fix: &str| world.run(["failures", verb, id, "--fix", fix, "--json"]);
-    let ruling = |verb: &str| rule(verb, fix).object()["failure"]["resolutions"][0]["ruling"].clone();
+    let fix = failure["remedies"][0]["text"].as_str().unwrap();
+    let rule = |verb: &str, fix: &str| world.run(["failures", verb, id, "--remedy", fix, "--json"]);
+    let ruling = |verb: &str| rule(verb, fix).object()["failure"]["remedies"][0]["ruling"].clone();
     assert_eq!(ruling("reject"), "rejected");
     let told = world.run(["failures", "show", id]).ok();
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -214,7 +214,7 @@ fn a_failure_lesson_tells_what_fixed_it() {
     let listed = world.run(["failures", "list", "--json"]).object();
     let fixed = listed["failures"].as_array().unwrap().iter().find(|item| item["resolved"] != 0).unwrap();
     let told = world.run(["failures", "show", fixed["id"].as_str().unwrap()]).ok();
-    let fix: String = fixed["resolutions"][0]["fix"].as_str().unwrap().chars().take(40).collect();
+    let fix: String = fixed["remedies"][0]["text"].as_str().unwrap().chars().take(40).collect();
     assert!(told.contains(&format!("fix     {fix}")), "{told}");
 }
 

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 pub(crate) use crate::learn::errors::names::NAME;
 use crate::learn::errors::names::without_names;
-use crate::learn::errors::words::{ANNOUNCING, CATEGORIES, LABELS, REPORTING, SIGNS};
+use crate::learn::errors::words::{ANNOUNCING, CATEGORIES, LABELS, SIGNS};
 use crate::learn::fingerprint::add_words;
 use crate::learn::shape::pieces;
+use crate::model::failure::ErrorCategory;
 
 /// The longest normalised text, in bytes.
 const MAX_BYTES: usize = 200;
@@ -20,9 +21,6 @@ const MAX_BYTES: usize = 200;
 const HEAD_BYTES: usize = 4_000;
 /// … and this many at the end, where tracebacks have their message.
 const TAIL_BYTES: usize = 1_000;
-/// How the outcome of an imported conversation that failed begins, and what announces its last words there.
-const IMPORTED: &str = "reward ";
-const LAST_WORDS: &str = "last message: ";
 /// What a shared placeholder counts in [`similarity`], beside 1 for a shared word.
 const PLACEHOLDER_WEIGHT: f64 = 0.25;
 /// What likeness counts of errors of different classes: `connection refused` is not `permission denied`, however alike
@@ -114,18 +112,18 @@ fn without_number(word: &str) -> (&str, bool) {
     if is_name && name.len() < word.len() { (name, true) } else { (word, false) }
 }
 
-/// Returns the class of an error text, as [`crate::Failure::category`] lists them.
-pub(crate) fn category(error: &str) -> &'static str {
+/// Returns the class of an error text.
+pub(crate) fn category(error: &str) -> ErrorCategory {
     let lines = telling_lines(error, true);
     class_of(&lines.first().map_or("", |line| line.as_str()).to_lowercase())
 }
 
 /// Returns the class of a line in lower case.
-fn class_of(line: &str) -> &'static str {
+fn class_of(line: &str) -> ErrorCategory {
     CATEGORIES
         .iter()
         .find(|(_, phrases)| phrases.iter().any(|phrase| says(line, phrase)))
-        .map_or("other", |(category, _)| category)
+        .map_or(ErrorCategory::Other, |(category, _)| *category)
 }
 
 /// Returns true if the words of an identifier say what kind of error it is (`NotFound`, `rate_limit_exceeded`).
@@ -141,7 +139,7 @@ fn classifies(identifier: &str) -> bool {
             words.extend(c.to_lowercase());
         }
     }
-    SIGNS.iter().any(|sign| words.contains(sign)) || class_of(&words) != "other"
+    SIGNS.iter().any(|sign| words.contains(sign)) || class_of(&words) != ErrorCategory::Other
 }
 
 /// Returns how alike an error as it came is to a known one, in `0.0..=1.0`: the highest [`similarity`] of a line that says
@@ -170,16 +168,9 @@ pub(crate) fn likeness(asked: &str, known: &str, example: &str) -> f64 {
     best
 }
 
-/// Leaves out the last words of a conversation that an importer put behind what it knows of a failure: they are no error, and
-/// may well claim the opposite.
-pub(crate) fn without_last_words(error: &str) -> &str {
-    if error.starts_with(IMPORTED) { error.find(LAST_WORDS).map_or(error, |at| &error[..at]) } else { error }
-}
-
 /// Returns true if an error says more than that there was one.
 pub(crate) fn says_something(error: &str) -> bool {
-    let tells = |token: &String| !token.starts_with('<') && !REPORTING.contains(&token.as_str());
-    tokens(&normalise(error)).iter().any(|token| tells(token) && !is_announcing(token))
+    tokens(&normalise(error)).iter().any(|token| !token.starts_with('<') && !is_announcing(token))
 }
 
 /// Returns true if a normalised error adds nothing to another one but words that announce it, and names.
@@ -188,8 +179,7 @@ pub(crate) fn repeats(error: &str, other: &str, names: &str) -> bool {
     known.extend(tokens(names));
     let known_line = cut(other, MAX_BYTES / 2);
     let cut_short = error.len() + 8 >= MAX_BYTES && !known_line.is_empty() && error.contains(known_line);
-    let says = |token: &String| !token.starts_with('<') && !REPORTING.contains(&token.as_str());
-    let own: BTreeSet<String> = tokens(error).into_iter().filter(says).collect();
+    let own: BTreeSet<String> = tokens(error).into_iter().filter(|token| !token.starts_with('<')).collect();
     let shares = own.iter().any(|token| known.contains(token));
     cut_short || shares && own.iter().all(|token| known.contains(token) || is_announcing(token))
 }
@@ -198,7 +188,7 @@ pub(crate) fn repeats(error: &str, other: &str, names: &str) -> bool {
 /// placeholders counting less; half of it if they are of different classes.
 pub(crate) fn similarity(a: &str, b: &str) -> f64 {
     let classes = [a, b].map(class_of);
-    let differ = classes[0] != classes[1] && !classes.contains(&"other");
+    let differ = classes[0] != classes[1] && !classes.contains(&ErrorCategory::Other);
     let class = if differ { OTHER_CLASS } else { 1.0 };
     let [a, b] = [a, b].map(tokens);
     let weight = |token: &String| if token.starts_with('<') { PLACEHOLDER_WEIGHT } else { 1.0 };
@@ -386,7 +376,7 @@ mod tests {
 
     #[test]
     fn has_a_class() {
-        let check = |text: &str, expected: &str| assert_eq!(category(text), expected, "{text:?}");
+        let check = |text: &str, expected: &str| assert_eq!(category(text).as_str(), expected, "{text:?}");
         check("request timed out after 30 s", "timeout");
         check("HTTP 403", "permission");
         check("not enough seats on flight HAT139", "limit");

@@ -88,8 +88,8 @@ fn pattern(cluster: &Cluster<'_>, found: Found) -> Pattern {
     let (domain, kind) = cluster.labels();
     let at = cluster.at();
     Pattern {
-        id: PatternId(id_of(&["pattern", &domain, &kind, strategy, &found.identity])),
-        strategy: strategy.to_owned(),
+        id: PatternId(id_of(&["pattern", &domain, &kind, strategy.as_str(), &found.identity])),
+        strategy,
         domain: episode.task.domain.clone(),
         task_kind: episode.task.kind.clone(),
         body: found.body,
@@ -166,7 +166,7 @@ mod tests {
             let similar: Vec<Trace> = episodes[n.saturating_sub(8)..n].iter().rev().cloned().collect();
             let extracted = extract(trace, &similar);
             for pattern in extracted.patterns {
-                seen.entry(pattern.id).or_insert((pattern.strategy, 0)).1 += 1;
+                seen.entry(pattern.id).or_insert((pattern.strategy.to_string(), 0)).1 += 1;
             }
             playbooks.insert(extracted.playbook.unwrap().id);
             failures.extend(extracted.failures.into_iter().map(|failure| failure.id));
@@ -232,7 +232,7 @@ mod tests {
             let failures: BTreeSet<_> = extracted.failures.iter().map(|failure| failure.id).collect();
             prop_assert_eq!(failures.len(), extracted.failures.len());
             for pattern in &extracted.patterns {
-                prop_assert_eq!(pattern.strategy.as_str(), pattern.body.strategy());
+                prop_assert_eq!(pattern.strategy, pattern.body.strategy());
                 if let PatternBody::ToolSequence { tools } = &pattern.body {
                     prop_assert!((2..=6).contains(&tools.len()));
                 }

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::id::{EpisodeId, FailureId};
 use crate::learn::calls::{Call, value_text};
-use crate::learn::errors::{category, cut, normalise, repeats, says_something, without_last_words};
+use crate::learn::errors::{category, cut, normalise, repeats, says_something};
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::identity::id_of;
 use crate::learn::recovery::{Incident, constant};
-use crate::learn::resolutions;
+use crate::learn::remedies;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
 use crate::recall::parts::term;
@@ -36,9 +36,9 @@ const MAX_CONTRASTED: usize = 64;
 pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<Failure> {
     let mut lessons: Vec<Failure> =
         incidents.iter().take(MAX_LESSONS).map(|incident| lesson(cluster, incident)).collect();
-    if let Some(Outcome::Failure { error }) = &cluster.trace().episode.outcome
-        && let error = without_last_words(error)
-        && says_something(error)
+    if let Some(Outcome::Failure { error, last_error, .. }) = &cluster.trace().episode.outcome
+        && let said = [Some(error), last_error.as_ref()].into_iter().flatten()
+        && let Some(error) = said.into_iter().find(|said| says_something(said))
     {
         let normal = normalise(error);
         if !incidents.iter().any(|incident| repeats(&normal, &incident.error, incident.failed.tool)) {
@@ -54,7 +54,7 @@ pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
     let Some(old) = old else { return seen };
     let (newer, older) = if seen.last_at >= old.last_at { (seen, old) } else { (old, seen) };
     let known = newer.episodes.iter().any(|episode| older.episodes.contains(episode));
-    let resolutions = resolutions::merge(newer.resolutions, older.resolutions, known);
+    let remedies = remedies::merge(newer.remedies, older.remedies, known);
     let mut episodes = newer.episodes;
     for episode in older.episodes {
         if !episodes.contains(&episode) {
@@ -69,7 +69,7 @@ pub(crate) fn merge(old: Option<Failure>, seen: Failure) -> Failure {
         example: newer.example,
         tool: newer.tool,
         root_cause: newer.root_cause.or(older.root_cause),
-        resolutions,
+        remedies,
         domain: newer.domain,
         task_kind: newer.task_kind,
         occurrences: newer.occurrences.saturating_add(older.occurrences),
@@ -85,8 +85,8 @@ fn lesson(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Failure {
     let tool = incident.failed.tool;
     let mut failure = blank(cluster, tool, &incident.error, incident.failed.raw_error());
     failure.root_cause = root_cause(cluster, incident);
-    failure.resolutions = resolutions::seen(incident, cluster.own().succeeded, cluster.at());
-    failure.resolved = failure.resolutions.iter().map(|resolution| resolution.worked).sum();
+    failure.remedies = remedies::seen(incident, cluster.own().succeeded, cluster.at());
+    failure.resolved = failure.remedies.iter().map(|remedy| remedy.worked).sum();
     failure
 }
 
@@ -107,12 +107,12 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
     let (domain, _) = cluster.labels();
     Failure {
         id: FailureId(id_of(&["failure", &domain, tool, error])),
-        category: category(example).to_owned(),
+        category: category(example),
         error: error.to_owned(),
         example: cut(example.trim(), MAX_EXAMPLE_BYTES).to_owned(),
         tool: tool.to_owned(),
         root_cause: None,
-        resolutions: Vec::new(),
+        remedies: Vec::new(),
         domain: episode.task.domain.clone(),
         task_kind: episode.task.kind.clone(),
         occurrences: 1,
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn told(failure: &Failure) -> Vec<String> {
-        failure.resolutions.iter().map(ToString::to_string).collect()
+        failure.remedies.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -344,10 +344,10 @@ mod tests {
             ]
         };
         let failed = learned(&trace(1, failure(), actions()), &[]).remove(0);
-        assert_eq!((failed.resolved, failed.resolutions.len()), (0, 0));
+        assert_eq!((failed.resolved, failed.remedies.len()), (0, 0));
         let partial = Outcome::Partial { fraction: 0.5, summary: "some".into() };
         let partly = learned(&trace(2, partial, actions()), &[]).remove(0);
-        assert_eq!((partly.resolved, partly.resolutions.len()), (1, 1));
+        assert_eq!((partly.resolved, partly.remedies.len()), (1, 1));
     }
 
     #[test]
@@ -375,18 +375,30 @@ mod tests {
             let actions = vec![Action::tool("pay").error("Error: payment method 7 not found")];
             learned(&trace(1, Outcome::failure(outcome), actions), &[]).len()
         };
-        assert_eq!(count("reward 0; last tool error: Error: payment method 7 not found"), 1);
         assert_eq!(count("pay failed: payment method 9 not found"), 1);
-        // What an importer tells of a failed conversation: the last words are no error.
-        assert_eq!(count("reward 0; last message: you're welcome, safe travels!"), 1);
-        let told =
-            "reward 0; last tool error: Error: payment method 7 not found; last message: It is booked!";
-        assert_eq!(count(told), 1);
-        assert_eq!(count("reward 0"), 1);
         assert_eq!(count("the customer left without a seat"), 2);
+        let ended = |outcome: Outcome| {
+            let actions = vec![Action::tool("pay").error("Error: payment method 7 not found")];
+            learned(&trace(1, outcome, actions), &[])
+                .into_iter()
+                .skip(1)
+                .map(|it| it.error)
+                .collect::<Vec<_>>()
+        };
+        let nothing_said = || Outcome::failure("");
+        assert!(ended(nothing_said()).is_empty());
+        // The last words are no error.
+        assert!(ended(nothing_said().last_message("you're welcome, safe travels!")).is_empty());
+        let repeated = nothing_said().last_error("pay: Error: payment method 7 not found");
+        assert!(ended(repeated.last_message("It is booked!")).is_empty());
+        assert_eq!(ended(nothing_said().last_error("the till is closed")), ["the till is closed"]);
+        assert_eq!(
+            ended(Outcome::failure("no money left").last_error("the till is closed")),
+            ["no money left"]
+        );
         let long = format!("file is not valid: {}", "the line has too many words in it, ".repeat(9));
         let actions = vec![Action::tool("pay").error(long.clone())];
-        let outcome = Outcome::failure(format!("reward 0; last tool error: {long}"));
+        let outcome = Outcome::failure("").last_error(long);
         assert_eq!(learned(&trace(1, outcome, actions), &[]).len(), 1);
     }
 
@@ -418,9 +430,9 @@ mod tests {
         );
         assert_eq!(merged.resolved, 5);
         let again = merge(Some(merged.clone()), fixed(4, "add entry for 0.9.0"));
-        assert_eq!(again.resolutions, merged.resolutions, "an episode that is counted already");
+        assert_eq!(again.remedies, merged.remedies, "an episode that is counted already");
         let late = merge(Some(merged.clone()), fixed(0, "ask the author"));
-        assert_eq!(late.resolutions[0], merged.resolutions[0], "what is learned late did not work last");
+        assert_eq!(late.remedies[0], merged.remedies[0], "what is learned late did not work last");
         assert_eq!(told(&late)[2], "edit_file: ask the author, then bash (2 times)");
     }
 
@@ -445,7 +457,7 @@ mod tests {
 
         let merged = merge(Some(one[0].clone()), two[0].clone());
         assert_eq!((merged.occurrences, merged.resolved), (2, 1));
-        assert_eq!(merged.resolutions, one[0].resolutions);
+        assert_eq!(merged.remedies, one[0].remedies);
         assert_eq!(merged.example, "voucher 99 not found");
         assert_eq!((merged.first_at, merged.last_at), (one[0].first_at, two[0].last_at));
         assert_eq!(merged.episodes, [two[0].episodes[0], one[0].episodes[0]]);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::learn::errors::cut;
 use crate::learn::shape::{Piece, Shape, pieces};
-use crate::model::step::Action;
+use crate::model::step::{Action, Role};
 use crate::recall::tokenize::tokenize;
 
 /// The most words that [`Keywords::finish`] returns.
@@ -23,10 +23,6 @@ const MAX_VALUES: usize = 256;
 const WORD_CHARS: std::ops::RangeInclusive<usize> = 2..=40;
 /// Ids longer than this, in bytes, are encoded data.
 const MAX_ID_BYTES: usize = 64;
-/// What the description of a note ends with that holds a message: its author's role comes before.
-const MESSAGE: &str = " message";
-/// The role of whom the agent works for.
-const USER: &str = "user";
 
 /// How much a word tells, the most telling first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,9 +61,9 @@ impl Keywords {
     /// Reads an action.
     pub(crate) fn add(&mut self, action: &Action) {
         if action.tool.is_empty() {
-            match action.description.strip_suffix(MESSAGE).filter(|role| !role.contains(' ')) {
-                Some(USER) => self.read(&action.observation, Reading::All),
-                Some(_) => {}
+            match action.role {
+                Some(Role::User) => self.read(&action.observation, Reading::All),
+                Some(Role::Assistant | Role::Other) => {}
                 None => {
                     self.read(&action.description, Reading::All);
                     self.read(&action.observation, Reading::All);
@@ -207,8 +203,8 @@ mod tests {
         check(&[Action::tool("search").arguments(json!({"date": "2024-05-20", "from": "JFK", "n": 2}))], &[]);
         check(
             &[
-                Action::note("user message").observation("The bags, then."),
-                Action::note("assistant message").observation("Certainly, two bags."),
+                Action::message(Role::User, "The bags, then."),
+                Action::message(Role::Assistant, "Certainly, two bags."),
             ],
             &["bags"],
         );

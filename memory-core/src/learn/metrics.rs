@@ -200,7 +200,7 @@ mod tests {
     use crate::id::PatternId;
     use crate::model::episode::RecallUse;
     use crate::model::evidence::{ItemId, Standing, Tally};
-    use crate::model::pattern::PatternBody;
+    use crate::model::pattern::{PatternBody, Strategy};
     use crate::model::task::Task;
 
     const TODAY: Timestamp = Timestamp(20 * DAY_MS);
@@ -221,7 +221,7 @@ mod tests {
         let at = Timestamp(TODAY.0.saturating_add_signed(-days_ago * DAY_MS as i64));
         Pattern {
             id: PatternId(Uuid::nil()),
-            strategy: "tool_sequence".into(),
+            strategy: Strategy::ToolSequence,
             domain: Some("air".into()),
             task_kind: "booking".into(),
             body: PatternBody::ToolSequence { tools: Vec::new() },

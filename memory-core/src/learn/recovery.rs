@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::learn::calls::Call;
 use crate::learn::errors::cut;
 use crate::learn::shape::{Shape, pieces, shape_of};
+use crate::model::remedy::{ArgumentChange, ArgumentValue, RemedyCall};
 use crate::model::step::Action;
 
 /// Calls after a failing one in which a recovery is looked for.
@@ -17,6 +18,8 @@ const REPLACEMENT_REACH: usize = 4;
 const MAX_BETWEEN: usize = 4;
 /// The longest phrase that is told, in bytes.
 const MAX_PHRASE_BYTES: usize = 120;
+/// The longest note of a call that is kept, in bytes.
+const MAX_NOTE_BYTES: usize = 160;
 /// Distinct errors looked at in one trace.
 const MAX_ERRORS: usize = 32;
 /// Calls after a failing one within which another tool that fails counts as a remedy tried in vain.
@@ -36,22 +39,22 @@ pub(crate) struct Incident<'t> {
     /// The numbers of all steps that failed so.
     pub(crate) steps: Vec<u32>,
     /// What got over it; `None` if nothing did.
-    pub(crate) recovery: Option<Remedy<'t>>,
+    pub(crate) recovery: Option<Response<'t>>,
     /// What was done about it in vain, each once.
-    pub(crate) vain: Vec<Remedy<'t>>,
+    pub(crate) vain: Vec<Response<'t>>,
 }
 
 impl Incident<'_> {
     /// Leaves out of what was done in vain what got over it in the end.
     pub(crate) fn drop_vain_that_worked(&mut self) {
-        let fix = self.recovery.as_ref().map(Remedy::fix);
-        self.vain.retain(|vain| Some(vain.fix()) != fix);
+        let helped = self.recovery.as_ref().map(Response::calls);
+        self.vain.retain(|vain| Some(vain.calls()) != helped);
     }
 }
 
-/// What was done about an error.
+/// What was done about an error, as the calls of a trace.
 #[derive(Debug, Clone)]
-pub(crate) struct Remedy<'t> {
+pub(crate) struct Response<'t> {
     /// Calls between the failing and the last call: of other tools, or of the same one for something else.
     pub(crate) between: Vec<Call<'t>>,
     /// The call after them: of the same tool, or of one used instead; of a remedy whose own call failed, that call.
@@ -72,35 +75,36 @@ pub(crate) struct Change<'t> {
 }
 
 impl Change<'_> {
-    /// Says what changed without what varies from episode to episode: `with x changed`, `with x added`.
-    pub(crate) fn kind(&self) -> String {
+    /// Returns what kind of change it is, without values.
+    pub(crate) fn kind(&self) -> ArgumentChange {
+        let name = self.name.to_owned();
         match (self.from, self.to) {
-            (None, _) => format!("with {} added", self.name),
-            (_, None) => format!("without {}", self.name),
-            _ => format!("with {} changed", self.name),
+            (None, _) => ArgumentChange::Added { name },
+            (_, None) => ArgumentChange::Removed { name },
+            _ => ArgumentChange::Changed { name },
         }
     }
 
-    /// Says what changed, with values that are words (`cabin changed from economy to business`) or the phrase that it
-    /// became.
-    pub(crate) fn text(&self) -> String {
+    /// Returns the change with values that are words, or the phrase that it became.
+    pub(crate) fn told(&self) -> ArgumentChange {
         let word = |value: Option<&Value>| value.and_then(constant);
+        let set = |value| ArgumentChange::Set { name: self.name.to_owned(), value };
         match (word(self.from), word(self.to)) {
-            (Some(from), Some(to)) => format!("with {} changed from {from} to {to}", self.name),
-            (None, Some(to)) if self.from.is_none() => format!("with {} = {to}", self.name),
-            _ => match self.to.and_then(phrase) {
-                Some(to) => format!("with {} = {to}", self.name),
-                None => self.kind(),
-            },
+            (Some(from), Some(to)) => ArgumentChange::Replaced { name: self.name.to_owned(), from, to },
+            (None, Some(to)) if self.from.is_none() => set(ArgumentValue::Word(to)),
+            _ => self.to.and_then(phrase).map_or_else(|| self.kind(), |to| set(ArgumentValue::Phrase(to))),
         }
     }
 
     /// Says what to call with instead of what failed; `None` if the values say nothing to who reads them.
     pub(crate) fn advice(&self) -> Option<String> {
-        let said = |value: &Value| constant(value).or_else(|| phrase(value));
+        let said = |value: &Value| {
+            constant(value).map(ArgumentValue::Word).or_else(|| phrase(value).map(ArgumentValue::Phrase))
+        };
         let Some(to) = self.to else { return Some(format!("without {}", self.name)) };
         let Some(from) = self.from else {
-            return Some(said(to).map_or_else(|| self.kind(), |to| format!("with {} = {to}", self.name)));
+            let told = said(to).map(|to| format!("with {} = {to}", self.name));
+            return Some(told.unwrap_or_else(|| self.kind().to_string()));
         };
         let to = said(to)?;
         let instead = said(from).map_or_else(String::new, |from| format!(" instead of {from}"));
@@ -108,41 +112,37 @@ impl Change<'_> {
     }
 }
 
-impl Remedy<'_> {
-    /// Returns the identity of the fix: tools and what kind of change, without values; but with the command of a tool that
-    /// runs any.
-    pub(crate) fn identity(&self) -> String {
-        let between = self.between.iter().map(|call| self.named(call));
-        let changes: Vec<String> = self.changes.iter().map(Change::kind).collect();
-        between.chain([format!("{} {}", self.last.tool, changes.join(", "))]).collect::<Vec<_>>().join("; ")
+impl Response<'_> {
+    /// Returns what is the same of responses that do the same: tools and kinds of change, without values; but with the
+    /// command of a tool that runs any.
+    pub(crate) fn identity(&self) -> Vec<RemedyCall> {
+        let arguments = self.changes.iter().map(Change::kind).collect();
+        let last = RemedyCall { arguments, ..RemedyCall::new(self.last.tool) };
+        self.between.iter().map(|call| self.named(call)).chain([last]).collect()
     }
 
-    /// Returns the fix, one text a call.
-    pub(crate) fn fix(&self) -> Vec<String> {
-        let changes: Vec<String> = self.changes.iter().map(Change::text).collect();
-        let suffix = if changes.is_empty() { String::new() } else { format!(" {}", changes.join(", ")) };
-        let described = |call: &Call<'_>, suffix: &str| {
+    /// Returns the calls as a lesson tells them.
+    pub(crate) fn calls(&self) -> Vec<RemedyCall> {
+        let note = |call: &Call<'_>| {
             let what = call.action.description.lines().next().unwrap_or("").trim();
-            let tool = call.tool;
-            if what.is_empty() {
-                format!("{tool}{suffix}")
-            } else {
-                format!("{tool}{suffix}: {}", cut(what, 160))
-            }
+            cut(what, MAX_NOTE_BYTES).to_owned()
         };
         let between = self.between.iter().map(|call| match self.named(call) {
-            named if named != call.tool => named,
-            _ => described(call, ""),
+            named if named.arguments.is_empty() => RemedyCall { note: note(call), ..named },
+            named => named,
         });
-        between.chain([described(&self.last, &suffix)]).collect()
+        let arguments = self.changes.iter().map(Change::told).collect();
+        let last = RemedyCall { tool: self.last.tool.to_owned(), arguments, note: note(&self.last) };
+        between.chain([last]).collect()
     }
 
     /// Names a call between: its tool, and of the tool of the last call what it was called with.
-    pub(crate) fn named(&self, call: &Call<'_>) -> String {
+    pub(crate) fn named(&self, call: &Call<'_>) -> RemedyCall {
         let commands = commands(call).filter(|_| call.tool == self.last.tool);
-        let said: Vec<String> =
-            commands.filter_map(|(name, value)| Some(format!("with {name} = {}", phrase(value)?))).collect();
-        if said.is_empty() { call.tool.to_owned() } else { format!("{} {}", call.tool, said.join(", ")) }
+        let set = |(name, value): (&str, &Value)| {
+            Some(ArgumentChange::Set { name: name.to_owned(), value: ArgumentValue::Phrase(phrase(value)?) })
+        };
+        RemedyCall { arguments: commands.filter_map(set).collect(), ..RemedyCall::new(call.tool) }
     }
 }
 
@@ -228,10 +228,10 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
         let last = calls[..at].iter().rev().find(|call| call.tool == tool);
         last.is_some_and(|call| !call.worked())
     };
-    let mut vain: Vec<Remedy<'t>> = Vec::new();
+    let mut vain: Vec<Response<'t>> = Vec::new();
     for (place, call) in until.iter().enumerate().take(VAIN_REACH) {
         if call.tool != failed.tool && !call.worked() && !worked(call.tool) && !is_open(call.tool) {
-            vain.push(Remedy {
+            vain.push(Response {
                 between: between(&until[..place], &failed),
                 last: *call,
                 changes: Vec::new(),
@@ -243,11 +243,11 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
         && last.error() == incident.error
     {
         let between = between(until, &failed);
-        vain.push(Remedy { between, last, changes: changes(first, &failed, &last) });
+        vain.push(Response { between, last, changes: changes(first, &failed, &last) });
     }
     for vain in vain {
-        let fix = vain.fix();
-        if incident.vain.len() < MAX_VAIN && !incident.vain.iter().any(|held| held.fix() == fix) {
+        let calls = vain.calls();
+        if incident.vain.len() < MAX_VAIN && !incident.vain.iter().any(|held| held.calls() == calls) {
             incident.vain.push(vain);
         }
     }
@@ -275,7 +275,7 @@ pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>
 ///
 /// A tool that runs any command is attempted again by the same program; if the very same command works later on, what was
 /// done until then got over the error.
-fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remedy<'t>> {
+fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Response<'t>> {
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
     let is_attempt = |call: &Call<'_>| call.tool == failed.tool && !runs_another(&failed, call);
@@ -288,7 +288,7 @@ fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remed
     if let Some(offset) = attempt.and_then(|attempt| repeated().or(Some(attempt))) {
         let last = after[offset];
         let changes = changes(first, &failed, &last);
-        return Some(Remedy { between: between(&after[..offset], &failed), last, changes });
+        return Some(Response { between: between(&after[..offset], &failed), last, changes });
     }
     if calls[at + 1..].iter().any(is_attempt) {
         return None;
@@ -296,7 +296,7 @@ fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Remed
     let takes_its_place =
         |call: &&Call<'_>| call.tool != failed.tool && call.worked() && shares_argument(&failed, call);
     let instead = after.iter().take(REPLACEMENT_REACH).find(takes_its_place)?;
-    Some(Remedy { between: Vec::new(), last: *instead, changes: Vec::new() })
+    Some(Response { between: Vec::new(), last: *instead, changes: Vec::new() })
 }
 
 /// Returns how the arguments of a call differ from those of the first that failed, as far as they differ from those of the
@@ -326,12 +326,11 @@ fn shares_argument(a: &Call<'_>, b: &Call<'_>) -> bool {
     shared
 }
 
-/// Returns a value that is a short phrase, such as a command line, in back-ticks and with placeholders for what varies.
+/// Returns a value that is a short phrase, such as a command line, with placeholders for what varies.
 fn phrase(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
     let words = text.split_whitespace().filter(|part| shape_of(part) == Shape::Word).take(2).count();
-    (text.len() <= MAX_PHRASE_BYTES && !text.contains(['\n', '`']) && words == 2)
-        .then(|| format!("`{}`", values_out(text)))
+    (text.len() <= MAX_PHRASE_BYTES && !text.contains(['\n', '`']) && words == 2).then(|| values_out(text))
 }
 
 /// Returns a phrase with placeholders for figures, ids and addresses; paths and quoted text belong to what was done.
@@ -369,13 +368,21 @@ mod tests {
     use super::*;
     use crate::learn::calls::calls;
     use crate::learn::calls::tests::{success, trace};
+    use crate::model::remedy::in_words;
     use crate::model::step::Action;
+
+    fn told(calls: &[RemedyCall]) -> Vec<String> {
+        calls.iter().map(ToString::to_string).collect()
+    }
 
     fn first(actions: Vec<Action>) -> Option<(String, Vec<String>)> {
         let trace = trace(1, success(), actions);
         let calls = calls(&trace);
         let incidents = incidents(&calls);
-        incidents[0].recovery.as_ref().map(|recovery| (recovery.identity(), recovery.fix()))
+        incidents[0]
+            .recovery
+            .as_ref()
+            .map(|recovery| (in_words(&recovery.identity()), told(&recovery.calls())))
     }
 
     #[test]
@@ -393,7 +400,7 @@ mod tests {
         );
         check(
             vec![pay("card_1234567").error("no such card"), Action::tool("list_cards"), pay("card_7654321")],
-            "list_cards; pay with method changed",
+            "list_cards, then pay with method changed",
             &["list_cards", "pay with method changed"],
         );
         check(
@@ -402,12 +409,12 @@ mod tests {
                 Action::tool("login").description("log in first"),
                 Action::tool("deploy"),
             ],
-            "login; deploy ",
+            "login, then deploy",
             &["login: log in first", "deploy"],
         );
         check(
             vec![pay("cash").error("closed"), Action::tool("transfer").arguments(json!({"account": "A123"}))],
-            "transfer ",
+            "transfer",
             &["transfer"],
         );
     }
@@ -418,7 +425,7 @@ mod tests {
             let trace = trace(1, success(), actions);
             let calls = calls(&trace);
             let vain = incidents(&calls).remove(0).vain;
-            let told: Vec<String> = vain.iter().map(|vain| vain.fix().join(", then ")).collect();
+            let told: Vec<String> = vain.iter().map(|vain| in_words(&vain.calls())).collect();
             assert_eq!(told, expected);
         };
         let pay = |method: &str| Action::tool("pay").arguments(json!({"method": method}));
@@ -483,7 +490,7 @@ mod tests {
                 trace(1, success(), vec![bash("cargo test 12").error("snapshot differs"), bash(command)]);
             let calls = calls(&trace);
             let recovery = incidents(&calls)[0].recovery.clone().unwrap();
-            assert_eq!(recovery.fix(), [fix]);
+            assert_eq!(told(&recovery.calls()), [fix]);
             assert_eq!(recovery.changes[0].advice().as_deref(), advice);
         };
         check(

@@ -5,7 +5,7 @@
 
 use crate::learn::calls::Call;
 use crate::learn::extract::cluster::{Cluster, Member};
-use crate::learn::recovery::{Incident, Remedy, between, incidents};
+use crate::learn::recovery::{Incident, Response, between, incidents};
 
 /// Calls after the last failure within which the way out begins.
 const REACH: usize = 4;
@@ -27,7 +27,7 @@ pub(crate) fn incidents_among<'t>(cluster: &Cluster<'t>, member: &Member<'t>) ->
     incidents
 }
 
-fn way_out<'t>(cluster: &Cluster<'t>, member: &Member<'t>, incident: &Incident<'t>) -> Option<Remedy<'t>> {
+fn way_out<'t>(cluster: &Cluster<'t>, member: &Member<'t>, incident: &Incident<'t>) -> Option<Response<'t>> {
     let (calls, failed, at) = (&member.calls, incident.failed, incident.last);
     if calls[at..].iter().any(|call| call.tool == failed.tool && call.worked()) {
         return None;
@@ -46,7 +46,7 @@ fn way_out<'t>(cluster: &Cluster<'t>, member: &Member<'t>, incident: &Incident<'
     let after = &calls[at + 1..];
     let unusual = |call: &Call<'_>| call.worked() && !worked(call.tool) && is_unusual(call.tool);
     let offset = after.iter().take(REACH).position(unusual)?;
-    Some(Remedy { between: between(&after[..offset], &failed), last: after[offset], changes: Vec::new() })
+    Some(Response { between: between(&after[..offset], &failed), last: after[offset], changes: Vec::new() })
 }
 
 #[cfg(test)]
@@ -54,11 +54,12 @@ mod tests {
     use super::*;
     use crate::learn::calls::tests::{failure, success, tools, trace};
     use crate::learn::trace::Trace;
+    use crate::model::remedy::in_words;
     use crate::model::step::Action;
 
     fn found(own: &Trace, similar: &[Trace]) -> Option<String> {
         let cluster = Cluster::new(own, similar);
-        incidents_among(&cluster, cluster.own())[0].recovery.as_ref().map(|remedy| remedy.fix().join(", "))
+        incidents_among(&cluster, cluster.own())[0].recovery.as_ref().map(|remedy| in_words(&remedy.calls()))
     }
 
     fn refused(then: &str) -> Vec<Action> {
@@ -75,7 +76,7 @@ mod tests {
         };
         let similar = [usual(2), usual(3)];
         check(trace(1, success(), refused("transfer")), &similar, Some("transfer"));
-        check(trace(1, success(), refused("mail transfer")), &similar, Some("mail, transfer"));
+        check(trace(1, success(), refused("mail transfer")), &similar, Some("mail, then transfer"));
         // It is the usual next step, was done before, or there is nothing to compare with.
         check(trace(1, success(), refused("mail")), &similar, None);
         check(trace(1, success(), refused("find")), &similar, None);
@@ -87,7 +88,7 @@ mod tests {
         let own = trace(1, success(), again);
         assert_eq!(
             found(&own, &similar).as_deref(),
-            Some("transfer, cancel"),
+            Some("transfer, then cancel"),
             "the next attempt got over it"
         );
     }

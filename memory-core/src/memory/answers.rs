@@ -9,7 +9,7 @@ use crate::engine::{EngineStatus, Freshness};
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
-use crate::recall::query::Verdict;
+use crate::model::outcome::Verdict;
 use crate::store::query::{Order, Scan};
 use crate::store::record::Namespace;
 

@@ -309,7 +309,7 @@ fn retold(failure: &mut Failure, all: &Tally) {
     failure.resolved = all.successes;
     failure.example.clone_from(&failure.error);
     failure.root_cause = None;
-    // An episode that the lesson names is counted in its resolutions; what is learned again adds to none.
+    // An episode that the lesson names is counted in its remedies; what is learned again adds to none.
     failure.episodes.clear();
-    failure.resolutions.clear();
+    failure.remedies.clear();
 }

@@ -222,7 +222,7 @@ impl OpenEpisode {
                 self = Self::resumed(inner.clone(), self.episode, &steps, &artifacts)?;
             }
         }
-        let bytes = outcome.text().len();
+        let bytes = outcome.texts().map(str::len).sum();
         let (outcome, redactions) =
             inner.redact("complete", bytes, outcome, Redactor::redact_outcome).await?;
         let mut episode = self.episode.clone();

@@ -13,6 +13,7 @@ use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::pattern::Pattern;
 use crate::model::playbook::{Playbook, PlaybookStep};
+use crate::model::remedy::Remedy;
 use crate::recall::answer::{PromptItem, Section, fenced, to_prompt};
 use crate::recall::rank::ScoreParts;
 
@@ -267,8 +268,8 @@ impl Recall {
         let fixes = self.fixes.iter().map(|fix| {
             let failure = &fix.item;
             let unknown = if failure.resolved == 0 { "not resolved so far" } else { "resolved before" };
-            let mut told = failure.remedies().next().map_or_else(|| unknown.into(), ToString::to_string);
-            let in_vain: Vec<&str> = failure.in_vain().take(MAX_IN_VAIN).map(|it| it.fix.as_str()).collect();
+            let mut told = failure.helped().next().map_or_else(|| unknown.into(), ToString::to_string);
+            let in_vain: Vec<String> = failure.in_vain().take(MAX_IN_VAIN).map(Remedy::text).collect();
             if !in_vain.is_empty() {
                 told = format!("{told}; in vain: {}", in_vain.join("; "));
             }

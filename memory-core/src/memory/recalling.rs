@@ -4,6 +4,8 @@ mod advice;
 mod fixes;
 mod patterns;
 mod procedure;
+#[cfg(test)]
+mod tests;
 mod warnings;
 
 use std::collections::HashMap;

@@ -9,6 +9,7 @@ use crate::memory::{Inner, Knowledge};
 use crate::model::entity::Entity;
 use crate::model::evidence::{ItemId, Standing};
 use crate::model::kind::Kind;
+use crate::model::remedy::{RemedyCall, in_words};
 use crate::model::ruling::{Decision, Ruling, Rulings, record_id};
 
 /// The rulings as the index had them last, with its stamp then.
@@ -49,7 +50,7 @@ impl Knowledge<'_> {
         self.decide(item, None, decision).await
     }
 
-    /// Pins or rejects one remedy of a failure lesson, by the text of [`crate::Resolution::fix`], or with `None` lets its
+    /// Pins or rejects one remedy of a failure lesson, by its calls ([`crate::Remedy::calls`]), or with `None` lets its
     /// evidence decide again.
     ///
     /// # Errors
@@ -57,42 +58,44 @@ impl Knowledge<'_> {
     pub async fn rule_on_remedy(
         &self,
         failure: FailureId,
-        fix: &str,
+        calls: &[RemedyCall],
         decision: Option<Decision>,
     ) -> Result<()> {
-        self.decide(ItemId::Failure(failure), Some(fix), decision).await
+        self.decide(ItemId::Failure(failure), Some(calls), decision).await
     }
 
-    async fn decide(&self, item: ItemId, fix: Option<&str>, decision: Option<Decision>) -> Result<()> {
+    async fn decide(
+        &self,
+        item: ItemId,
+        calls: Option<&[RemedyCall]>,
+        decision: Option<Decision>,
+    ) -> Result<()> {
         let inner = self.inner;
         let _gate = inner.learner.gate.lock().await;
-        let remedy = fix.map(Ruling::remedy_of);
+        let remedy = calls.map(Ruling::remedy_of);
         let mut attempts = 1..=ATTEMPTS;
         let draft = loop {
             let mut draft = Draft::new(inner);
             let held = draft.get(item.kind(), item.record_id()).await?;
             let id = record_id(item, remedy.as_deref());
             let known = match &held {
-                Some(Entity::Failure(failure)) => fix.is_none_or(|fix| {
-                    failure
-                        .resolutions
-                        .iter()
-                        .any(|held| Ruling::remedy_of(&held.fix) == Ruling::remedy_of(fix))
+                Some(Entity::Failure(failure)) => remedy.as_ref().is_none_or(|remedy| {
+                    failure.remedies.iter().any(|held| Ruling::remedy_of(&held.calls) == *remedy)
                 }),
                 held => held.is_some(),
             };
             let Some(decision) = decision else {
                 // What is gone can be released all the same: should it come back, its evidence decides.
                 if !known && draft.get(Kind::Ruling, &*id).await?.is_none() {
-                    return Err(unknown(item, fix));
+                    return Err(unknown(item, calls));
                 }
                 draft.remove(Kind::Ruling, id);
                 break draft;
             };
             if !known {
-                return Err(unknown(item, fix));
+                return Err(unknown(item, calls));
             }
-            if let (Decision::Pinned, None, Some(mut entity)) = (decision, fix, held)
+            if let (Decision::Pinned, None, Some(mut entity)) = (decision, calls, held)
                 && let Some(standing) = entity.standing_mut()
                 && *standing != Standing::Active
             {
@@ -109,9 +112,11 @@ impl Knowledge<'_> {
     }
 }
 
-fn unknown(item: ItemId, fix: Option<&str>) -> Error {
-    let what =
-        fix.map_or_else(|| format!("there is no {item}"), |fix| format!("{item} has no remedy {fix:?}"));
+fn unknown(item: ItemId, calls: Option<&[RemedyCall]>) -> Error {
+    let what = match calls {
+        Some(calls) => format!("{item} has no remedy {:?}", in_words(calls)),
+        None => format!("there is no {item}"),
+    };
     let shown = match item.kind() {
         Kind::Failure => "failures",
         Kind::Pattern => "patterns",

@@ -179,7 +179,7 @@ impl Episode {
             + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
             + self.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
             + std::mem::size_of_val(self.course.as_slice())
-            + self.outcome.as_ref().map_or(0, |outcome| outcome.text().len())
+            + self.outcome.iter().flat_map(Outcome::texts).map(str::len).sum::<usize>()
             + self.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
             + self.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
     }

@@ -1,8 +1,42 @@
 //! How an episode ended.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// How an episode ended.
+/// How an episode ended, without words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The task was done.
+    Success,
+    /// A part of the task was done.
+    Partial,
+    /// The task was not done.
+    Failure,
+    /// The agent declined or was told to stop.
+    Abstained,
+}
+
+impl Verdict {
+    /// Returns the stable name: `success`, `partial`, `failure` or `abstained`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Partial => "partial",
+            Self::Failure => "failure",
+            Self::Abstained => "abstained",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How an episode ended. As text it is everything said about that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Flat", try_from = "Flat")]
 #[non_exhaustive]
@@ -21,8 +55,12 @@ pub enum Outcome {
     },
     /// The task was not done.
     Failure {
-        /// Why not.
+        /// Why not; may be empty if nobody said so.
         error: String,
+        /// The last error that the agent met.
+        last_error: Option<String>,
+        /// What the agent said last. It is no error, and may well claim the opposite.
+        last_message: Option<String>,
     },
     /// The agent declined or was told to stop.
     Abstained {
@@ -44,7 +82,7 @@ impl Outcome {
 
     /// Creates a failure.
     pub fn failure(error: impl Into<String>) -> Self {
-        Self::Failure { error: error.into() }
+        Self::Failure { error: error.into(), last_error: None, last_message: None }
     }
 
     /// Creates an abstention.
@@ -52,13 +90,31 @@ impl Outcome {
         Self::Abstained { reason: reason.into() }
     }
 
-    /// Returns the stable name of the variant: `success`, `partial`, `failure` or `abstained`.
-    pub fn verdict(&self) -> &'static str {
+    /// Sets the last error that the agent met, if this is a failure; other outcomes have none.
+    #[must_use]
+    pub fn last_error(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failure { last_error, .. } = &mut self {
+            *last_error = Some(text.into());
+        }
+        self
+    }
+
+    /// Sets what the agent said last, if this is a failure; what other outcomes have to say is their summary or reason.
+    #[must_use]
+    pub fn last_message(mut self, text: impl Into<String>) -> Self {
+        if let Self::Failure { last_message, .. } = &mut self {
+            *last_message = Some(text.into());
+        }
+        self
+    }
+
+    /// Returns how it ended, without words.
+    pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Success { .. } => "success",
-            Self::Partial { .. } => "partial",
-            Self::Failure { .. } => "failure",
-            Self::Abstained { .. } => "abstained",
+            Self::Success { .. } => Verdict::Success,
+            Self::Partial { .. } => Verdict::Partial,
+            Self::Failure { .. } => Verdict::Failure,
+            Self::Abstained { .. } => Verdict::Abstained,
         }
     }
 
@@ -75,36 +131,69 @@ impl Outcome {
     pub fn text(&self) -> &str {
         match self {
             Self::Success { summary } | Self::Partial { summary, .. } => summary,
-            Self::Failure { error } => error,
+            Self::Failure { error, .. } => error,
             Self::Abstained { reason } => reason,
         }
     }
 
-    /// Returns the text for changing it in place (redaction).
-    pub(crate) fn text_mut(&mut self) -> &mut String {
-        match self {
-            Self::Success { summary } | Self::Partial { summary, .. } => summary,
-            Self::Failure { error } => error,
-            Self::Abstained { reason } => reason,
+    /// Returns every text of it: what [`Outcome::text`] returns, the last error and the last message.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let (error, message) = match self {
+            Self::Failure { last_error, last_message, .. } => {
+                (last_error.as_deref(), last_message.as_deref())
+            }
+            _ => (None, None),
+        };
+        std::iter::once(self.text()).chain(error).chain(message)
+    }
+
+    /// Returns every text for changing it in place (redaction).
+    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let (text, last_error, last_message) = match self {
+            Self::Success { summary } | Self::Partial { summary, .. } => (summary, None, None),
+            Self::Failure { error, last_error, last_message } => {
+                (error, last_error.as_mut(), last_message.as_mut())
+            }
+            Self::Abstained { reason } => (reason, None, None),
+        };
+        std::iter::once(text).chain(last_error).chain(last_message)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = vec![self.text().to_owned()];
+        if let Self::Failure { last_error, last_message, .. } = self {
+            said.extend(last_error.as_ref().map(|text| format!("last error: {text}")));
+            said.extend(last_message.as_ref().map(|text| format!("last message: {text}")));
         }
+        said.retain(|text| !text.is_empty());
+        f.write_str(&said.join("; "))
     }
 }
 
 /// The stored form: flat, so that SQL reads `$.outcome.verdict` and binary codecs need no self-description.
 #[derive(Clone, Serialize, Deserialize)]
 struct Flat {
-    verdict: String,
+    verdict: Verdict,
     fraction: Option<f64>,
     text: String,
+    last_error: Option<String>,
+    last_message: Option<String>,
 }
 
 impl From<Outcome> for Flat {
     fn from(outcome: Outcome) -> Self {
-        let fraction = match &outcome {
-            Outcome::Partial { fraction, .. } => Some(*fraction),
-            _ => None,
-        };
-        Self { verdict: outcome.verdict().into(), fraction, text: outcome.text().into() }
+        let verdict = outcome.verdict();
+        let flat = |text| Self { verdict, fraction: None, text, last_error: None, last_message: None };
+        match outcome {
+            Outcome::Success { summary } => flat(summary),
+            Outcome::Partial { fraction, summary } => Self { fraction: Some(fraction), ..flat(summary) },
+            Outcome::Failure { error, last_error, last_message } => {
+                Self { last_error, last_message, ..flat(error) }
+            }
+            Outcome::Abstained { reason } => flat(reason),
+        }
     }
 }
 
@@ -112,12 +201,16 @@ impl TryFrom<Flat> for Outcome {
     type Error = String;
 
     fn try_from(flat: Flat) -> Result<Self, String> {
-        Ok(match (flat.verdict.as_str(), flat.fraction) {
-            ("success", _) => Self::success(flat.text),
-            ("partial", Some(fraction)) => Self::partial(fraction, flat.text),
-            ("failure", _) => Self::failure(flat.text),
-            ("abstained", _) => Self::abstained(flat.text),
-            (verdict, fraction) => return Err(format!("no outcome {verdict:?} with fraction {fraction:?}")),
+        Ok(match (flat.verdict, flat.fraction) {
+            (Verdict::Success, _) => Self::success(flat.text),
+            (Verdict::Partial, Some(fraction)) => Self::partial(fraction, flat.text),
+            (Verdict::Partial, None) => return Err("a partial outcome has no fraction".into()),
+            (Verdict::Failure, _) => Self::Failure {
+                error: flat.text,
+                last_error: flat.last_error,
+                last_message: flat.last_message,
+            },
+            (Verdict::Abstained, _) => Self::abstained(flat.text),
         })
     }
 }

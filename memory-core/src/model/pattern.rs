@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PatternId};
 use crate::model::evidence::{Standing, Tally};
+use crate::model::remedy::{RemedyCall, in_words};
 use crate::model::ruling::Decision;
 
 /// What recurs.
@@ -32,8 +33,8 @@ pub enum PatternBody {
     ErrorRecovery {
         /// The normalised error text.
         error: String,
-        /// The steps that fixed it, as tools and descriptions.
-        fix: Vec<String>,
+        /// The calls that got over it.
+        remedy: Vec<RemedyCall>,
     },
     /// What tasks in this context have in common.
     Context {
@@ -58,16 +59,54 @@ pub enum PatternBody {
     },
 }
 
-impl PatternBody {
-    /// Returns the stable name of the variant.
-    pub fn strategy(&self) -> &'static str {
+/// How a pattern was found, and so which [`PatternBody`] it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Tools called in this order.
+    ToolSequence,
+    /// One action chosen over others under a condition.
+    DecisionPoint,
+    /// An error and what got over it.
+    ErrorRecovery,
+    /// What tasks in a context have in common.
+    Context,
+    /// What failing episodes do.
+    AntiPattern,
+    /// Steps with placeholders.
+    WorkflowTemplate,
+}
+
+impl Strategy {
+    /// Returns the stable name, such as `tool_sequence`.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::ToolSequence { .. } => "tool_sequence",
-            Self::DecisionPoint { .. } => "decision_point",
-            Self::ErrorRecovery { .. } => "error_recovery",
-            Self::Context { .. } => "context",
-            Self::AntiPattern { .. } => "anti_pattern",
-            Self::WorkflowTemplate { .. } => "workflow_template",
+            Self::ToolSequence => "tool_sequence",
+            Self::DecisionPoint => "decision_point",
+            Self::ErrorRecovery => "error_recovery",
+            Self::Context => "context",
+            Self::AntiPattern => "anti_pattern",
+            Self::WorkflowTemplate => "workflow_template",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PatternBody {
+    /// Returns the strategy that finds such patterns.
+    pub fn strategy(&self) -> Strategy {
+        match self {
+            Self::ToolSequence { .. } => Strategy::ToolSequence,
+            Self::DecisionPoint { .. } => Strategy::DecisionPoint,
+            Self::ErrorRecovery { .. } => Strategy::ErrorRecovery,
+            Self::Context { .. } => Strategy::Context,
+            Self::AntiPattern { .. } => Strategy::AntiPattern,
+            Self::WorkflowTemplate { .. } => Strategy::WorkflowTemplate,
         }
     }
 
@@ -87,7 +126,7 @@ impl fmt::Display for PatternBody {
             Self::DecisionPoint { condition, action, alternatives } => {
                 write!(f, "{condition}: {action} rather than {}", alternatives.join(" or "))
             }
-            Self::ErrorRecovery { error, fix } => write!(f, "{error}: got over by {}", fix.join(", then ")),
+            Self::ErrorRecovery { error, remedy } => write!(f, "{error}: got over by {}", in_words(remedy)),
             Self::Context { features, recommendation } => {
                 write!(f, "tasks about {}: {recommendation}", features.join(", "))
             }
@@ -102,8 +141,8 @@ impl fmt::Display for PatternBody {
 pub struct Pattern {
     /// The identifier, derived from domain, kind of task and content.
     pub id: PatternId,
-    /// The strategy that found it, as [`PatternBody::strategy`] names it.
-    pub strategy: String,
+    /// The strategy that found it.
+    pub strategy: Strategy,
     /// The subject area it was found in.
     pub domain: Option<String>,
     /// The kind of task it was found in.

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::clock::Timestamp;
 use crate::id::{FailureId, content_hash};
-use crate::learn::resolutions;
+use crate::learn::remedies;
 use crate::model::entity::Entity;
 use crate::model::evidence::ItemId;
 use crate::model::kind::Kind;
+use crate::model::remedy::RemedyCall;
 
 /// What somebody decided about something learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,10 +49,10 @@ pub struct Ruling {
 }
 
 impl Ruling {
-    /// Identifies a remedy by its text, which is not kept: it may quote an episode that is forgotten later. Texts that differ in
-    /// values and names alone are one remedy.
-    pub fn remedy_of(fix: &str) -> String {
-        content_hash(&resolutions::key(fix))
+    /// Identifies a remedy by its calls, which are not kept: they may quote an episode that is forgotten later. Calls that
+    /// differ in values and notes alone are one remedy.
+    pub fn remedy_of(calls: &[RemedyCall]) -> String {
+        content_hash(&json!(remedies::key(calls)).to_string())
     }
 
     /// Returns the id of the record.
@@ -89,14 +91,14 @@ impl Rulings {
         self.0.get(&*item.to_string()).copied()
     }
 
-    fn on_remedy(&self, failure: FailureId, fix: &str) -> Option<Decision> {
-        let id = record_id(ItemId::Failure(failure), Some(&Ruling::remedy_of(fix)));
+    fn on_remedy(&self, failure: FailureId, calls: &[RemedyCall]) -> Option<Decision> {
+        let id = record_id(ItemId::Failure(failure), Some(&Ruling::remedy_of(calls)));
         self.0.get(&*id).copied()
     }
 
     /// Returns true if somebody rejected a remedy, whichever lesson it is of.
-    pub(crate) fn rejects_fix(&self, fix: &str) -> bool {
-        let remedy = Ruling::remedy_of(fix);
+    pub(crate) fn rejects_remedy(&self, calls: &[RemedyCall]) -> bool {
+        let remedy = Ruling::remedy_of(calls);
         let is_of = |id: &str| id.strip_suffix(&*remedy).is_some_and(|item| item.ends_with(':'));
         self.0.iter().any(|(id, decision)| *decision == Decision::Rejected && is_of(id))
     }
@@ -108,7 +110,7 @@ impl Rulings {
             Entity::Heuristic(rule) => rule.ruling.is_some(),
             Entity::Playbook(playbook) => playbook.ruling.is_some(),
             Entity::Failure(failure) => {
-                failure.ruling.is_some() || failure.resolutions.iter().any(|it| it.ruling.is_some())
+                failure.ruling.is_some() || failure.remedies.iter().any(|it| it.ruling.is_some())
             }
             _ => false,
         }
@@ -131,8 +133,8 @@ impl Rulings {
             Entity::Playbook(playbook) => playbook.ruling = self.on(ItemId::Playbook(playbook.id)),
             Entity::Failure(failure) => {
                 failure.ruling = self.on(ItemId::Failure(failure.id));
-                for resolution in &mut failure.resolutions {
-                    resolution.ruling = self.on_remedy(failure.id, &resolution.fix);
+                for remedy in &mut failure.remedies {
+                    remedy.ruling = self.on_remedy(failure.id, &remedy.calls);
                 }
             }
             _ => {}

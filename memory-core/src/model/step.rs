@@ -31,6 +31,29 @@ impl StepResult {
     }
 }
 
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Whom the agent works for: learning reads what they say after the task.
+    User,
+    /// The agent itself.
+    Assistant,
+    /// Anybody else.
+    Other,
+}
+
+impl Role {
+    /// Returns the stable name: `user`, `assistant` or `other`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// What an application says about one action; the engine adds number and time to make it a [`Step`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -43,6 +66,8 @@ pub struct Action {
     pub arguments: Json,
     /// What came back.
     pub observation: String,
+    /// Of a message, who says it; the observation is its text.
+    pub role: Option<Role>,
     /// How it ended.
     pub result: StepResult,
     /// How long it took, in milliseconds; at most 30 days.
@@ -57,7 +82,12 @@ impl Action {
         Self { tool: tool.into(), ..Self::default() }
     }
 
-    /// Creates an action without a tool (a message to the user, a thought).
+    /// Creates a message of a conversation.
+    pub fn message(role: Role, text: impl Into<String>) -> Self {
+        Self { role: Some(role), observation: text.into(), ..Self::default() }
+    }
+
+    /// Creates an action without a tool, such as a thought. [`Action::message`] is for what is said.
     pub fn note(description: impl Into<String>) -> Self {
         Self { description: description.into(), ..Self::default() }
     }

@@ -150,7 +150,7 @@ fn render(number: usize, item: &PromptItem<'_>, chars: usize) -> String {
             Outcome::Abstained { .. } => "Why",
             _ => "Result",
         };
-        line(&mut text, name, outcome.text(), chars);
+        line(&mut text, name, &outcome.to_string(), chars);
     }
     let tools: Vec<String> = episode.tools.iter().take(MAX_TOOLS).map(tool).collect();
     let more = episode.tools.len().saturating_sub(MAX_TOOLS);

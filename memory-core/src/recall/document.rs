@@ -10,8 +10,10 @@ use crate::model::episode::Episode;
 use crate::model::evidence::Standing;
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
+use crate::model::outcome::{Outcome, Verdict};
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
+use crate::model::remedy::RemedyCall;
 use crate::model::ruling::Decision;
 use crate::recall::terms::TermCounts;
 use crate::recall::tokenize::tokenize;
@@ -49,6 +51,77 @@ impl Field {
     }
 }
 
+/// Whether and how an episode ended; whether what was learned may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentState {
+    /// Of an episode: it has no outcome yet.
+    Open,
+    /// Of an episode: the task was done.
+    Success,
+    /// Of an episode: a part of the task was done.
+    Partial,
+    /// Of an episode: the task was not done.
+    Failure,
+    /// Of an episode: the agent declined or was told to stop.
+    Abstained,
+    /// Of what was learned.
+    Active,
+    /// Of what was learned: never shown. Of a ruling: that it rejects.
+    Rejected,
+    /// Of a ruling: that it pins.
+    Pinned,
+}
+
+impl DocumentState {
+    /// Every state; images number them by their places.
+    pub const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Success,
+        Self::Partial,
+        Self::Failure,
+        Self::Abstained,
+        Self::Active,
+        Self::Rejected,
+        Self::Pinned,
+    ];
+
+    /// Returns true for an episode that has its outcome.
+    pub(crate) fn is_completed(self) -> bool {
+        matches!(self, Self::Success | Self::Partial | Self::Failure | Self::Abstained)
+    }
+
+    /// Returns how much of the task was done, in `0.0..=1.0`; `None` if nobody tried to the end.
+    pub(crate) fn success(self) -> Option<f64> {
+        match self {
+            Self::Success => Some(1.0),
+            Self::Partial => Some(0.5),
+            Self::Failure => Some(0.0),
+            _ => None,
+        }
+    }
+}
+
+impl From<Verdict> for DocumentState {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::Success,
+            Verdict::Partial => Self::Partial,
+            Verdict::Failure => Self::Failure,
+            Verdict::Abstained => Self::Abstained,
+        }
+    }
+}
+
+impl From<Decision> for DocumentState {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Pinned => Self::Pinned,
+            Decision::Rejected => Self::Rejected,
+        }
+    }
+}
+
 /// The searchable form of a record: its terms by field, and what ranking and filters need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
@@ -58,9 +131,8 @@ pub struct SearchDocument {
     pub expires_at: Option<Timestamp>,
     /// The terms of each field with their counts; each field at most once, its terms sorted.
     pub terms: Vec<(Field, TermCounts)>,
-    /// Of an episode: `open` or the outcome's verdict. Of what was learned: `active`, or `rejected` if
-    /// it is withheld. Of a ruling: `pinned` or `rejected`.
-    pub state: String,
+    /// Of an episode, whether and how it ended; of what was learned, whether it may be shown; of a ruling, what it says.
+    pub state: DocumentState,
     /// The kind of task.
     pub task_kind: String,
     /// The task's domain.
@@ -87,7 +159,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 7;
+    pub const ANALYSIS: u16 = 8;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -103,14 +175,14 @@ impl SearchDocument {
             (Field::Task, count_terms([task.description.as_str()])),
             (Field::Labels, count_terms(labels.chain(&task.tags).map(String::as_str))),
             (Field::Tools, count_terms(tools)),
-            (Field::Outcome, count_terms(outcome.map(|outcome| outcome.text()))),
+            (Field::Outcome, count_terms(outcome.into_iter().flat_map(Outcome::texts))),
             (Field::Keywords, count_terms(episode.keywords.iter().map(String::as_str))),
         ];
         Self {
             revision,
             expires_at,
             terms: terms.into_iter().filter(|(_, terms)| !terms.is_empty()).collect(),
-            state: outcome.map_or("open", |outcome| outcome.verdict()).to_owned(),
+            state: outcome.map_or(DocumentState::Open, |outcome| outcome.verdict().into()),
             task_kind: task.kind.clone(),
             domain: task.domain.clone(),
             agent: task.agent.clone(),
@@ -144,7 +216,7 @@ impl SearchDocument {
             revision: record.revision,
             expires_at: record.expires_at,
             terms: terms.into_iter().filter(|(_, terms)| !terms.is_empty()).collect(),
-            state: if learned.rejected { "rejected" } else { "active" }.to_owned(),
+            state: if learned.rejected { DocumentState::Rejected } else { DocumentState::Active },
             task_kind: learned.task_kind.to_owned(),
             domain: learned.domain.map(str::to_owned),
             agent: None,
@@ -170,7 +242,7 @@ impl SearchDocument {
             score: 0.0,
             rejected: false,
         };
-        Self { state: decision.as_str().to_owned(), ..Self::of_learned(record, &nothing) }
+        Self { state: decision.into(), ..Self::of_learned(record, &nothing) }
     }
 
     /// Makes the document of a record; `None` if recall does not search its kind, and for tombstones.
@@ -207,8 +279,9 @@ impl<'a> Learned<'a> {
                 std::iter::once(action.as_str()).chain(strs(alternatives)).collect(),
                 vec![condition.as_str()],
             ),
-            PatternBody::ErrorRecovery { error, fix } => {
-                (vec![], std::iter::once(error.as_str()).chain(strs(fix)).collect())
+            PatternBody::ErrorRecovery { error, remedy } => {
+                let texts = remedy.iter().flat_map(RemedyCall::texts);
+                (vec![], std::iter::once(error.as_str()).chain(texts).collect())
             }
             PatternBody::Context { features, recommendation } => {
                 (vec![], strs(features).into_iter().chain([recommendation.as_str()]).collect())
@@ -285,7 +358,6 @@ mod tests {
     use super::*;
     use crate::id::EpisodeId;
     use crate::model::episode::ToolUse;
-    use crate::model::outcome::Outcome;
     use crate::model::task::Task;
 
     #[test]
@@ -298,12 +370,12 @@ mod tests {
             document.terms,
             [(Field::Task, terms(&[("refund", 2)])), (Field::Labels, terms(&[("retail", 1), ("vip", 1)]))]
         );
-        assert_eq!(document.state, "open");
+        assert_eq!(document.state, DocumentState::Open);
 
         episode.outcome = Some(Outcome::failure("out of stock"));
         episode.tools = vec![ToolUse { tool: "cancel_order".into(), calls: 1, failures: 0 }];
         let document = SearchDocument::of_episode(&episode, Revision::default(), None);
-        assert_eq!(document.state, "failure");
+        assert_eq!(document.state, DocumentState::Failure);
         assert_eq!(
             document.terms[2],
             (Field::Tools, terms(&[("cancel", 1), ("cancelorder", 1), ("order", 1)]))

@@ -1,32 +1,8 @@
 //! What recall is asked.
 
 use crate::id::RecallId;
+use crate::model::outcome::Verdict;
 use crate::recall::tokenize::same_label;
-
-/// How a completed episode ended, for [`RecallQuery::outcome`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// The task was done.
-    Success,
-    /// A part of the task was done.
-    Partial,
-    /// The task was not done.
-    Failure,
-    /// The agent declined or was told to stop.
-    Abstained,
-}
-
-impl Verdict {
-    /// Returns the stable name, as [`crate::Outcome::verdict`] gives it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Partial => "partial",
-            Self::Failure => "failure",
-            Self::Abstained => "abstained",
-        }
-    }
-}
 
 /// Asks for what helps with a task: episodes, and what was learned from them.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::id::lock;
+use crate::model::outcome::Verdict;
 use crate::recall::Table;
 use crate::recall::document::Field;
 use crate::recall::lexical::entry::{Entry, State};
 use crate::recall::lexical::shard::Shard;
-use crate::recall::query::{RecallQuery, Verdict};
+use crate::recall::query::RecallQuery;
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
@@ -329,15 +330,7 @@ impl Candidate<'_> {
 
 fn admits(query: &RecallQuery, entry: &Entry) -> bool {
     let state = entry.state;
-    let is = |verdict: &Verdict| {
-        state
-            == match verdict {
-                Verdict::Success => State::Success,
-                Verdict::Partial => State::Partial,
-                Verdict::Failure => State::Failure,
-                Verdict::Abstained => State::Abstained,
-            }
-    };
+    let is = |verdict: &Verdict| state == State::from(*verdict);
     match state {
         // Outcomes are asked of episodes.
         State::Active => return true,

@@ -5,9 +5,10 @@ use std::iter::Sum;
 use std::sync::Arc;
 
 use crate::model::episode::Episode;
+use crate::model::outcome::Verdict;
 use crate::model::task::Task;
 use crate::recall::Table;
-use crate::recall::document::SearchDocument;
+use crate::recall::document::{DocumentState, SearchDocument};
 use crate::recall::tokenize::normalize_label;
 
 /// The longest duration that is counted, in milliseconds: no sum over a million episodes overflows.
@@ -85,17 +86,18 @@ impl TaskFigures {
     /// Counts a completed episode, in place of what it was counted with before.
     pub(crate) fn upsert(&mut self, id: &str, document: &SearchDocument) {
         self.remove(id);
-        if document.state == "open" || document.fingerprint.is_empty() {
+        if document.state == DocumentState::Open || document.fingerprint.is_empty() {
             return;
         }
-        let group = TaskGroup::of_one(document.state == "success", document.steps, document.duration_ms);
+        let group =
+            TaskGroup::of_one(document.state == DocumentState::Success, document.steps, document.duration_ms);
         let (kind, domain) = (normalize_label(&document.task_kind), domain_key(document.domain.as_deref()));
         self.count(id, &document.fingerprint, &kind, &domain, group);
     }
 
     /// Counts a completed episode that is not counted.
     pub(crate) fn count_episode(&mut self, episode: &Episode) {
-        let success = episode.outcome.as_ref().is_some_and(|outcome| outcome.verdict() == "success");
+        let success = episode.outcome.as_ref().is_some_and(|outcome| outcome.verdict() == Verdict::Success);
         let group = TaskGroup::of_one(success, episode.steps, episode.step_duration_ms);
         let (kind, domain) =
             (normalize_label(&episode.task.kind), domain_key(episode.task.domain.as_deref()));

@@ -5,6 +5,7 @@ use crate::model::entity::Entity;
 use crate::model::episode::Episode;
 use crate::model::outcome::Outcome;
 use crate::model::pattern::PatternBody;
+use crate::model::remedy::RemedyCall;
 use crate::model::step::Action;
 use crate::model::task::Task;
 use crate::redact::Redactor;
@@ -34,9 +35,9 @@ impl Redactor {
         count + self.redact_json(&mut action.arguments.0)
     }
 
-    /// Replaces the secrets in the text of an outcome; returns how many.
+    /// Replaces the secrets in every text of an outcome; returns how many.
     pub fn redact_outcome(&self, outcome: &mut Outcome) -> u32 {
-        self.redact_text(outcome.text_mut())
+        self.redact_texts(outcome.texts_mut())
     }
 
     /// Replaces the secrets in every text of an artifact; returns how many.
@@ -85,9 +86,9 @@ impl Redactor {
             Entity::Failure(failure) => {
                 let texts = [&mut failure.error, &mut failure.example, &mut failure.tool];
                 let labels = failure.domain.iter_mut().chain([&mut failure.task_kind]);
-                let fixes = failure.resolutions.iter_mut().map(|resolution| &mut resolution.fix);
+                let calls = failure.remedies.iter_mut().flat_map(|remedy| &mut remedy.calls);
                 let texts = texts.into_iter().chain(labels).chain(&mut failure.root_cause);
-                self.redact_texts(texts.chain(fixes))
+                self.redact_texts(texts.chain(calls.flat_map(RemedyCall::texts_mut)))
             }
             Entity::Metric(metric) => {
                 let labels = [&mut metric.agent, &mut metric.task_kind, &mut metric.domain];
@@ -105,7 +106,9 @@ impl Redactor {
             PatternBody::DecisionPoint { condition, action, alternatives } => {
                 self.redact_texts(alternatives.iter_mut().chain([condition, action]))
             }
-            PatternBody::ErrorRecovery { error, fix } => self.redact_texts(fix.iter_mut().chain([error])),
+            PatternBody::ErrorRecovery { error, remedy } => {
+                self.redact_texts(remedy.iter_mut().flat_map(RemedyCall::texts_mut).chain([error]))
+            }
             PatternBody::Context { features, recommendation } => {
                 self.redact_texts(features.iter_mut().chain([recommendation]))
             }

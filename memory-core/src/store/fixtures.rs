@@ -14,14 +14,15 @@ use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
-use crate::model::failure::{Failure, Resolution};
+use crate::model::failure::{ErrorCategory, Failure};
 use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
 use crate::model::outcome::Outcome;
-use crate::model::pattern::{Pattern, PatternBody};
+use crate::model::pattern::{Pattern, PatternBody, Strategy};
 use crate::model::playbook::{Playbook, PlaybookStep};
 use crate::model::reflection::{Insight, Reflection};
+use crate::model::remedy::{ArgumentChange, ArgumentValue, Remedy, RemedyCall};
 use crate::model::reward::Reward;
 use crate::model::ruling::{Decision, Ruling};
 use crate::model::step::{Action, Step};
@@ -110,7 +111,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Pattern {
             id: pattern_id,
-            strategy: "tool_sequence".into(),
+            strategy: Strategy::ToolSequence,
             domain: None,
             task_kind: "debugging".into(),
             body: PatternBody::ToolSequence { tools: vec!["bash".into(), "edit".into()] },
@@ -181,13 +182,13 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Failure {
             id: failure_id,
-            category: "timeout".into(),
+            category: ErrorCategory::Timeout,
             error: "no answer after <n> ms".into(),
             example: HARD_TEXT.into(),
             tool: "bash".into(),
             root_cause: Some("the server was not started".into()),
-            resolutions: vec![Resolution {
-                fix: "start the server".into(),
+            remedies: vec![Remedy {
+                calls: vec![remedy_call()],
                 worked: 2,
                 failed: 1,
                 worked_at: Some(at),
@@ -235,7 +236,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Ruling {
             item: ItemId::Failure(failure_id),
-            remedy: Some(Ruling::remedy_of("start the server")),
+            remedy: Some(Ruling::remedy_of(&[remedy_call()])),
             decision: Decision::Rejected,
             at,
         }
@@ -262,4 +263,18 @@ pub fn record_of(namespace: &Namespace, kind: Kind, id: &str, clock: u64, entity
         expires_at: entity.is_none().then_some(Timestamp(4_102_444_800_000)),
         entity: entity.map(Arc::new),
     }
+}
+
+/// A call of a remedy with every shape of change.
+fn remedy_call() -> RemedyCall {
+    let name = || "port".to_owned();
+    let arguments = vec![
+        ArgumentChange::Added { name: name() },
+        ArgumentChange::Removed { name: name() },
+        ArgumentChange::Changed { name: name() },
+        ArgumentChange::Replaced { name: name(), from: "low".into(), to: "high, then `x`".into() },
+        ArgumentChange::Set { name: name(), value: ArgumentValue::Word("true".into()) },
+        ArgumentChange::Set { name: name(), value: ArgumentValue::Phrase("start it, then wait".into()) },
+    ];
+    RemedyCall { tool: "serve".into(), arguments, note: "start the server".into() }
 }

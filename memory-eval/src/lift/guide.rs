@@ -1,6 +1,6 @@
 //! Who advises the agent: nobody, a memory, or an oracle.
 
-use agent_memory::{Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Resolution, Timestamp};
+use agent_memory::{Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Remedy, Timestamp};
 
 use super::agent::{Advice, Agent, Follows};
 use super::experience::Experience;
@@ -49,13 +49,13 @@ impl Understood {
         understood
     }
 
-    /// Takes in what resolutions of like errors mention: of each remedy it counts how it went the last time.
+    /// Takes in what remedies of like errors call: of each remedy it counts how it went the last time.
     fn remedies(&mut self, fixes: &[Recalled<Lesson>]) {
-        let mut last: Vec<(Fix, ItemId, &Resolution)> = Vec::new();
+        let mut last: Vec<(Fix, ItemId, &Remedy)> = Vec::new();
         for lesson in fixes {
             let item = ItemId::Failure(lesson.item.id);
-            for resolution in &lesson.item.resolutions {
-                for remedy in mentioned(&resolution.fix) {
+            for resolution in &lesson.item.remedies {
+                for remedy in mentioned(&resolution.text()) {
                     match last.iter_mut().find(|(known, ..)| *known == remedy) {
                         Some(held) if at(resolution) > at(held.2) => *held = (remedy, item, resolution),
                         Some(_) => {}
@@ -93,7 +93,7 @@ impl Understood {
 }
 
 /// Returns when a remedy was last tried.
-fn at(resolution: &Resolution) -> Option<Timestamp> {
+fn at(resolution: &Remedy) -> Option<Timestamp> {
     resolution.worked_at.max(resolution.failed_at)
 }
 

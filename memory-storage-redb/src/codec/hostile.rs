@@ -1,7 +1,9 @@
 //! Bytes that nobody should have written: no panic, no abort, no more memory than the limit.
 
 use memory_core::conformance::{entities, record};
-use memory_core::{Field, Kind, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId};
+use memory_core::{
+    DocumentState, Field, Kind, Namespace, Record, Revision, SearchDocument, Timestamp, WriterId,
+};
 use proptest::prelude::*;
 
 use super::frame::{self, Sort};
@@ -28,7 +30,7 @@ pub(super) fn document() -> SearchDocument {
             (Field::Task, [("timeout", 2)].into_iter().collect()),
             (Field::Tools, [("bash", 1)].into_iter().collect()),
         ],
-        state: "open".into(),
+        state: DocumentState::Open,
         task_kind: "general".into(),
         domain: None,
         agent: None,
@@ -206,7 +208,7 @@ proptest! {
     #[test]
     fn documents_round_trip(
         terms in proptest::collection::vec((".*", any::<u16>()), 0..20),
-        state in ".*",
+        state in proptest::sample::select(DocumentState::ALL.to_vec()),
         domain in proptest::option::of(".*"),
         agent in proptest::option::of(".*"),
         tags in proptest::collection::vec(".*", 0..5),

@@ -202,7 +202,7 @@ fn check_stored(episode: usize, fact: &Fact, live: &[Record]) -> Result<(), Viol
     match &head.outcome {
         None if fact.is_completed() => Err(format!("{episode} was completed and is open")),
         None => Ok(()),
-        Some(Outcome::Success { summary: said } | Outcome::Failure { error: said })
+        Some(Outcome::Success { summary: said } | Outcome::Failure { error: said, .. })
             if fact.outcomes.contains_key(said) =>
         {
             Ok(())

@@ -23,7 +23,11 @@ impl Content {
             PatternBody::DecisionPoint { condition, action, alternatives } => {
                 vec![words(condition), words(action), all_words(alternatives)]
             }
-            PatternBody::ErrorRecovery { error, fix } => vec![words(error), tools(fix), all_words(fix)],
+            PatternBody::ErrorRecovery { error, remedy } => vec![
+                words(error),
+                remedy.iter().map(|call| call.tool.clone()).collect(),
+                remedy.iter().flat_map(|call| words(&call.to_string())).collect(),
+            ],
             PatternBody::Context { features, recommendation } => {
                 vec![features.clone(), words(recommendation)]
             }
@@ -104,11 +108,12 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::id::PatternId;
     use crate::model::evidence::{Standing, Tally};
+    use crate::model::remedy::RemedyCall;
 
     fn content(body: PatternBody) -> Content {
         Content::of(&Pattern {
             id: PatternId(Uuid::nil()),
-            strategy: body.strategy().into(),
+            strategy: body.strategy(),
             domain: None,
             task_kind: "general".into(),
             body,
@@ -165,11 +170,11 @@ mod tests {
 
     #[test]
     fn the_least_similar_part_counts() {
-        let recovery = |error: &str, fix: &str| PatternBody::ErrorRecovery {
+        let recovery = |error: &str, tool: &str| PatternBody::ErrorRecovery {
             error: error.into(),
-            fix: vec![fix.into()],
+            remedy: vec![RemedyCall { note: "it".into(), ..RemedyCall::new(tool) }],
         };
-        check(recovery("no such file", "create it"), recovery("no such file", "delete that"), None);
-        check(recovery("no such file", "create it"), recovery("no such path", "create it"), Some(2.0 / 3.0));
+        check(recovery("no such file", "create"), recovery("no such file", "delete"), None);
+        check(recovery("no such file", "create"), recovery("no such path", "create"), Some(2.0 / 3.0));
     }
 }

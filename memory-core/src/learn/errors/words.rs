@@ -1,5 +1,7 @@
 //! The words by which error texts are told apart.
 
+use crate::model::failure::ErrorCategory;
+
 /// Prefixes that say no more than that it is an error.
 pub(super) const LABELS: &[&str] =
     &["error:", "err:", "fatal:", "exception:", "failed:", "failure:", "error -", "error "];
@@ -112,14 +114,11 @@ pub(super) const ANNOUNCING: &[&str] = &[
     "zero",
 ];
 
-/// Stems of words with which a report repeats an error.
-pub(super) const REPORTING: &[&str] = &["reward", "last", "score", "tool", "error", "step", "end", "becaus"];
-
 /// The classes and what their messages say, the most specific class first.
-pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
-    ("timeout", &["timed out", "timeout", "time out", "deadline", "no answer", "took too long"]),
+pub(super) const CATEGORIES: &[(ErrorCategory, &[&str])] = &[
+    (ErrorCategory::Timeout, &["timed out", "timeout", "time out", "deadline", "no answer", "took too long"]),
     (
-        "permission",
+        ErrorCategory::Permission,
         &[
             "permission",
             "access denied",
@@ -137,7 +136,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "limit",
+        ErrorCategory::Limit,
         &[
             "rate limit",
             "too many",
@@ -156,7 +155,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "conflict",
+        ErrorCategory::Conflict,
         &[
             "conflict",
             "already exist",
@@ -171,7 +170,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "unavailable",
+        ErrorCategory::Unavailable,
         &[
             "unavailable",
             "connection",
@@ -189,7 +188,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "test",
+        ErrorCategory::Test,
         &[
             "assertion",
             "assert",
@@ -203,7 +202,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "syntax",
+        ErrorCategory::Syntax,
         &[
             "syntax",
             "parse error",
@@ -222,7 +221,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "not_found",
+        ErrorCategory::NotFound,
         &[
             "not found",
             "no such",
@@ -242,7 +241,7 @@ pub(super) const CATEGORIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "invalid_input",
+        ErrorCategory::InvalidInput,
         &[
             "invalid",
             "must",

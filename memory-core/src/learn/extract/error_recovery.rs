@@ -1,5 +1,7 @@
 //! Errors and what got over them.
 
+use serde_json::json;
+
 use crate::learn::extract::Found;
 use crate::learn::recovery::Incident;
 use crate::model::pattern::PatternBody;
@@ -13,20 +15,19 @@ pub(super) fn find(incidents: &[Incident<'_>]) -> Vec<Found> {
         .filter_map(|incident| Some((incident, incident.recovery.as_ref()?)))
         .take(MAX_FOUND)
         .map(|(incident, recovery)| Found {
-            identity: format!("{}: {} => {}", incident.failed.tool, incident.error, recovery.identity()),
-            body: PatternBody::ErrorRecovery { error: incident.error.clone(), fix: recovery.fix() },
+            identity: json!([incident.failed.tool, incident.error, recovery.identity()]).to_string(),
+            body: PatternBody::ErrorRecovery { error: incident.error.clone(), remedy: recovery.calls() },
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::learn::calls::calls;
     use crate::learn::calls::tests::{success, trace};
     use crate::learn::recovery::incidents;
+    use crate::model::remedy::in_words;
     use crate::model::step::Action;
 
     #[test]
@@ -38,10 +39,10 @@ mod tests {
             let trace = trace(1, success(), actions);
             let found = find(&incidents(&calls(&trace)));
             assert_eq!(found.len(), 1);
-            let PatternBody::ErrorRecovery { error, fix } = &found[0].body else { panic!() };
+            let PatternBody::ErrorRecovery { error, remedy } = &found[0].body else { panic!() };
             assert_eq!(
-                (error.as_str(), fix.join(", ").as_str()),
-                ("<id>: total is <n>", "sum, pay with amount changed")
+                (error.as_str(), in_words(remedy).as_str()),
+                ("<id>: total is <n>", "sum, then pay with amount changed")
             );
             found[0].identity.clone()
         };

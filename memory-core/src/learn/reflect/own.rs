@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::learn::errors::similarity;
 use crate::learn::extract::cluster::Cluster;
-use crate::learn::recovery::{Change, Incident, Remedy};
+use crate::learn::recovery::{Change, Incident, Response};
 use crate::learn::reflect::{Note, Notes, note};
 use crate::learn::way_out::incidents_among;
+use crate::model::remedy::{RemedyCall, in_words};
 
 /// Identical calls from which on they are worth a word.
 const REPETITION: usize = 3;
@@ -27,13 +28,13 @@ pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
     repetitions(cluster, notes);
 }
 
-fn recovered(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) {
+fn recovered(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes) {
     let (tool, error) = (incident.failed.tool, &incident.error);
     let between: Vec<u32> = recovery.between.iter().map(|call| call.number).collect();
     let steps = || {
         incident.steps.iter().take(MAX_STEPS).copied().chain(between.clone()).chain([recovery.last.number])
     };
-    let fix = recovery.fix().join(", then ");
+    let fix = in_words(&recovery.calls());
     let again = recovery.between.is_empty() && recovery.changes.is_empty() && recovery.last.tool == tool;
     let fix = if again { "calling it again".to_owned() } else { fix };
     notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} got over it"), steps()));
@@ -57,13 +58,13 @@ fn recovered(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) 
 }
 
 /// Tells how a failed episode went on after an error: that is nothing to repeat.
-fn went_on(incident: &Incident<'_>, recovery: &Remedy<'_>, notes: &mut Notes) {
+fn went_on(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes) {
     let (tool, error) = (incident.failed.tool, &incident.error);
     let between = recovery.between.iter().map(|call| call.number);
     let steps: Vec<u32> = incident.steps.iter().take(MAX_STEPS).copied().chain(between).collect();
     let text = format!(
         "{tool} failed with {error:?}; it went on with {}, and the task failed all the same",
-        recovery.fix().join(", then ")
+        in_words(&recovery.calls())
     );
     notes.failed.push(note(55, text, steps.into_iter().chain([recovery.last.number])));
 }
@@ -86,10 +87,10 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
         let same = incidents
             .filter(|other| other.failed.tool == tool && similarity(&other.error, error) >= SAME_ERROR);
         same.filter_map(|other| {
-            other.recovery.map(|recovery| (recovery.identity(), recovery.fix().join(", then ")))
+            other.recovery.map(|recovery| (recovery.identity(), in_words(&recovery.calls())))
         })
     });
-    let mut counts: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    let mut counts: BTreeMap<Vec<RemedyCall>, (usize, String)> = BTreeMap::new();
     for (identity, fix) in fixes {
         counts.entry(identity).or_insert((0, fix)).0 += 1;
     }

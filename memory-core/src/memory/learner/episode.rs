@@ -17,11 +17,12 @@ use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing};
 use crate::model::failure::Failure;
 use crate::model::kind::Kind;
+use crate::model::outcome::Verdict;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::model::playbook::Playbook;
 use crate::model::reflection::Reflection;
 use crate::model::ruling::Decision;
-use crate::recall::query::{RecallQuery, Verdict};
+use crate::recall::query::RecallQuery;
 use crate::redact::Redactor;
 use crate::store::query::Scan;
 

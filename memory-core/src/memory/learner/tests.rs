@@ -14,6 +14,7 @@ use crate::memory::{Memory, Recording};
 use crate::model::cycle::Trigger;
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
+use crate::model::pattern::Strategy;
 use crate::model::playbook::Playbook;
 use crate::model::step::{Action, Step};
 use crate::model::task::Task;
@@ -543,7 +544,7 @@ async fn what_all_failures_left_out_is_seen_though_the_nearest_episodes_end_alik
     }
     memory.learn().await.unwrap();
     let patterns = memory.knowledge().patterns().await.unwrap();
-    let anti: Vec<_> = patterns.iter().filter(|pattern| pattern.strategy == "anti_pattern").collect();
+    let anti: Vec<_> = patterns.iter().filter(|pattern| pattern.strategy == Strategy::AntiPattern).collect();
     assert!(anti.iter().any(|pattern| format!("{:?}", pattern.body).contains("run_tests")), "{patterns:?}");
 }
 

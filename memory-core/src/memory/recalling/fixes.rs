@@ -13,8 +13,9 @@ use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::Reached;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
-use crate::model::failure::{Failure, Resolution};
+use crate::model::failure::Failure;
 use crate::model::kind::Kind;
+use crate::model::remedy as model;
 use crate::recall::advise::{PINNED, Remedy};
 use crate::recall::query::RecallQuery;
 
@@ -93,7 +94,7 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let failed = query.last_error.as_ref().and(query.after.last())?;
     let like = || recall.fixes.iter().filter(|found| found.score >= SAME_FIX);
     let own: Vec<&Recalled<Failure>> = like().filter(|found| found.item.tool == *failed).collect();
-    let mut known = own.iter().filter(|found| found.item.remedies().next().is_some());
+    let mut known = own.iter().filter(|found| found.item.helped().next().is_some());
     if let Some(first) = known.next() {
         let fix = usual_fix(&first.item)?;
         // What differs by the name of a thing is a lesson of its own; what got over both counts for both.
@@ -104,7 +105,7 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
         return Some(remedy_by(failed, first, (fix, more), tools));
     }
     let mut others =
-        like().filter(|found| found.item.tool != *failed && found.item.remedies().next().is_some());
+        like().filter(|found| found.item.tool != *failed && found.item.helped().next().is_some());
     let Some(first) = others.next() else { return given_up(failed, &own) };
     let fix = usual_fix(&first.item)?;
     let before = before_the_next_try(fix, &first.item)?;
@@ -139,7 +140,7 @@ fn given_up(failed: &str, own: &[&Recalled<Failure>]) -> Option<Remedy> {
 fn remedy_by(
     failed: &str,
     found: &Recalled<Failure>,
-    (fix, more): (&Resolution, u32),
+    (fix, more): (&model::Remedy, u32),
     tools: Vec<String>,
 ) -> Remedy {
     let worked = fix.worked.saturating_add(more);
@@ -149,7 +150,7 @@ fn remedy_by(
     Remedy {
         failed: failed.to_owned(),
         tools,
-        text: fix.fix.clone(),
+        text: fix.text(),
         known_of: (found.item.tool != failed).then(|| found.item.tool.clone()),
         worked,
         pinned: fix.is_pinned(),
@@ -160,14 +161,14 @@ fn remedy_by(
 }
 
 /// Returns the fix of an error that is nearly always the one, and works, or that somebody pinned.
-fn usual_fix(failure: &Failure) -> Option<&Resolution> {
-    let fix = failure.remedies().next().filter(|fix| fix.works() || fix.is_pinned())?;
+fn usual_fix(failure: &Failure) -> Option<&model::Remedy> {
+    let fix = failure.helped().next().filter(|fix| fix.works() || fix.is_pinned())?;
     (fix.is_pinned() || f64::from(fix.worked) >= USUAL * f64::from(failure.resolved)).then_some(fix)
 }
 
 /// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only calls that one
 /// otherwise.
-fn before_the_next_try<'f>(fix: &'f Resolution, failure: &Failure) -> Option<Vec<&'f str>> {
+fn before_the_next_try<'f>(fix: &'f model::Remedy, failure: &Failure) -> Option<Vec<&'f str>> {
     let mut tools = fix.tools();
     let last = tools.pop()?;
     (last == failure.tool && !tools.is_empty()).then_some(tools)
@@ -176,8 +177,8 @@ fn before_the_next_try<'f>(fix: &'f Resolution, failure: &Failure) -> Option<Vec
 /// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike
 /// one with a fix that was not in vain since, then one with a fix that worked more often.
 fn better_fix(a: &Recalled<Failure>, b: &Recalled<Failure>) -> Ordering {
-    let fixed = |it: &Recalled<Failure>| it.item.remedies().next().is_some();
-    let works = |it: &Recalled<Failure>| it.item.remedies().next().is_some_and(Resolution::works);
+    let fixed = |it: &Recalled<Failure>| it.item.helped().next().is_some();
+    let works = |it: &Recalled<Failure>| it.item.helped().next().is_some_and(model::Remedy::works);
     let by_score = fixed(b).cmp(&fixed(a)).then(b.score.total_cmp(&a.score));
     let by_fix = by_score.then(works(b).cmp(&works(a))).then(b.item.resolved.cmp(&a.item.resolved));
     by_fix.then(a.item.id.cmp(&b.item.id))
@@ -190,7 +191,7 @@ fn fix_reasons(failure: &Failure) -> Vec<String> {
         0 => format!("seen {times}, no success followed it so far"),
         resolved => format!("seen {times}; {resolved} of them got over it and succeeded"),
     }];
-    reasons.extend(failure.remedies().next().map(|fix| format!("this error was fixed before by {fix}")));
+    reasons.extend(failure.helped().next().map(|fix| format!("this error was fixed before by {fix}")));
     reasons
 }
 
@@ -200,20 +201,21 @@ mod tests {
     use crate::engine::Freshness;
     use crate::id::{FailureId, RecallId};
     use crate::memory::recalled::Origin;
+    use crate::model::remedy::tests::calls;
 
-    fn lesson(score: f64, resolutions: &[(u32, u64, u64)]) -> Recalled<Failure> {
+    fn lesson(score: f64, remedies: &[(u32, u64, u64)]) -> Recalled<Failure> {
         let at = |time: &u64| (*time > 0).then_some(Timestamp(*time));
         let item = Failure {
             id: FailureId(uuid::Uuid::nil()),
-            category: "other".into(),
+            category: crate::model::failure::ErrorCategory::Other,
             error: "no".into(),
             example: "no".into(),
             tool: "pay".into(),
             root_cause: None,
-            resolutions: resolutions
+            remedies: remedies
                 .iter()
-                .map(|(worked, worked_at, failed_at)| Resolution {
-                    fix: "login, then pay".into(),
+                .map(|(worked, worked_at, failed_at)| model::Remedy {
+                    calls: calls(&["login", "pay"]),
                     worked: *worked,
                     failed: u32::from(*failed_at > 0),
                     worked_at: at(worked_at),
@@ -256,7 +258,7 @@ mod tests {
         };
         let once = || lesson(0.9, &[(1, 5, 0)]);
         let mut other = once();
-        other.item.resolutions[0].fix = "ask, then pay".into();
+        other.item.remedies[0].calls = calls(&["ask", "pay"]);
         assert_eq!(told_of([once(), once()]), 2, "lessons that differ by a name count together");
         assert_eq!(told_of([once(), other]), 1);
         assert_eq!(told(lesson(0.6, &[(3, 5, 0)]), "pay"), None, "another error");
@@ -265,28 +267,28 @@ mod tests {
 
     #[test]
     fn a_tool_that_was_only_called_again_in_vain_is_given_up() {
-        let told = |times: u32, fix: &str, cause: Option<&str>| {
+        let told = |times: u32, fix: &[&str], cause: Option<&str>| {
             let mut found = lesson(1.0, &[(0, 0, 6)]);
             found.item.root_cause = cause.map(str::to_owned);
-            (found.item.resolutions[0].failed, found.item.resolutions[0].fix) = (times, fix.into());
+            (found.item.remedies[0].failed, found.item.remedies[0].calls) = (times, calls(fix));
             let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
             recall.fixes.push(found);
             let query = RecallQuery::new("x").after(["look", "pay"]).last_error("no");
             remedy(&query, &recall).map(|remedy| remedy.tools)
         };
-        assert_eq!(told(3, "pay", None), Some(Vec::new()));
-        assert_eq!(told(3, "login, then pay", None), Some(Vec::new()));
-        assert_eq!(told(2, "pay", None), None, "twice may be chance");
-        assert_eq!(told(3, "hand_over", None), None, "another tool was called");
-        assert_eq!(told(3, "pay", Some("pay was called without login before")), None);
+        assert_eq!(told(3, &["pay"], None), Some(Vec::new()));
+        assert_eq!(told(3, &["login", "pay"], None), Some(Vec::new()));
+        assert_eq!(told(2, &["pay"], None), None, "twice may be chance");
+        assert_eq!(told(3, &["hand_over"], None), None, "another tool was called");
+        assert_eq!(told(3, &["pay"], Some("pay was called without login before")), None);
     }
 
     #[test]
     fn a_tool_that_never_got_over_an_error_takes_what_the_others_did() {
-        let of = |tool: &str, fix: &str, worked: u32| {
+        let of = |tool: &str, fix: &[&str], worked: u32| {
             let found = lesson(0.9, &[(worked, 5, u64::from(worked == 0))]);
             let mut item = Failure { tool: tool.into(), resolved: worked, ..found.item };
-            item.resolutions[0].fix = fix.into();
+            item.remedies[0].calls = calls(fix);
             Recalled { item, ..found }
         };
         let told = |fixes: &[Recalled<Failure>]| {
@@ -295,15 +297,15 @@ mod tests {
             let query = RecallQuery::new("x").after(["look", "mail"]).last_error("no");
             remedy(&query, &recall).map(|remedy| (remedy.tools.join(" "), remedy.known_of.unwrap()))
         };
-        let pay = || of("pay", "login, then pay", 3);
+        let pay = || of("pay", &["login", "pay"], 3);
         let taken = Some(("login mail".to_owned(), "pay".to_owned()));
         assert_eq!(told(&[pay()]), taken);
-        assert_eq!(told(&[pay(), of("order", "login: again, then order", 1)]), taken);
-        assert_eq!(told(&[pay(), of("order", "ask, then order", 1)]), None, "they did not do the same");
-        assert_eq!(told(&[of("pay", "pay without voucher", 3)]), None, "only that tool was called otherwise");
-        assert_eq!(told(&[of("pay", "hand_over", 3)]), None, "that tool was not tried again");
-        assert_eq!(told(&[pay(), of("mail", "mail", 0)]), taken, "trying again is not all there is to do");
-        assert_eq!(told(&[pay(), of("mail", "login, then mail", 0)]), None, "it was in vain here");
+        assert_eq!(told(&[pay(), of("order", &["login", "order"], 1)]), taken);
+        assert_eq!(told(&[pay(), of("order", &["ask", "order"], 1)]), None, "they did not do the same");
+        assert_eq!(told(&[of("pay", &["pay"], 3)]), None, "only that tool was called otherwise");
+        assert_eq!(told(&[of("pay", &["hand_over"], 3)]), None, "that tool was not tried again");
+        assert_eq!(told(&[pay(), of("mail", &["mail"], 0)]), taken, "trying again is not all there is to do");
+        assert_eq!(told(&[pay(), of("mail", &["login", "mail"], 0)]), None, "it was in vain here");
     }
 
     #[test]

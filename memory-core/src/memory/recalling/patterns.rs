@@ -12,7 +12,6 @@ use crate::memory::recalling::fixes::SAME_ERROR;
 use crate::memory::recalling::warnings::warn_of;
 use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, found_for};
 use crate::model::entity::Entity;
-use crate::model::failure::THEN;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
 use crate::recall::parts::Part;
@@ -53,7 +52,7 @@ impl Inner {
                 .is_some_and(|error| is_beside(&pattern.body, error, for_others, recall));
             // What somebody rejected as a remedy is none as a pattern, either.
             let rejected = match &pattern.body {
-                PatternBody::ErrorRecovery { fix, .. } => rulings.rejects_fix(&fix.join(THEN)),
+                PatternBody::ErrorRecovery { remedy, .. } => rulings.rejects_remedy(remedy),
                 _ => false,
             };
             if foreign || beside || rejected || pattern.body.is_done(query.done()) {
@@ -84,7 +83,7 @@ fn is_beside(body: &PatternBody, error: &str, for_others: &HashSet<String>, reca
     match body {
         PatternBody::ErrorRecovery { error: known, .. } => errors::likeness(error, known, known) < SAME_ERROR,
         PatternBody::DecisionPoint { condition, .. } => recall.fixes.iter().any(|fix| {
-            fix.item.remedies().next().is_some() && *condition == format!("after {} failed", fix.item.tool)
+            fix.item.helped().next().is_some() && *condition == format!("after {} failed", fix.item.tool)
         }),
         PatternBody::AntiPattern { .. } => false,
         way => way

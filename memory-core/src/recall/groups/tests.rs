@@ -9,10 +9,10 @@ use crate::id::EpisodeId;
 use crate::model::episode::{Episode, ToolUse};
 use crate::model::kind::Kind;
 use crate::model::outcome::Outcome;
+use crate::model::outcome::Verdict;
 use crate::model::task::Task;
 use crate::recall::document::{Field, SearchDocument};
 use crate::recall::lexical::LexicalIndex;
-use crate::recall::query::Verdict;
 use crate::store::record::{Key, Namespace, Revision, WriterId};
 
 const NOW: Timestamp = Timestamp(1_000);

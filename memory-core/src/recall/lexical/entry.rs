@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::census::UsedTool;
 use crate::clock::Timestamp;
+pub(crate) use crate::recall::document::DocumentState as State;
 use crate::recall::document::Field;
 use crate::store::record::Revision;
 
@@ -59,68 +60,6 @@ impl TermRef {
     /// Returns true for a term of [`Field::Task`] or [`Field::Keywords`].
     pub(crate) fn is_told(self) -> bool {
         self.0 & (Self::TASK | Self::KEYWORD) != 0
-    }
-}
-
-/// Whether and how an episode ended; whether what was learned may be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    Open,
-    Success,
-    Partial,
-    Failure,
-    Abstained,
-    /// Of what was learned.
-    Active,
-    /// Of what was learned: never shown.
-    Rejected,
-    /// Of a ruling.
-    Pinned,
-    /// A state of a newer program.
-    Other,
-}
-
-impl State {
-    /// Every state; images number them by their places.
-    pub(super) const ALL: [Self; 9] = [
-        Self::Open,
-        Self::Success,
-        Self::Partial,
-        Self::Failure,
-        Self::Abstained,
-        Self::Active,
-        Self::Rejected,
-        Self::Pinned,
-        Self::Other,
-    ];
-
-    pub(super) fn parse(name: &str) -> Self {
-        match name {
-            "open" => Self::Open,
-            "success" => Self::Success,
-            "partial" => Self::Partial,
-            "failure" => Self::Failure,
-            "abstained" => Self::Abstained,
-            "active" => Self::Active,
-            "rejected" => Self::Rejected,
-            "pinned" => Self::Pinned,
-            _ => Self::Other,
-        }
-    }
-
-    /// Returns true for an episode that has its outcome.
-    pub(crate) fn is_completed(self) -> bool {
-        matches!(self, Self::Success | Self::Partial | Self::Failure | Self::Abstained)
-    }
-
-    /// Returns how much of the task was done, in `0.0..=1.0`; `None` if nobody tried to the end.
-    pub(crate) fn success(self) -> Option<f64> {
-        match self {
-            Self::Success => Some(1.0),
-            Self::Partial => Some(0.5),
-            Self::Failure => Some(0.0),
-            _ => None,
-        }
     }
 }
 

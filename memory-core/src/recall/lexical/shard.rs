@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use super::census::{Census, UsedTool};
 use super::dictionary::Dictionary;
 pub(crate) use super::dictionary::Posting;
-use super::entry::{Entry, State, TermRef};
+use super::entry::{Entry, TermRef};
 use super::labels::Labels;
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
@@ -151,7 +151,7 @@ impl Shard {
             id: id.clone(),
             revision: document.revision,
             expires_at: document.expires_at,
-            state: State::parse(&document.state),
+            state: document.state,
             kind: self.labels.share(&normalize_label(&document.task_kind)),
             domain: document.domain.as_deref().map(|domain| self.labels.share(&normalize_label(domain))),
             agent: document.agent.as_deref().map(|agent| self.labels.share(agent)),

@@ -8,8 +8,8 @@ use super::*;
 use crate::id::EpisodeId;
 use crate::model::episode::{Episode, ToolUse};
 use crate::model::outcome::Outcome;
+use crate::model::outcome::Verdict;
 use crate::model::task::Task;
-use crate::recall::query::Verdict;
 use crate::store::record::WriterId;
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -395,11 +395,14 @@ fn episodes_of_a_domain_come_newest_first() {
 fn what_was_rejected_is_never_found() {
     let mut index = LexicalIndex::new();
     let learned = |id: &str| Key::new(&Namespace::default(), Kind::Heuristic, id);
-    for (id, state, domain) in
-        [("b", "active", "web"), ("a", "active", "web"), ("c", "rejected", "web"), ("d", "active", "ops")]
-    {
+    for (id, state, domain) in [
+        ("b", State::Active, "web"),
+        ("a", State::Active, "web"),
+        ("c", State::Rejected, "web"),
+        ("d", State::Active, "ops"),
+    ] {
         let task = Task::new("deploy the service").domain(domain);
-        let document = SearchDocument { state: state.into(), ..document(&completed(task), 1) };
+        let document = SearchDocument { state, ..document(&completed(task), 1) };
         index.upsert(&learned(id), &document);
     }
     let query = RecallQuery::new("deploy service").include_open(true).outcome(Verdict::Failure);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
-use crate::recall::document::{Field, SearchDocument};
+use crate::recall::document::{DocumentState, Field, SearchDocument};
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{episode, record};
 use crate::store::record::{Key, Namespace, Revision, WriterId};
@@ -51,7 +51,7 @@ fn document(text: &str, clock: u64) -> SearchDocument {
             (Field::Task, [(text, 2)].into_iter().collect()),
             (Field::Tools, [("bash", 1)].into_iter().collect()),
         ],
-        state: "success".into(),
+        state: DocumentState::Success,
         task_kind: "general".into(),
         agent: None,
         domain: Some("web".into()),

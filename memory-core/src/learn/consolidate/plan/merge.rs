@@ -8,17 +8,17 @@ use crate::id::{EpisodeId, PatternId};
 use crate::learn::belief::pattern_confidence;
 use crate::model::evidence::{Evidence, ItemId, Tally};
 use crate::model::kind::Kind;
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{Pattern, Strategy};
 
 /// Newest episodes that a merged pattern names.
 const NAMED_EPISODES: usize = 16;
 
 /// What patterns must share to be merged: strategy, domain and kind of task.
-pub(super) type Group = (String, Option<String>, String);
+pub(super) type Group = (Strategy, Option<String>, String);
 
 /// Returns the patterns that one may be merged with.
 pub(super) fn group_of(pattern: &Pattern) -> Group {
-    (pattern.strategy.clone(), pattern.domain.clone(), pattern.task_kind.clone())
+    (pattern.strategy, pattern.domain.clone(), pattern.task_kind.clone())
 }
 
 impl Consolidator {

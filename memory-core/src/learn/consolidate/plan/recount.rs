@@ -8,8 +8,8 @@ use crate::learn::demotion::standing;
 use crate::learn::heuristics::prune::{is_prunable, prune};
 use crate::model::entity::Entity;
 use crate::model::evidence::{Evidence, ItemId, Standing, Tally};
-use crate::model::failure::Resolution;
 use crate::model::kind::Kind;
+use crate::model::remedy::Remedy;
 use crate::model::ruling::Decision;
 
 /// A change of confidence below this is not worth a write.
@@ -96,7 +96,7 @@ impl Consolidator {
         }
     }
 
-    /// Counts the episodes of a lesson anew, or removes it. It has no confidence: each of its resolutions goes by what came
+    /// Counts the episodes of a lesson anew, or removes it. It has no confidence: each of its remedies goes by what came
     /// of it.
     fn recount_failure(&mut self, id: FailureId, Known { evidence, complete }: Known<'_>) -> Changes {
         let item = ItemId::Failure(id);
@@ -104,7 +104,7 @@ impl Consolidator {
         let Some(failure) = self.failures.get_mut(&id) else { return Changes::default() };
         let last_heard = used.as_of.max(observed.as_of).max(failure.last_at);
         let pinned =
-            failure.ruling == Some(Decision::Pinned) || failure.resolutions.iter().any(Resolution::is_pinned);
+            failure.ruling == Some(Decision::Pinned) || failure.remedies.iter().any(Remedy::is_pinned);
         if !pinned && self.now.since(last_heard) >= self.config.stale_after {
             let note = format!("pruned failure lesson {:?}: last on {last_heard}", failure.error);
             self.failures.remove(&id);

@@ -5,6 +5,7 @@ use crate::id::EpisodeId;
 use crate::learn::heuristics::tests::heuristic;
 use crate::model::heuristic::Advice;
 use crate::model::pattern::PatternBody;
+use crate::model::pattern::Strategy;
 use crate::model::ruling::Decision;
 
 const DAY: u64 = 86_400_000;
@@ -16,7 +17,7 @@ fn pattern(number: u128, tools: &str, evidence: &[Evidence]) -> Pattern {
     let tally = tallies(own, &BeliefConfig::default()).0;
     Pattern {
         id,
-        strategy: "tool_sequence".into(),
+        strategy: Strategy::ToolSequence,
         domain: Some("web".into()),
         task_kind: "general".into(),
         body: PatternBody::ToolSequence { tools: tools.split_whitespace().map(str::to_owned).collect() },
@@ -127,7 +128,7 @@ fn refuted_patterns_go_with_their_evidence_and_anti_patterns_stay() {
     assert_eq!((changes.pruned, store.len()), (1, 0), "{:?}", changes.notes);
 
     let anti = PatternBody::AntiPattern { behaviour: "a".into(), consequence: "b".into() };
-    let anti = Pattern { body: anti, strategy: "anti_pattern".into(), ..pattern(1, "a b", &evidence) };
+    let anti = Pattern { body: anti, strategy: Strategy::AntiPattern, ..pattern(1, "a b", &evidence) };
     let (store, changes) = cycle(vec![anti], Vec::new(), &evidence, Tally::default());
     assert_eq!(changes.pruned, 0);
     assert!(patterns_of(&store)[0].confidence > 0.7);
@@ -183,12 +184,12 @@ fn what_was_counted_twice_is_put_right_once_all_evidence_is_at_hand() {
 fn lesson(number: u128, error: &str, occurrences: u32, days_ago: u64) -> Failure {
     Failure {
         id: FailureId(Uuid::from_u128(number)),
-        category: "not_found".into(),
+        category: crate::model::failure::ErrorCategory::NotFound,
         error: error.into(),
         example: format!("example {number}"),
         tool: "book".into(),
         root_cause: None,
-        resolutions: Vec::new(),
+        remedies: Vec::new(),
         domain: Some("web".into()),
         task_kind: "general".into(),
         occurrences,

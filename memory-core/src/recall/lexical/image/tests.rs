@@ -83,7 +83,11 @@ fn document(put: &Put) -> SearchDocument {
     let expires_at = (put.outcome % 7 == 6).then_some(NOW);
     let mut document = SearchDocument::of_episode(&episode, revision(put.clock), expires_at);
     if put.id.is_multiple_of(4) {
-        document.state = if put.outcome == 1 { "rejected" } else { "active" }.into();
+        document.state = if put.outcome == 1 {
+            crate::recall::document::DocumentState::Rejected
+        } else {
+            crate::recall::document::DocumentState::Active
+        };
     }
     document
 }
