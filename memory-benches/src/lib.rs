@@ -24,6 +24,7 @@ mod words;
 
 pub use contest::Contest;
 pub use contest::drain::Drain;
+pub use contest::process::{Processes, RecallProcess, fill_and_leave, select_one};
 pub use contest::reads::{CacheFileHit, HotRead};
 pub use contest::recall::RecallBook;
 pub use contest::retrieval::{Asked, Opened, Retrieval, open_and_tell};

@@ -221,7 +221,7 @@ impl<'s> Search<'s> {
             let by_words = scored.binary_search_by_key(&slot, |found| found.slot);
             if f64::from(cosine) >= near
                 && by_words.map_or(true, |at| self.share(scored[at].raw) < self.query.min_relevance)
-                && let Some(entry) = &self.shard.entries[slot as usize]
+                && let Some(entry) = self.shard.entry(slot)
                 && self.admits(entry)
             {
                 offer(slot, entry, 0.0);
@@ -252,7 +252,7 @@ impl<'s> Search<'s> {
             score: |it: &Scored<'_>, raw: f64| self.parts(it.slot, it.entry, raw as f32).fit(),
         };
         let mut sums = lock(&self.shard.scratch).pop().unwrap_or_default();
-        sums.resize(self.shard.entries.len(), 0.0);
+        sums.resize(self.shard.slots() as usize, 0.0);
         let scored = gather(self.shard, &self.plan, &mut sums, &wanted);
         lock(&self.shard.scratch).push(sums);
         scored

@@ -64,7 +64,7 @@ pub(super) fn gather<'s>(
     for (slot, &raw) in sums.iter().enumerate() {
         if raw > 0.0
             && (f64::from(raw) + left) * SLACK >= wanted.floor
-            && let Some(entry) = &shard.entries[slot]
+            && let Some(entry) = shard.entry(slot as u32)
             && (wanted.admits)(entry)
         {
             scored.push(Scored { slot: slot as u32, entry, raw });
