@@ -7,12 +7,13 @@ use std::time::Duration;
 use memory_benches::{
     Away, CacheFileHit, Contest, Drain, Extraction, Figure, HotRead, Keeper, LocalWrite, OneShot, Outage,
     RecallBook, RecallProcess, RemoteWrite, Report, Result, Retrieval, Role, Run, Target, VectorSearch, Verb,
-    child, fill_and_leave, median, open_and_tell, select_one,
+    ask_and_tell, child, fill_and_leave, median, open_and_tell, select_one,
 };
 
 const USAGE: &str = "\
 Usage: bench-report [--json] [--quick] [--only TEXT]...
        bench-report --fill EPISODES FOLDER
+       bench-report --ask QUESTIONS FOLDER
 
 Measures the memory and, in turns, the bare libraries; prints medians of rounds and the targets.
 
@@ -22,6 +23,8 @@ Measures the memory and, in turns, the bare libraries; prints medians of rounds 
                outage, import, extract, recall, recall-process. May be given several times.
   --fill EPISODES FOLDER
                Only makes a memory like that of the recall groups, and leaves it there: for a profiler.
+  --ask QUESTIONS FOLDER
+               Only asks such a memory, and prints p50 and p99 in microseconds.
 
 What is lost or duplicated over crashes is not a matter of speed: `cargo xtask crash` tells.
 
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
         ["--fill", episodes, folder] => match episodes.parse() {
             Ok(episodes) => fill_and_leave(Path::new(folder), episodes),
             Err(_) => return usage(&format!("{episodes:?} is no number of episodes")),
+        },
+        ["--ask", questions, folder] => match questions.parse() {
+            Ok(questions) => ask_and_tell(Path::new(folder), questions),
+            Err(_) => return usage(&format!("{questions:?} is no number of questions")),
         },
         ["--help" | "-h"] => {
             print!("{USAGE}");

@@ -171,6 +171,24 @@ pub fn open_and_tell(folder: &Path) -> Result<()> {
     })
 }
 
+/// Asks a memory as large as [`fill_and_leave`](crate::fill_and_leave) has made it so many questions, and prints the median
+/// and the 99th percentile in microseconds: for a profiler.
+///
+/// # Errors
+/// Whatever fails.
+pub fn ask_and_tell(folder: &Path, questions: u64) -> Result<()> {
+    ours::runtime()?.block_on(async {
+        let memory = Memory::open(folder).await?;
+        tokio::time::sleep(SETTLE).await;
+        let episodes = memory.recall("anything").await?.searched as u64;
+        let questions = (0..WARM_UP + questions).map(|number| corpus::question(number, episodes));
+        let run = answers(&memory, questions).await?;
+        memory.close(Duration::from_secs(60)).await?;
+        println!("{} {}", run.percentile(0.5).as_micros(), run.percentile(0.99).as_micros());
+        Ok(())
+    })
+}
+
 /// Asks one question after the other; the first ones do not count.
 async fn answers(memory: &Memory, questions: impl IntoIterator<Item = Question>) -> Result<Run> {
     let mut latencies = Vec::new();

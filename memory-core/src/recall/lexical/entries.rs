@@ -3,7 +3,7 @@
 use std::mem::size_of;
 use std::sync::{Arc, OnceLock};
 
-use super::entry::Entry;
+use super::entry::{Entry, State};
 use super::frozen::Frozen;
 
 /// A slot: unset while the image alone has it, `None` if it is free.
@@ -14,13 +14,15 @@ type Cell = OnceLock<Option<Box<Entry>>>;
 pub(super) struct Entries {
     frozen: Option<Arc<Frozen>>,
     cells: Vec<Cell>,
+    /// The states by themselves, `None` for a free slot: what a search asks of most documents that it meets.
+    states: Vec<Option<State>>,
 }
 
 impl Entries {
-    /// Creates the documents of an image.
-    pub(super) fn of_image(frozen: Arc<Frozen>) -> Self {
+    /// Creates the documents of an image, which are in these states.
+    pub(super) fn of_image(frozen: Arc<Frozen>, states: Vec<Option<State>>) -> Self {
         let cells = std::iter::repeat_with(Cell::new).take(frozen.documents() as usize).collect();
-        Self { frozen: Some(frozen), cells }
+        Self { frozen: Some(frozen), cells, states }
     }
 
     /// Returns how many slots there are.
@@ -35,20 +37,29 @@ impl Entries {
         cell.get_or_init(decode).as_deref()
     }
 
+    /// Returns the state of the document of a slot; `None` for a free one.
+    #[inline]
+    pub(super) fn state(&self, slot: u32) -> Option<State> {
+        self.states.get(slot as usize).copied().flatten()
+    }
+
     /// Returns the document of a slot, which is free then.
     pub(super) fn take(&mut self, slot: u32) -> Option<Box<Entry>> {
         self.get(slot)?;
+        self.states[slot as usize] = None;
         std::mem::replace(&mut self.cells[slot as usize], Cell::from(None)).into_inner().flatten()
     }
 
     /// Puts a document into a free slot.
     pub(super) fn put(&mut self, slot: u32, entry: Entry) {
+        self.states[slot as usize] = Some(entry.state);
         self.cells[slot as usize] = Cell::from(Some(Box::new(entry)));
     }
 
     /// Adds a free slot.
     pub(super) fn add(&mut self) -> u32 {
         self.cells.push(Cell::from(None));
+        self.states.push(None);
         (self.cells.len() - 1) as u32
     }
 
@@ -64,6 +75,6 @@ impl Entries {
 
     /// Returns roughly how many bytes of memory the slots take.
     pub(super) fn bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<Cell>() + self.decoded().count() * (size_of::<Entry>() + 16)
+        self.cells.capacity() * (size_of::<Cell>() + 1) + self.decoded().count() * (size_of::<Entry>() + 16)
     }
 }

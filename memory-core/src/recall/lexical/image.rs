@@ -4,7 +4,7 @@
 //! FORMAT, ANALYSIS, number of shards
 //! shard:    kind, the fields' weights, number of documents,
 //!           labels with their uses, tools with their figures, completed episodes of each domain in order of start,
-//!           length of each document, which documents expire and when,
+//!           length of each document, state of each, which documents expire and when,
 //!           of each document what its entry has and what is counted of the task; table of their ids,
 //!           texts of the terms; table of them; table of their stems; which terms have a stem in common,
 //!           shapes (frequency and fields),

@@ -131,6 +131,16 @@ impl Shard {
         self.entries.get(slot)
     }
 
+    /// Returns the state of the document of a slot; `None` for a free one.
+    pub(crate) fn state(&self, slot: u32) -> Option<State> {
+        self.entries.state(slot)
+    }
+
+    /// Returns true if the document of a slot has expired at `now`.
+    pub(crate) fn is_expired(&self, slot: u32, now: Timestamp) -> bool {
+        !self.expiring.is_empty() && self.expiring.get(&slot).is_some_and(|at| *at <= now)
+    }
+
     /// Returns the documents, in order of slots.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().map(|(_, entry)| entry)

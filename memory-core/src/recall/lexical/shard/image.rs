@@ -44,6 +44,9 @@ impl Shard {
         self.write_labels(image);
         self.write_census(&slots, image);
         image.numbers(order.iter().map(|(slot, _)| self.lengths[*slot as usize]));
+        let mut states = Writer::default();
+        order.iter().for_each(|(_, entry)| states.fixed(&[number_of(entry.state)]));
+        image.section(&states);
         self.write_records(&order, tasks, image)?;
         self.write_terms(&order, &slots, image)
     }
@@ -97,8 +100,7 @@ impl Shard {
             record.fixed(&entry.revision.clock.to_le_bytes());
             record.fixed(&entry.revision.writer.get().to_le_bytes());
             record.optional(entry.expires_at.map(|at| at.0));
-            let state = State::ALL.iter().position(|state| *state == entry.state);
-            record.number(state.unwrap_or_default() as u64);
+            record.number(number_of(entry.state).into());
             record.number(labels.of(&entry.kind));
             record.optional(entry.domain.as_deref().map(|domain| labels.of(domain)));
             record.optional(entry.agent.as_deref().map(|agent| labels.of(agent)));
@@ -198,15 +200,16 @@ impl Shard {
         let lengths = parts.numbers()?;
         shard.lengths = lengths.all(bytes);
         shard.total_length = shard.lengths.iter().map(|length| u64::from(*length)).sum();
+        let states = parts.states()?;
         parts.expiring(&mut shard, count)?;
         let (records, slots) = (parts.slices()?, Lookup(parts.numbers()?));
         let (texts, terms) = (parts.slices()?, Lookup(parts.numbers()?));
         let (stems, groups) = (Lookup(parts.numbers()?), parts.numbers()?);
         let shapes = parts.shapes()?;
         let (postings, forward) = (parts.slices()?, parts.slices()?);
-        let of_documents = [shard.lengths.len(), records.len(), forward.len()];
+        let of_documents = [shard.lengths.len(), states.len(), records.len(), forward.len()];
         let of_terms = postings.len() == texts.len() && texts.len() <= TermRef::END;
-        if of_documents != [count; 3] || !of_terms || u32::try_from(count).is_err() {
+        if of_documents != [count; 4] || !of_terms || u32::try_from(count).is_err() {
             return None;
         }
         let frozen = Frozen {
@@ -225,11 +228,16 @@ impl Shard {
         };
         let frozen = Arc::new(frozen);
         shard.dictionary = Dictionary::of_image(frozen.clone());
-        shard.entries = Entries::of_image(frozen.clone());
+        shard.entries = Entries::of_image(frozen.clone(), states);
         shard.count = count;
         shard.frozen = Some(frozen.clone());
         Some((shard, Tasks::of_image(frozen)))
     }
+}
+
+/// Returns the place of a state among all.
+fn number_of(state: State) -> u8 {
+    State::ALL.iter().zip(0..).find_map(|(other, number)| (*other == state).then_some(number)).unwrap_or(0)
 }
 
 /// Writes which terms have a stem in common.
@@ -267,6 +275,12 @@ impl Parts<'_, '_> {
 
     fn slices(&mut self) -> Option<Slices> {
         Some(Slices { begins: self.numbers()?, bytes: self.range()? })
+    }
+
+    fn states(&mut self) -> Option<Vec<Option<State>>> {
+        let mut states = self.image.section()?;
+        let numbers = std::iter::from_fn(|| states.fixed::<1>());
+        Some(numbers.map(|[number]| State::ALL.get(usize::from(number)).copied()).collect())
     }
 
     fn labels(&mut self, shard: &mut Shard) -> Option<Vec<Arc<str>>> {
