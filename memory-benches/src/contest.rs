@@ -1,6 +1,8 @@
 //! Contests: the same work by the memory and by a raw comparator.
 
 pub(crate) mod drain;
+pub(crate) mod filled;
+pub(crate) mod process;
 pub(crate) mod reads;
 pub(crate) mod recall;
 pub(crate) mod retrieval;

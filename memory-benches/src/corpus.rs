@@ -1,17 +1,17 @@
-//! Made-up tasks with the statistics of real ones: words by Zipf's law, subject areas with words of their own, families
-//! of near-duplicates.
+//! Made-up tasks with the statistics of real ones, all of one domain: words by Zipf's law, words of the domain that are
+//! about equally common, families of near-duplicates, and for each use of a tool a step.
 
 use memory_core::{
-    Clock, Entity, Episode, EpisodeId, EpisodeStatus, IdSource, Key, Namespace, Outcome, SeededIds,
-    SystemClock, Task, Timestamp, ToolUse,
+    Action, Clock, Entity, Episode, EpisodeId, EpisodeStatus, IdSource, Key, Namespace, Outcome, SeededIds,
+    Step, SystemClock, Task, Timestamp, ToolUse,
 };
 
 use crate::payload::Text;
 
 /// Words there are.
 const VOCABULARY: u64 = 30_000;
-/// Subject areas, each with words of its own.
-const DOMAINS: u64 = 40;
+/// The one domain, and its words. About one task in twenty has each of them, so that no search is narrowed by them.
+const DOMAIN: &str = "support desk";
 const DOMAIN_WORDS: u64 = 400;
 const KINDS: [&str; 8] =
     ["debugging", "refactoring", "support", "research", "deployment", "testing", "migration", "general"];
@@ -25,7 +25,6 @@ pub(crate) const FUNCTION_WORDS: [&str; 16] =
 #[derive(Debug, Clone)]
 pub(crate) struct Made {
     words: Vec<String>,
-    domain: u64,
     kind: &'static str,
     tags: Vec<String>,
     tools: Vec<String>,
@@ -46,19 +45,18 @@ pub(crate) fn task(number: u64) -> Made {
 
 fn original(number: u64) -> Made {
     let mut random = Text::new(!number);
-    let domain = random.skewed(DOMAINS);
     let length = 20 + random.below(101);
     let tags = (0..random.below(4)).map(|_| format!("tag-{}", random.skewed(TAGS))).collect();
     let tools = (0..1 + random.below(6)).map(|_| tool(random.skewed(TOOLS))).collect();
-    let words = text(&mut random, domain, length);
-    let said = text(&mut random, domain, 5 + length % 16).join(" ");
+    let words = text(&mut random, length);
+    let said = text(&mut random, 5 + length % 16).join(" ");
     let outcome = match random.below(20) {
         0 => Outcome::abstained(said),
         1 | 2 => Outcome::partial(0.5, said),
         3..=6 => Outcome::failure(said),
         _ => Outcome::success(said),
     };
-    Made { words, domain, kind: KINDS[random.skewed(KINDS.len() as u64) as usize], tags, tools, outcome }
+    Made { words, kind: KINDS[random.skewed(KINDS.len() as u64) as usize], tags, tools, outcome }
 }
 
 /// Replaces one word in so many.
@@ -82,7 +80,6 @@ pub(crate) struct Question {
 pub(crate) fn question(number: u64, tasks: u64) -> Question {
     let mut random = Text::new(number ^ 0x5bf0_3635_d1c4_7a11);
     let length = 8 + random.below(53);
-    let domain = random.skewed(DOMAINS);
     match number % 3 {
         0 => {
             let mut words = task(random.below(tasks)).words;
@@ -90,17 +87,15 @@ pub(crate) fn question(number: u64, tasks: u64) -> Question {
             vary(&mut words, &mut random, 5);
             Question { text: words.join(" "), domain: None }
         }
-        1 => {
-            Question { text: text(&mut random, domain, length).join(" "), domain: Some(domain_name(domain)) }
-        }
-        _ => Question { text: text(&mut random, domain, length).join(" "), domain: None },
+        1 => Question { text: text(&mut random, length).join(" "), domain: Some(DOMAIN.to_owned()) },
+        _ => Question { text: text(&mut random, length).join(" "), domain: None },
     }
 }
 
 impl Made {
     /// All of it that can be searched, as one text.
     pub(crate) fn text(&self) -> String {
-        let labels = [self.kind.to_owned(), domain_name(self.domain)];
+        let labels = [self.kind.to_owned(), DOMAIN.to_owned()];
         let all = self.words.iter().chain(&labels).chain(&self.tags).chain(&self.tools);
         let mut text = all.map(String::as_str).collect::<Vec<_>>().join(" ");
         text.push(' ');
@@ -108,9 +103,9 @@ impl Made {
         text
     }
 
-    /// Returns it as a finished episode.
-    pub(crate) fn episode(&self, space: &Namespace, ids: &SeededIds, at: Timestamp) -> (Key, Entity) {
-        let mut task = Task::new(self.words.join(" ")).kind(self.kind).domain(domain_name(self.domain));
+    /// Returns it as a finished episode with its steps.
+    pub(crate) fn records(&self, space: &Namespace, ids: &SeededIds, at: Timestamp) -> Vec<(Key, Entity)> {
+        let mut task = Task::new(self.words.join(" ")).kind(self.kind).domain(DOMAIN);
         task.tags.clone_from(&self.tags);
         let mut episode = Episode::open(EpisodeId(ids.next(at)), task, at);
         episode.status = EpisodeStatus::Completed;
@@ -118,22 +113,29 @@ impl Made {
         episode.outcome = Some(self.outcome.clone());
         episode.steps = self.tools.len() as u32;
         for tool in &self.tools {
-            if !episode.tools.iter().any(|used| used.tool == *tool) {
-                episode.tools.push(ToolUse { tool: tool.clone(), calls: 1, failures: 0 });
+            match episode.tools.iter_mut().find(|used| used.tool == *tool) {
+                Some(used) => used.calls += 1,
+                None => episode.tools.push(ToolUse { tool: tool.clone(), calls: 1, failures: 0 }),
             }
         }
-        (Key::episode(space, episode.id), Entity::Episode(episode))
+        let steps = self.tools.iter().zip(1..).map(|(tool, number)| {
+            let observation = self.words.iter().skip(number as usize).step_by(2).map(String::as_str);
+            let action = Action::tool(tool)
+                .arguments(serde_json::json!({ "about": self.words[0], "limit": number }))
+                .observation(observation.collect::<Vec<_>>().join(" "));
+            let step = Step::new(episode.id, number, 7, at, action);
+            (Key::step(space, &step), Entity::Step(step))
+        });
+        let mut records: Vec<_> = steps.collect();
+        records.push((Key::episode(space, episode.id), Entity::Episode(episode)));
+        records
     }
 }
 
-/// Makes the episodes of the tasks from `from` up to `to`.
-pub(crate) fn episodes(space: &Namespace, from: u64, to: u64) -> impl Iterator<Item = (Key, Entity)> {
+/// Makes the records of the tasks from `from` up to `to`, task by task; the episode comes last.
+pub(crate) fn episodes(space: &Namespace, from: u64, to: u64) -> impl Iterator<Item = Vec<(Key, Entity)>> {
     let (ids, now) = (SeededIds::new(from), SystemClock::new().now());
-    (from..to).map(move |number| task(number).episode(space, &ids, Timestamp(now.0 - 100_000_000 + number)))
-}
-
-fn domain_name(domain: u64) -> String {
-    format!("area {domain}")
+    (from..to).map(move |number| task(number).records(space, &ids, Timestamp(now.0 - 100_000_000 + number)))
 }
 
 fn tool(number: u64) -> String {
@@ -142,11 +144,11 @@ fn tool(number: u64) -> String {
 
 /// Makes a text: a third function words, of the others two in five from the words of the domain, and now and then an
 /// identifier.
-fn text(random: &mut Text, domain: u64, length: u64) -> Vec<String> {
+fn text(random: &mut Text, length: u64) -> Vec<String> {
     (0..length)
         .map(|_| match random.below(100) {
             0..33 => FUNCTION_WORDS[random.below(16) as usize].to_owned(),
-            33..60 => word(200 + (domain * 700 + random.skewed(DOMAIN_WORDS) * 17) % (VOCABULARY - 200)),
+            33..60 => word(200 + random.below(DOMAIN_WORDS) * 17),
             60 | 61 => format!("W{}", random.below(1_000_000)),
             _ => word(random.skewed(VOCABULARY)),
         })

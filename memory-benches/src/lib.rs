@@ -24,9 +24,10 @@ mod words;
 
 pub use contest::Contest;
 pub use contest::drain::Drain;
+pub use contest::process::{Processes, RecallProcess, fill_and_leave, select_one};
 pub use contest::reads::{CacheFileHit, HotRead};
 pub use contest::recall::RecallBook;
-pub use contest::retrieval::{Asked, Opened, Retrieval, open_and_tell};
+pub use contest::retrieval::{Asked, Opened, Retrieval, ask_and_tell, open_and_tell};
 pub use contest::writes::{LocalWrite, RemoteWrite};
 pub use extraction::Extraction;
 pub use ours::Verb;

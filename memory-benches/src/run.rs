@@ -13,6 +13,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// Adds an operation that ran by itself.
+    pub(crate) fn add(&mut self, latency: Duration) {
+        self.elapsed += latency;
+        self.latencies.push(latency);
+    }
+
     /// Returns operations a second.
     pub fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()

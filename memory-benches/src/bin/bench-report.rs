@@ -1,28 +1,34 @@
 //! Prints what the memory takes for its work, beside what the bare libraries take for the same.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use memory_benches::{
     Away, CacheFileHit, Contest, Drain, Extraction, Figure, HotRead, Keeper, LocalWrite, OneShot, Outage,
-    RecallBook, RemoteWrite, Report, Result, Retrieval, Role, Run, Target, VectorSearch, Verb, child, median,
-    open_and_tell,
+    RecallBook, RecallProcess, RemoteWrite, Report, Result, Retrieval, Role, Run, Target, VectorSearch, Verb,
+    ask_and_tell, child, fill_and_leave, median, open_and_tell, select_one,
 };
 
 const USAGE: &str = "\
 Usage: bench-report [--json] [--quick] [--only TEXT]...
+       bench-report --fill EPISODES FOLDER
+       bench-report --ask QUESTIONS FOLDER
 
 Measures the memory and, in turns, the bare libraries; prints medians of rounds and the targets.
 
   --json       One JSON object a line: metric, ours, baseline, ratio, target, unit, met.
   --quick      Fewer and smaller rounds, and 64 MB instead of 1 GB in the outbox: for a first look.
   --only TEXT  Only the groups whose name contains TEXT: local, remote 1, remote 64, drain, hot, cache file, reopen,
-               outage, import, extract, recall. May be given several times.
+               outage, import, extract, recall, recall-process. May be given several times.
+  --fill EPISODES FOLDER
+               Only makes a memory like that of the recall groups, and leaves it there: for a profiler.
+  --ask QUESTIONS FOLDER
+               Only asks such a memory, and prints p50 and p99 in microseconds.
 
 What is lost or duplicated over crashes is not a matter of speed: `cargo xtask crash` tells.
 
-Environment: MEMORY_BIN names the `memory` command that the outage group runs [default: the one beside this program];
+Environment: MEMORY_BIN names the `memory` command that the outage and recall-process groups run [default: the one beside this program];
 SQLD_BIN names the sqld binary; TMPDIR the folder to measure in.
 Exit codes: 0 measured (whether or not targets are met), 1 failed, 2 wrong usage.
 ";
@@ -36,6 +42,15 @@ fn main() -> ExitCode {
             _ => return usage(&format!("there is no child {role:?} of {bytes:?} bytes")),
         },
         ["--open", folder] => open_and_tell(Path::new(folder)),
+        ["--select", folder] => select_one(Path::new(folder)),
+        ["--fill", episodes, folder] => match episodes.parse() {
+            Ok(episodes) => fill_and_leave(Path::new(folder), episodes),
+            Err(_) => return usage(&format!("{episodes:?} is no number of episodes")),
+        },
+        ["--ask", questions, folder] => match questions.parse() {
+            Ok(questions) => ask_and_tell(Path::new(folder), questions),
+            Err(_) => return usage(&format!("{questions:?} is no number of questions")),
+        },
         ["--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -96,7 +111,7 @@ impl Options {
 
 type Measure = fn(&Options, &mut Report) -> Result<()>;
 
-const GROUPS: [(&str, Measure); 11] = [
+const GROUPS: [(&str, Measure); 12] = [
     ("local", local),
     ("remote 1", |options, report| remote(options, report, 1)),
     ("remote 64", |options, report| remote(options, report, 64)),
@@ -108,6 +123,7 @@ const GROUPS: [(&str, Measure); 11] = [
     ("import", import),
     ("extract", extract),
     ("recall", recall),
+    ("recall-process", recall_process),
 ];
 
 fn run(options: &Options) -> Result<()> {
@@ -296,9 +312,16 @@ fn reopen(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Returns where the `memory` command is.
+fn memory_command() -> Result<PathBuf> {
+    match std::env::var_os("MEMORY_BIN") {
+        Some(path) => Ok(path.into()),
+        None => Ok(std::env::current_exe()?.with_file_name("memory")),
+    }
+}
+
 fn outage(options: &Options, report: &mut Report) -> Result<()> {
-    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("memory"));
-    let program = std::env::var_os("MEMORY_BIN").map_or_else(beside, |path| Ok(path.into()))?;
+    let program = memory_command()?;
     for way in Away::ALL {
         let mut outage = Outage::begin(&program, way)?;
         for command in OneShot::ALL {
@@ -348,7 +371,7 @@ fn recall(options: &Options, report: &mut Report) -> Result<()> {
     // Episodes, and the targets for the median and the 99th percentile in microseconds.
     let sizes: &[(u64, f64, Option<f64>)] = match options.quick {
         true => &[(10_000, 1_000.0, Some(5_000.0))],
-        false => &[(10_000, 1_000.0, Some(5_000.0)), (100_000, 5_000.0, None)],
+        false => &[(10_000, 1_000.0, Some(5_000.0)), (100_000, 5_000.0, Some(25_000.0))],
     };
     let mut medians = Vec::new();
     for &(episodes, p50, p99) in sizes {
@@ -427,6 +450,28 @@ fn recall(options: &Options, report: &mut Report) -> Result<()> {
             target,
             unit,
         });
+    }
+    Ok(())
+}
+
+fn recall_process(options: &Options, report: &mut Report) -> Result<()> {
+    let mut contest = RecallProcess::new(memory_command()?, std::env::current_exe()?)?;
+    // Episodes, and the target for the median in milliseconds.
+    let sizes: &[(u64, f64)] =
+        if options.quick { &[(10_000, 50.0)] } else { &[(10_000, 50.0), (100_000, 150.0)] };
+    for &(episodes, p50) in sizes {
+        contest.fill(episodes)?;
+        let processes = contest.run(options.size(100, 20))?;
+        for (name, share, target) in [("p50", 0.5, Target::AtMost(p50)), ("p95", 0.95, Target::None)] {
+            let millis = |run: &Run| run.percentile(share).as_secs_f64() * MILLIS;
+            report.add(&Figure {
+                metric: format!("`memory recall` among {episodes}, {name} / select one row"),
+                ours: millis(&processes.ours),
+                baseline: Some(millis(&processes.baseline)),
+                target,
+                unit: "ms",
+            });
+        }
     }
     Ok(())
 }

@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 use agent_memory::{Memory, RecallQuery};
 use memory_core::Namespace;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 use crate::baseline::{Fts, scan};
+use crate::contest::filled::Filled;
 use crate::corpus::{self, FUNCTION_WORDS, Question};
 use crate::words::WordVectors;
 use crate::{Result, Run, ours};
 
-/// Episodes of one commit while filling.
-const FILL: u64 = 1_000;
 /// Questions that are asked before the clock starts.
 const WARM_UP: u64 = 100;
 /// How long a memory that was just opened is left alone, so that what it does on opening does not count.
@@ -30,8 +28,8 @@ const SCANS: usize = 20;
 /// Three ways to find the same tasks: a memory's recall, FTS5, a scan.
 pub struct Retrieval {
     program: PathBuf,
-    folder: TempDir,
-    runtime: Runtime,
+    filled: Filled,
+    _folder: TempDir,
     fts: Fts,
     texts: Vec<String>,
 }
@@ -67,11 +65,8 @@ impl Retrieval {
     pub fn new(program: impl Into<PathBuf>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let fts = Fts::create(&folder.path().join("fts.db"))?;
-        Ok(Self { program: program.into(), folder, runtime: ours::runtime()?, fts, texts: Vec::new() })
-    }
-
-    fn memory(&self) -> PathBuf {
-        self.folder.path().join("memory")
+        let filled = Filled::new(&folder.path().join("memory"))?;
+        Ok(Self { program: program.into(), filled, _folder: folder, fts, texts: Vec::new() })
     }
 
     /// Adds tasks to all three until there are `total`.
@@ -80,28 +75,13 @@ impl Retrieval {
     /// Whatever fails.
     pub fn fill(&mut self, total: u64) -> Result<()> {
         let (from, space) = (self.texts.len() as u64, Namespace::default());
-        std::fs::create_dir_all(self.memory())?;
-        self.runtime.block_on(async {
-            let (engine, _slot) = ours::engine(&self.memory(), None, &space).await?;
-            for start in (from..total).step_by(FILL as usize) {
-                let made = corpus::episodes(&space, start, total.min(start + FILL));
-                let records = made.map(|(key, entity)| engine.version(key, Some(entity)));
-                engine.commit(records.collect()).await?;
-            }
-            engine.close(Duration::from_secs(60)).await?;
-            Result::Ok(())
-        })?;
-        let rows = corpus::episodes(&space, from, total).zip(from..).map(|((_, entity), number)| {
-            let text = corpus::task(number).text();
-            (number, text, entity.to_json().unwrap_or_default())
+        self.filled.fill(total)?;
+        let rows = corpus::episodes(&space, from, total).zip(from..).map(|(records, number)| {
+            let body = records.last().and_then(|(_, episode)| episode.to_json().ok());
+            (number, corpus::task(number).text(), body.unwrap_or_default())
         });
         let texts = &mut self.texts;
-        self.fts.add(rows.inspect(|(_, text, _)| texts.push(text.clone())))?;
-        // A first opening sees what was committed and keeps its search documents for the next ones.
-        self.runtime.block_on(async {
-            Memory::open(self.memory()).await?.close(Duration::from_secs(60)).await?;
-            Ok(())
-        })
+        self.fts.add(rows.inspect(|(_, text, _)| texts.push(text.clone())))
     }
 
     /// Asks all three so many different questions, one after the other.
@@ -114,8 +94,8 @@ impl Retrieval {
             (0..WARM_UP + questions).map(|number| corpus::question(number, total)).collect();
         let words: Vec<_> = questions.iter().map(words).collect();
         let warm = WARM_UP as usize;
-        let ours = self.runtime.block_on(async {
-            let memory = Memory::open(self.memory()).await?;
+        let ours = self.filled.runtime().block_on(async {
+            let memory = Memory::open(self.filled.folder()).await?;
             tokio::time::sleep(SETTLE).await;
             let run = answers(&memory, questions).await?;
             memory.close(Duration::from_secs(60)).await?;
@@ -137,8 +117,8 @@ impl Retrieval {
         let total = self.texts.len() as u64;
         let folder = tempfile::tempdir()?;
         let copy = folder.path().join("memory");
-        copy_folder(&self.memory(), &copy)?;
-        self.runtime.block_on(async {
+        copy_folder(self.filled.folder(), &copy)?;
+        self.filled.runtime().block_on(async {
             let model = Arc::new(WordVectors::new(dimensions));
             let memory = Memory::builder().path(&copy).embedder(model).open().await?;
             let deadline = Instant::now() + VECTORS_WITHIN;
@@ -160,7 +140,7 @@ impl Retrieval {
     /// # Errors
     /// When it fails.
     pub fn open(&self) -> Result<Opened> {
-        let output = Command::new(&self.program).arg("--open").arg(self.memory()).output()?;
+        let output = Command::new(&self.program).arg("--open").arg(self.filled.folder()).output()?;
         let said = String::from_utf8(output.stdout)?;
         let figures = said.split_whitespace().map(str::parse).collect::<std::result::Result<Vec<u64>, _>>();
         match figures.as_deref() {
@@ -187,6 +167,24 @@ pub fn open_and_tell(folder: &Path) -> Result<()> {
         let resident = resident_bytes()?.saturating_sub(before);
         println!("{} {} {resident}", ready.as_micros(), memory.status().await.engine.index_bytes);
         memory.close(Duration::from_secs(60)).await?;
+        Ok(())
+    })
+}
+
+/// Asks a memory as large as [`fill_and_leave`](crate::fill_and_leave) has made it so many questions, and prints the median
+/// and the 99th percentile in microseconds: for a profiler.
+///
+/// # Errors
+/// Whatever fails.
+pub fn ask_and_tell(folder: &Path, questions: u64) -> Result<()> {
+    ours::runtime()?.block_on(async {
+        let memory = Memory::open(folder).await?;
+        tokio::time::sleep(SETTLE).await;
+        let episodes = memory.recall("anything").await?.searched as u64;
+        let questions = (0..WARM_UP + questions).map(|number| corpus::question(number, episodes));
+        let run = answers(&memory, questions).await?;
+        memory.close(Duration::from_secs(60)).await?;
+        println!("{} {}", run.percentile(0.5).as_micros(), run.percentile(0.99).as_micros());
         Ok(())
     })
 }

@@ -53,11 +53,10 @@ struct Loaded {
 
 async fn load(cache: &dyn Cache, namespace: &Namespace) -> Result<Option<Loaded>> {
     let Some(image) = cache.image(namespace).await? else { return Ok(None) };
-    let Some(mut index) = LexicalIndex::of_image(namespace, &image.bytes) else {
+    let Some(mut index) = LexicalIndex::of_image(namespace, image.bytes) else {
         tracing::warn!("the image of the recall index is of another program; search documents are read");
         return Ok(None);
     };
-    drop(image.bytes);
     let mut unreadable = 0;
     for keys in image.changed.chunks(PAGE) {
         let documents = cache.documents_of(keys).await?;
@@ -85,6 +84,7 @@ pub(super) async fn renew(
         }
         index.image(namespace)
     };
+    let Some(image) = image else { return Ok(false) };
     cache.put_image(namespace, &image).await?;
     Ok(true)
 }

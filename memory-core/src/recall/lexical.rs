@@ -2,10 +2,13 @@
 
 mod census;
 mod dictionary;
+mod entries;
 pub(crate) mod entry;
+mod frozen;
 mod image;
 mod labels;
 pub(crate) mod shard;
+mod tasks;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use crate::store::record::{Key, Namespace, Revision};
 
 use entry::{Entry, State};
 use shard::Shard;
+use tasks::Tasks;
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
 ///
@@ -31,7 +35,7 @@ use shard::Shard;
 #[derive(Debug, Default)]
 pub struct LexicalIndex {
     shards: HashMap<(Namespace, Kind), Shard>,
-    tasks: HashMap<Namespace, TaskFigures>,
+    tasks: HashMap<Namespace, Tasks>,
 }
 
 impl LexicalIndex {
@@ -123,7 +127,7 @@ impl LexicalIndex {
         now: Timestamp,
     ) -> impl Iterator<Item = Key> {
         self.held(namespace, kind).into_iter().flat_map(move |shard| {
-            let live = shard.entries.iter().flatten().filter(move |entry| !entry.is_expired(now));
+            let live = shard.entries().filter(move |entry| !entry.is_expired(now));
             live.map(|entry| shard.key(entry))
         })
     }
@@ -155,10 +159,9 @@ impl LexicalIndex {
 
     /// Returns the ids of the documents of a kind that somebody rejected.
     fn rejected(&self, namespace: &Namespace, kind: Kind) -> HashSet<&str> {
-        let rulings = self.held(namespace, Kind::Ruling).into_iter().flat_map(|shard| &shard.entries);
+        let rulings = self.held(namespace, Kind::Ruling).into_iter().flat_map(Shard::entries);
         let of_kind = |entry: &'_ Entry| entry.id.split_once(':').is_some_and(|(of, _)| of == kind.name());
         rulings
-            .flatten()
             .filter(|entry| entry.state == State::Rejected && of_kind(entry))
             .filter_map(|entry| entry.id.split_once(':').map(|(_, id)| id))
             .collect()
@@ -166,13 +169,13 @@ impl LexicalIndex {
 
     /// Returns what was decided about what was learned.
     pub(crate) fn rulings(&self, namespace: &Namespace) -> Rulings {
-        let entries = self.held(namespace, Kind::Ruling).into_iter().flat_map(|shard| &shard.entries);
+        let entries = self.held(namespace, Kind::Ruling).into_iter().flat_map(Shard::entries);
         let decided = |entry: &Entry| match entry.state {
             State::Pinned => Some((entry.id.clone(), Decision::Pinned)),
             State::Rejected => Some((entry.id.clone(), Decision::Rejected)),
             _ => None,
         };
-        entries.flatten().filter_map(decided).collect()
+        entries.filter_map(decided).collect()
     }
 
     /// Returns who did an episode, and when it started; `None` if there is none that has not expired at `now`.
@@ -206,9 +209,10 @@ impl LexicalIndex {
         admits: impl Fn(Option<&str>) -> bool,
     ) -> Vec<Arc<str>> {
         let Some(shard) = self.held(namespace, Kind::Episode) else { return Vec::new() };
-        let is_asked =
-            |id: &Arc<str>| shard.find(id).is_some_and(|(_, entry)| admits(entry.agent.as_deref()));
-        shard.census.newest(&domain_key(domain)).filter(is_asked).take(newest).collect()
+        let domain = domain_key(domain);
+        let entries = shard.census.newest(&domain).filter_map(|slot| shard.entry(slot));
+        let asked = entries.filter(|entry| admits(entry.agent.as_deref())).take(newest);
+        asked.map(|entry| entry.id.clone()).collect()
     }
 
     /// Returns how many completed episodes a domain has, or how many have none.
@@ -233,15 +237,14 @@ impl LexicalIndex {
         let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
         let domain = domain_key(domain);
         let same = |entry: &&Entry| entry.domain.as_deref().unwrap_or_default() == domain;
-        let mut keys: Vec<Key> =
-            shard.entries.iter().flatten().filter(same).map(|entry| shard.key(entry)).collect();
+        let mut keys: Vec<Key> = shard.entries().filter(same).map(|entry| shard.key(entry)).collect();
         keys.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         keys
     }
 
     /// Returns what tasks of a namespace usually take.
     pub(crate) fn tasks(&self, namespace: &Namespace) -> Option<&TaskFigures> {
-        self.tasks.get(namespace)
+        self.tasks.get(namespace).map(Tasks::figures)
     }
 
     #[cfg(test)]

@@ -203,8 +203,9 @@ impl<'s> Search<'s> {
     pub(crate) fn best(&self, limit: usize) -> Vec<Candidate<'s>> {
         let scored = if self.plan.terms.is_empty() { Vec::new() } else { self.scored(limit) };
         let mut best: Vec<Candidate<'s>> = Vec::with_capacity(limit + 1);
-        let mut offer = |slot: u32, entry: &'s Entry, raw: f32| {
-            let parts = self.parts(slot, entry, raw);
+        let mut offer = |slot: u32, raw: f32| {
+            let Some(entry) = self.shard.entry(slot) else { return };
+            let parts = self.parts(slot, raw);
             let candidate = Candidate { slot, entry, raw, fit: parts.fit(), parts };
             let place = best.partition_point(|held| held.order(&candidate).is_lt());
             if place < limit {
@@ -214,7 +215,7 @@ impl<'s> Search<'s> {
         };
         for found in &scored {
             if self.share(found.raw) >= self.query.min_relevance {
-                offer(found.slot, found.entry, found.raw);
+                offer(found.slot, found.raw);
             }
         }
         let near = self.query.min_relevance.max(MIN_COSINE);
@@ -222,10 +223,9 @@ impl<'s> Search<'s> {
             let by_words = scored.binary_search_by_key(&slot, |found| found.slot);
             if f64::from(cosine) >= near
                 && by_words.map_or(true, |at| self.share(scored[at].raw) < self.query.min_relevance)
-                && let Some(entry) = &self.shard.entries[slot as usize]
-                && self.admits(entry)
+                && self.admits(slot)
             {
-                offer(slot, entry, 0.0);
+                offer(slot, 0.0);
             }
         }
         best
@@ -245,28 +245,39 @@ impl<'s> Search<'s> {
         plan::idf(self.shard, frequency)
     }
 
-    fn scored(&self, limit: usize) -> Vec<Scored<'s>> {
+    fn scored(&self, limit: usize) -> Vec<Scored> {
         let wanted = Wanted {
             limit,
             floor: self.query.min_relevance.max(0.0) * f64::from(self.plan.ceiling),
-            admits: |entry: &Entry| self.admits(entry),
-            score: |it: &Scored<'_>, raw: f64| self.parts(it.slot, it.entry, raw as f32).fit(),
+            admits: |slot| self.admits(slot),
+            score: |it: &Scored, raw: f64| self.parts(it.slot, raw as f32).fit(),
         };
         let mut sums = lock(&self.shard.scratch).pop().unwrap_or_default();
-        sums.resize(self.shard.entries.len(), 0.0);
+        sums.resize(self.shard.slots() as usize, 0.0);
         let scored = gather(self.shard, &self.plan, &mut sums, &wanted);
         lock(&self.shard.scratch).push(sums);
         scored
     }
 
-    fn admits(&self, entry: &Entry) -> bool {
-        !entry.is_expired(self.now)
-            && admits(self.query, entry)
-            && self.rejected.is_none_or(|rejected| !rejected.contains(&*entry.id))
+    /// Goes by the state alone where that is enough: most documents that are met are looked at no further.
+    fn admits(&self, slot: u32) -> bool {
+        let Some(state) = self.shard.state(slot) else { return false };
+        let entry = || self.shard.entry(slot);
+        let of_agent = || entry().is_some_and(|entry| self.query.admits_agent(entry.agent.as_deref()));
+        // Nobody is the agent of what was learned.
+        let by_agent = self.query.is_by_agent() && state != State::Active;
+        let is_rejected = |rejected: &HashSet<&str>| {
+            !rejected.is_empty() && entry().is_none_or(|entry| rejected.contains(&*entry.id))
+        };
+        admits(self.query, state)
+            && !self.shard.is_expired(slot, self.now)
+            && (!by_agent || of_agent())
+            && !self.rejected.is_some_and(is_rejected)
     }
 
     /// Returns the parts for a document by itself with this BM25 score.
-    fn parts(&self, slot: u32, entry: &Entry, raw: f32) -> ScoreParts {
+    fn parts(&self, slot: u32, raw: f32) -> ScoreParts {
+        let entry = || self.shard.entry(slot);
         let equal = |wanted: Option<&Arc<str>>, held: Option<&Arc<str>>| match (wanted, held) {
             (Some(wanted), Some(held)) if Arc::ptr_eq(wanted, held) => 1.0,
             _ => 0.0,
@@ -278,9 +289,12 @@ impl<'s> Search<'s> {
             }),
             keyword,
             support: keyword,
-            domain: self.domain.map(|domain| equal(domain, entry.domain.as_ref())),
-            kind: self.kind.map(|kind| equal(kind, Some(&entry.kind))),
-            progress: self.progress.as_ref().map(|progress| progress.share(entry)),
+            domain: self.domain.map(|domain| equal(domain, entry().and_then(|entry| entry.domain.as_ref()))),
+            kind: self.kind.map(|kind| equal(kind, entry().map(|entry| &entry.kind))),
+            progress: self
+                .progress
+                .as_ref()
+                .map(|progress| entry().map_or(0.0, |entry| progress.share(entry))),
             reward: None,
             recency: None,
         }
@@ -328,17 +342,14 @@ impl Candidate<'_> {
     }
 }
 
-fn admits(query: &RecallQuery, entry: &Entry) -> bool {
-    let state = entry.state;
+/// Returns whether documents in a state are asked for.
+fn admits(query: &RecallQuery, state: State) -> bool {
     let is = |verdict: &Verdict| state == State::from(*verdict);
     match state {
         // Outcomes are asked of episodes.
         State::Active => return true,
         State::Rejected => return false,
         _ => {}
-    }
-    if !query.admits_agent(entry.agent.as_deref()) {
-        return false;
     }
     if query.outcomes.is_empty() {
         state != State::Open || query.include_open

@@ -73,6 +73,32 @@ impl Sum for TaskGroup {
     }
 }
 
+/// What an episode is counted with.
+#[derive(Debug, Clone)]
+pub(crate) struct Counting {
+    fingerprint: Box<str>,
+    kind: String,
+    domain: String,
+    group: TaskGroup,
+}
+
+impl Counting {
+    /// Returns `None` for an episode that is not counted: an open one, or one of a task without a fingerprint.
+    pub(crate) fn of(document: &SearchDocument) -> Option<Self> {
+        let counted = document.state != DocumentState::Open && !document.fingerprint.is_empty();
+        counted.then(|| Self {
+            fingerprint: document.fingerprint.as_str().into(),
+            kind: normalize_label(&document.task_kind),
+            domain: domain_key(document.domain.as_deref()),
+            group: TaskGroup::of_one(
+                document.state == DocumentState::Success,
+                document.steps,
+                document.duration_ms,
+            ),
+        })
+    }
+}
+
 /// The figures of one namespace.
 #[derive(Debug, Default)]
 pub(crate) struct TaskFigures {
@@ -83,16 +109,12 @@ pub(crate) struct TaskFigures {
 }
 
 impl TaskFigures {
-    /// Counts a completed episode, in place of what it was counted with before.
-    pub(crate) fn upsert(&mut self, id: &str, document: &SearchDocument) {
+    /// Counts an episode in place of what it was counted with before; not any more without anything to count it with.
+    pub(crate) fn replace(&mut self, id: &str, counting: Option<&Counting>) {
         self.remove(id);
-        if document.state == DocumentState::Open || document.fingerprint.is_empty() {
-            return;
+        if let Some(counting) = counting {
+            self.count(id, &counting.fingerprint, &counting.kind, &counting.domain, counting.group);
         }
-        let group =
-            TaskGroup::of_one(document.state == DocumentState::Success, document.steps, document.duration_ms);
-        let (kind, domain) = (normalize_label(&document.task_kind), domain_key(document.domain.as_deref()));
-        self.count(id, &document.fingerprint, &kind, &domain, group);
     }
 
     /// Counts a completed episode that is not counted.
@@ -194,19 +216,23 @@ mod tests {
         SearchDocument::of_episode(&episode, Revision::default(), None)
     }
 
+    fn upsert(figures: &mut TaskFigures, id: &str, document: &SearchDocument) {
+        figures.replace(id, Counting::of(document).as_ref());
+    }
+
     #[test]
     fn figures_follow_changes_and_removals() {
         let mut figures = TaskFigures::default();
-        figures.upsert("a", &document("k", "f", 4, 100, true));
-        figures.upsert("b", &document("k", "f", 2, 0, false));
-        figures.upsert("c", &document("K", "g", 9, 50, true));
+        upsert(&mut figures, "a", &document("k", "f", 4, 100, true));
+        upsert(&mut figures, "b", &document("k", "f", 2, 0, false));
+        upsert(&mut figures, "c", &document("K", "g", 9, 50, true));
         let same = figures.of_fingerprint("f");
         assert_eq!(
             (same.episodes, same.successes, same.steps(), same.duration_ms()),
             (2, 1, 3.0, Some(100.0))
         );
         assert_eq!(figures.of_kind(&Task::new("y").kind("k")).episodes, 3);
-        figures.upsert("a", &document("k", "g", 1, 0, true));
+        upsert(&mut figures, "a", &document("k", "g", 1, 0, true));
         assert_eq!(figures.of_fingerprint("f").steps(), 2.0);
         for id in ["a", "b", "c"] {
             figures.remove(id);

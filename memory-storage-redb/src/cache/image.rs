@@ -15,6 +15,9 @@ use crate::keys::{key_within, namespace_prefix, prefix_end};
 /// How much of an image a part has, in bytes: with key and frame a little less than a power of two of pages.
 const PART: usize = 1024 * 1024 - 512;
 
+/// Parts that room is made for before they are read: 4 GB, however many a file claims to have.
+const MOST_AT_ONCE: u32 = 4_096;
+
 /// Returns the key of a part: `namespace \0 number`, so that byte order is the order of parts.
 fn part_key(namespace: &Namespace, number: u32) -> Vec<u8> {
     [namespace_prefix(namespace).as_slice(), &number.to_be_bytes()].concat()
@@ -136,6 +139,10 @@ fn read_parts(transaction: &ReadTransaction, namespace: &Namespace) -> Outcome<O
         let Some((parts, part)) = part else { return Ok(Some(None)) };
         if key.value() != part_key(namespace, number) {
             return Ok(Some(None));
+        }
+        if number == 0 {
+            // No more than a file of that many parts has; growing would copy what is there again and again.
+            bytes.reserve_exact(part.len().saturating_mul(parts.min(MOST_AT_ONCE) as usize));
         }
         bytes.extend_from_slice(part);
         (number, count) = (number + 1, Some(parts));

@@ -1,7 +1,7 @@
 //! What was learned from a namespace's episodes, as bytes that the cache does not understand, in parts.
 
 use memory_core::{Namespace, Result};
-use redb::{ReadableTable, TableError};
+use redb::TableError;
 
 use super::room::{CHURN_PER_CHANGE, document_charge};
 use super::{RedbCache, STATES, add, lock};

@@ -71,7 +71,7 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     // Term, whether it is of the task, place; so that those who share a term are neighbours.
     let mut words: Vec<u64> = Vec::with_capacity(count * 128);
     for (place, candidate) in candidates.iter().enumerate() {
-        for term in candidate.entry.terms.iter().filter(|term| term.is_told()) {
+        for term in search.shard.terms(candidate.slot, candidate.entry).iter().filter(|term| term.is_told()) {
             let of_task = u64::from(term.is_of_task());
             words.push((u64::from(term.id()) << 1 | of_task) << PLACE_BITS | place as u64);
         }
@@ -91,7 +91,7 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     let shared: Vec<&[u64]> = words.chunk_by(|a, b| id(*a) == id(*b)).collect();
     // In a loop of its own, in which the processor waits for many terms at the same time.
     let frequencies: Vec<usize> =
-        shared.iter().map(|sharing| search.shard.postings(id(sharing[0]) as u32).1.len()).collect();
+        shared.iter().map(|sharing| search.shard.frequency(id(sharing[0]) as u32).max(1)).collect();
     for (sharing, frequency) in shared.into_iter().zip(frequencies) {
         let (weight, mass) = match of_rare.get_mut(frequency) {
             Some(rare) => *rare.get_or_insert_with(|| weigh(frequency)),

@@ -1,6 +1,6 @@
 //! What the index keeps of a document besides its postings.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::census::UsedTool;
 use crate::clock::Timestamp;
@@ -28,8 +28,9 @@ pub(crate) struct Entry {
     pub(crate) at: Timestamp,
     /// The tools of an episode, in order of first use; empty of what was learned.
     pub(crate) tools: Box<[UsedTool]>,
-    /// Its terms, by ascending id.
-    pub(crate) terms: Box<[TermRef]>,
+    /// Its terms, by ascending id; of a document of an image once somebody asked for them, see
+    /// [`Shard::terms`](super::shard::Shard::terms).
+    pub(super) terms: OnceLock<Box<[TermRef]>>,
 }
 
 /// A term of a document: the id, and whether it is a word of the task or of what the user said later.
@@ -40,16 +41,27 @@ impl TermRef {
     const TASK: u32 = 1;
     const KEYWORD: u32 = 2;
 
+    /// What it has besides the id.
+    pub(super) const FLAGS: u32 = Self::TASK | Self::KEYWORD;
+    pub(super) const FLAG_BITS: u32 = 2;
     /// One more than the highest id.
-    pub(super) const END: usize = 1 << 30;
+    pub(super) const END: usize = 1 << (u32::BITS - Self::FLAG_BITS);
 
     pub(super) fn new(id: u32, fields: u8) -> Self {
         let bit = |field: Field, bit: u32| if fields & (1 << field as u8) == 0 { 0 } else { bit };
-        Self(id << 2 | bit(Field::Task, Self::TASK) | bit(Field::Keywords, Self::KEYWORD))
+        Self::of_parts(id, bit(Field::Task, Self::TASK) | bit(Field::Keywords, Self::KEYWORD))
+    }
+
+    pub(super) fn of_parts(id: u32, flags: u32) -> Self {
+        Self(id << Self::FLAG_BITS | flags)
+    }
+
+    pub(super) fn flags(self) -> u32 {
+        self.0 & Self::FLAGS
     }
 
     pub(crate) fn id(self) -> u32 {
-        self.0 >> 2
+        self.0 >> Self::FLAG_BITS
     }
 
     /// Returns true for a term of [`Field::Task`].
@@ -59,7 +71,7 @@ impl TermRef {
 
     /// Returns true for a term of [`Field::Task`] or [`Field::Keywords`].
     pub(crate) fn is_told(self) -> bool {
-        self.0 & (Self::TASK | Self::KEYWORD) != 0
+        self.0 & Self::FLAGS != 0
     }
 }
 

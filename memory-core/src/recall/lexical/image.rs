@@ -2,34 +2,44 @@
 //!
 //! ```text
 //! FORMAT, ANALYSIS, number of shards
-//! shard:     kind, the fields' weights, number of documents, documents, terms, postings
-//! documents: length in bytes, labels, names of tools; of each in order of slot what its entry has
-//! terms:     length in bytes, number of terms, their texts
-//! postings:  length in bytes, how many each term has, shapes (frequency and fields);
-//!            of each document how many, and of these how many terms are passed over, and the shape
+//! shard:    kind, the fields' weights, number of documents,
+//!           labels with their uses, tools with their figures, completed episodes of each domain in order of start,
+//!           length of each document, state of each, which documents expire and when,
+//!           of each document what its entry has and what is counted of the task; table of their ids,
+//!           texts of the terms; table of them; table of their stems; which terms have a stem in common,
+//!           shapes (frequency and fields),
+//!           of each term how many documents have it, which, and the shape,
+//!           of each document how many terms it has, which, and whether they are of the task
+//! numbers:  length in bytes, four bytes each
+//! of each:  where each begins and the last one ends, as numbers; length in bytes, all of them
+//! table:    numbers, see [`Lookup`](super::frozen::Lookup)
 //! ```
 //!
-//! Slots and ids of terms are counted anew, without the free ones; tombstones are left out. The bytes are those of one
-//! state of an index, whoever encodes it. They come back from a file: what is read is checked, and nothing is allocated
-//! that the length of the bytes does not justify.
+//! Documents are numbered in order of their ids, terms from the most common one on; tombstones are left out. The bytes are
+//! those of one state of an index, whoever encodes it. They come back from a file, and most are read in place when
+//! somebody asks for them: what is read is checked, and nothing is allocated that the length of the bytes does not
+//! justify.
 
 mod bytes;
 
 pub(super) use bytes::{Numbered, Reader, Writer};
 
+use std::sync::Arc;
+
 use super::LexicalIndex;
 use super::shard::Shard;
+use super::tasks::Tasks;
 use crate::model::kind::Kind;
 use crate::recall::document::SearchDocument;
 use crate::store::record::Namespace;
 
 /// Counts the forms that images have had, and the rules by which an entry of the index is made from a document: states,
 /// normalised labels, what is counted of a task. An image of another number is none.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 impl LexicalIndex {
-    /// Encodes what the index has of a namespace.
-    pub(crate) fn image(&self, namespace: &Namespace) -> Vec<u8> {
+    /// Encodes what the index has of a namespace; `None` if that is too much for an image (4 GiB of one sort).
+    pub(crate) fn image(&self, namespace: &Namespace) -> Option<Vec<u8>> {
         let held = |kind| self.held(namespace, kind).filter(|shard| shard.len() > 0);
         let shards: Vec<(Kind, &Shard)> =
             Kind::ALL.into_iter().filter_map(|kind| Some((kind, held(kind)?))).collect();
@@ -40,23 +50,24 @@ impl LexicalIndex {
         for (kind, shard) in shards {
             image.text(kind.name());
             let tasks = self.tasks.get(namespace).filter(|_| kind == Kind::Episode);
-            shard.write_image(tasks, &mut image);
+            shard.write_image(tasks.map(Tasks::figures), &mut image)?;
         }
-        image.into_bytes()
+        Some(image.into_bytes())
     }
 
     /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::image`] of this program
     /// made.
     ///
     /// It answers as one does that the same documents were put into.
-    pub(crate) fn of_image(namespace: &Namespace, bytes: &[u8]) -> Option<Self> {
-        let mut image = Reader::new(bytes);
+    pub(crate) fn of_image(namespace: &Namespace, bytes: Vec<u8>) -> Option<Self> {
+        let bytes = Arc::new(bytes);
+        let mut image = Reader::new(&bytes);
         let known = image.number()? == FORMAT && image.number()? == u64::from(SearchDocument::ANALYSIS);
         let shards = known.then(|| image.number())??;
         let mut index = Self::new();
         for _ in 0..shards {
             let kind: Kind = image.text()?.parse().ok()?;
-            let (shard, tasks) = Shard::read_image(namespace, kind, &mut image)?;
+            let (shard, tasks) = Shard::read_image(namespace, kind, &bytes, &mut image)?;
             if kind == Kind::Episode {
                 index.tasks.insert(namespace.clone(), tasks);
             }

@@ -13,6 +13,18 @@ pub(super) struct Labels {
 }
 
 impl Labels {
+    /// Keeps a label that has so many uses.
+    pub(super) fn keep(&mut self, label: Arc<str>, uses: usize) {
+        self.shared.insert(label, uses);
+    }
+
+    /// Returns the labels with the number of their uses, in order of the alphabet.
+    pub(super) fn all(&self) -> Vec<(&Arc<str>, usize)> {
+        let mut all: Vec<_> = self.shared.iter().map(|(label, uses)| (label, *uses)).collect();
+        all.sort_unstable();
+        all
+    }
+
     pub(super) fn share(&mut self, label: &str) -> Arc<str> {
         let held = self.shared.get_key_value(label).map(|(held, _)| held.clone());
         let label = held.unwrap_or_else(|| label.into());
@@ -23,7 +35,7 @@ impl Labels {
     /// Gives back what [`Labels::share`] gave.
     pub(super) fn release(&mut self, label: Arc<str>) {
         if let Some(uses) = self.shared.get_mut(&label) {
-            *uses -= 1;
+            *uses = uses.saturating_sub(1);
             if *uses == 0 {
                 self.shared.remove(&label);
             }

@@ -10,12 +10,14 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::mem::size_of;
 use std::sync::atomic::{self, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::census::{Census, UsedTool};
 use super::dictionary::Dictionary;
 pub(crate) use super::dictionary::Posting;
-use super::entry::{Entry, TermRef};
+use super::entries::Entries;
+use super::entry::{Entry, State, TermRef};
+use super::frozen::Frozen;
 use super::labels::Labels;
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
@@ -32,12 +34,20 @@ pub(super) const MAX_TOMBSTONES: usize = 65_536;
 pub(crate) struct Shard {
     namespace: Namespace,
     kind: Kind,
+    /// What the image has, if the shard comes from one.
+    frozen: Option<Arc<Frozen>>,
     dictionary: Dictionary,
-    /// Stem to the ids of its forms. The index holds words as they are; a search looks the forms up.
+    /// Stem to the ids of its forms, but for those of the image. The index holds words as they are; a search looks the
+    /// forms up.
     forms: Table<Box<str>, Vec<u32>>,
+    /// The slots of the documents, but for those that have the slot that the image gave them.
     slots: Table<Arc<str>, u32>,
-    pub(crate) entries: Vec<Option<Entry>>,
+    entries: Entries,
     free_slots: Vec<u32>,
+    /// How many documents there are.
+    count: usize,
+    /// By slot: when the documents that expire do.
+    expiring: Table<u32, Timestamp>,
     /// By slot: the length weighed by field, in units.
     pub(crate) lengths: Vec<u32>,
     /// The sum of all lengths.
@@ -82,11 +92,14 @@ impl Shard {
         Self {
             namespace,
             kind,
+            frozen: None,
             dictionary: Dictionary::default(),
             forms: Table::default(),
             slots: Table::default(),
-            entries: Vec::new(),
+            entries: Entries::default(),
             free_slots: Vec::new(),
+            count: 0,
+            expiring: Table::default(),
             lengths: Vec::new(),
             total_length: 0,
             tombstones: HashMap::new(),
@@ -105,7 +118,38 @@ impl Shard {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.count
+    }
+
+    /// Returns how many slots there are, free ones included.
+    pub(crate) fn slots(&self) -> u32 {
+        self.entries.slots()
+    }
+
+    /// Returns the document of a slot.
+    pub(crate) fn entry(&self, slot: u32) -> Option<&Entry> {
+        self.entries.get(slot)
+    }
+
+    /// Returns the state of the document of a slot; `None` for a free one.
+    pub(crate) fn state(&self, slot: u32) -> Option<State> {
+        self.entries.state(slot)
+    }
+
+    /// Returns true if the document of a slot has expired at `now`.
+    pub(crate) fn is_expired(&self, slot: u32, now: Timestamp) -> bool {
+        !self.expiring.is_empty() && self.expiring.get(&slot).is_some_and(|at| *at <= now)
+    }
+
+    /// Returns the documents, in order of slots.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry)
+    }
+
+    /// Returns the terms of the document of a slot, by ascending id.
+    pub(crate) fn terms<'s>(&'s self, slot: u32, entry: &'s Entry) -> &'s [TermRef] {
+        let read = || self.frozen.as_ref().map_or_else(Box::default, |frozen| frozen.terms_of(slot));
+        entry.terms.get_or_init(read)
     }
 
     pub(crate) fn is_of_episodes(&self) -> bool {
@@ -122,22 +166,34 @@ impl Shard {
     }
 
     /// Returns the ids of the forms of a word, itself included if the index has it; in no order.
-    pub(crate) fn forms(&self, term: &str) -> &[u32] {
-        stem(term).and_then(|stem| self.forms.get(&*stem)).map_or(&[], Vec::as_slice)
+    pub(crate) fn forms(&self, term: &str) -> Vec<u32> {
+        let Some(stem) = stem(term) else { return Vec::new() };
+        let others = self.forms.get(&*stem).into_iter().flatten().copied();
+        self.dictionary.frozen_forms(&stem).chain(others).collect()
     }
 
-    /// Returns a term by id with its postings, slots ascending.
-    pub(crate) fn postings(&self, id: u32) -> (&str, &[Posting]) {
-        self.dictionary.term(id)
+    /// Returns the text of a term.
+    pub(crate) fn text(&self, id: u32) -> &str {
+        self.dictionary.text(id)
+    }
+
+    /// Returns how many documents have a term.
+    pub(crate) fn frequency(&self, id: u32) -> usize {
+        self.dictionary.frequency(id)
+    }
+
+    /// Returns the postings of a term, slots ascending.
+    pub(crate) fn postings(&self, id: u32) -> &[Posting] {
+        self.dictionary.postings(id)
     }
 
     pub(super) fn upsert(&mut self, id: &Arc<str>, document: &SearchDocument) -> bool {
         let removed = self.tombstones.get(id).is_some_and(|tombstone| *tombstone >= document.revision);
-        let slot = self.slots.get(id).copied();
-        let held = slot.and_then(|slot| self.entries[slot as usize].as_ref());
-        if removed || held.is_some_and(|held| held.revision >= document.revision) {
+        let held = self.find(id);
+        if removed || held.is_some_and(|(_, held)| held.revision >= document.revision) {
             return false;
         }
+        let slot = held.map(|(slot, _)| slot);
         self.tombstones.remove(id);
         let slot = slot.unwrap_or_else(|| self.claim_slot(id));
         let old = self.take_entry(slot);
@@ -164,23 +220,25 @@ impl Shard {
                     failed: document.failed_tools.contains(tool),
                 })
                 .collect(),
-            terms: new.iter().map(|(id, posting)| TermRef::new(*id, posting.fields)).collect(),
+            terms: OnceLock::from(
+                new.iter().map(|(id, posting)| TermRef::new(*id, posting.fields)).collect::<Box<[_]>>(),
+            ),
         };
-        if of_episode {
-            self.census.add(&entry);
+        if let Some(expires_at) = entry.expires_at {
+            self.expiring.insert(slot, expires_at);
         }
-        self.entries[slot as usize] = Some(entry);
+        self.entries.put(slot, entry);
+        if of_episode {
+            self.census.add(slot, |slot| self.entries.get(slot));
+        }
         self.weighed = new;
         self.stamp = next_stamp();
         true
     }
 
     pub(super) fn remove(&mut self, id: &Arc<str>, revision: Revision) -> bool {
-        if let Some(&slot) = self.slots.get(id) {
-            let held = self.entries[slot as usize].as_ref();
-            if held.is_some_and(|held| held.revision > revision) {
-                return false;
-            }
+        if self.find(id).is_some_and(|(_, held)| held.revision > revision) {
+            return false;
         }
         self.forget(id);
         let tombstone = self.tombstones.entry(id.clone()).or_insert(revision);
@@ -195,14 +253,13 @@ impl Shard {
     }
 
     pub(super) fn forget(&mut self, id: &Arc<str>) {
-        if let Some(&slot) = self.slots.get(id) {
+        if let Some((slot, _)) = self.find(id) {
             self.drop_slot(id, slot);
         }
     }
 
     pub(super) fn revision(&self, id: &str) -> Option<Revision> {
-        let slot = *self.slots.get(id)?;
-        self.entries[slot as usize].as_ref().map(|entry| entry.revision)
+        self.find(id).map(|(_, entry)| entry.revision)
     }
 
     /// Forgets removals of revisions made before `before`.
@@ -213,13 +270,17 @@ impl Shard {
 
     /// Takes an entry out of its slot and out of what is counted; returns its terms, whose postings are still there.
     fn take_entry(&mut self, slot: u32) -> Box<[TermRef]> {
-        let Some(entry) = self.entries[slot as usize].take() else { return Box::default() };
+        let Some(entry) = self.entries.get(slot) else { return Box::default() };
+        let terms = self.terms(slot, entry).into();
         if self.is_of_episodes() {
-            self.census.subtract(&entry);
+            self.census.subtract(slot, |slot| self.entries.get(slot));
         }
-        self.labels.release(entry.kind);
-        entry.domain.into_iter().chain(entry.agent).for_each(|label| self.labels.release(label));
-        entry.terms
+        self.expiring.remove(&slot);
+        if let Some(entry) = self.entries.take(slot) {
+            self.labels.release(entry.kind);
+            entry.domain.into_iter().chain(entry.agent).for_each(|label| self.labels.release(label));
+        }
+        terms
     }
 
     fn drop_slot(&mut self, id: &Arc<str>, slot: u32) {
@@ -228,19 +289,15 @@ impl Shard {
         self.set_length(slot, 0);
         self.slots.remove(id);
         self.free_slots.push(slot);
+        self.count -= 1;
         self.stamp = next_stamp();
     }
 
     /// Removes what has expired at `now`; returns the ids.
     pub(super) fn purge_expired(&mut self, now: Timestamp) -> Vec<Arc<str>> {
-        let expired: Vec<(Arc<str>, u32)> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| {
-                self.entries[**slot as usize].as_ref().is_some_and(|entry| entry.is_expired(now))
-            })
-            .map(|(id, slot)| (id.clone(), *slot))
-            .collect();
+        let expired = self.expiring.iter().filter(|(_, at)| **at <= now);
+        let expired: Vec<(Arc<str>, u32)> =
+            expired.filter_map(|(slot, _)| Some((self.entries.get(*slot)?.id.clone(), *slot))).collect();
         for (id, slot) in &expired {
             self.drop_slot(id, *slot);
         }
@@ -249,17 +306,21 @@ impl Shard {
 
     /// Returns a document with its slot.
     pub(crate) fn find(&self, id: &str) -> Option<(u32, &Entry)> {
-        let slot = *self.slots.get(id)?;
-        self.entries[slot as usize].as_ref().map(|entry| (slot, entry))
+        let slot = match self.slots.get(id) {
+            Some(slot) => *slot,
+            // By now it may be gone from there.
+            None => self.frozen.as_ref()?.slot(id)?,
+        };
+        self.entries.get(slot).filter(|entry| *entry.id == *id).map(|entry| (slot, entry))
     }
 
     fn claim_slot(&mut self, id: &Arc<str>) -> u32 {
         let slot = self.free_slots.pop().unwrap_or_else(|| {
-            self.entries.push(None);
             self.lengths.push(0);
-            (self.entries.len() - 1) as u32
+            self.entries.add()
         });
         self.slots.insert(id.clone(), slot);
+        self.count += 1;
         slot
     }
 
@@ -304,18 +365,19 @@ impl Shard {
             return id;
         }
         let id = self.dictionary.add(term);
-        Self::add_form(&mut self.forms, term, id);
+        if !self.dictionary.is_frozen(id)
+            && let Some(stem) = stem(term)
+        {
+            self.forms.entry(stem.into()).or_default().push(id);
+        }
         id
     }
 
-    fn add_form(forms: &mut Table<Box<str>, Vec<u32>>, term: &str, id: u32) {
-        if let Some(stem) = stem(term) {
-            forms.entry(stem.into()).or_default().push(id);
-        }
-    }
-
-    /// Forgets a term that no document has any more.
+    /// Forgets a term that no document has any more; one of the image stays there.
     fn free_term(&mut self, id: u32) {
+        if self.dictionary.is_frozen(id) {
+            return;
+        }
         let term = self.dictionary.remove(id);
         if let Some(stem) = stem(&term)
             && let Some(forms) = self.forms.get_mut(&*stem)
@@ -366,18 +428,16 @@ impl Shard {
 
     pub(super) fn bytes(&self) -> usize {
         // A hash table keeps about 8/7 of its entries plus a byte each; a heap block costs about 16 bytes.
-        let entries: usize = self
-            .entries
-            .iter()
-            .flatten()
-            .map(|entry| {
-                let tools = entry.tools.len() * size_of::<UsedTool>();
-                entry.terms.len() * size_of::<TermRef>() + tools + entry.id.len() + 64
-            })
-            .sum();
+        let entry = |entry: &Entry| {
+            let terms = entry.terms.get().map_or(0, |terms| terms.len() * size_of::<TermRef>());
+            terms + entry.tools.len() * size_of::<UsedTool>() + entry.id.len() + 64
+        };
+        let entries: usize = self.entries.decoded().map(entry).sum();
         entries
             + self.dictionary.bytes()
-            + self.entries.capacity() * size_of::<Option<Entry>>()
+            + self.entries.bytes()
+            + self.frozen.as_ref().map_or(0, |frozen| frozen.size())
+            + self.expiring.capacity() * (size_of::<(u32, Timestamp)>() + 1)
             + self.forms.capacity() * (size_of::<(Box<str>, Vec<u32>)>() + 2 + 48)
             + self.slots.capacity() * (size_of::<(Arc<str>, u32)>() + 2)
             + self.tombstones.capacity() * (size_of::<(Arc<str>, Revision)>() + 2)

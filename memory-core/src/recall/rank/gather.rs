@@ -6,7 +6,6 @@
 //! list had been added up whole.
 
 use super::plan::{Plan, QueryTerm};
-use crate::recall::lexical::entry::Entry;
 use crate::recall::lexical::shard::Shard;
 
 /// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
@@ -24,9 +23,8 @@ const FEW: usize = 1_024;
 const POSTINGS_A_LOOKUP: usize = 16;
 
 /// A document whose score may count.
-pub(super) struct Scored<'s> {
+pub(super) struct Scored {
     pub(super) slot: u32,
-    pub(super) entry: &'s Entry,
     /// The BM25 score.
     pub(super) raw: f32,
 }
@@ -45,12 +43,12 @@ pub(super) struct Wanted<A, S> {
 
 /// Returns, in order of slots, every document that the query admits, that reaches the floor and that can be among the
 /// best; some that cannot be may be there too. All of `sums`, one a slot, must be zero, and are again afterwards.
-pub(super) fn gather<'s>(
-    shard: &'s Shard,
+pub(super) fn gather(
+    shard: &Shard,
     plan: &Plan<'_>,
     sums: &mut [f32],
-    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Scored<'_>, f64) -> f64>,
-) -> Vec<Scored<'s>> {
+    wanted: &Wanted<impl Fn(u32) -> bool, impl Fn(&Scored, f64) -> f64>,
+) -> Vec<Scored> {
     let weigh = Weigh::of(shard);
     let mut left: f64 = plan.terms.iter().map(bound).sum();
     let mut terms = plan.terms.iter();
@@ -60,14 +58,10 @@ pub(super) fn gather<'s>(
         weigh.add(term, sums);
         left -= bound(term);
     }
-    let mut scored: Vec<Scored<'s>> = Vec::new();
-    for (slot, &raw) in sums.iter().enumerate() {
-        if raw > 0.0
-            && (f64::from(raw) + left) * SLACK >= wanted.floor
-            && let Some(entry) = &shard.entries[slot]
-            && (wanted.admits)(entry)
-        {
-            scored.push(Scored { slot: slot as u32, entry, raw });
+    let mut scored: Vec<Scored> = Vec::new();
+    for (slot, &raw) in (0..).zip(sums.iter()) {
+        if raw > 0.0 && (f64::from(raw) + left) * SLACK >= wanted.floor && (wanted.admits)(slot) {
+            scored.push(Scored { slot, raw });
         }
     }
     if !terms.as_slice().is_empty() {
@@ -100,9 +94,9 @@ fn bound(term: &QueryTerm<'_>) -> f64 {
 
 /// Drops the documents that cannot be among the best even if the words left gave them all they can.
 fn keep_best(
-    scored: &mut Vec<Scored<'_>>,
+    scored: &mut Vec<Scored>,
     left: f64,
-    wanted: &Wanted<impl Fn(&Entry) -> bool, impl Fn(&Scored<'_>, f64) -> f64>,
+    wanted: &Wanted<impl Fn(u32) -> bool, impl Fn(&Scored, f64) -> f64>,
 ) {
     // Only documents that are certain to reach the floor can push others out.
     let certain = scored.iter().filter(|it| f64::from(it.raw) >= wanted.floor * SLACK);
@@ -143,7 +137,7 @@ impl<'s> Weigh<'s> {
     }
 
     /// Adds a term to the sums of these documents.
-    fn look_up(&self, term: &QueryTerm<'_>, documents: &[Scored<'_>], sums: &mut [f32]) {
+    fn look_up(&self, term: &QueryTerm<'_>, documents: &[Scored], sums: &mut [f32]) {
         let mut postings = term.postings;
         for document in documents {
             let at = postings.partition_point(|posting| posting.slot < document.slot);

@@ -72,7 +72,7 @@ pub(super) fn idf(shard: &Shard, frequency: usize) -> f32 {
 /// Looks the query's words up and weighs them.
 pub(super) fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
     let mut words = words(shard, query);
-    let frequency = |id: u32| shard.postings(id).1.len();
+    let frequency = |id: u32| shard.frequency(id);
     let idf = |frequency: usize| idf(shard, frequency);
     for word in &mut words {
         let rarest = word.forms.iter().map(|id| frequency(*id)).min().unwrap_or(0);
@@ -83,7 +83,7 @@ pub(super) fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
 
     let mut terms: Vec<(u32, QueryTerm<'s>)> = Vec::with_capacity(words.len());
     let mut add = |id: u32, weight: f32, surface: &str| {
-        let postings = shard.postings(id).1;
+        let postings = shard.postings(id);
         terms.push((id, QueryTerm { postings, weight, surface: surface.to_owned() }));
     };
     for word in &words {
@@ -99,7 +99,7 @@ pub(super) fn plan<'s>(shard: &'s Shard, query: &RecallQuery) -> Plan<'s> {
     terms.dedup_by_key(|(id, _)| *id);
     // Ids depend on the history of the index; scores must not, so the order of addition is that of the terms.
     terms.sort_by(|(a_id, a), (b_id, b)| {
-        b.weight.total_cmp(&a.weight).then_with(|| shard.postings(*a_id).0.cmp(shard.postings(*b_id).0))
+        b.weight.total_cmp(&a.weight).then_with(|| shard.text(*a_id).cmp(shard.text(*b_id)))
     });
 
     let shares: f32 = words.iter().map(|word| word.share).sum();
@@ -126,9 +126,9 @@ fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
             count = first + token.word + 1;
             let compound = (token.parts > 1).then_some(first + token.word);
             let own = shard.term(token.term);
-            let mut forms: Vec<u32> = shard.forms(token.term).to_vec();
+            let mut forms: Vec<u32> = shard.forms(token.term);
             forms.retain(|form| Some(*form) != own);
-            forms.sort_by(|a, b| shard.postings(*a).0.cmp(shard.postings(*b).0));
+            forms.sort_by(|a, b| shard.text(*a).cmp(shard.text(*b)));
             words.push(Word {
                 term: token.term.to_owned(),
                 surface: token.surface.to_lowercase(),

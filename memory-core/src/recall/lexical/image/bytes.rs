@@ -44,10 +44,27 @@ impl Writer {
         self.fixed(&section.0);
     }
 
-    /// Appends texts behind their number.
-    pub(in crate::recall::lexical) fn texts(&mut self, texts: &Numbered<'_>) {
-        self.number(texts.texts.len() as u64);
-        texts.texts.iter().for_each(|text| self.text(text));
+    /// Appends numbers of four bytes each behind their length in bytes.
+    pub(in crate::recall::lexical) fn numbers(&mut self, numbers: impl ExactSizeIterator<Item = u32>) {
+        self.number(4 * numbers.len() as u64);
+        numbers.for_each(|number| self.fixed(&number.to_le_bytes()));
+    }
+
+    /// Appends byte strings: where each begins and the last one ends, and the strings themselves. `None` if they are too
+    /// large for that.
+    pub(in crate::recall::lexical) fn slices(
+        &mut self,
+        slices: impl ExactSizeIterator<Item = Self>,
+    ) -> Option<()> {
+        let (mut begins, mut all) = (Vec::with_capacity(slices.len() + 1), Self::default());
+        begins.push(0);
+        for slice in slices {
+            all.append(&slice);
+            begins.push(u32::try_from(all.0.len()).ok()?);
+        }
+        self.numbers(begins.into_iter());
+        self.section(&all);
+        Some(())
     }
 
     pub(in crate::recall::lexical) fn into_bytes(self) -> Vec<u8> {
@@ -57,20 +74,13 @@ impl Writer {
 
 /// Texts in the order in which they were first met.
 #[derive(Debug, Default)]
-pub(in crate::recall::lexical) struct Numbered<'t> {
-    numbers: Table<&'t str, u64>,
-    texts: Vec<&'t str>,
-}
+pub(in crate::recall::lexical) struct Numbered<'t>(Table<&'t str, u64>);
 
 impl<'t> Numbered<'t> {
     /// Returns the number of a text.
     pub(in crate::recall::lexical) fn of(&mut self, text: &'t str) -> u64 {
-        let next = self.texts.len() as u64;
-        let number = *self.numbers.entry(text).or_insert(next);
-        if number == next {
-            self.texts.push(text);
-        }
-        number
+        let next = self.0.len() as u64;
+        *self.0.entry(text).or_insert(next)
     }
 }
 
@@ -129,8 +139,10 @@ impl<'b> Reader<'b> {
         std::str::from_utf8(self.section()?.0).ok()
     }
 
-    pub(in crate::recall::lexical) fn texts(&mut self) -> Option<Vec<&'b str>> {
-        (0..self.count(1)?).map(|_| self.text()).collect()
+    /// Returns what is left as numbers of four bytes each.
+    pub(in crate::recall::lexical) fn numbers(&self) -> Vec<u32> {
+        let (numbers, _) = self.0.as_chunks();
+        numbers.iter().map(|number| u32::from_le_bytes(*number)).collect()
     }
 
     /// Reads bytes behind their length, to be read apart.

@@ -1,122 +1,191 @@
 //! A shard as part of an image: its documents, its terms, and which document has which term.
 //!
-//! The last are kept by document: most words of a document are common, so that their posting lists are at hand when one
-//! document after the other is put into them. Only what does not follow from the rest is written: whatever the bytes
-//! are, what is read agrees with itself.
+//! The image is laid out to be read in place, see [`Frozen`]: of what grows with the number of documents, reading takes
+//! over lengths and the order of the episodes, and leaves the rest where it is.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
-use super::{Dictionary, Labels, Posting, Shard};
+use super::{Dictionary, Entries, Frozen, Shard};
 use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::recall::Table;
 use crate::recall::document::Field;
-use crate::recall::lexical::census::{Census, UsedTool};
+use crate::recall::lexical::census::ToolFigures;
 use crate::recall::lexical::entry::{Entry, State, TermRef};
+use crate::recall::lexical::frozen::{Lookup, Numbers, Slices, hash};
 use crate::recall::lexical::image::{Numbered, Reader, Writer};
-use crate::recall::tasks::{TaskFigures, TaskGroup};
-use crate::store::record::{Namespace, Revision, WriterId};
+use crate::recall::lexical::tasks::Tasks;
+use crate::recall::tasks::TaskFigures;
+use crate::recall::tokenize::stem;
+use crate::store::record::Namespace;
 
-/// The least bytes that a document takes: its revision and its score alone.
-const LEAST_DOCUMENT: usize = 20;
-/// The least bytes that a posting takes: the distance from the term before, and its shape.
-const LEAST_POSTING: usize = 2;
+/// The number of a slot that is free.
+const FREE: u32 = u32::MAX;
 
 impl Shard {
-    /// Appends the shard; `tasks` has what is counted of its episodes.
-    pub(in crate::recall::lexical) fn write_image(&self, tasks: Option<&TaskFigures>, image: &mut Writer) {
+    /// Appends the shard; `tasks` has what is counted of its episodes. `None` if a part is too large for its offsets.
+    pub(in crate::recall::lexical) fn write_image(
+        &self,
+        tasks: Option<&TaskFigures>,
+        image: &mut Writer,
+    ) -> Option<()> {
         for field in Field::ALL {
             image.number(self.weight(field).into());
         }
-        image.number(self.len() as u64);
-        image.section(&self.write_documents(tasks));
-        let mut texts = Writer::default();
-        texts.number(self.dictionary.terms().count() as u64);
-        self.dictionary.terms().for_each(|(_, text, _)| texts.text(text));
-        image.section(&texts);
-        image.section(&self.write_postings());
+        // Slots without the free ones, in order of ids: whoever wrote the shard, its image is the same.
+        let mut order: Vec<(u32, &Entry)> = self.entries.iter().collect();
+        order.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+        let mut slots = vec![FREE; self.slots() as usize];
+        for ((slot, _), number) in order.iter().zip(0..) {
+            slots[*slot as usize] = number;
+        }
+        image.number(order.len() as u64);
+        self.write_labels(image);
+        self.write_census(&slots, image);
+        image.numbers(order.iter().map(|(slot, _)| self.lengths[*slot as usize]));
+        let mut states = Writer::default();
+        order.iter().for_each(|(_, entry)| states.fixed(&[number_of(entry.state)]));
+        image.section(&states);
+        self.write_records(&order, tasks, image)?;
+        self.write_terms(&order, &slots, image)
     }
 
-    fn write_documents(&self, tasks: Option<&TaskFigures>) -> Writer {
+    fn write_labels(&self, image: &mut Writer) {
+        let labels = self.labels.all();
+        image.number(labels.len() as u64);
+        for (label, uses) in labels {
+            image.text(label);
+            image.number(uses as u64);
+        }
+    }
+
+    fn write_census(&self, slots: &[u32], image: &mut Writer) {
+        let tools = self.census.tools();
+        image.number(tools.len() as u64);
+        for (name, figures) in tools {
+            image.text(name);
+            image.number(figures.held.into());
+            image.number(figures.episodes.into());
+            image.number(figures.failures.into());
+        }
+        let lessons = self.census.lessons();
+        image.number(lessons.len() as u64);
+        for (domain, lessons) in lessons {
+            image.text(domain);
+            image.numbers(lessons.iter().map(|slot| slots[*slot as usize]));
+        }
+    }
+
+    fn write_records(
+        &self,
+        order: &[(u32, &Entry)],
+        tasks: Option<&TaskFigures>,
+        image: &mut Writer,
+    ) -> Option<()> {
         let (mut labels, mut tools) = (Numbered::default(), Numbered::default());
-        let mut entries = Writer::default();
-        for entry in self.entries.iter().flatten() {
-            entries.text(&entry.id);
-            entries.fixed(&entry.revision.clock.to_le_bytes());
-            entries.fixed(&entry.revision.writer.get().to_le_bytes());
-            entries.optional(entry.expires_at.map(|at| at.0));
-            entries
-                .number(State::ALL.iter().position(|state| *state == entry.state).unwrap_or_default() as u64);
-            entries.number(labels.of(&entry.kind));
-            entries.optional(entry.domain.as_deref().map(|domain| labels.of(domain)));
-            entries.optional(entry.agent.as_deref().map(|agent| labels.of(agent)));
-            entries.fixed(&entry.score.to_bits().to_le_bytes());
-            entries.number(entry.at.0);
-            entries.number(entry.tools.len() as u64);
+        self.labels.all().into_iter().for_each(|(label, _)| _ = labels.of(label));
+        self.census.tools().into_iter().for_each(|(name, _)| _ = tools.of(name));
+        let expiring =
+            order.iter().zip(0_u64..).filter_map(|((_, entry), slot)| entry.expires_at.map(|at| (slot, at)));
+        let expiring: Vec<_> = expiring.collect();
+        image.number(expiring.len() as u64);
+        for (slot, at) in expiring {
+            image.number(slot);
+            image.number(at.0);
+        }
+        image.slices(order.iter().map(|(_, entry)| {
+            let mut record = Writer::default();
+            record.text(&entry.id);
+            record.fixed(&entry.revision.clock.to_le_bytes());
+            record.fixed(&entry.revision.writer.get().to_le_bytes());
+            record.optional(entry.expires_at.map(|at| at.0));
+            record.number(number_of(entry.state).into());
+            record.number(labels.of(&entry.kind));
+            record.optional(entry.domain.as_deref().map(|domain| labels.of(domain)));
+            record.optional(entry.agent.as_deref().map(|agent| labels.of(agent)));
+            record.fixed(&entry.score.to_bits().to_le_bytes());
+            record.number(entry.at.0);
+            record.number(entry.tools.len() as u64);
             for used in &entry.tools {
-                entries.number(tools.of(&used.name) << 1 | u64::from(used.failed));
+                record.number(tools.of(&used.name) << 1 | u64::from(used.failed));
             }
             let counted = tasks.and_then(|tasks| tasks.counted(&entry.id));
-            entries.number(counted.is_some().into());
+            record.number(counted.is_some().into());
             if let Some((fingerprint, steps, duration_ms)) = counted {
-                entries.text(fingerprint);
-                entries.number(steps);
-                entries.number(duration_ms);
+                record.text(fingerprint);
+                record.number(steps);
+                record.number(duration_ms);
             }
-        }
-        let mut documents = Writer::default();
-        documents.texts(&labels);
-        documents.texts(&tools);
-        documents.append(&entries);
-        documents
+            record
+        }))?;
+        let ids = order.iter().zip(0..).map(|((_, entry), slot)| (hash(entry.id.as_bytes()), slot));
+        image.numbers(Lookup::make(ids, order.len()).into_iter());
+        Some(())
     }
 
-    fn write_postings(&self) -> Writer {
-        // By id: the number of the term among those in use, and its postings that are still to come. Their slots ascend
-        // as those of the documents do.
-        let mut terms: Vec<(u32, std::slice::Iter<'_, Posting>)> = Vec::new();
-        let mut counts = Writer::default();
-        for (number, (id, _, postings)) in (0..).zip(self.dictionary.terms()) {
-            terms.resize(id as usize + 1, (number, [].iter()));
-            terms[id as usize].1 = postings.iter();
-            counts.number(postings.len() as u64);
-        }
+    fn write_terms(&self, order: &[(u32, &Entry)], slots: &[u32], image: &mut Writer) -> Option<()> {
+        // The most common first, so that their numbers are short.
+        let mut terms: Vec<(u32, &str, usize)> = self.dictionary.terms().collect();
+        terms.sort_unstable_by(|a, b| b.2.cmp(&a.2).then(a.1.cmp(b.1)));
+        image.slices(terms.iter().map(|(_, text, _)| {
+            let mut term = Writer::default();
+            term.fixed(text.as_bytes());
+            term
+        }))?;
+        let texts = terms.iter().zip(0..).map(|((_, text, _), number)| (hash(text.as_bytes()), number));
+        image.numbers(Lookup::make(texts, terms.len()).into_iter());
+        write_stems(&terms, image);
+
+        let sizes = order.iter().map(|(slot, entry)| self.terms(*slot, entry).len());
+        let mut forward: Vec<Vec<TermRef>> = sizes.map(Vec::with_capacity).collect();
         let (mut numbers, mut shapes) = (Table::<(u16, u8), u64>::default(), Writer::default());
-        let mut lists = Writer::default();
-        for entry in self.entries.iter().flatten() {
-            lists.number(entry.terms.len() as u64);
+        let mut lists: Vec<Writer> = Vec::with_capacity(terms.len());
+        for (number, (id, ..)) in (0..).zip(&terms) {
+            let postings = self.dictionary.postings_once(*id);
+            let placed = postings.iter().map(|posting| (slots[posting.slot as usize], posting));
+            let mut placed: Vec<_> = placed.filter(|(slot, _)| *slot != FREE).collect();
+            placed.sort_unstable_by_key(|(slot, _)| *slot);
+            let mut list = Writer::default();
+            list.number(placed.len() as u64);
             let mut from = 0;
-            for term in &entry.terms {
-                let (number, postings) = &mut terms[term.id() as usize];
-                let Some(posting) = postings.next() else { continue };
-                lists.number(u64::from(*number - from));
-                from = *number + 1;
+            for (slot, posting) in placed {
+                list.number(u64::from(slot - from));
+                from = slot + 1;
                 let next = numbers.len() as u64;
                 let shape = *numbers.entry((posting.frequency, posting.fields)).or_insert(next);
                 if shape == next {
                     shapes.number(posting.frequency.into());
                     shapes.number(posting.fields.into());
                 }
-                lists.number(shape);
+                list.number(shape);
+                forward[slot as usize].push(TermRef::new(number, posting.fields));
             }
+            lists.push(list);
         }
-        let mut written = Writer::default();
-        written.number(self.dictionary.terms().count() as u64);
-        written.append(&counts);
-        written.number(numbers.len() as u64);
-        written.append(&shapes);
-        written.append(&lists);
-        written
+        image.number(numbers.len() as u64);
+        image.append(&shapes);
+        image.slices(lists.into_iter())?;
+        image.slices(forward.into_iter().map(|terms| {
+            let mut list = Writer::default();
+            list.number(terms.len() as u64);
+            let mut from = 0;
+            for term in terms {
+                let distance = u64::from(term.id() - from);
+                list.number(distance << TermRef::FLAG_BITS | u64::from(term.flags()));
+                from = term.id() + 1;
+            }
+            list
+        }))
     }
 
     /// Reads what [`Shard::write_image`] has written.
     pub(in crate::recall::lexical) fn read_image(
         namespace: &Namespace,
         kind: Kind,
+        bytes: &Arc<Vec<u8>>,
         image: &mut Reader<'_>,
-    ) -> Option<(Self, TaskFigures)> {
+    ) -> Option<(Self, Tasks)> {
         let mut shard = Self::new(namespace.clone(), kind);
         for field in Field::ALL {
             // The postings are weighed already.
@@ -124,179 +193,142 @@ impl Shard {
                 return None;
             }
         }
-        let count = image.count(LEAST_DOCUMENT)?;
-        let [documents, terms, postings] = [image.section()?, image.section()?, image.section()?];
-        // They share nothing, so that they are read at the same time.
-        let (documents, terms, postings) = std::thread::scope(|scope| {
-            let documents = scope.spawn(|| Documents::read(documents, kind, count));
-            let terms = scope.spawn(|| Terms::read(terms));
-            let postings = Postings::read(postings, count);
-            (documents.join().ok().flatten(), terms.join().ok().flatten(), postings)
-        });
-        let (documents, terms, postings) = (documents?, terms?, postings?);
-        let entries = documents.entries.into_iter().zip(postings.of_documents);
-        shard.entries = entries.map(|(entry, terms)| Some(Entry { terms, ..entry })).collect();
-        shard.slots = documents.slots;
-        shard.census = documents.census;
-        shard.labels = documents.labels;
-        shard.dictionary = terms.dictionary;
-        shard.dictionary.fill(postings.of_terms)?;
-        shard.forms = terms.forms;
-        shard.total_length = postings.lengths.iter().map(|length| u64::from(*length)).sum();
-        shard.lengths = postings.lengths;
-        Some((shard, documents.tasks))
+        let mut parts = Parts { whole: bytes.len(), image };
+        let count = parts.image.count(1)?;
+        let labels = parts.labels(&mut shard)?;
+        let tools = parts.census(&mut shard, count)?;
+        let lengths = parts.numbers()?;
+        shard.lengths = lengths.all(bytes);
+        shard.total_length = shard.lengths.iter().map(|length| u64::from(*length)).sum();
+        let states = parts.states()?;
+        parts.expiring(&mut shard, count)?;
+        let (records, slots) = (parts.slices()?, Lookup(parts.numbers()?));
+        let (texts, terms) = (parts.slices()?, Lookup(parts.numbers()?));
+        let (stems, groups) = (Lookup(parts.numbers()?), parts.numbers()?);
+        let shapes = parts.shapes()?;
+        let (postings, forward) = (parts.slices()?, parts.slices()?);
+        let of_documents = [shard.lengths.len(), states.len(), records.len(), forward.len()];
+        let of_terms = postings.len() == texts.len() && texts.len() <= TermRef::END;
+        if of_documents != [count; 4] || !of_terms || u32::try_from(count).is_err() {
+            return None;
+        }
+        let frozen = Frozen {
+            bytes: bytes.clone(),
+            labels,
+            tools,
+            shapes,
+            records,
+            slots,
+            texts,
+            terms,
+            stems,
+            groups,
+            postings,
+            forward,
+        };
+        let frozen = Arc::new(frozen);
+        shard.dictionary = Dictionary::of_image(frozen.clone());
+        shard.entries = Entries::of_image(frozen.clone(), states);
+        shard.count = count;
+        shard.frozen = Some(frozen.clone());
+        Some((shard, Tasks::of_image(frozen)))
     }
 }
 
-/// The documents of a shard, without their terms.
-struct Documents {
-    entries: Vec<Entry>,
-    slots: Table<Arc<str>, u32>,
-    census: Census,
-    labels: Labels,
-    tasks: TaskFigures,
+/// Returns the place of a state among all.
+fn number_of(state: State) -> u8 {
+    State::ALL.iter().zip(0..).find_map(|(other, number)| (*other == state).then_some(number)).unwrap_or(0)
 }
 
-impl Documents {
-    fn read(mut image: Reader<'_>, kind: Kind, count: usize) -> Option<Self> {
-        let labels = image.texts()?;
-        let tools: Vec<Arc<str>> = image.texts()?.into_iter().map(Arc::from).collect();
-        let mut read = Self {
-            entries: Vec::with_capacity(count),
-            slots: Table::default(),
-            census: Census::default(),
-            labels: Labels::default(),
-            tasks: TaskFigures::default(),
-        };
-        read.slots.reserve(count);
-        for slot in 0..u32::try_from(count).ok()? {
-            let entry = read.entry(&mut image, &labels, &tools)?;
-            if kind == Kind::Episode {
-                read.census.add(&entry);
-            }
-            if image.number()? == 1 {
-                read.count(&mut image, &entry, count as u64)?;
-            }
-            if read.slots.insert(entry.id.clone(), slot).is_some() {
+/// Writes which terms have a stem in common.
+fn write_stems(terms: &[(u32, &str, usize)], image: &mut Writer) {
+    let mut stems: Vec<_> =
+        terms.iter().zip(0_u32..).filter_map(|((_, text, _), number)| Some((stem(text)?, number))).collect();
+    stems.sort_unstable();
+    let (mut groups, mut places) = (Vec::with_capacity(2 * stems.len()), Vec::new());
+    for group in stems.chunk_by(|(a, _), (b, _)| a == b) {
+        places.push((hash(group[0].0.as_bytes()), groups.len() as u32));
+        groups.push(group.len() as u32);
+        groups.extend(group.iter().map(|(_, number)| *number));
+    }
+    let count = places.len();
+    image.numbers(Lookup::make(places.into_iter(), count).into_iter());
+    image.numbers(groups.into_iter());
+}
+
+/// Reads the parts of a shard; the large ones stay where they are.
+struct Parts<'i, 'b> {
+    whole: usize,
+    image: &'i mut Reader<'b>,
+}
+
+impl Parts<'_, '_> {
+    fn range(&mut self) -> Option<Range<usize>> {
+        let section = self.image.section()?;
+        let end = self.whole - self.image.len();
+        Some(end - section.len()..end)
+    }
+
+    fn numbers(&mut self) -> Option<Numbers> {
+        self.range().filter(|range| range.len().is_multiple_of(4)).map(Numbers)
+    }
+
+    fn slices(&mut self) -> Option<Slices> {
+        Some(Slices { begins: self.numbers()?, bytes: self.range()? })
+    }
+
+    fn states(&mut self) -> Option<Vec<Option<State>>> {
+        let mut states = self.image.section()?;
+        let numbers = std::iter::from_fn(|| states.fixed::<1>());
+        Some(numbers.map(|[number]| State::ALL.get(usize::from(number)).copied()).collect())
+    }
+
+    fn labels(&mut self, shard: &mut Shard) -> Option<Vec<Arc<str>>> {
+        let labels = (0..self.image.count(2)?).map(|_| {
+            let label: Arc<str> = self.image.text()?.into();
+            shard.labels.keep(label.clone(), usize::try_from(self.image.number()?).ok()?);
+            Some(label)
+        });
+        labels.collect()
+    }
+
+    /// Returns the names of the tools.
+    fn census(&mut self, shard: &mut Shard, count: usize) -> Option<Vec<Arc<str>>> {
+        let figure = |image: &mut Reader<'_>| u32::try_from(image.number()?).ok();
+        let tools = (0..self.image.count(4)?).map(|_| {
+            let name: Arc<str> = self.image.text()?.into();
+            let held = figure(self.image)?;
+            let (episodes, failures) = (figure(self.image)?, figure(self.image)?);
+            shard.census.keep_tool(name.clone(), ToolFigures { held, episodes, failures });
+            Some(name)
+        });
+        let tools = tools.collect::<Option<_>>()?;
+        for _ in 0..self.image.count(2)? {
+            let domain = self.image.text()?;
+            let slots = self.image.section()?.numbers();
+            if slots.is_empty() || slots.iter().any(|slot| *slot as usize >= count) {
                 return None;
             }
-            read.entries.push(entry);
+            shard.census.keep_lessons(domain.into(), slots);
         }
-        image.is_empty().then_some(read)
+        Some(tools)
     }
 
-    fn entry(&mut self, image: &mut Reader<'_>, labels: &[&str], tools: &[Arc<str>]) -> Option<Entry> {
-        let id = image.text()?.into();
-        let clock = u64::from_le_bytes(image.fixed()?);
-        let writer = WriterId::new(u64::from_le_bytes(image.fixed()?));
-        let expires_at = image.optional()?.map(Timestamp);
-        let state = *at(&State::ALL, image.number()?)?;
-        let kind = self.labels.share(at(labels, image.number()?)?);
-        let mut label = |number: Option<u64>| match number {
-            Some(number) => at(labels, number).map(|label| Some(self.labels.share(label))),
-            None => Some(None),
-        };
-        let (domain, agent) = (label(image.optional()?)?, label(image.optional()?)?);
-        let score = f32::from_bits(u32::from_le_bytes(image.fixed()?));
-        let started = Timestamp(image.number()?);
-        let used = (0..image.count(1)?).map(|_| {
-            let number = image.number()?;
-            Some(UsedTool { name: at(tools, number >> 1)?.clone(), failed: number & 1 == 1 })
+    fn expiring(&mut self, shard: &mut Shard, count: usize) -> Option<()> {
+        for _ in 0..self.image.count(2)? {
+            let slot = self.image.number()?;
+            let at = Timestamp(self.image.number()?);
+            let slot = u32::try_from(slot).ok().filter(|slot| (*slot as usize) < count)?;
+            shard.expiring.insert(slot, at);
+        }
+        Some(())
+    }
+
+    fn shapes(&mut self) -> Option<Vec<(u16, u8)>> {
+        let shapes = (0..self.image.count(2)?).map(|_| {
+            let (frequency, fields) = (self.image.number()?, self.image.number()?);
+            Some((u16::try_from(frequency).ok()?, u8::try_from(fields).ok()?))
         });
-        let tools = used.collect::<Option<_>>()?;
-        let (revision, terms) = (Revision { clock, writer }, Box::default());
-        Some(Entry { id, revision, expires_at, state, kind, domain, agent, score, at: started, tools, terms })
+        shapes.collect()
     }
-
-    /// Reads and counts what an episode says about its task.
-    fn count(&mut self, image: &mut Reader<'_>, entry: &Entry, episodes: u64) -> Option<()> {
-        let fingerprint = image.text()?;
-        let steps = u32::try_from(image.number()?).ok()?;
-        let duration_ms = image.number()?;
-        // Sums of all are within 64 bits.
-        if duration_ms > u64::MAX / episodes {
-            return None;
-        }
-        let group = TaskGroup::of_one(entry.state == State::Success, steps, duration_ms);
-        let domain = entry.domain.as_deref().unwrap_or_default();
-        self.tasks.count(&entry.id, fingerprint, &entry.kind, domain, group);
-        Some(())
-    }
-}
-
-/// The terms of a shard, without postings.
-struct Terms {
-    dictionary: Dictionary,
-    forms: Table<Box<str>, Vec<u32>>,
-}
-
-impl Terms {
-    fn read(mut image: Reader<'_>) -> Option<Self> {
-        let count = image.count(1)?;
-        let mut terms = Self { dictionary: Dictionary::with_capacity(count), forms: Table::default() };
-        for _ in 0..count {
-            let text = image.text()?;
-            let id = terms.dictionary.add(text);
-            Shard::add_form(&mut terms.forms, text, id);
-        }
-        image.is_empty().then_some(terms)
-    }
-}
-
-/// Which document of a shard has which term.
-struct Postings {
-    /// By id of the term, slots ascending; none is empty.
-    of_terms: Vec<SmallVec<[Posting; 2]>>,
-    /// By slot, ids ascending.
-    of_documents: Vec<Box<[TermRef]>>,
-    /// By slot: the length weighed by field, in units.
-    lengths: Vec<u32>,
-}
-
-impl Postings {
-    fn read(mut image: Reader<'_>, documents: usize) -> Option<Self> {
-        let counts: Vec<usize> = (0..image.count(1)?).map(|_| image.count(1)).collect::<Option<_>>()?;
-        let total = counts.iter().try_fold(0_usize, |total, count| total.checked_add(*count))?;
-        if counts.len() > TermRef::END || total > image.len() / LEAST_POSTING {
-            return None;
-        }
-        let shapes: Vec<(u16, u8)> = (0..image.count(2)?)
-            .map(|_| {
-                let (frequency, fields) = (image.number()?, image.number()?);
-                Some((u16::try_from(frequency).ok()?, u8::try_from(fields).ok()?))
-            })
-            .collect::<Option<_>>()?;
-        let mut read = Self {
-            of_terms: counts.iter().map(|count| SmallVec::with_capacity(*count)).collect(),
-            of_documents: Vec::with_capacity(documents),
-            lengths: Vec::with_capacity(documents),
-        };
-        for slot in 0..u32::try_from(documents).ok()? {
-            read.document(&mut image, slot, &shapes)?;
-        }
-        let complete =
-            read.of_terms.iter().zip(&counts).all(|(list, count)| list.len() == *count && *count > 0);
-        (complete && image.is_empty()).then_some(read)
-    }
-
-    fn document(&mut self, image: &mut Reader<'_>, slot: u32, shapes: &[(u16, u8)]) -> Option<()> {
-        let count = image.count(LEAST_POSTING)?;
-        let mut terms = Vec::with_capacity(count);
-        let (mut from, mut length) = (0, 0_u32);
-        for _ in 0..count {
-            let id = u32::try_from(image.number()?).ok()?.checked_add(from)?;
-            let (frequency, fields) = *at(shapes, image.number()?)?;
-            self.of_terms.get_mut(id as usize)?.push(Posting { slot, frequency, fields });
-            terms.push(TermRef::new(id, fields));
-            length = length.checked_add(frequency.into())?;
-            from = id + 1;
-        }
-        self.of_documents.push(terms.into());
-        self.lengths.push(length);
-        Some(())
-    }
-}
-
-fn at<T>(list: &[T], number: u64) -> Option<&T> {
-    list.get(usize::try_from(number).ok()?)
 }
