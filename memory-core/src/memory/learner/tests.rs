@@ -495,10 +495,8 @@ async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
         let inner = memory.inner.clone();
         async move { inner.consolidate(Trigger::Idle, None).await }
     });
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    // The cycle has started, and waits; then somebody asks.
+    // Until the cycle has started, and waits; then somebody asks.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     memory.recall("release the mail service").await.unwrap();
     drop(gate);
     let cycle = cycle.await.unwrap().unwrap();
