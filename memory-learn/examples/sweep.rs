@@ -1,4 +1,6 @@
 //! Compares values of the parameters on pairs of task files: `sweep TRAIN.jsonl DEV.jsonl ...`.
+#![expect(clippy::unwrap_used, reason = "a program for developers: bad files may end it")]
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 
