@@ -10,7 +10,7 @@ use memory_core::{
 };
 
 use crate::config::memory_config;
-use crate::open::{Memory, load_model, open, word_table};
+use crate::open::{Memory, load_model, open};
 use crate::settings::Settings;
 
 /// Builds a [`Memory`].
@@ -261,15 +261,6 @@ impl Builder {
         self
     }
 
-    /// Sets whether words that few episodes have are taken for learned ones of nearly the same meaning by the built-in table
-    /// of English words. True by default with the feature `words`, without which true is `Unsupported` on opening. With
-    /// false a model does so, if there is one: better where tasks are in another language.
-    #[must_use]
-    pub fn word_table(mut self, word_table: bool) -> Self {
-        self.set.word_table = Some(word_table);
-        self
-    }
-
     /// Also takes settings from `TURSO_DATABASE_URL`, `TURSO_AUTH_TOKEN`, `MEMORY_DB_PATH` and
     /// `MEMORY_EMBEDDING_MODEL`.
     #[must_use]
@@ -333,7 +324,6 @@ impl Builder {
             (None, Some(folder)) => Some(load_model(folder).await?),
             (None, None) => None,
         };
-        config.words = word_table(settings.word_table)?;
         let learning = &mut config.learning;
         learning.reward = self.reward.unwrap_or(std::mem::take(&mut learning.reward));
         learning.belief = self.belief.unwrap_or(std::mem::take(&mut learning.belief));

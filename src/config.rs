@@ -72,7 +72,6 @@ pub(crate) fn memory_config(settings: &Settings) -> Result<MemoryConfig> {
         },
         learning: learning(settings.learning.clone().unwrap_or_default())?,
         embedder: None,
-        words: None,
     })
 }
 

@@ -4,8 +4,6 @@
 pub use memory_embed::SentenceTransformer;
 #[cfg(feature = "embed-static")]
 pub use memory_embed::StaticEmbedding;
-#[cfg(feature = "words")]
-pub use memory_embed::WordTable;
 #[cfg(any(feature = "embed-sentence-transformer", feature = "embed-static"))]
 pub use memory_embed::load;
 #[cfg(feature = "embed-openai")]

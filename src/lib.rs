@@ -29,12 +29,7 @@
 mod builder;
 mod config;
 mod contact;
-#[cfg(any(
-    feature = "embed-sentence-transformer",
-    feature = "embed-static",
-    feature = "embed-openai",
-    feature = "words"
-))]
+#[cfg(any(feature = "embed-sentence-transformer", feature = "embed-static", feature = "embed-openai"))]
 pub mod embed;
 mod folder;
 mod open;

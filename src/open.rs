@@ -28,8 +28,6 @@ pub struct Memory {
     core: memory_core::Memory,
     /// The identity of the embedding model.
     model: Option<Arc<str>>,
-    /// The identity of the table of words.
-    words: Option<Arc<str>>,
     /// Holds this instance's folder; freed with the last clone.
     _slot: Arc<Slot>,
 }
@@ -70,11 +68,6 @@ impl Memory {
         self.model.as_deref()
     }
 
-    /// Returns the identity of the table by which words are taken for others; `None` without one.
-    pub fn word_table(&self) -> Option<&str> {
-        self.words.as_deref()
-    }
-
     /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
     /// for the next instance. The files are free once the last clone and episode handle are dropped.
     ///
@@ -110,10 +103,9 @@ pub(crate) async fn open(
     let (tiers, slot) = blocking.await.map_err(|source| {
         Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
     })??;
-    let identity = |embedder: &Arc<dyn Embedder>| Arc::from(embedder.model());
-    let (model, words) = (config.embedder.as_ref().map(identity), config.words.as_ref().map(identity));
+    let model = config.embedder.as_ref().map(|embedder| Arc::from(embedder.model()));
     let core = memory_core::Memory::assemble(namespace, config, tiers, clock, ids).await?;
-    Ok(Memory { core, model, words, _slot: Arc::new(slot) })
+    Ok(Memory { core, model, _slot: Arc::new(slot) })
 }
 
 /// Loads the embedding model of a folder.
@@ -132,25 +124,6 @@ pub(crate) async fn load_model(_folder: &Path) -> Result<Arc<dyn Embedder>> {
     Err(Error::new(ErrorKind::Unsupported, "open", message).with_hint(
         "enable the feature `embed-sentence-transformer` or `embed-static` of agent-memory (`embed` of memory-cli)",
     ))
-}
-
-/// Returns the built-in table of words, unless it is not wanted.
-#[cfg(feature = "words")]
-pub(crate) fn word_table(wanted: Option<bool>) -> Result<Option<Arc<dyn Embedder>>> {
-    match wanted {
-        Some(false) => Ok(None),
-        Some(true) | None => Ok(Some(Arc::new(memory_embed::WordTable::built_in()?))),
-    }
-}
-
-#[cfg(not(feature = "words"))]
-pub(crate) fn word_table(wanted: Option<bool>) -> Result<Option<Arc<dyn Embedder>>> {
-    if wanted != Some(true) {
-        return Ok(None);
-    }
-    let message = "the table of words is asked for, but it is not compiled in";
-    Err(Error::new(ErrorKind::Unsupported, "open", message)
-        .with_hint("enable the feature `words` of agent-memory or memory-cli, or leave `word_table` out"))
 }
 
 fn open_tiers(

@@ -39,8 +39,6 @@ pub(crate) struct Settings {
     pub(crate) learning: Option<LearningSettings>,
     /// The folder of a local model.
     pub(crate) embedding_model: Option<PathBuf>,
-    /// Whether the built-in table of words is used.
-    pub(crate) word_table: Option<bool>,
     /// What is wrong with the file that the token is from.
     #[serde(skip)]
     pub(crate) warning: Option<String>,
@@ -128,7 +126,6 @@ impl Settings {
             redaction,
             learning,
             embedding_model,
-            word_table,
             warning,
         )
     }

@@ -64,9 +64,6 @@ pub(crate) struct Global {
     /// The length of its vectors
     #[arg(long, global = true, value_name = "N")]
     pub(crate) embedding_dimensions: Option<usize>,
-    /// Do not take words that few episodes have for learned ones of nearly the same meaning by the built-in table
-    #[arg(long, global = true)]
-    pub(crate) no_word_table: bool,
     /// Write one JSON object instead of text; errors too, to standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -61,9 +61,6 @@ impl Session {
         if let Some(endpoint) = endpoint(global)? {
             builder = builder.embedder(endpoint);
         }
-        if global.no_word_table {
-            builder = builder.word_table(false);
-        }
         let memory = set(builder).open().await?;
         warn(&memory, output)?;
         let from_env = variable("TURSO_DATABASE_URL").and_then(|url| url.into_string().ok());

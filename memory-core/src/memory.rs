@@ -18,7 +18,6 @@ mod recording;
 mod redacting;
 mod rulings;
 mod stored_secrets;
-mod words;
 mod writing;
 
 use std::fmt;
@@ -52,7 +51,6 @@ use heuristics::Rules;
 use learner::Learner;
 use plugged_in::PluggedIn;
 use rulings::Ruled;
-use words::Words;
 use writing::Writing;
 
 pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
@@ -90,7 +88,6 @@ struct Inner {
     advisors: Advisors,
     ruled: Ruled,
     vectors: Option<Vectors>,
-    words: Option<Words>,
 }
 
 impl fmt::Debug for Inner {
@@ -128,11 +125,6 @@ impl Memory {
         let embedder = config.embedder.map(|model| Arc::new(PluggedIn(model)) as Arc<dyn Embedder>);
         let mut learning = config.learning;
         learning.reflector = Arc::new(PluggedIn(learning.reflector));
-        let words = match (config.words, &embedder) {
-            (Some(table), _) => Some(Words::new(table, true)),
-            (None, Some(model)) => Some(Words::new(Arc::clone(model), false)),
-            (None, None) => None,
-        };
         let vectors = embedder.map(Vectors::new).transpose()?;
         let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
         let inner = Arc::new(Inner {
@@ -150,7 +142,6 @@ impl Memory {
             advisors: Advisors::new(),
             ruled: Ruled::default(),
             vectors,
-            words,
         });
         let (own, reporter) = (Arc::downgrade(&inner), Arc::downgrade(&inner));
         let report = move |error: Option<&Error>| {

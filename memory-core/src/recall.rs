@@ -6,7 +6,6 @@ pub(crate) mod document;
 pub(crate) mod embedder;
 pub(crate) mod groups;
 pub(crate) mod lexical;
-pub(crate) mod likened;
 pub(crate) mod parts;
 pub(crate) mod query;
 pub(crate) mod rank;

@@ -4,7 +4,6 @@
 //!
 //! - `sentence-transformer`: BERT-like models such as MiniLM, from a folder, computed in pure Rust.
 //! - `static-embedding`: tables with a vector a token, from a folder: thousands of texts a second, and less apt.
-//! - `words`: what single English words mean, by a table that is compiled in.
 //! - `openai`: any endpoint that speaks OpenAI's embeddings protocol.
 //!
 //! `load` looks at a folder and returns the local model in it:
@@ -37,8 +36,6 @@ mod table;
 mod tensors;
 #[cfg(feature = "local")]
 mod tokens;
-#[cfg(feature = "words")]
-mod words;
 
 #[cfg(feature = "local")]
 pub use layout::load;
@@ -48,5 +45,3 @@ pub use openai::{OpenAi, OpenAiConfig};
 pub use sentence::SentenceTransformer;
 #[cfg(feature = "static-embedding")]
 pub use table::StaticEmbedding;
-#[cfg(feature = "words")]
-pub use words::WordTable;

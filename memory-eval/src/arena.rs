@@ -26,8 +26,6 @@ pub struct Means {
     pub model: Option<PathBuf>,
     /// A model behind an endpoint.
     pub endpoint: Option<Arc<dyn Embedder>>,
-    /// Whether the built-in table of words stays unused, if it is compiled in.
-    pub no_word_table: bool,
 }
 
 /// Makes a folder that nobody else may look into: it will have what the files say.
@@ -67,9 +65,6 @@ impl Arena {
         if let Some(endpoint) = &by.endpoint {
             builder = builder.embedder(endpoint.clone());
         }
-        if by.no_word_table {
-            builder = builder.word_table(false);
-        }
         let memory = builder.open().await?;
         Ok(Self { memory, clock, records: 0, folder })
     }
@@ -84,10 +79,9 @@ impl Arena {
         self.folder.path()
     }
 
-    /// Returns what recall goes by: words, and the identities of the table of words and of the model if there are any.
+    /// Returns what recall goes by: words, and the identity of the model if there is one.
     pub fn provider(&self) -> String {
-        let also = [self.memory.word_table(), self.memory.embedding_model()];
-        ["words"].into_iter().chain(also.into_iter().flatten()).collect::<Vec<_>>().join(", ")
+        ["words"].into_iter().chain(self.memory.embedding_model()).collect::<Vec<_>>().join(", ")
     }
 
     /// Lets the time of a task pass.

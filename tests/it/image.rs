@@ -53,6 +53,15 @@ async fn answers(memory: &Memory) -> Vec<Answer> {
     answers
 }
 
+/// Leaves out how probable tools are: a model that is learned again is alike, not the same, and of these tasks, whose words
+/// say nothing, it learns chance.
+fn found(answers: Vec<Answer>) -> Vec<Answer> {
+    answers
+        .into_iter()
+        .map(|(searched, episodes, _, forecast)| (searched, episodes, Vec::new(), forecast))
+        .collect()
+}
+
 /// Answers of a memory that has its cache file made anew.
 async fn rebuilt(folder: &Path) -> Vec<Answer> {
     let local = folder.join("local");
@@ -93,7 +102,7 @@ async fn a_memory_opens_from_image_and_changes_as_from_all_documents() {
     assert_eq!(answers(&memory).await, changed, "the same image, and what has changed");
     assert_eq!(memory.status().await.warnings, Vec::<String>::new());
     memory.close(PATIENCE).await.unwrap();
-    assert_eq!(rebuilt(folder).await, changed);
+    assert_eq!(found(rebuilt(folder).await), found(changed));
 
     // Dropped without being closed: what the file has of it is enough, with the change feed. It may still be held for a
     // moment; then the next one starts a file of its own.
@@ -107,6 +116,10 @@ async fn a_memory_opens_from_image_and_changes_as_from_all_documents() {
 
     assert!(damage(folder, b"AMip") > 0);
     let memory = open(folder).await;
-    assert_eq!(answers(&memory).await, changed, "from documents, and from records what they lack");
+    assert_eq!(
+        found(answers(&memory).await),
+        found(changed),
+        "from documents, and from records what they lack"
+    );
     memory.close(PATIENCE).await.unwrap();
 }

@@ -135,7 +135,7 @@ fn feature_variants(context: &Context) -> Result<(), Failure> {
     ] {
         context.cargo(&format!("check --package {package} --lib"))?;
     }
-    for feature in ["sentence-transformer", "static-embedding", "openai", "words"] {
+    for feature in ["sentence-transformer", "static-embedding", "openai"] {
         context.cargo(&format!("check --package memory-embed --lib --features {feature}"))?;
     }
     context.cargo("check --package memory-cli --bins --no-default-features")?;

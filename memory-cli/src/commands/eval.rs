@@ -30,7 +30,7 @@ pub(crate) async fn run(
         // Recall would go on by words without it, and the report would tell of another provider than it names.
         endpoint.embed(&["hello".to_owned()]).await?;
     }
-    let by = Means { model: global.embedding_model.clone(), endpoint, no_word_table: global.no_word_table };
+    let by = Means { model: global.embedding_model.clone(), endpoint };
     let evaluation = async {
         match command {
             EvalCommand::Tasks(arguments) => tasks::run(arguments, &by, output).await,

@@ -46,7 +46,6 @@ pub(super) fn object(
     object["folder"] = session.folder.display().to_string().into();
     object["url"] = json!(session.url);
     object["embedding_model"] = json!(session.memory.embedding_model());
-    object["word_table"] = json!(session.memory.word_table());
     object["version"] = env!("CARGO_PKG_VERSION").into();
     object["warnings"] = json!(warnings(status, &corrupt::find(&session.folder)));
     object["dead_letters"] = view::dead_letters_json(dead_letters);
@@ -104,9 +103,6 @@ pub(super) fn lines(
     );
     if let Some(model) = session.memory.embedding_model() {
         add("model", text::one_line(model));
-    }
-    if let Some(table) = session.memory.word_table() {
-        add("words", text::one_line(table));
     }
     if let Some(cache) = &engine.cache {
         let spoilt = if cache.corrupt > 0 {

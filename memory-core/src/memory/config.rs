@@ -30,9 +30,6 @@ pub struct MemoryConfig {
     pub learning: LearningConfig,
     /// The model that turns texts into vectors; none by default.
     pub embedder: Option<Arc<dyn Embedder>>,
-    /// What tells which single words mean nearly the same; by default the model, if there is one. It sees the words of
-    /// tasks as they are, so it has to be on this machine.
-    pub words: Option<Arc<dyn Embedder>>,
 }
 
 /// Settings of learning.

@@ -78,9 +78,8 @@ impl Inner {
         let space = self.engine.namespace();
         let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
-        let mut task_parts = parts(&query.text);
-        let (shown, semantic) = self.semantic(query, &mut recall).await.unzip();
-        let semantic = semantic.unwrap_or_default();
+        let task_parts = parts(&query.text);
+        let semantic = self.semantic(query, &mut recall).await.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
             self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
         let hits = self.with_parts(hits, &asking(&task_parts), query, now);
@@ -88,8 +87,7 @@ impl Inner {
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, query, now, &mut recall);
         self.add_fixes(query, now, &mut recall).await?;
-        let (dead_ends, for_others) =
-            self.add_tools(&mut task_parts, shown.as_deref(), query, now, &mut recall).await?;
+        let (dead_ends, for_others) = self.add_tools(&task_parts, query, now, &mut recall).await?;
         self.add_patterns(query, &asking(&task_parts), now, &for_others, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
@@ -103,20 +101,16 @@ impl Inner {
         Ok(recall)
     }
 
-    /// Returns what a model, which may be somebody else's, may see of a task, and the episodes nearest in meaning; `None`
-    /// without a model, or while its provider fails.
-    async fn semantic(
-        &self,
-        query: &RecallQuery,
-        recall: &mut Recall,
-    ) -> Option<(String, HashMap<Arc<str>, f32>)> {
+    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails. The model, which may be
+    /// somebody else's, sees the redacted text.
+    async fn semantic(&self, query: &RecallQuery, recall: &mut Recall) -> Option<HashMap<Arc<str>, f32>> {
         let vectors = self.vectors.as_ref()?;
         let text = query.text.clone();
         let (shown, _) = self.redact("recall", text.len(), text, Redactor::redact_text).await.ok()?;
         recall.degraded = vectors.gap();
         let wanted = if query.is_by_agent() { SEMANTIC_BY_AGENT } else { SEMANTIC };
         match vectors.search(&shown, wanted).await {
-            Ok(found) => Some((shown, found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect())),
+            Ok(found) => Some(found.into_iter().map(|(key, cosine)| (key.id, cosine)).collect()),
             Err(error) => {
                 recall.degraded = Some(no_answer(&error));
                 None

@@ -13,7 +13,6 @@ mod case;
 mod course;
 mod explain;
 mod guess;
-mod likeness;
 mod remedy;
 mod rulings;
 mod start;
@@ -84,8 +83,7 @@ pub(crate) fn advise(
 ) -> Advised {
     let stored: HashMap<HeuristicId, &Heuristic> =
         heuristics.iter().chain(&associations.heuristics).rev().map(|rule| (rule.id, rule)).collect();
-    let likened = parts.iter().flat_map(|part| part.likened.iter().map(|likened| &likened.term));
-    let terms = parts.iter().flat_map(|part| &part.terms).chain(likened);
+    let terms = parts.iter().flat_map(|part| &part.terms);
     let votes = associations.cases.ask(terms, query.kind.as_deref());
     let (ruled_out, forbidden, cases) = (HashSet::new(), HashSet::new(), HashMap::new());
     let mut bench = Bench { parts, query, associations, stored, votes, ruled_out, forbidden, cases };
@@ -168,7 +166,6 @@ impl Bench<'_> {
                     case.score *= case.meant;
                 }
             }
-            self.call_by_likeness(part, &mut called);
             let is_supposed = part.hypothetical || part.fallback && self.falls_back(place, &wishes);
             wishes.push(!is_supposed && called.iter().any(|(_, case)| case.score >= ADVISED_FROM));
             let share = if is_supposed { SUPPOSED } else { 1.0 };
@@ -225,7 +222,7 @@ impl Bench<'_> {
             let strength = self.strength(rule);
             if strength > 0.0 {
                 let case = case_of(&mut cases, rule.tool);
-                case.add(strength, 0.0);
+                case.add(strength);
                 case.rules.push((strength, rule.id));
                 if strength >= ADVISED_FROM && !rule.premise.terms.is_empty() {
                     case.words.push(rule.premise.terms.clone());
@@ -240,11 +237,7 @@ impl Bench<'_> {
         let facts = &self.associations.tools[tool];
         let Some(operation) = facts.words.first() else { return false };
         let clause = self.parts.iter().filter(|other| other.clause == part.clause);
-        let has = |term: &String| {
-            clause.clone().any(|part| {
-                part.terms.contains(term) || part.likened.iter().any(|likened| likened.term == *term)
-            })
-        };
+        let has = |term: &String| clause.clone().any(|part| part.terms.contains(term));
         !facts.partners.is_empty() && !has(operation) && !facts.partners.iter().any(has)
     }
 
@@ -257,8 +250,8 @@ impl Bench<'_> {
         if case.score >= CALLED_FROM && held.part.is_none() {
             held.part = part;
         }
-        if (case.score, held.guessed) > (held.score, case.guessed) {
-            (held.score, held.guessed, held.meant) = (case.score, case.guessed, case.meant);
+        if case.score > held.score {
+            (held.score, held.meant) = (case.score, case.meant);
         }
         held.rules.extend(case.rules);
         if case.score >= ADVISED_FROM {
@@ -294,7 +287,7 @@ impl Bench<'_> {
                 if !is_failed {
                     case.comes_next = case.comes_next.max(strength);
                 }
-                case.add(strength, 0.0);
+                case.add(strength);
                 case.meant = 1.0;
                 case.rules.push((strength, id));
             }

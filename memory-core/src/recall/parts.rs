@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::recall::likened::Likened;
 use crate::recall::tokenize::{stem, tokenize};
 
 /// A word that follows one of these within this many words is denied.
@@ -59,8 +58,6 @@ pub(crate) struct Part {
     pub(crate) text: String,
     /// The stems of its content words, each once, in order; with a `!` before them where the word is denied.
     pub(crate) terms: Vec<String>,
-    /// Words that are taken for others, whose terms are not among the terms.
-    pub(crate) likened: Vec<Likened>,
     /// Whether it only supposes something, or asks.
     pub(crate) hypothetical: bool,
     /// Whether it is wished for in case that something fails.
@@ -101,8 +98,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
                 None if terms.is_empty() => lead = lead.or(Some(piece.start)),
                 _ => {
                     let start = lead.take().unwrap_or(piece.start);
-                    let (text, likened) = (String::new(), Vec::new());
-                    let part = Part { text, terms, likened, hypothetical, fallback, sentence, clause };
+                    let part = Part { text: String::new(), terms, hypothetical, fallback, sentence, clause };
                     found.push((start..piece.end, part));
                 }
             }

@@ -122,19 +122,8 @@ pub(crate) struct Associations {
     pub(crate) hints: Hints,
     /// What was done for tasks alike.
     pub(crate) cases: Cases,
-    /// The words that call for a tool by themselves, in order of their terms; what names the object of an operation
-    /// does not.
-    pub(crate) callers: Vec<Caller>,
     /// How many lessons it was learned from.
     pub(crate) lessons: usize,
-}
-
-/// A word that calls for a tool by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Caller {
-    pub(crate) term: String,
-    /// As people write it.
-    pub(crate) word: String,
 }
 
 impl Associations {
@@ -171,7 +160,6 @@ pub(crate) fn associate(
 
     let links = hints::link(&corpus, &pairs);
     let tools = hints::facts(&corpus, &pairs, &links);
-    let callers = sheet.callers(&called, &tools);
     let mut calls: HashMap<String, Vec<Rule>> = HashMap::new();
     for rule in called {
         calls.entry(rule.premise.terms.first().cloned().unwrap_or_default()).or_default().push(rule);
@@ -189,7 +177,6 @@ pub(crate) fn associate(
         before: sequence::precedence(&corpus),
         hints: hints::hints(&corpus, &links),
         cases: Cases::new(corpus),
-        callers,
         lessons: lessons.len(),
     }
 }

@@ -7,16 +7,13 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
 use crate::id::EpisodeId;
 use crate::learn::demotion::score_share;
-use crate::learn::heuristics::associate::Associations;
 use crate::memory::Inner;
 use crate::memory::advising::asking;
 use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdvice};
 use crate::memory::recalling::fixes::remedy;
-use crate::memory::recalling::no_answer;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::Heuristic;
 use crate::recall::advise::{DeadEnd, Neighbour, advise, advise_at_start};
-use crate::recall::likened::Comparison;
 use crate::recall::parts::Part;
 use crate::recall::query::RecallQuery;
 use crate::store::record::Key;
@@ -29,12 +26,10 @@ const OF_ONE_TOOL: usize = 2;
 pub(super) const NEIGHBOURS: usize = 5;
 
 impl Inner {
-    /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others. `shown` is the task as a model that
-    /// answers may see it.
+    /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others.
     pub(super) async fn add_tools(
         &self,
-        task_parts: &mut [Part],
-        shown: Option<&str>,
+        task_parts: &[Part],
         query: &RecallQuery,
         now: Timestamp,
         recall: &mut Recall,
@@ -42,7 +37,10 @@ impl Inner {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
-        if query.done().is_empty() && query.last_error.is_none() && query.after.is_empty() {
+        // Where similar episodes had calls that failed, what they did at the same point decides.
+        let failed = |found: &RecalledEpisode| found.episode.course.iter().any(|attempt| !attempt.worked);
+        let is_start = query.after.is_empty() && query.last_error.is_none();
+        if is_start && !recall.episodes.iter().take(NEIGHBOURS).any(failed) {
             return self.add_tools_at_start(task_parts, domain.as_deref(), query, now, recall).await;
         }
         let associations = match self.associations_for(domain.as_deref(), query).await {
@@ -60,7 +58,6 @@ impl Inner {
         };
         let heuristics = self.with_rulings(heuristics, &associations.heuristics);
         let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
-        self.liken(task_parts, (&query.text, shown), &associations, recall).await;
         let remedy = remedy(query, recall);
         let advised = advise(task_parts, query, &associations, &heuristics, &neighbours, remedy.as_ref());
         recall.tools = advised.tools;
@@ -128,24 +125,6 @@ impl Inner {
     pub(super) fn is_live(&self, id: EpisodeId, now: Timestamp) -> bool {
         let key = Key::episode(self.engine.namespace(), id);
         self.engine.with_index(|index| index.is_live(&key, now))
-    }
-
-    /// Takes words that few episodes have for learned ones that mean nearly the same.
-    /// `shown` is what a model may see of the text, which may be somebody else's; `None` without one, or if it failed.
-    async fn liken(
-        &self,
-        parts: &mut [Part],
-        (text, shown): (&str, Option<&str>),
-        associations: &Associations,
-        recall: &mut Recall,
-    ) {
-        let Some(words) = &self.words else { return };
-        let Some(text) = (if words.is_local() { Some(text) } else { shown }) else { return };
-        let Some(comparison) = Comparison::new(text, parts, associations) else { return };
-        match words.nearest(&comparison.strange(), &comparison.known()).await {
-            Ok(nearest) => comparison.apply(&nearest, parts),
-            Err(error) => recall.degraded = Some(no_answer(&error)),
-        }
     }
 }
 

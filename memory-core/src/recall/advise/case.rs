@@ -2,9 +2,6 @@
 
 use crate::id::{EpisodeId, HeuristicId};
 
-/// How sure a call is by a word that is only taken for another one, beside a call by that word.
-const LIKENED: f64 = 0.6;
-
 /// What speaks for one tool.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
@@ -15,8 +12,6 @@ pub(super) struct Case {
     /// What counts of the call: less if it is only supposed, or names only what the tool is used on. Episodes with the same
     /// words are found by them, and count as much.
     pub(super) meant: f64,
-    /// What of the score comes from words that are only taken for others, in `0.0..=1.0`.
-    pub(super) guessed: f64,
     /// The first part that calls for the tool.
     pub(super) part: Option<usize>,
     /// The rules, each with its strength.
@@ -35,7 +30,6 @@ impl Default for Case {
             score: 0.0,
             doubt: 0.0,
             meant: 1.0,
-            guessed: 0.0,
             part: None,
             rules: Vec::new(),
             words: Vec::new(),
@@ -48,16 +42,11 @@ impl Default for Case {
 
 impl Case {
     /// Adds an independent cause.
-    pub(super) fn add(&mut self, strength: f64, guessed: f64) {
-        let score = 1.0 - (1.0 - self.score) * (1.0 - strength);
-        if score > 0.0 {
-            self.guessed = (self.guessed * self.score + guessed * (score - self.score)) / score;
-        }
-        self.score = score;
+    pub(super) fn add(&mut self, strength: f64) {
+        self.score = 1.0 - (1.0 - self.score) * (1.0 - strength);
     }
 
     pub(super) fn confidence(&self) -> f64 {
-        let sure = 1.0 - self.guessed * (1.0 - LIKENED);
-        (self.score * (1.0 - self.doubt) * sure).clamp(0.0, 1.0)
+        (self.score * (1.0 - self.doubt)).clamp(0.0, 1.0)
     }
 }

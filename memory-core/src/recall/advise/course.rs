@@ -243,7 +243,7 @@ impl Bench<'_> {
                 continue;
             }
             let case = self.cases.entry(name.clone()).or_default();
-            (case.score, case.doubt, case.guessed) = (case.score.max(onward.confidence), 0.0, 0.0);
+            (case.score, case.doubt) = (case.score.max(onward.confidence), 0.0);
             case.episodes.clone_from(&onward.episodes);
             let (times, of) = onward.times;
             case.reasons = vec![format!("{times} of {of} tasks like this one went on with it")];

@@ -46,7 +46,7 @@ impl Bench<'_> {
         let facts = &tools[place];
         let case = self.cases.entry(facts.name.clone()).or_default();
         let confidence = GUESS * votes.max(facts.share).max(case.confidence());
-        (case.score, case.doubt, case.guessed) = (confidence, 0.0, 0.0);
+        (case.score, case.doubt) = (confidence, 0.0);
         let share = (100.0 * votes).round();
         case.reasons.push(if votes > 0.0 {
             format!("{share} % of the similar episodes used it, by likeness and success")
@@ -84,7 +84,7 @@ impl Bench<'_> {
                     let reason = format!("episodes that used {} used it, too", selected[at]);
                     let case = self.cases.entry(name.clone()).or_default();
                     if sure > case.confidence() {
-                        (case.score, case.doubt, case.guessed) = (sure, 0.0, 0.0);
+                        (case.score, case.doubt) = (sure, 0.0);
                     }
                     case.reasons.push(reason);
                     selected.push(name.clone());

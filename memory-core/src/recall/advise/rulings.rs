@@ -23,6 +23,11 @@ impl Bench<'_> {
         self.ruled_out.contains(tool) || self.forbidden.contains(tool)
     }
 
+    /// Returns true if the condition of a heuristic holds of the task.
+    fn concerns(&self, rule: &Heuristic) -> bool {
+        self.holds(&comparable(&rule.condition), None)
+    }
+
     /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.
     pub(super) fn applies(&self, rule: &Heuristic) -> bool {
         let condition = comparable(&rule.condition);
@@ -38,7 +43,7 @@ impl Bench<'_> {
             let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
             if self.applies(rule) && !self.done(&rule.tool) {
                 let case = self.cases.entry(rule.tool.clone()).or_default();
-                (case.score, case.doubt, case.guessed) = (case.score.max(PINNED), 0.0, 0.0);
+                (case.score, case.doubt) = (case.score.max(PINNED), 0.0);
                 case.part = case.part.or(part);
                 case.rules.retain(|(_, id)| *id != rule.id);
                 case.rules.push((PINNED, rule.id));

@@ -17,7 +17,6 @@ impl<'a> Bench<'a> {
     /// Weighs what rules say with what worked for tasks like this one; the more of those there are and the more alike, the
     /// less rules matter.
     pub(super) fn vote(&mut self) {
-        let is_guessed = self.parts.iter().any(|part| !part.likened.is_empty());
         let (instead, callers) = (self.done_uncalled(), self.callers(ADVISED_FROM));
         let mut of_parts: HashMap<usize, Votes> = HashMap::new();
         for (tool, raw) in self.votes.tools.iter().enumerate() {
@@ -46,10 +45,6 @@ impl<'a> Bench<'a> {
             let used = case.meant * vote.used;
             let with = |rules: f64| (rules * case.score + used) / (rules + vote.weight);
             let (score, cautious) = (with(RULES), with(CAUTION));
-            // What nothing else calls for is guessed if the episodes were found by guesses.
-            if is_guessed && case.score <= 0.0 {
-                case.guessed = 1.0;
-            }
             (case.score, case.doubt) = (score, (1.0 - cautious / score.max(1e-9)).max(0.0));
             case.episodes = vote.episodes;
             if vote.worked > 0 {
@@ -62,8 +57,7 @@ impl<'a> Bench<'a> {
 
     /// Asks the episodes like one part of the task.
     fn votes_of(&self, part: &Part) -> Votes {
-        let terms = part.terms.iter().chain(part.likened.iter().map(|likened| &likened.term));
-        self.associations.cases.ask(terms, self.query.kind.as_deref())
+        self.associations.cases.ask(part.terms.iter(), self.query.kind.as_deref())
     }
 
     /// Returns the tools that most of the similar episodes used, and that nothing in the task calls for.

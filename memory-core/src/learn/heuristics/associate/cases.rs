@@ -107,11 +107,6 @@ impl Cases {
         Self { entries, words, kinds, holds, tools: tools.len(), tells, unknown, told }
     }
 
-    /// Returns how many episodes have a word.
-    pub(crate) fn heard(&self, term: &str) -> usize {
-        self.words.get(term).map_or(0, |feature| self.holds[*feature as usize].len())
-    }
-
     /// Returns true if at least so many episodes used a tool, and all of them only once another one had worked.
     pub(crate) fn follows_only(&self, tool: usize, other: usize, least: usize) -> bool {
         let place = |entry: &Entry, tool: usize| entry.tools.iter().position(|used| *used == tool);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::change::last_change;
 use super::corpus::{Corpus, Entry, Feature, Says};
 use super::explain::Pairs;
-use super::{CONFIDENCE_FLOOR, Caller, MAX_USE_RULES, Rule, ToolFacts};
+use super::{CONFIDENCE_FLOOR, MAX_USE_RULES, Rule};
 use crate::clock::Timestamp;
 use crate::id::HeuristicId;
 use crate::learn::belief::BeliefConfig;
@@ -18,8 +18,6 @@ use crate::recall::parts::NEGATED;
 const LEAST_STRENGTH: f64 = 0.05;
 /// The episodes in which a rule's tool worked, at least: one is chance.
 pub(super) const LEAST_SUPPORT: u32 = 2;
-/// The least strength of a rule whose word calls for its tool by itself.
-const CALLS_FROM: f64 = 0.3;
 /// A tool that so many of all episodes used at least is always used.
 const ALWAYS_FROM: f64 = 0.8;
 
@@ -101,23 +99,6 @@ impl Sheet<'_> {
         let mut terms: Vec<String> = premise.terms.iter().map(|term| self.usual_word(term)).collect();
         terms.sort();
         Premise { terms, ..premise.clone() }
-    }
-
-    /// Returns the words that call for a tool by themselves.
-    pub(super) fn callers(&self, called: &[Rule], tools: &[ToolFacts]) -> Vec<Caller> {
-        let mut terms: Vec<&String> = Vec::new();
-        for Rule { premise, tool, strength, .. } in called {
-            let [term] = premise.terms.as_slice() else { continue };
-            let facts = &tools[*tool];
-            // Words that need a partner name what the operation is done to.
-            let is_operation = facts.partners.is_empty() || facts.words.first() == Some(term);
-            if is_operation && *strength >= CALLS_FROM && !term.starts_with(NEGATED) {
-                terms.push(term);
-            }
-        }
-        terms.sort_unstable();
-        terms.dedup();
-        terms.into_iter().map(|term| Caller { term: term.clone(), word: self.usual_word(term) }).collect()
     }
 
     fn usual_word(&self, term: &str) -> String {
