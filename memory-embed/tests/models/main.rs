@@ -4,11 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use memory_core::{
-    Action, Embedder, Memory, MemoryConfig, MemoryStore, Namespace, Outcome, SeededIds, SystemClock, Task,
-    Tiers, ToolAdvice, normalize,
-};
-use memory_embed::WordTable;
+use memory_core::Embedder;
 
 /// Loads a model from where `cargo xtask models` puts it.
 fn model(name: &str) -> Arc<dyn Embedder> {
