@@ -144,6 +144,11 @@ impl Model {
         &self.tools
     }
 
+    /// Returns true if an episode that it has learned from has this word.
+    pub fn knows(&self, word: &str) -> bool {
+        self.linear.places.contains_key(&memory_recall::text::word(word).bucket)
+    }
+
     /// Returns how many mentions of tools were not learned because the domain has more than [`Params::tools`].
     pub fn dropped(&self) -> u64 {
         self.dropped

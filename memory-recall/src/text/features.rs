@@ -44,6 +44,12 @@ pub fn label(name: &str) -> Feature {
     Feature { bucket: bucket(2, &name), weight: 1.0 }
 }
 
+/// Returns the feature of a single word as [`features`] has it.
+pub fn word(word: &str) -> Feature {
+    let word: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
+    Feature { bucket: bucket(0, &word), weight: 1.0 }
+}
+
 fn counted(mut buckets: Vec<u32>) -> Vec<Feature> {
     buckets.sort_unstable();
     let runs = buckets.chunk_by(|a, b| a == b);
@@ -80,6 +86,14 @@ mod tests {
             twice.iter().map(|it| it.bucket).collect::<Vec<_>>(),
             features("ab").iter().map(|it| it.bucket).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn a_word_is_among_the_features_of_its_text() {
+        for text in ["Deploy it", "déployer", "x"] {
+            let first = super::words(text).next().unwrap();
+            assert!(features(text).contains(&word(first)), "{text}");
+        }
     }
 
     #[test]

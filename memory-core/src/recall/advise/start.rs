@@ -12,6 +12,7 @@ use crate::model::evidence::ItemId;
 use crate::model::heuristic::{Advice, Heuristic};
 use crate::recall::parts::Part;
 use crate::recall::query::RecallQuery;
+use crate::recall::tokenize::tokenize;
 
 /// Words that are named as the reason for a tool.
 const WORDS: usize = 4;
@@ -30,6 +31,12 @@ pub(crate) fn advise_at_start(
 ) -> Advised {
     let asked = Query::new(&query.text).kind(query.kind.as_deref());
     let mut predictions = model.predict(&asked).tools;
+    let mut known = false;
+    tokenize(&query.text, |token| known |= model.knows(token.surface));
+    if !known {
+        // Of what nobody ever spoke of, how often tools are used says nothing.
+        predictions.clear();
+    }
     let associations = Associations::default();
     let mut bench = Bench {
         parts,
