@@ -38,19 +38,19 @@ mod settings;
 
 pub use builder::Builder;
 pub use memory_core::{
-    Ack, Action, Advice, ArgumentChange, ArgumentValue, Artifact, ArtifactId, Attempt, BeliefConfig,
-    BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, ConsolidationConfig, ContrastReflector,
-    Cycle, DeadLetter, Decision, Embedder, Embedding, EngineStatus, Episode, EpisodeId, EpisodePage,
-    EpisodeQuery, EpisodeStatus, Error, ErrorCategory, ErrorKind, Evidence, EvidenceRole, Explanation,
-    FactorBounds, Failure, FailureId, Forecast, Found, Freshness, Heuristic, HeuristicId, HotUsage, IdSource,
-    Insight, Instance, ItemId, Json, Key, Kind, Knowledge, Learned, Leftover, Lift, LimitViolation, Limits,
-    Listed, ManualClock, Metric, Mode, Namespace, OpenEpisode, Origin, OutboxStatus, Outcome, Pattern,
-    PatternBody, PatternId, Phase, Playbook, PlaybookId, PlaybookStep, Premise, Product, Quality, Quotas,
-    RateLimit, Recall, RecallId, RecallQuery, RecallUse, Recalled, RecalledEpisode, Record, Recorded,
-    Recording, RedactedPage, RedactionConfig, RedactionPass, RedactionRule, Redactor, Reflection, Reflector,
-    Remedy, RemedyCall, Result, Retry, Reward, RewardConfig, Role, Ruling, ScoreParts, SecretsFound,
-    SeededIds, Share, Standing, Status, Step, StepResult, Strategy, SuggestedPlaybook, SyncStatus,
-    SystemClock, SystemIds, Tally, Task, TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace, Trigger, Vector,
-    Verdict, Warning, estimate_tokens, normalize, same_label, visible_chars,
+    Ack, Action, Advice, AdviceSkill, ArgumentChange, ArgumentValue, Artifact, ArtifactId, Attempt,
+    BeliefConfig, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, ConsolidationConfig,
+    ContrastReflector, Cycle, DeadLetter, Decision, Embedder, Embedding, EngineStatus, Episode, EpisodeId,
+    EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorCategory, ErrorKind, Evidence, EvidenceRole,
+    Explanation, FactorBounds, Failure, FailureId, Forecast, Found, Freshness, Heuristic, HeuristicId,
+    HotUsage, IdSource, Insight, Instance, ItemId, Json, Key, Kind, Knowledge, Learned, Leftover, Lift,
+    LimitViolation, Limits, Listed, ManualClock, Metric, Mode, Namespace, OpenEpisode, Origin, OutboxStatus,
+    Outcome, Pattern, PatternBody, PatternId, Phase, Playbook, PlaybookId, PlaybookStep, Premise, Product,
+    Quality, Quotas, RateLimit, Recall, RecallId, RecallQuery, RecallUse, Recalled, RecalledEpisode, Record,
+    Recorded, Recording, RedactedPage, RedactionConfig, RedactionPass, RedactionRule, Redactor, Reflection,
+    Reflector, Remedy, RemedyCall, Result, Retry, Reward, RewardConfig, Role, Ruling, ScoreParts,
+    SecretsFound, SeededIds, Share, Standing, Status, Step, StepResult, Strategy, SuggestedPlaybook,
+    SyncStatus, SystemClock, SystemIds, Tally, Task, TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace,
+    Trigger, Vector, Verdict, Warning, estimate_tokens, normalize, same_label, visible_chars,
 };
 pub use open::Memory;

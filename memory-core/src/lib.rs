@@ -36,9 +36,10 @@ pub use learn::reward::{FactorBounds, RewardConfig};
 pub use learn::trace::Trace;
 pub use limits::{Limits, Quotas};
 pub use memory::{
-    EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig, Listed,
-    Memory, MemoryConfig, OpenEpisode, Origin, Phase, Recall, Recalled, RecalledEpisode, Recorded, Recording,
-    RedactedPage, RedactionPass, SecretsFound, Status, SuggestedPlaybook, TaskRecord, ToolAdvice, Warning,
+    AdviceSkill, EpisodePage, EpisodeQuery, Explanation, Forecast, Found, Knowledge, Learned, LearningConfig,
+    Listed, Memory, MemoryConfig, OpenEpisode, Origin, Phase, Recall, Recalled, RecalledEpisode, Recorded,
+    Recording, RedactedPage, RedactionPass, SecretsFound, Status, SuggestedPlaybook, TaskRecord, ToolAdvice,
+    Warning,
 };
 pub use model::artifact::{Artifact, Product, Quality};
 pub use model::cycle::{Cycle, Trigger};

@@ -45,6 +45,7 @@ use crate::store::query::{Order, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{Seq, Tiers};
 
+pub use advising::AdviceSkill;
 use advising::Advisors;
 use embedding::Vectors;
 use heuristics::Rules;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_memory::{
-    EvidenceRole, Failure as Lesson, Freshness, Heuristic, ItemId, Memory, Metric, Pattern, Playbook, Tally,
+    AdviceSkill, EvidenceRole, Failure as Lesson, Freshness, Heuristic, ItemId, Memory, Metric, Pattern,
+    Playbook, Tally,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -65,6 +66,8 @@ struct Stats {
     junk: Junk,
     strategies: BTreeMap<String, usize>,
     heuristics_not_recalled: usize,
+    /// How right the advice on tools has been, by domain.
+    advice: Vec<AdviceSkill>,
     /// The newest figure of each metric over everything.
     metrics: Vec<Metric>,
     cycles: usize,
@@ -92,6 +95,7 @@ impl Stats {
             junk,
             strategies,
             heuristics_not_recalled: heuristics.iter().filter(|item| !item.is_recalled()).count(),
+            advice: knowledge.advice_skill().await,
             metrics: newest(metrics.items),
             cycles: cycles.len(),
             freshness,
@@ -231,6 +235,20 @@ fn tell(stats: &Stats, output: &mut Output) -> Result<(), Failure> {
         .collect();
     if !strategies.is_empty() {
         add("patterns", text::one_line(&strategies.join(", ")))?;
+    }
+    for skill in &stats.advice {
+        let Some(f1) = skill.mean_f1 else { continue };
+        let domain = skill
+            .domain
+            .as_deref()
+            .map_or_else(String::new, |domain| format!("{}: ", text::one_line(domain)));
+        let of = text::number(skill.predictions as u64);
+        add(
+            "advice",
+            format!(
+                "{domain}F1 {f1:.2} over the last {of} episodes, predicted before they were learned from"
+            ),
+        )?;
     }
     for (name, told) in stats.junk.told() {
         add(name, told)?;

@@ -225,6 +225,7 @@ fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
     let world = learned();
     let stats = world.run(["stats", "--json"]).object();
     let fields = [
+        "advice",
         "cycles",
         "duplicate_share",
         "heuristics_not_recalled",
@@ -238,6 +239,9 @@ fn stats_tell_what_was_learned_and_what_of_it_is_junk() {
     ];
     assert_eq!(names(&stats), fields);
     assert_eq!(stats["records"]["episode"], 8);
+    let learned: u64 =
+        stats["advice"].as_array().unwrap().iter().map(|skill| skill["episodes"].as_u64().unwrap()).sum();
+    assert_eq!(learned, 8, "{}", stats["advice"]);
     assert_eq!(stats["items"]["heuristic"]["count"], heuristics(&world, &["--all"]).len());
     assert!(stats["items"]["pattern"]["count"].as_u64().unwrap() > 0, "{stats}");
     let total: u64 =

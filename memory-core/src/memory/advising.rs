@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use memory_learn::advise::{Example, Model, Params};
+use serde::Serialize;
 
 use crate::error::Result;
 use crate::id::{EpisodeId, lock};
@@ -36,6 +37,24 @@ const BY_AGENT: u64 = 8;
 
 /// A domain, the agents that are asked for, and those that are not.
 type ByAgent = (Domain, Vec<String>, Vec<String>);
+
+/// How right the advice on tools has been in a domain.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AdviceSkill {
+    /// The domain, as it is compared; `None` for tasks that name none.
+    pub domain: Option<String>,
+    /// Episodes that the model has learned from.
+    pub episodes: usize,
+    /// Tools that it knows.
+    pub tools: usize,
+    /// The newest episodes whose tools were predicted before they were learned from, at most 200.
+    pub predictions: usize,
+    /// The mean F1 measure of the predicted set of tools against those that worked, in `0.0..=1.0`; `None` without any.
+    pub mean_f1: Option<f64>,
+    /// Mentions of tools that were not learned because the domain has too many.
+    pub dropped: u64,
+}
 
 /// The model of a domain.
 #[derive(Debug, Default)]
@@ -157,6 +176,27 @@ impl Inner {
             self.compare(&domain, &advisor).await?;
         }
         Ok(())
+    }
+
+    /// Returns how right the advice has been, by domain, as far as this process has learned.
+    pub(super) async fn advice_skill(&self) -> Vec<AdviceSkill> {
+        let domains = self.engine.with_index(|index| index.domains(self.engine.namespace()));
+        let mut skills = Vec::with_capacity(domains.len());
+        for domain in domains {
+            let advisor = self.held_or_stored(&domain).await;
+            skills.push(asking(&advisor, |model| {
+                let skill = model.skill();
+                AdviceSkill {
+                    domain,
+                    episodes: model.len(),
+                    tools: model.tools().len(),
+                    predictions: skill.predictions,
+                    mean_f1: (skill.predictions > 0).then_some(skill.mean_f1),
+                    dropped: model.dropped(),
+                }
+            }));
+        }
+        skills
     }
 
     /// Stores what was learned since.

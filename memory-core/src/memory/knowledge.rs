@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::HeuristicId;
 use crate::learn::fingerprint::fingerprint;
 use crate::learn::lift::{Lift, lift};
+use crate::memory::advising::AdviceSkill;
 use crate::memory::recalled::Recalled;
 use crate::memory::{Inner, Listed, Memory};
 use crate::model::cycle::Cycle;
@@ -143,6 +144,12 @@ impl Knowledge<'_> {
     /// Whatever the tiers report.
     pub async fn metrics(&self) -> Result<Listed<Metric>> {
         self.all(Kind::Metric, Entity::as_metric).await
+    }
+
+    /// Returns how right the advice on tools has been lately, by domain: each completed episode is predicted before it is
+    /// learned from. It is as this process has it, and asks no tier.
+    pub async fn advice_skill(&self) -> Vec<AdviceSkill> {
+        self.inner.advice_skill().await
     }
 
     /// Lists the consolidation cycles, oldest first.
