@@ -30,8 +30,9 @@ const WORTHWHILE: f64 = 0.02;
 /// Episodes that are learned from between two times that the model is stored, as a share of all: storing costs as much as
 /// the model is large.
 const STORED_AT: f64 = 0.1;
-/// The newest episodes of some agents that a model of their own is learned from.
-const BY_AGENT_EPISODES: usize = 2_500;
+/// The newest episodes that a recall learns from before it answers, where this process has no model of them: about a second.
+/// Consolidation learns from the rest. A model of some agents' episodes is learned from as many.
+const AT_ONCE: usize = 2_500;
 /// Filters by agent whose models are kept.
 const BY_AGENT: u64 = 8;
 
@@ -134,7 +135,7 @@ impl Inner {
         let _changing = self.advisors.changing.lock().await;
         let advisor = self.held_or_stored(&domain).await;
         if !is_current(&advisor) {
-            self.compare(&domain, &advisor).await?;
+            self.compare(&domain, &advisor, AT_ONCE).await?;
         }
         Ok(advisor)
     }
@@ -155,7 +156,7 @@ impl Inner {
         let advisor = self.held_or_stored(domain).await;
         if !self.make_learn(domain, &advisor).await {
             // There is no model of the episodes before: all are learned from.
-            return self.compare(domain, &advisor).await;
+            return self.compare(domain, &advisor, usize::MAX).await;
         }
         for ids in noted.iter().copied().collect::<Vec<_>>().chunks(READ_AT_ONCE) {
             self.learn_of(domain, &advisor, ids).await?;
@@ -173,7 +174,7 @@ impl Inner {
             }
             let _changing = self.advisors.changing.lock().await;
             let advisor = self.held_or_stored(&domain).await;
-            self.compare(&domain, &advisor).await?;
+            self.compare(&domain, &advisor, usize::MAX).await?;
         }
         Ok(())
     }
@@ -224,7 +225,7 @@ impl Inner {
         }
         let ids = self.engine.with_index(|index| {
             let admits = |agent: Option<&str>| query.admits_agent(agent);
-            index.episodes_of(space, asked.0.as_deref(), BY_AGENT_EPISODES, admits)
+            index.episodes_of(space, asked.0.as_deref(), AT_ONCE, admits)
         });
         let ids: Vec<EpisodeId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let advisor = Shared::default();
@@ -275,16 +276,19 @@ impl Inner {
         })
     }
 
-    /// Learns from the episodes of a domain that the model lacks, and forgets those that are gone.
-    async fn compare(&self, domain: &Domain, advisor: &Shared) -> Result<()> {
+    /// Learns from the episodes of a domain that the model lacks, the newest `most` of them, and forgets those that are gone.
+    async fn compare(&self, domain: &Domain, advisor: &Shared, most: usize) -> Result<()> {
         self.make_learn(domain, advisor).await;
         let space = self.engine.namespace();
         let ids =
             self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), usize::MAX, |_| true));
         let known = self.known(domain);
-        let live: BTreeSet<EpisodeId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-        let (lacking, gone): (Vec<EpisodeId>, Vec<u128>) = asking(advisor, |model| {
-            let lacking = live.iter().filter(|id| !model.contains(id.0.as_u128())).copied().collect();
+        // The newest first.
+        let ids: Vec<EpisodeId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let live: BTreeSet<EpisodeId> = ids.iter().copied().collect();
+        let (mut lacking, gone): (Vec<EpisodeId>, Vec<u128>) = asking(advisor, |model| {
+            let lacks = |id: &&EpisodeId| !model.contains(id.0.as_u128());
+            let lacking = ids.iter().filter(lacks).take(most).copied().collect();
             let gone = |id: &u128| !live.contains(&EpisodeId(uuid::Uuid::from_u128(*id)));
             (lacking, model.ids().filter(gone).collect())
         });
@@ -293,6 +297,8 @@ impl Inner {
                 advisor.unstored += usize::from(advisor.model.forget(id));
             }
         });
+        // In the order in which they would have been learned from one by one.
+        lacking.sort_unstable();
         for ids in lacking.chunks(READ_AT_ONCE) {
             self.learn_of(domain, advisor, ids).await?;
         }
