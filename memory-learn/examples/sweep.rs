@@ -66,7 +66,16 @@ fn f1(train: &[Task], dev: &[Task], params: &Params, seed: u128) -> (f64, f64, f
 fn main() {
     let files: Vec<String> = std::env::args().skip(1).collect();
     let base = Params::default();
-    let cases = [("default", base.clone())];
+    let cases = [
+        ("default", base.clone()),
+        ("cost 0.3", Params { cost: 0.3, ..base.clone() }),
+        ("cost 3", Params { cost: 3.0, ..base.clone() }),
+        ("bias 0.5", Params { bias: 0.5, ..base.clone() }),
+        ("few 3", Params { replays_of_few: 3, ..base.clone() }),
+        ("few 20", Params { replays_of_few: 20, ..base.clone() }),
+        ("replays 10", Params { replays: 10, ..base.clone() }),
+        ("window 3000", Params { window: 3_000, ..base.clone() }),
+    ];
     for (name, params) in cases {
         print!("{name:12}");
         let mut mean = 0.0;

@@ -15,8 +15,8 @@ use super::params::Params;
 
 /// Predictions that the model's own success is measured on, the newest.
 const MEASURED: usize = 200;
-/// Growth from which the mixture is fitted while learning: a tenth, so that the work is spread over the episodes.
-const REFIT: usize = 10;
+/// The mixture is fitted while learning once one in so many of its predictions is new, so that the work is spread.
+const REFIT: usize = 4;
 /// Pseudo-counts of a tool's prior, used and not: Jeffreys' prior of a proportion.
 const JEFFREYS: f32 = 0.5;
 
@@ -180,13 +180,14 @@ impl Model {
         self.episodes.push(learned);
         // Which are replayed depends on the episode alone and on how many there are.
         let mut dice = Dice::new(id);
-        for _ in 0..self.params.replays {
+        let is_few = self.episodes.len() < self.params.few;
+        for _ in 0..if is_few { self.params.replays_of_few } else { self.params.replays } {
             let place = dice.below(self.episodes.len());
             let mut replayed = std::mem::take(&mut self.episodes[place]);
             self.optimise(&mut replayed);
             self.episodes[place] = replayed;
         }
-        if self.mixture.new * REFIT >= self.episodes.len().max(self.params.window) {
+        if self.mixture.new * REFIT >= self.params.window {
             self.calibrate();
         }
     }
