@@ -1,11 +1,11 @@
 //! Which tools a task needs: predictors that learn from each episode, mixed and calibrated by their own past success.
 //!
-//! Two predictors are read off one sparse linear model of the domain ([`linear`]): its margin for the task as a whole, and
+//! Two predictors are read off one sparse linear model of the domain (`linear`): its margin for the task as a whole, and
 //! its best margin for a single clause, because a task may ask for several things. The third is how often a tool is used.
-//! A logistic regression over these three ([`mixture`], stacking after Wolpert, "Stacked Generalization", 1992) turns them
+//! A logistic regression over these three (`mixture`, stacking after Wolpert, "Stacked Generalization", 1992) turns them
 //! into probabilities. It is fitted on predictions that the memory made for episodes that the model had not learned from,
 //! or from which the episode's own share was taken out. How many tools are named maximises the expected F1 measure
-//! ([`choice`]).
+//! ([`by_expected_f1`]).
 
 mod choice;
 mod example;
