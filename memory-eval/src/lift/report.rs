@@ -59,7 +59,7 @@ pub struct Arm {
     pub success_difference: Option<Estimate>,
     /// Calls less those of the arm without memory, over pairs of the same task.
     pub steps_difference: Option<Estimate>,
-    /// Success by [`WINDOW`] tasks.
+    /// Success by 25 tasks.
     pub curve: Vec<f64>,
 }
 
@@ -89,10 +89,10 @@ pub struct LiftReport {
     pub arms: Vec<Arm>,
     /// How much of the gap between none and oracle memory closes.
     pub gap_closed: GapClosed,
-    /// Tasks after the drift until the success of the last [`WINDOW`] of them is within 5 points of the oracle's;
-    /// `None` if it never is. At least [`WINDOW`].
+    /// Tasks after the drift until the success of the last 25 of them is within 5 points of the oracle's;
+    /// `None` if it never is. At least 25.
     pub recovery_tasks: Option<usize>,
-    /// The same, and so it stays for [`WINDOW`] tasks more: a first window of tasks that are hardly changed is not enough.
+    /// The same, and so it stays for 25 tasks more: a first window of tasks that are hardly changed is not enough.
     pub recovery_lasting_tasks: Option<usize>,
     /// The same of the stale memory, which learns nothing new: what chance and the agent's own tries achieve.
     pub stale_recovery_lasting_tasks: Option<usize>,
