@@ -62,8 +62,12 @@ pub fn find_data_sets(folder: &Path) -> Result<Vec<Pair>> {
                 .filter(|stem| stem.is_empty() || stem.ends_with(['/', '_']))?;
             let test = files.get(&format!("{stem}dev.jsonl"))?;
             let stem = stem.trim_end_matches(['/', '_']);
-            let name = if stem.is_empty() { "." } else { stem };
-            Some(Pair { name: name.to_owned(), train: path.clone(), test: test.clone() })
+            // The folder itself is a data set.
+            let own = || {
+                folder.file_name().map_or_else(|| ".".to_owned(), |name| name.to_string_lossy().into_owned())
+            };
+            let name = if stem.is_empty() { own() } else { stem.to_owned() };
+            Some(Pair { name, train: path.clone(), test: test.clone() })
         })
         .collect();
     if pairs.is_empty() {

@@ -53,6 +53,38 @@ fn tools_are_recommended_for_tasks_of_a_file() {
     assert_eq!((&both["tasks"], &both["left_one_out"]["tasks"]), (&3.into(), &8.into()));
 }
 
+#[test]
+fn a_suite_measures_each_data_set_of_a_folder_beside_baselines() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../memory-eval/data");
+    let suite = run(&["suite", folder.to_str().unwrap()]);
+    let sets = suite["data_sets"].as_array().unwrap();
+    assert_eq!(sets.len(), 1, "{suite}");
+    assert_eq!((&sets[0]["name"], &sets[0]["train"]), (&"errands".into(), &60.into()));
+    let f1 = |figure: &Value| figure["value"].as_f64().unwrap();
+    let named = |name: &str| {
+        let found = sets[0]["baselines"].as_array().unwrap().iter().find(|it| it["name"] == name);
+        f1(&found.unwrap()["f1"])
+    };
+    assert!(f1(&sets[0]["ours"]) > named("most_frequent"), "{suite}");
+    let best = ["most_frequent", "knn_1", "knn_5", "knn_10", "logistic_0.5", "logistic_0.3", "logistic_0.15"]
+        .map(named)
+        .into_iter()
+        .fold(0.0, f64::max);
+    assert!((f1(&sets[0]["ours"]) - best - f1(&sets[0]["to_best_plain"])).abs() < 1e-9, "{suite}");
+}
+
+#[test]
+fn names_of_tools_do_not_change_what_is_advised() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../memory-eval/data");
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (train, dev, foreign) =
+        (file("errands_train.jsonl"), file("errands_dev.jsonl"), file("servers_train.jsonl"));
+    let world = World::new();
+    let told = world.run(["eval", "controls", "--train", &train, "--dev", &dev, "--foreign", &foreign]).ok();
+    let row = told.lines().find(|line| line.starts_with("tools_opaque")).unwrap();
+    assert!(row.contains("0.000 [0.000, 0.000]"), "{told}");
+}
+
 /// The folder of an evaluation has what the files say.
 #[cfg(unix)]
 #[test]
