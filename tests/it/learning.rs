@@ -533,6 +533,45 @@ async fn a_model_is_shown_no_secrets_and_without_its_answer_words_go_on() {
     memory.close(PATIENCE).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_new_process_advises_by_the_stored_model_and_a_forgotten_episode_leaves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = async |memory: &Memory, text: &str, tool: &str| {
+        let mut episode = memory.start(Task::new(text).domain("garden")).await.unwrap();
+        episode.step(Action::tool(tool).observation("done")).await.unwrap();
+        let id = episode.id();
+        episode.complete(Outcome::success("")).await.unwrap();
+        id
+    };
+    let advised = async |memory: &Memory, text: &str| {
+        memory.recall(RecallQuery::new(text).domain("garden")).await.unwrap().tools
+    };
+    let memory = open(folder.path()).await;
+    for number in 0..8 {
+        record(&memory, &format!("Water bed {number} of the roses"), "hose").await;
+        record(&memory, &format!("Cut hedge {number} behind the shed"), "shears").await;
+    }
+    let odd = record(&memory, "Frobnicate the gizmo", "frobnicator").await;
+    memory.learn().await.unwrap();
+    let before = advised(&memory, "Frobnicate the gizmo").await;
+    assert_eq!(before.first().map(|advice| advice.tool.as_str()), Some("frobnicator"), "{before:?}");
+    let skill = memory.knowledge().advice_skill().await;
+    assert_eq!((skill.len(), skill[0].episodes, skill[0].tools), (1, 17, 3));
+    memory.close(PATIENCE).await.unwrap();
+
+    let memory = open(folder.path()).await;
+    assert_eq!(advised(&memory, "Frobnicate the gizmo").await, before);
+    assert!(memory.forget(odd).await.unwrap());
+    let after = advised(&memory, "Frobnicate the gizmo of the roses").await;
+    assert!(after.iter().all(|advice| advice.tool != "frobnicator"), "{after:?}");
+    memory.close(PATIENCE).await.unwrap();
+
+    let memory = open(folder.path()).await;
+    assert_eq!(advised(&memory, "Frobnicate the gizmo of the roses").await, after);
+    assert_eq!(memory.knowledge().advice_skill().await[0].episodes, 16);
+    memory.close(PATIENCE).await.unwrap();
+}
+
 /// Refuses one episode.
 #[derive(Debug)]
 struct Picky(ContrastReflector);

@@ -241,7 +241,8 @@ async fn consolidation_goes_by_what_was_ruled_elsewhere() {
         let held = two.knowledge().failures().await.unwrap().items;
         held.into_iter().find(|held| held.id == found).unwrap().ruling
     };
-    assert_eq!(known().await, None);
+    // Not known yet, unless the poll at opening came late on a busy machine.
+    assert!(matches!(known().await, None | Some(Decision::Pinned)));
     two.consolidate(None).await.unwrap();
     assert_eq!(known().await, Some(Decision::Pinned));
 }
