@@ -572,6 +572,31 @@ async fn a_new_process_advises_by_the_stored_model_and_a_forgotten_episode_leave
     memory.close(PATIENCE).await.unwrap();
 }
 
+#[tokio::test]
+async fn consolidation_takes_up_what_other_processes_recorded_and_forgot() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = || Memory::builder().path(folder.path()).background_learning(false);
+    let (one, two) = (builder().open().await.unwrap(), builder().open().await.unwrap());
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let task = Task::new(format!("Water bed {number} of the roses")).domain("garden");
+        let mut episode = one.start(task).await.unwrap();
+        episode.step(Action::tool("hose").observation("done")).await.unwrap();
+        ids.push(episode.id());
+        episode.complete(Outcome::success("")).await.unwrap();
+    }
+    one.learn().await.unwrap();
+    let learned = async || {
+        two.consolidate(None).await.unwrap();
+        two.knowledge().advice_skill().await.iter().map(|skill| skill.episodes).sum::<usize>()
+    };
+    assert_eq!(learned().await, 10);
+    assert!(one.forget(ids[3]).await.unwrap());
+    assert_eq!(learned().await, 9);
+    one.close(PATIENCE).await.unwrap();
+    two.close(PATIENCE).await.unwrap();
+}
+
 /// Refuses one episode.
 #[derive(Debug)]
 struct Picky(ContrastReflector);
