@@ -222,11 +222,10 @@ impl Engine {
         })
     }
 
-    /// Stores bytes in the cache under a name, or removes what is there; a cache may fail to.
-    pub(crate) async fn put_state(&self, name: &str, bytes: Option<&[u8]>) {
-        if let Err(error) = self.shared.tiers.cache.put_state(&self.shared.namespace, name, bytes).await {
-            tracing::debug!(%error, name, "what was learned is not stored");
-        }
+    /// Stores bytes in the cache under a name, or removes what is there; returns false if the cache failed to.
+    pub(crate) async fn put_state(&self, name: &str, bytes: Option<&[u8]>) -> bool {
+        let put = self.shared.tiers.cache.put_state(&self.shared.namespace, name, bytes).await;
+        put.inspect_err(|error| tracing::debug!(%error, name, "what was learned is not stored")).is_ok()
     }
 
     /// Waits until the durable tier has everything committed so far.

@@ -354,16 +354,23 @@ impl Inner {
         }
     }
 
-    /// Stores a model in the cache, which may do without: then it is learned again.
+    /// Stores a model in the cache, which may do without: then it is learned again. What could not be stored is stored with
+    /// the next change, or on closing.
     async fn store_model(&self, domain: &Domain, advisor: &Shared) {
-        let (is_empty, bytes) = changing(advisor, |advisor| {
-            advisor.unstored = 0;
-            advisor.model.calibrate();
-            let model = &advisor.model;
-            (model.is_empty(), [model.encode(), model.encode_learning()])
+        changing(advisor, |advisor| advisor.model.calibrate());
+        let shared = advisor.clone();
+        let encoded = tokio::task::spawn_blocking(move || {
+            asking(&shared, |model| (!model.is_empty()).then(|| [model.encode(), model.encode_learning()]))
         });
-        for (name, bytes) in names(domain).iter().zip(&bytes) {
-            self.engine.put_state(name, (!is_empty).then_some(bytes.as_slice())).await;
+        // The runtime is shutting down.
+        let Ok(encoded) = encoded.await else { return };
+        let mut stored = true;
+        for (place, name) in names(domain).iter().enumerate() {
+            let bytes = encoded.as_ref().map(|parts| parts[place].as_slice());
+            stored &= self.engine.put_state(name, bytes).await;
+        }
+        if stored {
+            changing(advisor, |advisor| advisor.unstored = 0);
         }
     }
 }
