@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memory_core::conformance::{episode, record};
 use memory_core::{ErrorKind, Namespace, Outbox, Record};
@@ -6,10 +7,12 @@ use memory_core::{ErrorKind, Namespace, Outbox, Record};
 use super::*;
 use crate::outbox::{OutboxOptions, RedbOutbox};
 
-/// A version made so many days ago.
+/// A version made so many days ago. Of two, the one made later has the higher revision, in the same millisecond too.
 fn version(id: &str, days: u64) -> Record {
+    static MADE: AtomicU64 = AtomicU64::new(0);
     let at = SystemClock::new().now().0 - days * 24 * 60 * 60 * 1_000;
-    record(&Namespace::default(), id, at << 16, Some(episode(1)))
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    record(&Namespace::default(), id, (at << 16) + made, Some(episode(1)))
 }
 
 fn open(path: &Path) -> RedbOutbox {
