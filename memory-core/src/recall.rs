@@ -2,11 +2,11 @@
 
 pub(crate) mod advise;
 pub(crate) mod answer;
+pub(crate) mod content_words;
 pub(crate) mod document;
 pub(crate) mod embedder;
 pub(crate) mod groups;
 pub(crate) mod lexical;
-pub(crate) mod parts;
 pub(crate) mod query;
 pub(crate) mod rank;
 pub(crate) mod tasks;

@@ -72,9 +72,11 @@ fn main() {
         ("cost 3", Params { cost: 3.0, ..base.clone() }),
         ("bias 0.5", Params { bias: 0.5, ..base.clone() }),
         ("few 3", Params { replays_of_few: 3, ..base.clone() }),
-        ("few 20", Params { replays_of_few: 20, ..base.clone() }),
         ("replays 10", Params { replays: 10, ..base.clone() }),
         ("window 3000", Params { window: 3_000, ..base.clone() }),
+        ("near 0", Params { neighbours: 0, ..base.clone() }),
+        ("near 5", Params { neighbours: 5, ..base.clone() }),
+        ("near 32", Params { neighbours: 32, ..base.clone() }),
     ];
     for (name, params) in cases {
         print!("{name:12}");

@@ -1,12 +1,15 @@
 //! Which tools a task needs: predictors that learn from each episode, mixed and calibrated by their own past success.
 //!
 //! Two predictors are read off one sparse linear model of the domain (`linear`): its margin for the task as a whole, and
-//! its best margin for a single clause, because a task may ask for several things. The third is how often a tool is used.
-//! A logistic regression over these three (`mixture`, stacking after Wolpert, "Stacked Generalization", 1992) turns them
-//! into probabilities. It is fitted on predictions that the memory made for episodes that the model had not learned from,
-//! or from which the episode's own share was taken out. How many tools are named maximises the expected F1 measure
-//! ([`by_expected_f1`]).
+//! its best margin for a single clause, because a task may ask for several things. The third is how often a tool is used,
+//! the fourth how often it follows the tool that worked last. A logistic regression over these (`mixture`, stacking after
+//! Wolpert, "Stacked Generalization", 1992) gives a probability, which is the prior of what the nearest episodes did from
+//! the point on that the task has come to (`cases`). There is a mixture for the start of a task, one for a task under way,
+//! and one for after a failure; each is fitted on predictions that the memory made for episodes that the model had not
+//! learned from, or from which the episode's own share was taken out. How many tools are named maximises the expected F1
+//! measure ([`by_expected_f1`]). Rules for people are read off the same model ([`Model::rules`]).
 
+mod cases;
 mod choice;
 mod example;
 mod linear;
@@ -14,10 +17,12 @@ mod mixture;
 mod model;
 mod order;
 mod params;
+mod rules;
 mod stored;
 
 pub use choice::by_expected_f1;
 pub use example::{Example, Query};
-pub use model::{Advice, Model, Prediction, Skill};
+pub use model::{Advice, DeadEnd, Model, Prediction, Skill};
 pub use params::Params;
+pub use rules::{Condition, Rule};
 pub use stored::Damaged;

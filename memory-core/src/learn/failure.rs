@@ -13,7 +13,7 @@ use crate::learn::recovery::{Incident, constant};
 use crate::learn::remedies;
 use crate::model::failure::Failure;
 use crate::model::outcome::Outcome;
-use crate::recall::parts::term;
+use crate::recall::content_words::term;
 
 /// Lessons that one episode gives.
 const MAX_LESSONS: usize = 8;

@@ -1,6 +1,5 @@
 //! Rules `condition → action`: their identity, how new evidence refines them, and what holds between their conditions.
 
-pub(crate) mod associate;
 pub(crate) mod conflict;
 pub(crate) mod generalise;
 pub(crate) mod prune;
@@ -9,11 +8,7 @@ use crate::id::HeuristicId;
 use crate::learn::identity;
 use crate::model::evidence::Standing;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
-use crate::recall::parts::term_of_marked;
 use crate::recall::tokenize::normalize_label;
-
-/// Newest episodes for and against that a heuristic names.
-const NAMED_EPISODES: usize = 16;
 
 /// Returns the identifier of a heuristic: the same domain, condition, advice and tool are the same heuristic.
 pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, tool: &str) -> HeuristicId {
@@ -27,11 +22,9 @@ pub(crate) fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, t
     let [domain, task_kind] = [domain, condition.task_kind.as_deref()].map(|name| name.map(normalize_label));
     let options =
         [part(domain.as_deref()), part(task_kind.as_deref()), part(condition.after_tool.as_deref())];
-    // Whichever form of a word is usual, it is the same word.
-    let terms: Vec<String> = condition.terms.iter().map(|term| term_of_marked(term)).collect();
     let mut parts = vec!["heuristic", advice, tool];
     parts.extend(options.iter().map(String::as_str));
-    parts.extend(terms.iter().map(String::as_str));
+    parts.extend(condition.terms.iter().map(String::as_str));
     HeuristicId(identity::id_of(&parts))
 }
 

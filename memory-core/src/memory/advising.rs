@@ -16,7 +16,7 @@ use crate::id::{EpisodeId, lock};
 use crate::memory::Inner;
 use crate::model::episode::{Attempt, Episode, ToolUse};
 use crate::model::kind::Kind;
-use crate::recall::query::RecallQuery;
+use crate::recall::query::{RecallQuery, telling_kind};
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
@@ -138,6 +138,17 @@ impl Inner {
             self.compare(&domain, &advisor, AT_ONCE).await?;
         }
         Ok(advisor)
+    }
+
+    /// Returns the model of a domain when it has learned from all of its episodes, and how many they are.
+    pub(super) async fn learned_advisor(&self, domain: &Domain) -> Result<(Shared, usize)> {
+        let _changing = self.advisors.changing.lock().await;
+        let advisor = self.held_or_stored(domain).await;
+        if !self.make_learn(domain, &advisor).await || self.known(domain) != asking(&advisor, Model::len) {
+            self.compare(domain, &advisor, usize::MAX).await?;
+        }
+        let episodes = asking(&advisor, Model::len);
+        Ok((advisor, episodes))
     }
 
     /// Learns from what was noted, and forgets what is gone.
@@ -376,18 +387,16 @@ impl Inner {
 }
 
 /// Returns what the model learns from an episode: which tools did what the task needed, in the order in which they first
-/// did, and which it speaks against.
+/// did, which it speaks against, and its calls.
 fn example(episode: &Episode) -> Example {
     let worked = |used: &&ToolUse| used.failures < used.calls;
-    let first_success = |used: &&ToolUse| {
-        let own = |attempt: &Attempt| {
-            attempt.worked
-                && episode.tools.get(usize::from(attempt.tool)).is_some_and(|it| it.tool == used.tool)
-        };
-        episode.course.iter().position(own).unwrap_or(usize::MAX)
+    let named = |attempt: &Attempt| {
+        Some((episode.tools.get(usize::from(attempt.tool))?.tool.as_str(), attempt.worked))
     };
+    let course: Vec<(&str, bool)> = episode.course.iter().filter_map(named).collect();
+    let first_success = |used: &&ToolUse| course.iter().position(|call| *call == (used.tool.as_str(), true));
     let mut used: Vec<&ToolUse> = episode.tools.iter().filter(worked).collect();
-    used.sort_by_key(first_success);
+    used.sort_by_key(|used| first_success(used).unwrap_or(usize::MAX));
     let failed: Vec<&ToolUse> = episode.tools.iter().filter(|it| !worked(it)).collect();
     let success = episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share);
     // Of an episode that failed with other tools, those that worked are not to blame.
@@ -395,13 +404,9 @@ fn example(episode: &Episode) -> Example {
     let (used, failed) = if credited { (used, failed) } else { (Vec::new(), episode.tools.iter().collect()) };
     let name = |it: &ToolUse| it.tool.clone();
     Example::new(episode.id.0.as_u128(), &episode.task.description)
-        .kind(kind_of(&episode.task.kind))
+        .kind(telling_kind(&episode.task.kind))
         .used(used.into_iter().map(name))
         .against(failed.into_iter().map(name))
+        .course(course)
         .silent_about_others(success < 0.5)
-}
-
-/// Returns the kind of a task as a feature; `None` for the kind that says nothing.
-pub(super) fn kind_of(kind: &str) -> Option<&str> {
-    (!kind.is_empty() && normalize_label(kind) != "general").then_some(kind)
 }

@@ -97,6 +97,7 @@ impl Inner {
         };
         {
             let _gate = self.learner.gate.lock().await;
+            self.learn_noted().await?;
             self.refresh_heuristics(Refresh::Changed).await?;
         }
         // What the last cycle had no time for comes first: none may keep the rest waiting for ever.

@@ -85,10 +85,10 @@ impl Memory {
         }
         inner.drop_vector(id);
         again.into_iter().for_each(|id| inner.learner.due(id));
-        inner.rules.note(domain.as_deref(), id);
+        inner.rules.note(domain.as_deref());
         inner.advisors.note(domain.as_deref(), id);
-        inner.refresh_heuristics(Refresh::Changed).await?;
         inner.learn_noted().await?;
+        inner.refresh_heuristics(Refresh::Changed).await?;
         // What was forgotten is not to be in any file.
         inner.store_models().await;
         Ok(true)

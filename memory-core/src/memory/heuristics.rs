@@ -1,38 +1,41 @@
 //! Keeps the stored heuristics in step with the episodes that they derive from.
 //!
-//! Heuristics are computed from the newest episodes of a domain as a whole: which word tells which tool apart is a
-//! question about all of them. What people ruled and what became of uses is kept over every computation.
+//! Heuristics are read off the model of a domain ([`memory_learn::advise::Model::rules`]): which word tells which tool apart is
+//! a question about all of its episodes. What people ruled and what became of uses is kept over every computation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+
+use memory_learn::advise::{Condition, Rule};
 
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::{ErrorKind, Result};
 use crate::id::{EpisodeId, HeuristicId, lock};
-use crate::learn::heuristics::associate::{Associations, Lesson, MAX_LESSONS, associate};
+use crate::learn::belief::BeliefConfig;
 use crate::learn::heuristics::generalise::covers;
+use crate::learn::heuristics::id_of;
+use crate::memory::advising::{Domain, Shared, asking};
 use crate::memory::learner::Draft;
 use crate::memory::{Inner, Listed};
 use crate::model::entity::Entity;
-use crate::model::episode::{Attempt, Episode, ToolUse};
 use crate::model::evidence::{ItemId, Standing, Tally};
-use crate::model::heuristic::Heuristic;
+use crate::model::heuristic::{Advice, Heuristic, Premise};
 use crate::model::kind::Kind;
 use crate::model::ruling::Rulings;
-use crate::recall::query::RecallQuery;
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
-/// Episodes read with one request.
-const READ_AT_ONCE: usize = 250;
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
-const WORTHWHILE: f64 = 0.02;
-/// Filters by agent whose associations are kept.
-const BY_AGENT: u64 = 8;
-
-/// A domain as it is compared, however people spell it; `None` for tasks that name none.
-type Domain = Option<String>;
+const WORTHWHILE: f64 = 0.1;
+/// The most heuristics for using a tool in one domain, and the most against using one; the best are kept.
+const MOST: [usize; 2] = [200, 50];
+/// A heuristic whose lower bound is less tells little more than that the tool exists.
+const CONFIDENT_FROM: f64 = 0.3;
+/// The episodes that support a heuristic, at least: one is chance.
+const LEAST_SUPPORT: u32 = 2;
+/// Newest episodes for and against that a heuristic names.
+const NAMED_EPISODES: usize = 16;
 
 /// Which heuristics are computed anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,42 +49,29 @@ pub(super) enum Refresh {
 /// The stored heuristics of a domain, with the stamps that the index had for them and for rulings then.
 type Stored = ((u64, u64), Arc<Vec<Heuristic>>);
 
-/// A domain, the agents that are asked for, and those that are not.
-type ByAgent = (Domain, Vec<String>, Vec<String>);
-
-/// What heuristics are computed from and gave, by domain.
+/// What heuristics were computed last and are stored, by domain.
 #[derive(Debug)]
 pub(super) struct Rules {
-    /// With how many episodes the index had of the domain then.
-    associations: Mutex<BTreeMap<Domain, (usize, Arc<Associations>)>>,
+    computed: Mutex<BTreeMap<Domain, Arc<Vec<Heuristic>>>>,
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
     /// From how many episodes this process has last computed the heuristics to store of a domain.
     refreshed: Mutex<BTreeMap<Domain, usize>>,
-    lessons: moka::sync::Cache<EpisodeId, Arc<Lesson>>,
     stored: Mutex<BTreeMap<Domain, Stored>>,
-    /// Of what some agents did, or others did not, with the stamp of the episodes then.
-    by_agent: moka::sync::Cache<ByAgent, (u64, Arc<Associations>)>,
-    /// Held while associations are computed: those who wait share the result.
-    computing: tokio::sync::Mutex<()>,
 }
 
 impl Rules {
     pub(super) fn new() -> Self {
         Self {
-            associations: Mutex::default(),
+            computed: Mutex::default(),
             stale: Mutex::default(),
             refreshed: Mutex::default(),
             stored: Mutex::default(),
-            by_agent: moka::sync::Cache::new(BY_AGENT),
-            lessons: moka::sync::Cache::new(4 * MAX_LESSONS as u64),
-            computing: tokio::sync::Mutex::default(),
         }
     }
 
     /// Notes that an episode of a domain came, changed or went.
-    pub(super) fn note(&self, domain: Option<&str>, episode: EpisodeId) {
-        self.lessons.invalidate(&episode);
+    pub(super) fn note(&self, domain: Option<&str>) {
         *lock(&self.stale).entry(domain.map(normalize_label)).or_default() += 1;
     }
 }
@@ -134,62 +124,62 @@ impl Inner {
 
     /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they must wait.
     async fn refresh_domain(&self, domain: &Domain) -> Result<Option<u64>> {
-        let associations = {
-            let _computing = self.rules.computing.lock().await;
-            self.compute(domain).await?
-        };
+        let (advisor, episodes) = self.learned_advisor(domain).await?;
+        let heuristics = self.heuristics_of(domain.as_deref(), &advisor, self.engine.now()).await?;
+        let heuristics = Arc::new(heuristics);
         // Computed is computed: while nothing can be stored it is not done again for each episode.
-        lock(&self.rules.refreshed).insert(domain.clone(), associations.lessons);
-        self.store_heuristics(domain, &associations).await
+        lock(&self.rules.refreshed).insert(domain.clone(), episodes);
+        match episodes {
+            // Whatever domain somebody asks for: nothing is kept of those that there are not.
+            0 => drop(lock(&self.rules.computed).remove(domain)),
+            _ => drop(lock(&self.rules.computed).insert(domain.clone(), heuristics.clone())),
+        }
+        self.store_heuristics(domain, &heuristics).await
     }
 
-    /// Returns the associations of a domain; computes them if there are none, or if other processes recorded notably
-    /// more or fewer episodes since. What this one recorded, the background computes them from.
-    pub(super) async fn associations(&self, domain: Option<&str>) -> Result<Arc<Associations>> {
-        let space = self.engine.namespace();
-        let domain = &domain.map(normalize_label);
-        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref()));
-        let own = lock(&self.rules.stale).get(domain).copied().unwrap_or_default();
-        let held = |rules: &Rules| {
-            let associations = lock(&rules.associations);
-            let (then, held) = associations.get(domain)?;
-            let others = known.abs_diff(*then).saturating_sub(own);
-            let current = others as f64 <= (*then).min(MAX_LESSONS) as f64 * WORTHWHILE;
-            current.then(|| held.clone())
-        };
-        if let Some(associations) = held(&self.rules) {
-            return Ok(associations);
-        }
-        let _computing = self.rules.computing.lock().await;
-        match held(&self.rules) {
-            Some(associations) => Ok(associations),
-            None => self.compute(domain).await,
-        }
+    /// Returns the heuristics of a domain that this process computed last.
+    pub(super) fn computed_heuristics(&self, domain: Option<&str>) -> Arc<Vec<Heuristic>> {
+        lock(&self.rules.computed).get(&domain.map(normalize_label)).cloned().unwrap_or_default()
     }
 
-    /// Returns the associations of what some agents did in a domain.
-    pub(super) async fn associations_for(
+    /// Returns the heuristics that a model gives, the most telling first.
+    pub(super) async fn heuristics_of(
         &self,
         domain: Option<&str>,
-        query: &RecallQuery,
-    ) -> Result<Arc<Associations>> {
-        if !query.is_by_agent() {
-            return self.associations(domain).await;
-        }
-        let domain = domain.map(normalize_label);
-        let asked = (domain, query.agents.clone(), query.not_agents.clone());
+        advisor: &Shared,
+        now: Timestamp,
+    ) -> Result<Vec<Heuristic>> {
+        let advisor = advisor.clone();
+        let rules = tokio::task::spawn_blocking(move || asking(&advisor, |model| model.rules()));
+        let rules = rules.await.map_err(super::shutting_down)?;
         let space = self.engine.namespace();
-        let stamp = self.engine.with_index(|index| index.stamp(space, Kind::Episode));
-        if let Some((then, held)) = self.rules.by_agent.get(&asked)
-            && then == stamp
-        {
-            return Ok(held);
-        }
-        let _computing = self.rules.computing.lock().await;
-        let (_, lessons) = self.lessons(&asked.0, |agent| query.admits_agent(agent)).await?;
-        let associations = self.associate(lessons).await?;
-        self.rules.by_agent.insert(asked, (stamp, associations.clone()));
-        Ok(associations)
+        let mut at: BTreeMap<EpisodeId, Timestamp> = BTreeMap::new();
+        self.engine.with_index(|index| {
+            for (id, _) in rules.iter().flat_map(|rule| &rule.evidence) {
+                let id = EpisodeId(uuid::Uuid::from_u128(*id));
+                at.entry(id).or_insert_with(|| {
+                    index.origin(&Key::episode(space, id), now).map_or(Timestamp(0), |(_, at)| at)
+                });
+            }
+        });
+        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
+        // from the future has no say in what is old.
+        let as_of = at.values().max().copied().unwrap_or(Timestamp(0)).min(now);
+        let sheet = Sheet { domain, at: &at, as_of, belief: &self.learning.belief };
+        let mut heuristics: Vec<Heuristic> = rules.iter().map(|rule| sheet.heuristic(rule)).collect();
+        heuristics.retain(|it| it.tally.successes >= LEAST_SUPPORT && it.confidence >= CONFIDENT_FROM);
+        heuristics.sort_by(|a, b| {
+            b.confidence
+                .total_cmp(&a.confidence)
+                .then_with(|| (&a.condition, &a.tool, a.advice).cmp(&(&b.condition, &b.tool, b.advice)))
+        });
+        let mut kept = [0; 2];
+        heuristics.retain(|it| {
+            let place = usize::from(it.advice == Advice::Avoid);
+            kept[place] += 1;
+            kept[place] <= MOST[place]
+        });
+        Ok(heuristics)
     }
 
     /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of reach.
@@ -236,70 +226,9 @@ impl Inner {
         Ok((heuristics, out_of_reach))
     }
 
-    async fn compute(&self, domain: &Domain) -> Result<Arc<Associations>> {
-        let (known, lessons) = self.lessons(domain, |_| true).await?;
-        let associations = self.associate(lessons).await?;
-        let mut held = lock(&self.rules.associations);
-        match known {
-            // Whatever domain somebody asks for: nothing is kept of those that there are not.
-            0 => drop(held.remove(domain)),
-            _ => drop(held.insert(domain.clone(), (known, associations.clone()))),
-        }
-        drop(held);
-        Ok(associations)
-    }
-
-    async fn associate(&self, lessons: Vec<Arc<Lesson>>) -> Result<Arc<Associations>> {
-        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
-        // from the future has no say in what is old.
-        let newest = lessons.iter().max_by_key(|lesson| (lesson.at, lesson.id));
-        let now = newest.map_or(Timestamp(0), |lesson| lesson.at).min(self.engine.now());
-        let (domain_name, belief) =
-            (newest.and_then(|lesson| lesson.domain.clone()), self.learning.belief.clone());
-        let computed = tokio::task::spawn_blocking(move || {
-            let lessons: Vec<&Lesson> = lessons.iter().map(Arc::as_ref).collect();
-            associate(domain_name.as_deref(), &lessons, now, &belief)
-        })
-        .await;
-        Ok(Arc::new(computed.map_err(super::shutting_down)?))
-    }
-
-    /// Returns how many episodes the index has of a domain, and the lessons of those that can be read and whose agent is
-    /// admitted.
-    async fn lessons(
-        &self,
-        domain: &Domain,
-        admits: impl Fn(Option<&str>) -> bool,
-    ) -> Result<(usize, Vec<Arc<Lesson>>)> {
-        let space = self.engine.namespace();
-        let ids =
-            self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), MAX_LESSONS, admits));
-        let known = self.engine.with_index(|index| index.count_of(space, domain.as_deref()));
-        let mut lessons = Vec::with_capacity(ids.len());
-        let mut unknown = Vec::new();
-        for id in ids.iter().filter_map(|id| id.parse::<EpisodeId>().ok()) {
-            match self.rules.lessons.get(&id) {
-                Some(lesson) => lessons.push(lesson),
-                None => unknown.push(Key::episode(space, id)),
-            }
-        }
-        for keys in unknown.chunks(READ_AT_ONCE) {
-            let records = self.engine.read_many(keys).await?;
-            let entities = records.iter().flatten().filter_map(|record| record.entity.as_ref());
-            for episode in entities.filter_map(|entity| entity.as_episode()) {
-                if episode.is_completed() {
-                    let lesson = Arc::new(lesson(episode));
-                    self.rules.lessons.insert(episode.id, lesson.clone());
-                    lessons.push(lesson);
-                }
-            }
-        }
-        Ok((known, lessons))
-    }
-
     /// Writes the heuristics that changed, and removes those that nothing supports any more; returns how many, or `None`
     /// if it is not known what is stored: a ruling that this machine has not heard of must not be written over.
-    async fn store_heuristics(&self, domain: &Domain, associations: &Associations) -> Result<Option<u64>> {
+    async fn store_heuristics(&self, domain: &Domain, heuristics: &[Heuristic]) -> Result<Option<u64>> {
         let Listed { items: held, freshness } = self.all(Kind::Heuristic, Entity::as_heuristic).await?;
         // The index may be a pull behind; what somebody ruled on just now stays.
         let rulings = self.all(Kind::Ruling, Entity::as_ruling).await?;
@@ -316,7 +245,7 @@ impl Inner {
             })
             .collect();
         let computed: BTreeMap<_, &Heuristic> =
-            associations.heuristics.iter().map(|heuristic| (heuristic.id, heuristic)).collect();
+            heuristics.iter().map(|heuristic| (heuristic.id, heuristic)).collect();
         // A special rule stays out for as long as a general one says all that it says.
         let is_special = |id: &HeuristicId, of: &Heuristic| {
             let covered = |special: &&Heuristic| computed.get(&of.id).is_some_and(|it| covers(it, special));
@@ -327,7 +256,7 @@ impl Inner {
             .flat_map(|of| of.generalises.iter().filter(|id| is_special(id, of)).copied())
             .collect();
         let mut draft = Draft::new(self);
-        for computed in &associations.heuristics {
+        for computed in heuristics {
             let mut heuristic = computed.clone();
             match held.remove(&heuristic.id) {
                 Some(old) => {
@@ -372,50 +301,66 @@ impl Inner {
     }
 }
 
-fn lesson(episode: &Episode) -> Lesson {
-    let worked = |used: &ToolUse| used.failures < used.calls;
-    let (tools, failed): (Vec<usize>, Vec<usize>) =
-        (0..episode.tools.len()).partition(|place| worked(&episode.tools[*place]));
-    let mut places = vec![0_usize; episode.tools.len()];
-    tools.iter().chain(&failed).zip(0..).for_each(|(place, new)| places[*place] = new);
-    let names =
-        |places: Vec<usize>| places.into_iter().map(|place| episode.tools[place].tool.clone()).collect();
-    let place_of = |attempt: &Attempt| {
-        let place = places.get(usize::from(attempt.tool))?;
-        Some((u16::try_from(*place).ok()?, attempt.worked))
-    };
-    Lesson {
-        id: episode.id,
-        text: episode.task.description.clone(),
-        domain: episode.task.domain.clone(),
-        task_kind: episode.task.kind.clone(),
-        course: episode.course.iter().filter_map(place_of).collect(),
-        tools: names(tools),
-        failed_tools: names(failed),
-        success: episode.outcome.as_ref().map_or(0.0, crate::Outcome::success_share),
-        at: episode.completed_at.unwrap_or(episode.started_at),
-    }
+/// What every heuristic of one domain is made with.
+struct Sheet<'s> {
+    domain: Option<&'s str>,
+    /// When episodes began.
+    at: &'s BTreeMap<EpisodeId, Timestamp>,
+    as_of: Timestamp,
+    belief: &'s BeliefConfig,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::task::Task;
-
-    #[test]
-    fn a_lesson_has_the_course_with_its_own_places() {
-        let mut episode = Episode::open(EpisodeId(uuid::Uuid::nil()), Task::new("Bake"), Timestamp(1));
-        let used = |tool: &str, calls, failures| ToolUse { tool: tool.into(), calls, failures };
-        episode.tools = vec![used("heat", 1, 1), used("sift", 2, 1), used("ice", 2, 2), used("whisk", 1, 0)];
-        let attempt = |(tool, worked)| Attempt { tool, worked };
-        episode.course =
-            [(0, false), (1, false), (1, true), (9, true), (2, false), (3, true)].map(attempt).into();
-        let lesson = lesson(&episode);
-        assert_eq!(
-            (lesson.tools, lesson.failed_tools),
-            (vec!["sift".into(), "whisk".into()], vec!["heat".into(), "ice".into()])
-        );
-        // A place that no tool has is left out.
-        assert_eq!(lesson.course, [(2, false), (0, false), (0, true), (3, false), (1, true)]);
+impl Sheet<'_> {
+    fn heuristic(&self, rule: &Rule) -> Heuristic {
+        let condition = match &rule.condition {
+            Condition::Always => Premise::default(),
+            Condition::Word(word) => Premise { terms: vec![word.clone()], ..Premise::default() },
+            Condition::Kind(kind) => Premise { task_kind: Some(kind.clone()), ..Premise::default() },
+            Condition::After(tool) => Premise { after_tool: Some(tool.clone()), ..Premise::default() },
+        };
+        let tool = &rule.tool;
+        let (advice, action) = match rule.against {
+            true => (Advice::Avoid, format!("do not use {tool}")),
+            false => (Advice::Use, format!("use {tool}")),
+        };
+        let mut evidence: Vec<(Timestamp, EpisodeId, bool)> = rule
+            .evidence
+            .iter()
+            .map(|(id, supports)| {
+                let id = EpisodeId(uuid::Uuid::from_u128(*id));
+                (self.at.get(&id).copied().unwrap_or(Timestamp(0)).min(self.as_of), id, *supports)
+            })
+            .collect();
+        evidence.sort_unstable();
+        let pieces = evidence.iter().map(|(at, _, supports)| (f64::from(u8::from(*supports)), *at));
+        let tally = Tally::from_evidence(pieces, self.belief);
+        let named = |wanted: bool| {
+            let of = evidence.iter().rev().filter(|(.., supports)| *supports == wanted);
+            of.map(|(_, id, _)| *id).take(NAMED_EPISODES).collect()
+        };
+        let log_odds = |n: usize, hits: usize| ((hits as f64 + 0.5) / ((n - hits) as f64 + 0.5)).ln();
+        let hits = evidence.iter().filter(|(.., supports)| *supports).count();
+        let (n, others) = rule.without;
+        // Where the condition always held there is nothing to compare with.
+        let weight = if n > 0 { log_odds(evidence.len(), hits) - log_odds(n, others.min(n)) } else { 0.0 };
+        Heuristic {
+            id: id_of(self.domain, &condition, advice, tool),
+            condition,
+            advice,
+            tool: tool.clone(),
+            action,
+            domain: self.domain.map(str::to_owned),
+            tally,
+            confidence: tally.lower_bound(self.as_of, self.belief),
+            used: Tally::default(),
+            standing: Standing::Active,
+            weight,
+            supporting: named(true),
+            contradicting: named(false),
+            generalises: Vec::new(),
+            ruling: None,
+            created_at: evidence.first().map_or(self.as_of, |(at, ..)| *at),
+            updated_at: self.as_of,
+        }
     }
 }

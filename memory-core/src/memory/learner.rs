@@ -132,8 +132,8 @@ impl Memory {
         self.inner.find_due(Duration::ZERO).await?;
         let mut learned = self.inner.learn_all(|| false).await?;
         let _gate = self.inner.learner.gate.lock().await;
-        learned.records += self.inner.refresh_heuristics(Refresh::Changed).await?;
         self.inner.learn_noted().await?;
+        learned.records += self.inner.refresh_heuristics(Refresh::Changed).await?;
         Ok(learned)
     }
 }
@@ -228,7 +228,7 @@ impl Inner {
         }
         drop(due);
         for (id, Reflected { domain, .. }) in reflections {
-            self.rules.note(domain.as_deref(), id);
+            self.rules.note(domain.as_deref());
             self.advisors.note(domain.as_deref(), id);
         }
         Ok(written)

@@ -11,6 +11,8 @@ mod warnings;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use memory_recall::text::clauses;
+
 use crate::clock::Timestamp;
 use crate::engine::Freshness;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +24,6 @@ use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::recall::advise::needed_no_more;
 use crate::recall::groups::EpisodeHits;
-use crate::recall::parts::{Part, parts};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::Hit;
 use crate::redact::Redactor;
@@ -78,21 +79,21 @@ impl Inner {
         let space = self.engine.namespace();
         let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
-        let task_parts = parts(&query.text);
+        let task_parts: Vec<String> = clauses(&query.text).into_iter().map(str::to_owned).collect();
         let semantic = self.semantic(query, &mut recall).await.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
             self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
-        let hits = self.with_parts(hits, &asking(&task_parts), query, now);
+        let hits = self.with_parts(hits, asking(&task_parts), query, now);
         self.add_episodes(hits, query, now, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
         self.add_warnings(contrasts, query, now, &mut recall);
         self.add_fixes(query, now, &mut recall).await?;
         let (dead_ends, for_others) = self.add_tools(&task_parts, query, now, &mut recall).await?;
-        self.add_patterns(query, &asking(&task_parts), now, &for_others, &mut recall).await?;
+        self.add_patterns(query, asking(&task_parts), now, &for_others, &mut recall).await?;
         self.leave_out_forgotten(now, &mut recall.tools);
         recall.warnings.extend(self.warn_of_dead_ends(dead_ends, query, now));
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
-        recall.task_parts = task_parts.into_iter().map(|part| part.text).collect();
+        recall.task_parts = task_parts;
         recall.phase = phase(query, &recall);
         // Of what is done there is no step left but those of other cases.
         if recall.phase != Phase::Finishing {
@@ -122,7 +123,7 @@ impl Inner {
     fn with_parts(
         &self,
         mut hits: Vec<Hit>,
-        parts: &[&Part],
+        parts: &[String],
         query: &RecallQuery,
         now: Timestamp,
     ) -> Vec<Hit> {
@@ -132,7 +133,7 @@ impl Inner {
         let space = self.engine.namespace();
         let mut found: Vec<Hit> = Vec::new();
         for part in parts {
-            let asked = RecallQuery { text: part.text.clone(), limit: 1, ..query.clone() };
+            let asked = RecallQuery { text: part.clone(), limit: 1, ..query.clone() };
             let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
             // Where the task as a whole finds nothing, a part is asked as if it were alone.
@@ -249,20 +250,14 @@ fn named(entity: &Entity) -> &[EpisodeId] {
     }
 }
 
-/// Returns the first parts of a task that ask for something; none if the task is of one piece.
-fn asking(parts: &[Part]) -> Vec<&Part> {
-    let asks = |part: &&Part| !part.hypothetical && !part.terms.is_empty();
-    let mut asking: Vec<&Part> = parts.iter().filter(asks).collect();
-    if asking.len() < 2 {
-        asking.clear();
-    }
-    asking.truncate(SEARCHED_PARTS);
-    asking
+/// Returns the first parts of a task; none if the task is of one piece.
+fn asking(parts: &[String]) -> &[String] {
+    if parts.len() < 2 { &[] } else { &parts[..parts.len().min(SEARCHED_PARTS)] }
 }
 
 /// Says of what was found that it was for a part.
-fn found_for(part: &Part, mut hit: Hit) -> Hit {
-    hit.reasons.insert(0, format!("like a part of the task: {}", part.text.trim()));
+fn found_for(part: &str, mut hit: Hit) -> Hit {
+    hit.reasons.insert(0, format!("like a part of the task: {}", part.trim()));
     hit
 }
 

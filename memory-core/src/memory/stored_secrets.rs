@@ -107,6 +107,7 @@ impl Memory {
         };
         if pass == RedactionPass::Apply && page.next.is_none() {
             let _gate = inner.learner.gate.lock().await;
+            inner.learn_noted().await?;
             inner.refresh_heuristics(Refresh::Changed).await?;
         }
         Ok(page)
@@ -190,7 +191,7 @@ impl Inner {
         self.drop_vector(id);
         let due = old.is_completed().then_some(id);
         again.into_iter().chain(due).for_each(|id| self.learner.due(id));
-        self.rules.note(old.task.domain.as_deref(), id);
+        self.rules.note(old.task.domain.as_deref());
         self.advisors.note(old.task.domain.as_deref(), id);
         Ok(true)
     }

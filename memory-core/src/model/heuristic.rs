@@ -12,7 +12,7 @@ use crate::model::ruling::Decision;
 /// When a heuristic applies: every part that is set must hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Premise {
-    /// Words that a part of the task must have, in any form, sorted; with a `!` before those that are denied in it.
+    /// Words that the task must have, in lower case, sorted.
     pub terms: Vec<String>,
     /// The kind of task.
     pub task_kind: Option<String>,
@@ -24,8 +24,7 @@ impl fmt::Display for Premise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.terms.is_empty() {
-            let words: Vec<String> = self.terms.iter().map(|term| term.replacen('!', "not ", 1)).collect();
-            parts.push(format!("the task mentions {}", words.join(" and ")));
+            parts.push(format!("the task mentions {}", self.terms.join(" and ")));
         }
         if let Some(kind) = &self.task_kind {
             parts.push(format!("it is {kind}"));

@@ -2,7 +2,7 @@
 
 use crate::id::RecallId;
 use crate::model::outcome::Verdict;
-use crate::recall::tokenize::same_label;
+use crate::recall::tokenize::{normalize_label, same_label};
 
 /// Asks for what helps with a task: episodes, and what was learned from them.
 #[derive(Debug, Clone, PartialEq)]
@@ -190,4 +190,9 @@ impl From<String> for RecallQuery {
     fn from(text: String) -> Self {
         Self::new(text)
     }
+}
+
+/// Returns the kind of a task as a feature; `None` for the kind that says nothing.
+pub(crate) fn telling_kind(kind: &str) -> Option<&str> {
+    (!kind.is_empty() && normalize_label(kind) != "general").then_some(kind)
 }

@@ -16,6 +16,16 @@ pub fn by_expected_f1(probabilities: &[f64]) -> usize {
     count
 }
 
+/// The same where no tool at all may be needed: none is named if that is likelier to be right than the best number is
+/// expected to be, the F1 measure of two empty sets being 1.
+pub(super) fn by_expected_f1_or_none(probabilities: &[f64]) -> usize {
+    let count = by_expected_f1(probabilities);
+    let total: f64 = probabilities.iter().sum();
+    let expected = 2.0 * probabilities[..count].iter().sum::<f64>() / (count as f64 + total).max(1e-9);
+    let none: f64 = probabilities.iter().map(|it| 1.0 - it).product();
+    if none >= expected { 0 } else { count }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +41,8 @@ mod tests {
         check(&[0.9, 0.8, 0.1], 2);
         check(&[0.4, 0.4, 0.4, 0.4], 4);
         check(&[0.3, 0.01, 0.01], 1);
+        assert_eq!(by_expected_f1_or_none(&[]), 0);
+        assert_eq!(by_expected_f1_or_none(&[0.3, 0.1]), 0);
+        assert_eq!(by_expected_f1_or_none(&[0.7, 0.1]), 1);
     }
 }

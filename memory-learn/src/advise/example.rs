@@ -1,6 +1,6 @@
 //! What the model learns from and what it is asked.
 
-use memory_recall::text::{Feature, clauses, features, label};
+use memory_recall::text::{Feature, clauses, features, label, vocabulary};
 
 /// A completed episode, as the model sees it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -10,6 +10,7 @@ pub struct Example {
     pub(super) used: Vec<String>,
     pub(super) against: Vec<String>,
     pub(super) silent: bool,
+    pub(super) course: Vec<(String, bool)>,
 }
 
 impl Example {
@@ -39,6 +40,14 @@ impl Example {
         self
     }
 
+    /// Sets the calls in their order: the tool, and whether it worked. Without it, the tools used are taken for all that was
+    /// called.
+    #[must_use]
+    pub fn course<S: Into<String>>(mut self, calls: impl IntoIterator<Item = (S, bool)>) -> Self {
+        self.course = calls.into_iter().map(|(tool, worked)| (tool.into(), worked)).collect();
+        self
+    }
+
     /// Says that nothing follows for tools that are in neither list: the episode failed, and one of them may have been
     /// missing.
     #[must_use]
@@ -53,12 +62,13 @@ impl Example {
 pub struct Query {
     pub(super) text: Text,
     pub(super) done: Vec<String>,
+    pub(super) failed: Option<String>,
 }
 
 impl Query {
     /// Asks about a task.
     pub fn new(text: &str) -> Self {
-        Self { text: Text::new(text), done: Vec::new() }
+        Self { text: Text::new(text), ..Self::default() }
     }
 
     /// Adds the task's kind.
@@ -74,6 +84,13 @@ impl Query {
         self.done = tools.into_iter().map(Into::into).collect();
         self
     }
+
+    /// Sets the tool that failed last.
+    #[must_use]
+    pub fn failed(mut self, tool: Option<&str>) -> Self {
+        self.failed = tool.map(str::to_owned);
+        self
+    }
 }
 
 /// The features of a task.
@@ -82,6 +99,9 @@ pub(super) struct Text {
     pub(super) whole: Vec<Feature>,
     /// By clause; empty if the task is one clause.
     pub(super) clauses: Vec<Vec<Feature>>,
+    /// Its words, sorted by bucket.
+    pub(super) words: Vec<(u32, String)>,
+    pub(super) kind: Option<(u32, String)>,
 }
 
 impl Text {
@@ -91,11 +111,13 @@ impl Text {
             0 | 1 => Vec::new(),
             _ => clauses.into_iter().map(features).collect(),
         };
-        Self { whole: features(text), clauses }
+        Self { whole: features(text), clauses, words: vocabulary(text), kind: None }
     }
 
     fn add_kind(&mut self, kind: Option<&str>) {
-        let Some(kind) = kind.map(label) else { return };
+        let Some(name) = kind else { return };
+        let kind = label(name);
+        self.kind = Some((kind.bucket, name.to_owned()));
         match self.whole.binary_search_by_key(&kind.bucket, |it| it.bucket) {
             Ok(at) => self.whole[at].weight += kind.weight,
             Err(at) => self.whole.insert(at, kind),

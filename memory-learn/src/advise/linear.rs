@@ -98,6 +98,13 @@ impl Linear {
         }
     }
 
+    /// Returns the squared inverse document frequency of a feature, 0 of one that no episode has.
+    pub(super) fn information(&self, bucket: u32) -> f32 {
+        let Some(place) = self.places.get(&bucket) else { return 0.0 };
+        let held_by = self.rows[*place as usize].episodes as f32;
+        (((1.0 + self.episodes as f32) / (1.0 + held_by)).ln() + 1.0).powi(2)
+    }
+
     /// Weighs the features of a text that are known.
     pub(super) fn weigh(&self, features: &[Feature]) -> Weighed {
         let episodes = self.episodes as f32;

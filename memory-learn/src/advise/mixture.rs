@@ -1,20 +1,41 @@
 //! Mixes what the predictors say into probabilities, by how right they were.
+//!
+//! A logistic regression over the predictors with weights that are not negative (stacking: Wolpert, 1992; Breiman, "Stacked
+//! Regressions", 1996) gives a probability. It is the prior of what the nearest episodes say (Dirichlet smoothing: Zhai and
+//! Lafferty, "A Study of Smoothing Methods for Language Models", 2001): the more alike they are, the more they count. How
+//! much the prior weighs, and whether newer neighbours count more, is what predicted best.
 
 use std::collections::VecDeque;
 
 use super::params::Params;
 
-/// What is known of one tool for one task: the margin for the whole, the best margin for a clause, and the log odds that
-/// the tool is used at all.
-pub(super) const PREDICTORS: usize = 3;
+/// What is known of one tool for one task: the margin for the whole and the best margin for a clause; and as log odds, how
+/// often the tool is used at all, and how often it is used behind the tool that worked last.
+pub(super) const PREDICTORS: usize = 4;
 const WEIGHTS: usize = PREDICTORS + 1;
 /// Newton's method converges in fewer steps or not at all.
 const STEPS: usize = 25;
+/// Sweeps of coordinate descent over a quadratic of [`WEIGHTS`] variables.
+const SWEEPS: usize = 50;
+/// Weights of the prior that are compared, in episodes quite like the task; the last is without neighbours.
+const STRENGTHS: [f32; 8] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, f32::INFINITY];
 
-/// What predictors said about a tool, and what came of it.
+/// What is usual is left only for what is better by this much of log likelihood: half the 5 % quantile of chi-square with one
+/// degree of freedom (likelihood-ratio test).
+const SIGNIFICANT: f64 = 1.92;
+
+/// What is said about a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Said {
+    pub(super) by: [f32; PREDICTORS],
+    /// By likeness alone, and with the newest counting most: the weight of the neighbours in which it worked, and of all.
+    pub(super) near: [(f32, f32); 2],
+}
+
+/// What was said about a tool, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Verdict {
-    pub(super) said: [f32; PREDICTORS],
+    pub(super) said: Said,
     pub(super) used: bool,
     /// How many it stands for.
     pub(super) weight: f32,
@@ -27,49 +48,71 @@ pub(super) struct Record {
     pub(super) verdicts: Vec<Verdict>,
 }
 
-/// A logistic regression over the predictors.
+/// Probabilities of what is said.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mixture {
     /// By predictor; then the constant.
     pub(super) weights: [f64; WEIGHTS],
+    /// What the prior weighs beside the neighbours.
+    pub(super) strength: f32,
+    /// Whether newer neighbours count more.
+    pub(super) recent: bool,
+    /// The newest predictions, of new and of replayed episodes.
     pub(super) window: VecDeque<Record>,
+    /// The newest of new episodes.
+    pub(super) fresh: VecDeque<Record>,
     /// Records since it was fitted.
     pub(super) new: usize,
 }
 
 impl Default for Mixture {
-    /// Before anything is known the margin for the whole counts alone, as in Platt scaling with a slope of 2.
+    /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest neighbours half.
     fn default() -> Self {
-        Self { weights: [1.0, 1.0, 0.0, 0.0], window: VecDeque::new(), new: 0 }
+        let weights = [1.0, 1.0, 0.0, 0.0, 0.0];
+        Self { weights, strength: 1.0, recent: true, window: VecDeque::new(), fresh: VecDeque::new(), new: 0 }
     }
 }
 
 impl Mixture {
-    /// Returns the probability that a tool is used.
-    pub(super) fn probability(&self, said: &[f32; PREDICTORS]) -> f64 {
-        logistic(self.log_odds(said))
+    /// Returns the probability that a tool is needed.
+    pub(super) fn probability(&self, said: &Said) -> f64 {
+        smoothed(logistic(self.log_odds(said)), said.near[usize::from(self.recent)], self.strength)
     }
 
-    fn log_odds(&self, said: &[f32; PREDICTORS]) -> f64 {
-        let sum: f64 = said.iter().zip(&self.weights).map(|(said, weight)| f64::from(*said) * weight).sum();
+    /// Returns the share of the neighbours, as they are weighed, in which a tool worked; `None` without any.
+    pub(super) fn neighbours(&self, said: &Said) -> Option<f64> {
+        let (used, all) = said.near[usize::from(self.recent)];
+        (self.strength.is_finite() && all > 0.0).then(|| f64::from(used / all))
+    }
+
+    fn log_odds(&self, said: &Said) -> f64 {
+        let sum: f64 =
+            said.by.iter().zip(&self.weights).map(|(said, weight)| f64::from(*said) * weight).sum();
         sum + self.weights[PREDICTORS]
     }
 
-    pub(super) fn record(&mut self, record: Record, params: &Params) {
-        while self.window.len() >= params.window {
-            self.window.pop_front();
+    pub(super) fn record(&mut self, record: Record, fresh: bool, params: &Params) {
+        let keep = |window: &mut VecDeque<Record>, most: usize, record: Record| {
+            while window.len() >= most {
+                window.pop_front();
+            }
+            window.push_back(record);
+        };
+        if fresh {
+            keep(&mut self.fresh, params.measured, record.clone());
         }
-        self.window.push_back(record);
+        keep(&mut self.window, params.window, record);
         self.new += 1;
     }
 
     pub(super) fn forget(&mut self, id: u128) {
-        let before = self.window.len();
+        let before = self.window.len() + self.fresh.len();
         self.window.retain(|record| record.id != id);
-        self.new += before - self.window.len();
+        self.fresh.retain(|record| record.id != id);
+        self.new += before - self.window.len() - self.fresh.len();
     }
 
-    /// Fits the weights to the window by Newton's method, from where they are.
+    /// Fits the weights to the window, from where they are, then what the neighbours count.
     pub(super) fn fit(&mut self, params: &Params) {
         self.new = 0;
         let verdicts = || self.window.iter().flat_map(|record| &record.verdicts);
@@ -108,12 +151,12 @@ impl Mixture {
                 gradient[i] += params.ridge * weights[i];
                 hessian[i][i] += params.ridge;
             }
-            let Some(step) = solve(hessian, gradient) else { break };
+            let step = step(&hessian, &gradient, &weights);
             // Halved until it helps.
             let mut length = 1.0;
             let better = loop {
                 let mut tried = weights;
-                tried.iter_mut().zip(&step).for_each(|(weight, step)| *weight -= length * step);
+                tried.iter_mut().zip(&step).for_each(|(weight, step)| *weight += length * step);
                 let reached = loss(&tried);
                 if reached < held {
                     break Some((tried, reached));
@@ -131,12 +174,46 @@ impl Mixture {
             }
         }
         self.weights = weights;
+        self.weigh_neighbours();
+    }
+
+    /// Chooses what the prior weighs, and which neighbours count, by the logarithmic loss over the new episodes.
+    fn weigh_neighbours(&mut self) {
+        let mut losses = [[0.0; STRENGTHS.len()]; 2];
+        for verdict in self.fresh.iter().flat_map(|record| &record.verdicts) {
+            let prior = logistic(self.log_odds(&verdict.said));
+            for (recent, losses) in losses.iter_mut().enumerate() {
+                for (strength, loss) in STRENGTHS.iter().zip(losses) {
+                    let p = smoothed(prior, verdict.said.near[recent], *strength).clamp(1e-6, 1.0 - 1e-6);
+                    *loss -= f64::from(verdict.weight) * if verdict.used { p } else { 1.0 - p }.ln();
+                }
+            }
+        }
+        let usual = Self::default();
+        (self.strength, self.recent) = (usual.strength, usual.recent);
+        let place = STRENGTHS.iter().position(|it| *it == usual.strength).unwrap_or(0);
+        let mut best = losses[usize::from(usual.recent)][place] - SIGNIFICANT;
+        for (recent, losses) in losses.iter().enumerate() {
+            for (strength, loss) in STRENGTHS.iter().zip(losses) {
+                if *loss < best {
+                    (best, self.strength, self.recent) = (*loss, *strength, recent == 1);
+                }
+            }
+        }
     }
 }
 
+/// Returns the posterior mean of a probability by neighbours, of which some speak for it.
+fn smoothed(prior: f64, (used, all): (f32, f32), strength: f32) -> f64 {
+    if strength.is_infinite() {
+        return prior;
+    }
+    let (used, all, strength) = (f64::from(used), f64::from(all), f64::from(strength));
+    (used + strength * prior) / (all + strength)
+}
+
 fn inputs(verdict: &Verdict) -> [f64; WEIGHTS] {
-    let [whole, clause, prior] = verdict.said.map(f64::from);
-    [whole, clause, prior, 1.0]
+    std::array::from_fn(|at| verdict.said.by.get(at).map_or(1.0, |said| f64::from(*said)))
 }
 
 fn dot(a: &[f64; WEIGHTS], b: &[f64; WEIGHTS]) -> f64 {
@@ -151,59 +228,81 @@ fn softplus(odds: f64) -> f64 {
     if odds > 30.0 { odds } else { odds.exp().ln_1p() }
 }
 
-/// Solves a symmetric system of which the lower triangle is given, by Cholesky's decomposition.
-fn solve(mut a: [[f64; WEIGHTS]; WEIGHTS], mut b: [f64; WEIGHTS]) -> Option<[f64; WEIGHTS]> {
-    for i in 0..WEIGHTS {
-        for j in 0..=i {
-            let sum: f64 = a[i][j] - (0..j).map(|k| a[i][k] * a[j][k]).sum::<f64>();
-            if i == j {
-                if sum <= 0.0 {
-                    return None;
-                }
-                a[i][i] = sum.sqrt();
-            } else {
-                a[i][j] = sum / a[j][j];
-            }
+/// Returns the step to the minimum of a quadratic of which the lower triangle of the Hessian is given, such that no weight of
+/// a predictor becomes negative, by coordinate descent.
+fn step(
+    hessian: &[[f64; WEIGHTS]; WEIGHTS],
+    gradient: &[f64; WEIGHTS],
+    weights: &[f64; WEIGHTS],
+) -> [f64; WEIGHTS] {
+    let mut step = [0.0; WEIGHTS];
+    for _ in 0..SWEEPS {
+        for i in 0..WEIGHTS {
+            let curve = |j: usize| if j <= i { hessian[i][j] } else { hessian[j][i] };
+            let slope = gradient[i] + (0..WEIGHTS).map(|j| curve(j) * step[j]).sum::<f64>();
+            let least = if i < PREDICTORS { -weights[i] } else { f64::NEG_INFINITY };
+            step[i] = (step[i] - slope / hessian[i][i].max(1e-9)).max(least);
         }
     }
-    for i in 0..WEIGHTS {
-        b[i] = (b[i] - (0..i).map(|k| a[i][k] * b[k]).sum::<f64>()) / a[i][i];
-    }
-    for i in (0..WEIGHTS).rev() {
-        b[i] = (b[i] - (i + 1..WEIGHTS).map(|k| a[k][i] * b[k]).sum::<f64>()) / a[i][i];
-    }
-    Some(b)
+    step
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_predictor_that_is_right_outweighs_one_that_is_not() {
+    fn said(whole: f32, clause: f32, near: [(f32, f32); 2]) -> Said {
+        Said { by: [whole, clause, -1.0, 0.0], near }
+    }
+
+    fn fitted(verdicts: impl Iterator<Item = Verdict>) -> Mixture {
         let params = Params::default();
         let mut mixture = Mixture::default();
-        for id in 0..200_u32 {
-            let used = id % 4 == 0;
-            let noise = if id % 2 == 0 { 1.0 } else { -1.0 };
-            let said = [noise, if used { 1.0 } else { -1.0 }, -1.0];
-            mixture.record(
-                Record { id: u128::from(id), verdicts: vec![Verdict { said, used, weight: 1.0 }] },
-                &params,
-            );
+        for (id, verdict) in (0..).zip(verdicts) {
+            mixture.record(Record { id, verdicts: vec![verdict] }, true, &params);
         }
         mixture.fit(&params);
-        assert!(mixture.weights[1] > 2.0 * mixture.weights[0].abs(), "{:?}", mixture.weights);
-        assert!(mixture.probability(&[0.0, 1.0, -1.0]) > 0.9);
-        assert!(mixture.probability(&[0.0, -1.0, -1.0]) < 0.1);
+        mixture
     }
 
     #[test]
-    fn a_system_is_solved() {
-        let a = [[4.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 1.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
-        let x = solve(a, [6.0, 10.0, 8.0, 4.0]).unwrap();
-        for (found, expected) in x.iter().zip([1.0, 2.0, 3.0, 4.0]) {
-            assert!((found - expected).abs() < 1e-9, "{x:?}");
-        }
+    fn a_predictor_that_is_right_outweighs_one_that_is_not() {
+        let mixture = fitted((0..200).map(|at| {
+            let used = at % 4 == 0;
+            let noise = if at % 2 == 0 { 1.0 } else { -1.0 };
+            let said = said(noise, if used { 1.0 } else { -1.0 }, [(0.0, 0.0); 2]);
+            Verdict { said, used, weight: 1.0 }
+        }));
+        assert!(mixture.weights[1] > 2.0 * mixture.weights[0], "{:?}", mixture.weights);
+        assert!(mixture.probability(&said(0.0, 1.0, [(0.0, 0.0); 2])) > 0.9);
+        assert!(mixture.probability(&said(0.0, -1.0, [(0.0, 0.0); 2])) < 0.1);
+    }
+
+    #[test]
+    fn a_predictor_that_is_always_wrong_is_not_believed_the_other_way_round() {
+        let mixture = fitted((0..200).map(|at| {
+            let used = at % 2 == 0;
+            let said = said(if used { -1.0 } else { 1.0 }, 0.0, [(0.0, 0.0); 2]);
+            Verdict { said, used, weight: 1.0 }
+        }));
+        assert_eq!(mixture.weights[0], 0.0);
+    }
+
+    #[test]
+    fn neighbours_count_as_far_as_they_are_right() {
+        let check = |all: f32, recent: f32| {
+            fitted((0..200).map(|at| {
+                let used = at % 2 == 0;
+                let near = [all, recent].map(|right| (if used { right } else { 1.0 - right }, 1.0));
+                Verdict { said: said(0.0, 0.0, near), used, weight: 1.0 }
+            }))
+        };
+        let mixture = check(1.0, 0.5);
+        assert_eq!((mixture.strength, mixture.recent), (STRENGTHS[0], false));
+        assert!(check(0.5, 1.0).recent);
+        assert!(check(0.2, 0.2).strength.is_infinite());
+        let said = said(0.0, 0.0, [(1.0, 1.0); 2]);
+        assert!(mixture.probability(&said) > 0.8);
+        assert_eq!(mixture.neighbours(&said), Some(1.0));
     }
 }

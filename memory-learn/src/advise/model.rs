@@ -6,15 +6,14 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use memory_recall::text::{Feature, features, words};
 
-use super::choice::by_expected_f1;
+use super::cases::{Case, Cases, Neighbour, Point, Votes};
+use super::choice::{by_expected_f1, by_expected_f1_or_none};
 use super::example::{Example, Query, Text};
 use super::linear::{LANES, Lanes, Linear, Share, Tool};
-use super::mixture::{Mixture, PREDICTORS, Record, Verdict};
-use super::order::Order;
+use super::mixture::{Mixture, PREDICTORS, Record, Said, Verdict};
+use super::order::{Order, sort};
 use super::params::Params;
 
-/// Predictions that the model's own success is measured on, the newest.
-const MEASURED: usize = 200;
 /// The mixture is fitted while learning once one in so many of its predictions is new, so that the work is spread.
 const REFIT: usize = 4;
 /// Pseudo-counts of a tool's prior, used and not: Jeffreys' prior of a proportion.
@@ -57,14 +56,39 @@ pub struct Model {
     /// Episodes that used each tool, and those that say anything about tools in general.
     pub(super) users: Vec<u32>,
     pub(super) linear: Linear,
-    pub(super) mixture: Mixture,
+    /// For a task of which nothing is done.
+    pub(super) start: Mixture,
+    /// For a task that is under way.
+    pub(super) middle: Mixture,
+    /// For a task in which a call has just failed.
+    pub(super) recovering: Mixture,
     pub(super) order: Order,
+    pub(super) cases: Cases,
+    /// By bucket: what words and kinds of task are called.
+    pub(super) names: HashMap<u32, Name, FixedState>,
     pub(super) episodes: Vec<Learned>,
     pub(super) ids: HashMap<u128, u32, FixedState>,
     /// How right the newest predictions were, F1 of the set of tools, by episode.
     pub(super) success: VecDeque<(u128, f32)>,
     /// Tools that were not learned because there were too many.
     pub(super) dropped: u64,
+}
+
+/// What a feature that has a name of its own is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) is_kind: bool,
+    pub(super) name: Box<str>,
+}
+
+/// Whether a prediction of an episode is noted before it is optimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// By the lane that answers, which has not seen it.
+    New,
+    /// By the lane that never sees it.
+    Again,
+    Not,
 }
 
 /// What the model says about a tool.
@@ -78,10 +102,33 @@ pub struct Prediction {
     pub base_rate: f64,
     /// The place of the clause that speaks for it most; 0 if the task is one clause.
     pub clause: usize,
-    /// Whether the tool is among those to name.
-    pub named: bool,
-    /// The log odds of what each predictor adds: the task as a whole, its best clause, how often the tool is used.
+    /// Among the tools to name, its place in the order of use; `None` if it is not to be named.
+    pub named: Option<usize>,
+    /// The log odds that each predictor adds: the task as a whole, its best clause, how often the tool is used, the tool that
+    /// worked last.
     pub shares: [f64; PREDICTORS],
+    /// Of the nearest episodes, as they are weighed, the share in which it worked; `None` if none is like the task or they do
+    /// not count.
+    pub neighbours: Option<f64>,
+    /// Of the nearest episodes, those in which it worked from this point on, the newest first; of tools to name alone.
+    pub episodes: Vec<u128>,
+}
+
+/// A tool that failed at this point of the nearest episodes, and did not lead on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadEnd {
+    /// The tool.
+    pub tool: String,
+    /// The probability that it fails again, in `0.0..=1.0`.
+    pub probability: f64,
+    /// In how many episodes it failed here.
+    pub failed: usize,
+    /// In how many of the newest, without a break.
+    pub failed_last: usize,
+    /// In how many it was tried here.
+    pub tried: usize,
+    /// The newest of those in which it failed.
+    pub episodes: Vec<u128>,
 }
 
 /// What the model says about a task, the most probable tool first.
@@ -89,12 +136,16 @@ pub struct Prediction {
 pub struct Advice {
     /// About each tool that is not done with.
     pub tools: Vec<Prediction>,
+    /// What failed at this point, the surest first.
+    pub dead_ends: Vec<DeadEnd>,
 }
 
 impl Advice {
-    /// Returns the tools to name, the most probable first.
+    /// Returns the tools to name, in the order of use.
     pub fn named(&self) -> Vec<&str> {
-        self.tools.iter().filter(|it| it.named).map(|it| it.tool.as_str()).collect()
+        let mut named: Vec<&Prediction> = self.tools.iter().filter(|it| it.named.is_some()).collect();
+        named.sort_by_key(|it| it.named);
+        named.into_iter().map(|it| it.tool.as_str()).collect()
     }
 }
 
@@ -164,30 +215,45 @@ impl Model {
     /// Learns from an episode; one with the same id is forgotten first.
     pub fn learn(&mut self, example: Example) {
         self.forget(example.id);
-        let Example { id, text, used, against, silent } = example;
+        let Example { id, text, used, against, silent, course } = example;
         let used: Vec<Tool> = self.places_of(&used);
         let mut against: Vec<Tool> = self.places_of(&against);
         against.retain(|tool| !used.contains(tool));
         against.sort_unstable();
+        let mut called = Vec::with_capacity(course.len());
+        for (tool, worked) in course {
+            called.extend(self.places_of(&[tool]).first().map(|tool| (*tool, worked)));
+        }
+        if called.is_empty() {
+            called.extend(
+                used.iter().map(|tool| (*tool, true)).chain(against.iter().map(|tool| (*tool, false))),
+            );
+        }
         let mut learned = Learned { id, text, used, against, silent, share: Share::default() };
         self.measure(&learned);
         self.linear.count(&learned.text.whole);
+        self.name(&learned.text);
+        let words: Vec<u32> = learned.text.words.iter().map(|(bucket, _)| *bucket).collect();
+        // Names are kept once.
+        learned.text.words.clear();
+        learned.text.kind = None;
+        self.cases.insert(id, Case { words, course: called, silent }, &self.params);
         self.order.count(&learned.used, true);
         learned.used.iter().for_each(|tool| self.users[usize::from(*tool)] += 1);
         let new = self.episodes.len();
-        self.optimise(&mut learned);
+        self.optimise(&mut learned, Noted::New);
         self.ids.insert(id, new as u32);
         self.episodes.push(learned);
         // Which are replayed depends on the episode alone and on how many there are.
         let mut dice = Dice::new(id);
         let is_few = self.episodes.len() < self.params.few;
-        for _ in 0..if is_few { self.params.replays_of_few } else { self.params.replays } {
+        for round in 0..if is_few { self.params.replays_of_few } else { self.params.replays } {
             let place = dice.below(self.episodes.len());
             let mut replayed = std::mem::take(&mut self.episodes[place]);
-            self.optimise(&mut replayed);
+            self.optimise(&mut replayed, if is_few || round == 0 { Noted::Again } else { Noted::Not });
             self.episodes[place] = replayed;
         }
-        if self.mixture.new * REFIT >= self.params.window {
+        if self.start.new * REFIT >= self.params.window {
             self.calibrate();
         }
     }
@@ -203,53 +269,108 @@ impl Model {
         let says = |tool| forgotten.says(tool);
         self.linear.remove(&forgotten.text.whole, &forgotten.share, says, &self.params);
         self.linear.uncount(&forgotten.text.whole);
+        for feature in &forgotten.text.whole {
+            if !self.linear.places.contains_key(&feature.bucket) {
+                self.names.remove(&feature.bucket);
+            }
+        }
         self.order.count(&forgotten.used, false);
         forgotten.used.iter().for_each(|tool| self.users[usize::from(*tool)] -= 1);
-        self.mixture.forget(id);
+        self.start.forget(id);
+        self.middle.forget(id);
+        self.recovering.forget(id);
+        self.cases.remove(id);
         self.success.retain(|(of, _)| *of != id);
         true
     }
 
-    /// Fits the mixture to the newest predictions if there are new ones: before advice is asked for.
+    /// Fits the mixtures to the newest predictions if there are new ones: before advice is asked for.
     pub fn calibrate(&mut self) {
-        if self.mixture.new > 0 {
-            self.mixture.fit(&self.params);
+        for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
+            if mixture.new > 0 {
+                mixture.fit(&self.params);
+            }
         }
     }
 
-    /// Says which tools a task needs; nothing if nothing was learned.
+    /// Says which tools a task needs, or still needs; nothing if nothing was learned.
     pub fn predict(&self, query: &Query) -> Advice {
         let margins = self.margins(&query.text);
-        let done = |tool: &String| query.done.contains(tool);
-        let mut tools: Vec<Prediction> = (0..self.tools.len())
-            .filter(|place| !done(&self.tools[*place]) && self.users[*place] > 0)
-            .map(|place| {
-                let said = self.said(&margins, place);
-                let weights = &self.mixture.weights;
-                let share = |predictor: usize| f64::from(said[predictor]) * weights[predictor];
-                Prediction {
+        let mut done: Vec<Tool> = Vec::new();
+        let mut unknown: Vec<&String> = Vec::new();
+        for tool in &query.done {
+            match self.places.get(tool) {
+                Some(place) if !done.contains(place) => done.push(*place),
+                None if !unknown.contains(&tool) => unknown.push(tool),
+                _ => {}
+            }
+        }
+        let failed = query.failed.as_ref().and_then(|tool| self.places.get(tool)).copied();
+        let point = Point { done: &done, unknown: unknown.len(), failed };
+        let is_start = query.done.is_empty() && query.failed.is_none();
+        let words: Vec<u32> = query.text.words.iter().map(|(bucket, _)| *bucket).collect();
+        let neighbours = self.neighbours(&words, is_start, u128::MAX, None);
+        let circle = self.cases.circle(&neighbours, &point, &self.params);
+        let votes = circle.votes();
+        let last = query.done.last().and_then(|tool| self.places.get(tool)).copied();
+        let mixture = match &query.failed {
+            Some(_) => &self.recovering,
+            None if is_start => &self.start,
+            None => &self.middle,
+        };
+        let mut found: Vec<(Tool, Prediction)> = (0..self.tools.len() as Tool)
+            .filter(|tool| !done.contains(tool) && self.users[usize::from(*tool)] > 0)
+            .map(|tool| {
+                let place = usize::from(tool);
+                let (whole, (clause, of)) = (margins.whole[place], margins.clause[place]);
+                let said = self.said(tool, 0, [whole, clause], &votes, last);
+                let share = |predictor: usize| f64::from(said.by[predictor]) * mixture.weights[predictor];
+                let prediction = Prediction {
                     tool: self.tools[place].clone(),
-                    probability: self.mixture.probability(&said),
+                    probability: mixture.probability(&said),
                     base_rate: f64::from(self.users[place]) / f64::from(self.linear.episodes.max(1)),
-                    clause: margins.clause[place].1,
-                    named: false,
+                    clause: of,
+                    named: None,
                     shares: std::array::from_fn(share),
-                }
+                    neighbours: mixture.neighbours(&said),
+                    episodes: Vec::new(),
+                };
+                (tool, prediction)
             })
             .collect();
-        tools.sort_by(|a, b| b.probability.total_cmp(&a.probability).then_with(|| a.tool.cmp(&b.tool)));
-        let probabilities: Vec<f64> = tools.iter().map(|it| it.probability).collect();
-        let named = by_expected_f1(&probabilities);
-        tools[..named].iter_mut().for_each(|it| it.named = true);
-        Advice { tools }
-    }
-
-    /// Puts predictions in order of use: that of the clauses that speak for them, except where episodes used one before the
-    /// other more often than chance has it; within a clause, the order that is more usual.
-    pub fn sort_by_use(&self, tools: &mut [Prediction]) {
-        tools.sort_by_key(|it| it.clause);
-        let place = |it: &Prediction| self.places.get(&it.tool).copied().unwrap_or(Tool::MAX);
-        self.order.sort(tools, |it| (place(it), it.clause));
+        found.sort_by(|(_, a), (_, b)| {
+            b.probability.total_cmp(&a.probability).then_with(|| a.tool.cmp(&b.tool))
+        });
+        let probabilities: Vec<f64> = found.iter().map(|(_, it)| it.probability).collect();
+        let count =
+            if is_start { by_expected_f1(&probabilities) } else { by_expected_f1_or_none(&probabilities) };
+        // In order of use: that of the clauses that speak for them, except where the nearest episodes, or significantly many
+        // of all, used one before the other; within a clause, the order that is more usual.
+        let mut named: Vec<usize> = (0..count).collect();
+        named.sort_by_key(|at| found[*at].1.clause);
+        sort(&mut named, |a, b| {
+            let ((first, one), (second, other)) = (&found[*a], &found[*b]);
+            let near = circle.precedence(*first, *second);
+            if near == 0.0 {
+                self.order.precedes((*first, one.clause), (*second, other.clause))
+            } else {
+                near > 0.0
+            }
+        });
+        for (place, at) in named.into_iter().enumerate() {
+            found[at].1.named = Some(place);
+            found[at].1.episodes = circle.users(found[at].0);
+        }
+        let dead_ends = circle.dead_ends(&done).into_iter().map(|dead| DeadEnd {
+            tool: self.tools[usize::from(dead.tool)].clone(),
+            probability: f64::from(dead.probability),
+            failed: dead.failed,
+            failed_last: dead.failed_last,
+            tried: dead.tried,
+            episodes: dead.episodes,
+        });
+        let dead_ends = dead_ends.collect();
+        Advice { tools: found.into_iter().map(|(_, it)| it).collect(), dead_ends }
     }
 
     /// Returns what each word of a text adds to the margin of a tool, with its character n-grams; the most first. A feature
@@ -312,9 +433,15 @@ impl Model {
             return;
         }
         let margins = self.margins(&learned.text);
+        let words: Vec<u32> = learned.text.words.iter().map(|(bucket, _)| *bucket).collect();
+        let neighbours = self.neighbours(&words, true, u128::MAX, Some(learned.id));
+        let votes = self.cases.circle(&neighbours, &Point::default(), &self.params).votes();
         let mut order: Vec<(f64, usize)> = (0..self.tools.len())
             .filter(|place| self.users[*place] > 0)
-            .map(|place| (self.mixture.probability(&self.said(&margins, place)), place))
+            .map(|place| {
+                let margins = [margins.whole[place], margins.clause[place].0];
+                (self.start.probability(&self.said(place as Tool, 0, margins, &votes, None)), place)
+            })
             .collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let probabilities: Vec<f64> = order.iter().map(|(probability, _)| *probability).collect();
@@ -322,65 +449,140 @@ impl Model {
         let right =
             order[..named].iter().filter(|(_, place)| learned.used.contains(&(*place as Tool))).count();
         let f1 = 2.0 * right as f32 / (named + learned.used.len()).max(1) as f32;
-        if self.success.len() >= MEASURED {
+        if self.success.len() >= self.params.measured {
             self.success.pop_front();
         }
         self.success.push_back((learned.id, f1));
     }
 
-    /// Optimises an episode, and notes what the lane that has not seen it says.
-    fn optimise(&mut self, learned: &mut Learned) {
+    /// Optimises an episode; before, notes what a lane that has not seen it says.
+    fn optimise(&mut self, learned: &mut Learned, noted: Noted) {
         let fold = fold(learned.id);
         let text = self.linear.weigh(&learned.text.whole);
         let whole = self.linear.margins(&text, &self.params);
-        if !learned.silent && !self.episodes.is_empty() {
-            self.note(learned, fold, &whole);
+        if noted != Noted::Not && !learned.silent && !self.episodes.is_empty() {
+            let is_new = noted == Noted::New;
+            self.note(learned, if is_new { 0 } else { fold }, &whole, is_new);
         }
         let mut share = std::mem::take(&mut learned.share);
         self.linear.optimise((&text, &whole), &mut share, fold, |tool| learned.says(tool), &self.params);
         learned.share = share;
     }
 
-    /// Keeps for the mixture what was predicted of an episode, and what came of it.
-    fn note(&mut self, learned: &Learned, fold: usize, whole: &[Lanes]) {
+    /// Keeps for the mixtures what was predicted of an episode, and what came of it: at its start, and at a point of its
+    /// course drawn at random.
+    fn note(&mut self, learned: &Learned, lane: usize, whole: &[Lanes], is_new: bool) {
+        let Some(case) = self.cases.held.get(&learned.id) else { return };
         let clauses: Vec<Vec<Lanes>> = learned
             .text
             .clauses
             .iter()
             .map(|it| self.linear.margins(&self.linear.weigh(it), &self.params))
             .collect();
+        let margins: Vec<[f32; 2]> = (0..self.tools.len())
+            .map(|place| {
+                let whole = whole[place][lane];
+                let clause = clauses.iter().map(|margins| margins[place][lane]).reduce(f32::max);
+                [whole, clause.unwrap_or(whole)]
+            })
+            .collect();
+        // One that is replayed is asked as it was then.
+        let before = if is_new { u128::MAX } else { learned.id };
+        let circle = |point: &Point<'_>| {
+            let is_start = *point == Point::default();
+            let neighbours = self.neighbours(&case.words, is_start, before, Some(learned.id));
+            self.cases.circle(&neighbours, point, &self.params).votes()
+        };
+        let used = |tool: Tool| learned.used.contains(&tool);
+        let start = self.verdicts(&self.start, learned, &margins, &circle(&Point::default()), &[], used);
+        let id = learned.id;
+        let mut under_way = None;
+        if !case.course.is_empty() {
+            // Another point each time that it is replayed.
+            let so_far = 1 + Dice::new(id ^ u128::from(self.linear.episodes) << 32).below(case.course.len());
+            let mut done: Vec<Tool> = Vec::new();
+            for (tool, worked) in &case.course[..so_far] {
+                if *worked && !done.contains(tool) {
+                    done.push(*tool);
+                }
+            }
+            let (tool, worked) = case.course[so_far - 1];
+            let failed = (!worked && !done.contains(&tool)).then_some(tool);
+            let votes = circle(&Point { done: &done, unknown: 0, failed });
+            let later = |tool: Tool| case.course[so_far..].contains(&(tool, true));
+            let mixture = if failed.is_some() { &self.recovering } else { &self.middle };
+            let verdicts = self.verdicts(mixture, learned, &margins, &votes, &done, later);
+            under_way = Some((failed.is_some(), verdicts));
+        }
+        self.start.record(Record { id, verdicts: start }, is_new, &self.params);
+        if let Some((is_failed, verdicts)) = under_way {
+            let mixture = if is_failed { &mut self.recovering } else { &mut self.middle };
+            mixture.record(Record { id, verdicts }, is_new, &self.params);
+        }
+    }
+
+    /// Returns what the predictors say of the tools that an episode needed at a point where some were done, and of some of the
+    /// others.
+    fn verdicts(
+        &self,
+        mixture: &Mixture,
+        learned: &Learned,
+        margins: &[[f32; 2]],
+        votes: &[Votes; 2],
+        done: &[Tool],
+        needed: impl Fn(Tool) -> bool,
+    ) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        let mut others: Vec<(f32, [f32; PREDICTORS])> = Vec::new();
-        for place in 0..self.tools.len() {
-            let used = learned.used.contains(&(place as Tool));
+        let mut others: Vec<(f64, Said)> = Vec::new();
+        for tool in (0..self.tools.len() as Tool).filter(|tool| !done.contains(tool)) {
             // Counted in already.
-            let users = self.users[place] - u32::from(used);
-            if users == 0 {
+            let own = u32::from(learned.used.contains(&tool));
+            if self.users[usize::from(tool)] == own {
                 continue;
             }
-            let whole = whole[place][fold];
-            let clause = clauses.iter().map(|margins| margins[place][fold]).reduce(f32::max).unwrap_or(whole);
-            let said = [whole, clause, self.prior(users, 1)];
-            match used {
+            let said = self.said(tool, own, margins[usize::from(tool)], votes, done.last().copied());
+            match needed(tool) {
                 true => verdicts.push(Verdict { said, used: true, weight: 1.0 }),
-                false => others.push((whole.max(clause), said)),
+                false => others.push((mixture.probability(&said), said)),
             }
         }
         let hardest = others.len().min(self.params.negatives);
         if hardest < others.len() {
             others.select_nth_unstable_by(hardest, |a, b| b.0.total_cmp(&a.0));
         }
-        let negative = |said: [f32; PREDICTORS], weight| Verdict { said, used: false, weight };
+        let negative = |said: Said, weight| Verdict { said, used: false, weight };
         verdicts.extend(others[..hardest].iter().map(|(_, said)| negative(*said, 1.0)));
         let rest = &mut others[hardest..];
         if !rest.is_empty() {
-            // By margin, so that those drawn at even distances stand for all.
+            // In order, so that those drawn at even distances stand for all.
             rest.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
             let drawn = rest.len().min(self.params.negatives);
             let weight = rest.len() as f32 / drawn as f32;
             verdicts.extend((0..drawn).map(|of| negative(rest[of * rest.len() / drawn].1, weight)));
         }
-        self.mixture.record(Record { id: learned.id, verdicts }, &self.params);
+        verdicts
+    }
+
+    /// Returns the nearest episodes, and more of them where those are wanted that were at the same point.
+    fn neighbours(
+        &self,
+        words: &[u32],
+        is_start: bool,
+        before: u128,
+        without: Option<u128>,
+    ) -> Vec<Neighbour> {
+        let most = self.params.neighbours * if is_start { 1 } else { self.params.under_way };
+        self.cases.nearest(words, (most, before, without), |word| self.linear.information(word), &self.params)
+    }
+
+    /// Keeps what words and kinds are called.
+    fn name(&mut self, text: &Text) {
+        let words = text.words.iter().map(|it| (it, false));
+        for ((bucket, name), is_kind) in words.chain(text.kind.iter().map(|it| (it, true))) {
+            self.names
+                .entry(*bucket)
+                .or_insert_with(|| Name { is_kind, name: name.clone().into_boxed_str() });
+        }
     }
 
     fn margins(&self, text: &Text) -> Margins {
@@ -404,14 +606,24 @@ impl Model {
         Margins { whole, clause }
     }
 
-    fn said(&self, margins: &Margins, place: usize) -> [f32; PREDICTORS] {
-        [margins.whole[place], margins.clause[place].0, self.prior(self.users[place], 0)]
-    }
-
-    /// Returns the log odds that an episode uses a tool that so many used, `without` so many of the episodes.
-    fn prior(&self, users: u32, without: usize) -> f32 {
-        let others = (self.linear.episodes as usize).saturating_sub(without + users as usize) as f32;
-        ((users as f32 + JEFFREYS) / (others + JEFFREYS)).ln()
+    /// Returns what each predictor says of a tool, without one of the episodes if that used it (`own`).
+    fn said(
+        &self,
+        tool: Tool,
+        own: u32,
+        [whole, clause]: [f32; 2],
+        votes: &[Votes; 2],
+        last: Option<Tool>,
+    ) -> Said {
+        let users = self.users[usize::from(tool)] - own;
+        let others = (self.linear.episodes as f32 - own as f32 - users as f32).max(0.0);
+        let base = (users as f32 + JEFFREYS) / (users as f32 + others + 2.0 * JEFFREYS);
+        let odds = |share: f32| (share / (1.0 - share)).ln();
+        let behind = last.map_or(0.0, |last| {
+            let both = self.order.before(last, tool).saturating_sub(own) as f32;
+            odds((both + base) / (self.users[usize::from(last)] as f32 + 1.0).max(both + 1.0))
+        });
+        Said { by: [whole, clause, odds(base), behind], near: [votes[0].on(tool), votes[1].on(tool)] }
     }
 }
 

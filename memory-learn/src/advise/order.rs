@@ -28,22 +28,26 @@ impl Order {
         }
     }
 
-    /// Returns true if one tool comes before another: more often, and for those of different clauses significantly so.
-    fn precedes(&self, (first, clause): (Tool, usize), (second, other): (Tool, usize)) -> bool {
-        let count = |pair| f64::from(self.before.get(&pair).copied().unwrap_or(0));
-        let (there, back) = (count((first, second)), count((second, first)));
-        there > back && (clause == other || (there - back).powi(2) > SIGNIFICANT * (there + back))
+    /// Returns how many episodes used one tool before another one.
+    pub(super) fn before(&self, first: Tool, second: Tool) -> u32 {
+        self.before.get(&(first, second)).copied().unwrap_or(0)
     }
 
-    /// Moves tools, each with its clause, before those that they precede: each is inserted where most pairs agree (insertion
-    /// sort by a relation that need not be transitive).
-    pub(super) fn sort<T>(&self, tools: &mut [T], tool: impl Fn(&T) -> (Tool, usize)) {
-        for at in 1..tools.len() {
-            let mut place = at;
-            while place > 0 && self.precedes(tool(&tools[place]), tool(&tools[place - 1])) {
-                tools.swap(place - 1, place);
-                place -= 1;
-            }
+    /// Returns true if one tool comes before another: more often, and for those of different clauses significantly so.
+    pub(super) fn precedes(&self, (first, clause): (Tool, usize), (second, other): (Tool, usize)) -> bool {
+        let (there, back) = (f64::from(self.before(first, second)), f64::from(self.before(second, first)));
+        there > back && (clause == other || (there - back).powi(2) > SIGNIFICANT * (there + back))
+    }
+}
+
+/// Moves items before those that they precede: each is inserted where most pairs agree (insertion sort by a relation that
+/// need not be transitive).
+pub(super) fn sort<T>(items: &mut [T], precedes: impl Fn(&T, &T) -> bool) {
+    for at in 1..items.len() {
+        let mut place = at;
+        while place > 0 && precedes(&items[place], &items[place - 1]) {
+            items.swap(place - 1, place);
+            place -= 1;
         }
     }
 }
@@ -59,12 +63,12 @@ mod tests {
         order.count(&[3, 2], true);
         order.count(&[2, 3], true);
         let mut tools = [1, 2, 3, 4];
-        order.sort(&mut tools, |tool| (*tool, 0));
+        sort(&mut tools, |a, b| order.precedes((*a, 0), (*b, 0)));
         assert_eq!(tools, [3, 1, 2, 4]);
         // Of different clauses a usual order counts only where it is no chance.
         let apart = |order: &Order| {
             let mut tools = [1, 3];
-            order.sort(&mut tools, |tool| (*tool, usize::from(*tool)));
+            sort(&mut tools, |a, b| order.precedes((*a, usize::from(*a)), (*b, usize::from(*b))));
             tools
         };
         assert_eq!(apart(&order), [1, 3]);
@@ -74,7 +78,7 @@ mod tests {
         order.count(&[3, 1, 2], false);
         order.count(&[3, 2], false);
         let mut tools = [3, 2, 1];
-        order.sort(&mut tools, |tool| (*tool, 0));
+        sort(&mut tools, |a, b| order.precedes((*a, 0), (*b, 0)));
         assert_eq!(tools, [2, 3, 1]);
     }
 }

@@ -4,18 +4,21 @@
 //! Little-endian numbers; a magic number with the version in front, CRC-32C behind. Bytes of another version, or damaged
 //! ones, are no model: it is learned from the episodes again.
 
+use std::collections::VecDeque;
+
 use memory_recall::text::{BUCKETS, Feature};
 
+use super::cases::Case;
 use super::example::Text;
 use super::linear::{LANES, Row, Share, Tool};
-use super::mixture::{PREDICTORS, Record, Verdict};
-use super::model::{Learned, Model};
+use super::mixture::{PREDICTORS, Record, Said, Verdict};
+use super::model::{Learned, Model, Name};
 use super::params::Params;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
-const ANSWERS: u32 = 0x4d4c_4101;
+const ANSWERS: u32 = 0x4d4c_4102;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c01;
+const LEARNS: u32 = 0x4d4c_4c02;
 
 /// Bytes that are no model of this version, or are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +36,11 @@ impl Model {
             out.number(self.users[place]);
             out.float(self.linear.bias[place][0]);
         }
-        for weight in self.mixture.weights {
-            out.bytes(&weight.to_le_bytes());
+        for mixture in [&self.start, &self.middle, &self.recovering] {
+            mixture.weights.iter().for_each(|weight| out.bytes(&weight.to_le_bytes()));
+            // Infinity, of a mixture without neighbours, is no number here.
+            out.float(if mixture.strength.is_finite() { mixture.strength } else { 0.0 });
+            out.bytes(&[u8::from(mixture.recent)]);
         }
         let mut before: Vec<_> = self.order.before.iter().collect();
         before.sort_unstable();
@@ -64,6 +70,18 @@ impl Model {
                 out.float(weights[0]);
             }
         }
+        out.number(self.cases.held.len() as u32);
+        for (id, case) in &self.cases.held {
+            out.bytes(&id.to_le_bytes());
+            out.bytes(&[u8::from(case.silent)]);
+            out.number(case.course.len() as u32);
+            for (tool, worked) in &case.course {
+                out.tool(*tool);
+                out.bytes(&[u8::from(*worked)]);
+            }
+            out.number(case.words.len() as u32);
+            case.words.iter().for_each(|word| out.number(*word));
+        }
         out.sealed()
     }
 
@@ -83,8 +101,13 @@ impl Model {
             model.places.insert(tool.clone(), place as Tool);
             model.tools.push(tool);
         }
-        for weight in &mut model.mixture.weights {
-            *weight = f64::from_le_bytes(from.array()?);
+        for mixture in [&mut model.start, &mut model.middle, &mut model.recovering] {
+            for weight in &mut mixture.weights {
+                *weight = f64::from_le_bytes(from.array()?);
+            }
+            let strength = from.float()?;
+            mixture.strength = if strength > 0.0 { strength } else { f32::INFINITY };
+            mixture.recent = from.array::<1>()?[0] != 0;
         }
         for _ in 0..from.count(8)? {
             let pair = (from.tool()?, from.tool()?);
@@ -106,6 +129,19 @@ impl Model {
             }
             model.linear.rows.push(Row { episodes, weights });
             model.linear.places.insert(bucket, place as u32);
+        }
+        for _ in 0..from.count(25)? {
+            let id = u128::from_le_bytes(from.array()?);
+            let silent = from.array::<1>()?[0] != 0;
+            let mut course = Vec::new();
+            for _ in 0..from.count(3)? {
+                course.push((model.known(from.tool()?)?, from.array::<1>()?[0] != 0));
+            }
+            let mut words = Vec::new();
+            for _ in 0..from.count(4)? {
+                words.push(from.number()?);
+            }
+            model.cases.insert(id, Case { words, course, silent }, &model.params);
         }
         Ok(model)
     }
@@ -144,15 +180,17 @@ impl Model {
                 lanes.iter().for_each(|dual| out.float(*dual));
             }
         }
-        out.number(self.mixture.window.len() as u32);
-        for Record { id, verdicts } in &self.mixture.window {
-            out.bytes(&id.to_le_bytes());
-            out.number(verdicts.len() as u32);
-            for verdict in verdicts {
-                out.bytes(&[u8::from(verdict.used)]);
-                out.float(verdict.weight);
-                verdict.said.iter().for_each(|said| out.float(*said));
-            }
+        let mut names: Vec<(&u32, &Name)> = self.names.iter().collect();
+        names.sort_unstable_by_key(|(bucket, _)| **bucket);
+        out.number(names.len() as u32);
+        for (bucket, Name { is_kind, name }) in names {
+            out.number(*bucket);
+            out.bytes(&[u8::from(*is_kind)]);
+            out.text(name);
+        }
+        for mixture in [&self.start, &self.middle, &self.recovering] {
+            out.records(&mixture.window);
+            out.records(&mixture.fresh);
         }
         out.sealed()
     }
@@ -208,26 +246,20 @@ impl Model {
                 }
                 duals.push((tool, lanes));
             }
-            let (text, share) = (Text { whole, clauses }, Share { scale, duals });
+            let (text, share) = (Text { whole, clauses, ..Text::default() }, Share { scale, duals });
             self.ids.insert(id, place as u32);
             self.episodes.push(Learned { id, text, used, against, silent, share });
         }
         if self.episodes.len() != episodes as usize || self.ids.len() != self.episodes.len() {
             return Err(Damaged);
         }
-        for _ in 0..from.count(20)? {
-            let id = u128::from_le_bytes(from.array()?);
-            let mut verdicts = Vec::new();
-            for _ in 0..from.count(5 + 4 * PREDICTORS)? {
-                let used = from.array::<1>()?[0] != 0;
-                let weight = from.float()?;
-                let mut said = [0.0; PREDICTORS];
-                for said in &mut said {
-                    *said = from.float()?;
-                }
-                verdicts.push(Verdict { said, used, weight });
-            }
-            self.mixture.window.push_back(Record { id, verdicts });
+        for _ in 0..from.count(9)? {
+            let (bucket, is_kind) = (from.number()?, from.array::<1>()?[0] != 0);
+            self.names.insert(bucket, Name { is_kind, name: from.text()?.into_boxed_str() });
+        }
+        for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
+            from.records(&mut mixture.window)?;
+            from.records(&mut mixture.fresh)?;
         }
         Ok(self)
     }
@@ -288,6 +320,23 @@ impl Writer {
         }
     }
 
+    fn records(&mut self, records: &VecDeque<Record>) {
+        self.number(records.len() as u32);
+        for Record { id, verdicts } in records {
+            self.bytes(&id.to_le_bytes());
+            self.number(verdicts.len() as u32);
+            for verdict in verdicts {
+                self.bytes(&[u8::from(verdict.used)]);
+                self.float(verdict.weight);
+                verdict.said.by.iter().for_each(|said| self.float(*said));
+                for (used, all) in verdict.said.near {
+                    self.float(used);
+                    self.float(all);
+                }
+            }
+        }
+    }
+
     fn sealed(mut self) -> Vec<u8> {
         let checksum = crc32c::crc32c(&self.0);
         self.number(checksum);
@@ -343,6 +392,27 @@ impl<'a> Reader<'a> {
     fn text(&mut self) -> Result<String, Damaged> {
         let bytes = self.number()? as usize;
         String::from_utf8(self.take(bytes)?.to_vec()).map_err(|_| Damaged)
+    }
+
+    fn records(&mut self, records: &mut VecDeque<Record>) -> Result<(), Damaged> {
+        for _ in 0..self.count(20)? {
+            let id = u128::from_le_bytes(self.array()?);
+            let mut verdicts = Vec::new();
+            for _ in 0..self.count(21 + 4 * PREDICTORS)? {
+                let used = self.array::<1>()?[0] != 0;
+                let weight = self.float()?;
+                let mut said = Said::default();
+                for said in &mut said.by {
+                    *said = self.float()?;
+                }
+                for near in &mut said.near {
+                    *near = (self.float()?, self.float()?);
+                }
+                verdicts.push(Verdict { said, used, weight });
+            }
+            records.push_back(Record { id, verdicts });
+        }
+        Ok(())
     }
 
     fn features(&mut self) -> Result<Vec<Feature>, Damaged> {

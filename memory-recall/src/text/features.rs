@@ -50,6 +50,16 @@ pub fn word(word: &str) -> Feature {
     Feature { bucket: bucket(0, &word), weight: 1.0 }
 }
 
+/// Returns the words of a text in lower case, each once with its bucket, sorted by bucket. Case is folded as in
+/// [`features`]; of words that share a bucket the first stands for all.
+pub fn vocabulary(text: &str) -> Vec<(u32, String)> {
+    let mut found: Vec<(u32, String)> =
+        words(text).map(|it| (word(it).bucket, it.chars().flat_map(char::to_lowercase).collect())).collect();
+    found.sort_by_key(|(bucket, _)| *bucket);
+    found.dedup_by_key(|(bucket, _)| *bucket);
+    found
+}
+
 fn counted(mut buckets: Vec<u32>) -> Vec<Feature> {
     buckets.sort_unstable();
     let runs = buckets.chunk_by(|a, b| a == b);

@@ -1,6 +1,6 @@
 //! Values of several words: names of people and places.
 
-use crate::recall::parts::term;
+use crate::recall::content_words::term;
 
 /// The shape of such values, however many words they have.
 pub(super) const SHAPE: &str = "Aa Aa";

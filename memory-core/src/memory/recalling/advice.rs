@@ -13,8 +13,7 @@ use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdv
 use crate::memory::recalling::fixes::remedy;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::Heuristic;
-use crate::recall::advise::{DeadEnd, Neighbour, advise, advise_at_start};
-use crate::recall::parts::Part;
+use crate::recall::advise::{DeadEnd, Neighbour, advise};
 use crate::recall::query::RecallQuery;
 use crate::store::record::Key;
 
@@ -22,14 +21,14 @@ use crate::store::record::Key;
 const HEURISTICS: usize = 5;
 /// Heuristics for one tool.
 const OF_ONE_TOOL: usize = 2;
-/// Nearest episodes whose tools count where no rule applies.
+/// Nearest episodes that may show that nothing is left to do.
 pub(super) const NEIGHBOURS: usize = 5;
 
 impl Inner {
     /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others.
     pub(super) async fn add_tools(
         &self,
-        task_parts: &[Part],
+        clauses: &[String],
         query: &RecallQuery,
         now: Timestamp,
         recall: &mut Recall,
@@ -37,46 +36,7 @@ impl Inner {
         // A task that names no domain is taken for one of the domain of what is most like it.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
-        // Where similar episodes had calls that failed, what they did at the same point decides.
-        let failed = |found: &RecalledEpisode| found.episode.course.iter().any(|attempt| !attempt.worked);
-        let is_start = query.after.is_empty() && query.last_error.is_none();
-        if is_start && !recall.episodes.iter().take(NEIGHBOURS).any(failed) {
-            return self.add_tools_at_start(task_parts, domain.as_deref(), query, now, recall).await;
-        }
-        let associations = match self.associations_for(domain.as_deref(), query).await {
-            Ok(associations) => associations,
-            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
-                return Ok(Default::default());
-            }
-            Err(error) => return Err(error),
-        };
-        let (heuristics, out_of_reach) = self.stored_heuristics(domain.as_deref()).await?;
-        recall.out_of_reach += out_of_reach;
-        let heuristics = match query.is_by_agent() {
-            true => Arc::new(of_those_asked(&heuristics, &associations.heuristics)),
-            false => heuristics,
-        };
-        let heuristics = self.with_rulings(heuristics, &associations.heuristics);
-        let neighbours: Vec<Neighbour> = recall.episodes.iter().take(NEIGHBOURS).map(neighbour).collect();
-        let remedy = remedy(query, recall);
-        let advised = advise(task_parts, query, &associations, &heuristics, &neighbours, remedy.as_ref());
-        recall.tools = advised.tools;
-        recall.heuristics = applied(&recall.tools, &heuristics);
-        for found in &mut recall.heuristics {
-            found.origin = self.origin(&found.item.supporting, query, now).unwrap_or_default();
-        }
-        Ok((advised.dead_ends, advised.for_others))
-    }
-
-    /// Adds what the model of the domain advises for a task of which nothing is done.
-    async fn add_tools_at_start(
-        &self,
-        task_parts: &[Part],
-        domain: Option<&str>,
-        query: &RecallQuery,
-        now: Timestamp,
-        recall: &mut Recall,
-    ) -> Result<(Vec<DeadEnd>, HashSet<String>)> {
+        let domain = domain.as_deref();
         let advisor = match self.advisor(domain, query).await {
             Ok(advisor) => advisor,
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
@@ -84,13 +44,15 @@ impl Inner {
             }
             Err(error) => return Err(error),
         };
-        let (heuristics, out_of_reach) = self.stored_heuristics(domain).await?;
+        let (mut heuristics, out_of_reach) = self.stored_heuristics(domain).await?;
         recall.out_of_reach += out_of_reach;
-        let nearest = recall.episodes.iter().take(NEIGHBOURS);
-        let neighbours: Vec<(ItemId, Neighbour)> =
-            nearest.map(|found| (ItemId::Episode(found.id), neighbour(found))).collect();
-        let advised =
-            asking(&advisor, |model| advise_at_start(task_parts, query, model, &heuristics, &neighbours));
+        heuristics = self.with_rulings(heuristics, &self.computed_heuristics(domain));
+        if query.is_by_agent() {
+            let own = self.heuristics_of(domain, &advisor, now).await?;
+            heuristics = Arc::new(of_those_asked(&heuristics, &own));
+        }
+        let remedy = remedy(query, recall);
+        let advised = asking(&advisor, |model| advise(clauses, query, model, &heuristics, remedy.as_ref()));
         recall.tools = advised.tools;
         recall.heuristics = applied(&recall.tools, &heuristics);
         for found in &mut recall.heuristics {

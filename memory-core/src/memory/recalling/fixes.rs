@@ -132,7 +132,6 @@ fn given_up(failed: &str, own: &[&Recalled<Failure>]) -> Option<Remedy> {
         pinned: false,
         confidence: 0.0,
         lesson: first.item.id,
-        episodes: first.item.episodes.clone(),
     })
 }
 
@@ -156,7 +155,6 @@ fn remedy_by(
         pinned: fix.is_pinned(),
         confidence: found.score * if fix.is_pinned() { share.max(PINNED) } else { share },
         lesson: found.item.id,
-        episodes: found.item.episodes.clone(),
     }
 }
 

@@ -14,7 +14,6 @@ use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, found_for
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::pattern::{Pattern, PatternBody};
-use crate::recall::parts::Part;
 use crate::recall::query::RecallQuery;
 
 /// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
@@ -24,7 +23,7 @@ impl Inner {
     pub(super) async fn add_patterns(
         &self,
         query: &RecallQuery,
-        parts: &[&Part],
+        parts: &[String],
         now: Timestamp,
         for_others: &HashSet<String>,
         recall: &mut Recall,
@@ -36,7 +35,7 @@ impl Inner {
             now,
         );
         for part in parts {
-            let asked = RecallQuery { text: part.text.clone(), ..query.clone() };
+            let asked = RecallQuery { text: part.clone(), ..query.clone() };
             let least = PART_SCORE.max(query.min_relevance);
             let mut found = self.search_learned(Kind::Pattern, &asked, (PATTERNS, least), now);
             found.retain(|hit| hits.iter().all(|held| held.key != hit.key));

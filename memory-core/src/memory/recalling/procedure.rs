@@ -12,7 +12,6 @@ use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, SEARCHED_
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::model::playbook::Playbook;
-use crate::recall::parts::NEGATED;
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::Hit;
 
@@ -140,7 +139,7 @@ fn wishes<'r>(query: &RecallQuery, sure: &[&'r ToolAdvice], recall: &Recall) -> 
 fn calling(needed: &[&ToolAdvice], recall: &Recall) -> String {
     let rules = recall.heuristics.iter().map(|found| &found.item);
     let rules = rules.filter(|rule| needed.iter().any(|advice| advice.tool == rule.tool));
-    let words = rules.flat_map(|rule| &rule.condition.terms).filter(|word| !word.starts_with(NEGATED));
+    let words = rules.flat_map(|rule| &rule.condition.terms);
     words.map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 

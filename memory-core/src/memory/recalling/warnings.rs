@@ -78,7 +78,7 @@ impl Inner {
         Some(Warning {
             text: format!("in tasks like this one this failed {at}: {}", named.join(", ")),
             tools: shown.iter().map(|end| end.tool.clone()).collect(),
-            score: shown.first()?.confidence,
+            score: shown.first()?.probability,
             item: ItemId::Episode(*episodes.first()?),
             origin: self.origin(&episodes, query, now).unwrap_or_default(),
             episodes,

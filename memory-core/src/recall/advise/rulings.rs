@@ -1,68 +1,103 @@
-//! What somebody ruled, or what became of uses, about a tool.
+//! What somebody ruled, or what became of uses, about tools for a task.
 
-use super::Bench;
+use std::collections::HashSet;
+
+use memory_recall::text::words;
+
 use crate::learn::heuristics::is_recalled;
+use crate::memory::ToolAdvice;
+use crate::model::evidence::ItemId;
 use crate::model::heuristic::{Advice, Heuristic, Premise};
-use crate::recall::parts::term_of_marked;
+use crate::recall::query::RecallQuery;
+use crate::recall::tokenize::normalize_label;
 
 /// What somebody pinned calls for its tool so surely at least.
 pub(crate) const PINNED: f64 = 0.9;
 
-impl Bench<'_> {
-    /// Notes which tools are ruled out, and which are forbidden.
-    pub(super) fn rule_out(&mut self) {
-        let out = self.stored.values().filter(|rule| rule.advice == Advice::Use && !is_recalled(rule));
-        self.ruled_out = out.filter(|rule| self.concerns(rule)).map(|rule| rule.tool.clone()).collect();
-        let pinned = self.stored.values().filter(|rule| rule.is_pinned() && rule.advice == Advice::Avoid);
-        let against = pinned.filter(|rule| self.concerns(rule));
-        self.forbidden = against.map(|rule| rule.tool.clone()).collect();
+/// The rules whose condition holds of a task.
+pub(super) struct Rulings<'h> {
+    done: &'h [String],
+    /// Each with the first clause that its condition holds of, 0 if it holds of the task as a whole.
+    holding: Vec<(&'h Heuristic, usize)>,
+}
+
+impl<'h> Rulings<'h> {
+    pub(super) fn new(clauses: &[String], query: &'h RecallQuery, heuristics: &'h [Heuristic]) -> Self {
+        let words_of = |text: &str| -> HashSet<String> { words(text).map(str::to_lowercase).collect() };
+        let whole = words_of(&query.text);
+        let clauses: Vec<HashSet<String>> = clauses.iter().map(|clause| words_of(clause)).collect();
+        let holding = heuristics.iter().filter(|rule| holds(&rule.condition, &whole, query)).map(|rule| {
+            let has_all =
+                |clause: &HashSet<String>| rule.condition.terms.iter().all(|it| clause.contains(it));
+            (rule, clauses.iter().position(has_all).unwrap_or(0))
+        });
+        Self { done: query.done(), holding: holding.collect() }
+    }
+
+    fn any(&self, tool: &str, is: impl Fn(&Heuristic) -> bool) -> bool {
+        self.holding.iter().any(|(rule, _)| rule.tool == tool && is(rule))
+    }
+
+    /// Returns true if a rule for a tool is pinned.
+    pub(super) fn is_pinned(&self, tool: &str) -> bool {
+        self.any(tool, |rule| rule.is_pinned() && rule.advice == Advice::Use)
+    }
+
+    /// Returns true if a rule against a tool is pinned.
+    fn is_forbidden(&self, tool: &str) -> bool {
+        self.any(tool, |rule| rule.is_pinned() && rule.advice == Advice::Avoid)
     }
 
     /// Returns true if a ruling, or what became of uses, is against a tool.
     pub(super) fn is_out(&self, tool: &str) -> bool {
-        self.ruled_out.contains(tool) || self.forbidden.contains(tool)
+        self.is_forbidden(tool) || self.any(tool, |rule| rule.advice == Advice::Use && !is_recalled(rule))
     }
 
-    /// Returns true if the condition of a heuristic holds of the task.
-    fn concerns(&self, rule: &Heuristic) -> bool {
-        self.holds(&comparable(&rule.condition), None)
+    /// Returns true if nothing is to be said against a tool: a rule for it is pinned, or one against it rejected.
+    pub(super) fn is_spared(&self, tool: &str) -> bool {
+        self.is_pinned(tool) || self.any(tool, |rule| rule.advice == Advice::Avoid && rule.is_rejected())
     }
 
-    /// Returns true if the condition of a heuristic holds of a part of the task, or of the task as a whole.
-    pub(super) fn applies(&self, rule: &Heuristic) -> bool {
-        let condition = comparable(&rule.condition);
-        let mut parts = self.parts.iter();
-        parts.any(|part| self.holds(&condition, Some(part))) || self.holds(&condition, None)
+    /// Returns the rules for a tool, the surest first.
+    pub(super) fn rules_for(&self, tool: &str) -> impl Iterator<Item = &'h Heuristic> {
+        let rules = self.holding.iter().map(|(rule, _)| *rule);
+        let mut rules: Vec<&Heuristic> = rules
+            .filter(|rule| rule.tool == tool && rule.advice == Advice::Use && is_recalled(rule))
+            .collect();
+        rules.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(a.id.cmp(&b.id)));
+        rules.into_iter()
     }
 
-    /// Adds what somebody pinned, whatever lessons and similar episodes say of it.
-    pub(super) fn pinned(&mut self, heuristics: &[Heuristic]) {
-        let pinned = heuristics.iter().filter(|rule| rule.is_pinned() && rule.advice == Advice::Use);
-        for rule in pinned {
-            let condition = comparable(&rule.condition);
-            let part = self.parts.iter().position(|part| self.holds(&condition, Some(part)));
-            if self.applies(rule) && !self.done(&rule.tool) {
-                let case = self.cases.entry(rule.tool.clone()).or_default();
-                (case.score, case.doubt) = (case.score.max(PINNED), 0.0);
-                case.part = case.part.or(part);
-                case.rules.retain(|(_, id)| *id != rule.id);
-                case.rules.push((PINNED, rule.id));
+    /// Adds what somebody pinned, whatever the model says of it.
+    pub(super) fn add_pinned(&self, tools: &mut Vec<ToolAdvice>) {
+        let pinned = self.holding.iter().filter(|(rule, _)| rule.is_pinned() && rule.advice == Advice::Use);
+        for (rule, part) in pinned {
+            if self.done.contains(&rule.tool) || self.is_forbidden(&rule.tool) {
+                continue;
             }
-        }
-    }
-
-    /// Takes off nearly all that speaks for what somebody pinned a rule against.
-    pub(super) fn forbid(&mut self) {
-        for tool in &self.forbidden {
-            if let Some(case) = self.cases.get_mut(tool) {
-                case.score *= 1.0 - PINNED;
-                case.comes_next *= 1.0 - PINNED;
-            }
+            let held = tools.iter().position(|advice| advice.tool == rule.tool).unwrap_or_else(|| {
+                let (reasons, items) = (Vec::new(), Vec::new());
+                tools.push(ToolAdvice {
+                    tool: rule.tool.clone(),
+                    confidence: 0.0,
+                    part: *part,
+                    reasons,
+                    items,
+                });
+                tools.len() - 1
+            });
+            let advice = &mut tools[held];
+            advice.confidence = advice.confidence.max(PINNED);
+            advice.reasons.insert(0, format!("{}: pinned", rule.condition));
+            advice.items.insert(0, ItemId::Heuristic(rule.id));
         }
     }
 }
 
-/// Returns a condition with terms as tasks are compared by, of one with words as people read them.
-pub(super) fn comparable(condition: &Premise) -> Premise {
-    Premise { terms: condition.terms.iter().map(|word| term_of_marked(word)).collect(), ..condition.clone() }
+/// Returns true if a condition holds of a task with these words.
+fn holds(premise: &Premise, words: &HashSet<String>, query: &RecallQuery) -> bool {
+    let kind = query.kind.as_deref().map(normalize_label);
+    premise.terms.iter().all(|term| words.contains(term))
+        && premise.task_kind.as_deref().is_none_or(|it| kind == Some(normalize_label(it)))
+        && premise.after_tool.as_ref().is_none_or(|tool| query.done().last() == Some(tool))
 }

@@ -13,7 +13,7 @@ use crate::learn::playbook::{common_shape, is_name, names_in};
 use crate::learn::recovery::constant;
 use crate::learn::shape::{Piece, Shape, pieces};
 use crate::model::playbook::PlaybookStep;
-use crate::recall::parts::term;
+use crate::recall::content_words::term;
 
 /// Placeholders of a procedure; an episode with more is no example of one.
 const MAX_PLACEHOLDERS: usize = 32;
