@@ -344,13 +344,13 @@ impl Model {
         let probabilities: Vec<f64> = found.iter().map(|(_, it)| it.probability).collect();
         let count =
             if is_start { by_expected_f1(&probabilities) } else { by_expected_f1_or_none(&probabilities) };
-        // In order of use: that of the clauses that speak for them, except where the nearest episodes, or significantly many
-        // of all, used one before the other; within a clause, the order that is more usual.
+        // In order of use: that of the clauses that speak for them, except where significantly many episodes used one before
+        // the other; within a clause, that of the nearest episodes, then that which is more usual.
         let mut named: Vec<usize> = (0..count).collect();
         named.sort_by_key(|at| found[*at].1.clause);
         sort(&mut named, |a, b| {
             let ((first, one), (second, other)) = (&found[*a], &found[*b]);
-            let near = circle.precedence(*first, *second);
+            let near = if one.clause == other.clause { circle.precedence(*first, *second) } else { 0.0 };
             if near == 0.0 {
                 self.order.precedes((*first, one.clause), (*second, other.clause))
             } else {
