@@ -101,7 +101,7 @@ pub(crate) fn advise(
     predictions.retain(|it| it.named.is_some() && !rulings.is_out(&it.tool));
     predictions.sort_by_key(|it| it.named);
     let mut tools: Vec<ToolAdvice> =
-        predictions.iter().map(|it| explained(it, query, model, &rulings)).collect();
+        predictions.iter().filter_map(|it| explained(it, query, model, &rulings)).collect();
     rulings.add_pinned(&mut tools);
     let dead_ends =
         advice.dead_ends.into_iter().filter(|it| !rulings.is_spared(&it.tool)).map(|it| DeadEnd {
@@ -129,10 +129,16 @@ fn episode(id: u128) -> EpisodeId {
 }
 
 /// Says why a tool is advised: the words that speak for it and against it, what the nearest episodes did, how often it is
-/// used; and names the rules and episodes behind it.
-fn explained(it: &Prediction, query: &RecallQuery, model: &Model, rulings: &Rulings<'_>) -> ToolAdvice {
+/// used; and names the rules and episodes behind it. Returns `None` if that it is used is all that speaks for it.
+fn explained(
+    it: &Prediction,
+    query: &RecallQuery,
+    model: &Model,
+    rulings: &Rulings<'_>,
+) -> Option<ToolAdvice> {
     let mut reasons = Vec::new();
     let words = model.words_for(&query.text, &it.tool);
+    let most = words.first().map_or(0.0, |(_, share)| *share);
     if let Some(words) = telling(words.iter().map(|(word, share)| (word, *share))) {
         reasons.push(format!("words that speak for it: {words}"));
     }
@@ -140,13 +146,19 @@ fn explained(it: &Prediction, query: &RecallQuery, model: &Model, rulings: &Ruli
     if let Some(share) = it.neighbours.filter(|share| *share > 0.0) {
         reasons.push(format!("{:.0} % of the most similar episodes {point}", 100.0 * share));
     }
-    if let Some(words) = telling(words.iter().rev().map(|(word, share)| (word, -share))) {
+    let [.., behind] = it.shares;
+    if reasons.is_empty() && behind <= 0.0 {
+        return None;
+    }
+    // What hardly speaks against it is noise.
+    let against = words.iter().rev().map(|(word, share)| (word, -share));
+    if let Some(words) = telling(against.filter(|(_, share)| *share > 0.5 * most)) {
         reasons.push(format!("words that speak against it: {words}"));
     }
     reasons.push(format!("used by {:.0} % of all episodes", 100.0 * it.base_rate));
     let mut items: Vec<ItemId> = rulings.rules_for(&it.tool).map(|rule| ItemId::Heuristic(rule.id)).collect();
     items.extend(it.episodes.iter().map(|id| ItemId::Episode(episode(*id))));
-    ToolAdvice { tool: it.tool.clone(), confidence: it.probability, part: it.clause, reasons, items }
+    Some(ToolAdvice { tool: it.tool.clone(), confidence: it.probability, part: it.clause, reasons, items })
 }
 
 /// Returns the words, the most telling first, that make up half of what is above 0; at most [`WORDS`], `None` without any.

@@ -18,6 +18,8 @@ use super::params::Params;
 const SHARPNESS: i32 = 3;
 /// Episodes that were at no point as near as this were on another way.
 const NEAR: f32 = 0.5;
+/// What fails at least so probably is a dead end: half an episode quite like the task, and none against it.
+const DEAD_FROM: f32 = 1.0 / 3.0;
 /// Episodes named for one tool.
 const NAMED: usize = 3;
 
@@ -206,7 +208,7 @@ impl Circle<'_> {
             .into_values()
             .map(|(failed, passed, dead)| Dead { probability: failed / (failed + passed + 1.0), ..dead })
             // What failed once on the way to a success (a test that shows the bug) may well have been part of it.
-            .filter(|it| it.probability >= 0.5 || it.failed == it.tried)
+            .filter(|it| it.probability >= DEAD_FROM && 2 * it.failed > it.tried)
             .filter(|it| it.failed > 1 || it.lost > 0)
             .collect();
         dead.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.tool.cmp(&b.tool)));

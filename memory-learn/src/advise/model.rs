@@ -342,8 +342,10 @@ impl Model {
             b.probability.total_cmp(&a.probability).then_with(|| a.tool.cmp(&b.tool))
         });
         let probabilities: Vec<f64> = found.iter().map(|(_, it)| it.probability).collect();
+        // After a failure something is still to be done.
+        let may_be_over = !is_start && query.failed.is_none();
         let count =
-            if is_start { by_expected_f1(&probabilities) } else { by_expected_f1_or_none(&probabilities) };
+            if may_be_over { by_expected_f1_or_none(&probabilities) } else { by_expected_f1(&probabilities) };
         // In order of use: that of the clauses that speak for them, except where significantly many episodes used one before
         // the other; within a clause, that of the nearest episodes, then that which is more usual.
         let mut named: Vec<usize> = (0..count).collect();

@@ -10,9 +10,8 @@ use super::model::{Learned, Model};
 
 /// Words that speak most for a tool, and against it, which are looked at.
 const WORDS: usize = 8;
-/// A likelihood ratio that chance reaches one time in a thousand: chi-square with one degree of freedom. Many words are
-/// looked at.
-const SIGNIFICANT: f64 = 10.83;
+/// A likelihood ratio that chance reaches one time in twenty: chi-square with one degree of freedom.
+const SIGNIFICANT: f64 = 3.84;
 /// A tool that so many of the episodes used is always used.
 const ALWAYS: f64 = 0.8;
 /// A tool that fails in so many of its episodes fails whatever the task.
