@@ -49,7 +49,7 @@ pub struct AdviceSkill {
     pub episodes: usize,
     /// Tools that it knows.
     pub tools: usize,
-    /// The newest episodes whose tools were predicted before they were learned from, at most 200.
+    /// The newest episodes whose tools were predicted before they were learned from, at most 300.
     pub predictions: usize,
     /// The mean F1 measure of the predicted set of tools against those that worked, in `0.0..=1.0`; `None` without any.
     pub mean_f1: Option<f64>,
@@ -371,7 +371,13 @@ impl Inner {
         changing(advisor, |advisor| advisor.model.calibrate());
         let shared = advisor.clone();
         let encoded = tokio::task::spawn_blocking(move || {
-            asking(&shared, |model| (!model.is_empty()).then(|| [model.encode(), model.encode_learning()]))
+            asking(&shared, |model| {
+                (!model.is_empty()).then(|| {
+                    let answers = model.encode();
+                    let learns = model.encode_learning(&answers);
+                    [answers, learns]
+                })
+            })
         });
         // The runtime is shutting down.
         let Ok(encoded) = encoded.await else { return };

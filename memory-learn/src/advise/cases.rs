@@ -277,12 +277,12 @@ impl Cases {
         }
     }
 
-    /// Returns at most so many of the episodes nearest to a text, the nearest first: of those before an id, and without one.
+    /// Returns at most so many of the episodes nearest to a text, the nearest first.
     /// `information` has the squared inverse document frequency of a word, 0 if no episode has it.
     pub(super) fn nearest(
         &self,
         words: &[u32],
-        (most, before, without): (usize, u128, Option<u128>),
+        most: usize,
         information: impl Fn(u32) -> f32,
         params: &Params,
     ) -> Vec<Neighbour> {
@@ -294,12 +294,10 @@ impl Cases {
         let mut shared: HashMap<u128, f32, FixedState> = HashMap::default();
         for (told, word) in &telling {
             let Some(posting) = self.postings.get(word) else { continue };
-            let end = posting.partition_point(|id| *id < before);
-            for id in &posting[end.saturating_sub(params.searched_episodes)..end] {
+            for id in &posting[posting.len().saturating_sub(params.searched_episodes)..] {
                 *shared.entry(*id).or_default() += told;
             }
         }
-        without.and_then(|id| shared.remove(&id));
         let mut candidates: Vec<(u128, f32)> = shared.into_iter().collect();
         let best = |a: &(u128, f32), b: &(u128, f32)| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0));
         if candidates.len() > 2 * most {

@@ -6,9 +6,6 @@
 //! the order of arrival matters no more than optimisation is short of it. The weights are the sum of the episodes' shares:
 //! forgetting an episode takes its share out.
 //!
-//! Beside the weights that answer, each of the other [`LANES`] learns from all episodes but those of one fold: what such a
-//! lane says of an episode of its fold is a prediction by a model that has not seen it (cross-fitting).
-//!
 //! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in scikit-learn). Document
 //! frequencies change with each episode, so weights are kept free of them: the score of a text is
 //! `Σ idf² · tf · weight / norm`.
@@ -22,19 +19,13 @@ use super::params::Params;
 /// A tool's place in the model.
 pub(super) type Tool = u16;
 
-/// Sets of weights: the one that answers, and one a fold.
-pub(super) const LANES: usize = 4;
-
-/// A number a lane.
-pub(super) type Lanes = [f32; LANES];
-
 /// What is known of a feature.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Row {
     /// Episodes that have it.
     pub(super) episodes: u32,
     /// By tool, sorted.
-    pub(super) weights: Vec<(Tool, Lanes)>,
+    pub(super) weights: Vec<(Tool, f32)>,
 }
 
 /// The weights.
@@ -46,7 +37,7 @@ pub(super) struct Linear {
     /// Rows that no feature has.
     free: Vec<u32>,
     /// Of the constant feature, by tool.
-    pub(super) bias: Vec<Lanes>,
+    pub(super) bias: Vec<f32>,
     /// Episodes learned from.
     pub(super) episodes: u32,
 }
@@ -57,7 +48,7 @@ pub(super) struct Share {
     /// One over the norm of its features when last optimised.
     pub(super) scale: f32,
     /// Its dual variables that are not 0, by tool, sorted.
-    pub(super) duals: Vec<(Tool, Lanes)>,
+    pub(super) duals: Vec<(Tool, f32)>,
 }
 
 /// A text in known features.
@@ -123,16 +114,12 @@ impl Linear {
     }
 
     /// Returns the margin of each tool for a text.
-    pub(super) fn margins(&self, text: &Weighed, params: &Params) -> Vec<Lanes> {
-        let mut margins: Vec<Lanes> =
-            self.bias.iter().map(|weights| weights.map(|it| params.bias * it)).collect();
+    pub(super) fn margins(&self, text: &Weighed, params: &Params) -> Vec<f32> {
+        let mut margins: Vec<f32> = self.bias.iter().map(|weight| params.bias * weight).collect();
         for (place, tf, idf2) in &text.terms {
             let value = tf * idf2 / text.norm;
-            for (tool, weights) in &self.rows[*place as usize].weights {
-                let margin = &mut margins[usize::from(*tool)];
-                for lane in 0..LANES {
-                    margin[lane] += value * weights[lane];
-                }
+            for (tool, weight) in &self.rows[*place as usize].weights {
+                margins[usize::from(*tool)] += value * weight;
             }
         }
         margins
@@ -146,18 +133,16 @@ impl Linear {
             let (place, tf, idf2) = *one.terms.first()?;
             let weights = &self.rows[place as usize].weights;
             let at = weights.binary_search_by_key(&tool, |(tool, _)| *tool).ok()?;
-            Some((feature.bucket, tf * idf2 / norm * weights[at].1[0]))
+            Some((feature.bucket, tf * idf2 / norm * weights[at].1))
         };
         features.iter().filter_map(of).collect()
     }
 
-    /// Optimises an episode's dual variables, one a tool that it says something about, in all lanes but that of its fold.
-    /// `margins` are those of the text now.
+    /// Optimises an episode's dual variables, one a tool that it says something about. `margins` are those of the text now.
     pub(super) fn optimise(
         &mut self,
-        (text, margins): (&Weighed, &[Lanes]),
+        (text, margins): (&Weighed, &[f32]),
         share: &mut Share,
-        fold: usize,
         says: impl Fn(Tool) -> Option<bool>,
         params: &Params,
     ) {
@@ -169,28 +154,20 @@ impl Linear {
         let slack = 0.5 / params.cost;
         let mut held = std::mem::take(&mut share.duals).into_iter().peekable();
         let mut duals = Vec::with_capacity(held.len());
-        let mut changes: Vec<(Tool, Lanes)> = Vec::with_capacity(held.len());
+        let mut changes: Vec<(Tool, f32)> = Vec::with_capacity(held.len());
         for (tool, margin) in (0..).zip(margins) {
-            let dual = held.next_if(|(of, _)| *of == tool).map_or([0.0; LANES], |(_, dual)| dual);
+            let dual = held.next_if(|(of, _)| *of == tool).map_or(0.0, |(_, dual)| dual);
             let Some(used) = says(tool) else { continue };
             let sign = if used { 1.0 } else { -1.0 };
-            let (mut optimal, mut change, mut bias) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-            for lane in 0..LANES {
-                if lane == fold {
-                    continue;
-                }
-                let gradient = sign * margin[lane] - 1.0 + dual[lane] * slack;
-                optimal[lane] = (dual[lane] - gradient / (own + slack)).max(0.0);
-                bias[lane] = (optimal[lane] - dual[lane]) * sign;
-                // The features' part of the share is re-scaled to the norm that holds now.
-                change[lane] = (optimal[lane] * scale - dual[lane] * scale / drift) * sign;
-            }
-            if optimal.iter().any(|it| *it > 0.0) {
+            let gradient = sign * margin - 1.0 + dual * slack;
+            let optimal = (dual - gradient / (own + slack)).max(0.0);
+            if optimal > 0.0 {
                 duals.push((tool, optimal));
             }
-            if change.iter().any(|it| *it != 0.0) {
-                let weights = &mut self.bias[usize::from(tool)];
-                (0..LANES).for_each(|lane| weights[lane] += bias[lane] * params.bias);
+            // The features' part of the share is re-scaled to the norm that holds now.
+            let change = (optimal * scale - dual * scale / drift) * sign;
+            if change != 0.0 {
+                self.bias[usize::from(tool)] += (optimal - dual) * sign * params.bias;
                 changes.push((tool, change));
             }
         }
@@ -209,15 +186,14 @@ impl Linear {
         let sign = |tool: Tool| if says(tool) == Some(true) { 1.0 } else { -1.0 };
         let mut changes = Vec::with_capacity(share.duals.len());
         for (tool, dual) in &share.duals {
-            let weights = &mut self.bias[usize::from(*tool)];
-            (0..LANES).for_each(|lane| weights[lane] -= dual[lane] * sign(*tool) * params.bias);
-            changes.push((*tool, dual.map(|dual| -share.scale * dual * sign(*tool))));
+            self.bias[usize::from(*tool)] -= dual * sign(*tool) * params.bias;
+            changes.push((*tool, -share.scale * dual * sign(*tool)));
         }
         self.add(&self.weigh(features), &changes);
     }
 
     /// Adds the same weights, times its term frequency, to each feature of a text. `changes` are sorted by tool.
-    fn add(&mut self, text: &Weighed, changes: &[(Tool, Lanes)]) {
+    fn add(&mut self, text: &Weighed, changes: &[(Tool, f32)]) {
         if changes.is_empty() {
             return;
         }
@@ -229,10 +205,8 @@ impl Linear {
                     at += 1;
                 }
                 match weights.get_mut(at) {
-                    Some((held, weights)) if held == tool => {
-                        (0..LANES).for_each(|lane| weights[lane] += tf * change[lane]);
-                    }
-                    _ => weights.insert(at, (*tool, change.map(|change| tf * change))),
+                    Some((held, weight)) if held == tool => *weight += tf * change,
+                    _ => weights.insert(at, (*tool, tf * change)),
                 }
             }
         }

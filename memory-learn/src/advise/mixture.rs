@@ -57,10 +57,8 @@ pub(super) struct Mixture {
     pub(super) strength: f32,
     /// Whether newer neighbours count more.
     pub(super) recent: bool,
-    /// The newest predictions, of new and of replayed episodes.
+    /// The newest predictions of episodes that had not been learned from.
     pub(super) window: VecDeque<Record>,
-    /// The newest of new episodes.
-    pub(super) fresh: VecDeque<Record>,
     /// Records since it was fitted.
     pub(super) new: usize,
 }
@@ -69,7 +67,7 @@ impl Default for Mixture {
     /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest neighbours half.
     fn default() -> Self {
         let weights = [1.0, 1.0, 0.0, 0.0, 0.0];
-        Self { weights, strength: 1.0, recent: true, window: VecDeque::new(), fresh: VecDeque::new(), new: 0 }
+        Self { weights, strength: 0.5, recent: true, window: VecDeque::new(), new: 0 }
     }
 }
 
@@ -91,25 +89,18 @@ impl Mixture {
         sum + self.weights[PREDICTORS]
     }
 
-    pub(super) fn record(&mut self, record: Record, fresh: bool, params: &Params) {
-        let keep = |window: &mut VecDeque<Record>, most: usize, record: Record| {
-            while window.len() >= most {
-                window.pop_front();
-            }
-            window.push_back(record);
-        };
-        if fresh {
-            keep(&mut self.fresh, params.measured, record.clone());
+    pub(super) fn record(&mut self, record: Record, params: &Params) {
+        while self.window.len() >= params.window {
+            self.window.pop_front();
         }
-        keep(&mut self.window, params.window, record);
+        self.window.push_back(record);
         self.new += 1;
     }
 
     pub(super) fn forget(&mut self, id: u128) {
-        let before = self.window.len() + self.fresh.len();
+        let before = self.window.len();
         self.window.retain(|record| record.id != id);
-        self.fresh.retain(|record| record.id != id);
-        self.new += before - self.window.len() - self.fresh.len();
+        self.new += before - self.window.len();
     }
 
     /// Fits the weights to the window, from where they are, then what the neighbours count.
@@ -177,10 +168,10 @@ impl Mixture {
         self.weigh_neighbours();
     }
 
-    /// Chooses what the prior weighs, and which neighbours count, by the logarithmic loss over the new episodes.
+    /// Chooses what the prior weighs, and which neighbours count, by the logarithmic loss over the window.
     fn weigh_neighbours(&mut self) {
         let mut losses = [[0.0; STRENGTHS.len()]; 2];
-        for verdict in self.fresh.iter().flat_map(|record| &record.verdicts) {
+        for verdict in self.window.iter().flat_map(|record| &record.verdicts) {
             let prior = logistic(self.log_odds(&verdict.said));
             for (recent, losses) in losses.iter_mut().enumerate() {
                 for (strength, loss) in STRENGTHS.iter().zip(losses) {
@@ -259,7 +250,7 @@ mod tests {
         let params = Params::default();
         let mut mixture = Mixture::default();
         for (id, verdict) in (0..).zip(verdicts) {
-            mixture.record(Record { id, verdicts: vec![verdict] }, true, &params);
+            mixture.record(Record { id, verdicts: vec![verdict] }, &params);
         }
         mixture.fit(&params);
         mixture

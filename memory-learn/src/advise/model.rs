@@ -9,12 +9,12 @@ use memory_recall::text::{Feature, features, words};
 use super::cases::{Case, Cases, Neighbour, Point, Votes};
 use super::choice::{by_expected_f1, by_expected_f1_or_none};
 use super::example::{Example, Query, Text};
-use super::linear::{LANES, Lanes, Linear, Share, Tool};
+use super::linear::{Linear, Share, Tool};
 use super::mixture::{Mixture, PREDICTORS, Record, Said, Verdict};
 use super::order::{Order, sort};
 use super::params::Params;
 
-/// The mixture is fitted while learning once one in so many of its predictions is new, so that the work is spread.
+/// A mixture is fitted while learning once one in so many of its predictions is new.
 const REFIT: usize = 4;
 /// Pseudo-counts of a tool's prior, used and not: Jeffreys' prior of a proportion.
 const JEFFREYS: f32 = 0.5;
@@ -72,6 +72,8 @@ pub struct Model {
     pub(super) success: VecDeque<(u128, f32)>,
     /// Tools that were not learned because there were too many.
     pub(super) dropped: u64,
+    /// The checksum of the bytes that it was decoded from, until it learns.
+    pub(super) stored: u32,
 }
 
 /// What a feature that has a name of its own is called.
@@ -79,16 +81,6 @@ pub struct Model {
 pub(super) struct Name {
     pub(super) is_kind: bool,
     pub(super) name: Box<str>,
-}
-
-/// Whether a prediction of an episode is noted before it is optimised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Noted {
-    /// By the lane that answers, which has not seen it.
-    New,
-    /// By the lane that never sees it.
-    Again,
-    Not,
 }
 
 /// What the model says about a tool.
@@ -230,31 +222,34 @@ impl Model {
             );
         }
         let mut learned = Learned { id, text, used, against, silent, share: Share::default() };
-        self.measure(&learned);
-        self.linear.count(&learned.text.whole);
-        self.name(&learned.text);
         let words: Vec<u32> = learned.text.words.iter().map(|(bucket, _)| *bucket).collect();
+        self.name(&learned.text);
         // Names are kept once.
         learned.text.words.clear();
         learned.text.kind = None;
-        self.cases.insert(id, Case { words, course: called, silent }, &self.params);
+        let case = Case { words, course: called, silent };
+        self.test(&learned, &case);
+        self.linear.count(&learned.text.whole);
         self.order.count(&learned.used, true);
         learned.used.iter().for_each(|tool| self.users[usize::from(*tool)] += 1);
+        self.cases.insert(id, case, &self.params);
         let new = self.episodes.len();
-        self.optimise(&mut learned, Noted::New);
+        self.optimise(&mut learned);
         self.ids.insert(id, new as u32);
         self.episodes.push(learned);
         // Which are replayed depends on the episode alone and on how many there are.
         let mut dice = Dice::new(id);
         let is_few = self.episodes.len() < self.params.few;
-        for round in 0..if is_few { self.params.replays_of_few } else { self.params.replays } {
+        for _ in 0..if is_few { self.params.replays_of_few } else { self.params.replays } {
             let place = dice.below(self.episodes.len());
             let mut replayed = std::mem::take(&mut self.episodes[place]);
-            self.optimise(&mut replayed, if is_few || round == 0 { Noted::Again } else { Noted::Not });
+            self.optimise(&mut replayed);
             self.episodes[place] = replayed;
         }
-        if self.start.new * REFIT >= self.params.window {
-            self.calibrate();
+        for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
+            if mixture.new * REFIT >= mixture.window.len() {
+                mixture.fit(&self.params);
+            }
         }
     }
 
@@ -309,7 +304,7 @@ impl Model {
         let point = Point { done: &done, unknown: unknown.len(), failed };
         let is_start = query.done.is_empty() && query.failed.is_none();
         let words: Vec<u32> = query.text.words.iter().map(|(bucket, _)| *bucket).collect();
-        let neighbours = self.neighbours(&words, is_start, u128::MAX, None);
+        let neighbours = self.neighbours(&words, is_start);
         let circle = self.cases.circle(&neighbours, &point, &self.params);
         let votes = circle.votes();
         let last = query.done.last().and_then(|tool| self.places.get(tool)).copied();
@@ -322,14 +317,13 @@ impl Model {
             .filter(|tool| !done.contains(tool) && self.users[usize::from(*tool)] > 0)
             .map(|tool| {
                 let place = usize::from(tool);
-                let (whole, (clause, of)) = (margins.whole[place], margins.clause[place]);
-                let said = self.said(tool, 0, [whole, clause], &votes, last);
+                let said = self.said(tool, &margins, &votes, last);
                 let share = |predictor: usize| f64::from(said.by[predictor]) * mixture.weights[predictor];
                 let prediction = Prediction {
                     tool: self.tools[place].clone(),
                     probability: mixture.probability(&said),
                     base_rate: f64::from(self.users[place]) / f64::from(self.linear.episodes.max(1)),
-                    clause: of,
+                    clause: margins.clause[place].1,
                     named: None,
                     shares: std::array::from_fn(share),
                     neighbours: mixture.neighbours(&said),
@@ -417,7 +411,7 @@ impl Model {
                     let place = self.tools.len() as Tool;
                     self.tools.push(name.clone());
                     self.users.push(0);
-                    self.linear.bias.push([0.0; LANES]);
+                    self.linear.bias.push(0.0);
                     self.places.insert(name.clone(), place);
                     place
                 }
@@ -429,79 +423,25 @@ impl Model {
         places
     }
 
-    /// Predicts an episode before it is learned from, and notes how right that was.
-    fn measure(&mut self, learned: &Learned) {
-        if self.episodes.is_empty() || learned.silent || learned.used.is_empty() {
+    /// Predicts an episode before it is learned from, at its start and at a point of its course drawn at random, and keeps for
+    /// the mixtures what came of it.
+    fn test(&mut self, learned: &Learned, case: &Case) {
+        if self.episodes.is_empty() || learned.silent {
             return;
         }
         let margins = self.margins(&learned.text);
-        let words: Vec<u32> = learned.text.words.iter().map(|(bucket, _)| *bucket).collect();
-        let neighbours = self.neighbours(&words, true, u128::MAX, Some(learned.id));
-        let votes = self.cases.circle(&neighbours, &Point::default(), &self.params).votes();
-        let mut order: Vec<(f64, usize)> = (0..self.tools.len())
-            .filter(|place| self.users[*place] > 0)
-            .map(|place| {
-                let margins = [margins.whole[place], margins.clause[place].0];
-                (self.start.probability(&self.said(place as Tool, 0, margins, &votes, None)), place)
-            })
-            .collect();
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let probabilities: Vec<f64> = order.iter().map(|(probability, _)| *probability).collect();
-        let named = by_expected_f1(&probabilities);
-        let right =
-            order[..named].iter().filter(|(_, place)| learned.used.contains(&(*place as Tool))).count();
-        let f1 = 2.0 * right as f32 / (named + learned.used.len()).max(1) as f32;
-        if self.success.len() >= self.params.measured {
-            self.success.pop_front();
-        }
-        self.success.push_back((learned.id, f1));
-    }
-
-    /// Optimises an episode; before, notes what a lane that has not seen it says.
-    fn optimise(&mut self, learned: &mut Learned, noted: Noted) {
-        let fold = fold(learned.id);
-        let text = self.linear.weigh(&learned.text.whole);
-        let whole = self.linear.margins(&text, &self.params);
-        if noted != Noted::Not && !learned.silent && !self.episodes.is_empty() {
-            let is_new = noted == Noted::New;
-            self.note(learned, if is_new { 0 } else { fold }, &whole, is_new);
-        }
-        let mut share = std::mem::take(&mut learned.share);
-        self.linear.optimise((&text, &whole), &mut share, fold, |tool| learned.says(tool), &self.params);
-        learned.share = share;
-    }
-
-    /// Keeps for the mixtures what was predicted of an episode, and what came of it: at its start, and at a point of its
-    /// course drawn at random.
-    fn note(&mut self, learned: &Learned, lane: usize, whole: &[Lanes], is_new: bool) {
-        let Some(case) = self.cases.held.get(&learned.id) else { return };
-        let clauses: Vec<Vec<Lanes>> = learned
-            .text
-            .clauses
-            .iter()
-            .map(|it| self.linear.margins(&self.linear.weigh(it), &self.params))
-            .collect();
-        let margins: Vec<[f32; 2]> = (0..self.tools.len())
-            .map(|place| {
-                let whole = whole[place][lane];
-                let clause = clauses.iter().map(|margins| margins[place][lane]).reduce(f32::max);
-                [whole, clause.unwrap_or(whole)]
-            })
-            .collect();
-        // One that is replayed is asked as it was then.
-        let before = if is_new { u128::MAX } else { learned.id };
         let circle = |point: &Point<'_>| {
-            let is_start = *point == Point::default();
-            let neighbours = self.neighbours(&case.words, is_start, before, Some(learned.id));
+            let neighbours = self.neighbours(&case.words, *point == Point::default());
             self.cases.circle(&neighbours, point, &self.params).votes()
         };
-        let used = |tool: Tool| learned.used.contains(&tool);
-        let start = self.verdicts(&self.start, learned, &margins, &circle(&Point::default()), &[], used);
         let id = learned.id;
+        let votes = circle(&Point::default());
+        let used = |tool: Tool| learned.used.contains(&tool);
+        let start = self.verdicts(&self.start, &margins, &votes, &[], used);
+        let f1 = (!learned.used.is_empty()).then(|| self.f1(&margins, &votes, &learned.used));
         let mut under_way = None;
         if !case.course.is_empty() {
-            // Another point each time that it is replayed.
-            let so_far = 1 + Dice::new(id ^ u128::from(self.linear.episodes) << 32).below(case.course.len());
+            let so_far = 1 + Dice::new(id).below(case.course.len());
             let mut done: Vec<Tool> = Vec::new();
             for (tool, worked) in &case.course[..so_far] {
                 if *worked && !done.contains(tool) {
@@ -513,14 +453,40 @@ impl Model {
             let votes = circle(&Point { done: &done, unknown: 0, failed });
             let later = |tool: Tool| case.course[so_far..].contains(&(tool, true));
             let mixture = if failed.is_some() { &self.recovering } else { &self.middle };
-            let verdicts = self.verdicts(mixture, learned, &margins, &votes, &done, later);
-            under_way = Some((failed.is_some(), verdicts));
+            under_way = Some((failed.is_some(), self.verdicts(mixture, &margins, &votes, &done, later)));
         }
-        self.start.record(Record { id, verdicts: start }, is_new, &self.params);
+        if let Some(f1) = f1 {
+            if self.success.len() >= self.params.window {
+                self.success.pop_front();
+            }
+            self.success.push_back((id, f1));
+        }
+        self.start.record(Record { id, verdicts: start }, &self.params);
         if let Some((is_failed, verdicts)) = under_way {
             let mixture = if is_failed { &mut self.recovering } else { &mut self.middle };
-            mixture.record(Record { id, verdicts }, is_new, &self.params);
+            mixture.record(Record { id, verdicts }, &self.params);
         }
+    }
+
+    /// Returns the F1 measure of the tools that would be named for a task, against those that it used.
+    fn f1(&self, margins: &Margins, votes: &[Votes; 2], used: &[Tool]) -> f32 {
+        let mut order: Vec<(f64, Tool)> = (0..self.tools.len() as Tool)
+            .filter(|tool| self.users[usize::from(*tool)] > 0)
+            .map(|tool| (self.start.probability(&self.said(tool, margins, votes, None)), tool))
+            .collect();
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let probabilities: Vec<f64> = order.iter().map(|(probability, _)| *probability).collect();
+        let named = by_expected_f1(&probabilities);
+        let right = order[..named].iter().filter(|(_, tool)| used.contains(tool)).count();
+        2.0 * right as f32 / (named + used.len()).max(1) as f32
+    }
+
+    fn optimise(&mut self, learned: &mut Learned) {
+        let text = self.linear.weigh(&learned.text.whole);
+        let margins = self.linear.margins(&text, &self.params);
+        let mut share = std::mem::take(&mut learned.share);
+        self.linear.optimise((&text, &margins), &mut share, |tool| learned.says(tool), &self.params);
+        learned.share = share;
     }
 
     /// Returns what the predictors say of the tools that an episode needed at a point where some were done, and of some of the
@@ -528,8 +494,7 @@ impl Model {
     fn verdicts(
         &self,
         mixture: &Mixture,
-        learned: &Learned,
-        margins: &[[f32; 2]],
+        margins: &Margins,
         votes: &[Votes; 2],
         done: &[Tool],
         needed: impl Fn(Tool) -> bool,
@@ -537,12 +502,10 @@ impl Model {
         let mut verdicts = Vec::new();
         let mut others: Vec<(f64, Said)> = Vec::new();
         for tool in (0..self.tools.len() as Tool).filter(|tool| !done.contains(tool)) {
-            // Counted in already.
-            let own = u32::from(learned.used.contains(&tool));
-            if self.users[usize::from(tool)] == own {
+            if self.users[usize::from(tool)] == 0 {
                 continue;
             }
-            let said = self.said(tool, own, margins[usize::from(tool)], votes, done.last().copied());
+            let said = self.said(tool, margins, votes, done.last().copied());
             match needed(tool) {
                 true => verdicts.push(Verdict { said, used: true, weight: 1.0 }),
                 false => others.push((mixture.probability(&said), said)),
@@ -566,15 +529,9 @@ impl Model {
     }
 
     /// Returns the nearest episodes, and more of them where those are wanted that were at the same point.
-    fn neighbours(
-        &self,
-        words: &[u32],
-        is_start: bool,
-        before: u128,
-        without: Option<u128>,
-    ) -> Vec<Neighbour> {
+    fn neighbours(&self, words: &[u32], is_start: bool) -> Vec<Neighbour> {
         let most = self.params.neighbours * if is_start { 1 } else { self.params.under_way };
-        self.cases.nearest(words, (most, before, without), |word| self.linear.information(word), &self.params)
+        self.cases.nearest(words, most, |word| self.linear.information(word), &self.params)
     }
 
     /// Keeps what words and kinds are called.
@@ -588,10 +545,7 @@ impl Model {
     }
 
     fn margins(&self, text: &Text) -> Margins {
-        let of = |features: &[Feature]| {
-            let margins = self.linear.margins(&self.linear.weigh(features), &self.params);
-            margins.into_iter().map(|lanes| lanes[0]).collect::<Vec<f32>>()
-        };
+        let of = |features: &[Feature]| self.linear.margins(&self.linear.weigh(features), &self.params);
         let whole = of(&text.whole);
         let mut clause: Vec<(f32, usize)> = whole.iter().map(|margin| (*margin, 0)).collect();
         if !text.clauses.is_empty() {
@@ -608,30 +562,20 @@ impl Model {
         Margins { whole, clause }
     }
 
-    /// Returns what each predictor says of a tool, without one of the episodes if that used it (`own`).
-    fn said(
-        &self,
-        tool: Tool,
-        own: u32,
-        [whole, clause]: [f32; 2],
-        votes: &[Votes; 2],
-        last: Option<Tool>,
-    ) -> Said {
-        let users = self.users[usize::from(tool)] - own;
-        let others = (self.linear.episodes as f32 - own as f32 - users as f32).max(0.0);
-        let base = (users as f32 + JEFFREYS) / (users as f32 + others + 2.0 * JEFFREYS);
+    /// Returns what each predictor says of a tool.
+    fn said(&self, tool: Tool, margins: &Margins, votes: &[Votes; 2], last: Option<Tool>) -> Said {
+        let place = usize::from(tool);
+        let users = self.users[place] as f32;
+        let others = (self.linear.episodes as f32 - users).max(0.0);
+        let base = (users + JEFFREYS) / (users + others + 2.0 * JEFFREYS);
         let odds = |share: f32| (share / (1.0 - share)).ln();
         let behind = last.map_or(0.0, |last| {
-            let both = self.order.before(last, tool).saturating_sub(own) as f32;
-            odds((both + base) / (self.users[usize::from(last)] as f32 + 1.0).max(both + 1.0))
+            let both = self.order.before(last, tool) as f32;
+            odds((both + base) / ((self.users[usize::from(last)] as f32).max(both) + 1.0))
         });
-        Said { by: [whole, clause, odds(base), behind], near: [votes[0].on(tool), votes[1].on(tool)] }
+        let by = [margins.whole[place], margins.clause[place].0, odds(base), behind];
+        Said { by, near: [votes[0].on(tool), votes[1].on(tool)] }
     }
-}
-
-/// Returns the lane that does not learn from an episode.
-fn fold(id: u128) -> usize {
-    1 + Dice::new(id).below(LANES - 1)
 }
 
 /// SplitMix64 (Steele et al., 2014).

@@ -118,11 +118,11 @@ impl Model {
         for bucket in self.names.keys() {
             let Some(place) = self.linear.places.get(bucket) else { continue };
             let told = self.linear.information(*bucket);
-            for (tool, weights) in &self.linear.rows[*place as usize].weights {
+            for (tool, weight) in &self.linear.rows[*place as usize].weights {
                 // By what it adds over all episodes that have it.
                 let held_by = self.linear.rows[*place as usize].episodes as f32;
-                if weights[0] > 0.0 {
-                    by_tool[usize::from(*tool)].push((weights[0] * told * held_by, *bucket));
+                if *weight > 0.0 {
+                    by_tool[usize::from(*tool)].push((weight * told * held_by, *bucket));
                 }
             }
         }

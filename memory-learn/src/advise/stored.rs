@@ -10,15 +10,15 @@ use memory_recall::text::{BUCKETS, Feature};
 
 use super::cases::Case;
 use super::example::Text;
-use super::linear::{LANES, Row, Share, Tool};
+use super::linear::{Row, Share, Tool};
 use super::mixture::{PREDICTORS, Record, Said, Verdict};
 use super::model::{Learned, Model, Name};
 use super::params::Params;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
-const ANSWERS: u32 = 0x4d4c_4102;
+const ANSWERS: u32 = 0x4d4c_4103;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c02;
+const LEARNS: u32 = 0x4d4c_4c03;
 
 /// Bytes that are no model of this version, or are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Model {
         for (place, tool) in self.tools.iter().enumerate() {
             out.text(tool);
             out.number(self.users[place]);
-            out.float(self.linear.bias[place][0]);
+            out.float(self.linear.bias[place]);
         }
         for mixture in [&self.start, &self.middle, &self.recovering] {
             mixture.weights.iter().for_each(|weight| out.bytes(&weight.to_le_bytes()));
@@ -61,13 +61,13 @@ impl Model {
         out.number(places.len() as u32);
         for (bucket, place) in places {
             let row = &self.linear.rows[place as usize];
-            let weights = || row.weights.iter().filter(|(_, weights)| weights[0] != 0.0);
+            let weights = || row.weights.iter().filter(|(_, weight)| *weight != 0.0);
             out.number(bucket);
             out.number(row.episodes);
             out.tool(weights().count() as Tool);
-            for (tool, weights) in weights() {
+            for (tool, weight) in weights() {
                 out.tool(*tool);
-                out.float(weights[0]);
+                out.float(*weight);
             }
         }
         out.number(self.cases.held.len() as u32);
@@ -91,13 +91,13 @@ impl Model {
     /// [`Damaged`] for anything that [`Model::encode`] of this version did not make.
     pub fn decode(bytes: &[u8], params: Params) -> Result<Self, Damaged> {
         let mut from = Reader::new(bytes, ANSWERS)?;
-        let mut model = Self::new(params);
+        let mut model = Self { stored: checksum_of(bytes), ..Self::new(params) };
         model.linear.episodes = from.number()?;
         model.dropped = u64::from_le_bytes(from.array()?);
         for place in 0..from.count(12)? {
             let tool = from.text()?;
             model.users.push(from.number()?);
-            model.linear.bias.push(answering(from.float()?));
+            model.linear.bias.push(from.float()?);
             model.places.insert(tool.clone(), place as Tool);
             model.tools.push(tool);
         }
@@ -125,7 +125,7 @@ impl Model {
             let count = usize::from(from.tool()?);
             let mut weights = Vec::with_capacity(count.min(from.0.len() / 6));
             for _ in 0..count {
-                weights.push((model.known(from.tool()?)?, answering(from.float()?)));
+                weights.push((model.known(from.tool()?)?, from.float()?));
             }
             model.linear.rows.push(Row { episodes, weights });
             model.linear.places.insert(bucket, place as u32);
@@ -146,24 +146,10 @@ impl Model {
         Ok(model)
     }
 
-    /// Returns what [`Model::resume`] needs beside [`Model::encode`].
-    pub fn encode_learning(&self) -> Vec<u8> {
+    /// Returns what [`Model::resume`] needs beside these bytes of [`Model::encode`].
+    pub fn encode_learning(&self, answers: &[u8]) -> Vec<u8> {
         let mut out = Writer::new(LEARNS);
-        out.number(self.linear.episodes);
-        for lanes in &self.linear.bias {
-            lanes[1..].iter().for_each(|weight| out.float(*weight));
-        }
-        let mut places: Vec<(u32, u32)> =
-            self.linear.places.iter().map(|(bucket, place)| (*bucket, *place)).collect();
-        places.sort_unstable();
-        for (_, place) in places {
-            let row = &self.linear.rows[place as usize];
-            out.tool(row.weights.len() as Tool);
-            for (tool, lanes) in &row.weights {
-                out.tool(*tool);
-                lanes[1..].iter().for_each(|weight| out.float(*weight));
-            }
-        }
+        out.number(checksum_of(answers));
         out.number(self.episodes.len() as u32);
         for learned in &self.episodes {
             out.bytes(&learned.id.to_le_bytes());
@@ -175,9 +161,9 @@ impl Model {
             learned.text.clauses.iter().for_each(|clause| out.features(clause));
             out.float(learned.share.scale);
             out.number(learned.share.duals.len() as u32);
-            for (tool, lanes) in &learned.share.duals {
+            for (tool, dual) in &learned.share.duals {
                 out.tool(*tool);
-                lanes.iter().for_each(|dual| out.float(*dual));
+                out.float(*dual);
             }
         }
         let mut names: Vec<(&u32, &Name)> = self.names.iter().collect();
@@ -190,7 +176,6 @@ impl Model {
         }
         for mixture in [&self.start, &self.middle, &self.recovering] {
             out.records(&mixture.window);
-            out.records(&mixture.fresh);
         }
         out.sealed()
     }
@@ -198,33 +183,11 @@ impl Model {
     /// Makes a model that answers ready to learn.
     ///
     /// # Errors
-    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] of the model that was decoded.
+    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] for those that the model was decoded from.
     pub fn resume(mut self, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut from = Reader::new(bytes, LEARNS)?;
-        let episodes = from.number()?;
-        if episodes != self.linear.episodes {
+        if from.number()? != self.stored {
             return Err(Damaged);
-        }
-        for lanes in &mut self.linear.bias {
-            for weight in &mut lanes[1..] {
-                *weight = from.float()?;
-            }
-        }
-        for row in 0..self.linear.rows.len() {
-            let count = usize::from(from.tool()?);
-            let mut weights: Vec<(Tool, [f32; LANES])> = Vec::with_capacity(count.min(from.0.len() / 14));
-            for _ in 0..count {
-                let tool = self.known(from.tool()?)?;
-                let held = &self.linear.rows[row].weights;
-                let answer =
-                    held.binary_search_by_key(&tool, |(tool, _)| *tool).map_or(0.0, |at| held[at].1[0]);
-                let mut lanes = answering(answer);
-                for weight in &mut lanes[1..] {
-                    *weight = from.float()?;
-                }
-                weights.push((tool, lanes));
-            }
-            self.linear.rows[row].weights = weights;
         }
         for place in 0..from.count(30)? {
             let id = u128::from_le_bytes(from.array()?);
@@ -238,19 +201,14 @@ impl Model {
             }
             let scale = from.float()?;
             let mut duals = Vec::new();
-            for _ in 0..from.count(2 + 4 * LANES)? {
-                let tool = self.known(from.tool()?)?;
-                let mut lanes = [0.0; LANES];
-                for dual in &mut lanes {
-                    *dual = from.float()?;
-                }
-                duals.push((tool, lanes));
+            for _ in 0..from.count(6)? {
+                duals.push((self.known(from.tool()?)?, from.float()?));
             }
             let (text, share) = (Text { whole, clauses, ..Text::default() }, Share { scale, duals });
             self.ids.insert(id, place as u32);
             self.episodes.push(Learned { id, text, used, against, silent, share });
         }
-        if self.episodes.len() != episodes as usize || self.ids.len() != self.episodes.len() {
+        if self.episodes.len() != self.linear.episodes as usize || self.ids.len() != self.episodes.len() {
             return Err(Damaged);
         }
         for _ in 0..from.count(9)? {
@@ -259,8 +217,8 @@ impl Model {
         }
         for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
             from.records(&mut mixture.window)?;
-            from.records(&mut mixture.fresh)?;
         }
+        self.stored = 0;
         Ok(self)
     }
 
@@ -273,10 +231,9 @@ impl Model {
     }
 }
 
-fn answering(weight: f32) -> [f32; LANES] {
-    let mut lanes = [0.0; LANES];
-    lanes[0] = weight;
-    lanes
+/// Returns the checksum that sealed bytes end with.
+fn checksum_of(sealed: &[u8]) -> u32 {
+    sealed.last_chunk::<4>().map_or(0, |checksum| u32::from_le_bytes(*checksum))
 }
 
 struct Writer(Vec<u8>);
