@@ -69,8 +69,6 @@ fn main() {
     let cases = [
         ("default", base.clone()),
         ("few 20", Params { replays_of_few: 20, ..base.clone() }),
-    ];
-    let _more = [
         ("cost 0.3", Params { cost: 0.3, ..base.clone() }),
         ("cost 3", Params { cost: 3.0, ..base.clone() }),
         ("bias 0.5", Params { bias: 0.5, ..base.clone() }),

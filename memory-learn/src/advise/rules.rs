@@ -52,10 +52,13 @@ enum Key {
     After(Tool),
 }
 
+/// By condition, tool and whether it is against it: the evidence.
+type Found = BTreeMap<(Key, Tool, bool), Vec<(u128, bool)>>;
+
 impl Model {
     /// Returns what words, kinds and tools used before say about tools, as far as that is no chance.
     pub fn rules(&self) -> Vec<Rule> {
-        let mut found: BTreeMap<(Key, Tool, bool), Vec<(u128, bool)>> = BTreeMap::new();
+        let mut found = Found::new();
         let mut of_feature: HashMap<u32, Vec<(Tool, bool)>, FixedState> = HashMap::default();
         for (bucket, tool, against) in self.telling() {
             of_feature.entry(bucket).or_default().push((tool, against));
@@ -157,7 +160,7 @@ impl Model {
     }
 
     /// Adds what came next after each tool, where it did at least twice.
-    fn followers(&self, found: &mut BTreeMap<(Key, Tool, bool), Vec<(u128, bool)>>) {
+    fn followers(&self, found: &mut Found) {
         let mut pairs: BTreeMap<Tool, BTreeMap<Tool, Vec<u128>>> = BTreeMap::new();
         let mut all: BTreeMap<Tool, Vec<u128>> = BTreeMap::new();
         for it in self.episodes.iter().filter(|it| !it.silent) {
