@@ -59,7 +59,11 @@ fn learning_shows(demo: &Value) {
     assert_eq!((&before["playbook"], &before["forecast"]), (&Value::Null, &Value::Null));
     let tools: Vec<&Value> =
         after["tools"].as_array().unwrap().iter().map(|advice| &advice["tool"]).collect();
-    assert_eq!(tools, ["deploy_service", "check_rollout"]);
+    // Migrations stand in between, if they are likely enough.
+    assert_eq!(
+        (tools.first(), tools.last()),
+        (Some(&&Value::from("deploy_service")), Some(&&Value::from("check_rollout")))
+    );
     let midway = demo["midway"]["tools"].as_array().unwrap();
     assert_eq!(
         midway.first().map(|advice| &advice["tool"]),

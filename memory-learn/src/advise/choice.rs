@@ -1,5 +1,12 @@
 //! How many tools to name.
 
+use super::mixture::logistic;
+
+/// Probabilities are kept away from 0 and 1 by so much before odds are taken.
+const LEAST: f64 = 1e-9;
+/// Bisection is exact enough after so many.
+const HALVINGS: usize = 40;
+
 /// Returns how many of the most probable tools to name: the number with the greatest expected F1 measure, where the
 /// expectation is approximated by that of numerator and denominator (Nan et al., "Optimizing F-measure", 2012).
 /// `probabilities` are sorted, the greatest first; 0 only if there are none.
@@ -16,7 +23,27 @@ pub fn by_expected_f1(probabilities: &[f64]) -> usize {
     count
 }
 
-/// The same where no tool at all may be needed: none is named if that is likelier to be right than the best number is
+/// Raises probabilities, all by the same log odds, so that they sum up to at least one: a task needs a tool. What is said of
+/// texts unlike all before is all little, and says which tool is likeliest nevertheless.
+pub(super) fn sum_to_one(probabilities: &mut [f64]) {
+    let odds: Vec<f64> = probabilities
+        .iter()
+        .map(|it| it.clamp(LEAST, 1.0 - LEAST))
+        .map(|it| (it / (1.0 - it)).ln())
+        .collect();
+    let raised = |by: f64| odds.iter().map(move |odds| logistic(odds + by));
+    if odds.len() < 2 || raised(0.0).sum::<f64>() >= 1.0 {
+        return;
+    }
+    let (mut low, mut high) = (0.0, -2.0 * (LEAST / (1.0 - LEAST)).ln());
+    for _ in 0..HALVINGS {
+        let middle = (low + high) / 2.0;
+        if raised(middle).sum::<f64>() < 1.0 { low = middle } else { high = middle }
+    }
+    probabilities.iter_mut().zip(raised(high)).for_each(|(probability, raised)| *probability = raised);
+}
+
+/// Like [`by_expected_f1`], where no tool at all may be needed: none is named if that is likelier to be right than the best number is
 /// expected to be, the F1 measure of two empty sets being 1.
 pub(super) fn by_expected_f1_or_none(probabilities: &[f64]) -> usize {
     let count = by_expected_f1(probabilities);
@@ -41,6 +68,14 @@ mod tests {
         check(&[0.9, 0.8, 0.1], 2);
         check(&[0.4, 0.4, 0.4, 0.4], 4);
         check(&[0.3, 0.01, 0.01], 1);
+        let mut raised = [0.04, 0.02, 0.0];
+        sum_to_one(&mut raised);
+        assert!((raised.iter().sum::<f64>() - 1.0).abs() < 1e-6 && raised[0] > raised[1], "{raised:?}");
+        for held in [&mut [0.7, 0.4][..], &mut [0.2], &mut []] {
+            let before = held.to_vec();
+            sum_to_one(held);
+            assert_eq!(held, before, "enough, or nothing to choose from");
+        }
         assert_eq!(by_expected_f1_or_none(&[]), 0);
         assert_eq!(by_expected_f1_or_none(&[0.3, 0.1]), 0);
         assert_eq!(by_expected_f1_or_none(&[0.7, 0.1]), 1);

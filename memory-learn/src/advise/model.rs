@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use memory_recall::text::{Feature, features, words};
 
 use super::cases::{Case, Cases, Neighbour, Point, Votes};
-use super::choice::{by_expected_f1, by_expected_f1_or_none};
+use super::choice::{by_expected_f1, by_expected_f1_or_none, sum_to_one};
 use super::example::{Example, Query, Text};
 use super::linear::{Linear, Share, Tool};
 use super::mixture::{Mixture, PREDICTORS, Record, Said, Verdict};
@@ -88,7 +88,7 @@ pub(super) struct Name {
 pub struct Prediction {
     /// The tool.
     pub tool: String,
-    /// The probability that the task needs it, in `0.0..=1.0`.
+    /// The probability that the task needs it, in `0.0..=1.0`. At the start of a task they sum up to at least one.
     pub probability: f64,
     /// The share of the episodes that used it, in `0.0..=1.0`.
     pub base_rate: f64,
@@ -335,7 +335,11 @@ impl Model {
         found.sort_by(|(_, a), (_, b)| {
             b.probability.total_cmp(&a.probability).then_with(|| a.tool.cmp(&b.tool))
         });
-        let probabilities: Vec<f64> = found.iter().map(|(_, it)| it.probability).collect();
+        let mut probabilities: Vec<f64> = found.iter().map(|(_, it)| it.probability).collect();
+        if is_start {
+            sum_to_one(&mut probabilities);
+            found.iter_mut().zip(&probabilities).for_each(|((_, it), raised)| it.probability = *raised);
+        }
         // After a failure something is still to be done.
         let may_be_over = !is_start && query.failed.is_none();
         let count =
@@ -475,7 +479,8 @@ impl Model {
             .map(|tool| (self.start.probability(&self.said(tool, margins, votes, None)), tool))
             .collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let probabilities: Vec<f64> = order.iter().map(|(probability, _)| *probability).collect();
+        let mut probabilities: Vec<f64> = order.iter().map(|(probability, _)| *probability).collect();
+        sum_to_one(&mut probabilities);
         let named = by_expected_f1(&probabilities);
         let right = order[..named].iter().filter(|(_, tool)| used.contains(tool)).count();
         2.0 * right as f32 / (named + used.len()).max(1) as f32
@@ -573,7 +578,8 @@ impl Model {
             let both = self.order.before(last, tool) as f32;
             odds((both + base) / ((self.users[usize::from(last)] as f32).max(both) + 1.0))
         });
-        let by = [margins.whole[place], margins.clause[place].0, odds(base), behind];
+        let mut by = [margins.whole[place], margins.clause[place].0, odds(base), behind];
+        by.iter_mut().zip(self.params.predictors).filter(|(_, used)| !used).for_each(|(said, _)| *said = 0.0);
         Said { by, near: [votes[0].on(tool), votes[1].on(tool)] }
     }
 }

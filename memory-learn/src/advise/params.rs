@@ -40,6 +40,8 @@ pub struct Params {
     pub searched_words: usize,
     /// Episodes that each of these words finds at most, the newest: with the words it bounds the cost of an episode.
     pub searched_episodes: usize,
+    /// Whether each predictor is used, in the order of [`super::Prediction::shares`]; all are, except to see what one is worth.
+    pub predictors: [bool; 4],
     /// The most tools of a domain; further ones are counted and not learned.
     pub tools: usize,
 }
@@ -61,6 +63,7 @@ impl Default for Params {
             fading: 0.8,
             searched_words: 8,
             searched_episodes: 128,
+            predictors: [true; 4],
             tools: 4_096,
         }
     }
