@@ -68,19 +68,19 @@ fn main() {
     let base = Params::default();
     let cases = [
         ("default", base.clone()),
+        ("few 3", Params { replays_of_few: 3, ..base.clone() }),
         ("few 20", Params { replays_of_few: 20, ..base.clone() }),
+        ("replays 10", Params { replays: 10, ..base.clone() }),
         ("cost 0.3", Params { cost: 0.3, ..base.clone() }),
         ("cost 3", Params { cost: 3.0, ..base.clone() }),
-        ("bias 0.5", Params { bias: 0.5, ..base.clone() }),
-        ("few 3", Params { replays_of_few: 3, ..base.clone() }),
-        ("replays 10", Params { replays: 10, ..base.clone() }),
-        ("window 3000", Params { window: 3_000, ..base.clone() }),
-        ("no whole", Params { predictors: [false, true, true, true], ..base.clone() }),
-        ("no clause", Params { predictors: [true, false, true, true], ..base.clone() }),
-        ("no base rate", Params { predictors: [true, true, false, true], ..base.clone() }),
-        ("near 0", Params { neighbours: 0, ..base.clone() }),
+        ("bias 0.2", Params { bias: 0.2, ..base.clone() }),
+        ("bias 1", Params { bias: 1.0, ..base.clone() }),
+        ("window 1000", Params { window: 1_000, ..base.clone() }),
         ("near 5", Params { neighbours: 5, ..base.clone() }),
         ("near 32", Params { neighbours: 32, ..base.clone() }),
+        ("no near", Params { neighbours: 0, ..base.clone() }),
+        ("no whole", Params { predictors: [false, true, true], ..base.clone() }),
+        ("no clause", Params { predictors: [true, false, true], ..base.clone() }),
     ];
     for (name, params) in cases {
         print!("{name:12}");

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use super::params::Params;
 
 /// What is known of one tool for one task: the margin for the whole and the best margin for a clause; and as log odds, how
-/// often the tool is used at all, and how often it is used behind the tool that worked last.
-pub(super) const PREDICTORS: usize = 4;
+/// often the tool is used behind the tool that worked last.
+pub(super) const PREDICTORS: usize = 3;
 const WEIGHTS: usize = PREDICTORS + 1;
 /// Newton's method converges in fewer steps or not at all.
 const STEPS: usize = 25;
@@ -66,7 +66,7 @@ pub(super) struct Mixture {
 impl Default for Mixture {
     /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest neighbours half.
     fn default() -> Self {
-        let weights = [1.0, 1.0, 0.0, 0.0, 0.0];
+        let weights = [1.0, 1.0, 0.0, 0.0];
         Self { weights, strength: 0.5, recent: true, window: VecDeque::new(), new: 0 }
     }
 }
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn said(whole: f32, clause: f32, near: [(f32, f32); 2]) -> Said {
-        Said { by: [whole, clause, -1.0, 0.0], near }
+        Said { by: [whole, clause, 0.0], near }
     }
 
     fn fitted(verdicts: impl Iterator<Item = Verdict>) -> Mixture {

@@ -16,7 +16,7 @@ use super::params::Params;
 
 /// A mixture is fitted while learning once one in so many of its predictions is new.
 const REFIT: usize = 4;
-/// Pseudo-counts of a tool's prior, used and not: Jeffreys' prior of a proportion.
+/// Pseudo-counts of how often a tool is used, and not: Jeffreys' prior of a proportion.
 const JEFFREYS: f32 = 0.5;
 
 /// An episode that the model has learned from.
@@ -96,8 +96,7 @@ pub struct Prediction {
     pub clause: usize,
     /// Among the tools to name, its place in the order of use; `None` if it is not to be named.
     pub named: Option<usize>,
-    /// The log odds that each predictor adds: the task as a whole, its best clause, how often the tool is used, the tool that
-    /// worked last.
+    /// The log odds that each predictor adds: the task as a whole, its best clause, the tool that worked last.
     pub shares: [f64; PREDICTORS],
     /// Of the nearest episodes, as they are weighed, the share in which it worked; `None` if none is like the task or they do
     /// not count.
@@ -578,7 +577,7 @@ impl Model {
             let both = self.order.before(last, tool) as f32;
             odds((both + base) / ((self.users[usize::from(last)] as f32).max(both) + 1.0))
         });
-        let mut by = [margins.whole[place], margins.clause[place].0, odds(base), behind];
+        let mut by = [margins.whole[place], margins.clause[place].0, behind];
         by.iter_mut().zip(self.params.predictors).filter(|(_, used)| !used).for_each(|(said, _)| *said = 0.0);
         Said { by, near: [votes[0].on(tool), votes[1].on(tool)] }
     }
