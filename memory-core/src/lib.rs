@@ -53,7 +53,7 @@ pub use model::json::Json;
 pub use model::kind::{Column, ColumnType, Kind, KindSpec};
 pub use model::metric::Metric;
 pub use model::outcome::{Outcome, Verdict};
-pub use model::pattern::{Pattern, PatternBody, Strategy};
+pub use model::pattern::{Behaviour, Consequence, DecisionPlace, Pattern, PatternBody, Strategy};
 pub use model::playbook::{Playbook, PlaybookStep};
 pub use model::reflection::{Insight, Reflection};
 pub use model::remedy::{ArgumentChange, ArgumentValue, Remedy, RemedyCall};

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PatternId};
+use crate::learn::calls::listed;
 use crate::model::evidence::{Standing, Tally};
+use crate::model::playbook::PlaybookStep;
 use crate::model::remedy::{RemedyCall, in_words};
 use crate::model::ruling::Decision;
 
@@ -20,13 +22,13 @@ pub enum PatternBody {
         /// The tools.
         tools: Vec<String>,
     },
-    /// Under a condition, one action was chosen over others.
+    /// At some place, one tool was chosen over others.
     DecisionPoint {
-        /// The condition.
-        condition: String,
-        /// The action chosen.
-        action: String,
-        /// The actions not chosen.
+        /// Where.
+        place: DecisionPlace,
+        /// The tool chosen.
+        tool: String,
+        /// The tools not chosen.
         alternatives: Vec<String>,
     },
     /// An error and what fixed it.
@@ -40,23 +42,163 @@ pub enum PatternBody {
     Context {
         /// Labels and terms of the context.
         features: Vec<String>,
-        /// What to do in it.
-        recommendation: String,
+        /// The tools to use in it, in the usual order.
+        tools: Vec<String>,
     },
     /// What failing episodes do that succeeding ones of the same cluster do not.
     AntiPattern {
         /// What they do.
-        behaviour: String,
+        behaviour: Behaviour,
         /// What follows.
-        consequence: String,
+        consequence: Consequence,
     },
     /// A sequence of steps with placeholders for what varies.
     WorkflowTemplate {
-        /// The steps; placeholders are written `{name}`.
-        steps: Vec<String>,
+        /// The steps.
+        steps: Vec<PlaybookStep>,
         /// The placeholders' names.
         placeholders: Vec<String>,
     },
+}
+
+/// Where a decision is made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionPlace {
+    /// Before any call.
+    Start,
+    /// After a call.
+    After {
+        /// The tool that was called.
+        tool: String,
+        /// Whether it worked.
+        worked: bool,
+    },
+}
+
+impl fmt::Display for DecisionPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("at the start"),
+            Self::After { tool, worked: true } => write!(f, "after {tool}"),
+            Self::After { tool, worked: false } => write!(f, "after {tool} failed"),
+        }
+    }
+}
+
+/// Something that episodes do or leave undone. Of two that the same episodes show, the first in this order is told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behaviour {
+    /// They never call a tool.
+    Without {
+        /// The tool.
+        tool: String,
+    },
+    /// They call a tool.
+    Calls {
+        /// The tool.
+        tool: String,
+    },
+    /// They call a tool before another one, or without it.
+    Early {
+        /// The tool.
+        tool: String,
+        /// The one that is called before it elsewhere.
+        before: String,
+    },
+    /// They make the same call again and again.
+    Repeats {
+        /// The tool.
+        tool: String,
+        /// So often at least.
+        times: u32,
+    },
+    /// They end with the failure of a tool.
+    EndsFailing {
+        /// The tool.
+        tool: String,
+    },
+    /// They call a tool with a value.
+    Value {
+        /// The tool.
+        tool: String,
+        /// The argument.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Behaviour {
+    /// Returns the tools that it names.
+    pub fn tools(&self) -> Vec<&str> {
+        match self {
+            Self::Early { tool, before } => vec![tool, before],
+            Self::Without { tool }
+            | Self::Calls { tool }
+            | Self::Repeats { tool, .. }
+            | Self::EndsFailing { tool }
+            | Self::Value { tool, .. } => vec![tool],
+        }
+    }
+
+    /// Returns the texts in it.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Value { tool, name, value } => vec![tool, name, value],
+            other => other.tools(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Early { tool, before } => vec![tool, before],
+            Self::Value { tool, name, value } => vec![tool, name, value],
+            Self::Without { tool }
+            | Self::Calls { tool }
+            | Self::Repeats { tool, .. }
+            | Self::EndsFailing { tool } => vec![tool],
+        }
+    }
+}
+
+impl fmt::Display for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Without { tool } => write!(f, "never calls {tool}"),
+            Self::Calls { tool } => write!(f, "calls {tool}"),
+            Self::Early { tool, before } => write!(f, "calls {tool} without calling {before} before"),
+            Self::Repeats { tool, times } => write!(f, "makes the same call of {tool} {times} times or more"),
+            Self::EndsFailing { tool } => write!(f, "stops after {tool} failed"),
+            Self::Value { tool, name, value } => write!(f, "calls {tool} with {name} = {value}"),
+        }
+    }
+}
+
+/// What follows from a behaviour.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consequence {
+    /// The task is not done.
+    NotDone,
+    /// A tool fails.
+    Fails {
+        /// The tool.
+        tool: String,
+        /// The normalised error text.
+        error: String,
+    },
+}
+
+impl fmt::Display for Consequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDone => f.write_str("the task is not done"),
+            Self::Fails { tool, error } => write!(f, "{tool} fails: {error}"),
+        }
+    }
 }
 
 /// How a pattern was found, and so which [`PatternBody`] it has.
@@ -110,6 +252,19 @@ impl PatternBody {
         }
     }
 
+    /// Returns the tools that it says to use.
+    pub fn tools(&self) -> Vec<&str> {
+        match self {
+            Self::ToolSequence { tools } | Self::Context { tools, .. } => {
+                tools.iter().map(String::as_str).collect()
+            }
+            Self::DecisionPoint { tool, .. } => vec![tool],
+            Self::ErrorRecovery { remedy, .. } => remedy.iter().map(|call| call.tool.as_str()).collect(),
+            Self::AntiPattern { .. } => Vec::new(),
+            Self::WorkflowTemplate { steps, .. } => steps.iter().map(|step| step.tool.as_str()).collect(),
+        }
+    }
+
     /// Returns true for a sequence of tools that were all used, in its order: it has nothing more to say.
     pub(crate) fn is_done(&self, done: &[String]) -> bool {
         let Self::ToolSequence { tools } = self else { return false };
@@ -123,15 +278,18 @@ impl fmt::Display for PatternBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ToolSequence { tools } => write!(f, "used in this order: {}", tools.join(" → ")),
-            Self::DecisionPoint { condition, action, alternatives } => {
-                write!(f, "{condition}: {action} rather than {}", alternatives.join(" or "))
+            Self::DecisionPoint { place, tool, alternatives } => {
+                write!(f, "{place}: {tool} rather than {}", alternatives.join(" or "))
             }
             Self::ErrorRecovery { error, remedy } => write!(f, "{error}: got over by {}", in_words(remedy)),
-            Self::Context { features, recommendation } => {
-                write!(f, "tasks about {}: {recommendation}", features.join(", "))
+            Self::Context { features, tools } => {
+                write!(f, "tasks about {}: use {}", features.join(", "), listed(tools))
             }
             Self::AntiPattern { behaviour, consequence } => write!(f, "avoid: {behaviour} ({consequence})"),
-            Self::WorkflowTemplate { steps, .. } => f.write_str(&steps.join("; then ")),
+            Self::WorkflowTemplate { steps, .. } => {
+                let steps: Vec<String> = steps.iter().map(PlaybookStep::to_string).collect();
+                f.write_str(&steps.join("; then "))
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::id::EpisodeId;
 use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::Heuristic;
+use crate::recall::content_words::term;
 use crate::recall::query::{RecallQuery, telling_kind};
 
 pub(crate) use after_error::Remedy;
@@ -137,7 +138,9 @@ fn explained(
     rulings: &Rulings<'_>,
 ) -> Option<ToolAdvice> {
     let mut reasons = Vec::new();
-    let words = model.words_for(&query.text, &it.tool);
+    let mut words = model.words_for(&query.text, &it.tool);
+    // They have weights, but tell a person nothing.
+    words.retain(|(word, _)| term(word).is_some() && !word.chars().all(|c| c.is_ascii_digit()));
     let most = words.first().map_or(0.0, |(_, share)| *share);
     if let Some(words) = telling(words.iter().map(|(word, share)| (word, *share))) {
         reasons.push(format!("words that speak for it: {words}"));

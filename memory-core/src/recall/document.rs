@@ -11,7 +11,7 @@ use crate::model::evidence::Standing;
 use crate::model::failure::Failure;
 use crate::model::heuristic::Heuristic;
 use crate::model::outcome::{Outcome, Verdict};
-use crate::model::pattern::{Pattern, PatternBody};
+use crate::model::pattern::{Consequence, DecisionPlace, Pattern, PatternBody};
 use crate::model::playbook::Playbook;
 use crate::model::remedy::RemedyCall;
 use crate::model::ruling::Decision;
@@ -159,7 +159,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 8;
+    pub const ANALYSIS: u16 = 9;
 
     /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
     const DEFAULT_KIND: &'static str = "general";
@@ -275,21 +275,32 @@ impl<'a> Learned<'a> {
         let strs = |texts: &'a [String]| texts.iter().map(String::as_str).collect::<Vec<_>>();
         let (tools, keywords) = match &pattern.body {
             PatternBody::ToolSequence { tools } => (strs(tools), vec![]),
-            PatternBody::DecisionPoint { condition, action, alternatives } => (
-                std::iter::once(action.as_str()).chain(strs(alternatives)).collect(),
-                vec![condition.as_str()],
-            ),
+            PatternBody::DecisionPoint { place, tool, alternatives } => {
+                let after = match place {
+                    DecisionPlace::Start => None,
+                    DecisionPlace::After { tool, .. } => Some(tool.as_str()),
+                };
+                let tools = std::iter::once(tool.as_str()).chain(strs(alternatives));
+                (tools.collect(), after.into_iter().collect())
+            }
             PatternBody::ErrorRecovery { error, remedy } => {
                 let texts = remedy.iter().flat_map(RemedyCall::texts);
                 (vec![], std::iter::once(error.as_str()).chain(texts).collect())
             }
-            PatternBody::Context { features, recommendation } => {
-                (vec![], strs(features).into_iter().chain([recommendation.as_str()]).collect())
+            PatternBody::Context { features, tools } => {
+                (vec![], strs(features).into_iter().chain(strs(tools)).collect())
             }
             PatternBody::AntiPattern { behaviour, consequence } => {
-                (vec![], vec![behaviour.as_str(), consequence.as_str()])
+                let follows = match consequence {
+                    Consequence::NotDone => Vec::new(),
+                    Consequence::Fails { tool, error } => vec![tool.as_str(), error.as_str()],
+                };
+                (vec![], behaviour.texts().into_iter().chain(follows).collect())
             }
-            PatternBody::WorkflowTemplate { steps, .. } => (vec![], strs(steps)),
+            PatternBody::WorkflowTemplate { steps, .. } => {
+                let texts = steps.iter().flat_map(|step| [step.tool.as_str(), step.instruction.as_str()]);
+                (vec![], texts.collect())
+            }
         };
         Self {
             task: strs(&pattern.terms),

@@ -4,7 +4,7 @@ use crate::model::artifact::Product;
 use crate::model::entity::Entity;
 use crate::model::episode::Episode;
 use crate::model::outcome::Outcome;
-use crate::model::pattern::PatternBody;
+use crate::model::pattern::{Consequence, DecisionPlace, PatternBody};
 use crate::model::remedy::RemedyCall;
 use crate::model::step::Action;
 use crate::model::task::Task;
@@ -103,20 +103,27 @@ impl Redactor {
     fn redact_pattern(&self, body: &mut PatternBody) -> u32 {
         match body {
             PatternBody::ToolSequence { tools } => self.redact_texts(tools),
-            PatternBody::DecisionPoint { condition, action, alternatives } => {
-                self.redact_texts(alternatives.iter_mut().chain([condition, action]))
+            PatternBody::DecisionPoint { place, tool, alternatives } => {
+                let after = match place {
+                    DecisionPlace::Start => None,
+                    DecisionPlace::After { tool, .. } => Some(tool),
+                };
+                self.redact_texts(alternatives.iter_mut().chain([tool]).chain(after))
             }
             PatternBody::ErrorRecovery { error, remedy } => {
                 self.redact_texts(remedy.iter_mut().flat_map(RemedyCall::texts_mut).chain([error]))
             }
-            PatternBody::Context { features, recommendation } => {
-                self.redact_texts(features.iter_mut().chain([recommendation]))
-            }
+            PatternBody::Context { features, tools } => self.redact_texts(features.iter_mut().chain(tools)),
             PatternBody::AntiPattern { behaviour, consequence } => {
-                self.redact_texts([behaviour, consequence])
+                let follows = match consequence {
+                    Consequence::NotDone => Vec::new(),
+                    Consequence::Fails { tool, error } => vec![tool, error],
+                };
+                self.redact_texts(behaviour.texts_mut().into_iter().chain(follows))
             }
             PatternBody::WorkflowTemplate { steps, placeholders } => {
-                self.redact_texts(steps.iter_mut().chain(placeholders))
+                let steps = steps.iter_mut().flat_map(|step| [&mut step.tool, &mut step.instruction]);
+                self.redact_texts(steps.chain(placeholders))
             }
         }
     }

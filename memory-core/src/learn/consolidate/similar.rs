@@ -20,19 +20,22 @@ impl Content {
     pub(crate) fn of(pattern: &Pattern) -> Self {
         let parts: Vec<Vec<String>> = match &pattern.body {
             PatternBody::ToolSequence { tools } => vec![tools.clone()],
-            PatternBody::DecisionPoint { condition, action, alternatives } => {
-                vec![words(condition), words(action), all_words(alternatives)]
+            PatternBody::DecisionPoint { place, tool, alternatives } => {
+                vec![words(&place.to_string()), words(tool), all_words(alternatives)]
             }
             PatternBody::ErrorRecovery { error, remedy } => vec![
                 words(error),
                 remedy.iter().map(|call| call.tool.clone()).collect(),
                 remedy.iter().flat_map(|call| words(&call.to_string())).collect(),
             ],
-            PatternBody::Context { features, recommendation } => {
-                vec![features.clone(), words(recommendation)]
+            PatternBody::Context { features, tools } => vec![features.clone(), tools.clone()],
+            PatternBody::AntiPattern { behaviour, consequence } => {
+                vec![words(&behaviour.to_string()), words(&consequence.to_string())]
             }
-            PatternBody::AntiPattern { behaviour, consequence } => vec![words(behaviour), words(consequence)],
-            PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![tools(steps), all_words(steps)],
+            PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![
+                steps.iter().map(|step| step.tool.clone()).collect(),
+                steps.iter().flat_map(|step| words(&step.to_string())).collect(),
+            ],
         };
         let mut negations: Vec<String> =
             parts.iter().flatten().filter(|word| NEGATIONS.contains(&word.as_str())).cloned().collect();
@@ -77,11 +80,6 @@ fn common(a: &[String], b: &[String]) -> usize {
 }
 
 /// Returns the tools that steps begin with: many words alike say nothing for steps with other tools.
-fn tools(steps: &[String]) -> Vec<String> {
-    let tool = |step: &String| step.split([':', ' ']).next().unwrap_or("").to_lowercase();
-    steps.iter().map(tool).collect()
-}
-
 fn all_words(texts: &[String]) -> Vec<String> {
     texts.iter().flat_map(|text| words(text)).collect()
 }
@@ -108,6 +106,8 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::id::PatternId;
     use crate::model::evidence::{Standing, Tally};
+    use crate::model::pattern::{Behaviour, Consequence};
+    use crate::model::playbook::PlaybookStep;
     use crate::model::remedy::RemedyCall;
 
     fn content(body: PatternBody) -> Content {
@@ -153,19 +153,19 @@ mod tests {
 
     #[test]
     fn words_are_compared_without_case_and_punctuation_but_with_negation() {
-        let anti = |behaviour: &str| PatternBody::AntiPattern {
-            behaviour: behaviour.into(),
-            consequence: "the tests fail".into(),
+        let anti =
+            |behaviour: Behaviour| PatternBody::AntiPattern { behaviour, consequence: Consequence::NotDone };
+        let calls = |tool: &str| anti(Behaviour::Calls { tool: tool.into() });
+        check(calls("Deploy"), calls("deploy"), Some(1.0));
+        check(calls("deploy"), anti(Behaviour::Without { tool: "deploy".into() }), None);
+        let template = |tool: &str, instruction: &str| PatternBody::WorkflowTemplate {
+            steps: vec![PlaybookStep { tool: tool.into(), instruction: instruction.into() }],
+            placeholders: Vec::new(),
         };
-        check(anti("Calls deploy before test."), anti("calls deploy, before test"), Some(1.0));
-        check(anti("calls deploy before test"), anti("does not call deploy before test"), None);
-        let template =
-            |step: &str| PatternBody::WorkflowTemplate { steps: vec![step.into()], placeholders: Vec::new() };
-        check(template("open {file} and run"), template("open {path} and run"), Some(1.0));
-        check(template("a"), anti("a"), None);
-        let exchange =
-            "exchange: item_ids={item_ids}, new_item_ids={new}, order_id={order}, payment={payment}";
-        check(template(exchange), template(&exchange.replace("exchange:", "modify:")), None);
+        check(template("sh", "open {file}, and run"), template("sh", "Open {path} and run"), Some(1.0));
+        check(template("a", ""), calls("a"), None);
+        let exchange = "item_ids={item_ids}, new_item_ids={new}, order_id={order}, payment={payment}";
+        check(template("exchange", exchange), template("modify", exchange), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
 use crate::learn::recovery::{constant, incidents};
-use crate::model::pattern::PatternBody;
+use crate::model::pattern::{Behaviour, Consequence, PatternBody};
 
 /// Behaviours returned.
 const MAX_FOUND: usize = 3;
@@ -27,36 +27,6 @@ const MAX_VALUES: usize = 512;
 const MAX_VALUE_BYTES: usize = 40;
 /// Tools contrasted; between more, contrast is noise.
 const MAX_TOOLS: usize = 48;
-
-/// Something an episode does or leaves undone; of two that the same episodes show, the first in this order is told.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Behaviour<'t> {
-    /// Never calls a tool.
-    Without(&'t str),
-    /// Calls a tool.
-    Calls(&'t str),
-    /// Calls a tool before another, or without it.
-    Early { tool: &'t str, before: &'t str },
-    /// Makes the same call again and again.
-    Repeats(&'t str),
-    /// Ends with the failure of a tool.
-    EndsFailing(&'t str),
-    /// Calls a tool with this value.
-    Value { tool: &'t str, name: &'t str, value: String },
-}
-
-impl Behaviour<'_> {
-    fn text(&self) -> String {
-        match self {
-            Self::Without(tool) => format!("never calls {tool}"),
-            Self::Calls(tool) => format!("calls {tool}"),
-            Self::Early { tool, before } => format!("calls {tool} without calling {before} before"),
-            Self::Repeats(tool) => format!("makes the same call of {tool} {REPETITION} times or more"),
-            Self::EndsFailing(tool) => format!("stops after {tool} failed"),
-            Self::Value { tool, name, value } => format!("calls {tool} with {name} = {value}"),
-        }
-    }
-}
 
 pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
     let failures = cluster.members.iter().filter(|member| !member.succeeded).count();
@@ -92,9 +62,11 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
         .filter(|(_, _, by)| seen.insert(by.clone()))
         .take(MAX_FOUND)
         .map(|(_, behaviour, by)| {
-            let behaviour = behaviour.text();
             let consequence = consequence(cluster, &by);
-            Found { identity: behaviour.clone(), body: PatternBody::AntiPattern { behaviour, consequence } }
+            Found {
+                identity: behaviour.to_string(),
+                body: PatternBody::AntiPattern { behaviour, consequence },
+            }
         })
         .collect()
 }
@@ -178,36 +150,41 @@ fn mark_beyond(cluster: &Cluster<'_>, vocabulary: &[&str], facts: &mut [Facts<'_
 }
 
 /// Calls `emit` with each behaviour of the first episode: which episodes show it, and what makes it.
-fn contrast<'t>(
-    facts: &[Facts<'t>],
-    vocabulary: &[&'t str],
-    mut emit: impl FnMut(&[bool], &dyn Fn() -> Behaviour<'t>),
-) {
+fn contrast(facts: &[Facts<'_>], vocabulary: &[&str], mut emit: impl FnMut(&[bool], &dyn Fn() -> Behaviour)) {
     let mut by = vec![false; facts.len()];
-    let mut test = |shows: &dyn Fn(&Facts<'t>) -> bool, behaviour: &dyn Fn() -> Behaviour<'t>| {
+    let mut test = |shows: &dyn Fn(&Facts<'_>) -> bool, behaviour: &dyn Fn() -> Behaviour| {
         if shows(&facts[0]) {
             by.iter_mut().zip(facts).for_each(|(by, facts)| *by = shows(facts));
             emit(&by, behaviour);
         }
     };
     for (at, tool) in vocabulary.iter().enumerate() {
-        test(&|facts| facts.first[at].is_none() && !facts.beyond[at], &|| Behaviour::Without(tool));
-        test(&|facts| facts.first[at].is_some(), &|| Behaviour::Calls(tool));
+        let name = |tool: &str| tool.to_owned();
+        test(&|facts| facts.first[at].is_none() && !facts.beyond[at], &|| Behaviour::Without {
+            tool: name(tool),
+        });
+        test(&|facts| facts.first[at].is_some(), &|| Behaviour::Calls { tool: name(tool) });
         for (other, before) in vocabulary.iter().enumerate().filter(|(other, _)| *other != at) {
-            test(&|facts| facts.early(at, other), &|| Behaviour::Early { tool, before });
+            test(&|facts| facts.early(at, other), &|| Behaviour::Early {
+                tool: name(tool),
+                before: name(before),
+            });
         }
     }
     for tool in &facts[0].repeats {
-        test(&|facts| facts.repeats.contains(tool), &|| Behaviour::Repeats(tool));
+        test(&|facts| facts.repeats.contains(tool), &|| Behaviour::Repeats {
+            tool: (*tool).to_owned(),
+            times: REPETITION,
+        });
     }
     if let Some(tool) = facts[0].ends_failing {
-        test(&|facts| facts.ends_failing == Some(tool), &|| Behaviour::EndsFailing(tool));
+        test(&|facts| facts.ends_failing == Some(tool), &|| Behaviour::EndsFailing { tool: tool.to_owned() });
     }
     for key @ (tool, name, value) in &facts[0].values {
         if let Some(value) = constant(value) {
             test(&|facts| facts.values.contains(key), &|| Behaviour::Value {
-                tool,
-                name,
+                tool: (*tool).to_owned(),
+                name: (*name).to_owned(),
                 value: value.clone(),
             });
         }
@@ -215,21 +192,21 @@ fn contrast<'t>(
 }
 
 /// Returns how failing episodes with the behaviour end: the error that most of them share, or that they fail.
-fn consequence(cluster: &Cluster<'_>, by: &[bool]) -> String {
-    let mut errors: BTreeMap<String, usize> = BTreeMap::new();
+fn consequence(cluster: &Cluster<'_>, by: &[bool]) -> Consequence {
+    let mut errors: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut failing = 0;
     for (member, _) in cluster.members.iter().zip(by).filter(|(member, by)| **by && !member.succeeded) {
         failing += 1;
-        let mut own: BTreeSet<String> = BTreeSet::new();
+        let mut own: BTreeSet<(String, String)> = BTreeSet::new();
         let failed = member.calls.iter().filter(|call| !call.worked()).take(16);
-        own.extend(failed.map(|call| format!("{} fails: {}", call.tool, call.error())));
+        own.extend(failed.map(|call| (call.tool.to_owned(), call.error().to_string())));
         own.into_iter().for_each(|error| *errors.entry(error).or_default() += 1);
     }
     let most = errors
         .into_iter()
         .filter(|(_, count)| 2 * count > failing)
         .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
-    most.map_or_else(|| "the task is not done".to_owned(), |(error, _)| error)
+    most.map_or(Consequence::NotDone, |((tool, error), _)| Consequence::Fails { tool, error })
 }
 
 /// Returns the probability that at least `a` of `failures` and at most `c` of `successes` show a behaviour by chance: the
@@ -260,7 +237,9 @@ mod tests {
 
     fn found(own: &Trace, similar: &[Trace]) -> Vec<(String, String)> {
         let body = |found: Found| match found.body {
-            PatternBody::AntiPattern { behaviour, consequence } => (behaviour, consequence),
+            PatternBody::AntiPattern { behaviour, consequence } => {
+                (behaviour.to_string(), consequence.to_string())
+            }
             other => panic!("{other:?}"),
         };
         find(&Cluster::new(own, similar)).into_iter().map(body).collect()

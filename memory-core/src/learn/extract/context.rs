@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::learn::calls::listed;
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::Cluster;
 use crate::model::pattern::PatternBody;
@@ -44,9 +43,8 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Found> {
     let features = features(cluster);
     let identity = format!("{}: {}", sorted.join(" "), labels(cluster).join(" "));
     tools.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let tools: Vec<&str> = tools.into_iter().map(|(_, tool)| tool).collect();
-    let recommendation = format!("use {}", listed(&tools));
-    Some(Found { identity, body: PatternBody::Context { features, recommendation } })
+    let tools = tools.into_iter().map(|(_, tool)| tool.to_owned()).collect();
+    Some(Found { identity, body: PatternBody::Context { features, tools } })
 }
 
 fn features(cluster: &Cluster<'_>) -> Vec<String> {
@@ -111,7 +109,7 @@ mod tests {
         let body = find(&Cluster::new(&own, &similar)).unwrap().body;
         let expected = PatternBody::Context {
             features: ["booking", "airline", "book", "flight"].map(String::from).to_vec(),
-            recommendation: "use look and pay".into(),
+            tools: ["look", "pay"].map(String::from).to_vec(),
         };
         assert_eq!(body, expected);
         assert!(find(&Cluster::new(&own, &similar[..1])).is_none(), "two are too few");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::learn::extract::Found;
 use crate::learn::extract::cluster::{Cluster, Member};
-use crate::model::pattern::PatternBody;
+use crate::model::pattern::{DecisionPlace, PatternBody};
 
 /// Decisions returned.
 const MAX_FOUND: usize = 3;
@@ -13,7 +13,7 @@ const MIN_SUPPORT: usize = 2;
 /// By how much the mean success of episodes that chose so must exceed that of the others.
 const MIN_GAIN: f64 = 0.25;
 
-/// Where a decision is made: at the start, or after a call that worked or failed.
+/// A [`DecisionPlace`] of borrowed names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place<'t> {
     Start,
@@ -21,11 +21,10 @@ enum Place<'t> {
 }
 
 impl Place<'_> {
-    fn text(self) -> String {
+    fn owned(self) -> DecisionPlace {
         match self {
-            Self::Start => "at the start".into(),
-            Self::After { tool, worked: true } => format!("after {tool}"),
-            Self::After { tool, worked: false } => format!("after {tool} failed"),
+            Self::Start => DecisionPlace::Start,
+            Self::After { tool, worked } => DecisionPlace::After { tool: tool.to_owned(), worked },
         }
     }
 }
@@ -50,14 +49,14 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
         }
         let gain = with.value() - without.value();
         if with.count >= MIN_SUPPORT && without.count > 0 && gain >= MIN_GAIN {
-            let condition = place.text();
-            let identity = format!("{condition}: {action}");
-            let action = (*action).to_owned();
+            let place = place.owned();
+            let identity = format!("{place}: {action}");
+            let tool = (*action).to_owned();
             let alternatives = alternatives.into_iter().collect();
             found.push((
                 gain,
                 with.count,
-                Found { identity, body: PatternBody::DecisionPoint { condition, action, alternatives } },
+                Found { identity, body: PatternBody::DecisionPoint { place, tool, alternatives } },
             ));
         }
     }
@@ -120,8 +119,8 @@ mod tests {
         let found = find(&Cluster::new(&own, &similar));
         let bodies: Vec<PatternBody> = found.into_iter().map(|found| found.body).collect();
         let expected = PatternBody::DecisionPoint {
-            condition: "after look".into(),
-            action: "refund".into(),
+            place: DecisionPlace::After { tool: "look".into(), worked: true },
+            tool: "refund".into(),
             alternatives: vec!["cancel".into(), "escalate".into()],
         };
         assert_eq!(bodies, [expected]);
@@ -136,8 +135,8 @@ mod tests {
         let own = refund(0);
         let similar = [refund(1), refund(2), tools(3, failure(), "look escalate")];
         for found in find(&Cluster::new(&own, &similar)) {
-            let PatternBody::DecisionPoint { condition, .. } = &found.body else { unreachable!() };
-            assert_ne!(condition, "at the start", "{:?}", found.body);
+            let PatternBody::DecisionPoint { place, .. } = &found.body else { unreachable!() };
+            assert_ne!(*place, DecisionPlace::Start, "{:?}", found.body);
         }
         // The one that looked first went the better way, whatever became of the others later.
         let own = tools(4, success(), "look refund");

@@ -42,7 +42,7 @@ impl Workflow {
         (self.steps.len() > 1).then(|| Found {
             identity: self.identity.clone(),
             body: PatternBody::WorkflowTemplate {
-                steps: self.steps.iter().map(PlaybookStep::to_string).collect(),
+                steps: self.steps.clone(),
                 placeholders: self.placeholders.clone(),
             },
         })

@@ -12,8 +12,9 @@ use crate::memory::recalling::fixes::SAME_ERROR;
 use crate::memory::recalling::warnings::warn_of;
 use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, found_for};
 use crate::model::entity::Entity;
+use crate::model::failure::Failure;
 use crate::model::kind::Kind;
-use crate::model::pattern::{Pattern, PatternBody};
+use crate::model::pattern::{DecisionPlace, Pattern, PatternBody};
 use crate::recall::query::RecallQuery;
 
 /// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
@@ -81,14 +82,12 @@ fn fails_mostly(pattern: &Pattern) -> bool {
 fn is_beside(body: &PatternBody, error: &str, for_others: &HashSet<String>, recall: &Recall) -> bool {
     match body {
         PatternBody::ErrorRecovery { error: known, .. } => errors::likeness(error, known, known) < SAME_ERROR,
-        PatternBody::DecisionPoint { condition, .. } => recall.fixes.iter().any(|fix| {
-            fix.item.helped().next().is_some() && *condition == format!("after {} failed", fix.item.tool)
-        }),
-        PatternBody::AntiPattern { .. } => false,
-        way => way
-            .to_string()
-            .split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.'))
-            .any(|word| for_others.contains(word)),
+        PatternBody::DecisionPoint { place: DecisionPlace::After { tool, worked: false }, .. } => {
+            let is_of =
+                |fix: &Recalled<Failure>| fix.item.tool == *tool && fix.item.helped().next().is_some();
+            recall.fixes.iter().any(is_of)
+        }
+        way => way.tools().into_iter().any(|tool| for_others.contains(tool)),
     }
 }
 

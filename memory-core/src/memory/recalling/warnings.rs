@@ -93,42 +93,10 @@ pub(super) fn warn_of(pattern: &Pattern, score: f64, origin: Origin, warnings: &
     }
     warnings.push(Warning {
         text: format!("{behaviour}: {consequence}"),
-        tools: tools_of(behaviour),
+        tools: behaviour.tools().into_iter().map(str::to_owned).collect(),
         score,
         item: ItemId::Pattern(pattern.id),
         episodes: pattern.episodes.clone(),
         origin,
     });
-}
-
-/// Returns the tools that the text of a behaviour names: those behind "calls" and the like.
-fn tools_of(behaviour: &str) -> Vec<String> {
-    let mut tools: Vec<String> = Vec::new();
-    let mut words = behaviour.split(' ').peekable();
-    let mut before = "";
-    while let Some(word) = words.next() {
-        let names =
-            matches!(word, "calls" | "calling") || before == "call" && word == "of" || word == "after";
-        if let Some(tool) = words.peek().filter(|tool| names && !tools.iter().any(|known| known == *tool)) {
-            tools.push((*tool).to_owned());
-        }
-        before = word;
-    }
-    tools
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_behaviour_names_its_tools() {
-        let check = |behaviour: &str, tools: &[&str]| assert_eq!(tools_of(behaviour), tools, "{behaviour}");
-        check("never calls test", &["test"]);
-        check("calls deploy without calling test before", &["deploy", "test"]);
-        check("makes the same call of deploy 3 times or more", &["deploy"]);
-        check("stops after deploy failed", &["deploy"]);
-        check("calls deploy with mode = quick", &["deploy"]);
-        check("", &[]);
-    }
 }

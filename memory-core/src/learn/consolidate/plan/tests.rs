@@ -4,8 +4,8 @@ use super::*;
 use crate::id::EpisodeId;
 use crate::learn::heuristics::tests::heuristic;
 use crate::model::heuristic::Advice;
-use crate::model::pattern::PatternBody;
 use crate::model::pattern::Strategy;
+use crate::model::pattern::{Behaviour, Consequence, PatternBody};
 use crate::model::ruling::Decision;
 
 const DAY: u64 = 86_400_000;
@@ -127,7 +127,10 @@ fn refuted_patterns_go_with_their_evidence_and_anti_patterns_stay() {
     let (store, changes) = cycle(vec![pattern(1, "a b", &evidence)], Vec::new(), &evidence, Tally::default());
     assert_eq!((changes.pruned, store.len()), (1, 0), "{:?}", changes.notes);
 
-    let anti = PatternBody::AntiPattern { behaviour: "a".into(), consequence: "b".into() };
+    let anti = PatternBody::AntiPattern {
+        behaviour: Behaviour::Calls { tool: "a".into() },
+        consequence: Consequence::NotDone,
+    };
     let anti = Pattern { body: anti, strategy: Strategy::AntiPattern, ..pattern(1, "a b", &evidence) };
     let (store, changes) = cycle(vec![anti], Vec::new(), &evidence, Tally::default());
     assert_eq!(changes.pruned, 0);
