@@ -236,8 +236,8 @@ impl Model {
         self.optimise(&mut learned);
         self.ids.insert(id, new as u32);
         self.episodes.push(learned);
-        // Which are replayed depends on the episode alone and on how many there are.
-        let mut dice = Dice::new(id);
+        // Which are replayed depends on how many there are alone: other ids give the same model.
+        let mut dice = Dice::new(self.episodes.len() as u128);
         let is_few = self.episodes.len() < self.params.few;
         for _ in 0..if is_few { self.params.replays_of_few } else { self.params.replays } {
             let place = dice.below(self.episodes.len());
@@ -444,7 +444,7 @@ impl Model {
         let f1 = (!learned.used.is_empty()).then(|| self.f1(&margins, &votes, &learned.used));
         let mut under_way = None;
         if !case.course.is_empty() {
-            let so_far = 1 + Dice::new(id).below(case.course.len());
+            let so_far = 1 + Dice::new(self.episodes.len() as u128).below(case.course.len());
             let mut done: Vec<Tool> = Vec::new();
             for (tool, worked) in &case.course[..so_far] {
                 if *worked && !done.contains(tool) {
