@@ -241,15 +241,32 @@ impl Dead {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Cases {
     pub(super) held: BTreeMap<u128, Case>,
-    /// By the bucket of a word: the episodes that have it, in order.
-    postings: HashMap<u32, Vec<u128>, FixedState>,
+    /// By the bucket of a word: the episodes that have it, in order. `None` until something changes: who only asks is faster
+    /// with a look at each episode than with making this.
+    postings: Option<HashMap<u32, Vec<u128>, FixedState>>,
 }
 
 impl Cases {
+    /// Makes it of episodes by their ids.
+    pub(super) fn new(held: BTreeMap<u128, Case>) -> Self {
+        Self { held, postings: None }
+    }
+
+    fn postings(&mut self) -> &mut HashMap<u32, Vec<u128>, FixedState> {
+        self.postings.get_or_insert_with(|| {
+            let mut postings: HashMap<u32, Vec<u128>, FixedState> = HashMap::default();
+            for (id, case) in &self.held {
+                case.words.iter().for_each(|word| postings.entry(*word).or_default().push(*id));
+            }
+            postings
+        })
+    }
+
     /// Takes in an episode; the oldest makes way for it if there are too many.
     pub(super) fn insert(&mut self, id: u128, case: Case, params: &Params) {
+        let postings = self.postings();
         for word in &case.words {
-            let posting = self.postings.entry(*word).or_default();
+            let posting = postings.entry(*word).or_default();
             if let Err(at) = posting.binary_search(&id) {
                 posting.insert(at, id);
             }
@@ -264,14 +281,16 @@ impl Cases {
 
     /// Forgets an episode.
     pub(super) fn remove(&mut self, id: u128) {
+        self.postings();
         let Some(case) = self.held.remove(&id) else { return };
+        let postings = self.postings();
         for word in &case.words {
-            if let Some(posting) = self.postings.get_mut(word) {
+            if let Some(posting) = postings.get_mut(word) {
                 if let Ok(at) = posting.binary_search(&id) {
                     posting.remove(at);
                 }
                 if posting.is_empty() {
-                    self.postings.remove(word);
+                    postings.remove(word);
                 }
             }
         }
@@ -292,10 +311,22 @@ impl Cases {
         telling.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         telling.truncate(params.searched_words);
         let mut shared: HashMap<u128, f32, FixedState> = HashMap::default();
-        for (told, word) in &telling {
-            let Some(posting) = self.postings.get(word) else { continue };
-            for id in &posting[posting.len().saturating_sub(params.searched_episodes)..] {
-                *shared.entry(*id).or_default() += told;
+        if let Some(postings) = &self.postings {
+            for (told, word) in &telling {
+                let posting = postings.get(word).map_or(&[][..], Vec::as_slice);
+                for id in &posting[posting.len().saturating_sub(params.searched_episodes)..] {
+                    *shared.entry(*id).or_default() += told;
+                }
+            }
+        } else {
+            let mut left = vec![params.searched_episodes; telling.len()];
+            for (id, case) in self.held.iter().rev() {
+                for ((told, word), left) in telling.iter().zip(&mut left) {
+                    if *left > 0 && case.words.binary_search(word).is_ok() {
+                        *left -= 1;
+                        *shared.entry(*id).or_default() += told;
+                    }
+                }
             }
         }
         let mut candidates: Vec<(u128, f32)> = shared.into_iter().collect();

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use memory_recall::text::{BUCKETS, Feature};
 
-use super::cases::Case;
+use super::cases::{Case, Cases};
 use super::example::Text;
 use super::linear::{Row, Share, Tool};
 use super::mixture::{PREDICTORS, Record, Said, Verdict};
@@ -130,6 +130,7 @@ impl Model {
             model.linear.rows.push(Row { episodes, weights });
             model.linear.places.insert(bucket, place as u32);
         }
+        let mut cases = Vec::new();
         for _ in 0..from.count(25)? {
             let id = u128::from_le_bytes(from.array()?);
             let silent = from.array::<1>()?[0] != 0;
@@ -141,8 +142,9 @@ impl Model {
             for _ in 0..from.count(4)? {
                 words.push(from.number()?);
             }
-            model.cases.insert(id, Case { words, course, silent }, &model.params);
+            cases.push((id, Case { words, course, silent }));
         }
+        model.cases = Cases::new(cases.into_iter().collect());
         Ok(model)
     }
 
