@@ -150,7 +150,10 @@ fn explained(
         reasons.push(format!("{:.0} % of the most similar episodes {point}", 100.0 * share));
     }
     let [.., behind] = it.shares;
-    if reasons.is_empty() && behind <= 0.0 {
+    if let Some(last) = query.done().last().filter(|_| behind > 0.0) {
+        reasons.push(format!("often used behind {last}"));
+    }
+    if reasons.is_empty() {
         return None;
     }
     // What hardly speaks against it is noise.
