@@ -30,6 +30,8 @@ pub(super) struct Learned {
     pub(super) against: Vec<Tool>,
     pub(super) silent: bool,
     pub(super) share: Share,
+    /// The buckets of the names that are its own words, or its kind.
+    pub(super) named: Vec<u32>,
 }
 
 impl Learned {
@@ -79,6 +81,8 @@ pub struct Model {
 /// What a feature that has a name of its own is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
+    /// Episodes that have this very name: it is kept no longer, whatever else falls into the bucket.
+    pub(super) episodes: u32,
     pub(super) is_kind: bool,
     pub(super) name: Box<str>,
 }
@@ -220,9 +224,9 @@ impl Model {
                 used.iter().map(|tool| (*tool, true)).chain(against.iter().map(|tool| (*tool, false))),
             );
         }
-        let mut learned = Learned { id, text, used, against, silent, share: Share::default() };
+        let named = self.name(&text);
+        let mut learned = Learned { id, text, used, against, silent, share: Share::default(), named };
         let words: Vec<u32> = learned.text.words.iter().map(|(bucket, _)| *bucket).collect();
-        self.name(&learned.text);
         // Names are kept once.
         learned.text.words.clear();
         learned.text.kind = None;
@@ -263,9 +267,11 @@ impl Model {
         let says = |tool| forgotten.says(tool);
         self.linear.remove(&forgotten.text.whole, &forgotten.share, says, &self.params);
         self.linear.uncount(&forgotten.text.whole);
-        for feature in &forgotten.text.whole {
-            if !self.linear.places.contains_key(&feature.bucket) {
-                self.names.remove(&feature.bucket);
+        for bucket in &forgotten.named {
+            let Some(name) = self.names.get_mut(bucket) else { continue };
+            name.episodes = name.episodes.saturating_sub(1);
+            if name.episodes == 0 {
+                self.names.remove(bucket);
             }
         }
         self.order.count(&forgotten.used, false);
@@ -538,14 +544,22 @@ impl Model {
         self.cases.nearest(words, most, |word| self.linear.information(word), &self.params)
     }
 
-    /// Keeps what words and kinds are called.
-    fn name(&mut self, text: &Text) {
+    /// Keeps what words and kinds are called; returns the buckets of those names that are the text's own. Of several in one
+    /// bucket the first has it.
+    fn name(&mut self, text: &Text) -> Vec<u32> {
+        let mut named = Vec::with_capacity(text.words.len());
         let words = text.words.iter().map(|it| (it, false));
         for ((bucket, name), is_kind) in words.chain(text.kind.iter().map(|it| (it, true))) {
-            self.names
-                .entry(*bucket)
-                .or_insert_with(|| Name { is_kind, name: name.clone().into_boxed_str() });
+            let held = self.names.entry(*bucket).or_insert_with(|| {
+                let name = name.clone().into_boxed_str();
+                Name { episodes: 0, is_kind, name }
+            });
+            if *held.name == **name && held.is_kind == is_kind {
+                held.episodes += 1;
+                named.push(*bucket);
+            }
         }
+        named
     }
 
     fn margins(&self, text: &Text) -> Margins {

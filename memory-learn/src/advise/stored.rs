@@ -18,7 +18,7 @@ use super::params::Params;
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
 const ANSWERS: u32 = 0x4d4c_4103;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c03;
+const LEARNS: u32 = 0x4d4c_4c04;
 
 /// Bytes that are no model of this version, or are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +158,8 @@ impl Model {
             out.bytes(&[u8::from(learned.silent)]);
             out.tools(&learned.used);
             out.tools(&learned.against);
+            out.number(learned.named.len() as u32);
+            learned.named.iter().for_each(|bucket| out.number(*bucket));
             out.features(&learned.text.whole);
             out.number(learned.text.clauses.len() as u32);
             learned.text.clauses.iter().for_each(|clause| out.features(clause));
@@ -171,8 +173,9 @@ impl Model {
         let mut names: Vec<(&u32, &Name)> = self.names.iter().collect();
         names.sort_unstable_by_key(|(bucket, _)| **bucket);
         out.number(names.len() as u32);
-        for (bucket, Name { is_kind, name }) in names {
+        for (bucket, Name { episodes, is_kind, name }) in names {
             out.number(*bucket);
+            out.number(*episodes);
             out.bytes(&[u8::from(*is_kind)]);
             out.text(name);
         }
@@ -196,6 +199,10 @@ impl Model {
             let silent = from.array::<1>()?[0] != 0;
             let used = self.known_all(from.tools()?)?;
             let against = self.known_all(from.tools()?)?;
+            let mut named = Vec::new();
+            for _ in 0..from.count(4)? {
+                named.push(from.number()?);
+            }
             let whole = from.features()?;
             let mut clauses = Vec::new();
             for _ in 0..from.count(4)? {
@@ -208,14 +215,14 @@ impl Model {
             }
             let (text, share) = (Text { whole, clauses, ..Text::default() }, Share { scale, duals });
             self.ids.insert(id, place as u32);
-            self.episodes.push(Learned { id, text, used, against, silent, share });
+            self.episodes.push(Learned { id, text, used, against, silent, share, named });
         }
         if self.episodes.len() != self.linear.episodes as usize || self.ids.len() != self.episodes.len() {
             return Err(Damaged);
         }
-        for _ in 0..from.count(9)? {
-            let (bucket, is_kind) = (from.number()?, from.array::<1>()?[0] != 0);
-            self.names.insert(bucket, Name { is_kind, name: from.text()?.into_boxed_str() });
+        for _ in 0..from.count(13)? {
+            let (bucket, episodes, is_kind) = (from.number()?, from.number()?, from.array::<1>()?[0] != 0);
+            self.names.insert(bucket, Name { episodes, is_kind, name: from.text()?.into_boxed_str() });
         }
         for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
             from.records(&mut mixture.window)?;

@@ -101,6 +101,21 @@ fn what_is_forgotten_is_taken_out() {
 }
 
 #[test]
+fn a_forgotten_word_is_no_name_although_another_one_shares_its_bucket() {
+    let bucket = |name: &str| memory_recall::text::word(name).bucket;
+    let twin = (0..).map(|n| format!("w{n}")).find(|twin| bucket(twin) == bucket("secretname")).unwrap();
+    let mut model = Model::new(Params::default());
+    model.learn(Example::new(1, "Call secretname").used(["phone"]));
+    model.learn(Example::new(2, &format!("Call {twin}")).used(["phone"]));
+    assert_eq!(&*model.names[&bucket("secretname")].name, "secretname");
+    let (answers, learns) = (model.encode(), model.encode_learning(&model.encode()));
+    let mut model = Model::decode(&answers, Params::default()).unwrap().resume(&learns).unwrap();
+    model.forget(1);
+    assert!(model.names.values().all(|name| &*name.name != "secretname"));
+    assert!(model.names.values().any(|name| &*name.name == "Call".to_lowercase()));
+}
+
+#[test]
 fn a_forgotten_episode_leaves_its_word_no_weight() {
     let mut rows = episodes(100);
     rows.push(("Frobnicate the zyxgadget".to_owned(), vec!["frob"]));
