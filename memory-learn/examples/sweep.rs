@@ -68,19 +68,20 @@ fn main() {
     let base = Params::default();
     let cases = [
         ("default", base.clone()),
-        ("few 3", Params { replays_of_few: 3, ..base.clone() }),
-        ("few 20", Params { replays_of_few: 20, ..base.clone() }),
-        ("replays 10", Params { replays: 10, ..base.clone() }),
-        ("cost 0.3", Params { cost: 0.3, ..base.clone() }),
-        ("cost 3", Params { cost: 3.0, ..base.clone() }),
+        ("cost 1", Params { cost: 1.0, ..base.clone() }),
+        ("cost 10", Params { cost: 10.0, ..base.clone() }),
         ("bias 0.2", Params { bias: 0.2, ..base.clone() }),
         ("bias 1", Params { bias: 1.0, ..base.clone() }),
+        ("few 10", Params { replays_of_few: 10, ..base.clone() }),
+        ("replays 10", Params { replays: 10, ..base.clone() }),
+        ("window 150", Params { window: 150, ..base.clone() }),
         ("window 1000", Params { window: 1_000, ..base.clone() }),
         ("near 5", Params { neighbours: 5, ..base.clone() }),
         ("near 32", Params { neighbours: 32, ..base.clone() }),
         ("no near", Params { neighbours: 0, ..base.clone() }),
         ("no whole", Params { predictors: [false, true, true], ..base.clone() }),
         ("no clause", Params { predictors: [true, false, true], ..base.clone() }),
+        ("no usual", Params { predictors: [true, true, false], ..base.clone() }),
     ];
     for (name, params) in cases {
         print!("{name:12}");

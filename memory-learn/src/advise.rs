@@ -2,11 +2,11 @@
 //!
 //! Two predictors are read off one sparse linear model of the domain (`linear`): its margin for the task as a whole, and
 //! its best margin for a single clause, because a task may ask for several things. The third is how
-//! often a tool follows the one that worked last. A logistic regression over these (`mixture`, stacking after
+//! often a tool is used behind the one that worked last, or at all if none did. A logistic regression over these (`mixture`, stacking after
 //! Wolpert, "Stacked Generalization", 1992) gives a probability, which is the prior of what the nearest episodes did from
 //! the point on that the task has come to (`cases`). There is a mixture for the start of a task, one for a task under way,
 //! and one for after a failure; each is fitted on predictions that the memory made for episodes that the model had not
-//! learned from, or from which the episode's own share was taken out. How many tools are named maximises the expected F1
+//! learned from yet. How many tools are named maximises the expected F1
 //! measure ([`by_expected_f1`]). Rules for people are read off the same model ([`Model::rules`]).
 
 mod cases;

@@ -100,7 +100,8 @@ pub struct Prediction {
     pub clause: usize,
     /// Among the tools to name, its place in the order of use; `None` if it is not to be named.
     pub named: Option<usize>,
-    /// The log odds that each predictor adds: the task as a whole, its best clause, the tool that worked last.
+    /// The log odds that each predictor adds: the task as a whole, its best clause, how often the tool is used behind the
+    /// one that worked last, or at all if none did.
     pub shares: [f64; PREDICTORS],
     /// Of the nearest episodes, as they are weighed, the share in which it worked; `None` if none is like the task or they do
     /// not count.
@@ -249,11 +250,7 @@ impl Model {
             self.optimise(&mut replayed);
             self.episodes[place] = replayed;
         }
-        for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
-            if mixture.new * REFIT >= mixture.window.len() {
-                mixture.fit(&self.params);
-            }
-        }
+        self.fit(|mixture| mixture.new * REFIT >= mixture.window.len());
     }
 
     /// Forgets an episode: takes out its share of the weights, its counts and its predictions. Returns false if it was not
@@ -286,9 +283,15 @@ impl Model {
 
     /// Fits the mixtures to the newest predictions if there are new ones: before advice is asked for.
     pub fn calibrate(&mut self) {
-        for mixture in [&mut self.start, &mut self.middle, &mut self.recovering] {
-            if mixture.new > 0 {
-                mixture.fit(&self.params);
+        self.fit(|mixture| mixture.new > 0);
+    }
+
+    fn fit(&mut self, is_due: impl Fn(&Mixture) -> bool) {
+        for (is_start, mixture) in
+            [(true, &mut self.start), (false, &mut self.middle), (false, &mut self.recovering)]
+        {
+            if is_due(mixture) {
+                mixture.fit(is_start, &self.params);
             }
         }
     }
@@ -587,11 +590,14 @@ impl Model {
         let others = (self.linear.episodes as f32 - users).max(0.0);
         let base = (users + JEFFREYS) / (users + others + 2.0 * JEFFREYS);
         let odds = |share: f32| (share / (1.0 - share)).ln();
-        let behind = last.map_or(0.0, |last| {
-            let both = self.order.before(last, tool) as f32;
-            odds((both + base) / ((self.users[usize::from(last)] as f32).max(both) + 1.0))
-        });
-        let mut by = [margins.whole[place], margins.clause[place].0, behind];
+        let usual = match last {
+            None => odds(base),
+            Some(last) => {
+                let both = self.order.before(last, tool) as f32;
+                odds((both + base) / ((self.users[usize::from(last)] as f32).max(both) + 1.0))
+            }
+        };
+        let mut by = [margins.whole[place], margins.clause[place].0, usual];
         by.iter_mut().zip(self.params.predictors).filter(|(_, used)| !used).for_each(|(said, _)| *said = 0.0);
         Said { by, near: [votes[0].on(tool), votes[1].on(tool)] }
     }

@@ -16,9 +16,9 @@ use super::model::{Learned, Model, Name};
 use super::params::Params;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
-const ANSWERS: u32 = 0x4d4c_4103;
+const ANSWERS: u32 = 0x4d4c_4104;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c04;
+const LEARNS: u32 = 0x4d4c_4c05;
 
 /// Bytes that are no model of this version, or are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
