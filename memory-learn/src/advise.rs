@@ -17,6 +17,7 @@ mod mixture;
 mod model;
 mod order;
 mod params;
+mod rows;
 mod rules;
 mod stored;
 

@@ -259,7 +259,7 @@ impl Inner {
         }
         let [answers, _] = names(domain);
         let stored = self.engine.state(&answers).await;
-        let stored = stored.and_then(|bytes| Model::decode(&bytes, Params::default()).ok());
+        let stored = stored.and_then(|bytes| Model::decode(bytes, Params::default()).ok());
         let learns = stored.is_none();
         let advisor = Advisor { model: stored.unwrap_or_default(), learns, ..Advisor::default() };
         let advisor = Arc::new(RwLock::new(advisor));

@@ -10,32 +10,18 @@
 //! frequencies change with each episode, so weights are kept free of them: the score of a text is
 //! `Σ idf² · tf · weight / norm`.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use memory_recall::text::Feature;
 
 use super::params::Params;
+use super::rows::Rows;
 
 /// A tool's place in the model.
 pub(super) type Tool = u16;
 
-/// What is known of a feature.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Row {
-    /// Episodes that have it.
-    pub(super) episodes: u32,
-    /// By tool, sorted.
-    pub(super) weights: Vec<(Tool, f32)>,
-}
-
 /// The weights.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Linear {
-    /// By feature: the place of its row.
-    pub(super) places: HashMap<u32, u32, FixedState>,
-    pub(super) rows: Vec<Row>,
-    /// Rows that no feature has.
-    free: Vec<u32>,
+    pub(super) rows: Rows,
     /// Of the constant feature, by tool.
     pub(super) bias: Vec<f32>,
     /// Episodes learned from.
@@ -62,37 +48,21 @@ impl Linear {
     /// Counts an episode's features.
     pub(super) fn count(&mut self, features: &[Feature]) {
         self.episodes += 1;
-        for feature in features {
-            let Self { places, rows, free, .. } = self;
-            let place = *places.entry(feature.bucket).or_insert_with(|| {
-                free.pop().unwrap_or_else(|| {
-                    rows.push(Row::default());
-                    rows.len() as u32 - 1
-                })
-            });
-            rows[place as usize].episodes += 1;
-        }
+        let table = self.rows.table();
+        features.iter().for_each(|feature| table.entry(feature.bucket).episodes += 1);
     }
 
     /// The same, taken back; what no episode has any more is dropped.
     pub(super) fn uncount(&mut self, features: &[Feature]) {
         self.episodes = self.episodes.saturating_sub(1);
-        for feature in features {
-            let Some(place) = self.places.get(&feature.bucket).copied() else { continue };
-            let row = &mut self.rows[place as usize];
-            row.episodes = row.episodes.saturating_sub(1);
-            if row.episodes == 0 {
-                *row = Row::default();
-                self.free.push(place);
-                self.places.remove(&feature.bucket);
-            }
-        }
+        let table = self.rows.table();
+        features.iter().for_each(|feature| table.uncount(feature.bucket));
     }
 
     /// Returns the squared inverse document frequency of a feature, 0 of one that no episode has.
     pub(super) fn information(&self, bucket: u32) -> f32 {
-        let Some(place) = self.places.get(&bucket) else { return 0.0 };
-        let held_by = self.rows[*place as usize].episodes as f32;
+        let Some(place) = self.rows.place(bucket) else { return 0.0 };
+        let held_by = self.rows.episodes(place) as f32;
         (((1.0 + self.episodes as f32) / (1.0 + held_by)).ln() + 1.0).powi(2)
     }
 
@@ -102,12 +72,12 @@ impl Linear {
         let mut terms = Vec::with_capacity(features.len());
         let mut norm = 0.0;
         for feature in features {
-            if let Some(place) = self.places.get(&feature.bucket) {
-                let held_by = self.rows[*place as usize].episodes as f32;
+            if let Some(place) = self.rows.place(feature.bucket) {
+                let held_by = self.rows.episodes(place) as f32;
                 let idf = ((1.0 + episodes) / (1.0 + held_by)).ln() + 1.0;
                 let (tf, idf2) = (feature.weight, idf * idf);
                 norm += tf * tf * idf2;
-                terms.push((*place, tf, idf2));
+                terms.push((place, tf, idf2));
             }
         }
         Weighed { terms, norm: norm.sqrt().max(f32::MIN_POSITIVE) }
@@ -118,9 +88,7 @@ impl Linear {
         let mut margins: Vec<f32> = self.bias.iter().map(|weight| params.bias * weight).collect();
         for (place, tf, idf2) in &text.terms {
             let value = tf * idf2 / text.norm;
-            for (tool, weight) in &self.rows[*place as usize].weights {
-                margins[usize::from(*tool)] += value * weight;
-            }
+            self.rows.each_weight(*place, |tool, weight| margins[usize::from(tool)] += value * weight);
         }
         margins
     }
@@ -131,9 +99,9 @@ impl Linear {
         let of = |feature: &Feature| {
             let one = self.weigh(std::slice::from_ref(feature));
             let (place, tf, idf2) = *one.terms.first()?;
-            let weights = &self.rows[place as usize].weights;
-            let at = weights.binary_search_by_key(&tool, |(tool, _)| *tool).ok()?;
-            Some((feature.bucket, tf * idf2 / norm * weights[at].1))
+            let mut own = None;
+            self.rows.each_weight(place, |of, weight| own = if of == tool { Some(weight) } else { own });
+            Some((feature.bucket, tf * idf2 / norm * own?))
         };
         features.iter().filter_map(of).collect()
     }
@@ -197,8 +165,9 @@ impl Linear {
         if changes.is_empty() {
             return;
         }
+        let table = self.rows.table();
         for (place, tf, _) in &text.terms {
-            let weights = &mut self.rows[*place as usize].weights;
+            let weights = table.weights(*place);
             let mut at = 0;
             for (tool, change) in changes {
                 while weights.get(at).is_some_and(|(held, _)| held < tool) {

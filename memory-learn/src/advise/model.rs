@@ -193,7 +193,7 @@ impl Model {
 
     /// Returns true if an episode that it has learned from has this word.
     pub fn knows(&self, word: &str) -> bool {
-        self.linear.places.contains_key(&memory_recall::text::word(word).bucket)
+        self.linear.rows.place(memory_recall::text::word(word).bucket).is_some()
     }
 
     /// Returns how many mentions of tools were not learned because the domain has more than [`Params::tools`].

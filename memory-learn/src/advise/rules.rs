@@ -119,15 +119,14 @@ impl Model {
     fn telling(&self) -> Vec<(u32, Tool, bool)> {
         let mut by_tool: Vec<Vec<(f32, u32)>> = vec![Vec::new(); self.tools.len()];
         for bucket in self.names.keys() {
-            let Some(place) = self.linear.places.get(bucket) else { continue };
-            let told = self.linear.information(*bucket);
-            for (tool, weight) in &self.linear.rows[*place as usize].weights {
-                // By what it adds over all episodes that have it.
-                let held_by = self.linear.rows[*place as usize].episodes as f32;
-                if *weight > 0.0 {
-                    by_tool[usize::from(*tool)].push((weight * told * held_by, *bucket));
+            let Some(place) = self.linear.rows.place(*bucket) else { continue };
+            // By what it adds over all episodes that have it.
+            let told = self.linear.information(*bucket) * self.linear.rows.episodes(place) as f32;
+            self.linear.rows.each_weight(place, |tool, weight| {
+                if weight > 0.0 {
+                    by_tool[usize::from(tool)].push((weight * told, *bucket));
                 }
-            }
+            });
         }
         let mut telling = Vec::new();
         for (tool, mut words) in (0..).zip(by_tool) {

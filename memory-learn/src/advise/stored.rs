@@ -10,15 +10,19 @@ use memory_recall::text::{BUCKETS, Feature};
 
 use super::cases::{Case, Cases};
 use super::example::Text;
-use super::linear::{Row, Share, Tool};
+use super::linear::{Share, Tool};
 use super::mixture::{PREDICTORS, Record, Said, Verdict};
 use super::model::{Learned, Model, Name};
 use super::params::Params;
+use super::rows::Stored;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
-const ANSWERS: u32 = 0x4d4c_4104;
+const ANSWERS: u32 = 0x4d4c_4105;
 /// Of what learning goes on from.
 const LEARNS: u32 = 0x4d4c_4c05;
+
+/// Bytes of the checksum behind.
+const CHECKSUM: usize = 4;
 
 /// Bytes that are no model of this version, or are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,21 +59,6 @@ impl Model {
             out.bytes(&id.to_le_bytes());
             out.float(*f1);
         }
-        let mut places: Vec<(u32, u32)> =
-            self.linear.places.iter().map(|(bucket, place)| (*bucket, *place)).collect();
-        places.sort_unstable();
-        out.number(places.len() as u32);
-        for (bucket, place) in places {
-            let row = &self.linear.rows[place as usize];
-            let weights = || row.weights.iter().filter(|(_, weight)| *weight != 0.0);
-            out.number(bucket);
-            out.number(row.episodes);
-            out.tool(weights().count() as Tool);
-            for (tool, weight) in weights() {
-                out.tool(*tool);
-                out.float(*weight);
-            }
-        }
         out.number(self.cases.held.len() as u32);
         for (id, case) in &self.cases.held {
             out.bytes(&id.to_le_bytes());
@@ -82,6 +71,7 @@ impl Model {
             out.number(case.words.len() as u32);
             case.words.iter().for_each(|word| out.number(*word));
         }
+        self.linear.rows.append_to(&mut out.0);
         out.sealed()
     }
 
@@ -89,9 +79,9 @@ impl Model {
     ///
     /// # Errors
     /// [`Damaged`] for anything that [`Model::encode`] of this version did not make.
-    pub fn decode(bytes: &[u8], params: Params) -> Result<Self, Damaged> {
-        let mut from = Reader::new(bytes, ANSWERS)?;
-        let mut model = Self { stored: checksum_of(bytes), ..Self::new(params) };
+    pub fn decode(bytes: Vec<u8>, params: Params) -> Result<Self, Damaged> {
+        let mut from = Reader::new(&bytes, ANSWERS)?;
+        let mut model = Self { stored: checksum_of(&bytes), ..Self::new(params) };
         model.linear.episodes = from.number()?;
         model.dropped = u64::from_le_bytes(from.array()?);
         for place in 0..from.count(12)? {
@@ -116,20 +106,6 @@ impl Model {
         for _ in 0..from.count(20)? {
             model.success.push_back((u128::from_le_bytes(from.array()?), from.float()?));
         }
-        let rows = from.count(10)?;
-        model.linear.rows.reserve(rows);
-        model.linear.places.reserve(rows);
-        for place in 0..rows {
-            let bucket = from.number()?;
-            let episodes = from.number()?;
-            let count = usize::from(from.tool()?);
-            let mut weights = Vec::with_capacity(count.min(from.0.len() / 6));
-            for _ in 0..count {
-                weights.push((model.known(from.tool()?)?, from.float()?));
-            }
-            model.linear.rows.push(Row { episodes, weights });
-            model.linear.places.insert(bucket, place as u32);
-        }
         let mut cases = Vec::new();
         for _ in 0..from.count(25)? {
             let id = u128::from_le_bytes(from.array()?);
@@ -138,13 +114,19 @@ impl Model {
             for _ in 0..from.count(3)? {
                 course.push((model.known(from.tool()?)?, from.array::<1>()?[0] != 0));
             }
-            let mut words = Vec::new();
-            for _ in 0..from.count(4)? {
-                words.push(from.number()?);
-            }
+            let words = from.count(4)?;
+            let words =
+                from.take(4 * words)?.as_chunks().0.iter().map(|it| u32::from_le_bytes(*it)).collect();
             cases.push((id, Case { words, course, silent }));
         }
         model.cases = Cases::new(cases.into_iter().collect());
+        let end = from.0.len();
+        let rows = bytes.len() - CHECKSUM - end;
+        let stored = Stored::new(bytes, rows, model.tools.len()).ok_or(Damaged)?;
+        if stored.end() != Some(rows + end) {
+            return Err(Damaged);
+        }
+        model.linear.rows = stored.into();
         Ok(model)
     }
 

@@ -73,6 +73,9 @@ impl RedbCache {
                         add(&self.counts.corrupt, 1);
                         return Ok(None);
                     };
+                    if number == 0 {
+                        bytes.reserve_exact(parts as usize * PART.min(part.len()));
+                    }
                     bytes.extend_from_slice(part);
                     (number, count) = (number + 1, Some(parts));
                 }
