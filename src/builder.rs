@@ -95,7 +95,7 @@ impl Builder {
         self
     }
 
-    /// Sets the bound on the cache file, in bytes; 256 MiB by default.
+    /// Sets the bound on the cache file, in bytes; 1 GiB by default.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.set.cache_bytes = Some(bytes);

@@ -16,6 +16,7 @@ mod linear;
 mod mixture;
 mod model;
 mod order;
+mod packed;
 mod params;
 mod rows;
 mod rules;

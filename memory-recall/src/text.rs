@@ -5,5 +5,5 @@ mod features;
 mod words;
 
 pub use clauses::clauses;
-pub use features::{BUCKETS, Feature, features, label, vocabulary, word};
+pub use features::{BUCKETS, Feature, PRECISION, features, label, vocabulary, word};
 pub use words::words;

@@ -55,7 +55,7 @@ const LEAST_LIMIT: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CacheOptions {
-    /// The bound on the size of the file, in bytes; 256 MiB by default, at least 4 MiB.
+    /// The bound on the size of the file, in bytes; 1 GiB by default, at least 4 MiB.
     pub limit_bytes: u64,
     /// The memory redb may use for pages, in bytes; 32 MiB by default.
     pub page_cache_bytes: usize,
@@ -66,7 +66,7 @@ pub struct CacheOptions {
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
-            limit_bytes: 256 * 1024 * 1024,
+            limit_bytes: 1024 * 1024 * 1024,
             page_cache_bytes: 32 * 1024 * 1024,
             clock: Arc::new(SystemClock::new()),
         }

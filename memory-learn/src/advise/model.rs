@@ -12,6 +12,7 @@ use super::example::{Example, Query, Text};
 use super::linear::{Linear, Share, Tool};
 use super::mixture::{Mixture, PREDICTORS, Record, Said, Verdict};
 use super::order::{Order, sort};
+use super::packed::Packed;
 use super::params::Params;
 
 /// A mixture is fitted while learning once one in so many of its predictions is new.
@@ -23,7 +24,7 @@ const JEFFREYS: f32 = 0.5;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Learned {
     pub(super) id: u128,
-    pub(super) text: Text,
+    pub(super) features: Packed,
     /// In the order of use.
     pub(super) used: Vec<Tool>,
     /// Sorted.
@@ -226,14 +227,12 @@ impl Model {
             );
         }
         let named = self.name(&text);
-        let mut learned = Learned { id, text, used, against, silent, share: Share::default(), named };
-        let words: Vec<u32> = learned.text.words.iter().map(|(bucket, _)| *bucket).collect();
-        // Names are kept once.
-        learned.text.words.clear();
-        learned.text.kind = None;
+        let words: Vec<u32> = text.words.iter().map(|(bucket, _)| *bucket).collect();
         let case = Case { words, course: called, silent };
-        self.test(&learned, &case);
-        self.linear.count(&learned.text.whole);
+        let features = Packed::new(&text.whole);
+        let mut learned = Learned { id, features, used, against, silent, share: Share::default(), named };
+        self.test(&learned, &text, &case);
+        self.linear.count(&text.whole);
         self.order.count(&learned.used, true);
         learned.used.iter().for_each(|tool| self.users[usize::from(*tool)] += 1);
         self.cases.insert(id, case, &self.params);
@@ -262,8 +261,9 @@ impl Model {
             self.ids.insert(moved.id, place);
         }
         let says = |tool| forgotten.says(tool);
-        self.linear.remove(&forgotten.text.whole, &forgotten.share, says, &self.params);
-        self.linear.uncount(&forgotten.text.whole);
+        let features = forgotten.features.to_vec();
+        self.linear.remove(&features, &forgotten.share, says, &self.params);
+        self.linear.uncount(&features);
         for bucket in &forgotten.named {
             let Some(name) = self.names.get_mut(bucket) else { continue };
             name.episodes = name.episodes.saturating_sub(1);
@@ -437,11 +437,11 @@ impl Model {
 
     /// Predicts an episode before it is learned from, at its start and at a point of its course drawn at random, and keeps for
     /// the mixtures what came of it.
-    fn test(&mut self, learned: &Learned, case: &Case) {
+    fn test(&mut self, learned: &Learned, text: &Text, case: &Case) {
         if self.episodes.is_empty() || learned.silent {
             return;
         }
-        let margins = self.margins(&learned.text);
+        let margins = self.margins(text);
         let circle = |point: &Point<'_>| {
             let neighbours = self.neighbours(&case.words, *point == Point::default());
             self.cases.circle(&neighbours, point, &self.params).votes()
@@ -495,7 +495,7 @@ impl Model {
     }
 
     fn optimise(&mut self, learned: &mut Learned) {
-        let text = self.linear.weigh(&learned.text.whole);
+        let text = self.linear.weigh(&learned.features.to_vec());
         let margins = self.linear.margins(&text, &self.params);
         let mut share = std::mem::take(&mut learned.share);
         self.linear.optimise((&text, &margins), &mut share, |tool| learned.says(tool), &self.params);

@@ -116,40 +116,50 @@ impl Rows {
         &mut self.table
     }
 
+    /// Returns the features with the places of their rows, sorted.
+    fn places(&self) -> Vec<(u32, u32)> {
+        if let Some(stored) = &self.stored {
+            return (0..stored.count as u32)
+                .map(|place| (stored.number(BUCKETS, place as usize), place))
+                .collect();
+        }
+        let mut places: Vec<(u32, u32)> =
+            self.table.places.iter().map(|(bucket, place)| (*bucket, *place)).collect();
+        places.sort_unstable();
+        places
+    }
+
     /// Returns all rows, sorted by feature, without weights of 0.
     pub(super) fn sorted(&self) -> Vec<(u32, Row)> {
-        let row = |place: u32| {
+        let row = |(bucket, place): (u32, u32)| {
             let mut weights = Vec::new();
             self.each_weight(place, |tool, weight| weights.push((tool, weight)));
             weights.retain(|(_, weight)| *weight != 0.0);
-            Row { episodes: self.episodes(place), weights }
+            (bucket, Row { episodes: self.episodes(place), weights })
         };
-        if let Some(stored) = &self.stored {
-            let places = 0..stored.count as u32;
-            return places.map(|place| (stored.number(BUCKETS, place as usize), row(place))).collect();
-        }
-        let places = self.table.places.iter();
-        let mut rows: Vec<(u32, Row)> = places.map(|(bucket, place)| (*bucket, row(*place))).collect();
-        rows.sort_unstable_by_key(|(bucket, _)| *bucket);
-        rows
+        self.places().into_iter().map(row).collect()
     }
 
     /// Appends the rows to bytes, as [`Stored::new`] reads them.
     pub(super) fn append_to(&self, bytes: &mut Vec<u8>) {
-        let rows = self.sorted();
-        let weights = || rows.iter().flat_map(|(_, row)| &row.weights);
-        let mut number = |number: u32| bytes.extend_from_slice(&number.to_le_bytes());
-        number(rows.len() as u32);
-        number(weights().count() as u32);
-        rows.iter().for_each(|(bucket, _)| number(*bucket));
-        rows.iter().for_each(|(_, row)| number(row.episodes));
-        let mut end = 0;
-        for (_, row) in &rows {
-            end += row.weights.len() as u32;
-            number(end);
+        let places = self.places();
+        let (mut ends, mut numbers, mut tools) = (Vec::with_capacity(places.len()), Vec::new(), Vec::new());
+        for (_, place) in &places {
+            self.each_weight(*place, |tool, weight| {
+                if weight != 0.0 {
+                    numbers.push(weight.to_bits());
+                    tools.extend_from_slice(&tool.to_le_bytes());
+                }
+            });
+            ends.push(numbers.len() as u32);
         }
-        weights().for_each(|(_, weight)| number(weight.to_bits()));
-        weights().for_each(|(tool, _)| bytes.extend_from_slice(&tool.to_le_bytes()));
+        let mut number = |number: u32| bytes.extend_from_slice(&number.to_le_bytes());
+        number(places.len() as u32);
+        number(numbers.len() as u32);
+        places.iter().for_each(|(bucket, _)| number(*bucket));
+        places.iter().for_each(|(_, place)| number(self.episodes(*place)));
+        ends.into_iter().chain(numbers).for_each(number);
+        bytes.extend_from_slice(&tools);
     }
 }
 

@@ -74,7 +74,7 @@ impl Model {
             totals.insert((tool, true), (*users as usize + failed, failed));
         }
         for it in &self.episodes {
-            for feature in &it.text.whole {
+            for feature in it.features.iter() {
                 for (tool, against) in of_feature.get(&feature.bucket).into_iter().flatten() {
                     if let Some(supports) = supports(it, *tool, *against) {
                         found
@@ -135,7 +135,7 @@ impl Model {
         }
         let mut failed: BTreeMap<(Tool, u32), usize> = BTreeMap::new();
         for it in &self.episodes {
-            for feature in it.text.whole.iter().filter(|it| self.names.contains_key(&it.bucket)) {
+            for feature in it.features.iter().filter(|it| self.names.contains_key(&it.bucket)) {
                 it.against.iter().for_each(|tool| *failed.entry((*tool, feature.bucket)).or_default() += 1);
             }
         }

@@ -6,20 +6,18 @@
 
 use std::collections::VecDeque;
 
-use memory_recall::text::{BUCKETS, Feature};
-
 use super::cases::{Case, Cases};
-use super::example::Text;
 use super::linear::{Share, Tool};
 use super::mixture::{PREDICTORS, Record, Said, Verdict};
 use super::model::{Learned, Model, Name};
+use super::packed::Packed;
 use super::params::Params;
 use super::rows::Stored;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
-const ANSWERS: u32 = 0x4d4c_4105;
+const ANSWERS: u32 = 0x4d4c_4106;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c05;
+const LEARNS: u32 = 0x4d4c_4c06;
 
 /// Bytes of the checksum behind.
 const CHECKSUM: usize = 4;
@@ -142,9 +140,8 @@ impl Model {
             out.tools(&learned.against);
             out.number(learned.named.len() as u32);
             learned.named.iter().for_each(|bucket| out.number(*bucket));
-            out.features(&learned.text.whole);
-            out.number(learned.text.clauses.len() as u32);
-            learned.text.clauses.iter().for_each(|clause| out.features(clause));
+            out.number(learned.features.as_bytes().len() as u32);
+            out.bytes(learned.features.as_bytes());
             out.float(learned.share.scale);
             out.number(learned.share.duals.len() as u32);
             for (tool, dual) in &learned.share.duals {
@@ -185,19 +182,16 @@ impl Model {
             for _ in 0..from.count(4)? {
                 named.push(from.number()?);
             }
-            let whole = from.features()?;
-            let mut clauses = Vec::new();
-            for _ in 0..from.count(4)? {
-                clauses.push(from.features()?);
-            }
+            let features = from.count(1)?;
+            let features = Packed::from_bytes(from.take(features)?).ok_or(Damaged)?;
             let scale = from.float()?;
             let mut duals = Vec::new();
             for _ in 0..from.count(6)? {
                 duals.push((self.known(from.tool()?)?, from.float()?));
             }
-            let (text, share) = (Text { whole, clauses, ..Text::default() }, Share { scale, duals });
+            let share = Share { scale, duals };
             self.ids.insert(id, place as u32);
-            self.episodes.push(Learned { id, text, used, against, silent, share, named });
+            self.episodes.push(Learned { id, features, used, against, silent, share, named });
         }
         if self.episodes.len() != self.linear.episodes as usize || self.ids.len() != self.episodes.len() {
             return Err(Damaged);
@@ -258,14 +252,6 @@ impl Writer {
     fn text(&mut self, text: &str) {
         self.number(text.len() as u32);
         self.bytes(text.as_bytes());
-    }
-
-    fn features(&mut self, features: &[Feature]) {
-        self.number(features.len() as u32);
-        for feature in features {
-            self.number(feature.bucket);
-            self.float(feature.weight);
-        }
     }
 
     fn records(&mut self, records: &VecDeque<Record>) {
@@ -361,18 +347,5 @@ impl<'a> Reader<'a> {
             records.push_back(Record { id, verdicts });
         }
         Ok(())
-    }
-
-    fn features(&mut self) -> Result<Vec<Feature>, Damaged> {
-        let count = self.count(8)?;
-        let mut features = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (bucket, weight) = (self.number()?, self.float()?);
-            if bucket >= BUCKETS {
-                return Err(Damaged);
-            }
-            features.push(Feature { bucket, weight });
-        }
-        Ok(features)
     }
 }

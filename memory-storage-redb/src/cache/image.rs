@@ -7,7 +7,7 @@ use redb::{ReadTransaction, ReadableTable, TableError};
 
 use super::room::{CHURN_PER_CHANGE, document_charge};
 use super::write::Change;
-use super::{CHANGED, IMAGES, RedbCache, add, lock};
+use super::{CHANGED, IMAGES, RedbCache, add};
 use crate::codec::{HEADER_BYTES, check_mark, decode_part, encode_mark, encode_part};
 use crate::failure::Outcome;
 use crate::keys::{key_within, namespace_prefix, prefix_end};
@@ -44,7 +44,7 @@ impl RedbCache {
         let incoming: u64 = parts.iter().map(|(key, bytes)| part_charge(key, bytes)).sum();
         // By itself, so that room is made for one image, not for two.
         self.drop_image(namespace)?;
-        if self.room(&lock(&self.writer)).live + incoming > self.limit_bytes() {
+        if !self.has_room(incoming, "the image of the recall index") {
             return Ok(());
         }
         self.write("write image", incoming, |change| {

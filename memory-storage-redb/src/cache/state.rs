@@ -4,7 +4,7 @@ use memory_core::{Namespace, Result};
 use redb::TableError;
 
 use super::room::{CHURN_PER_CHANGE, document_charge};
-use super::{RedbCache, STATES, add, lock};
+use super::{RedbCache, STATES, add};
 use crate::codec::{decode_part, encode_part};
 use crate::keys::{namespace_prefix, prefix_end};
 
@@ -31,7 +31,7 @@ impl RedbCache {
         }
         let charge = |key: &[u8], bytes: &[u8]| document_charge(key.len(), bytes.len() as u64);
         let incoming: u64 = parts.iter().map(|(key, bytes)| charge(key, bytes)).sum();
-        let fits = self.room(&lock(&self.writer)).live + incoming <= self.limit_bytes();
+        let fits = self.has_room(incoming, "what was learned");
         self.write("write state", incoming, |change| {
             let mut states = change.transaction.open_table(STATES)?;
             let mut gone = 0;

@@ -206,6 +206,20 @@ impl RedbCache {
         }
     }
 
+    /// Returns whether something that is made anew if it is missing fits beside what there is; warns if not.
+    pub(super) fn has_room(&self, incoming: u64, what: &str) -> bool {
+        let (live, limit) = (self.room(&lock(&self.writer)).live, self.limit_bytes());
+        let fits = live + incoming <= limit;
+        if !fits {
+            tracing::warn!(
+                needed = live + incoming,
+                limit,
+                "the cache file has no room for {what}: each process makes it anew; raise cache_bytes"
+            );
+        }
+        fits
+    }
+
     pub(super) fn limit_bytes(&self) -> u64 {
         self.options.limit_bytes.max(super::LEAST_LIMIT)
     }
