@@ -73,6 +73,8 @@ fn main() {
         ("bias 0.2", Params { bias: 0.2, ..base.clone() }),
         ("bias 1", Params { bias: 1.0, ..base.clone() }),
         ("few 10", Params { replays_of_few: 10, ..base.clone() }),
+        ("few to 1000", Params { few: 1_000, ..base.clone() }),
+        ("under way 8", Params { under_way: 8, ..base.clone() }),
         ("replays 10", Params { replays: 10, ..base.clone() }),
         ("window 150", Params { window: 150, ..base.clone() }),
         ("window 1000", Params { window: 1_000, ..base.clone() }),

@@ -61,6 +61,8 @@ pub struct Learned {
 #[derive(Debug)]
 pub(super) struct Learner {
     due: Mutex<BTreeSet<EpisodeId>>,
+    /// Those of them that this process recorded: nothing was learned from them yet.
+    recorded: Mutex<BTreeSet<EpisodeId>>,
     /// Told when something is due, and when the memory ends.
     pub(super) wake: Arc<Notify>,
     /// Held while something is learned, forgotten or consolidated: each sees the others' work whole.
@@ -83,6 +85,7 @@ impl Learner {
     pub(super) fn new() -> Self {
         Self {
             due: Mutex::default(),
+            recorded: Mutex::default(),
             wake: Arc::default(),
             gate: tokio::sync::Mutex::default(),
             traces: moka::sync::Cache::builder()
@@ -109,9 +112,28 @@ impl Learner {
         self.wake.notify_one();
     }
 
+    /// Notes that an episode was recorded as a whole, and is to be learned from.
+    pub(super) fn recorded(&self, trace: Trace) {
+        let episode = trace.episode.id;
+        self.traces.insert(episode, Arc::new(trace));
+        lock(&self.recorded).insert(episode);
+        self.due(episode);
+    }
+
+    /// Returns true if evidence of an episode may be stored.
+    pub(super) fn may_be_known(&self, episode: EpisodeId) -> bool {
+        !lock(&self.recorded).contains(&episode)
+    }
+
+    /// Notes that an episode needs no learning from any more.
+    fn done(&self, episode: EpisodeId) {
+        lock(&self.due).remove(&episode);
+        lock(&self.recorded).remove(&episode);
+    }
+
     /// Forgets what is kept of an episode.
     pub(super) fn forget(&self, episode: EpisodeId) {
-        lock(&self.due).remove(&episode);
+        self.done(episode);
         self.traces.invalidate(&episode);
     }
 
@@ -190,7 +212,7 @@ impl Inner {
                             }
                             Err(error) if concerns_all(&error) => return Err(error),
                             Err(error) => {
-                                lock(&self.learner.due).remove(id);
+                                self.learner.done(*id);
                                 failure = Some(error.with_context("episode", id.to_string()));
                             }
                         }
@@ -221,12 +243,11 @@ impl Inner {
             }
         };
         let written = records.len() as u64;
-        self.engine.commit(records).await?;
-        let mut due = lock(&self.learner.due);
-        for id in batch {
-            due.remove(id);
-        }
-        drop(due);
+        let committed = self.engine.commit(records).await;
+        // Whatever came of it: some of it may be stored.
+        lock(&self.learner.recorded).retain(|id| !batch.contains(id));
+        committed?;
+        batch.iter().for_each(|id| self.learner.done(*id));
         for (id, Reflected { domain, .. }) in reflections {
             self.rules.note(domain.as_deref());
             self.advisors.note(domain.as_deref(), id);

@@ -12,6 +12,7 @@ use crate::engine::Read;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::EpisodeId;
 use crate::learn::fingerprint::fingerprint;
+use crate::learn::trace::Trace;
 use crate::memory::observed::Observed;
 use crate::memory::{Inner, Memory};
 use crate::model::entity::Entity;
@@ -211,13 +212,14 @@ impl Batch {
     /// Commits all of them at once and waits for it.
     async fn commit(self, inner: &Arc<Inner>, fates: &mut [Fate]) {
         let mut commits = JoinSet::new();
-        for (place, Prepared { id, records, redactions, .. }) in self.prepared {
+        for (place, Prepared { trace, records, redactions, .. }) in self.prepared {
+            let id = trace.episode.id;
             let inner = inner.clone();
             commits.spawn(async move {
                 let committed = inner.engine.commit(records).await;
                 if committed.is_ok() {
                     inner.count_redactions(redactions);
-                    inner.learner.due(id);
+                    inner.learner.recorded(trace);
                 }
                 (place, committed.map(|()| Recorded::New(id)))
             });
@@ -232,7 +234,7 @@ impl Batch {
 
 /// An episode that can be committed.
 struct Prepared {
-    id: EpisodeId,
+    trace: Trace,
     records: Vec<Record>,
     /// The encoded size of its head and steps.
     bytes: u64,
@@ -279,10 +281,12 @@ impl Inner {
         let head = first_version(self.version_of(&episode)?);
         let mut bytes = self.encoded_len("record", "episode", &head)?;
         let mut records = Vec::with_capacity(actions.len() + 2);
+        let mut steps = Vec::with_capacity(actions.len());
         for (number, action) in (1..).zip(actions) {
             // No writer in the key: recording twice at the same time is the same record twice.
             let step = Step::new(id, number, 0, at, action);
             let key = Key::step(self.engine.namespace(), &step);
+            steps.push(step.clone());
             let record = first_version(self.engine.version(key, Some(Entity::Step(step))));
             bytes += self.encoded_len("record", "step", &record)?;
             records.push(record);
@@ -293,7 +297,8 @@ impl Inner {
         records.push(head);
         records.push(first_version(self.version_of_reward(reward)));
         ahead.count_episode(&episode);
-        Ok(Prepared { id, records, bytes, redactions })
+        let trace = Trace { episode, steps, artifacts: Vec::new() };
+        Ok(Prepared { trace, records, bytes, redactions })
     }
 }
 

@@ -312,7 +312,7 @@ impl Model {
         let point = Point { done: &done, unknown: unknown.len(), failed };
         let is_start = query.done.is_empty() && query.failed.is_none();
         let words: Vec<u32> = query.text.words.iter().map(|(bucket, _)| *bucket).collect();
-        let neighbours = self.neighbours(&words, is_start);
+        let neighbours = self.neighbours(&words);
         let circle = self.cases.circle(&neighbours, &point, &self.params);
         let votes = circle.votes();
         let last = query.done.last().and_then(|tool| self.places.get(tool)).copied();
@@ -442,10 +442,8 @@ impl Model {
             return;
         }
         let margins = self.margins(text);
-        let circle = |point: &Point<'_>| {
-            let neighbours = self.neighbours(&case.words, *point == Point::default());
-            self.cases.circle(&neighbours, point, &self.params).votes()
-        };
+        let neighbours = self.neighbours(&case.words);
+        let circle = |point: &Point<'_>| self.cases.circle(&neighbours, point, &self.params).votes();
         let id = learned.id;
         let votes = circle(&Point::default());
         let used = |tool: Tool| learned.used.contains(&tool);
@@ -541,9 +539,9 @@ impl Model {
         verdicts
     }
 
-    /// Returns the nearest episodes, and more of them where those are wanted that were at the same point.
-    fn neighbours(&self, words: &[u32], is_start: bool) -> Vec<Neighbour> {
-        let most = self.params.neighbours * if is_start { 1 } else { self.params.under_way };
+    /// Returns the nearest episodes, more than are asked: those are that were at the same point.
+    fn neighbours(&self, words: &[u32]) -> Vec<Neighbour> {
+        let most = self.params.neighbours * self.params.under_way;
         self.cases.nearest(words, most, |word| self.linear.information(word), &self.params)
     }
 

@@ -111,6 +111,9 @@ impl Inner {
 
     /// Returns the ids of the evidence that an episode gave already.
     async fn known_evidence(&self, id: EpisodeId) -> Result<BTreeSet<String>> {
+        if !self.learner.may_be_known(id) {
+            return Ok(BTreeSet::new());
+        }
         let scan =
             Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
         Ok(self.gathered(scan, Entity::as_evidence).await?.items.iter().map(Evidence::record_id).collect())
@@ -231,7 +234,6 @@ impl Inner {
             _ => (playbook, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
-            held.tally = held.tally.until(self.engine.now());
             held.tally = held.tally.until(self.engine.now());
             held.tally.add(witness.success, witness.at, &self.learning.belief);
             held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.belief);
