@@ -144,15 +144,28 @@ impl Inner {
     pub(super) async fn learned_advisor(&self, domain: &Domain) -> Result<(Shared, usize)> {
         let _changing = self.advisors.changing.lock().await;
         let advisor = self.held_or_stored(domain).await;
-        if !self.make_learn(domain, &advisor).await || self.known(domain) != asking(&advisor, Model::len) {
+        let is_learning = self.make_learn(domain, &advisor).await;
+        // What cannot be read is not learned from, and no reason to compare once more.
+        let compared = changing(&advisor, |advisor| advisor.compared.unwrap_or(advisor.model.len()));
+        if !is_learning || self.known(domain) != compared {
             self.compare(domain, &advisor, usize::MAX).await?;
         }
         let episodes = asking(&advisor, Model::len);
         Ok((advisor, episodes))
     }
 
-    /// Learns from what was noted, and forgets what is gone.
+    /// Learns from what was noted, forgets what is gone, and stores models that changed much.
     pub(super) async fn learn_noted(&self) -> Result<()> {
+        self.take_up_noted().await?;
+        let _changing = self.advisors.changing.lock().await;
+        for (domain, advisor) in self.held() {
+            self.store_if_due(&domain, &advisor).await;
+        }
+        Ok(())
+    }
+
+    /// Learns from what was noted, and forgets what is gone.
+    pub(super) async fn take_up_noted(&self) -> Result<()> {
         let _changing = self.advisors.changing.lock().await;
         loop {
             let Some((domain, noted)) = lock(&self.advisors.noted).pop_first() else { return Ok(()) };
@@ -166,13 +179,13 @@ impl Inner {
     async fn learn_these(&self, domain: &Domain, noted: &BTreeSet<EpisodeId>) -> Result<()> {
         let advisor = self.held_or_stored(domain).await;
         if !self.make_learn(domain, &advisor).await {
-            // There is no model of the episodes before: all are learned from.
-            return self.compare(domain, &advisor, usize::MAX).await;
+            // There is no model of the episodes before: all are learned from, but what is noted once its turn comes.
+            let waits = self.learner.waiting();
+            return self.compare_but(&waits, domain, &advisor, usize::MAX).await;
         }
         for ids in noted.iter().copied().collect::<Vec<_>>().chunks(READ_AT_ONCE) {
             self.learn_of(domain, &advisor, ids).await?;
         }
-        self.store_if_due(domain, &advisor).await;
         Ok(())
     }
 
@@ -211,14 +224,15 @@ impl Inner {
         skills
     }
 
+    fn held(&self) -> Vec<(Domain, Shared)> {
+        let held = lock(&self.advisors.held);
+        held.iter().map(|(domain, advisor)| (domain.clone(), advisor.clone())).collect()
+    }
+
     /// Stores what was learned since.
     pub(super) async fn store_models(&self) {
-        let held: Vec<(Domain, Shared)> = lock(&self.advisors.held)
-            .iter()
-            .map(|(domain, advisor)| (domain.clone(), advisor.clone()))
-            .collect();
         let _changing = self.advisors.changing.lock().await;
-        for (domain, advisor) in held {
+        for (domain, advisor) in self.held() {
             if changing(&advisor, |advisor| advisor.unstored > 0) {
                 self.store_model(&domain, &advisor).await;
             }
@@ -289,6 +303,17 @@ impl Inner {
 
     /// Learns from the episodes of a domain that the model lacks, the newest `most` of them, and forgets those that are gone.
     async fn compare(&self, domain: &Domain, advisor: &Shared, most: usize) -> Result<()> {
+        self.compare_but(&BTreeSet::new(), domain, advisor, most).await
+    }
+
+    /// The same, but for episodes that wait.
+    async fn compare_but(
+        &self,
+        waits: &BTreeSet<EpisodeId>,
+        domain: &Domain,
+        advisor: &Shared,
+        most: usize,
+    ) -> Result<()> {
         self.make_learn(domain, advisor).await;
         let space = self.engine.namespace();
         let ids =
@@ -297,11 +322,12 @@ impl Inner {
         // The newest first.
         let ids: Vec<EpisodeId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let live: BTreeSet<EpisodeId> = ids.iter().copied().collect();
-        let (mut lacking, gone): (Vec<EpisodeId>, Vec<u128>) = asking(advisor, |model| {
-            let lacks = |id: &&EpisodeId| !model.contains(id.0.as_u128());
-            let lacking = ids.iter().filter(lacks).take(most).copied().collect();
+        let (mut lacking, waiting, gone): (Vec<EpisodeId>, usize, Vec<u128>) = asking(advisor, |model| {
+            let lacking = ids.iter().filter(|id| !model.contains(id.0.as_u128()));
+            let (waiting, lacking): (Vec<_>, Vec<_>) = lacking.partition(|id| waits.contains(id));
+            let lacking = lacking.into_iter().take(most).copied().collect();
             let gone = |id: &u128| !live.contains(&EpisodeId(uuid::Uuid::from_u128(*id)));
-            (lacking, model.ids().filter(gone).collect())
+            (lacking, waiting.len(), model.ids().filter(gone).collect())
         });
         changing(advisor, |advisor| {
             for id in gone {
@@ -315,7 +341,7 @@ impl Inner {
         }
         changing(advisor, |advisor| {
             advisor.model.calibrate();
-            advisor.compared = Some(known);
+            advisor.compared = Some(known.saturating_sub(waiting));
         });
         self.store_if_due(domain, advisor).await;
         Ok(())

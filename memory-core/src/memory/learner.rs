@@ -137,6 +137,11 @@ impl Learner {
         self.traces.invalidate(&episode);
     }
 
+    /// Returns all episodes that are due.
+    pub(super) fn waiting(&self) -> BTreeSet<EpisodeId> {
+        lock(&self.due).clone()
+    }
+
     /// Returns the oldest episodes that are due.
     fn next(&self) -> Vec<EpisodeId> {
         lock(&self.due).iter().take(BATCH).copied().collect()
@@ -188,7 +193,7 @@ impl Inner {
     ///
     /// An episode that cannot be learned from does not stop the others: its error is returned at the end, it stays due in
     /// the store, and another attempt is made when it is looked for again.
-    async fn learn_all(&self, stop: impl Fn() -> bool) -> Result<Learned> {
+    async fn learn_all(self: &Arc<Self>, stop: impl Fn() -> bool) -> Result<Learned> {
         let mut learned = Learned::default();
         let mut failure = None;
         loop {
@@ -197,7 +202,12 @@ impl Inner {
             if batch.is_empty() || stop() {
                 return failure.map_or(Ok(learned), Err);
             }
-            match self.learn_from(&batch).await {
+            // The models learn from the batches before meanwhile; what fails is noted, and tried again at the end.
+            let inner = self.clone();
+            let models = tokio::spawn(async move { inner.take_up_noted().await });
+            let drafted = self.learn_from(&batch).await;
+            drop(models.await);
+            match drafted {
                 Ok(records) => {
                     learned.episodes += batch.len() as u64;
                     learned.records += records;
@@ -237,6 +247,8 @@ impl Inner {
             let mut draft = Draft::new(self);
             for id in batch {
                 self.learn_episode(*id, &mut reflections, &mut draft).await?;
+                // What is read is in memory, mostly: the application's other tasks would wait for the whole batch.
+                tokio::task::yield_now().await;
             }
             if attempts.next().is_none() || draft.is_current().await? {
                 break draft.into_records();
