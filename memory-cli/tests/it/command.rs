@@ -85,7 +85,7 @@ impl World {
             (r"\b1[6-9]\d{11}\b", "[ms]"),
             (r"(just now|\d+ s ago)", "[ago]"),
             (r" *\b[\d.]+ (µs|ms|s)\b", " [taken]"),
-            (r"\b[\d.]+ (B|kB|MB)\b", "[size]"),
+            (r"\b[\d.]+ (B|kB|MB|GB)\b", "[size]"),
             (r"[\d,]+ (acknowledged|episodes/s)", "[rate] $1"),
             (r"\b[01]\.\d\d\b", "[score]"),
             (r#""elapsed_ms":\d+"#, r#""elapsed_ms":"[taken]""#),
