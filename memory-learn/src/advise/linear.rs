@@ -3,7 +3,8 @@
 //! It minimises the L2-regularised squared hinge loss one-vs-rest by dual coordinate descent (Hsieh et al., "A Dual
 //! Coordinate Descent Method for Large-scale Linear SVM", 2008): each episode has one dual variable a tool, an episode is
 //! optimised when it arrives and again when it is replayed, as in LASVM (Bordes et al., 2005). The minimum is unique, so
-//! the order of arrival matters no more than optimisation is short of it. The weights are the sum of the episodes' shares:
+//! the order of arrival matters no more than optimisation is short of it, and than newer episodes count more where they
+//! contradict older ones. The weights are the sum of the episodes' shares:
 //! forgetting an episode takes its share out.
 //!
 //! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in scikit-learn). Document
@@ -33,6 +34,8 @@ pub(super) struct Linear {
 pub(super) struct Share {
     /// One over the norm of its features when last optimised.
     pub(super) scale: f32,
+    /// How much of its cost later episodes have taken away, in `0.0..=1.0`.
+    pub(super) faded: f32,
     /// Its dual variables that are not 0, by tool, sorted.
     pub(super) duals: Vec<(Tool, f32)>,
 }
@@ -119,7 +122,7 @@ impl Linear {
         let drift = if share.scale > 0.0 { scale / share.scale } else { 1.0 };
         // Of norm 1 but for the constant feature.
         let own = 1.0 + params.bias * params.bias;
-        let slack = 0.5 / params.cost;
+        let slack = 0.5 / (params.cost * (1.0 - share.faded).max(f32::EPSILON));
         let mut held = std::mem::take(&mut share.duals).into_iter().peekable();
         let mut duals = Vec::with_capacity(held.len());
         let mut changes: Vec<(Tool, f32)> = Vec::with_capacity(held.len());

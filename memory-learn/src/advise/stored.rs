@@ -17,7 +17,7 @@ use super::rows::Stored;
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
 const ANSWERS: u32 = 0x4d4c_4106;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c06;
+const LEARNS: u32 = 0x4d4c_4c07;
 
 /// Bytes of the checksum behind.
 const CHECKSUM: usize = 4;
@@ -143,6 +143,7 @@ impl Model {
             out.number(learned.features.as_bytes().len() as u32);
             out.bytes(learned.features.as_bytes());
             out.float(learned.share.scale);
+            out.float(learned.share.faded);
             out.number(learned.share.duals.len() as u32);
             for (tool, dual) in &learned.share.duals {
                 out.tool(*tool);
@@ -184,12 +185,12 @@ impl Model {
             }
             let features = from.count(1)?;
             let features = Packed::from_bytes(from.take(features)?).ok_or(Damaged)?;
-            let scale = from.float()?;
+            let (scale, faded) = (from.float()?, from.float()?);
             let mut duals = Vec::new();
             for _ in 0..from.count(6)? {
                 duals.push((self.known(from.tool()?)?, from.float()?));
             }
-            let share = Share { scale, duals };
+            let share = Share { scale, faded, duals };
             self.ids.insert(id, place as u32);
             self.episodes.push(Learned { id, features, used, against, silent, share, named });
         }

@@ -290,3 +290,18 @@ fn tools_beyond_the_bound_are_counted() {
     model.learn(Example::new(1, "Do three things").used(["a", "b", "c"]));
     assert_eq!((model.tools().len(), model.dropped()), (2, 1));
 }
+
+#[test]
+fn newer_episodes_of_a_task_outweigh_older_ones_with_other_tools() {
+    let check = |newer: usize, expected: &str| {
+        let mut rows = vec![("Deploy the service".to_owned(), vec!["ssh"]); 12];
+        rows.extend(vec![("Bake some bread".to_owned(), vec!["oven"]); 30]);
+        rows.extend(vec![("Deploy the service".to_owned(), vec!["helm"]); newer]);
+        let model = learned(&rows);
+        let margins = model.margins(&Query::new("Deploy the service").text).whole;
+        let best = (0..model.tools.len()).max_by(|a, b| margins[*a].total_cmp(&margins[*b]));
+        assert_eq!(best.map(|best| model.tools[best].as_str()), Some(expected), "{newer}: {margins:?}");
+    };
+    check(0, "ssh");
+    check(3, "helm");
+}
