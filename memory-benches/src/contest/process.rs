@@ -42,13 +42,15 @@ impl RecallProcess {
         Ok(Self { command: command.into(), program: program.into(), filled, episodes: 0, _folder: folder })
     }
 
-    /// Adds episodes with steps, all of one domain, until there are `total`.
+    /// Adds episodes with steps, all of one domain, until there are `total`, and learns from them.
     ///
     /// # Errors
     /// Whatever fails.
     pub fn fill(&mut self, total: u64) -> Result<()> {
         self.episodes = total;
-        self.filled.fill(total)
+        self.filled.fill(total)?;
+        time(Command::new(&self.command).arg("--path").arg(self.filled.folder()).arg("consolidate"))?;
+        Ok(())
     }
 
     /// Runs so many processes of each side, in turns, each recall with another question.

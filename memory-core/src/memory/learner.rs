@@ -257,7 +257,11 @@ impl Inner {
         let written = records.len() as u64;
         let committed = self.engine.commit(records).await;
         // Whatever came of it: some of it may be stored.
-        lock(&self.learner.recorded).retain(|id| !batch.contains(id));
+        let mut recorded = lock(&self.learner.recorded);
+        for id in batch {
+            recorded.remove(id);
+        }
+        drop(recorded);
         committed?;
         batch.iter().for_each(|id| self.learner.done(*id));
         for (id, Reflected { domain, .. }) in reflections {

@@ -1,6 +1,9 @@
 //! Who advises the agent: nobody, a memory, or an oracle.
 
-use agent_memory::{Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Remedy, Timestamp};
+use agent_memory::{
+    ArgumentChange, ArgumentValue, Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Remedy,
+    Timestamp,
+};
 
 use super::agent::{Advice, Agent, Follows};
 use super::experience::Experience;
@@ -55,7 +58,7 @@ impl Understood {
         for lesson in fixes {
             let item = ItemId::Failure(lesson.item.id);
             for resolution in &lesson.item.remedies {
-                for remedy in mentioned(&resolution.text()) {
+                for remedy in fixes(resolution) {
                     match last.iter_mut().find(|(known, ..)| *known == remedy) {
                         Some(held) if at(resolution) > at(held.2) => *held = (remedy, item, resolution),
                         Some(_) => {}
@@ -97,15 +100,21 @@ fn at(resolution: &Remedy) -> Option<Timestamp> {
     resolution.worked_at.max(resolution.failed_at)
 }
 
-/// Returns the remedies that a text names, in the order of the text.
-fn mentioned(text: &str) -> Vec<Fix> {
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words
-        .filter_map(|word| {
-            let repair = REPAIRS.into_iter().find(|repair| *repair == word).map(Fix::Repair);
-            repair.or_else(|| MODES.into_iter().find(|mode| *mode == word).map(Fix::Mode))
-        })
-        .collect()
+/// Returns the repairs that a remedy calls and the modes that it sets, in its order.
+fn fixes(remedy: &Remedy) -> Vec<Fix> {
+    let mut fixes = Vec::new();
+    for call in &remedy.calls {
+        fixes.extend(REPAIRS.into_iter().find(|repair| *repair == call.tool).map(Fix::Repair));
+        for argument in &call.arguments {
+            let (ArgumentChange::Replaced { to: value, .. }
+            | ArgumentChange::Set { value: ArgumentValue::Word(value), .. }) = argument
+            else {
+                continue;
+            };
+            fixes.extend(MODES.into_iter().find(|mode| mode == value).map(Fix::Mode));
+        }
+    }
+    fixes
 }
 
 impl Guide<'_> {
@@ -187,13 +196,36 @@ fn oracle(attempt: &Attempt<'_>) -> Understood {
 
 #[cfg(test)]
 mod tests {
+    use agent_memory::RemedyCall;
+
     use super::*;
 
     #[test]
-    fn remedies_are_read_from_words() {
-        let check = |text: &str, expected: &[Fix]| assert_eq!(mentioned(text), expected);
-        check("call `raise_limit`, then retry", &[Fix::Repair("raise_limit")]);
-        check("{\"mode\":\"batch\"} or force", &[Fix::Mode("batch"), Fix::Mode("force")]);
-        check("do not raise_limits; enforce", &[]);
+    fn a_remedy_names_the_repairs_it_calls_and_the_modes_it_sets() {
+        let set = |value: &str| ArgumentChange::Set {
+            name: "mode".to_owned(),
+            value: ArgumentValue::Word(value.to_owned()),
+        };
+        let replaced = ArgumentChange::Replaced {
+            name: "mode".to_owned(),
+            from: "batch".to_owned(),
+            to: "force".to_owned(),
+        };
+        let check = |calls: &[(&str, &[ArgumentChange])], expected: &[Fix]| {
+            let calls = calls.iter().map(|(tool, arguments)| {
+                let mut call = RemedyCall::new(*tool);
+                call.arguments = arguments.to_vec();
+                call.note = "as raise_limit with force".to_owned();
+                call
+            });
+            let calls = calls.collect();
+            let remedy =
+                Remedy { calls, worked: 1, failed: 0, worked_at: None, failed_at: None, ruling: None };
+            assert_eq!(fixes(&remedy), expected);
+        };
+        check(&[("raise_limit", &[]), ("pay", &[])], &[Fix::Repair("raise_limit")]);
+        check(&[("pay", &[set("batch")])], &[Fix::Mode("batch")]);
+        check(&[("pay", &[replaced])], &[Fix::Mode("force")]);
+        check(&[("pay", &[set("raise_limit")])], &[]);
     }
 }

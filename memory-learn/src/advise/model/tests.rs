@@ -303,5 +303,5 @@ fn newer_episodes_of_a_task_outweigh_older_ones_with_other_tools() {
         assert_eq!(best.map(|best| model.tools[best].as_str()), Some(expected), "{newer}: {margins:?}");
     };
     check(0, "ssh");
-    check(3, "helm");
+    check(2, "helm");
 }
