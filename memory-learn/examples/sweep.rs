@@ -81,6 +81,7 @@ fn main() {
         ("near 5", Params { neighbours: 5, ..base.clone() }),
         ("near 32", Params { neighbours: 32, ..base.clone() }),
         ("no near", Params { neighbours: 0, ..base.clone() }),
+        ("no forget", Params { contradicted: 0.0, ..base.clone() }),
         ("no whole", Params { predictors: [false, true, true], ..base.clone() }),
         ("no clause", Params { predictors: [true, false, true], ..base.clone() }),
         ("no usual", Params { predictors: [true, true, false], ..base.clone() }),

@@ -58,7 +58,7 @@ impl Understood {
         for lesson in fixes {
             let item = ItemId::Failure(lesson.item.id);
             for resolution in &lesson.item.remedies {
-                for remedy in fixes(resolution) {
+                for remedy in fixes_of(resolution) {
                     match last.iter_mut().find(|(known, ..)| *known == remedy) {
                         Some(held) if at(resolution) > at(held.2) => *held = (remedy, item, resolution),
                         Some(_) => {}
@@ -101,7 +101,7 @@ fn at(resolution: &Remedy) -> Option<Timestamp> {
 }
 
 /// Returns the repairs that a remedy calls and the modes that it sets, in its order.
-fn fixes(remedy: &Remedy) -> Vec<Fix> {
+fn fixes_of(remedy: &Remedy) -> Vec<Fix> {
     let mut fixes = Vec::new();
     for call in &remedy.calls {
         fixes.extend(REPAIRS.into_iter().find(|repair| *repair == call.tool).map(Fix::Repair));
@@ -221,7 +221,7 @@ mod tests {
             let calls = calls.collect();
             let remedy =
                 Remedy { calls, worked: 1, failed: 0, worked_at: None, failed_at: None, ruling: None };
-            assert_eq!(fixes(&remedy), expected);
+            assert_eq!(fixes_of(&remedy), expected);
         };
         check(&[("raise_limit", &[]), ("pay", &[])], &[Fix::Repair("raise_limit")]);
         check(&[("pay", &[set("batch")])], &[Fix::Mode("batch")]);

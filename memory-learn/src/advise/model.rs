@@ -437,9 +437,8 @@ impl Model {
     }
 
     /// Takes from the nearest episodes that used other tools of their weight, the more, the more alike the texts and the less
-    /// alike the tools are (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning and Forgetting", 1993). What
-    /// a task needs may have changed: F1 stays within a point, and in the simulation (docs/evaluation.md) five of six
-    /// seeds recover from a change within 60 tasks instead of three. Returns the places of those that lost most.
+    /// alike the tools are (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning and Forgetting", 1993): what a
+    /// task needs may have changed. Returns the places of those that lost most.
     fn fade(&mut self, learned: &Learned, neighbours: &[Neighbour]) -> Vec<usize> {
         let mut lost: Vec<(f32, usize)> = Vec::new();
         for Neighbour { id, similarity } in neighbours.iter().take(self.params.neighbours) {
@@ -450,9 +449,10 @@ impl Model {
             }
             let shared = old.used.iter().filter(|tool| learned.used.contains(tool)).count();
             let all = old.used.len() + learned.used.len() - shared;
-            let loss = similarity.powi(2) * (all - shared) as f32 / all.max(1) as f32;
+            let unlike = (all - shared) as f32 / all.max(1) as f32;
+            let loss = self.params.contradicted * similarity.min(1.0).powi(2) * unlike;
             if loss > 0.0 {
-                old.share.faded += (1.0 - old.share.faded) * loss.min(1.0);
+                old.share.faded += (1.0 - old.share.faded) * loss;
                 lost.push((loss, place));
             }
         }

@@ -292,16 +292,25 @@ fn tools_beyond_the_bound_are_counted() {
 }
 
 #[test]
-fn newer_episodes_of_a_task_outweigh_older_ones_with_other_tools() {
-    let check = |newer: usize, expected: &str| {
-        let mut rows = vec![("Deploy the service".to_owned(), vec!["ssh"]); 12];
-        rows.extend(vec![("Bake some bread".to_owned(), vec!["oven"]); 30]);
-        rows.extend(vec![("Deploy the service".to_owned(), vec!["helm"]); newer]);
-        let model = learned(&rows);
+fn newer_episodes_take_weight_from_older_ones_with_other_tools() {
+    let lead = |contradicted: f32| {
+        let mut model = Model::new(Params { contradicted, ..Params::default() });
+        for id in 0..40_u128 {
+            let (text, tool) = match id {
+                0..16 => ("Deploy the service", "ssh"),
+                16..32 => ("Bake some bread", "oven"),
+                _ => ("Deploy the service", "helm"),
+            };
+            model.learn(Example::new(id, text).used([tool]));
+        }
         let margins = model.margins(&Query::new("Deploy the service").text).whole;
-        let best = (0..model.tools.len()).max_by(|a, b| margins[*a].total_cmp(&margins[*b]));
-        assert_eq!(best.map(|best| model.tools[best].as_str()), Some(expected), "{newer}: {margins:?}");
+        let faded = |used: &str| {
+            let of = |it: &&Learned| it.used.contains(&model.places[used]);
+            model.episodes.iter().filter(of).map(|it| it.share.faded).fold(0.0, f32::max)
+        };
+        assert!(faded("oven") < 0.1 && faded("helm") < 0.1);
+        assert_eq!(faded("ssh") > 0.9, contradicted > 0.0);
+        margins[usize::from(model.places["helm"])] - margins[usize::from(model.places["ssh"])]
     };
-    check(0, "ssh");
-    check(2, "helm");
+    assert!(lead(0.5) > lead(0.0) + 0.2, "{} {}", lead(0.5), lead(0.0));
 }
