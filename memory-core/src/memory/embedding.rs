@@ -24,9 +24,6 @@ use crate::store::record::{Key, Namespace};
 /// Texts embedded at once.
 const BATCH: usize = 64;
 const PAGE: usize = 500;
-/// Vectors brought into the graph at once: searches wait for about so many milliseconds.
-#[cfg(feature = "hnsw")]
-const LINKED: usize = 4;
 
 /// The vectors of a memory with a model.
 #[derive(Debug)]
@@ -353,19 +350,6 @@ impl Inner {
     pub(super) fn drop_vector(&self, id: EpisodeId) {
         if let Some(vectors) = &self.vectors {
             vectors.remove(&Key::episode(self.engine.namespace(), id));
-        }
-    }
-
-    /// Brings vectors into the graph of a large index while the application is at rest.
-    #[cfg(feature = "hnsw")]
-    pub(super) async fn link_vectors(&self) {
-        use std::sync::atomic::Ordering;
-        let Some(vectors) = &self.vectors else { return };
-        let activity = self.learner.activity.load(Ordering::Relaxed);
-        while self.learner.activity.load(Ordering::Relaxed) == activity
-            && vectors.index.write().unwrap_or_else(PoisonError::into_inner).link(LINKED) > 0
-        {
-            tokio::task::yield_now().await;
         }
     }
 }

@@ -406,8 +406,6 @@ impl Inner {
         if let Some(trigger) = schedule.trigger(activity, &self.learning.consolidation) {
             self.consolidate(trigger, None).await?;
         }
-        #[cfg(feature = "hnsw")]
-        self.link_vectors().await;
         vectors
     }
 

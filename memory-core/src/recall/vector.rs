@@ -1,7 +1,5 @@
 //! The vectors of one kind in one namespace, searched by cosine similarity.
 
-#[cfg(feature = "hnsw")]
-mod graph;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -11,8 +9,6 @@ use std::collections::{BinaryHeap, HashMap};
 
 use crate::error::{Error, Result};
 use crate::recall::embedder::normalize;
-#[cfg(feature = "hnsw")]
-use crate::recall::vector::graph::Graph;
 use crate::recall::vector::rows::{Query, Rows};
 use crate::store::record::Key;
 
@@ -20,26 +16,17 @@ use crate::store::record::Key;
 const MAX_DIMENSIONS: usize = 8_192;
 /// Rows that are estimated at once, so that the estimates stay in the first-level cache.
 const BLOCK: usize = 512;
-/// From how many vectors on a graph is built, by default. A scan takes some 3 ms for each 100,000 vectors of 384
-/// dimensions and is the faster one at 100,000; building the graph costs over a millisecond a vector.
-#[cfg(feature = "hnsw")]
-const GRAPH_FROM: usize = 500_000;
 
 /// Finds the vectors most like another, exactly: an index of one shard (one kind in one namespace).
 ///
 /// Vectors are kept as directions in 16 bits a component (an inner product is off by about 10⁻⁶), 2 bytes each plus the
 /// key. A search scans 8-bit approximations with known error bounds and computes the rest for the few rows that may be
 /// among the best, so its answer is that of a full scan. Answers do not depend on the history of changes.
-///
-/// With the feature `hnsw`, and from 500,000 vectors on, [`VectorIndex::link`] builds a graph; searches through it are
-/// faster, approximate, and the same for the same history of changes.
 #[derive(Debug)]
 pub struct VectorIndex {
     rows: Rows,
     keys: Vec<Key>,
     by_key: HashMap<Key, u32>,
-    #[cfg(feature = "hnsw")]
-    graph: Graph,
 }
 
 impl VectorIndex {
@@ -56,13 +43,7 @@ impl VectorIndex {
                 format!("{dimensions} is not within 1 to {MAX_DIMENSIONS}"),
             ));
         }
-        Ok(Self {
-            rows: Rows::new(dimensions),
-            keys: Vec::new(),
-            by_key: HashMap::new(),
-            #[cfg(feature = "hnsw")]
-            graph: Graph::new(GRAPH_FROM),
-        })
+        Ok(Self { rows: Rows::new(dimensions), keys: Vec::new(), by_key: HashMap::new() })
     }
 
     /// Returns the dimensions of every vector.
@@ -111,8 +92,6 @@ impl VectorIndex {
         };
         if let Some(row) = self.by_key.get(key) {
             self.rows.set(*row as usize, &vector);
-            #[cfg(feature = "hnsw")]
-            self.graph.changed(*row);
             return Ok(true);
         }
         let row = u32::try_from(self.keys.len())
@@ -120,8 +99,6 @@ impl VectorIndex {
         self.rows.push(&vector);
         self.keys.push(key.clone());
         self.by_key.insert(key.clone(), row);
-        #[cfg(feature = "hnsw")]
-        self.graph.added();
         Ok(true)
     }
 
@@ -132,8 +109,6 @@ impl VectorIndex {
         };
         self.rows.swap_remove(row as usize);
         self.keys.swap_remove(row as usize);
-        #[cfg(feature = "hnsw")]
-        self.graph.removed(row);
         if let Some(moved) = self.keys.get(row as usize) {
             self.by_key.insert(moved.clone(), row);
         }
@@ -174,32 +149,8 @@ impl VectorIndex {
             _ => return Ok(Vec::new()),
         };
         let query = self.rows.query(&direction);
-        #[cfg(feature = "hnsw")]
-        if let Some(rows) =
-            self.graph.search(&self.rows, &direction, limit, |row| filter(&self.keys[row as usize]))
-        {
-            return Ok(self.best(&query, limit, rows.into_iter().map(|row| (f32::INFINITY, row))));
-        }
         let candidates = self.candidates(&query, limit, filter);
         Ok(self.best(&query, limit, candidates.into_iter()))
-    }
-
-    /// Brings up to `limit` vectors into the graph that makes searches of large indexes faster; returns how many are
-    /// still to be brought in.
-    ///
-    /// Does nothing below the size from which on there is a graph. A vector takes about a millisecond: call it when
-    /// there is nothing else to do, until it returns 0. Until few are left, searches scan all vectors.
-    #[cfg(feature = "hnsw")]
-    pub fn link(&mut self, limit: usize) -> usize {
-        self.graph.link(&self.rows, limit)
-    }
-
-    /// Sets from how many vectors on [`VectorIndex::link`] builds a graph. Default: 500,000.
-    #[cfg(feature = "hnsw")]
-    #[must_use]
-    pub fn graph_from(mut self, vectors: usize) -> Self {
-        self.graph.from = vectors;
-        self
     }
 
     /// Returns the best `limit` of these rows, which come with the most their similarity may be, highest first.

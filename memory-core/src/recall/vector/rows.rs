@@ -154,22 +154,6 @@ impl Rows {
         });
         sum * self.scales[row]
     }
-
-    /// Returns rows of one unit vector.
-    #[cfg(feature = "hnsw")]
-    pub(super) fn of(vector: &[f32]) -> Self {
-        let mut rows = Self::new(vector.len());
-        rows.push(vector);
-        rows
-    }
-
-    /// Returns the high bytes of a row, and the value of one unit of them in four bytes.
-    #[cfg(feature = "hnsw")]
-    pub(super) fn point(&self, row: usize) -> Vec<i8> {
-        let high = &self.high[row * self.stride..(row + 1) * self.stride];
-        let unit = (256.0 * self.scales[row]).to_le_bytes().map(|byte| byte as i8);
-        [high, &unit].concat()
-    }
 }
 
 struct Estimate<'a> {

@@ -167,62 +167,6 @@ fn zeros_are_like_nothing() {
     assert!(!index.contains(&key(1)) && index.is_empty());
 }
 
-/// Returns the share of the true best ten that searches find, and checks that each answer is in order.
-#[cfg(feature = "hnsw")]
-fn recall_at_10(index: &VectorIndex, kept: &BTreeMap<Key, Vec<f32>>, queries: &[Vec<f32>]) -> f64 {
-    let mut found = 0;
-    for query in queries {
-        let mut exact: Vec<(&Key, f64)> =
-            kept.iter().map(|(key, vector)| (key, cosine(query, vector))).collect();
-        exact.sort_by(|one, other| other.1.total_cmp(&one.1).then_with(|| one.0.cmp(other.0)));
-        let answer = index.search(query, 10, |_| true).unwrap();
-        assert_eq!(answer.len(), 10);
-        assert!(answer.windows(2).all(|pair| pair[0].1 >= pair[1].1));
-        assert!(answer.iter().all(|(key, _)| kept.contains_key(key)));
-        found += answer.iter().filter(|(key, _)| exact[..10].iter().any(|(best, _)| *best == key)).count();
-    }
-    found as f64 / (queries.len() * 10) as f64
-}
-
-#[cfg(feature = "hnsw")]
-#[test]
-fn the_graph_finds_nearly_all_that_a_scan_does() {
-    let mut noise = Noise(5);
-    let vectors = noise.clustered(3_060, 64);
-    let (vectors, queries) = vectors.split_at(3_000);
-    let mut index = index(vectors).graph_from(300);
-    let mut kept: BTreeMap<Key, Vec<f32>> =
-        vectors.iter().cloned().enumerate().map(|(number, vector)| (key(number), vector)).collect();
-    assert_eq!(index.link(1_000), 2_000, "a bounded part at a time");
-    assert_eq!(index.link(usize::MAX), 0);
-    let before = recall_at_10(&index, &kept, &queries[..30]);
-    assert!(before >= 0.95, "recall@10 {before}");
-    // Removed, changed and new vectors count at once; a few stay outside the graph, as they may.
-    for number in (0..3_000).step_by(3) {
-        assert!(index.remove(&key(number)));
-        kept.remove(&key(number));
-    }
-    for (number, query) in queries[30..].iter().enumerate() {
-        for number in [3 * number + 1, 6_000 + number] {
-            index.upsert(&key(number), query).unwrap();
-            kept.insert(key(number), query.clone());
-        }
-    }
-    let after = recall_at_10(&index, &kept, queries);
-    assert!(after >= 0.95, "recall@10 {after} after changes");
-    let only = key(2_000);
-    assert_eq!(index.search(&queries[0], 3, |key| *key == only).unwrap()[0].0, only);
-    // Most nodes are dead now: the graph is built anew.
-    for number in (0..3_000).filter(|number| number % 3 != 0 && number % 5 != 0) {
-        index.remove(&key(number));
-        kept.remove(&key(number));
-    }
-    assert!(index.len() >= 300);
-    assert_eq!(index.link(usize::MAX), 0);
-    let anew = recall_at_10(&index, &kept, queries);
-    assert!(anew >= 0.95, "recall@10 {anew} of the graph built anew");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
