@@ -163,7 +163,7 @@ impl Settings {
             let place = line.map_or_else(String::new, |line| format!(" line {line}"));
             let message = format!("{}{place}: {field}{reason}", path.display());
             Error::new(ErrorKind::InvalidInput, "read settings", message)
-                .with_hint("the README has a table of all settings")
+                .with_hint("docs/configuration.md has a table of all settings")
         };
         let parsed =
             toml::Deserializer::parse(&text).map_err(|source| refused("", source.message(), &source))?;

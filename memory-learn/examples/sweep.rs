@@ -1,4 +1,4 @@
-//! Compares values of the parameters on pairs of task files: `sweep TRAIN.jsonl DEV.jsonl ...`.
+//! Compares values of the parameters on pairs of task files: `sweep [CASE ...] TRAIN.jsonl DEV.jsonl ...`; all cases, or those named.
 #![expect(clippy::unwrap_used, reason = "a program for developers: bad files may end it")]
 
 use std::collections::BTreeSet;
@@ -64,7 +64,8 @@ fn f1(train: &[Task], dev: &[Task], params: &Params, seed: u128) -> (f64, f64, f
 }
 
 fn main() {
-    let files: Vec<String> = std::env::args().skip(1).collect();
+    let is_file = |argument: &String| argument.ends_with(".jsonl");
+    let (files, wanted): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(is_file);
     let base = Params::default();
     let cases = [
         ("default", base.clone()),
@@ -87,6 +88,9 @@ fn main() {
         ("no usual", Params { predictors: [true, true, false], ..base.clone() }),
     ];
     for (name, params) in cases {
+        if !wanted.is_empty() && wanted.iter().all(|wanted| wanted != name) {
+            continue;
+        }
         print!("{name:12}");
         let mut mean = 0.0;
         for pair in files.chunks(2) {
