@@ -138,9 +138,10 @@ async fn acknowledgements_are_lost() {
         proxy.fault_next(2, Mode::DropAnswer);
         record_one(&memory, &format!("task {i}")).await;
     }
+    // Recording waits for no drain: on a busy machine it may not have sent anything yet.
+    eventually("answers are dropped", async || proxy.faults() > 0).await;
     proxy.set_mode(Mode::Pass);
     memory.flush(PATIENCE).await.unwrap();
-    assert!(proxy.faults() > 0, "answers were dropped");
     assert_eq!(sqld.scalar("SELECT count(*) FROM episodes"), 11);
     assert_eq!(sqld.scalar("SELECT count(*) FROM steps"), 22);
 }
