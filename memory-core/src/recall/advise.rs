@@ -150,7 +150,7 @@ fn explained(
         reasons.push(format!("{:.0} % of the most similar episodes {point}", 100.0 * share));
     }
     let [.., behind] = it.shares;
-    if let Some(last) = query.done().last().filter(|_| behind > 0.0) {
+    if let Some(last) = query.done().last().filter(|last| behind > 0.0 && model.uses(last)) {
         reasons.push(format!("often used behind {last}"));
     }
     if reasons.is_empty() {

@@ -33,6 +33,8 @@ pub(super) struct Learned {
     pub(super) share: Share,
     /// The buckets of the names that are its own words, or its kind.
     pub(super) named: Vec<u32>,
+    /// The older episodes that it contradicted, and the share of its weight that each lost: it gets it back.
+    pub(super) contradicted: Vec<(u128, f32)>,
 }
 
 impl Learned {
@@ -192,6 +194,11 @@ impl Model {
         &self.tools
     }
 
+    /// Returns true if an episode that it has learned from used a tool, or failed with it.
+    pub fn uses(&self, tool: &str) -> bool {
+        self.places.contains_key(tool)
+    }
+
     /// Returns true if an episode that it has learned from has this word.
     pub fn knows(&self, word: &str) -> bool {
         self.linear.rows.place(memory_recall::text::word(word).bucket).is_some()
@@ -230,10 +237,12 @@ impl Model {
         let words: Vec<u32> = text.words.iter().map(|(bucket, _)| *bucket).collect();
         let case = Case { words, course: called, silent };
         let features = Packed::new(&text.whole);
-        let mut learned = Learned { id, features, used, against, silent, share: Share::default(), named };
+        let share = Share::default();
+        let contradicted = Vec::new();
+        let mut learned = Learned { id, features, used, against, silent, share, named, contradicted };
         let neighbours = self.neighbours(&case.words);
         self.test(&learned, &text, &case, &neighbours);
-        let contradicted = self.fade(&learned, &neighbours);
+        let faded = self.fade(&mut learned, &neighbours);
         self.linear.count(&text.whole);
         self.order.count(&learned.used, true);
         learned.used.iter().for_each(|tool| self.users[usize::from(*tool)] += 1);
@@ -242,7 +251,7 @@ impl Model {
         self.optimise(&mut learned);
         self.ids.insert(id, new as u32);
         self.episodes.push(learned);
-        contradicted.into_iter().for_each(|place| self.replay(place));
+        faded.into_iter().for_each(|place| self.replay(place));
         // Which are replayed depends on how many there are alone: other ids give the same model.
         let mut dice = Dice::new(self.episodes.len() as u128);
         let is_few = self.episodes.len() < self.params.few;
@@ -265,6 +274,12 @@ impl Model {
         let features = forgotten.features.to_vec();
         self.linear.remove(&features, &forgotten.share, says, &self.params);
         self.linear.uncount(&features);
+        for (id, loss) in &forgotten.contradicted {
+            let Some(place) = self.ids.get(id).map(|place| *place as usize) else { continue };
+            let faded = &mut self.episodes[place].share.faded;
+            *faded = (1.0 - (1.0 - *faded) / (1.0 - loss)).max(0.0);
+            self.replay(place);
+        }
         for bucket in &forgotten.named {
             let Some(name) = self.names.get_mut(bucket) else { continue };
             name.episodes = name.episodes.saturating_sub(1);
@@ -439,7 +454,7 @@ impl Model {
     /// Takes from the nearest episodes that used other tools of their weight, the more, the more alike the texts and the less
     /// alike the tools are (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning and Forgetting", 1993): what a
     /// task needs may have changed. Returns the places of those that lost most.
-    fn fade(&mut self, learned: &Learned, neighbours: &[Neighbour]) -> Vec<usize> {
+    fn fade(&mut self, learned: &mut Learned, neighbours: &[Neighbour]) -> Vec<usize> {
         let mut lost: Vec<(f32, usize)> = Vec::new();
         for Neighbour { id, similarity } in neighbours.iter().take(self.params.neighbours) {
             let Some(place) = self.ids.get(id).map(|place| *place as usize) else { continue };
@@ -454,6 +469,7 @@ impl Model {
             if loss > 0.0 {
                 old.share.faded += (1.0 - old.share.faded) * loss;
                 lost.push((loss, place));
+                learned.contradicted.push((*id, loss));
             }
         }
         lost.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

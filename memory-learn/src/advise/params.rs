@@ -38,7 +38,7 @@ pub struct Params {
     /// What an episode keeps of its say for each newer one quite like the task, for the predictor that follows change:
     /// exponential forgetting. Beside it there is one that forgets nothing; the mixture decides between them.
     pub fading: f32,
-    /// The most of its weight that a stored episode loses to a newer one of the same text with other tools. In the simulation
+    /// The most of its weight, below 1, that a stored episode loses to a newer one of the same text with other tools. In the simulation
     /// (docs/evaluation.md, 600 tasks, seeds 1 to 6) tasks until the success of 25 is the oracle's again: without it 25, 25, 51,
     /// 96, 71, 149; with 0.2 25, 25, 51, 102, 71, 133; with 0.5 25, 25, 51, 39, 36, 133; with 1 25, 25, 36, 39, 71, 54.
     pub contradicted: f32,

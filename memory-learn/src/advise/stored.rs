@@ -17,7 +17,7 @@ use super::rows::Stored;
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
 const ANSWERS: u32 = 0x4d4c_4106;
 /// Of what learning goes on from.
-const LEARNS: u32 = 0x4d4c_4c07;
+const LEARNS: u32 = 0x4d4c_4c08;
 
 /// Bytes of the checksum behind.
 const CHECKSUM: usize = 4;
@@ -140,6 +140,11 @@ impl Model {
             out.tools(&learned.against);
             out.number(learned.named.len() as u32);
             learned.named.iter().for_each(|bucket| out.number(*bucket));
+            out.number(learned.contradicted.len() as u32);
+            for (id, loss) in &learned.contradicted {
+                out.bytes(&id.to_le_bytes());
+                out.float(*loss);
+            }
             out.number(learned.features.as_bytes().len() as u32);
             out.bytes(learned.features.as_bytes());
             out.float(learned.share.scale);
@@ -183,6 +188,10 @@ impl Model {
             for _ in 0..from.count(4)? {
                 named.push(from.number()?);
             }
+            let mut contradicted = Vec::new();
+            for _ in 0..from.count(20)? {
+                contradicted.push((u128::from_le_bytes(from.array()?), from.float()?));
+            }
             let features = from.count(1)?;
             let features = Packed::from_bytes(from.take(features)?).ok_or(Damaged)?;
             let (scale, faded) = (from.float()?, from.float()?);
@@ -192,7 +201,7 @@ impl Model {
             }
             let share = Share { scale, faded, duals };
             self.ids.insert(id, place as u32);
-            self.episodes.push(Learned { id, features, used, against, silent, share, named });
+            self.episodes.push(Learned { id, features, used, against, silent, share, named, contradicted });
         }
         if self.episodes.len() != self.linear.episodes as usize || self.ids.len() != self.episodes.len() {
             return Err(Damaged);

@@ -17,7 +17,8 @@ const GRAMS: std::ops::RangeInclusive<usize> = 3..=4;
 /// 0.705, 0.708 and 0.706 on nine other pairs of files.
 const WORD: f32 = 2.0;
 
-/// What weights are multiples of, so that they can be kept in few bits. The least is 1.
+/// What weights are multiples of, so that they can be kept in few bits; the least weight is 1. In cross-validation on BFCL F1 is
+/// 0.702 without rounding and 0.701 with it.
 pub const PRECISION: f32 = 1.0 / 16.0;
 
 /// A feature of a text.

@@ -32,6 +32,7 @@ impl Content {
             PatternBody::AntiPattern { behaviour, consequence } => {
                 vec![words(&behaviour.to_string()), words(&consequence.to_string())]
             }
+            // By their tools first: many words alike say nothing for steps with other tools.
             PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![
                 steps.iter().map(|step| step.tool.clone()).collect(),
                 steps.iter().flat_map(|step| words(&step.to_string())).collect(),
@@ -79,7 +80,6 @@ fn common(a: &[String], b: &[String]) -> usize {
     lengths[b.len()]
 }
 
-/// Returns the tools that steps begin with: many words alike say nothing for steps with other tools.
 fn all_words(texts: &[String]) -> Vec<String> {
     texts.iter().flat_map(|text| words(text)).collect()
 }

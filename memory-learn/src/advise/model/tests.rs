@@ -314,3 +314,22 @@ fn newer_episodes_take_weight_from_older_ones_with_other_tools() {
     };
     assert!(lead(0.5) > lead(0.0) + 0.2, "{} {}", lead(0.5), lead(0.0));
 }
+
+#[test]
+fn a_forgotten_episode_gives_back_what_older_ones_lost_to_it() {
+    let mut model = Model::new(Params::default());
+    for id in 0..12_u128 {
+        model.learn(Example::new(id, "Deploy the service").used(["ssh"]));
+    }
+    let faded = |model: &Model| model.episodes.iter().map(|it| it.share.faded).fold(0.0, f32::max);
+    assert_eq!(faded(&model), 0.0);
+    (12..15).for_each(|id| model.learn(Example::new(id, "Deploy the service").used(["helm"])));
+    let lost = faded(&model);
+    assert!(lost > 0.8, "{lost}");
+    let answers = model.encode();
+    let learns = model.encode_learning(&answers);
+    let mut model = Model::decode(answers, Params::default()).unwrap().resume(&learns).unwrap();
+    assert_eq!(faded(&model), lost);
+    (12..15).for_each(|id| assert!(model.forget(id)));
+    assert!(faded(&model) < 1e-5, "{}", faded(&model));
+}
