@@ -112,8 +112,8 @@ impl Limits {
         const OPERATION: &str = "start";
         not_blank(OPERATION, "task.description", &task.description)?;
         chars(OPERATION, "task.description", &task.description, self.description_chars)?;
-        self.label(OPERATION, "task.kind", &task.kind)?;
         let labels = [
+            ("task.kind", &task.kind),
             ("task.domain", &task.domain),
             ("task.language", &task.language),
             ("task.framework", &task.framework),

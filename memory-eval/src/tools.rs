@@ -139,12 +139,8 @@ pub(crate) struct Found {
 
 async fn recommend(memory: &Memory, solved: &SolvedTask, scorer: &mut Scorer) -> Result<Found> {
     let task = solved.task();
-    let mut query = RecallQuery::new(&task.description).kind(&task.kind);
-    if let Some(domain) = &task.domain {
-        query = query.domain(domain);
-    }
     let start = Instant::now();
-    let recall = memory.recall(query).await?;
+    let recall = memory.recall(RecallQuery::for_task(&task)).await?;
     scorer.taken.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));
     Ok(Found {
         tools: recall.tools.into_iter().map(|advice| advice.tool).collect(),

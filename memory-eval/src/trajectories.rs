@@ -62,11 +62,7 @@ pub async fn trajectories(rows: &[Trajectory], by: &Means) -> Result<(Trajectory
         arena.memory.forget(ids[index]).await?;
         arena.memory.learn().await?;
         let task = &row.recording.task;
-        let mut query = RecallQuery::new(&task.description).kind(&task.kind).limit(DEPTH);
-        if let Some(domain) = &task.domain {
-            query = query.domain(domain);
-        }
-        let recall = arena.memory.recall(query).await?;
+        let recall = arena.memory.recall(RecallQuery::for_task(task).limit(DEPTH)).await?;
         let found: Vec<EpisodeId> = recall.episodes.iter().map(|found| found.id).collect();
         rank.extend(Rank::of(rows, &ids, index, &found));
         scores.forecast += usize::from(recall.forecast.is_some());

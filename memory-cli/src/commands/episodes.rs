@@ -130,7 +130,7 @@ fn table(episodes: &[Episode], output: &Output) -> Vec<String> {
             let (verdict, look) = view::verdict(episode);
             let id = episode.id.to_string();
             let id = if whole { id.as_str() } else { id.rsplit('-').next().unwrap_or(&id) };
-            let kind = [Some(&episode.task.kind), episode.task.domain.as_ref()];
+            let kind = [&episode.task.kind, &episode.task.domain];
             let kind: Vec<&str> = kind.into_iter().flatten().map(String::as_str).collect();
             let steps = if episode.is_completed() { text::number(episode.steps.into()) } else { "-".into() };
             vec![

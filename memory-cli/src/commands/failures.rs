@@ -139,7 +139,7 @@ impl Shown for Lesson {
             ("class", self.category.as_str().replace('_', " ")),
             ("error", self.error.clone()),
             ("domain", self.domain.clone().unwrap_or_default()),
-            ("kind", self.task_kind.clone()),
+            ("kind", self.task_kind.clone().unwrap_or_default()),
             ("because", self.root_cause.clone().unwrap_or_default()),
         ];
         if self.resolved == 0 {

@@ -97,7 +97,7 @@ impl Shown for Pattern {
         vec![
             ("sort", self.strategy.as_str().replace('_', " ")),
             ("domain", self.domain.clone().unwrap_or_default()),
-            ("kind", self.task_kind.clone()),
+            ("kind", self.task_kind.clone().unwrap_or_default()),
             ("tasks", self.terms.join(", ")),
             ("sure", learned::sure(self.confidence, &backing(self))),
             ("used", learned::used(&self.used)),

@@ -100,7 +100,7 @@ impl Shown for Playbook {
             .collect();
         vec![
             ("domain", self.domain.clone().unwrap_or_default()),
-            ("kind", self.task_kind.clone()),
+            ("kind", self.task_kind.clone().unwrap_or_default()),
             ("tasks", self.terms.join(", ")),
             ("fill in", placeholders.join(", ")),
             ("sure", learned::sure(self.confidence, &self.tally)),

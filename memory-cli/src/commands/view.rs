@@ -42,7 +42,7 @@ pub(super) fn mark(result: StepResult) -> (&'static str, Style) {
 /// Returns the labels of an episode: kind, domain, agent.
 pub(super) fn labels(episode: &Episode) -> String {
     let task = &episode.task;
-    let labels = [Some(&task.kind), task.domain.as_ref(), task.agent.as_ref()];
+    let labels = [&task.kind, &task.domain, &task.agent];
     let labels: Vec<&str> = labels.into_iter().flatten().map(String::as_str).collect();
     labels.join(" · ")
 }

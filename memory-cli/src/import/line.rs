@@ -184,7 +184,9 @@ mod tests {
     fn shapes_are_told_apart_and_bad_lines_say_why() {
         let check = |line: &[u8], format, expected: Result<&str, &str>| {
             let found = parse(line, format, &Defaults::default());
-            let found = found.map(|parsed| parsed.recording.task.kind).map_err(|BadLine(reason)| reason);
+            let found = found
+                .map(|parsed| parsed.recording.task.kind.unwrap_or_default())
+                .map_err(|BadLine(reason)| reason);
             assert_eq!(found.as_deref().map_err(String::as_str), expected);
         };
         let chat = br#"{"reward": 1, "messages": [{"role": "user", "content": "hi"}]}"#;

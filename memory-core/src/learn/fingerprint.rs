@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use crate::learn::identity::id_of;
 use crate::learn::shape::{Shape, pieces};
 use crate::model::task::Task;
-use crate::recall::tokenize::{normalize_label, stem, tokenize};
+use crate::recall::tokenize::{label_key, stem, tokenize};
 
 /// Returns the fingerprint of a task, 32 hexadecimal digits: equal for tasks of one kind and domain whose descriptions
 /// differ in figures, ids, dates, paths, quoted values, case, forms of words and word order alone.
 pub(crate) fn fingerprint(task: &Task) -> String {
-    let kind = normalize_label(&task.kind);
-    let domain = task.domain.as_deref().map(normalize_label).unwrap_or_default();
+    let [kind, domain] = [&task.kind, &task.domain].map(|label| label_key(label.as_deref()));
     let terms = terms(&task.description);
     let terms: Vec<&str> = terms.iter().map(String::as_str).collect();
     id_of(&["task", &kind, &domain, &terms.join(" ")]).simple().to_string()

@@ -134,8 +134,8 @@ pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]
         let shown_by: BTreeSet<&str> =
             pattern.episodes.iter().filter_map(|id| agents.get(id).copied()).collect();
         let by_agent = shown_by.into_iter().map(Slice::of_agent);
-        let slices = [Slice::default(), Slice::of_kind(&pattern.task_kind)].into_iter();
-        let slices = slices.chain(domain).chain(by_agent);
+        let kind = pattern.task_kind.as_deref().map(Slice::of_kind);
+        let slices = std::iter::once(Slice::default()).chain(kind).chain(domain).chain(by_agent);
         slices.for_each(|slice| count(slice, &|figures| figures.patterns += 1));
     }
     slices.values().flat_map(|(slice, figures)| figures.metrics(day, slice)).collect()
@@ -143,7 +143,8 @@ pub(crate) fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]
 
 fn slices_of(episode: &Episode) -> Vec<Slice> {
     let task = &episode.task;
-    let mut slices = vec![Slice::default(), Slice::of_kind(&task.kind)];
+    let mut slices = vec![Slice::default()];
+    slices.extend(task.kind.as_deref().map(Slice::of_kind));
     slices.extend(task.agent.as_deref().map(Slice::of_agent));
     slices.extend(task.domain.as_deref().map(Slice::of_domain));
     slices
@@ -223,7 +224,7 @@ mod tests {
             id: PatternId(Uuid::nil()),
             strategy: Strategy::ToolSequence,
             domain: Some("air".into()),
-            task_kind: "booking".into(),
+            task_kind: Some("booking".into()),
             body: PatternBody::ToolSequence { tools: Vec::new() },
             terms: Vec::new(),
             tally: Tally::default(),

@@ -374,7 +374,7 @@ mod tests {
             steps: instructions.iter().map(step).collect(),
             placeholders: placeholders.iter().map(|(name, _)| (*name).into()).collect(),
             shapes: placeholders.iter().map(|(_, shape)| (*shape).into()).collect(),
-            task_kind: "general".into(),
+            task_kind: None,
             terms: Vec::new(),
             sources: Vec::new(),
             tally: Tally::default(),

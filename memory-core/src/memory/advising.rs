@@ -16,7 +16,7 @@ use crate::id::{EpisodeId, lock};
 use crate::memory::Inner;
 use crate::model::episode::{Attempt, Episode, ToolUse};
 use crate::model::kind::Kind;
-use crate::recall::query::{RecallQuery, telling_kind};
+use crate::recall::query::RecallQuery;
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
@@ -436,7 +436,7 @@ fn example(episode: &Episode) -> Example {
     let (used, failed) = if credited { (used, failed) } else { (Vec::new(), episode.tools.iter().collect()) };
     let name = |it: &ToolUse| it.tool.clone();
     Example::new(episode.id.0.as_u128(), &episode.task.description)
-        .kind(telling_kind(&episode.task.kind))
+        .kind(episode.task.kind.as_deref())
         .used(used.into_iter().map(name))
         .against(failed.into_iter().map(name))
         .course(course)

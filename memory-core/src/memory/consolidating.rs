@@ -433,7 +433,7 @@ pub(super) struct Baselines {
 impl Baselines {
     /// Returns the tally of a domain; of tasks without one for `None`.
     pub(super) fn of_domain(&self, domain: Option<&str>) -> Tally {
-        let key = crate::recall::tasks::domain_key(domain);
+        let key = crate::recall::tokenize::label_key(domain);
         let (episodes, successes) = self.by_domain.get(key.as_str()).copied().unwrap_or_default();
         let failures = episodes - successes;
         Tally {

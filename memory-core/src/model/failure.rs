@@ -80,7 +80,7 @@ pub struct Failure {
     /// The subject area.
     pub domain: Option<String>,
     /// The kind of task.
-    pub task_kind: String,
+    pub task_kind: Option<String>,
     /// Episodes that had it.
     pub occurrences: u32,
     /// Episodes that had it, got over it and succeeded.

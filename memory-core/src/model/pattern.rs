@@ -304,7 +304,7 @@ pub struct Pattern {
     /// The subject area it was found in.
     pub domain: Option<String>,
     /// The kind of task it was found in.
-    pub task_kind: String,
+    pub task_kind: Option<String>,
     /// What recurs.
     pub body: PatternBody,
     /// The words that tasks of its episodes have in common, the most telling first.

@@ -46,7 +46,7 @@ pub struct Playbook {
     #[serde(default)]
     pub shapes: Vec<String>,
     /// The kind of task it is for.
-    pub task_kind: String,
+    pub task_kind: Option<String>,
     /// The words that tasks of its episodes have in common, the most telling first.
     pub terms: Vec<String>,
     /// Some of the newest episodes it comes from.

@@ -21,8 +21,8 @@ pub enum Complexity {
 pub struct Task {
     /// What was asked, in the user's words.
     pub description: String,
-    /// The kind of work (`debugging`, `booking`, …), as the application names it; `general` by default.
-    pub kind: String,
+    /// The kind of work (`debugging`, `booking`, …), as the application names it.
+    pub kind: Option<String>,
     /// The subject area (`web`, `airline`, …).
     pub domain: Option<String>,
     /// The programming or natural language.
@@ -40,11 +40,11 @@ pub struct Task {
 }
 
 impl Task {
-    /// Creates a task of kind `general` and moderate complexity without labels.
+    /// Creates a task of moderate complexity without labels.
     pub fn new(description: impl Into<String>) -> Self {
         Self {
             description: description.into(),
-            kind: "general".into(),
+            kind: None,
             domain: None,
             language: None,
             framework: None,
@@ -58,7 +58,7 @@ impl Task {
     /// Sets the kind of work.
     #[must_use]
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = kind.into();
+        self.kind = Some(kind.into());
         self
     }
 

@@ -14,7 +14,7 @@ use crate::memory::ToolAdvice;
 use crate::model::evidence::ItemId;
 use crate::model::heuristic::Heuristic;
 use crate::recall::content_words::term;
-use crate::recall::query::{RecallQuery, telling_kind};
+use crate::recall::query::RecallQuery;
 
 pub(crate) use after_error::Remedy;
 pub(crate) use rulings::PINNED;
@@ -87,10 +87,7 @@ pub(crate) fn advise(
     remedy: Option<&Remedy>,
 ) -> Advised {
     let rulings = Rulings::new(clauses, query, heuristics);
-    let asked = Query::new(&query.text)
-        .kind(query.kind.as_deref().and_then(telling_kind))
-        .done(query.done())
-        .failed(query.failed());
+    let asked = Query::new(&query.text).kind(query.kind.as_deref()).done(query.done()).failed(query.failed());
     let is_known = words(&query.text).any(|word| model.knows(word))
         || query.after.iter().any(|tool| model.tools().contains(tool));
     // Of what nobody ever spoke of, how often tools are used says nothing.

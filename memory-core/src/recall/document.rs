@@ -134,7 +134,7 @@ pub struct SearchDocument {
     /// Of an episode, whether and how it ended; of what was learned, whether it may be shown; of a ruling, what it says.
     pub state: DocumentState,
     /// The kind of task.
-    pub task_kind: String,
+    pub task_kind: Option<String>,
     /// The task's domain.
     pub domain: Option<String>,
     /// Who did it: of an episode, the task's agent.
@@ -159,16 +159,12 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 9;
-
-    /// The kind that tasks have unless they say otherwise; it tells nothing, so it is not a term.
-    const DEFAULT_KIND: &'static str = "general";
+    pub const ANALYSIS: u16 = 10;
 
     /// Makes the document of an episode.
     pub fn of_episode(episode: &Episode, revision: Revision, expires_at: Option<Timestamp>) -> Self {
         let task = &episode.task;
-        let kind = (task.kind != Self::DEFAULT_KIND).then_some(&task.kind);
-        let labels = kind.into_iter().chain(&task.domain).chain(&task.language).chain(&task.framework);
+        let labels = task.kind.iter().chain(&task.domain).chain(&task.language).chain(&task.framework);
         let tools = episode.tools.iter().map(|tool| tool.tool.as_str());
         let outcome = episode.outcome.as_ref();
         let terms = [
@@ -204,8 +200,7 @@ impl SearchDocument {
 
     /// Makes the document of something learned.
     fn of_learned(record: &Record, learned: &Learned<'_>) -> Self {
-        let kind = (learned.task_kind != Self::DEFAULT_KIND).then_some(learned.task_kind);
-        let labels = learned.domain.into_iter().chain(kind);
+        let labels = learned.domain.into_iter().chain(learned.task_kind);
         let terms = [
             (Field::Task, count_terms(learned.task.iter().copied())),
             (Field::Labels, count_terms(labels)),
@@ -217,7 +212,7 @@ impl SearchDocument {
             expires_at: record.expires_at,
             terms: terms.into_iter().filter(|(_, terms)| !terms.is_empty()).collect(),
             state: if learned.rejected { DocumentState::Rejected } else { DocumentState::Active },
-            task_kind: learned.task_kind.to_owned(),
+            task_kind: learned.task_kind.map(str::to_owned),
             domain: learned.domain.map(str::to_owned),
             agent: None,
             tags: Vec::new(),
@@ -238,7 +233,7 @@ impl SearchDocument {
             tools: Vec::new(),
             keywords: Vec::new(),
             domain: None,
-            task_kind: Self::DEFAULT_KIND,
+            task_kind: None,
             score: 0.0,
             rejected: false,
         };
@@ -265,7 +260,7 @@ struct Learned<'a> {
     tools: Vec<&'a str>,
     keywords: Vec<&'a str>,
     domain: Option<&'a str>,
-    task_kind: &'a str,
+    task_kind: Option<&'a str>,
     score: f64,
     rejected: bool,
 }
@@ -307,7 +302,7 @@ impl<'a> Learned<'a> {
             tools,
             keywords,
             domain: pattern.domain.as_deref(),
-            task_kind: &pattern.task_kind,
+            task_kind: pattern.task_kind.as_deref(),
             score: pattern.confidence,
             rejected: pattern.standing == Standing::Withheld,
         }
@@ -319,7 +314,7 @@ impl<'a> Learned<'a> {
             tools: vec![heuristic.tool.as_str()],
             keywords: Vec::new(),
             domain: heuristic.domain.as_deref(),
-            task_kind: heuristic.condition.task_kind.as_deref().unwrap_or(SearchDocument::DEFAULT_KIND),
+            task_kind: heuristic.condition.task_kind.as_deref(),
             score: heuristic.confidence,
             rejected: heuristic.standing == Standing::Withheld,
         }
@@ -331,7 +326,7 @@ impl<'a> Learned<'a> {
             tools: playbook.steps.iter().map(|step| step.tool.as_str()).collect(),
             keywords: Vec::new(),
             domain: playbook.domain.as_deref(),
-            task_kind: &playbook.task_kind,
+            task_kind: playbook.task_kind.as_deref(),
             score: playbook.confidence,
             rejected: playbook.standing == Standing::Withheld,
         }
@@ -344,7 +339,7 @@ impl<'a> Learned<'a> {
             // Every line of the error finds it, not the most telling one alone.
             keywords: vec![failure.error.as_str(), failure.category.as_str(), failure.example.as_str()],
             domain: failure.domain.as_deref(),
-            task_kind: &failure.task_kind,
+            task_kind: failure.task_kind.as_deref(),
             score: f64::from(failure.resolved) / f64::from(failure.occurrences.max(1)),
             rejected: false,
         }

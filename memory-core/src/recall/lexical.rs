@@ -20,7 +20,8 @@ use crate::recall::document::SearchDocument;
 use crate::recall::groups::{self, EpisodeHits};
 use crate::recall::query::RecallQuery;
 use crate::recall::rank::{self, Hit};
-use crate::recall::tasks::{TaskFigures, domain_key};
+use crate::recall::tasks::TaskFigures;
+use crate::recall::tokenize::label_key;
 use crate::store::record::{Key, Namespace, Revision};
 
 use entry::{Entry, State};
@@ -209,7 +210,7 @@ impl LexicalIndex {
         admits: impl Fn(Option<&str>) -> bool,
     ) -> Vec<Arc<str>> {
         let Some(shard) = self.held(namespace, Kind::Episode) else { return Vec::new() };
-        let domain = domain_key(domain);
+        let domain = label_key(domain);
         let entries = shard.census.newest(&domain).filter_map(|slot| shard.entry(slot));
         let asked = entries.filter(|entry| admits(entry.agent.as_deref())).take(newest);
         asked.map(|entry| entry.id.clone()).collect()
@@ -217,7 +218,7 @@ impl LexicalIndex {
 
     /// Returns how many completed episodes a domain has, or how many have none.
     pub(crate) fn count_of(&self, namespace: &Namespace, domain: Option<&str>) -> usize {
-        self.held(namespace, Kind::Episode).map_or(0, |shard| shard.census.count(&domain_key(domain)))
+        self.held(namespace, Kind::Episode).map_or(0, |shard| shard.census.count(&label_key(domain)))
     }
 
     /// Returns the domains of completed episodes in the form in which they are compared; `None` for those without one.
@@ -235,7 +236,7 @@ impl LexicalIndex {
     /// Returns what was learned of a kind for a domain, or for tasks without one, by key; what is rejected included.
     pub(crate) fn learned_of(&self, namespace: &Namespace, kind: Kind, domain: Option<&str>) -> Vec<Key> {
         let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
-        let domain = domain_key(domain);
+        let domain = label_key(domain);
         let same = |entry: &&Entry| entry.domain.as_deref().unwrap_or_default() == domain;
         let mut keys: Vec<Key> = shard.entries().filter(same).map(|entry| shard.key(entry)).collect();
         keys.sort_unstable_by(|a, b| a.id.cmp(&b.id));

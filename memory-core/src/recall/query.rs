@@ -2,7 +2,8 @@
 
 use crate::id::RecallId;
 use crate::model::outcome::Verdict;
-use crate::recall::tokenize::{normalize_label, same_label};
+use crate::model::task::Task;
+use crate::recall::tokenize::same_label;
 
 /// Asks for what helps with a task: episodes, and what was learned from them.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +63,11 @@ impl RecallQuery {
             following: None,
             min_relevance: Self::MIN_RELEVANCE,
         }
+    }
+
+    /// Asks with what a task says: its description, its kind and its domain.
+    pub fn for_task(task: &Task) -> Self {
+        Self { kind: task.kind.clone(), domain: task.domain.clone(), ..Self::new(&task.description) }
     }
 
     /// Sets the kind of work.
@@ -190,9 +196,4 @@ impl From<String> for RecallQuery {
     fn from(text: String) -> Self {
         Self::new(text)
     }
-}
-
-/// Returns the kind of a task as a feature; `None` for the kind that says nothing.
-pub(crate) fn telling_kind(kind: &str) -> Option<&str> {
-    (!kind.is_empty() && normalize_label(kind) != "general").then_some(kind)
 }

@@ -9,7 +9,7 @@ use crate::model::outcome::Verdict;
 use crate::model::task::Task;
 use crate::recall::Table;
 use crate::recall::document::{DocumentState, SearchDocument};
-use crate::recall::tokenize::normalize_label;
+use crate::recall::tokenize::label_key;
 
 /// The longest duration that is counted, in milliseconds: no sum over a million episodes overflows.
 const MAX_DURATION_MS: u64 = 10_000_000_000_000;
@@ -88,8 +88,8 @@ impl Counting {
         let counted = document.state != DocumentState::Open && !document.fingerprint.is_empty();
         counted.then(|| Self {
             fingerprint: document.fingerprint.as_str().into(),
-            kind: normalize_label(&document.task_kind),
-            domain: domain_key(document.domain.as_deref()),
+            kind: label_key(document.task_kind.as_deref()),
+            domain: label_key(document.domain.as_deref()),
             group: TaskGroup::of_one(
                 document.state == DocumentState::Success,
                 document.steps,
@@ -122,7 +122,7 @@ impl TaskFigures {
         let success = episode.outcome.as_ref().is_some_and(|outcome| outcome.verdict() == Verdict::Success);
         let group = TaskGroup::of_one(success, episode.steps, episode.step_duration_ms);
         let (kind, domain) =
-            (normalize_label(&episode.task.kind), domain_key(episode.task.domain.as_deref()));
+            (label_key(episode.task.kind.as_deref()), label_key(episode.task.domain.as_deref()));
         self.count(&episode.id.to_string(), &episode.fingerprint, &kind, &domain, group);
     }
 
@@ -164,7 +164,7 @@ impl TaskFigures {
         self.by_fingerprint.get(fingerprint).copied().unwrap_or_default()
     }
 
-    /// Returns episodes and successes by domain, as [`domain_key`] writes it.
+    /// Returns episodes and successes by domain, as [`label_key`] writes it.
     pub(crate) fn by_domain(&self) -> BTreeMap<Arc<str>, (u32, u32)> {
         let mut domains: BTreeMap<Arc<str>, (u32, u32)> = BTreeMap::new();
         for (key, group) in &self.by_kind {
@@ -178,18 +178,13 @@ impl TaskFigures {
 
     /// Returns the figures of a kind of task in its domain.
     pub(crate) fn of_kind(&self, task: &Task) -> TaskGroup {
-        let key = kind_key(&normalize_label(&task.kind), &domain_key(task.domain.as_deref()));
+        let key = kind_key(&label_key(task.kind.as_deref()), &label_key(task.domain.as_deref()));
         self.by_kind.get(key.as_str()).copied().unwrap_or_default()
     }
 }
 
 fn kind_key(kind: &str, domain: &str) -> String {
     format!("{kind}\0{domain}")
-}
-
-/// Writes a domain as figures are kept by; empty for none.
-pub(crate) fn domain_key(domain: Option<&str>) -> String {
-    domain.map(normalize_label).unwrap_or_default()
 }
 
 #[cfg(test)]

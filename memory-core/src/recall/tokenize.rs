@@ -67,6 +67,11 @@ pub(crate) fn normalize_label(label: &str) -> String {
     if normalized.is_empty() { label.trim().to_owned() } else { normalized }
 }
 
+/// Returns the same of a label that may be absent: empty for none.
+pub(crate) fn label_key(label: Option<&str>) -> String {
+    label.map(normalize_label).unwrap_or_default()
+}
+
 /// Finds the next word; returns it and the text behind it.
 fn next_word(text: &str) -> Option<(&str, &str)> {
     let start = text.find(char::is_alphanumeric)?;

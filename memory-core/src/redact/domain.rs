@@ -14,14 +14,14 @@ impl Redactor {
     /// Replaces the secrets in every text of a task; returns how many.
     pub fn redact_task(&self, task: &mut Task) -> u32 {
         let labels = [
+            &mut task.kind,
             &mut task.domain,
             &mut task.language,
             &mut task.framework,
             &mut task.agent,
             &mut task.correlation_id,
         ];
-        [&mut task.description, &mut task.kind]
-            .into_iter()
+        std::iter::once(&mut task.description)
             .chain(labels.into_iter().flatten())
             .chain(&mut task.tags)
             .map(|text| self.redact_text(text))
@@ -64,7 +64,7 @@ impl Redactor {
                 self.redact_texts(insights.into_iter().flatten().map(|insight| &mut insight.text))
             }
             Entity::Pattern(pattern) => {
-                let labels = pattern.domain.iter_mut().chain([&mut pattern.task_kind]);
+                let labels = pattern.domain.iter_mut().chain(&mut pattern.task_kind);
                 let count = self.redact_texts(labels.chain(&mut pattern.terms));
                 count + self.redact_pattern(&mut pattern.body)
             }
@@ -78,14 +78,14 @@ impl Redactor {
             Entity::Playbook(playbook) => {
                 let steps =
                     playbook.steps.iter_mut().flat_map(|step| [&mut step.tool, &mut step.instruction]);
-                let labels = [&mut playbook.title, &mut playbook.task_kind];
-                let labels = labels.into_iter().chain(&mut playbook.domain);
+                let labels = [&mut playbook.title].into_iter().chain(&mut playbook.task_kind);
+                let labels = labels.chain(&mut playbook.domain);
                 let lists = playbook.placeholders.iter_mut().chain(&mut playbook.shapes);
                 self.redact_texts(labels.chain(steps).chain(lists).chain(&mut playbook.terms))
             }
             Entity::Failure(failure) => {
                 let texts = [&mut failure.error, &mut failure.example, &mut failure.tool];
-                let labels = failure.domain.iter_mut().chain([&mut failure.task_kind]);
+                let labels = failure.domain.iter_mut().chain(&mut failure.task_kind);
                 let calls = failure.remedies.iter_mut().flat_map(|remedy| &mut remedy.calls);
                 let texts = texts.into_iter().chain(labels).chain(&mut failure.root_cause);
                 self.redact_texts(texts.chain(calls.flat_map(RemedyCall::texts_mut)))

@@ -6,7 +6,7 @@ use super::frame::{self, Sort};
 use super::{Unreadable, read_payload, write_payload};
 
 /// `schema` counts the shapes that the bincode form of [`SearchDocument`] has had.
-pub(super) const SORT: Sort = Sort { magic: *b"AMsd", format: 1, schema: 6 };
+pub(super) const SORT: Sort = Sort { magic: *b"AMsd", format: 1, schema: 7 };
 
 /// Encodes a search document, bound to the bytes of the key it is stored under. Returns `None` if it is larger
 /// than the cache takes.

@@ -31,7 +31,7 @@ pub(super) fn document() -> SearchDocument {
             (Field::Tools, [("bash", 1)].into_iter().collect()),
         ],
         state: DocumentState::Open,
-        task_kind: "general".into(),
+        task_kind: None,
         domain: None,
         agent: None,
         tags: vec!["ci".into()],

@@ -115,7 +115,7 @@ mod tests {
             id: PatternId(Uuid::nil()),
             strategy: body.strategy(),
             domain: None,
-            task_kind: "general".into(),
+            task_kind: None,
             body,
             terms: Vec::new(),
             tally: Tally::default(),

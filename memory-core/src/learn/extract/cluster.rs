@@ -8,7 +8,7 @@ use crate::learn::errors::cut;
 use crate::learn::playbook::is_name;
 use crate::learn::shape::{Shape, pieces};
 use crate::learn::trace::Trace;
-use crate::recall::tokenize::{normalize_label, tokenize};
+use crate::recall::tokenize::{label_key, tokenize};
 
 /// Similar episodes compared; the most similar ones count.
 const MAX_SIMILAR: usize = 16;
@@ -76,7 +76,7 @@ impl<'t> Cluster<'t> {
     /// Returns domain and kind of task as identities have them.
     pub(crate) fn labels(&self) -> (String, String) {
         let task = &self.trace().episode.task;
-        (task.domain.as_deref().map(normalize_label).unwrap_or_default(), normalize_label(&task.kind))
+        (label_key(task.domain.as_deref()), label_key(task.kind.as_deref()))
     }
 
     /// Returns when the episode ended.

@@ -49,7 +49,7 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Found> {
 
 fn features(cluster: &Cluster<'_>) -> Vec<String> {
     let task = &cluster.trace().episode.task;
-    let mut features = vec![task.kind.clone()];
+    let mut features = Vec::from_iter(task.kind.clone());
     features.extend(task.domain.clone());
     features.extend(labels(cluster));
     features.extend(cluster.terms.iter().take(MAX_TERMS).cloned());

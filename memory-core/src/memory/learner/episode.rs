@@ -174,14 +174,8 @@ impl Inner {
     /// Returns the completed episodes most like this one, of those that ended so; of any if nothing is said.
     async fn nearest(&self, trace: &Trace, ended: &[Verdict], limit: usize) -> Result<Vec<Trace>> {
         let task = &trace.episode.task;
-        let mut query = RecallQuery::new(task.description.clone())
-            .kind(task.kind.clone())
-            .limit(limit + 1)
-            .min_relevance(SIMILARITY);
+        let mut query = RecallQuery::for_task(task).limit(limit + 1).min_relevance(SIMILARITY);
         query.outcomes = ended.to_vec();
-        if let Some(domain) = &task.domain {
-            query = query.domain(domain.clone());
-        }
         let now = self.engine.now();
         let space = self.engine.namespace();
         let hits = self.engine.with_index(|index| index.search(space, Kind::Episode, &query, now));
@@ -390,7 +384,7 @@ impl Witness {
     fn new(trace: &Trace) -> Self {
         let episode = &trace.episode;
         let task = &episode.task;
-        let labels = [Some(&task.kind), task.domain.as_ref(), task.agent.as_ref()];
+        let labels = [&task.kind, &task.domain, &task.agent];
         Self {
             episode: episode.id,
             at: episode.completed_at.unwrap_or(episode.started_at),

@@ -222,7 +222,7 @@ mod tests {
                 })
                 .collect(),
             domain: None,
-            task_kind: "general".into(),
+            task_kind: None,
             occurrences: 1,
             resolved: 1,
             episodes: Vec::new(),

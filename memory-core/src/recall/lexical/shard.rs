@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::model::kind::Kind;
 use crate::recall::Table;
 use crate::recall::document::{Field, SearchDocument};
-use crate::recall::tokenize::{normalize_label, stem};
+use crate::recall::tokenize::{label_key, normalize_label, stem};
 use crate::store::record::{Key, Namespace, Revision};
 
 /// Tombstones remembered a shard; beyond it the older half is dropped.
@@ -208,7 +208,7 @@ impl Shard {
             revision: document.revision,
             expires_at: document.expires_at,
             state: document.state,
-            kind: self.labels.share(&normalize_label(&document.task_kind)),
+            kind: self.labels.share(&label_key(document.task_kind.as_deref())),
             domain: document.domain.as_deref().map(|domain| self.labels.share(&normalize_label(domain))),
             agent: document.agent.as_deref().map(|agent| self.labels.share(agent)),
             score: document.score,

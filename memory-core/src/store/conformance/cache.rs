@@ -52,7 +52,7 @@ fn document(text: &str, clock: u64) -> SearchDocument {
             (Field::Tools, [("bash", 1)].into_iter().collect()),
         ],
         state: DocumentState::Success,
-        task_kind: "general".into(),
+        task_kind: None,
         agent: None,
         domain: Some("web".into()),
         tags: vec!["ci".into()],

@@ -14,7 +14,7 @@ use crate::model::pattern::{Pattern, Strategy};
 const NAMED_EPISODES: usize = 16;
 
 /// What patterns must share to be merged: strategy, domain and kind of task.
-pub(super) type Group = (Strategy, Option<String>, String);
+pub(super) type Group = (Strategy, Option<String>, Option<String>);
 
 /// Returns the patterns that one may be merged with.
 pub(super) fn group_of(pattern: &Pattern) -> Group {
