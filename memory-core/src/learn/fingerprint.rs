@@ -83,6 +83,10 @@ mod tests {
         assert_eq!(fingerprint(&task()), fingerprint(&task().domain("web_api")));
         assert_ne!(fingerprint(&task()), fingerprint(&task().kind("debugging")));
         assert_ne!(fingerprint(&task()), fingerprint(&task().domain("mobile")));
+        assert_ne!(
+            fingerprint(&Task::new("Deploy it")),
+            fingerprint(&Task::new("Deploy it").kind("general"))
+        );
     }
 
     proptest! {
