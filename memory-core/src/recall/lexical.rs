@@ -19,7 +19,7 @@ use crate::model::ruling::{Decision, Rulings};
 use crate::recall::document::SearchDocument;
 use crate::recall::groups::{self, EpisodeHits};
 use crate::recall::query::RecallQuery;
-use crate::recall::rank::{self, Hit};
+use crate::recall::rank::{self, Hit, Reach};
 use crate::recall::tasks::TaskFigures;
 use crate::recall::tokenize::label_key;
 use crate::store::record::{Key, Namespace, Revision};
@@ -154,8 +154,30 @@ impl LexicalIndex {
     /// Scores are explained at [`Hit`]. A query of stop words alone, or of nothing the documents know, finds
     /// nothing. At most [`RecallQuery::MAX_LIMIT`] hits are returned.
     pub fn search(&self, namespace: &Namespace, kind: Kind, query: &RecallQuery, now: Timestamp) -> Vec<Hit> {
-        let rejected = self.rejected(namespace, kind);
-        self.held(namespace, kind).map_or_else(Vec::new, |shard| rank::search(shard, query, now, &rejected))
+        self.search_within(Reach::All, namespace, kind, query, now)
+    }
+
+    /// Does the same among the newest documents with the query's most telling words alone.
+    pub(crate) fn search_newest(
+        &self,
+        namespace: &Namespace,
+        kind: Kind,
+        query: &RecallQuery,
+        now: Timestamp,
+    ) -> Vec<Hit> {
+        self.search_within(Reach::Newest, namespace, kind, query, now)
+    }
+
+    fn search_within(
+        &self,
+        reach: Reach,
+        namespace: &Namespace,
+        kind: Kind,
+        query: &RecallQuery,
+        now: Timestamp,
+    ) -> Vec<Hit> {
+        let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
+        rank::search(shard, query, now, &self.rejected(namespace, kind), reach)
     }
 
     /// Returns the ids of the documents of a kind that somebody rejected.

@@ -21,7 +21,7 @@ use crate::recall::query::RecallQuery;
 use crate::recall::tokenize::normalize_label;
 use crate::store::record::Key;
 
-use gather::{Scored, Wanted, gather};
+use gather::{Scored, Wanted, gather, gather_newest};
 use plan::{Plan, plan};
 use progress::Progress;
 
@@ -132,19 +132,29 @@ fn mean<const N: usize>(parts: [(f64, Option<f64>); N]) -> f64 {
     sum / weights
 }
 
+/// Which documents of a shard a search looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All of them.
+    All,
+    /// The newest with the query's most telling words, so that the cost does not grow with the shard.
+    Newest,
+}
+
 /// Finds the best documents of a shard, each by itself; those whose ids are `rejected` are none.
 pub(crate) fn search(
     shard: &Shard,
     query: &RecallQuery,
     now: Timestamp,
     rejected: &HashSet<&str>,
+    reach: Reach,
 ) -> Vec<Hit> {
     let limit = query.limit.min(RecallQuery::MAX_LIMIT);
     if limit == 0 {
         return Vec::new();
     }
     let none = HashMap::new();
-    let search = Search { rejected: Some(rejected), ..Search::new(shard, query, now, &none) };
+    let search = Search { rejected: Some(rejected), reach, ..Search::new(shard, query, now, &none) };
     let best = search.best(limit);
     best.into_iter()
         .map(|found| Hit {
@@ -173,6 +183,7 @@ pub(crate) struct Search<'s> {
     progress: Option<Progress<'s>>,
     /// Ids of documents that are never found.
     rejected: Option<&'s HashSet<&'s str>>,
+    reach: Reach,
 }
 
 impl<'s> Search<'s> {
@@ -196,6 +207,7 @@ impl<'s> Search<'s> {
             kind: query.kind.as_ref().map(shared),
             progress: Progress::of(shard, query),
             rejected: None,
+            reach: Reach::All,
         }
     }
 
@@ -252,6 +264,9 @@ impl<'s> Search<'s> {
             admits: |slot| self.admits(slot),
             score: |it: &Scored, raw: f64| self.parts(it.slot, raw as f32).fit(),
         };
+        if self.reach == Reach::Newest {
+            return gather_newest(self.shard, &self.plan, &wanted);
+        }
         let mut sums = lock(&self.shard.scratch).pop().unwrap_or_default();
         sums.resize(self.shard.slots() as usize, 0.0);
         let scored = gather(self.shard, &self.plan, &mut sums, &wanted);

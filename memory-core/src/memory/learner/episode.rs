@@ -178,7 +178,7 @@ impl Inner {
         query.outcomes = ended.to_vec();
         let now = self.engine.now();
         let space = self.engine.namespace();
-        let hits = self.engine.with_index(|index| index.search(space, Kind::Episode, &query, now));
+        let hits = self.engine.with_index(|index| index.search_newest(space, Kind::Episode, &query, now));
         let mut similar = Vec::new();
         for hit in hits {
             let Ok(id) = hit.key.id.parse::<EpisodeId>() else { continue };

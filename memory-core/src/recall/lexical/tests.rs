@@ -357,10 +357,34 @@ proptest! {
             let all = query.clone().limit(RecallQuery::MAX_LIMIT).min_relevance(0.0);
             let mut expected = search(&index, all);
             expected.retain(|hit| hit.parts.keyword >= *floor);
+            let query = query.limit(*limit).min_relevance(*floor);
+            // Who looks at the newest alone may miss some that have only common words, but scores none otherwise.
+            let newest = index.search_newest(&Namespace::default(), Kind::Episode, &query, NOW);
+            prop_assert!(newest.iter().all(|hit| expected.contains(hit)));
             expected.truncate(*limit);
-            prop_assert_eq!(search(&index, query.limit(*limit).min_relevance(*floor)), expected);
+            prop_assert!(newest.len() <= expected.len());
+            prop_assert_eq!(search(&index, query), expected);
         }
     }
+}
+
+#[test]
+fn among_the_newest_alone_the_telling_words_find_what_is_nearest() {
+    let mut tasks: Vec<String> = (0..3_000).map(|n| format!("ship order w{n}x")).collect();
+    tasks[7] = "ship order w7x to the harbour".into();
+    let mut index = index(tasks);
+    let mut failed = completed(Task::new("ship order w1x"));
+    failed.outcome = Some(Outcome::failure(""));
+    index.upsert(&key(2), &document(&failed, 2));
+    let newest = |query: RecallQuery| {
+        let query = query.limit(3).min_relevance(0.2);
+        let hits = index.search_newest(&Namespace::default(), Kind::Episode, &query, NOW);
+        hits.iter().map(|hit| hit.key.id.parse::<EpisodeId>().unwrap().0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(newest(RecallQuery::new("ship order to the harbour"))[0], 8, "however old");
+    assert_eq!(newest(RecallQuery::new("ship order")), [3_000, 2_999, 2_998]);
+    assert_eq!(newest(RecallQuery::new("ship order w1x").outcome(Verdict::Failure)), [2]);
+    assert!(newest(RecallQuery::new("ship order").outcome(Verdict::Failure)).is_empty(), "too old to be looked at");
 }
 
 #[test]

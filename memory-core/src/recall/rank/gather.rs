@@ -5,8 +5,10 @@
 //! that can still be relevant and among the best. Each score that counts is the same sum in the same order as if every
 //! list had been added up whole.
 
+use std::collections::BTreeMap;
+
 use super::plan::{Plan, QueryTerm};
-use crate::recall::lexical::shard::Shard;
+use crate::recall::lexical::shard::{Posting, Shard};
 
 /// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
 const K1: f32 = 1.2;
@@ -21,6 +23,12 @@ const SLACK: f64 = 1.001;
 const FEW: usize = 1_024;
 /// A list with fewer postings than so many a candidate is added up whole: that is faster than looking up each.
 const POSTINGS_A_LOOKUP: usize = 16;
+/// Where only the newest documents count: how many of a query's words find them, how many documents each finds, how many
+/// postings of each are looked at for that, and how many documents for each that is asked for are scored in full.
+const TELLING_WORDS: usize = 8;
+const CHAMPIONS: usize = 128;
+const LOOKED_AT: usize = 8 * CHAMPIONS;
+const CANDIDATES: usize = 8;
 
 /// A document whose score may count.
 pub(super) struct Scored {
@@ -71,13 +79,44 @@ pub(super) fn gather(
         if term.postings.len() < POSTINGS_A_LOOKUP * scored.len() {
             weigh.add(term, sums);
         } else {
-            weigh.look_up(term, &scored, sums);
+            weigh.look_up(term, &mut scored, |document, more| sums[document.slot as usize] += more);
         }
     }
     for document in &mut scored {
         document.raw = sums[document.slot as usize];
     }
     sums.fill(0.0);
+    scored
+}
+
+/// Returns, in order of slots, those of the newest documents with the query's most telling words that may be among the best:
+/// the cost is the same however many documents there are. Champion lists by age (Manning, Raghavan, Schütze: "Introduction
+/// to Information Retrieval", 7.1.3); a slot stands for the age of its document.
+pub(super) fn gather_newest(
+    shard: &Shard,
+    plan: &Plan<'_>,
+    wanted: &Wanted<impl Fn(u32) -> bool, impl Fn(&Scored, f64) -> f64>,
+) -> Vec<Scored> {
+    let weigh = Weigh::of(shard);
+    let mut sums: BTreeMap<u32, f32> = BTreeMap::new();
+    for term in plan.terms.iter().take(TELLING_WORDS) {
+        let newest = term.postings.iter().rev().take(LOOKED_AT).filter(|it| (wanted.admits)(it.slot));
+        for posting in newest.take(CHAMPIONS) {
+            *sums.entry(posting.slot).or_default() += weigh.contribution(term, posting);
+        }
+    }
+    let mut champions: Vec<(u32, f32)> = sums.into_iter().collect();
+    let most = CANDIDATES * wanted.limit;
+    if champions.len() > most {
+        champions.select_nth_unstable_by(most, |a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
+        champions.truncate(most);
+        champions.sort_unstable_by_key(|(slot, _)| *slot);
+    }
+    let mut scored: Vec<Scored> = champions.into_iter().map(|(slot, _)| Scored { slot, raw: 0.0 }).collect();
+    for term in &plan.terms {
+        weigh.look_up(term, &mut scored, |document, more| document.raw += more);
+    }
+    scored.retain(|it| f64::from(it.raw) >= wanted.floor);
     scored
 }
 
@@ -121,23 +160,23 @@ impl<'s> Weigh<'s> {
         Self { lengths: &shard.lengths, per_length: K1 * B * Shard::UNITS / average.max(1.0) }
     }
 
-    fn contribution(&self, term: &QueryTerm<'_>, slot: usize, frequency: u16) -> f32 {
-        let frequency = f32::from(frequency);
+    fn contribution(&self, term: &QueryTerm<'_>, posting: &Posting) -> f32 {
+        let frequency = f32::from(posting.frequency);
         // Frequency and length are in units; scaling the constant instead of both keeps the ratio.
-        let saturation = K1 * (1.0 - B) * Shard::UNITS + self.per_length * self.lengths[slot] as f32;
+        let length = self.lengths[posting.slot as usize] as f32;
+        let saturation = K1 * (1.0 - B) * Shard::UNITS + self.per_length * length;
         term.weight * (K1 + 1.0) * frequency / (frequency + saturation)
     }
 
     /// Adds a term to the sums of all documents that have it.
     fn add(&self, term: &QueryTerm<'_>, sums: &mut [f32]) {
         for posting in term.postings {
-            let slot = posting.slot as usize;
-            sums[slot] += self.contribution(term, slot, posting.frequency);
+            sums[posting.slot as usize] += self.contribution(term, posting);
         }
     }
 
-    /// Adds a term to the sums of these documents.
-    fn look_up(&self, term: &QueryTerm<'_>, documents: &[Scored], sums: &mut [f32]) {
+    /// Adds a term to these documents, which are in order of slots.
+    fn look_up(&self, term: &QueryTerm<'_>, documents: &mut [Scored], mut add: impl FnMut(&mut Scored, f32)) {
         let mut postings = term.postings;
         for document in documents {
             let at = postings.partition_point(|posting| posting.slot < document.slot);
@@ -145,8 +184,7 @@ impl<'s> Weigh<'s> {
             match postings.first() {
                 None => return,
                 Some(posting) if posting.slot == document.slot => {
-                    let slot = posting.slot as usize;
-                    sums[slot] += self.contribution(term, slot, posting.frequency);
+                    add(document, self.contribution(term, posting));
                 }
                 Some(_) => {}
             }
