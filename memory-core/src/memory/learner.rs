@@ -245,6 +245,8 @@ impl Inner {
         let mut reflections = BTreeMap::new();
         let records = loop {
             let mut draft = Draft::new(self);
+            // Several at once: the loop finds them in memory, and what fails fails there.
+            futures_util::future::join_all(batch.iter().map(|id| self.trace(*id))).await;
             for id in batch {
                 self.learn_episode(*id, &mut reflections, &mut draft).await?;
                 // What is read is in memory, mostly: the application's other tasks would wait for the whole batch.
@@ -303,8 +305,10 @@ impl Inner {
         if !episode.is_completed() {
             return Ok(None);
         }
-        let steps = self.owned_items(Kind::Step, id, Entity::as_step).await?;
-        let artifacts = self.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
+        let (steps, artifacts) = tokio::try_join!(
+            self.owned_items(Kind::Step, id, Entity::as_step),
+            self.owned_items(Kind::Artifact, id, Entity::as_artifact),
+        )?;
         let fresh = steps.freshness.or_staler(artifacts.freshness) == Freshness::Fresh;
         if !fresh && steps.len() < episode.steps as usize {
             return Err(super::unknown_steps("learn"));

@@ -179,17 +179,10 @@ impl Inner {
         let now = self.engine.now();
         let space = self.engine.namespace();
         let hits = self.engine.with_index(|index| index.search_newest(space, Kind::Episode, &query, now));
-        let mut similar = Vec::new();
-        for hit in hits {
-            let Ok(id) = hit.key.id.parse::<EpisodeId>() else { continue };
-            if id == trace.episode.id || similar.len() == limit {
-                continue;
-            }
-            if let Some(found) = self.trace(id).await? {
-                similar.push(Arc::unwrap_or_clone(found));
-            }
-        }
-        Ok(similar)
+        let ids = hits.iter().filter_map(|hit| hit.key.id.parse::<EpisodeId>().ok());
+        let others = ids.filter(|id| *id != trace.episode.id).take(limit);
+        let found = futures_util::future::try_join_all(others.map(|id| self.trace(id))).await?;
+        Ok(found.into_iter().flatten().map(Arc::unwrap_or_clone).collect())
     }
 
     async fn see_pattern(&self, pattern: Pattern, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {

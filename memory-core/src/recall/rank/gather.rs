@@ -27,7 +27,7 @@ const POSTINGS_A_LOOKUP: usize = 16;
 /// postings of each are looked at for that, and how many documents for each that is asked for are scored in full.
 const TELLING_WORDS: usize = 8;
 const CHAMPIONS: usize = 128;
-const LOOKED_AT: usize = 8 * CHAMPIONS;
+const LOOKED_AT: usize = 2 * CHAMPIONS;
 const CANDIDATES: usize = 8;
 
 /// A document whose score may count.
