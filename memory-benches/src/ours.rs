@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use agent_memory::Memory;
 use memory_core::{
-    Action, Durable, Engine, EngineConfig, Entity, Key, Namespace, OpenEpisode, Orphans, Outbox, SystemClock,
-    SystemIds, Task, Tiers,
+    Action, Durable, Engine, EngineConfig, Entity, Key, Namespace, OpenEpisode, Orphans, Outbox, SharedIndex,
+    SystemClock, SystemIds, Task, Tiers,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
 use memory_storage_turso::{LocalOptions, LocalStore, RemoteOptions, RemoteStore};
@@ -78,8 +78,9 @@ pub(crate) fn tiers(folder: &Path, url: Option<&str>) -> Result<(Tiers, Slot)> {
 /// Opens an engine over [`tiers`].
 pub(crate) async fn engine(folder: &Path, url: Option<&str>, space: &Namespace) -> Result<(Engine, Slot)> {
     let (tiers, slot) = tiers(folder, url)?;
+    let index = Arc::new(SharedIndex::default());
     let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(SystemIds::default()));
-    Ok((Engine::open(space.clone(), EngineConfig::default(), tiers, clock, ids).await?, slot))
+    Ok((Engine::open(space.clone(), EngineConfig::default(), tiers, index, clock, ids).await?, slot))
 }
 
 /// One client's writes, made before the clock starts.

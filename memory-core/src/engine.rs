@@ -14,6 +14,9 @@ mod drain;
 mod fill;
 mod hot;
 mod image;
+pub(crate) mod index;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod key_index;
 mod open;
 mod outbox;
 mod progress;
@@ -29,7 +32,7 @@ mod upkeep;
 mod verdicts;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,7 +44,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::entity::Entity;
 use crate::model::kind::Kind;
-use crate::recall::lexical::LexicalIndex;
 use crate::store::decorate::breaker::Breaker;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record, RevisionClock, WriterId};
@@ -53,6 +55,7 @@ use documents::documents_of;
 use drain::Suspects;
 use fill::Filler;
 use hot::Hot;
+use index::SearchIndex;
 use progress::{Progress, Task};
 use unreadable::Unreadable;
 use verdicts::{Following, Verdicts};
@@ -89,7 +92,7 @@ struct Shared {
     filler: Arc<Filler>,
     missing: moka::sync::Cache<Key, ()>,
     flights: read::Flights,
-    index: Arc<RwLock<LexicalIndex>>,
+    index: Arc<dyn SearchIndex>,
     /// Rows up to here are acknowledged by the durable tier or dead letters.
     watermark: watch::Sender<Seq>,
     /// Told whenever rows were appended to the outbox.
@@ -194,7 +197,7 @@ impl Engine {
             self.shared.revisions.observe(record.revision);
             bytes += encoded_size(record)?;
         }
-        let documents = documents_of(&records, &self.shared.unreadable);
+        let documents = documents_of(self.shared.index.as_ref(), &records, &self.shared.unreadable);
         let write = Write { records, documents, bytes };
         if self.shared.config.ack == Ack::Local || self.shared.outbox().is_none() {
             return self.shared.committer.commit(write).await.map(drop);
@@ -206,11 +209,6 @@ impl Engine {
             Some(place) => self.shared.wait_durable(place, renumbered, &verdicts).await,
             None => Ok(()),
         }
-    }
-
-    /// Asks the recall index; see [`crate::LexicalIndex`].
-    pub fn with_index<T>(&self, ask: impl FnOnce(&LexicalIndex) -> T) -> T {
-        ask(&self.shared.index.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// Returns what was stored in the cache under a name; `None` if there is nothing that can be read.

@@ -15,6 +15,9 @@ mod redact;
 mod store;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use engine::index::{IndexDocument, IndexWriter, SearchIndex};
+#[cfg(feature = "testing")]
+pub use engine::key_index::KeyIndex;
 pub use engine::{
     Ack, Engine, EngineConfig, EngineStatus, Freshness, HotUsage, Leftover, Mode, OutboxStatus, Read,
     SyncStatus,
@@ -68,6 +71,7 @@ pub use recall::embedder::{Embedder, normalize};
 pub use recall::lexical::LexicalIndex;
 pub use recall::query::RecallQuery;
 pub use recall::rank::{Hit, ScoreParts};
+pub use recall::shared::SharedIndex;
 pub use recall::terms::TermCounts;
 pub use recall::tokenize::same_label;
 pub use recall::vector::VectorIndex;
@@ -89,6 +93,6 @@ pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterI
 pub use store::time::StoreTime;
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Seq, Store, Tiers,
+    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Seq, Store, StoredDocument, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

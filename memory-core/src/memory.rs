@@ -39,6 +39,7 @@ use crate::model::step::Step;
 use crate::model::task::Task;
 use crate::rate::RateLimiter;
 use crate::recall::embedder::Embedder;
+use crate::recall::shared::SharedIndex;
 use crate::redact::Redactor;
 use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Order, Scan};
@@ -76,6 +77,7 @@ pub struct Memory {
 
 struct Inner {
     engine: Engine,
+    index: Arc<SharedIndex>,
     limits: Limits,
     quotas: Quotas,
     rate: Option<RateLimiter>,
@@ -127,9 +129,11 @@ impl Memory {
         let mut learning = config.learning;
         learning.reflector = Arc::new(PluggedIn(learning.reflector));
         let vectors = embedder.map(Vectors::new).transpose()?;
-        let engine = Engine::open(namespace, config.engine, tiers, clock, ids.clone()).await?;
+        let index = Arc::new(SharedIndex::default());
+        let engine = Engine::open(namespace, config.engine, tiers, index.clone(), clock, ids.clone()).await?;
         let inner = Arc::new(Inner {
             engine,
+            index,
             limits: config.limits,
             quotas: config.quotas,
             rate,
@@ -160,6 +164,12 @@ impl Memory {
     #[cfg(feature = "testing")]
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Returns the index that recall searches.
+    #[cfg(feature = "testing")]
+    pub fn index(&self) -> &SharedIndex {
+        &self.inner.index
     }
 
     /// Returns the sizes allowed.
@@ -355,7 +365,7 @@ impl Inner {
         }
         self.engine.ready().await?;
         let space = self.engine.namespace();
-        let held = ahead + self.engine.with_index(|index| index.len(space, Kind::Episode));
+        let held = ahead + self.index.with(|index| index.len(space, Kind::Episode));
         self.quotas.check_episodes(space, held as u64)
     }
 

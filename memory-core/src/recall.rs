@@ -9,6 +9,7 @@ pub(crate) mod groups;
 pub(crate) mod lexical;
 pub(crate) mod query;
 pub(crate) mod rank;
+pub(crate) mod shared;
 pub(crate) mod tasks;
 pub(crate) mod terms;
 pub(crate) mod tokenize;

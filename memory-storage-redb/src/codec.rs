@@ -26,6 +26,7 @@ pub use image::{decode_part, encode_part};
 pub use row::{PendingRow, decode_row, encode_row};
 
 pub(crate) use dead_letter::{decode_dead_letter, encode_dead_letter};
+pub(crate) use document::document_revision;
 pub(crate) use entry::entry_revision;
 pub(crate) use frame::{HEADER_BYTES, framed_length};
 #[cfg(feature = "fuzzing")]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use memory_core::conformance::{self, Factory, Opened};
 use memory_core::{
-    Ack, Durable, Engine, EngineConfig, ManualClock, Namespace, Orphans, Outbox, SeededIds, Tiers, Timestamp,
+    Ack, Durable, Engine, EngineConfig, KeyIndex, ManualClock, Namespace, Orphans, Outbox, SeededIds, Tiers,
+    Timestamp,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
 use memory_storage_turso::{LocalOptions, LocalStore};
@@ -42,8 +43,9 @@ impl Factory for Assembled {
         let tiers =
             Tiers { durable, cache: Arc::new(cache.unwrap()), outbox, contacts: None, warnings: Vec::new() };
         let namespace = Namespace::new(case).unwrap();
+        let index = Arc::new(KeyIndex::default());
         let engine =
-            Engine::open(namespace, config, tiers, clock, Arc::new(SeededIds::new(1))).await.unwrap();
+            Engine::open(namespace, config, tiers, index, clock, Arc::new(SeededIds::new(1))).await.unwrap();
         // The slot's lock is freed here: a case opens one engine at a time.
         Opened::Store(Arc::new(engine))
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use memory_core::conformance::{episode, record};
 use memory_core::{
     Clock, DeadLetter, Durable, Engine, EngineConfig, ErrorKind, Fault, Faulty, Freshness, IdSource, Key,
-    Kind, Layered, ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow, OutboxUsage,
-    Record, Scan, SeededIds, Seq, Store, Tiers, Timestamp,
+    KeyIndex, Kind, Layered, ManualClock, MemoryStore, Namespace, Operation, Orphans, Outbox, OutboxRow,
+    OutboxUsage, Record, Scan, SeededIds, Seq, Store, Tiers, Timestamp,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slots};
 
@@ -59,7 +59,9 @@ impl Bench {
         let tiers =
             Tiers { durable, cache, outbox: Some((outbox, orphans)), contacts: None, warnings: Vec::new() };
         let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(3));
-        let engine = Engine::open(Namespace::default(), config, tiers, clock.clone(), ids).await.unwrap();
+        let index = Arc::new(KeyIndex::default());
+        let engine =
+            Engine::open(Namespace::default(), config, tiers, index, clock.clone(), ids).await.unwrap();
         Self { engine: Arc::new(engine), server, faults, clock }
     }
 }

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use crate::clock::{SystemClock, Timestamp};
+use crate::engine::key_index::KeyIndex;
 use crate::engine::{Engine, EngineConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EpisodeId, SeededIds, lock};
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
-use crate::recall::document::SearchDocument;
 use crate::store::memory_store::MemoryStore;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{
-    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Purged, Store, Tiers,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Purged, Store, StoredDocument, Tiers,
 };
 
 /// A cache in memory that can be made to fail.
@@ -71,7 +71,7 @@ impl Cache for Broken {
     async fn usage(&self) -> Result<CacheUsage> {
         self.store.usage().await
     }
-    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+    async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()> {
         if self.refuses_documents.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Io, "write search documents", "the disk is full"));
         }
@@ -115,13 +115,12 @@ async fn open(durable: &Arc<MemoryStore>, cache: &Arc<Broken>) -> Engine {
         warnings: Vec::new(),
     };
     let clock = Arc::new(SystemClock::new());
-    Engine::open(Namespace::default(), EngineConfig::default(), tiers, clock, Arc::new(SeededIds::new(1)))
-        .await
-        .unwrap()
+    let (index, ids) = (Arc::new(KeyIndex::default()), Arc::new(SeededIds::new(1)));
+    Engine::open(Namespace::default(), EngineConfig::default(), tiers, index, clock, ids).await.unwrap()
 }
 
 fn indexed(engine: &Engine) -> usize {
-    engine.with_index(|index| index.len(&Namespace::default(), Kind::Episode))
+    engine.shared.index.count(&Namespace::default(), Kind::Episode)
 }
 
 async fn record(engine: &Engine, id: u128) {

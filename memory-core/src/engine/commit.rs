@@ -11,12 +11,12 @@ use std::thread::{JoinHandle, Thread};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
+use crate::engine::index::DocumentChange;
 use crate::engine::outbox::reopen;
 use crate::engine::supervise::contained;
 use crate::error::{Error, ErrorKind, LimitViolation, Result};
 use crate::id::lock;
-use crate::recall::document::SearchDocument;
-use crate::store::record::{Key, Record};
+use crate::store::record::Record;
 use crate::store::traits::{Durable, Outbox, Seq};
 
 /// Rows in one commit at most; bounds how long the first of them waits for the others' bytes.
@@ -28,7 +28,7 @@ const GROUP_BYTES: usize = 4 << 20;
 pub(crate) struct Write {
     pub(crate) records: Vec<Record>,
     /// What recall learns from the records.
-    pub(crate) documents: Vec<(Key, Option<SearchDocument>)>,
+    pub(crate) documents: Vec<DocumentChange>,
     /// The encoded size, about.
     pub(crate) bytes: usize,
 }

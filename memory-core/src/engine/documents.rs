@@ -1,19 +1,15 @@
 //! Search documents: of records, into the recall index, and from the cache file on opening.
 
-use std::sync::{PoisonError, RwLock};
-
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::engine::Shared;
-use crate::engine::pull::identity;
+use crate::engine::index::{DocumentChange, IndexDocument, SearchIndex};
 use crate::engine::supervise::contained;
 use crate::engine::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
-use crate::recall::document::SearchDocument;
-use crate::recall::lexical::LexicalIndex;
 use crate::store::query::Scan;
 use crate::store::record::{Key, Record};
 use crate::store::traits::{Cursor, Documents};
@@ -25,11 +21,12 @@ pub(super) const PENDING: usize = 500;
 
 /// Makes the search documents of records. One that cannot be made is noted, and recall does without it.
 pub(super) fn documents_of(
+    index: &dyn SearchIndex,
     records: &[Record],
     unreadable: &Unreadable,
-) -> Vec<(Key, Option<SearchDocument>)> {
+) -> Vec<DocumentChange> {
     let made = records.iter().filter_map(|record| {
-        let made = contained("index", || document_of(record));
+        let made = contained("index", || document_of(index, record));
         made.unwrap_or_else(|error| {
             unreadable.note(record.key.to_string(), &error);
             None
@@ -38,13 +35,13 @@ pub(super) fn documents_of(
     made.collect()
 }
 
-fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument>)> {
+fn document_of(index: &dyn SearchIndex, record: &Record) -> Option<DocumentChange> {
     #[cfg(test)]
     if record.key.id.contains("panics") {
         panic!("as a tokenizer might");
     }
     match &record.entity {
-        Some(_) => SearchDocument::of_record(record).map(|document| (record.key.clone(), Some(document))),
+        Some(_) => index.document(record).map(|document| (record.key.clone(), Some(document))),
         None if record.key.kind.spec().searchable => Some((record.key.clone(), None)),
         None => None,
     }
@@ -53,35 +50,57 @@ fn document_of(record: &Record) -> Option<(Key, Option<SearchDocument>)> {
 /// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the index has
 /// newer versions of, or does not take, are taken out: the cache file must not have them either.
 pub(super) fn index_documents(
-    index: &RwLock<LexicalIndex>,
+    index: &dyn SearchIndex,
     records: &[Record],
-    documents: &mut Vec<(Key, Option<SearchDocument>)>,
+    documents: &mut Vec<DocumentChange>,
     unreadable: &Unreadable,
 ) {
     if documents.is_empty() {
         return;
     }
-    let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
-    documents.retain(|(key, document)| {
-        let applied = contained("index", || match document {
-            Some(document) => index.upsert(key, document) || index.revision(key) == Some(document.revision),
-            None => {
-                let removals = records.iter().filter(|record| record.key == *key && record.is_tombstone());
-                let newest = removals.map(|record| record.revision).max();
-                newest.is_some_and(|revision| index.remove(key, revision))
-            }
+    index.change(&mut |index| {
+        documents.retain(|(key, document)| {
+            let applied = contained("index", || match document {
+                Some(document) => {
+                    index.upsert(key, document.as_ref()) || index.revision(key) == Some(document.revision())
+                }
+                None => {
+                    let removals = records.iter().filter(|it| it.key == *key && it.is_tombstone());
+                    let newest = removals.map(|record| record.revision).max();
+                    newest.is_some_and(|revision| index.remove(key, revision))
+                }
+            });
+            applied.unwrap_or_else(|error| {
+                unreadable.note(key.to_string(), &error);
+                false
+            })
         });
-        applied.unwrap_or_else(|error| {
-            unreadable.note(key.to_string(), &error);
-            false
-        })
     });
+}
+
+/// A page of documents that the index can take.
+pub(super) struct Decoded {
+    pub(super) found: Vec<(Key, Box<dyn IndexDocument>)>,
+    /// How many could not be read.
+    pub(super) unreadable: u64,
+    /// The last key of the page, whether it could be read or not.
+    last: Option<Key>,
+}
+
+/// Decodes a page of documents.
+pub(super) fn decoded(index: &dyn SearchIndex, page: Documents) -> Decoded {
+    let stored = page.found.len() as u64;
+    let last = page.found.last().map(|(key, _)| key.clone());
+    let decode = |(key, stored): (Key, _)| Some((key, index.decode(&stored)?));
+    let found: Vec<_> = page.found.into_iter().filter_map(decode).collect();
+    let unreadable = page.unreadable + (stored - found.len() as u64);
+    Decoded { found, unreadable, last }
 }
 
 impl Shared {
     /// Fills the index from the cache file, whose position is `cursor`.
     pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
-        if !cursor.database.is_empty() && !cursor.database.starts_with(&identity("")) {
+        if !cursor.database.is_empty() && !cursor.database.starts_with(&self.identity("")) {
             // Made in another way; the first pull starts over.
             return Ok(());
         }
@@ -114,13 +133,14 @@ impl Shared {
                 Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
             })??;
             unreadable += page.unreadable;
-            let Some((last, _)) = page.found.last() else { break };
+            let Some(last) = page.last else { break };
             // The next page is read and decoded while this one goes into the index.
-            reading = self.read_documents(Some(last.clone()), spent);
-            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            for (key, document) in &page.found {
-                index.upsert(key, document);
-            }
+            reading = self.read_documents(Some(last), std::mem::take(&mut spent));
+            self.index.change(&mut |index| {
+                for (key, document) in &page.found {
+                    index.upsert(key, document.as_ref());
+                }
+            });
             spent = page.found;
         }
         Ok(unreadable)
@@ -130,13 +150,14 @@ impl Shared {
     fn read_documents(
         &self,
         after: Option<Key>,
-        spent: Vec<(Key, SearchDocument)>,
-    ) -> JoinHandle<Result<Documents>> {
-        let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
-        let runtime = Handle::current();
+        spent: Vec<(Key, Box<dyn IndexDocument>)>,
+    ) -> JoinHandle<Result<Decoded>> {
+        let (cache, index) = (self.tiers.cache.clone(), self.index.clone());
+        let (namespace, runtime) = (self.namespace.clone(), Handle::current());
         tokio::task::spawn_blocking(move || {
             drop(spent);
-            runtime.block_on(cache.documents(&namespace, after.as_ref(), DOCUMENTS))
+            let page = runtime.block_on(cache.documents(&namespace, after.as_ref(), DOCUMENTS))?;
+            Ok(decoded(index.as_ref(), page))
         })
     }
 
@@ -154,11 +175,11 @@ impl Shared {
                 let keys: Vec<Key> = pending.iter().map(|record| record.key.clone()).collect();
                 let mut cached = self.tiers.cache.get(&keys).await.unwrap_or_default().into_iter();
                 pending.retain(|record| !cached.next().flatten().is_some_and(|it| it.supersedes(record)));
-                let mut documents = documents_of(&pending, &self.unreadable);
+                let mut documents = documents_of(self.index.as_ref(), &pending, &self.unreadable);
                 if !documents.is_empty() {
                     self.filler.set_apart();
                 }
-                index_documents(&self.index, &pending, &mut documents, &self.unreadable);
+                index_documents(self.index.as_ref(), &pending, &mut documents, &self.unreadable);
                 match next {
                     Some(_) => scan.after = next,
                     None => break,

@@ -16,18 +16,17 @@ use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
 use crate::engine::image;
+use crate::engine::index::{DocumentChange, IndexDocument, SearchIndex};
 use crate::engine::supervise::contained;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
-use crate::recall::document::SearchDocument;
-use crate::recall::lexical::LexicalIndex;
 use crate::store::record::{Key, Namespace, Record, Revision};
-use crate::store::traits::{Cache, Cursor};
+use crate::store::traits::{Cache, Cursor, StoredDocument};
 
 /// Work for the filler.
 pub(crate) enum Fill {
     Records(Vec<Record>),
-    Documents(Vec<(Key, Option<SearchDocument>)>),
+    Documents(Vec<DocumentChange>),
     /// Forgets the records that are older than these revisions.
     Outdate(Vec<(Key, Revision)>),
     Cursor(Cursor),
@@ -36,7 +35,7 @@ pub(crate) enum Fill {
     Evict,
     Persist,
     /// Makes an image of the index, if enough has changed.
-    Image(Arc<RwLock<LexicalIndex>>, Namespace),
+    Image(Arc<dyn SearchIndex>, Namespace),
     /// Answers when everything before it is done.
     Barrier(oneshot::Sender<()>),
 }
@@ -258,7 +257,7 @@ impl Filler {
                 let changed = self.changed.load(Ordering::Relaxed).saturating_add(documents.len() as u64);
                 self.imaged(changed);
                 cache
-                    .run(|cache| cache.put_documents(&documents))
+                    .run(|cache| async { cache.put_documents(&stored(&documents)?).await })
                     .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed))
             }
             Fill::Outdate(changed) => cache.run(|cache| outdate(cache, &changed)).or_else(|error| {
@@ -277,7 +276,9 @@ impl Filler {
                 self.apart.store(false, Ordering::Relaxed);
                 self.imaged(u64::MAX);
             }),
-            Fill::Image(index, namespace) => cache.run(|cache| self.renew_image(cache, &index, &namespace)),
+            Fill::Image(index, namespace) => {
+                cache.run(|cache| self.renew_image(cache, index.as_ref(), &namespace))
+            }
             Fill::Expire(now) => cache.run(|cache| cache.delete_expired(now)).map(drop),
             Fill::Evict => cache.run(|cache| cache.evict()).map(drop),
             Fill::Persist => cache.run(|cache| cache.persist()),
@@ -297,7 +298,7 @@ impl Filler {
     async fn renew_image(
         &self,
         cache: &dyn Cache,
-        index: &RwLock<LexicalIndex>,
+        index: &dyn SearchIndex,
         namespace: &Namespace,
     ) -> Result<()> {
         if self.incomplete.load(Ordering::Relaxed) || self.apart.load(Ordering::Relaxed) {
@@ -350,6 +351,21 @@ impl Drop for End<'_> {
         drop(queue);
         self.0.space.notify_all();
     }
+}
+
+/// Encodes documents.
+fn stored(documents: &[DocumentChange]) -> Result<Vec<(Key, Option<StoredDocument>)>> {
+    let encode = |document: &dyn IndexDocument| {
+        let bytes = document
+            .encode()
+            .ok_or_else(|| Error::invalid("write search documents", "document", "it is too large"));
+        Ok(StoredDocument { revision: document.revision(), bytes: bytes? })
+    };
+    let stored = documents.iter().map(|(key, document)| {
+        let document = document.as_deref().map(encode).transpose()?;
+        Ok((key.clone(), document))
+    });
+    stored.collect()
 }
 
 async fn outdate(cache: &dyn Cache, changed: &[(Key, Revision)]) -> Result<()> {

@@ -10,17 +10,16 @@
 //! - no image is made once documents could not be written or read, or the index has others: those of rows that waited in
 //!   the outbox, which are not in the file before the feed returns them.
 
-use std::sync::{PoisonError, RwLock};
-
 use tokio::runtime::Handle;
 
 use crate::engine::Shared;
+use crate::engine::documents::decoded;
+use crate::engine::index::{IndexDocument, SearchIndex};
 use crate::engine::upkeep;
 use crate::error::Result;
 use crate::model::kind::Kind;
-use crate::recall::lexical::LexicalIndex;
-use crate::store::record::Namespace;
-use crate::store::traits::Cache;
+use crate::store::record::{Key, Namespace};
+use crate::store::traits::{Cache, IndexImage};
 
 /// Changed documents read at once.
 const PAGE: usize = 2_000;
@@ -33,58 +32,59 @@ impl Shared {
     /// Fills the index from the image in the cache file and what has changed since; returns how many documents could not
     /// be read, or `None` without an image.
     pub(super) async fn load_image(&self) -> Result<Option<u64>> {
-        let (cache, namespace) = (self.tiers.cache.clone(), self.namespace.clone());
-        let runtime = Handle::current();
-        let loaded = upkeep::blocking(move || runtime.block_on(load(cache.as_ref(), &namespace))).await?;
-        let Some(Loaded { index, changed, unreadable }) = loaded else { return Ok(None) };
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
-        self.filler.imaged(changed);
+        let (cache, index) = (self.tiers.cache.clone(), self.index.clone());
+        let (namespace, runtime) = (self.namespace.clone(), Handle::current());
+        let loading = move || runtime.block_on(load(cache.as_ref(), index.as_ref(), &namespace));
+        let loaded = upkeep::blocking(loading).await?;
+        let Some(Loaded { image, changed, documents, unreadable }) = loaded else { return Ok(None) };
+        if !self.index.restore(&self.namespace, image) {
+            tracing::warn!("the image of the recall index is of another program; search documents are read");
+            return Ok(None);
+        }
+        self.index.change(&mut |index| {
+            changed.iter().for_each(|key| index.forget(key));
+            for (key, document) in &documents {
+                index.upsert(key, document.as_ref());
+            }
+        });
+        self.filler.imaged(changed.len() as u64);
         Ok(Some(unreadable))
     }
 }
 
 struct Loaded {
-    index: LexicalIndex,
-    /// How many documents have changed since the image was made.
-    changed: u64,
+    image: Vec<u8>,
+    /// The keys of the documents that have changed since the image was made.
+    changed: Vec<Key>,
+    /// What there is of them now.
+    documents: Vec<(Key, Box<dyn IndexDocument>)>,
     /// How many of them could not be read.
     unreadable: u64,
 }
 
-async fn load(cache: &dyn Cache, namespace: &Namespace) -> Result<Option<Loaded>> {
-    let Some(image) = cache.image(namespace).await? else { return Ok(None) };
-    let Some(mut index) = LexicalIndex::of_image(namespace, image.bytes) else {
-        tracing::warn!("the image of the recall index is of another program; search documents are read");
-        return Ok(None);
-    };
-    let mut unreadable = 0;
-    for keys in image.changed.chunks(PAGE) {
-        let documents = cache.documents_of(keys).await?;
-        unreadable += documents.unreadable;
-        keys.iter().for_each(|key| index.forget(key));
-        for (key, document) in &documents.found {
-            index.upsert(key, document);
-        }
+async fn load(cache: &dyn Cache, index: &dyn SearchIndex, namespace: &Namespace) -> Result<Option<Loaded>> {
+    let Some(IndexImage { bytes, changed }) = cache.image(namespace).await? else { return Ok(None) };
+    let mut loaded = Loaded { image: bytes, changed, documents: Vec::new(), unreadable: 0 };
+    for keys in loaded.changed.chunks(PAGE) {
+        let page = decoded(index, cache.documents_of(keys).await?);
+        loaded.unreadable += page.unreadable;
+        loaded.documents.extend(page.found);
     }
-    Ok(Some(Loaded { index, changed: image.changed.len() as u64, unreadable }))
+    Ok(Some(loaded))
 }
 
 /// Stores an image of the index if it has documents enough, of which enough have changed; returns whether it did.
 pub(super) async fn renew(
     cache: &dyn Cache,
-    index: &RwLock<LexicalIndex>,
+    index: &dyn SearchIndex,
     namespace: &Namespace,
     changed: u64,
 ) -> Result<bool> {
-    let image = {
-        let index = index.read().unwrap_or_else(PoisonError::into_inner);
-        let documents: u64 = Kind::ALL.iter().map(|kind| index.len(namespace, *kind) as u64).sum();
-        if documents < LEAST_DOCUMENTS || changed <= documents / RENEWED_AT {
-            return Ok(false);
-        }
-        index.image(namespace)
-    };
-    let Some(image) = image else { return Ok(false) };
+    let documents: u64 = Kind::ALL.iter().map(|kind| index.count(namespace, *kind) as u64).sum();
+    if documents < LEAST_DOCUMENTS || changed <= documents / RENEWED_AT {
+        return Ok(false);
+    }
+    let Some(image) = index.snapshot(namespace) else { return Ok(false) };
     cache.put_image(namespace, &image).await?;
     Ok(true)
 }

@@ -1,7 +1,7 @@
 //! Opening: from tiers to an engine that answers.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,13 +12,13 @@ use crate::engine::commit::{Committer, OnCommit, Target};
 use crate::engine::documents::index_documents;
 use crate::engine::fill::{Fill, Filler};
 use crate::engine::hot::Hot;
+use crate::engine::index::SearchIndex;
 use crate::engine::progress::{Progress, Task};
 use crate::engine::unreadable::Unreadable;
 use crate::engine::verdicts::Verdicts;
 use crate::engine::{Engine, EngineConfig, Shared, drain, pull, read, upkeep};
 use crate::error::Result;
 use crate::id::{IdSource, lock};
-use crate::recall::lexical::LexicalIndex;
 use crate::store::decorate::Layered;
 use crate::store::decorate::breaker::Breaker;
 use crate::store::decorate::retry::Retry;
@@ -31,7 +31,8 @@ use crate::store::traits::{Durable, Tiers};
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 impl Engine {
-    /// Assembles an engine and starts its threads and tasks on the current tokio runtime.
+    /// Assembles an engine, which keeps `index` in step with its records, and starts its threads and tasks on the current
+    /// tokio runtime.
     ///
     /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and writes are
     /// accepted at once; see [`Engine::ready`].
@@ -46,6 +47,7 @@ impl Engine {
         namespace: Namespace,
         config: EngineConfig,
         tiers: Tiers,
+        index: Arc<dyn SearchIndex>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Result<Self> {
@@ -71,7 +73,6 @@ impl Engine {
         let missing =
             moka::sync::Cache::builder().max_capacity(65_536).time_to_live(config.missing_ttl).build();
         let filler = Filler::start(tiers.cache.clone(), Handle::current())?;
-        let index = Arc::new(RwLock::new(LexicalIndex::new()));
         let appended = Arc::new(Notify::new());
         let (unreadable, renumbered) = (Arc::new(Unreadable::default()), Arc::new(AtomicU64::new(0)));
         let on_commit = HandOn {
@@ -215,7 +216,7 @@ struct HandOn {
     hot: Arc<Hot>,
     filler: Arc<Filler>,
     missing: moka::sync::Cache<Key, ()>,
-    index: Arc<RwLock<LexicalIndex>>,
+    index: Arc<dyn SearchIndex>,
     unreadable: Arc<Unreadable>,
     appended: Arc<Notify>,
     clock: Arc<dyn Clock>,
@@ -228,7 +229,7 @@ impl HandOn {
             let now = clock.now();
             let (mut records, mut documents) = (Vec::new(), Vec::new());
             for mut write in writes {
-                index_documents(&index, &write.records, &mut write.documents, &unreadable);
+                index_documents(index.as_ref(), &write.records, &mut write.documents, &unreadable);
                 records.extend(write.records);
                 documents.extend(write.documents);
             }

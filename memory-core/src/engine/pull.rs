@@ -11,8 +11,6 @@ use crate::engine::{Shared, Task};
 use crate::error::{ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
-use crate::recall::document::SearchDocument;
-use crate::recall::lexical::LexicalIndex;
 use crate::store::record::{Key, Record, WriterId};
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
@@ -40,13 +38,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Names what a position belongs to: the database, and the way search documents are made from its records. When
-/// either changes, caches and documents start over.
-pub(super) fn identity(database: &str) -> String {
-    format!("{}:{database}", SearchDocument::ANALYSIS)
-}
-
 impl Shared {
+    /// Names what a position belongs to: the database, and the way search documents are made from its records. When
+    /// either changes, caches and documents start over.
+    pub(super) fn identity(&self, database: &str) -> String {
+        format!("{}:{database}", self.index.analysis())
+    }
+
     /// Reads the change feed to its end.
     pub(super) async fn pull(&self) -> Result<()> {
         let was_away = loop {
@@ -162,7 +160,7 @@ impl Shared {
         let fresh = cursor.seq == 0;
         let known = cursor.database.split_once(':');
         let other = known.is_some_and(|(_, database)| database != changes.database);
-        let reanalyse = known.is_some() && cursor.database != identity(&changes.database);
+        let reanalyse = known.is_some() && cursor.database != self.identity(&changes.database);
         // The same database, but not the same past: a backup, or a fork.
         let forked = !fresh && cursor.token.is_some() && cursor.token != changes.anchor;
         let lost = !fresh && (forked || changes.head < cursor.seq);
@@ -231,8 +229,8 @@ impl Shared {
     fn take_in(&self, records: Vec<Record>) {
         let records: Vec<Record> =
             records.into_iter().filter(|record| record.key.kind.spec().searchable).collect();
-        let mut documents = documents_of(&records, &self.unreadable);
-        index_documents(&self.index, &records, &mut documents, &self.unreadable);
+        let mut documents = documents_of(self.index.as_ref(), &records, &self.unreadable);
+        index_documents(self.index.as_ref(), &records, &mut documents, &self.unreadable);
         if !records.is_empty() {
             self.filler.push(Fill::Records(records));
             self.filler.push(Fill::Documents(documents));
@@ -259,7 +257,7 @@ impl Shared {
         self.hot.clear();
         self.missing.invalidate_all();
         // Before the cache file: an image that is made behind it must have nothing of before.
-        *self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner) = LexicalIndex::new();
+        self.index.change(&mut |index| index.clear());
         self.unreadable.clear();
         self.filler.push(Fill::Clear);
         self.filler.settle().await;
@@ -268,7 +266,7 @@ impl Shared {
             lock(&self.sent).done(sent);
         }
         let mut progress = lock(&self.progress);
-        progress.cursor = Cursor { database: identity(&changes.database), seq: 0, token: None };
+        progress.cursor = Cursor { database: self.identity(&changes.database), seq: 0, token: None };
         progress.floor = changes.floor;
         progress.damaged = false;
         progress.caught_up = false;
@@ -296,7 +294,7 @@ impl Shared {
             self.unreadable.note(name, &"it does not decode");
         }
         let cursor =
-            Cursor { database: identity(&changes.database), seq: changes.next, token: changes.token };
+            Cursor { database: self.identity(&changes.database), seq: changes.next, token: changes.token };
         let moved = lock(&self.progress).cursor != cursor;
         if moved {
             self.next_generation();

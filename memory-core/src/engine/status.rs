@@ -108,8 +108,8 @@ impl Engine {
         let records = if away { None } else { self.count().await.ok() };
         let panics = lock(&shared.progress).panics + shared.filler.panics() + shared.committer.panics();
         let (cache_failures, cache_error) = shared.filler.failures();
-        let (indexed, index_bytes) = self
-            .with_index(|index| (index.len(&shared.namespace, Kind::Episode) as u64, index.bytes() as u64));
+        let indexed = shared.index.count(&shared.namespace, Kind::Episode) as u64;
+        let index_bytes = shared.index.bytes() as u64;
         EngineStatus {
             mode: if shared.outbox().is_some() { Mode::Remote } else { Mode::Local },
             breaker: shared.breaker.as_ref().map(|breaker| breaker.status()),

@@ -187,7 +187,7 @@ impl Shared {
     /// Commits records of this instance's own making, without waiting for the durable tier.
     async fn append(&self, records: Vec<Record>) -> Result<()> {
         let bytes = records.iter().map(encoded_size).sum::<Result<usize>>()?;
-        let documents = documents_of(&records, &self.unreadable);
+        let documents = documents_of(self.index.as_ref(), &records, &self.unreadable);
         self.committer.commit(Write { records, documents, bytes }).await.map(drop)
     }
 

@@ -107,11 +107,10 @@ impl Shared {
             ));
         }
         self.hot.forget_expired(purged.until);
-        {
-            let mut index = self.index.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.index.change(&mut |index| {
             index.purge_expired(purged.until);
             index.prune_tombstones(purged.until.minus(self.config.tombstone_retention));
-        }
+        });
         self.filler.push(Fill::Expire(purged.until));
         Ok(purged)
     }

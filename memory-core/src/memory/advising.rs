@@ -191,7 +191,7 @@ impl Inner {
 
     /// Compares the models with the episodes: of every domain, as long as `stop` does not say so.
     pub(super) async fn compare_all(&self, stop: impl Fn() -> bool) -> Result<()> {
-        let domains = self.engine.with_index(|index| index.domains(self.engine.namespace()));
+        let domains = self.index.with(|index| index.domains(self.engine.namespace()));
         for domain in domains {
             if stop() {
                 break;
@@ -205,7 +205,7 @@ impl Inner {
 
     /// Returns how right the advice has been, by domain, as far as this process has learned.
     pub(super) async fn advice_skill(&self) -> Vec<AdviceSkill> {
-        let domains = self.engine.with_index(|index| index.domains(self.engine.namespace()));
+        let domains = self.index.with(|index| index.domains(self.engine.namespace()));
         let mut skills = Vec::with_capacity(domains.len());
         for domain in domains {
             let advisor = self.held_or_stored(&domain).await;
@@ -242,13 +242,13 @@ impl Inner {
     async fn advisor_by_agent(&self, domain: Domain, query: &RecallQuery) -> Result<Shared> {
         let asked = (domain, query.agents.clone(), query.not_agents.clone());
         let space = self.engine.namespace();
-        let stamp = self.engine.with_index(|index| index.stamp(space, Kind::Episode));
+        let stamp = self.index.with(|index| index.stamp(space, Kind::Episode));
         if let Some((then, held)) = self.advisors.by_agent.get(&asked)
             && then == stamp
         {
             return Ok(held);
         }
-        let ids = self.engine.with_index(|index| {
+        let ids = self.index.with(|index| {
             let admits = |agent: Option<&str>| query.admits_agent(agent);
             index.episodes_of(space, asked.0.as_deref(), AT_ONCE, admits)
         });
@@ -263,7 +263,7 @@ impl Inner {
     }
 
     fn known(&self, domain: &Domain) -> usize {
-        self.engine.with_index(|index| index.count_of(self.engine.namespace(), domain.as_deref()))
+        self.index.with(|index| index.count_of(self.engine.namespace(), domain.as_deref()))
     }
 
     /// Returns the model of a domain as this process has it, or as the cache does, or an empty one.
@@ -316,8 +316,7 @@ impl Inner {
     ) -> Result<()> {
         self.make_learn(domain, advisor).await;
         let space = self.engine.namespace();
-        let ids =
-            self.engine.with_index(|index| index.episodes_of(space, domain.as_deref(), usize::MAX, |_| true));
+        let ids = self.index.with(|index| index.episodes_of(space, domain.as_deref(), usize::MAX, |_| true));
         let known = self.known(domain);
         // The newest first.
         let ids: Vec<EpisodeId> = ids.iter().filter_map(|id| id.parse().ok()).collect();

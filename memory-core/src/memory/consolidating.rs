@@ -252,7 +252,7 @@ impl Inner {
                 let reward = record.entity.as_ref().and_then(|entity| entity.as_reward());
                 let is_known = |reward: &Reward| {
                     let key = Key::episode(space, reward.episode);
-                    self.engine.with_index(|index| index.is_live(&key, limits.now))
+                    self.index.with(|index| index.is_live(&key, limits.now))
                 };
                 if let Some(reward) = reward.filter(|reward| !is_known(reward))
                     && self.is_gone(reward.episode).await?
@@ -298,7 +298,7 @@ impl Inner {
                 // Behind all that it owns: `;` comes after `:`.
                 from[at] = Some(format!("{owner};").into());
                 let key = Key::episode(space, owner);
-                let known = self.engine.with_index(|index| index.is_live(&key, limits.now));
+                let known = self.index.with(|index| index.is_live(&key, limits.now));
                 let head = if known { None } else { self.engine.durable_version(&key).await?.flatten() };
                 if !head.is_some_and(|head| head.is_tombstone()) {
                     continue;
@@ -334,7 +334,7 @@ impl Inner {
             .chain(playbooks.iter().map(|playbook| (ItemId::Playbook(playbook.id), &playbook.sources)))
             .chain(failures.iter().map(|failure| (ItemId::Failure(failure.id), &failure.episodes)));
         let mut unknown = Vec::new();
-        self.engine.with_index(|index| {
+        self.index.with(|index| {
             for (item, episodes) in naming {
                 let gone =
                     episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), limits.now));
@@ -416,7 +416,7 @@ impl Inner {
     pub(super) fn baselines(&self) -> Baselines {
         let space = self.engine.namespace();
         let now = self.engine.now();
-        self.engine.with_index(|index| Baselines {
+        self.index.with(|index| Baselines {
             now,
             by_domain: index.tasks(space).map(|tasks| tasks.by_domain()).unwrap_or_default(),
         })

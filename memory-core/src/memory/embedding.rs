@@ -133,7 +133,7 @@ impl Inner {
             return self.complete_vectors(None).await;
         }
         let now = self.engine.now();
-        let missing = self.engine.with_index(|index| vectors.compare(index, self.engine.namespace(), now));
+        let missing = self.index.with(|index| vectors.compare(index, self.engine.namespace(), now));
         match missing.len() {
             0 => Ok(()),
             // Many are read faster in one scan than one by one.
@@ -149,7 +149,7 @@ impl Inner {
         };
         // What the index does not have (yet) recall cannot show: its turn comes.
         let now = self.engine.now();
-        self.engine.with_index(|index| missing.retain(|(key, _)| index.is_live(key, now)));
+        self.index.with(|index| missing.retain(|(key, _)| index.is_live(key, now)));
         if missing.is_empty() {
             return Ok(());
         }
@@ -184,7 +184,7 @@ impl Inner {
             let mut records = Vec::with_capacity(made.len());
             for ((hash, _), vector) in batch.iter().zip(made) {
                 let mut keys = waiting.remove(hash).unwrap_or_default();
-                self.engine.with_index(|index| keys.retain(|key| index.is_live(key, now)));
+                self.index.with(|index| keys.retain(|key| index.is_live(key, now)));
                 if keys.is_empty() {
                     continue;
                 }

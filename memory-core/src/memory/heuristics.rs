@@ -105,7 +105,7 @@ impl Inner {
     /// says so: another process may have ended before it did.
     pub(super) async fn refresh_others(&self, stop: impl Fn() -> bool) -> Result<()> {
         let space = self.engine.namespace();
-        for domain in self.engine.with_index(|index| index.domains(space)) {
+        for domain in self.index.with(|index| index.domains(space)) {
             if lock(&self.rules.refreshed).contains_key(&domain) {
                 continue;
             }
@@ -154,7 +154,7 @@ impl Inner {
         let rules = rules.await.map_err(super::shutting_down)?;
         let space = self.engine.namespace();
         let mut at: BTreeMap<EpisodeId, Timestamp> = BTreeMap::new();
-        self.engine.with_index(|index| {
+        self.index.with(|index| {
             for (id, _) in rules.iter().flat_map(|rule| &rule.evidence) {
                 let id = EpisodeId(uuid::Uuid::from_u128(*id));
                 at.entry(id).or_insert_with(|| {
@@ -189,15 +189,14 @@ impl Inner {
     ) -> Result<(Arc<Vec<Heuristic>>, usize)> {
         let space = self.engine.namespace();
         let domain = &domain.map(normalize_label);
-        let stamp = self
-            .engine
-            .with_index(|index| (index.stamp(space, Kind::Heuristic), index.stamp(space, Kind::Ruling)));
+        let stamp =
+            self.index.with(|index| (index.stamp(space, Kind::Heuristic), index.stamp(space, Kind::Ruling)));
         if let Some((then, held)) = lock(&self.rules.stored).get(domain)
             && *then == stamp
         {
             return Ok((held.clone(), 0));
         }
-        let keys = self.engine.with_index(|index| {
+        let keys = self.index.with(|index| {
             let keys = index.learned_of(space, Kind::Heuristic, domain.as_deref()).into_iter();
             keys.map(|key| (index.revision(&key), key)).collect::<Vec<(_, Key)>>()
         });

@@ -211,7 +211,7 @@ impl Knowledge<'_> {
         engine.ready().await?;
         let fingerprint = fingerprint(task);
         let space = engine.namespace();
-        let known = engine.with_index(|index| {
+        let known = self.inner.index.with(|index| {
             index.tasks(space).map(|tasks| tasks.of_fingerprint(&fingerprint)).unwrap_or_default()
         });
         Ok(TaskRecord {

@@ -99,7 +99,7 @@ impl Inner {
 
     /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
     fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
-        self.engine.with_index(|index| {
+        self.index.with(|index| {
             let known = index.tasks(self.engine.namespace());
             let figures = || known.into_iter().chain([ahead]);
             let same: TaskGroup = figures().map(|figures| figures.of_fingerprint(&episode.fingerprint)).sum();

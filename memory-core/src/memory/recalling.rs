@@ -77,12 +77,12 @@ impl Inner {
     async fn answer(&self, id: RecallId, query: &RecallQuery, now: Timestamp) -> Result<Recall> {
         self.engine.ready().await?;
         let space = self.engine.namespace();
-        let searched = self.engine.with_index(|index| index.len(space, Kind::Episode));
+        let searched = self.index.with(|index| index.len(space, Kind::Episode));
         let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
         let task_parts: Vec<String> = clauses(&query.text).into_iter().map(str::to_owned).collect();
         let semantic = self.semantic(query, &mut recall).await.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
-            self.engine.with_index(|index| index.search_episodes(space, query, now, &semantic));
+            self.index.with(|index| index.search_episodes(space, query, now, &semantic));
         let hits = self.with_parts(hits, asking(&task_parts), query, now);
         self.add_episodes(hits, query, now, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
@@ -134,7 +134,7 @@ impl Inner {
         let mut found: Vec<Hit> = Vec::new();
         for part in parts {
             let asked = RecallQuery { text: part.clone(), limit: 1, ..query.clone() };
-            let best = self.engine.with_index(|index| index.search(space, Kind::Episode, &asked, now));
+            let best = self.index.with(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
             // Where the task as a whole finds nothing, a part is asked as if it were alone.
             let found_at_all = |hit: &Hit| hit.score >= PART_SCORE || hits.is_empty();
@@ -201,7 +201,7 @@ impl Inner {
     fn origin(&self, episodes: &[EpisodeId], query: &RecallQuery, now: Timestamp) -> Option<Origin> {
         let space = self.engine.namespace();
         let mut origin = Origin::default();
-        self.engine.with_index(|index| {
+        self.index.with(|index| {
             for (agent, at) in episodes.iter().filter_map(|id| index.origin(&Key::episode(space, *id), now)) {
                 if query.admits_agent(agent.as_deref()) {
                     origin.add(agent.as_deref(), at);
@@ -227,7 +227,7 @@ impl Inner {
             min_relevance: least,
             ..query.clone()
         };
-        self.engine.with_index(|index| index.search(self.engine.namespace(), kind, &asked, now))
+        self.index.with(|index| index.search(self.engine.namespace(), kind, &asked, now))
     }
 }
 

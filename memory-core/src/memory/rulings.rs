@@ -21,7 +21,7 @@ impl Inner {
     pub(super) fn rulings(&self) -> Arc<Rulings> {
         let space = self.engine.namespace();
         let mut held = lock(&self.ruled.0);
-        self.engine.with_index(|index| {
+        self.index.with(|index| {
             let stamp = index.stamp(space, Kind::Ruling);
             if held.0 != stamp {
                 *held = (stamp, Arc::new(index.rulings(space)));

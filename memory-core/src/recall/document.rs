@@ -126,6 +126,7 @@ impl From<Decision> for DocumentState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
     /// The version of the record it was made from.
+    #[serde(skip)]
     pub revision: Revision,
     /// When the record expires.
     pub expires_at: Option<Timestamp>,
@@ -159,7 +160,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
-    pub const ANALYSIS: u16 = 10;
+    pub const ANALYSIS: u16 = 11;
 
     /// Makes the document of an episode.
     pub fn of_episode(episode: &Episode, revision: Revision, expires_at: Option<Timestamp>) -> Self {

@@ -10,13 +10,12 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
-use crate::recall::document::SearchDocument;
 use crate::store::query::{Order, Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::time::StoreTime;
 use crate::store::traits::{
     Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, IndexImage,
-    Purged, Seq, Store,
+    Purged, Seq, Store, StoredDocument,
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.
@@ -41,7 +40,7 @@ struct State {
     time: StoreTime,
     closed: bool,
     cursor: Cursor,
-    documents: BTreeMap<Key, SearchDocument>,
+    documents: BTreeMap<Key, StoredDocument>,
     images: BTreeMap<Namespace, (Vec<u8>, BTreeSet<Key>)>,
     states: BTreeMap<(Namespace, String), Vec<u8>>,
     usage: CacheUsage,
@@ -245,7 +244,7 @@ impl Cache for MemoryStore {
         Ok(CacheUsage { records: state.records.len() as u64, ..state.usage })
     }
 
-    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+    async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()> {
         let mut state = self.state()?;
         for (key, document) in documents {
             if let Some((_, changed)) = state.images.get_mut(&key.namespace) {

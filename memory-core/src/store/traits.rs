@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::model::kind::Kind;
-use crate::recall::document::SearchDocument;
 use crate::store::contact::Contacts;
 use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Page, Scan};
@@ -186,7 +185,7 @@ pub trait Cache: Store {
 
     /// Stores search documents by key, or removes those that are `None`. They are outside LRU. One that is older than what
     /// the cache has of its key, document or record, is passed over.
-    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()>;
+    async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()>;
 
     /// Returns up to `limit` search documents of a namespace behind `after`, in key order; at the end, none.
     async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents>;
@@ -215,11 +214,20 @@ pub trait Cache: Store {
     async fn persist(&self) -> Result<()>;
 }
 
+/// A search document as a cache stores it, which does not understand it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// The revision of the record that it was made of.
+    pub revision: Revision,
+    /// The document as the search index encodes it.
+    pub bytes: Vec<u8>,
+}
+
 /// Search documents as a cache returns them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Documents {
     /// The documents.
-    pub found: Vec<(Key, SearchDocument)>,
+    pub found: Vec<(Key, StoredDocument)>,
     /// How many between them could not be read.
     pub unreadable: u64,
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use memory_core::{
     Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Purged, Record,
-    Result, Scan, SearchDocument, Store, Timestamp,
+    Result, Scan, Store, StoredDocument, Timestamp,
 };
 
 use super::RedbCache;
@@ -74,7 +74,7 @@ impl Cache for RedbCache {
         })
     }
 
-    async fn put_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+    async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()> {
         if documents.is_empty() { Ok(()) } else { self.write_documents(documents) }
     }
 

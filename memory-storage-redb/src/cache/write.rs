@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use memory_core::{Cursor, Key, Record, Result, SearchDocument, Timestamp};
+use memory_core::{Cursor, Key, Record, Result, StoredDocument, Timestamp};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use super::{
     RedbCache, STATES, add, lock,
 };
 use crate::codec::{
-    decode_document, decode_meta, encode_document, encode_entry, encode_meta, entry_revision,
+    decode_meta, document_revision, encode_document, encode_entry, encode_meta, entry_revision,
 };
 use crate::failure::{Failure, Outcome, guarded};
 use crate::keys::key_bytes;
@@ -281,7 +281,7 @@ impl RedbCache {
         Ok(purged.into_inner())
     }
 
-    pub(super) fn write_documents(&self, documents: &[(Key, Option<SearchDocument>)]) -> Result<()> {
+    pub(super) fn write_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()> {
         let mut entries = Vec::with_capacity(documents.len());
         let mut incoming = 0;
         for (of, document) in documents {
@@ -304,10 +304,10 @@ impl RedbCache {
                 // of its record.
                 if let Some(revision) = revision {
                     let held =
-                        table.get(key.as_slice())?.and_then(|it| decode_document(key, it.value()).ok());
+                        table.get(key.as_slice())?.and_then(|it| document_revision(key, it.value()).ok());
                     let record =
                         records.get(key.as_slice())?.and_then(|it| entry_revision(key, it.value()).ok());
-                    if held.map(|held| held.revision).max(record).is_some_and(|newest| newest > *revision) {
+                    if held.max(record).is_some_and(|newest| newest > *revision) {
                         continue;
                     }
                 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use memory_core::conformance::{entities, record};
-use memory_core::{Namespace, SearchDocument, Timestamp};
+use memory_core::{Namespace, StoredDocument, Timestamp};
 
 use super::*;
 
@@ -29,8 +29,7 @@ fn seeds() -> BTreeMap<&'static str, BTreeMap<String, Vec<u8>>> {
         add(all.entry("outbox_row").or_default(), number, encode_row(&record, Timestamp(3)).unwrap());
     }
     let full = super::hostile::document();
-    let bare =
-        SearchDocument { terms: Vec::new(), tags: Vec::new(), domain: Some("d".into()), ..full.clone() };
+    let bare = StoredDocument { bytes: Vec::new(), ..full.clone() };
     for (number, document) in [full, bare].into_iter().enumerate() {
         let frame = encode_document(DOCUMENT_KEY, &document).unwrap();
         add(all.entry("search_document").or_default(), number, frame);

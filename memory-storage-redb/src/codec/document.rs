@@ -1,18 +1,23 @@
-//! Search documents.
+//! Search documents: a revision, and bytes that only the search index understands.
 
-use memory_core::SearchDocument;
+use memory_core::{Revision, StoredDocument, WriterId};
 
-use super::frame::{self, Sort};
-use super::{Unreadable, read_payload, write_payload};
+use super::Unreadable;
+use super::frame::{self, Sort, u64_at};
 
-/// `schema` counts the shapes that the bincode form of [`SearchDocument`] has had.
-pub(super) const SORT: Sort = Sort { magic: *b"AMsd", format: 1, schema: 7 };
+/// `schema` counts the shapes of the body; the search index has a number of its own for what it encodes.
+pub(super) const SORT: Sort = Sort { magic: *b"AMsd", format: 1, schema: 8 };
 
-/// Encodes a search document, bound to the bytes of the key it is stored under. Returns `None` if it is larger
-/// than the cache takes.
-pub fn encode_document(key_bytes: &[u8], document: &SearchDocument) -> Option<Vec<u8>> {
-    let mut out = frame::start(SORT, 256);
-    write_payload(&mut out, document)?;
+/// The clock and the writer of the revision.
+const FIXED_BYTES: usize = 16;
+
+/// Encodes a search document, bound to the bytes of the key it is stored under. Returns `None` if it is longer than a frame
+/// can say.
+pub fn encode_document(key_bytes: &[u8], document: &StoredDocument) -> Option<Vec<u8>> {
+    let mut out = frame::start(SORT, FIXED_BYTES + document.bytes.len());
+    out.extend_from_slice(&document.revision.clock.to_le_bytes());
+    out.extend_from_slice(&document.revision.writer.get().to_le_bytes());
+    out.extend_from_slice(&document.bytes);
     frame::seal(out, key_bytes)
 }
 
@@ -20,6 +25,20 @@ pub fn encode_document(key_bytes: &[u8], document: &SearchDocument) -> Option<Ve
 ///
 /// # Errors
 /// [`Unreadable`] for anything but the bytes that [`encode_document`] made for the same key.
-pub fn decode_document(key_bytes: &[u8], bytes: &[u8]) -> Result<SearchDocument, Unreadable> {
-    read_payload(frame::open(SORT, key_bytes, bytes)?)
+pub fn decode_document(key_bytes: &[u8], bytes: &[u8]) -> Result<StoredDocument, Unreadable> {
+    let body = frame::open(SORT, key_bytes, bytes)?;
+    let revision = revision_of(body).ok_or(Unreadable::Content)?;
+    Ok(StoredDocument { revision, bytes: body[FIXED_BYTES..].to_vec() })
+}
+
+/// Decodes the revision of a search document stored under a key.
+///
+/// # Errors
+/// As [`decode_document`].
+pub(crate) fn document_revision(key_bytes: &[u8], bytes: &[u8]) -> Result<Revision, Unreadable> {
+    revision_of(frame::open(SORT, key_bytes, bytes)?).ok_or(Unreadable::Content)
+}
+
+fn revision_of(body: &[u8]) -> Option<Revision> {
+    Some(Revision { clock: u64_at(body, 0)?, writer: WriterId::new(u64_at(body, 8)?) })
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use memory_core::{Engine, Entity, Key, Kind, Namespace, Outcome, RecallQuery, Record, SearchDocument};
+use memory_core::{
+    Engine, Entity, Key, Kind, Namespace, Outcome, RecallQuery, Record, SearchDocument, SharedIndex,
+};
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use super::fleet::{Fleet, Violation};
@@ -35,7 +37,7 @@ impl Fleet {
         for on in 0..self.machines.len() {
             let memory = self.memory(on);
             self.check_reads(on, memory.engine(), &live).await?;
-            check_index(on, memory.engine(), &live)?;
+            check_index(on, memory.engine().namespace(), memory.index(), &live)?;
             for (episode, fact) in self.ledger.facts() {
                 let found = self.call(on, "get", memory.get(fact.id)).await?;
                 let found = found.map_err(|error| format!("get of {episode} fails on {on}: {error:?}"))?;
@@ -146,20 +148,19 @@ impl Fleet {
 }
 
 /// Checks that the recall index of a machine has what the durable tier has to search, and nothing else.
-fn check_index(on: usize, engine: &Engine, live: &[Record]) -> Result<(), Violation> {
-    let space = engine.namespace();
+fn check_index(on: usize, space: &Namespace, index: &SharedIndex, live: &[Record]) -> Result<(), Violation> {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
         let of_kind = live.iter().filter(|it| it.key.kind == kind && SearchDocument::of_record(it).is_some());
         let mut expected = 0;
         for record in of_kind {
             expected += 1;
-            let indexed = engine.with_index(|index| index.revision(&record.key));
+            let indexed = index.with(|index| index.revision(&record.key));
             if indexed != Some(record.revision) {
                 let (key, revision) = (&record.key, record.revision);
                 return Err(format!("the index of {on} has {key} as {indexed:?}, not {revision:?}"));
             }
         }
-        let indexed = engine.with_index(|index| index.len(space, kind));
+        let indexed = index.with(|index| index.len(space, kind));
         if indexed != expected {
             return Err(format!("the index of {on} has {indexed} documents of {kind}, not {expected}"));
         }

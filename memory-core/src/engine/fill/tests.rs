@@ -1,8 +1,8 @@
 use super::*;
 use crate::engine::broken::Broken;
-use crate::id::EpisodeId;
-use crate::model::episode::Episode;
+use crate::engine::key_index::KeyIndex;
 use crate::model::kind::Kind;
+use crate::store::fixtures::{episode, record};
 use crate::store::memory_store::MemoryStore;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,12 +27,16 @@ async fn the_cursor_stays_behind_documents_that_are_missing() {
 async fn an_image_is_made_of_enough_documents_once_enough_have_changed() {
     let cache = Arc::new(MemoryStore::new());
     let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
-    let (index, space) = (Arc::new(RwLock::new(LexicalIndex::new())), Namespace::default());
+    let (index, space) = (Arc::new(KeyIndex::default()), Namespace::default());
     let key = |number: u64| Key::new(&Namespace::default(), Kind::Episode, number.to_string());
-    let episode = Episode::open(EpisodeId(uuid::Uuid::nil()), "deploy".into(), Timestamp(0));
-    let document = SearchDocument::of_episode(&episode, Revision { clock: 1, ..Revision::default() }, None);
+    let document = |number: u64| {
+        let version = record(&space, &number.to_string(), 1, Some(episode(1)));
+        index.document(&version).unwrap()
+    };
     let put = |numbers: std::ops::Range<u64>| {
-        numbers.for_each(|number| assert!(write(&index).upsert(&key(number), &document)));
+        index.change(&mut |index| {
+            numbers.clone().for_each(|number| assert!(index.upsert(&key(number), document(number).as_ref())));
+        });
     };
     // Writes documents and asks for an image; returns how many have changed since the one that there is then.
     let changed_after = async |count: u64| {

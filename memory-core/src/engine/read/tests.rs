@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::clock::ManualClock;
 use crate::engine::EngineConfig;
+use crate::engine::key_index::KeyIndex;
 use crate::id::SeededIds;
 use crate::model::kind::Kind;
 use crate::store::decorate::faulty::{Fault, Faulty};
@@ -133,7 +134,8 @@ async fn open_engine(durable: Arc<dyn Durable>, clock: Arc<ManualClock>) -> Resu
     };
     let space = Namespace::default();
     let ids = Arc::new(SeededIds::new(3));
-    let engine = Engine::open(space.clone(), config, tiers, clock, ids).await?;
+    let engine =
+        Engine::open(space.clone(), config, tiers, Arc::new(KeyIndex::default()), clock, ids).await?;
     Ok((Arc::new(engine), space))
 }
 

@@ -178,7 +178,7 @@ impl Inner {
         query.outcomes = ended.to_vec();
         let now = self.engine.now();
         let space = self.engine.namespace();
-        let hits = self.engine.with_index(|index| index.search_newest(space, Kind::Episode, &query, now));
+        let hits = self.index.with(|index| index.search_newest(space, Kind::Episode, &query, now));
         let ids = hits.iter().filter_map(|hit| hit.key.id.parse::<EpisodeId>().ok());
         let others = ids.filter(|id| *id != trace.episode.id).take(limit);
         let found = futures_util::future::try_join_all(others.map(|id| self.trace(id))).await?;

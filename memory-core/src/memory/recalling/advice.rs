@@ -86,7 +86,7 @@ impl Inner {
 
     pub(super) fn is_live(&self, id: EpisodeId, now: Timestamp) -> bool {
         let key = Key::episode(self.engine.namespace(), id);
-        self.engine.with_index(|index| index.is_live(&key, now))
+        self.index.with(|index| index.is_live(&key, now))
     }
 }
 

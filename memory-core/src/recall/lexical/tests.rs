@@ -384,7 +384,10 @@ fn among_the_newest_alone_the_telling_words_find_what_is_nearest() {
     assert_eq!(newest(RecallQuery::new("ship order to the harbour"))[0], 8, "however old");
     assert_eq!(newest(RecallQuery::new("ship order")), [3_000, 2_999, 2_998]);
     assert_eq!(newest(RecallQuery::new("ship order w1x").outcome(Verdict::Failure)), [2]);
-    assert!(newest(RecallQuery::new("ship order").outcome(Verdict::Failure)).is_empty(), "too old to be looked at");
+    assert!(
+        newest(RecallQuery::new("ship order").outcome(Verdict::Failure)).is_empty(),
+        "too old to be looked at"
+    );
 }
 
 #[test]

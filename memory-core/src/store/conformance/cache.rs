@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::clock::Timestamp;
 use crate::model::kind::Kind;
-use crate::recall::document::{DocumentState, Field, SearchDocument};
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{episode, record};
 use crate::store::record::{Key, Namespace, Revision, WriterId};
-use crate::store::traits::{Cache, Cursor, Documents, IndexImage};
+use crate::store::traits::{Cache, Cursor, Documents, IndexImage, StoredDocument};
 
 /// Runs every case of [`Cache`] but its size, which depends on how a backend measures it.
 pub async fn check_cache(factory: &dyn Factory) {
@@ -43,27 +41,9 @@ async fn lookups(factory: &dyn Factory) {
     cache.persist().await.expect("persist works");
 }
 
-fn document(text: &str, clock: u64) -> SearchDocument {
-    SearchDocument {
-        revision: Revision { clock, writer: WriterId::new(1) },
-        expires_at: Some(Timestamp(7)),
-        terms: vec![
-            (Field::Task, [(text, 2)].into_iter().collect()),
-            (Field::Tools, [("bash", 1)].into_iter().collect()),
-        ],
-        state: DocumentState::Success,
-        task_kind: None,
-        agent: None,
-        domain: Some("web".into()),
-        tags: vec!["ci".into()],
-        started_at: Timestamp(5),
-        score: 0.5,
-        tools: vec!["bash".into()],
-        failed_tools: vec!["bash".into()],
-        steps: 3,
-        duration_ms: 17,
-        fingerprint: "00ff".into(),
-    }
+fn document(text: &str, clock: u64) -> StoredDocument {
+    let revision = Revision { clock, writer: WriterId::new(1) };
+    StoredDocument { revision, bytes: text.as_bytes().to_vec() }
 }
 
 async fn documents(factory: &dyn Factory) {
@@ -109,7 +89,7 @@ async fn images(factory: &dyn Factory) {
     let other = Namespace::new("images-2").unwrap_or_default();
     let key = |space: &Namespace, id: &str| Key::new(space, Kind::Episode, id);
     let image = async |space: &Namespace| cache.image(space).await.expect("images work");
-    let put = async |key: Key, document: Option<SearchDocument>| {
+    let put = async |key: Key, document: Option<StoredDocument>| {
         cache.put_documents(&[(key, document)]).await.expect("put works");
     };
     put(key(&space, "a"), Some(document("a", 1))).await;
