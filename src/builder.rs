@@ -4,13 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memory_core::{
-    Ack, BeliefConfig, Clock, ConsolidationConfig, Embedder, IdSource, Kind, Limits, Quotas, RateLimit,
-    RedactionConfig, Reflector, Result, RewardConfig, SystemClock, SystemIds,
-};
+use memory_core::{Ack, Clock, IdSource, Kind, Result, SystemClock, SystemIds};
+use memory_learn::belief::BeliefConfig;
+use memory_learn::consolidate::ConsolidationConfig;
+use memory_learn::reflect::Reflector;
+use memory_learn::reward::RewardConfig;
+use memory_recall::embedder::Embedder;
 
+use crate::Memory;
 use crate::config::memory_config;
-use crate::open::{Memory, load_model, open};
+use crate::limits::{Limits, Quotas};
+use crate::open::{load_model, open};
+use crate::rate::RateLimit;
+use crate::redact::RedactionConfig;
 use crate::settings::Settings;
 
 /// Builds a [`Memory`].
@@ -238,7 +244,7 @@ impl Builder {
         self
     }
 
-    /// Sets who reflects on episodes, a language model for example; [`memory_core::ContrastReflector`] by default.
+    /// Sets who reflects on episodes, a language model for example; [`memory_learn::reflect::ContrastReflector`] by default.
     #[must_use]
     pub fn reflector(mut self, reflector: Arc<dyn Reflector>) -> Self {
         self.reflector = Some(reflector);

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use memory_core::{
-    Deadlines, EngineConfig, Error, ErrorKind, Kind, LearningConfig, LimitViolation, MemoryConfig, Redactor,
-    Result,
-};
+use memory_core::{Deadlines, EngineConfig, Error, ErrorKind, Kind, LimitViolation, Result};
 
+use crate::memory::{LearningConfig, MemoryConfig};
+use crate::redact::Redactor;
 use crate::settings::{LearningSettings, Settings};
 
 /// The most connections to a server, and the most rows of one batch.

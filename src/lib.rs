@@ -24,33 +24,77 @@
 //! # }
 //! ```
 //!
-//! The crate re-exports what applications need of `memory-core`; it alone knows the storage backends.
+//! The root has what an application needs to record and to recall. [`learning`] has what was learned, [`status`] how the
+//! memory is, [`redaction`] what keeps secrets out, and [`embed`] recall by meaning.
 
+mod advise;
 mod builder;
 mod config;
 mod contact;
-#[cfg(any(feature = "embed-sentence-transformer", feature = "embed-static", feature = "embed-openai"))]
 pub mod embed;
 mod folder;
+mod limits;
+mod memory;
 mod open;
 mod place;
+mod rate;
+mod redact;
 mod settings;
 
 pub use builder::Builder;
-pub use memory_core::{
-    Ack, Action, Advice, AdviceSkill, ArgumentChange, ArgumentValue, Artifact, ArtifactId, Attempt,
-    BeliefConfig, BreakerState, BreakerStatus, CacheUsage, Clock, Complexity, ConsolidationConfig,
-    ContrastReflector, Cycle, DeadLetter, Decision, Embedder, Embedding, EngineStatus, Episode, EpisodeId,
-    EpisodePage, EpisodeQuery, EpisodeStatus, Error, ErrorCategory, ErrorKind, Evidence, EvidenceRole,
-    Explanation, FactorBounds, Failure, FailureId, Forecast, Found, Freshness, Heuristic, HeuristicId,
-    HotUsage, IdSource, Insight, Instance, ItemId, Json, Key, Kind, Knowledge, Learned, Leftover, Lift,
-    LimitViolation, Limits, Listed, ManualClock, Metric, Mode, Namespace, OpenEpisode, Origin, OutboxStatus,
-    Outcome, Pattern, PatternBody, PatternId, Phase, Playbook, PlaybookId, PlaybookStep, Premise, Product,
-    Quality, Quotas, RateLimit, Recall, RecallId, RecallQuery, RecallUse, Recalled, RecalledEpisode, Record,
-    Recorded, Recording, RedactedPage, RedactionConfig, RedactionPass, RedactionRule, Redactor, Reflection,
-    Reflector, Remedy, RemedyCall, Result, Retry, Reward, RewardConfig, Role, Ruling, ScoreParts,
-    SecretsFound, SeededIds, Share, Standing, Status, Step, StepResult, Strategy, SuggestedPlaybook,
-    SyncStatus, SystemClock, SystemIds, Tally, Task, TaskRecord, Timestamp, ToolAdvice, ToolUse, Trace,
-    Trigger, Vector, Verdict, Warning, estimate_tokens, normalize, same_label, visible_chars,
+pub use limits::{Limits, Quotas};
+pub use memory::{
+    EpisodePage, EpisodeQuery, Forecast, Found, Knowledge, Listed, Memory, OpenEpisode, Phase, Recall,
+    RecalledEpisode, Recorded, Recording, Status, SuggestedPlaybook, ToolAdvice, Warning,
 };
-pub use open::Memory;
+pub use memory_core::{
+    Ack, Action, Artifact, Complexity, Episode, EpisodeId, Error, ErrorKind, Freshness, ItemId, Kind,
+    Leftover, Namespace, Outcome, Product, Quality, Result, Role, Step, StepResult, Task, Timestamp, Verdict,
+};
+pub use memory_recall::query::RecallQuery;
+pub use rate::RateLimit;
+
+/// What was learned, and how learning is configured.
+pub mod learning {
+    pub use memory_core::{
+        Advice, ArgumentChange, ArgumentValue, Attempt, Cycle, Decision, ErrorCategory, Evidence,
+        EvidenceRole, Failure, FailureId, Heuristic, HeuristicId, Insight, Metric, Pattern, PatternBody,
+        PatternId, Playbook, PlaybookId, PlaybookStep, Premise, RecallId, RecallUse, Reflection, Remedy,
+        RemedyCall, Reward, Ruling, Standing, Strategy, Tally, ToolUse, Trigger,
+    };
+    pub use memory_learn::belief::{BeliefConfig, Confidence};
+    pub use memory_learn::consolidate::ConsolidationConfig;
+    pub use memory_learn::lift::{Lift, Share};
+    pub use memory_learn::playbook::{Fill, Instance};
+    pub use memory_learn::reflect::{ContrastReflector, Reflector};
+    pub use memory_learn::reward::{FactorBounds, RewardConfig};
+    pub use memory_learn::trace::Trace;
+    pub use memory_recall::rank::ScoreParts;
+    pub use memory_recall::tokenize::same_label;
+
+    pub use crate::memory::{AdviceSkill, Explanation, Learned, Origin, Recalled, TaskRecord};
+}
+
+/// How a memory is: queues, caches, the server, dead letters.
+pub mod status {
+    pub use memory_core::{
+        BreakerState, BreakerStatus, CacheUsage, DeadLetter, EngineStatus, EpisodeStatus, HotUsage,
+        LimitViolation, Mode, OutboxStatus, Retry, SyncStatus,
+    };
+}
+
+/// Secrets: what is replaced before a text is stored, and in what is stored already.
+pub mod redaction {
+    pub use memory_recall::text::invisible::visible_chars;
+
+    pub use crate::memory::{RedactedPage, RedactionPass, SecretsFound};
+    pub use crate::redact::{RedactionConfig, RedactionRule, Redactor};
+}
+
+/// Clocks and identifiers that tests control; see [`Builder::clock`] and [`Builder::ids`].
+pub mod testing {
+    pub use memory_core::{Clock, IdSource, ManualClock, SeededIds, SystemClock, SystemIds};
+
+    #[cfg(feature = "testing")]
+    pub use crate::memory::{LearningConfig, MemoryConfig};
+}

@@ -1,50 +1,24 @@
 //! Opening a memory: folders, tiers, engine.
 
-use std::fmt;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use memory_core::{
-    Clock, Contacts, Durable, Embedder, Error, ErrorKind, IdSource, Leftover, MemoryConfig, Namespace,
-    Orphans, Outbox, Result, Tiers,
+    Clock, Contacts, Durable, Error, ErrorKind, IdSource, Namespace, Orphans, Outbox, Result, Tiers,
 };
+use memory_recall::embedder::Embedder;
 use memory_storage_redb::{
     CacheOptions, OpenReport, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots,
 };
 use memory_storage_turso::{LocalOptions, LocalStore};
 
+use crate::Memory;
 use crate::builder::Builder;
 use crate::contact::ContactFile;
 use crate::folder::{LOCAL_FILE, create_folder, find_memory, instances_folder};
+use crate::memory::MemoryConfig;
 use crate::place::network_warning;
 use crate::settings::Settings;
-
-/// A memory with its tiers; cheap to clone, clones share everything. Its verbs are those of
-/// [`memory_core::Memory`], to which it dereferences.
-#[derive(Clone)]
-pub struct Memory {
-    core: memory_core::Memory,
-    /// The identity of the embedding model.
-    model: Option<Arc<str>>,
-    /// Holds this instance's folder; freed with the last clone.
-    _slot: Arc<Slot>,
-}
-
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.core.fmt(f)
-    }
-}
-
-impl Deref for Memory {
-    type Target = memory_core::Memory;
-
-    fn deref(&self) -> &memory_core::Memory {
-        &self.core
-    }
-}
 
 impl Memory {
     /// Opens a memory in a folder of this machine, with the defaults; creates it if it does not exist.
@@ -61,20 +35,6 @@ impl Memory {
     /// Returns a builder with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
-    }
-
-    /// Returns the identity of the model that turns texts into vectors; `None` without one.
-    pub fn embedding_model(&self) -> Option<&str> {
-        self.model.as_deref()
-    }
-
-    /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
-    /// for the next instance. The files are free once the last clone and episode handle are dropped.
-    ///
-    /// # Errors
-    /// Whatever the durable tier reports on closing.
-    pub async fn close(self, timeout: Duration) -> Result<Leftover> {
-        self.core.close(timeout).await
     }
 }
 
@@ -103,9 +63,7 @@ pub(crate) async fn open(
     let (tiers, slot) = blocking.await.map_err(|source| {
         Error::new(ErrorKind::Closed, "open", "the runtime is shutting down").with_source(source)
     })??;
-    let model = config.embedder.as_ref().map(|embedder| Arc::from(embedder.model()));
-    let core = memory_core::Memory::assemble(namespace, config, tiers, clock, ids).await?;
-    Ok(Memory { core, model, _slot: Arc::new(slot) })
+    Memory::assemble_in(Some(slot), namespace, config, tiers, clock, ids).await
 }
 
 /// Loads the embedding model of a folder.

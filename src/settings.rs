@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use memory_core::{Ack, Error, ErrorKind, Limits, Quotas, RateLimit, RedactionConfig, Result};
+use memory_core::{Ack, Error, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::limits::{Limits, Quotas};
 use crate::place::readable_warning;
+use crate::rate::RateLimit;
+use crate::redact::RedactionConfig;
 
 /// One layer of settings; `None` leaves the choice to the layer below.
 #[derive(Clone, Default, Deserialize)]

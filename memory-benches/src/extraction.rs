@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use memory_core::{
-    Action, Episode, EpisodeId, EpisodeStatus, Outcome, Step, Task, Timestamp, Trace, extracted,
-};
+use memory_core::{Action, Episode, EpisodeId, EpisodeStatus, Outcome, Step, Task, Timestamp};
+use memory_learn::extract::extracted;
+use memory_learn::trace::Trace;
 use serde_json::json;
 
 use crate::{Result, Run};

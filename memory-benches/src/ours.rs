@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_memory::Memory;
+use agent_memory::OpenEpisode;
 use memory_core::{
-    Action, Durable, Engine, EngineConfig, Entity, Key, Namespace, OpenEpisode, Orphans, Outbox, SharedIndex,
-    SystemClock, SystemIds, Task, Tiers,
+    Action, Durable, Engine, EngineConfig, Entity, Key, Namespace, Orphans, Outbox, SystemClock, SystemIds,
+    Task, Tiers,
 };
+use memory_recall::shared::SharedIndex;
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
 use memory_storage_turso::{LocalOptions, LocalStore, RemoteOptions, RemoteStore};
 use tempfile::TempDir;

@@ -1,8 +1,9 @@
 //! The records that are written: steps of about 2 KB, as agents log them.
 
+use agent_memory::Recording;
 use memory_core::{
-    Action, Clock, Entity, EpisodeId, IdSource, Key, Namespace, Outcome, Record, Recording, Revision, Step,
-    SystemClock, SystemIds, Task, WriterId,
+    Action, Clock, Entity, EpisodeId, IdSource, Key, Namespace, Outcome, Record, Revision, Step, SystemClock,
+    SystemIds, Task, WriterId,
 };
 
 /// The least words of an observation that make the encoded step about 2 KB.
@@ -178,8 +179,9 @@ pub(crate) fn recording(number: u64) -> Recording {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use memory_core::Row;
+
+    use super::*;
 
     #[test]
     fn steps_are_about_2_kb_and_differ() {

@@ -6,9 +6,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memory_core::{
-    Clock, EngineConfig, Memory, MemoryConfig, Namespace, Outbox, SystemClock, SystemIds, Task,
-};
+use agent_memory::Memory;
+use agent_memory::testing::MemoryConfig;
+use memory_core::{Clock, EngineConfig, Namespace, Outbox, SystemClock, SystemIds, Task};
 use memory_storage_redb::codec::encode_row;
 use memory_storage_redb::{OutboxOptions, RedbOutbox, Slots};
 use tempfile::TempDir;

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use memory_core::{Key, Kind, Namespace, VectorIndex, normalize};
+use memory_core::{Key, Kind, Namespace};
+use memory_recall::embedder::normalize;
+use memory_recall::vector::VectorIndex;
 
 use crate::{Result, Run};
 

@@ -2,9 +2,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use agent_memory::Embedder;
+use agent_memory::embed::Embedder;
 use async_trait::async_trait;
-use memory_core::normalize;
+use memory_recall::embedder::normalize;
 
 /// Gives each word a fixed direction, and each text the sum of its words': texts with words in common are near each other.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agent_memory::Embedder;
+use agent_memory::embed::Embedder;
 
 use crate::cli::Global;
 use crate::failure::Failure;
@@ -29,7 +29,8 @@ pub(crate) fn endpoint(global: &Global) -> Result<Option<Arc<dyn Embedder>>, Fai
 
 #[cfg(feature = "embed")]
 fn provider(url: &str, name: &str, dimensions: usize) -> Result<Arc<dyn Embedder>, Failure> {
-    use agent_memory::embed::{OpenAi, OpenAiConfig};
+    use agent_memory::embed::OpenAi;
+    use agent_memory::embed::OpenAiConfig;
 
     let mut config = OpenAiConfig::new(url, name, dimensions);
     // Not an argument: other users see those.

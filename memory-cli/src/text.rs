@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent_memory::visible_chars;
+use agent_memory::redaction::visible_chars;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Returns a text with every character that could steer a terminal or reorder the line made visible. Line ends stay.

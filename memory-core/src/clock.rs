@@ -32,20 +32,20 @@ impl Timestamp {
     }
 
     /// Returns the day in UTC as text (`2026-11-21`).
-    pub(crate) fn date(self) -> String {
+    pub fn date(self) -> String {
         let mut text = self.to_string();
         text.truncate(text.find('T').unwrap_or(text.len()));
         text
     }
 
     /// Returns the day, UTC, counted from 1970 on.
-    pub(crate) fn day(self) -> u64 {
+    pub fn day(self) -> u64 {
         self.0 / DAY_MS
     }
 }
 
 /// Milliseconds of a day.
-pub(crate) const DAY_MS: u64 = 86_400_000;
+pub const DAY_MS: u64 = 86_400_000;
 
 impl fmt::Display for Timestamp {
     /// Writes RFC 3339 in UTC with seconds (`2026-11-21T03:22:00Z`).

@@ -63,10 +63,10 @@ use verdicts::{Following, Verdicts};
 pub use close::Leftover;
 pub use config::{Ack, EngineConfig};
 pub use hot::HotUsage;
-pub(crate) use read::means_away;
+pub use read::means_away;
 pub use read::{Freshness, Read};
 pub use status::{EngineStatus, Mode, OutboxStatus, SyncStatus};
-pub(crate) use supervise::supervised;
+pub use supervise::supervised;
 
 /// The engine of one namespace. Cloning is not needed: share it by `Arc`.
 ///
@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// Returns how long records of a kind are kept after their last change; `None` if they do not expire.
-    pub(crate) fn retention_of(&self, kind: Kind) -> Option<Duration> {
+    pub fn retention_of(&self, kind: Kind) -> Option<Duration> {
         self.shared.config.retention_of(kind)
     }
 
@@ -212,7 +212,7 @@ impl Engine {
     }
 
     /// Returns what was stored in the cache under a name; `None` if there is nothing that can be read.
-    pub(crate) async fn state(&self, name: &str) -> Option<Vec<u8>> {
+    pub async fn state(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.shared.tiers.cache.state(&self.shared.namespace, name).await;
         state.unwrap_or_else(|error| {
             tracing::debug!(%error, name, "what was learned is made again");
@@ -221,7 +221,7 @@ impl Engine {
     }
 
     /// Stores bytes in the cache under a name, or removes what is there; returns false if the cache failed to.
-    pub(crate) async fn put_state(&self, name: &str, bytes: Option<&[u8]>) -> bool {
+    pub async fn put_state(&self, name: &str, bytes: Option<&[u8]>) -> bool {
         let put = self.shared.tiers.cache.put_state(&self.shared.namespace, name, bytes).await;
         put.inspect_err(|error| tracing::debug!(%error, name, "what was learned is not stored")).is_ok()
     }
@@ -283,12 +283,12 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever the durable tier reports.
-    pub(crate) async fn purge(&self, now: Timestamp) -> Result<Purged> {
+    pub async fn purge(&self, now: Timestamp) -> Result<Purged> {
         self.shared.purge(now).await
     }
 
     /// Returns true once closing has begun.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
 

@@ -134,7 +134,7 @@ impl Error {
     }
 
     /// Refuses a setting outside its bounds, with [`ErrorKind::InvalidInput`] that names it, what was found and `bounds`.
-    pub(crate) fn check_setting(
+    pub fn check_setting(
         field: &str,
         found: impl fmt::Display,
         within: bool,

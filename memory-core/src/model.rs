@@ -10,6 +10,7 @@ pub(crate) mod failure;
 pub(crate) mod heuristic;
 pub(crate) mod json;
 pub(crate) mod kind;
+pub(crate) mod listed;
 pub(crate) mod metric;
 pub(crate) mod outcome;
 pub(crate) mod pattern;

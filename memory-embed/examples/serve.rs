@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use memory_core::Embedder;
+use memory_recall::embedder::Embedder;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use memory_core::{Embedder, ErrorKind, Result};
+use memory_core::{ErrorKind, Result};
+use memory_recall::embedder::Embedder;
 use serde::Deserialize;
 
 use crate::folder::Folder;

@@ -1,6 +1,6 @@
 //! Embedding providers of agent-memory: they turn texts into vectors for recall by meaning.
 //!
-//! Each is a feature, none is on by default, and all implement [`memory_core::Embedder`]:
+//! Each is a feature, none is on by default, and all implement [`memory_recall::embedder::Embedder`]:
 //!
 //! - `sentence-transformer`: BERT-like models such as MiniLM, from a folder, computed in pure Rust.
 //! - `static-embedding`: tables with a vector a token, from a folder: thousands of texts a second, and less apt.

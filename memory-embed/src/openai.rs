@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use memory_core::{Embedder, Error, ErrorKind, Result, Retry, normalize};
+use memory_core::{Error, ErrorKind, Result, Retry};
+use memory_recall::embedder::Embedder;
+use memory_recall::embedder::normalize;
 
 pub use crate::openai::config::OpenAiConfig;
 use crate::openai::request::Endpoint;

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use memory_core::{Embedder, ErrorKind, Result, normalize};
+use memory_core::{ErrorKind, Result};
+use memory_recall::embedder::Embedder;
+use memory_recall::embedder::normalize;
 use serde::Deserialize;
 
 use crate::blocking;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use memory_core::{Embedder, Result, normalize};
+use memory_core::Result;
+use memory_recall::embedder::Embedder;
+use memory_recall::embedder::normalize;
 use serde::Deserialize;
 
 use crate::blocking;

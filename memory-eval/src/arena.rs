@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_memory::{
-    Embedder, EpisodeId, Error as MemoryError, ErrorKind, ManualClock, Memory, Recorded, Recording,
-    SeededIds, Timestamp,
-};
+use agent_memory::embed::Embedder;
+use agent_memory::testing::{ManualClock, SeededIds};
+use agent_memory::{EpisodeId, Error as MemoryError, ErrorKind, Memory, Recorded, Recording, Timestamp};
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
@@ -116,7 +115,7 @@ impl Arena {
         self.pass();
         self.records += 1;
         let source_key = format!("{}#{}", recording.source_key, self.records);
-        let at = recording.at.or_else(|| Some(agent_memory::Clock::now(&*self.clock)));
+        let at = recording.at.or_else(|| Some(agent_memory::testing::Clock::now(&*self.clock)));
         Recording { source_key, at, ..recording.clone() }
     }
 

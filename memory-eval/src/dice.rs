@@ -1,6 +1,6 @@
 //! Chance that repeats: the same seed gives the same throws.
 
-use agent_memory::{IdSource, SeededIds};
+use agent_memory::testing::{IdSource, SeededIds};
 
 /// A seeded source of chance.
 #[derive(Debug)]

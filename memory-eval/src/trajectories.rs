@@ -223,7 +223,7 @@ mod tests {
                 score: 0.5,
                 item: ItemId::Episode(id(1)),
                 episodes: Vec::new(),
-                origin: agent_memory::Origin::default(),
+                origin: agent_memory::learning::Origin::default(),
             };
             assert_eq!(names_what_went_wrong(&[warning], &row), expected, "{tools:?}");
         };

@@ -1,4 +1,6 @@
-//! Learning for agent-memory, free of I/O: completed episodes in, probabilities of tools out.
+//! Learning for agent-memory, free of I/O: completed episodes in; probabilities of tools, and what else they teach, out.
+//!
+//! Pure functions over domain types, without clock and chance.
 //!
 //! ```
 //! use memory_learn::advise::{Example, Model, Params, Query};
@@ -16,3 +18,26 @@
 //! ```
 
 pub mod advise;
+pub mod belief;
+pub mod calls;
+pub mod consolidate;
+pub mod demotion;
+pub mod errors;
+pub mod extract;
+pub mod failure;
+pub mod fingerprint;
+pub mod heuristics;
+pub mod holdout;
+pub mod identity;
+pub mod keywords;
+pub mod lift;
+pub mod metrics;
+pub mod playbook;
+pub mod recovery;
+pub mod reflect;
+pub mod remedies;
+pub mod reward;
+pub mod rulings;
+pub mod shape;
+pub mod trace;
+mod way_out;

@@ -1,4 +1,4 @@
-//! Text analysis for agent-memory, free of I/O: words, clauses and hashed features.
+//! Search for agent-memory, free of I/O: text analysis, an index over records, ranking and vectors.
 //!
 //! ```
 //! use memory_recall::text::{clauses, features};
@@ -8,4 +8,20 @@
 //! assert!(!features(task).is_empty());
 //! ```
 
+pub mod answer;
+pub mod content_words;
+pub mod document;
+pub mod embedder;
+pub mod groups;
+pub mod lexical;
+pub mod query;
+pub mod rank;
+pub mod shared;
+pub mod tasks;
+pub mod terms;
 pub mod text;
+pub mod tokenize;
+pub mod vector;
+
+/// A hash table for what is looked up often. Seeded anew in each process, and faster than the standard one.
+pub(crate) type Table<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

@@ -2,6 +2,7 @@
 
 mod clauses;
 mod features;
+pub mod invisible;
 mod words;
 
 pub use clauses::clauses;

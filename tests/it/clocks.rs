@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_memory::{Clock, EpisodeQuery, Kind, ManualClock, Memory, SystemClock, Timestamp};
+use agent_memory::testing::{Clock, ManualClock, SystemClock};
+use agent_memory::{EpisodeQuery, Kind, Memory, Timestamp};
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, record_one, remote};

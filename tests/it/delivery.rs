@@ -9,7 +9,7 @@ use crate::common::{PATIENCE, eventually, record_one, remote, within};
 
 const BLOCKED: &str = "the word that a filter dislikes";
 
-async fn outbox(memory: &Memory) -> agent_memory::OutboxStatus {
+async fn outbox(memory: &Memory) -> agent_memory::status::OutboxStatus {
     memory.status().await.engine.outbox.unwrap()
 }
 

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent_memory::{
-    Action, BeliefConfig, ConsolidationConfig, ContrastReflector, Decision, Embedder, EpisodeId,
-    EpisodeQuery, Error, ErrorKind, Freshness, ItemId, Memory, Outcome, Phase, RecallQuery, Recorded,
-    Recording, Reflection, Reflector, Strategy, Task, Trace,
+use agent_memory::embed::Embedder;
+use agent_memory::learning::{
+    BeliefConfig, ConsolidationConfig, ContrastReflector, Decision, Reflection, Reflector, Strategy, Trace,
 };
-
+use agent_memory::{
+    Action, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, ItemId, Memory, Outcome, Phase,
+    RecallQuery, Recorded, Recording, Task,
+};
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, eventually, remote};
@@ -322,7 +324,7 @@ async fn forgetting_leaves_nothing_of_the_episode() {
     }
     let memory = open(folder.path()).await;
     let after = memory.knowledge().patterns().await.unwrap();
-    let kept = |patterns: &[agent_memory::Pattern]| {
+    let kept = |patterns: &[agent_memory::learning::Pattern]| {
         patterns.iter().filter(|p| p.strategy == Strategy::ToolSequence).map(|p| p.tally.successes).max()
     };
     assert_eq!(kept(&after), kept(&before), "what others showed stays");
@@ -380,7 +382,9 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
     assert_eq!((overall.with.episodes, overall.without.episodes), (shown, withheld));
     assert!(overall.low > 0.0 && overall.difference > 0.9, "{overall:?}");
     let evidence = memory.knowledge().evidence(used[0]).await.unwrap();
-    assert!(evidence.iter().any(|e| e.role == agent_memory::EvidenceRole::Used && e.success == 1.0));
+    assert!(
+        evidence.iter().any(|e| e.role == agent_memory::learning::EvidenceRole::Used && e.success == 1.0)
+    );
     let unknown = "heuristic:0190a0a0-0000-7000-8000-000000000000".parse().unwrap();
     let mut episode = memory.start("one more").await.unwrap();
     assert!(episode.used(&[unknown]).await.is_err(), "what was not recalled cannot have been used");
@@ -875,7 +879,7 @@ async fn a_task_is_known_up_to_its_values() {
 #[tokio::test]
 async fn the_scheduler_consolidates_what_is_new_when_there_is_no_work() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = agent_memory::ConsolidationConfig::default();
+    let mut config = agent_memory::learning::ConsolidationConfig::default();
     config.idle_after = Duration::from_millis(100);
     let memory = Memory::builder().path(folder.path()).consolidation(config).open().await.unwrap();
     for number in 0..3 {
@@ -883,7 +887,9 @@ async fn the_scheduler_consolidates_what_is_new_when_there_is_no_work() {
     }
     eventually("a cycle has run", async || {
         let cycles = memory.knowledge().cycles().await.unwrap();
-        cycles.iter().any(|cycle| cycle.trigger == agent_memory::Trigger::Idle && !cycle.interrupted)
+        cycles
+            .iter()
+            .any(|cycle| cycle.trigger == agent_memory::learning::Trigger::Idle && !cycle.interrupted)
     })
     .await;
     assert!(!memory.knowledge().metrics().await.unwrap().is_empty(), "it measured");

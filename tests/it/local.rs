@@ -217,7 +217,7 @@ async fn refused_input_stores_nothing() {
 #[tokio::test]
 async fn quota_and_rate_limit_name_the_figures() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
+    let clock = std::sync::Arc::new(agent_memory::testing::ManualClock::new(agent_memory::Timestamp(1_000)));
     let memory = Memory::builder()
         .path(folder.path())
         .clock(clock.clone())
@@ -245,7 +245,7 @@ async fn quota_and_rate_limit_name_the_figures() {
 #[tokio::test]
 async fn the_rate_ends_a_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp(1_000)));
+    let clock = std::sync::Arc::new(agent_memory::testing::ManualClock::new(agent_memory::Timestamp(1_000)));
     let memory = Memory::builder()
         .path(folder.path())
         .clock(clock.clone())
@@ -278,7 +278,8 @@ async fn the_rate_ends_a_batch() {
 #[tokio::test]
 async fn retention_expires_records() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp::EARLIEST));
+    let clock =
+        std::sync::Arc::new(agent_memory::testing::ManualClock::new(agent_memory::Timestamp::EARLIEST));
     // What was learned from an episode goes later than the episode itself.
     let builder = Memory::builder().path(folder.path()).clock(clock.clone()).background_learning(false);
     let memory = builder.retention_days(agent_memory::Kind::Episode, 2).open().await.unwrap();
@@ -295,7 +296,8 @@ async fn retention_expires_records() {
 #[tokio::test]
 async fn what_expired_episodes_taught_goes_with_the_next_cycle() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = std::sync::Arc::new(agent_memory::ManualClock::new(agent_memory::Timestamp::EARLIEST));
+    let clock =
+        std::sync::Arc::new(agent_memory::testing::ManualClock::new(agent_memory::Timestamp::EARLIEST));
     let builder = Memory::builder().path(folder.path()).clock(clock.clone()).background_learning(false);
     let memory = builder.retention_days(agent_memory::Kind::Episode, 2).open().await.unwrap();
     record_one(&memory, "rotate the logs").await;

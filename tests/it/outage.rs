@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use agent_memory::status::BreakerState;
 use agent_memory::{
-    Ack, Action, BreakerState, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome, Product, Recording, Task,
+    Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome, Product, Recording, Task,
 };
 use memory_core::Outbox;
 use memory_storage_redb::{OutboxOptions, RedbOutbox};

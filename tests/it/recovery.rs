@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use agent_memory::{Action, BreakerState, ErrorKind, Freshness, Memory, Outcome};
+use agent_memory::status::BreakerState;
+use agent_memory::{Action, ErrorKind, Freshness, Memory, Outcome};
 use memory_test_support::{FaultProxy, Mode, Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, damage, eventually, file_named, record_one, remote};

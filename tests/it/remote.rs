@@ -1,6 +1,7 @@
 //! Remote mode with a healthy server.
 
-use agent_memory::{Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, Mode, Outcome, Quotas};
+use agent_memory::status::Mode;
+use agent_memory::{Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome, Quotas};
 use memory_test_support::{Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, eventually, record_one, remote};

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent_memory::{
-    Action, Decision, EpisodeQuery, ErrorKind, ItemId, Memory, Outcome, Recall, RecallQuery, RemedyCall,
-    Strategy, Task,
-};
+use agent_memory::learning::{Decision, RemedyCall, Strategy};
+use agent_memory::{Action, EpisodeQuery, ErrorKind, ItemId, Memory, Outcome, Recall, RecallQuery, Task};
 use memory_test_support::{Sqld, SqldOptions};
 
 use crate::common::{PATIENCE, remote};

@@ -1,9 +1,7 @@
 //! How what was learned looks in an answer, to people.
 
-use agent_memory::{
-    Failure, Forecast, Heuristic, Origin, Pattern, Phase, Recall, Recalled, SuggestedPlaybook, Tally,
-    ToolAdvice, Warning,
-};
+use agent_memory::learning::{Failure, Heuristic, Origin, Pattern, Recalled, Tally};
+use agent_memory::{Forecast, Phase, Recall, SuggestedPlaybook, ToolAdvice, Warning};
 
 use crate::output::style::{self, paint};
 use crate::text;

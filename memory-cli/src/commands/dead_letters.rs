@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use agent_memory::DeadLetter;
+use agent_memory::status::DeadLetter;
 use serde_json::json;
 
 use super::view;

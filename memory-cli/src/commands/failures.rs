@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{Decision, EpisodeId, Failure as Lesson, ItemId, Knowledge, Listed, Remedy, Standing};
+use agent_memory::learning::{Decision, Failure as Lesson, Remedy, Standing};
+use agent_memory::{EpisodeId, ItemId, Knowledge, Listed};
 use anstyle::Style;
 use serde_json::Value;
 

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{Decision, Explanation, Heuristic, ItemId, Knowledge, Listed, Memory};
+use agent_memory::learning::{Decision, Explanation, Heuristic};
+use agent_memory::{ItemId, Knowledge, Listed, Memory};
 use serde_json::json;
 
 use super::learned::{self, Item, column};

@@ -6,7 +6,8 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent_memory::{BreakerState, Error, Kind, Memory};
+use agent_memory::status::BreakerState;
+use agent_memory::{Error, Kind, Memory};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 

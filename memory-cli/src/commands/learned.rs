@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{
-    Decision, Episode, EpisodeId, Error, ErrorKind, Evidence, EvidenceRole, Freshness, ItemId, Knowledge,
-    Listed, Memory, Remedy, Standing, Tally, same_label,
-};
+use agent_memory::learning::same_label;
+use agent_memory::learning::{Decision, Evidence, EvidenceRole, Remedy, Standing, Tally};
+use agent_memory::{Episode, EpisodeId, Error, ErrorKind, Freshness, ItemId, Knowledge, Listed, Memory};
 use anstyle::Style;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `memory lift`: what memory is worth, by the episodes whose recall was withheld.
 
-use agent_memory::{Lift, Share};
+use agent_memory::learning::{Lift, Share};
 use serde_json::json;
 
 use super::view;

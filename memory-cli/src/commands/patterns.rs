@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{Decision, EpisodeId, ItemId, Knowledge, Listed, Pattern, PatternBody, Tally};
+use agent_memory::learning::{Decision, Pattern, PatternBody, Tally};
+use agent_memory::{EpisodeId, ItemId, Knowledge, Listed};
 use anstyle::Style;
 
 use super::learned::{self, Item, Shown, column};

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use agent_memory::{Decision, EpisodeId, ItemId, Knowledge, Listed, Playbook};
+use agent_memory::learning::{Decision, Playbook};
+use agent_memory::{EpisodeId, ItemId, Knowledge, Listed};
 use anstyle::Style;
 
 use super::learned::{self, Item, Shown, column};

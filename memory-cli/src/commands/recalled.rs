@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use agent_memory::{
-    Failure as Lesson, Freshness, Heuristic, ItemId, Kind, Memory, Pattern, Playbook, RecallUse,
-};
+use agent_memory::learning::{Failure as Lesson, Heuristic, Pattern, Playbook, RecallUse};
+use agent_memory::{Freshness, ItemId, Kind, Memory};
 
 use super::learned::Item;
 use crate::failure::Failure;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 
-use agent_memory::{Memory, RedactionPass, SecretsFound};
+use agent_memory::Memory;
+use agent_memory::redaction::{RedactionPass, SecretsFound};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 

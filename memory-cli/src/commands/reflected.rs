@@ -1,6 +1,6 @@
 //! How the score of an episode and what it taught look to people.
 
-use agent_memory::{Reflection, Reward};
+use agent_memory::learning::{Reflection, Reward};
 
 use crate::output::style::{self, paint};
 use crate::text;

@@ -1,6 +1,6 @@
 //! `memory rulings`: what was pinned and rejected.
 
-use agent_memory::Ruling;
+use agent_memory::learning::Ruling;
 use serde_json::json;
 
 use super::learned::column;

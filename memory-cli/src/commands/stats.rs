@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_memory::{
-    AdviceSkill, EvidenceRole, Failure as Lesson, Freshness, Heuristic, ItemId, Memory, Metric, Pattern,
-    Playbook, Tally,
+use agent_memory::learning::{
+    AdviceSkill, EvidenceRole, Failure as Lesson, Heuristic, Metric, Pattern, Playbook, Tally,
 };
+use agent_memory::{Freshness, ItemId, Memory};
 use serde::Serialize;
 use serde_json::{Value, json};
 

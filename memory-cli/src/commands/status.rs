@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_memory::{BreakerState, DeadLetter, Mode, Status};
+use agent_memory::Status;
+use agent_memory::status::{BreakerState, DeadLetter, Mode};
 use serde_json::{Value, json};
 
 use super::view;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use agent_memory::Mode;
+use agent_memory::status::Mode;
 use serde_json::json;
 
 use super::status::DEAD_LETTERS_SHOWN;

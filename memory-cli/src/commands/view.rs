@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agent_memory::{DeadLetter, Episode, Freshness, Outcome, Recall, StepResult, Timestamp, ToolUse};
+use agent_memory::learning::ToolUse;
+use agent_memory::status::DeadLetter;
+use agent_memory::{Episode, Freshness, Outcome, Recall, StepResult, Timestamp};
 use anstyle::Style;
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! One line: which shape it has, and the episode in it.
 
-use agent_memory::{Limits, Recording, Redactor, Task};
+use agent_memory::redaction::Redactor;
+use agent_memory::{Limits, Recording, Task};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -5,7 +5,8 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_memory::{Clock, Error, ErrorKind, Memory, Recorded, Recording, SystemClock, Timestamp};
+use agent_memory::testing::{Clock, SystemClock};
+use agent_memory::{Error, ErrorKind, Memory, Recorded, Recording, Timestamp};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 

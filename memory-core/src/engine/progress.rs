@@ -91,7 +91,7 @@ impl Engine {
     }
 
     /// Notes how background learning went, for the status.
-    pub(crate) fn note_learning(&self, error: Option<&Error>) {
+    pub fn note_learning(&self, error: Option<&Error>) {
         match error {
             Some(error) => self.shared.report(Task::Learn, error),
             None => self.shared.succeeded(Task::Learn),

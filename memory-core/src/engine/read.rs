@@ -91,7 +91,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as [`Engine::read`].
-    pub(crate) async fn read_each(&self, keys: &[Key]) -> Result<Vec<Result<Read>>> {
+    pub async fn read_each(&self, keys: &[Key]) -> Result<Vec<Result<Read>>> {
         let now = self.shared.clock.now();
         self.read_wanted(keys.iter().map(|key| Wanted::of(key, &self.shared.hot)).collect(), now).await
     }
@@ -124,7 +124,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::read`]; while the durable tier is away, what was known of a record last is taken, if there is any.
-    pub(crate) async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
+    pub async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
         let shared = &self.shared;
         shared.ready().await?;
         let now = shared.clock.now();
@@ -325,6 +325,6 @@ fn unanswered(key: &Key) -> Error {
 }
 
 /// Errors for which an older answer is better than none.
-pub(crate) fn means_away(error: &Error) -> bool {
+pub fn means_away(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized | ErrorKind::Busy)
 }

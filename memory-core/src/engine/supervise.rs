@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const STEADY: Duration = Duration::from_secs(60);
 
 /// Runs `task` on the current runtime until it ends by itself; aborting the handle aborts it.
-pub(crate) fn supervised<F, Run>(
+pub fn supervised<F, Run>(
     name: &'static str,
     report: impl Fn(Option<&Error>) + Send + 'static,
     run: Run,
@@ -81,7 +81,7 @@ impl Shared {
 
 impl Engine {
     /// Notes that background learning panicked, for the status.
-    pub(crate) fn note_learning_panic(&self, error: &Error) {
+    pub fn note_learning_panic(&self, error: &Error) {
         self.shared.report_panic(Task::Learn, error);
     }
 }

@@ -30,7 +30,7 @@ const FAR: Duration = Duration::from_secs(500 * 366 * 86_400);
 impl Engine {
     /// Returns the time by which records expire: that of the server as last told, as soon as this machine's clock is
     /// more than a minute off; else the clock's.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.shared.now()
     }
 }

@@ -114,14 +114,14 @@ impl Artifact {
     }
 
     /// Returns roughly how many bytes it takes in memory.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         std::mem::size_of::<Self>() + self.product.weight()
     }
 }
 
 impl Product {
     /// Returns how many bytes the texts take in memory.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.name.len() + self.media_type.len() + self.content.len()
     }
 }

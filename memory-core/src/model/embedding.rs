@@ -22,7 +22,7 @@ impl Embedding {
     }
 
     /// Returns the id of the record for the hash of a text and a model.
-    pub(crate) fn id_of(content: &str, model: &str) -> String {
+    pub fn id_of(content: &str, model: &str) -> String {
         format!("{content}:{model}")
     }
 }

@@ -109,7 +109,7 @@ impl Entity {
     }
 
     /// Returns what recall does with it by its uses; `None` for kinds that are not judged by uses.
-    pub(crate) fn standing_mut(&mut self) -> Option<&mut Standing> {
+    pub fn standing_mut(&mut self) -> Option<&mut Standing> {
         match self {
             Self::Pattern(pattern) => Some(&mut pattern.standing),
             Self::Heuristic(rule) => Some(&mut rule.standing),

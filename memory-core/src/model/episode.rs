@@ -45,7 +45,7 @@ impl ToolUse {
 }
 
 /// Adds an action, if it uses a tool, to the uses and the course of an episode so far.
-pub(crate) fn add_call(uses: &mut Vec<ToolUse>, course: &mut Vec<Attempt>, action: &Action) {
+pub fn add_call(uses: &mut Vec<ToolUse>, course: &mut Vec<Attempt>, action: &Action) {
     if action.tool.is_empty() {
         return;
     }
@@ -170,7 +170,7 @@ impl Episode {
     }
 
     /// Returns roughly how many bytes it takes in memory.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let task = &self.task;
         let labels = [&task.domain, &task.language, &task.framework, &task.agent, &task.correlation_id];
         std::mem::size_of::<Self>()

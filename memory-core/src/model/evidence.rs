@@ -144,7 +144,7 @@ impl Evidence {
 
 /// What pieces of evidence add up to, with older ones counting less.
 ///
-/// The weights are those as of [`Tally::as_of`]: [`Tally::at`] gives them for another time.
+/// The weights are those as of [`Tally::as_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Pieces of evidence for.
@@ -157,6 +157,42 @@ pub struct Tally {
     pub failure_weight: f64,
     /// As of when the weights are; the time of the newest evidence.
     pub as_of: Timestamp,
+}
+
+impl Tally {
+    /// Returns the tally with its weights taken for those of `now` if it is of the future: a clock that was ahead made it,
+    /// and what comes now must not count for old beside it.
+    #[must_use]
+    pub fn until(self, now: Timestamp) -> Self {
+        Self { as_of: self.as_of.min(now), ..self }
+    }
+
+    /// Returns the tally with evidence for and against exchanged.
+    #[must_use]
+    pub fn opposite(&self) -> Self {
+        Self {
+            successes: self.failures,
+            failures: self.successes,
+            success_weight: self.failure_weight,
+            failure_weight: self.success_weight,
+            as_of: self.as_of,
+        }
+    }
+
+    /// Returns how much evidence there is, in pieces, as of [`Tally::as_of`].
+    pub fn weight(&self) -> f64 {
+        self.success_weight + self.failure_weight
+    }
+
+    /// Returns how many pieces of evidence there are, however old.
+    pub fn count(&self) -> u32 {
+        self.successes.saturating_add(self.failures)
+    }
+
+    /// Returns true if there is no evidence.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
 }
 
 /// What recall does with an item, by how it fared where it was used after a recall.

@@ -148,7 +148,7 @@ impl Outcome {
     }
 
     /// Returns every text for changing it in place (redaction).
-    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let (text, last_error, last_message) = match self {
             Self::Success { summary } | Self::Partial { summary, .. } => (summary, None, None),
             Self::Failure { error, last_error, last_message } => {

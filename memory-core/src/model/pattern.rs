@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, PatternId};
-use crate::learn::calls::listed;
 use crate::model::evidence::{Standing, Tally};
+use crate::model::listed::listed;
 use crate::model::playbook::PlaybookStep;
 use crate::model::remedy::{RemedyCall, in_words};
 use crate::model::ruling::Decision;
@@ -144,7 +144,7 @@ impl Behaviour {
     }
 
     /// Returns the texts in it.
-    pub(crate) fn texts(&self) -> Vec<&str> {
+    pub fn texts(&self) -> Vec<&str> {
         match self {
             Self::Value { tool, name, value } => vec![tool, name, value],
             other => other.tools(),
@@ -152,7 +152,7 @@ impl Behaviour {
     }
 
     /// The same, to be changed.
-    pub(crate) fn texts_mut(&mut self) -> Vec<&mut String> {
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
         match self {
             Self::Early { tool, before } => vec![tool, before],
             Self::Value { tool, name, value } => vec![tool, name, value],
@@ -240,6 +240,35 @@ impl fmt::Display for Strategy {
 }
 
 impl PatternBody {
+    /// Returns the texts in it, to be changed.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::ToolSequence { tools } => tools.iter_mut().collect(),
+            Self::DecisionPoint { place, tool, alternatives } => {
+                let after = match place {
+                    DecisionPlace::Start => None,
+                    DecisionPlace::After { tool, .. } => Some(tool),
+                };
+                alternatives.iter_mut().chain([tool]).chain(after).collect()
+            }
+            Self::ErrorRecovery { error, remedy } => {
+                remedy.iter_mut().flat_map(RemedyCall::texts_mut).chain([error]).collect()
+            }
+            Self::Context { features, tools } => features.iter_mut().chain(tools).collect(),
+            Self::AntiPattern { behaviour, consequence } => {
+                let follows = match consequence {
+                    Consequence::NotDone => Vec::new(),
+                    Consequence::Fails { tool, error } => vec![tool, error],
+                };
+                behaviour.texts_mut().into_iter().chain(follows).collect()
+            }
+            Self::WorkflowTemplate { steps, placeholders } => {
+                let steps = steps.iter_mut().flat_map(|step| [&mut step.tool, &mut step.instruction]);
+                steps.chain(placeholders).collect()
+            }
+        }
+    }
+
     /// Returns the strategy that finds such patterns.
     pub fn strategy(&self) -> Strategy {
         match self {
@@ -266,7 +295,7 @@ impl PatternBody {
     }
 
     /// Returns true for a sequence of tools that were all used, in its order: it has nothing more to say.
-    pub(crate) fn is_done(&self, done: &[String]) -> bool {
+    pub fn is_done(&self, done: &[String]) -> bool {
         let Self::ToolSequence { tools } = self else { return false };
         let mut done = done.iter();
         tools.iter().all(|tool| done.any(|used| used == tool))

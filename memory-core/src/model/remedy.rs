@@ -126,13 +126,13 @@ impl RemedyCall {
     }
 
     /// Returns every text of it.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
         let arguments = self.arguments.iter().flat_map(ArgumentChange::texts);
         [self.tool.as_str(), &self.note].into_iter().chain(arguments)
     }
 
     /// Returns every text of it, for changing in place (redaction).
-    pub(crate) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let arguments = self.arguments.iter_mut().flat_map(ArgumentChange::texts_mut);
         [&mut self.tool, &mut self.note].into_iter().chain(arguments)
     }
@@ -171,7 +171,7 @@ impl ArgumentChange {
     }
 
     /// Returns the values that it tells, for changing in place.
-    pub(crate) fn values_mut(&mut self) -> Vec<&mut String> {
+    pub fn values_mut(&mut self) -> Vec<&mut String> {
         let mut texts = self.texts_mut();
         texts.remove(0);
         texts
@@ -179,7 +179,7 @@ impl ArgumentChange {
 }
 
 /// Says calls in words, in their order.
-pub(crate) fn in_words(calls: &[RemedyCall]) -> String {
+pub fn in_words(calls: &[RemedyCall]) -> String {
     calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ")
 }
 

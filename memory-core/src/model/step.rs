@@ -167,14 +167,14 @@ impl Step {
     }
 
     /// Returns roughly how many bytes it takes in memory.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         std::mem::size_of::<Self>() + self.action.weight()
     }
 }
 
 impl Action {
     /// Returns roughly how many bytes the texts and arguments take in memory.
-    pub(crate) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.tool.len() + self.description.len() + self.observation.len() + self.arguments.weight()
     }
 }

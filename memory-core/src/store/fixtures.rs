@@ -236,7 +236,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Ruling {
             item: ItemId::Failure(failure_id),
-            remedy: Some(Ruling::remedy_of(&[remedy_call()])),
+            remedy: Some("e0e98d16023c521ca9c3c077d7f06a00".into()),
             decision: Decision::Rejected,
             at,
         }

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
-use memory_core::{Embedder, Error, ErrorKind, Result};
+use memory_core::{Error, ErrorKind, Result};
 use memory_embed::{OpenAi, OpenAiConfig};
+use memory_recall::embedder::Embedder;
 use serde_json::json;
 
 use crate::server::{Answer, Server};

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use memory_core::{Embedder, ErrorKind, Result};
+use memory_core::{ErrorKind, Result};
 use memory_embed::{OpenAi, OpenAiConfig};
+use memory_recall::embedder::Embedder;
 use memory_test_support::Witness;
 
 const KEY: &str = "sk-told-to-nobody";

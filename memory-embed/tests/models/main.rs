@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use memory_core::Embedder;
+use memory_recall::embedder::Embedder;
 
 /// Loads a model from where `cargo xtask models` puts it.
 fn model(name: &str) -> Arc<dyn Embedder> {

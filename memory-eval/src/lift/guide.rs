@@ -1,9 +1,7 @@
 //! Who advises the agent: nobody, a memory, or an oracle.
 
-use agent_memory::{
-    ArgumentChange, ArgumentValue, Failure as Lesson, ItemId, Recall, RecallQuery, Recalled, Remedy,
-    Timestamp,
-};
+use agent_memory::learning::{ArgumentChange, ArgumentValue, Failure as Lesson, Recalled, Remedy};
+use agent_memory::{ItemId, Recall, RecallQuery, Timestamp};
 
 use super::agent::{Advice, Agent, Follows};
 use super::experience::Experience;
@@ -196,7 +194,7 @@ fn oracle(attempt: &Attempt<'_>) -> Understood {
 
 #[cfg(test)]
 mod tests {
-    use agent_memory::RemedyCall;
+    use agent_memory::learning::RemedyCall;
 
     use super::*;
 

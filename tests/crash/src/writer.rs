@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_memory::{Clock, Memory, Outcome, SystemClock, Timestamp};
+use agent_memory::testing::{Clock, SystemClock};
+use agent_memory::{Memory, Outcome, Timestamp};
 
 use crate::content;
 

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use memory_core::{Action, Error, ErrorKind, Memory, OpenEpisode, Outcome, RecallQuery, Task, Timestamp};
+use agent_memory::Memory;
+use agent_memory::OpenEpisode;
+use memory_core::{Action, Error, ErrorKind, Outcome, Task, Timestamp};
+use memory_recall::query::RecallQuery;
 use tempfile::TempDir;
 
 use super::clock::MachineClock;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use agent_memory::Memory;
+use agent_memory::OpenEpisode;
+use agent_memory::testing::MemoryConfig;
 use memory_core::{
-    Clock, Durable, ErrorKind, IdSource, Memory, MemoryConfig, Namespace, OpenEpisode, Orphans, Outbox,
-    Result, SeededIds, Tiers,
+    Clock, Durable, ErrorKind, IdSource, Namespace, Orphans, Outbox, Result, SeededIds, Tiers,
 };
 use memory_storage_redb::{CacheOptions, OrphanFolders, OutboxOptions, RedbCache, RedbOutbox, Slot, Slots};
 use memory_storage_turso::{LocalOptions, LocalStore};

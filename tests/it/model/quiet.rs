@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use memory_core::{
-    Engine, Entity, Key, Kind, Namespace, Outcome, RecallQuery, Record, SearchDocument, SharedIndex,
-};
+use memory_core::{Engine, Entity, Key, Kind, Namespace, Outcome, Record};
+use memory_recall::document::SearchDocument;
+use memory_recall::query::RecallQuery;
+use memory_recall::shared::SharedIndex;
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use super::fleet::{Fleet, Violation};

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent_memory::{Action, Episode, Explanation, Memory, Reflection, Reward, StepResult};
+use agent_memory::learning::{Explanation, Reflection, Reward};
+use agent_memory::{Action, Episode, Memory, StepResult};
 use serde_json::Value;
 
 use super::{Answer, DONE, ERROR, Imported, Live, PROMPT_TOKENS, Reopened};

@@ -10,7 +10,7 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
-    pub(crate) async fn durable_version(&self, key: &Key) -> Result<Option<Option<Record>>> {
+    pub async fn durable_version(&self, key: &Key) -> Result<Option<Option<Record>>> {
         let found = self.shared.past_the_caches(std::slice::from_ref(key), |_, _| true).await?;
         Ok(found.map(|mut found| found.pop().flatten()))
     }
@@ -20,7 +20,7 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
-    pub(crate) async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
+    pub async fn has_newer(&self, known: &[(Key, Option<Revision>)]) -> Result<bool> {
         let now = self.shared.now();
         let mut newer = false;
         for known in known.chunks(TOGETHER) {

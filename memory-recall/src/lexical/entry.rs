@@ -1,0 +1,82 @@
+//! What the index keeps of a document besides its postings.
+
+use std::sync::{Arc, OnceLock};
+
+use super::census::UsedTool;
+pub(crate) use crate::document::DocumentState as State;
+use memory_core::{Revision, Timestamp};
+
+use crate::document::Field;
+
+/// A document of the index.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: Arc<str>,
+    pub(crate) revision: Revision,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// How an episode ended, or whether what was learned is rejected.
+    pub(crate) state: State,
+    /// Normalised, see [`normalize_label`]; shared by all entries of the shard that have it.
+    pub(crate) kind: Arc<str>,
+    /// The same.
+    pub(crate) domain: Option<Arc<str>>,
+    /// Who did it, as recorded; of an episode.
+    pub(crate) agent: Option<Arc<str>>,
+    /// The reward of an episode, the confidence of what was learned; 0 if there is none.
+    pub(crate) score: f32,
+    /// When an episode started; when what was learned was last updated.
+    pub(crate) at: Timestamp,
+    /// The tools of an episode, in order of first use; empty of what was learned.
+    pub(crate) tools: Box<[UsedTool]>,
+    /// Its terms, by ascending id; of a document of an image once somebody asked for them, see
+    /// [`Shard::terms`](super::shard::Shard::terms).
+    pub(super) terms: OnceLock<Box<[TermRef]>>,
+}
+
+/// A term of a document: the id, and whether it is a word of the task or of what the user said later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TermRef(u32);
+
+impl TermRef {
+    const TASK: u32 = 1;
+    const KEYWORD: u32 = 2;
+
+    /// What it has besides the id.
+    pub(super) const FLAGS: u32 = Self::TASK | Self::KEYWORD;
+    pub(super) const FLAG_BITS: u32 = 2;
+    /// One more than the highest id.
+    pub(super) const END: usize = 1 << (u32::BITS - Self::FLAG_BITS);
+
+    pub(super) fn new(id: u32, fields: u8) -> Self {
+        let bit = |field: Field, bit: u32| if fields & (1 << field as u8) == 0 { 0 } else { bit };
+        Self::of_parts(id, bit(Field::Task, Self::TASK) | bit(Field::Keywords, Self::KEYWORD))
+    }
+
+    pub(super) fn of_parts(id: u32, flags: u32) -> Self {
+        Self(id << Self::FLAG_BITS | flags)
+    }
+
+    pub(super) fn flags(self) -> u32 {
+        self.0 & Self::FLAGS
+    }
+
+    pub(crate) fn id(self) -> u32 {
+        self.0 >> Self::FLAG_BITS
+    }
+
+    /// Returns true for a term of [`Field::Task`].
+    pub(crate) fn is_of_task(self) -> bool {
+        self.0 & Self::TASK != 0
+    }
+
+    /// Returns true for a term of [`Field::Task`] or [`Field::Keywords`].
+    pub(crate) fn is_told(self) -> bool {
+        self.0 & Self::FLAGS != 0
+    }
+}
+
+impl Entry {
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expiry| expiry <= now)
+    }
+}

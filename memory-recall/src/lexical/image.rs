@@ -1,0 +1,83 @@
+//! The image of a namespace: its index in a dense form, from which it is loaded without its documents.
+//!
+//! ```text
+//! FORMAT, ANALYSIS, number of shards
+//! shard:    kind, the fields' weights, number of documents,
+//!           labels with their uses, tools with their figures, completed episodes of each domain in order of start,
+//!           length of each document, state of each, which documents expire and when,
+//!           of each document what its entry has and what is counted of the task; table of their ids,
+//!           texts of the terms; table of them; table of their stems; which terms have a stem in common,
+//!           shapes (frequency and fields),
+//!           of each term how many documents have it, which, and the shape,
+//!           of each document how many terms it has, which, and whether they are of the task
+//! numbers:  length in bytes, four bytes each
+//! of each:  where each begins and the last one ends, as numbers; length in bytes, all of them
+//! table:    numbers, see [`Lookup`](super::frozen::Lookup)
+//! ```
+//!
+//! Documents are numbered in order of their ids, terms from the most common one on; tombstones are left out. The bytes are
+//! those of one state of an index, whoever encodes it. They come back from a file, and most are read in place when
+//! somebody asks for them: what is read is checked, and nothing is allocated that the length of the bytes does not
+//! justify.
+
+mod bytes;
+
+pub(super) use bytes::{Numbered, Reader, Writer};
+
+use std::sync::Arc;
+
+use memory_core::{Kind, Namespace};
+
+use super::LexicalIndex;
+use super::shard::Shard;
+use super::tasks::Tasks;
+use crate::document::SearchDocument;
+
+/// Counts the forms that images have had, and the rules by which an entry of the index is made from a document: states,
+/// normalised labels, what is counted of a task. An image of another number is none.
+const FORMAT: u64 = 3;
+
+impl LexicalIndex {
+    /// Encodes what the index has of a namespace; `None` if that is too much for an image (4 GiB of one sort).
+    pub(crate) fn image(&self, namespace: &Namespace) -> Option<Vec<u8>> {
+        let held = |kind| self.held(namespace, kind).filter(|shard| shard.len() > 0);
+        let shards: Vec<(Kind, &Shard)> =
+            Kind::ALL.into_iter().filter_map(|kind| Some((kind, held(kind)?))).collect();
+        let mut image = Writer::default();
+        image.number(FORMAT);
+        image.number(SearchDocument::ANALYSIS.into());
+        image.number(shards.len() as u64);
+        for (kind, shard) in shards {
+            image.text(kind.name());
+            let tasks = self.tasks.get(namespace).filter(|_| kind == Kind::Episode);
+            shard.write_image(tasks.map(Tasks::figures), &mut image)?;
+        }
+        Some(image.into_bytes())
+    }
+
+    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::image`] of this program
+    /// made.
+    ///
+    /// It answers as one does that the same documents were put into.
+    pub(crate) fn of_image(namespace: &Namespace, bytes: Vec<u8>) -> Option<Self> {
+        let bytes = Arc::new(bytes);
+        let mut image = Reader::new(&bytes);
+        let known = image.number()? == FORMAT && image.number()? == u64::from(SearchDocument::ANALYSIS);
+        let shards = known.then(|| image.number())??;
+        let mut index = Self::new();
+        for _ in 0..shards {
+            let kind: Kind = image.text()?.parse().ok()?;
+            let (shard, tasks) = Shard::read_image(namespace, kind, &bytes, &mut image)?;
+            if kind == Kind::Episode {
+                index.tasks.insert(namespace.clone(), tasks);
+            }
+            if index.shards.insert((namespace.clone(), kind), shard).is_some() {
+                return None;
+            }
+        }
+        image.is_empty().then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests;

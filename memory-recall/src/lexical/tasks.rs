@@ -1,0 +1,69 @@
+//! What tasks usually take, as far as an image says so only counted once somebody asks.
+
+use std::sync::{Arc, OnceLock};
+
+use super::entry::State;
+use super::frozen::Frozen;
+use crate::document::SearchDocument;
+use crate::tasks::{Counting, TaskFigures, TaskGroup};
+
+/// The figures of one namespace.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    /// The episodes of an image that are not counted yet.
+    frozen: Option<Arc<Frozen>>,
+    /// What has changed since, in order: `None` for an episode that is counted no more.
+    changes: Vec<(Arc<str>, Option<Counting>)>,
+    figures: OnceLock<TaskFigures>,
+}
+
+impl Tasks {
+    pub(super) fn of_image(frozen: Arc<Frozen>) -> Self {
+        Self { frozen: Some(frozen), ..Self::default() }
+    }
+
+    /// Counts a completed episode, in place of what it was counted with before.
+    pub(super) fn upsert(&mut self, id: &Arc<str>, document: &SearchDocument) {
+        self.change(id, Counting::of(document));
+    }
+
+    /// Stops counting an episode.
+    pub(super) fn remove(&mut self, id: &Arc<str>) {
+        self.change(id, None);
+    }
+
+    fn change(&mut self, id: &Arc<str>, counting: Option<Counting>) {
+        if self.frozen.is_none() && self.figures.get().is_none() {
+            self.figures = OnceLock::from(TaskFigures::default());
+        }
+        match self.figures.get_mut() {
+            Some(figures) => figures.replace(id, counting.as_ref()),
+            None => self.changes.push((id.clone(), counting)),
+        }
+        if self.figures.get().is_some() {
+            self.frozen = None;
+            self.changes = Vec::new();
+        }
+    }
+
+    /// Returns the figures.
+    pub(super) fn figures(&self) -> &TaskFigures {
+        self.figures.get_or_init(|| {
+            let mut figures = self.frozen.as_deref().map_or_else(TaskFigures::default, count);
+            self.changes.iter().for_each(|(id, counting)| figures.replace(id, counting.as_ref()));
+            figures
+        })
+    }
+}
+
+fn count(frozen: &Frozen) -> TaskFigures {
+    let mut figures = TaskFigures::default();
+    for slot in 0..frozen.documents() {
+        let Some((entry, Some((fingerprint, steps, duration_ms)))) = frozen.record(slot) else { continue };
+        let group = TaskGroup::of_one(entry.state == State::Success, steps, duration_ms);
+        let domain = entry.domain.as_deref().unwrap_or_default();
+        figures.remove(&entry.id);
+        figures.count(&entry.id, fingerprint, &entry.kind, domain, group);
+    }
+    figures
+}

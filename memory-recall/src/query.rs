@@ -1,0 +1,204 @@
+//! What recall is asked.
+
+use memory_core::{RecallId, Task, Verdict};
+
+use crate::tokenize::same_label;
+
+/// Asks for what helps with a task: episodes, and what was learned from them.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RecallQuery {
+    /// The task at hand, in words.
+    pub text: String,
+    /// The kind of work; episodes of the same kind rank higher.
+    pub kind: Option<String>,
+    /// The subject area; episodes of the same domain rank higher.
+    pub domain: Option<String>,
+    /// Only what these agents did, and what was learned from that; empty for any, also for none. Compared as labels are.
+    pub agents: Vec<String>,
+    /// Nothing that these agents did, nor what was learned from them alone.
+    pub not_agents: Vec<String>,
+    /// Labels, searched like words of the text.
+    pub tags: Vec<String>,
+    /// Only episodes that ended so; empty for any.
+    pub outcomes: Vec<Verdict>,
+    /// The most episodes to return; 5 by default, at most [`RecallQuery::MAX_LIMIT`].
+    pub limit: usize,
+    /// Whether episodes that are not completed are found too; false by default.
+    pub include_open: bool,
+    /// The tools that have worked so far, in order, when the task is under way; with [`RecallQuery::last_error`] the last of
+    /// them is the one that failed.
+    pub after: Vec<String>,
+    /// The error that stopped the last step, when the task is under way: then what the last tool of
+    /// [`RecallQuery::after`] was to do is not done.
+    pub last_error: Option<String>,
+    /// The first recall for the same episode, if this is a further one; see [`RecallQuery::following`].
+    pub following: Option<RecallId>,
+    /// The keyword score, in `0.0..=1.0`, below which an episode is not relevant;
+    /// [`RecallQuery::MIN_RELEVANCE`] by default.
+    pub min_relevance: f64,
+}
+
+impl RecallQuery {
+    /// The most episodes one query may ask for.
+    pub const MAX_LIMIT: usize = 100;
+    /// The default of [`RecallQuery::min_relevance`].
+    pub const MIN_RELEVANCE: f64 = 0.10;
+
+    /// Asks what helps with a task, with the five most relevant completed episodes.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            kind: None,
+            domain: None,
+            agents: Vec::new(),
+            not_agents: Vec::new(),
+            tags: Vec::new(),
+            outcomes: Vec::new(),
+            limit: 5,
+            include_open: false,
+            after: Vec::new(),
+            last_error: None,
+            following: None,
+            min_relevance: Self::MIN_RELEVANCE,
+        }
+    }
+
+    /// Asks with what a task says: its description, its kind and its domain.
+    pub fn for_task(task: &Task) -> Self {
+        Self { kind: task.kind.clone(), domain: task.domain.clone(), ..Self::new(&task.description) }
+    }
+
+    /// Asks the same about another text.
+    #[must_use]
+    pub fn about(&self, text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..self.clone() }
+    }
+
+    /// Sets the kind of work.
+    #[must_use]
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Sets the subject area.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Admits what an agent did, and what was learned from that; given several times, any of them.
+    #[must_use]
+    pub fn agent(mut self, agent: impl Into<String>) -> Self {
+        self.agents.push(agent.into());
+        self
+    }
+
+    /// Leaves out what an agent did, and what was learned from it alone.
+    #[must_use]
+    pub fn not_agent(mut self, agent: impl Into<String>) -> Self {
+        self.not_agents.push(agent.into());
+        self
+    }
+
+    /// Adds one label.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Admits episodes that ended so; given several times, any of them.
+    #[must_use]
+    pub fn outcome(mut self, verdict: Verdict) -> Self {
+        self.outcomes.push(verdict);
+        self
+    }
+
+    /// Sets the most episodes to return.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets whether episodes that are not completed are found too.
+    #[must_use]
+    pub fn include_open(mut self, include_open: bool) -> Self {
+        self.include_open = include_open;
+        self
+    }
+
+    /// Says which tools have worked so far, in order, and behind them the one that failed last, if
+    /// [`RecallQuery::last_error`] is its error: what comes next is recalled, and nothing that is done.
+    #[must_use]
+    pub fn after(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.after = tools.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says which error stopped the last step: what fixed errors like it is recalled, and its tool counts as not done.
+    #[must_use]
+    pub fn last_error(mut self, error: impl Into<String>) -> Self {
+        self.last_error = Some(error.into());
+        self
+    }
+
+    /// Says which recall was the first for the same episode. With a hold-out share
+    /// this one is held back if that one was: an episode is with memory or without it from beginning to end.
+    #[must_use]
+    pub fn following(mut self, first: RecallId) -> Self {
+        self.following = Some(first);
+        self
+    }
+
+    /// Returns true if only what some agents did is asked for.
+    pub fn is_by_agent(&self) -> bool {
+        !self.agents.is_empty() || !self.not_agents.is_empty()
+    }
+
+    /// Returns true if what an agent did is asked for; `None` did what names no agent.
+    pub fn admits_agent(&self, agent: Option<&str>) -> bool {
+        let names = |list: &[String]| agent.is_some_and(|agent| list.iter().any(|it| same_label(it, agent)));
+        (self.agents.is_empty() || names(&self.agents)) && !names(&self.not_agents)
+    }
+
+    /// Returns the tools that did their work, in order: those used so far, without the last one if it failed.
+    pub fn done(&self) -> &[String] {
+        match self.after.split_last() {
+            Some((_, done)) if self.last_error.is_some() => done,
+            _ => &self.after,
+        }
+    }
+
+    /// Returns true for what is of a domain that is not the one asked about.
+    pub fn is_elsewhere(&self, domain: Option<&str>) -> bool {
+        self.domain.as_deref().zip(domain).is_some_and(|(asked, domain)| !same_label(asked, domain))
+    }
+
+    /// Returns the tool that the last error is of.
+    pub fn failed(&self) -> Option<&str> {
+        self.after.last().filter(|_| self.last_error.is_some()).map(String::as_str)
+    }
+
+    /// Sets the keyword score below which an episode is not relevant.
+    #[must_use]
+    pub fn min_relevance(mut self, min_relevance: f64) -> Self {
+        self.min_relevance = min_relevance;
+        self
+    }
+}
+
+impl From<&str> for RecallQuery {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for RecallQuery {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}

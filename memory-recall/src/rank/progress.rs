@@ -1,0 +1,40 @@
+//! How far an episode went the way that a task under way has gone.
+
+use std::sync::Arc;
+
+use crate::lexical::entry::Entry;
+use crate::lexical::shard::Shard;
+use crate::query::RecallQuery;
+
+/// What has happened to a task under way, by the names that the shard's entries share.
+pub(super) struct Progress<'s> {
+    /// The tools that did their work, each once; `None` for one that no episode used.
+    done: Vec<Option<&'s Arc<str>>>,
+    /// The tool whose call failed last.
+    failed: Option<Option<&'s Arc<str>>>,
+}
+
+impl<'s> Progress<'s> {
+    /// Returns `None` for a task that has not begun, and for documents that have no tools.
+    pub(super) fn of(shard: &'s Shard, query: &RecallQuery) -> Option<Self> {
+        if query.after.is_empty() || !shard.is_of_episodes() {
+            return None;
+        }
+        let mut done: Vec<&String> = query.done().iter().collect();
+        done.sort_unstable();
+        done.dedup();
+        let failed = query.last_error.as_ref().and(query.after.last());
+        let shared = |tool: &String| shard.census.shared_name(tool);
+        Some(Self { done: done.into_iter().map(shared).collect(), failed: failed.map(shared) })
+    }
+
+    /// Returns the share of what has happened that happened in an episode, too, in `0.0..=1.0`.
+    pub(super) fn share(&self, entry: &Entry) -> f64 {
+        let used = |tool: &Option<&Arc<str>>| {
+            tool.and_then(|tool| entry.tools.iter().find(|used| Arc::ptr_eq(&used.name, tool)))
+        };
+        let done = self.done.iter().filter(|tool| used(tool).is_some()).count();
+        let failed = self.failed.iter().filter(|tool| used(tool).is_some_and(|used| used.failed)).count();
+        (done + failed) as f64 / (self.done.len() + usize::from(self.failed.is_some())) as f64
+    }
+}

@@ -1,0 +1,359 @@
+//! Vectors of episodes: made in the background, kept as records, searched in memory.
+//!
+//! A vector stands for the text of a task and is kept under the hash of that text and the model: equal texts are
+//! embedded once, and what another model made is not used. A provider that fails delays vectors, never recording or
+//! recall: recall goes on by words, and says so.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use memory_core::{
+    Embedding, Entity, EpisodeId, Error, ErrorKind, Key, Kind, Namespace, Result, Scan, Timestamp, Vector,
+    content_hash, lock,
+};
+use memory_recall::embedder::Embedder;
+use memory_recall::lexical::LexicalIndex;
+use memory_recall::vector::VectorIndex;
+
+use crate::memory::learner::Draft;
+use crate::memory::{Inner, Memory};
+
+/// Texts embedded at once.
+const BATCH: usize = 64;
+const PAGE: usize = 500;
+
+/// The vectors of a memory with a model.
+#[derive(Debug)]
+pub(super) struct Vectors {
+    embedder: Arc<dyn Embedder>,
+    index: RwLock<VectorIndex>,
+    /// Why vectors are incomplete, for people.
+    gap: Mutex<Option<String>>,
+    /// Held while vectors are made.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl Vectors {
+    /// # Errors
+    /// `InvalidInput` for a model without dimensions.
+    pub(super) fn new(embedder: Arc<dyn Embedder>) -> Result<Self> {
+        Ok(Self {
+            index: RwLock::new(VectorIndex::new(embedder.dimensions())?),
+            embedder,
+            gap: Mutex::new(Some("vectors are being loaded".into())),
+            making: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(super) fn model(&self) -> &str {
+        self.embedder.model()
+    }
+
+    pub(super) fn gap(&self) -> Option<String> {
+        lock(&self.gap).clone()
+    }
+
+    /// Returns the episodes whose tasks mean most nearly the same as a text, with the cosine similarity.
+    ///
+    /// # Errors
+    /// What the provider reports.
+    pub(super) async fn search(&self, text: &str, limit: usize) -> Result<Vec<(Key, f32)>> {
+        let vectors = self.embedder.embed(&[text.to_owned()]).await?;
+        let vector = vectors.into_iter().next().ok_or_else(no_vector)?;
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.search(&vector, limit, |_| true)
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    fn put(&self, key: &Key, vector: &[f32]) -> Result<bool> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner).upsert(key, vector)
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    /// Drops the vectors of episodes that the recall index does not have (any more): they would take the places of
+    /// others among the nearest. Returns the live episodes without a vector.
+    fn compare(&self, episodes: &LexicalIndex, space: &Namespace, now: Timestamp) -> Vec<EpisodeId> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<Key> = index.keys().iter().filter(|key| !episodes.is_live(key, now)).cloned().collect();
+        let live = episodes.live(space, Kind::Episode, now);
+        let missing = live.filter(|key| !index.contains(key)).filter_map(|key| key.id.parse().ok()).collect();
+        drop(index);
+        gone.iter().for_each(|key| self.remove(key));
+        missing
+    }
+}
+
+pub(super) fn no_vector() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "embed",
+        "the provider did not answer with one vector of its length for each text",
+    )
+}
+
+impl Memory {
+    /// Waits until every episode has its vector; returns at once without a model. Vectors are made in the background
+    /// anyway.
+    ///
+    /// # Errors
+    /// What the provider or the tiers report; recall then goes by words where vectors are missing, and says so.
+    pub async fn complete_vectors(&self) -> Result<()> {
+        self.inner.match_vectors().await
+    }
+}
+
+impl Inner {
+    /// Loads the vectors that are stored, and makes those that are missing, of these episodes or of all.
+    pub(super) async fn complete_vectors(&self, only: Option<&[EpisodeId]>) -> Result<()> {
+        let Some(vectors) = &self.vectors else { return Ok(()) };
+        let _making = vectors.making.lock().await;
+        let made = self.make_vectors(vectors, only).await;
+        match &made {
+            // What some have says nothing about the others.
+            Ok(()) if only.is_some() => {}
+            Ok(()) => *lock(&vectors.gap) = None,
+            Err(error) => *lock(&vectors.gap) = Some(format!("some vectors could not be made: {error}")),
+        }
+        made
+    }
+
+    /// Loads and makes all vectors, if that is not done; then keeps them in step with the recall index: episodes that
+    /// others recorded get theirs, and those of episodes that are gone, or have expired, are dropped.
+    ///
+    /// # Errors
+    /// As [`Memory::complete_vectors`].
+    pub(super) async fn match_vectors(&self) -> Result<()> {
+        let Some(vectors) = &self.vectors else { return Ok(()) };
+        if vectors.gap().is_some() {
+            return self.complete_vectors(None).await;
+        }
+        let now = self.engine.now();
+        let missing = self.index.with(|index| vectors.compare(index, self.engine.namespace(), now));
+        match missing.len() {
+            0 => Ok(()),
+            // Many are read faster in one scan than one by one.
+            PAGE.. => self.complete_vectors(None).await,
+            _ => self.complete_vectors(Some(&missing)).await,
+        }
+    }
+
+    async fn make_vectors(&self, vectors: &Vectors, only: Option<&[EpisodeId]>) -> Result<()> {
+        let mut missing = match only {
+            Some(ids) => self.of_these_without_vector(vectors, ids).await?,
+            None => self.episodes_without_vector(vectors).await?,
+        };
+        // What the index does not have (yet) recall cannot show: its turn comes.
+        let now = self.engine.now();
+        self.index.with(|index| missing.retain(|(key, _)| index.is_live(key, now)));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut stored = self.stored_vectors(vectors, &missing).await?;
+        let mut to_make: Vec<(String, String)> = Vec::new();
+        let mut waiting: HashMap<String, Vec<Key>> = HashMap::new();
+        for (key, text) in missing {
+            let hash = content_hash(&text);
+            match stored.get(&hash) {
+                Some(vector) => {
+                    vectors.put(&key, &vector.0)?;
+                }
+                None => {
+                    let keys = waiting.entry(hash.clone()).or_default();
+                    if keys.is_empty() {
+                        to_make.push((hash, text));
+                    }
+                    keys.push(key);
+                }
+            }
+        }
+        stored.clear();
+        for batch in to_make.chunks(BATCH) {
+            let texts: Vec<String> = batch.iter().map(|(_, text)| text.clone()).collect();
+            let made = vectors.embedder.embed(&texts).await?;
+            if made.len() != texts.len() {
+                return Err(no_vector());
+            }
+            // The provider took its time: of what was forgotten meanwhile no vector may stay. Forgetting holds the gate.
+            let _gate = self.learner.gate.lock().await;
+            let now = self.engine.now();
+            let mut records = Vec::with_capacity(made.len());
+            for ((hash, _), vector) in batch.iter().zip(made) {
+                let mut keys = waiting.remove(hash).unwrap_or_default();
+                self.index.with(|index| keys.retain(|key| index.is_live(key, now)));
+                if keys.is_empty() {
+                    continue;
+                }
+                for key in keys {
+                    vectors.put(&key, &vector)?;
+                }
+                let embedding = Embedding {
+                    model: vectors.embedder.model().to_owned(),
+                    content: hash.clone(),
+                    vector: Vector(vector),
+                };
+                let key = Key::new(self.engine.namespace(), Kind::Embedding, embedding.record_id());
+                records.push(self.engine.version(key, Some(Entity::Embedding(embedding))));
+            }
+            self.engine.commit(records).await?;
+        }
+        Ok(())
+    }
+
+    async fn of_these_without_vector(
+        &self,
+        vectors: &Vectors,
+        ids: &[EpisodeId],
+    ) -> Result<Vec<(Key, String)>> {
+        let mut missing = Vec::new();
+        for id in ids {
+            let key = Key::episode(self.engine.namespace(), *id);
+            if vectors.has(&key) {
+                continue;
+            }
+            let read = self.engine.read(&key).await?;
+            if let Some(episode) =
+                read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
+            {
+                missing.push((key, episode.task.description.clone()));
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn episodes_without_vector(&self, vectors: &Vectors) -> Result<Vec<(Key, String)>> {
+        let mut missing = Vec::new();
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Episode).limit(PAGE);
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            for record in page.records {
+                if !vectors.has(&record.key)
+                    && let Some(episode) = record.entity.as_ref().and_then(|entity| entity.as_episode())
+                {
+                    missing.push((record.key.clone(), episode.task.description.clone()));
+                }
+            }
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(missing),
+            }
+        }
+    }
+
+    /// Returns the stored vectors of this model for the texts that need one.
+    async fn stored_vectors(
+        &self,
+        vectors: &Vectors,
+        missing: &[(Key, String)],
+    ) -> Result<HashMap<String, Vector>> {
+        if missing.len() <= BATCH {
+            return self.stored_vectors_of(vectors, missing).await;
+        }
+        let wanted: HashSet<String> = missing.iter().map(|(_, text)| content_hash(text)).collect();
+        let (model, dimensions) = (vectors.embedder.model(), vectors.embedder.dimensions());
+        let mut stored = HashMap::new();
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Embedding).equals("model", model).limit(PAGE);
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            for record in page.records {
+                if let Some(embedding) = record.entity.as_ref().and_then(|entity| entity.as_embedding())
+                    && embedding.vector.0.len() == dimensions
+                    && wanted.contains(&embedding.content)
+                {
+                    stored.insert(embedding.content.clone(), embedding.vector.clone());
+                }
+            }
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => return Ok(stored),
+            }
+        }
+    }
+
+    async fn stored_vectors_of(
+        &self,
+        vectors: &Vectors,
+        texts: &[(Key, String)],
+    ) -> Result<HashMap<String, Vector>> {
+        let mut stored = HashMap::new();
+        for (_, text) in texts {
+            let hash = content_hash(text);
+            let id = Embedding::id_of(&hash, vectors.embedder.model());
+            let read = self.engine.read(&Key::new(self.engine.namespace(), Kind::Embedding, id)).await?;
+            if let Some(embedding) =
+                read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_embedding())
+                && embedding.vector.0.len() == vectors.embedder.dimensions()
+            {
+                stored.insert(hash, embedding.vector.clone());
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Removes the vectors of other models, once this one has made all of its own; returns how many.
+    pub(super) async fn drop_foreign_vectors(&self) -> Result<u32> {
+        let Some(vectors) = &self.vectors else { return Ok(0) };
+        if vectors.gap().is_some() {
+            return Ok(0);
+        }
+        let mut tombstones = Vec::new();
+        let mut scan = Scan::new(self.engine.namespace(), Kind::Embedding).limit(PAGE);
+        loop {
+            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            for record in page.records {
+                let embedding = record.entity.as_ref().and_then(|entity| entity.as_embedding());
+                if embedding.is_some_and(|embedding| embedding.model != vectors.embedder.model()) {
+                    tombstones.push(self.engine.version(record.key, None));
+                }
+            }
+            match page.next {
+                Some(next) => scan.after = Some(next),
+                None => break,
+            }
+        }
+        let dropped = u32::try_from(tombstones.len()).unwrap_or(u32::MAX);
+        for batch in tombstones.chunks(PAGE) {
+            self.engine.commit(batch.to_vec()).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Adds to a draft that the vector of an episode that is being forgotten goes, if no other has the same text.
+    pub(super) async fn withdraw_vector(
+        &self,
+        id: EpisodeId,
+        text: &str,
+        draft: &mut Draft<'_>,
+    ) -> Result<()> {
+        let space = self.engine.namespace();
+        let scan = Scan::new(space, Kind::Embedding).prefix(format!("{}:", content_hash(text))).limit(PAGE);
+        let (page, _) = self.engine.scan_fresh(&scan).await?;
+        if page.records.is_empty() {
+            return Ok(());
+        }
+        let same = Scan::new(space, Kind::Episode).equals("description", text).limit(2);
+        let own = id.to_string();
+        if self.engine.scan_fresh(&same).await?.0.records.iter().any(|record| *record.key.id != *own) {
+            return Ok(());
+        }
+        for record in page.records {
+            draft.remove(Kind::Embedding, record.key.id.to_string());
+        }
+        Ok(())
+    }
+
+    /// Stops finding a forgotten episode by its meaning.
+    pub(super) fn drop_vector(&self, id: EpisodeId) {
+        if let Some(vectors) = &self.vectors {
+            vectors.remove(&Key::episode(self.engine.namespace(), id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

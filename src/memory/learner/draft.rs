@@ -1,0 +1,102 @@
+//! What a batch of learning is about to write.
+//!
+//! What is learned is read, changed and written whole. Another process may change it in between: people rule on it, others
+//! learn or forget. So a draft knows the versions that it was made from, and is made anew, a few times, if the durable tier
+//! has newer ones by the time it is committed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use memory_core::{Entity, EpisodeId, ErrorKind, Key, Kind, Record, Result, Revision, lock};
+
+use crate::memory::Inner;
+
+/// Records as they will be once the batch is committed; reads see them.
+pub(in crate::memory) struct Draft<'a> {
+    inner: &'a Inner,
+    records: BTreeMap<Key, Drafted>,
+    /// The versions that were read; `None`: there was none.
+    read: Mutex<BTreeMap<Key, Option<Revision>>>,
+}
+
+/// What becomes of a record.
+enum Drafted {
+    Put(Box<Entity>),
+    Remove,
+    /// Removed, and nobody brings it back.
+    Forget,
+}
+
+impl<'a> Draft<'a> {
+    pub(in crate::memory) fn new(inner: &'a Inner) -> Self {
+        Self { inner, records: BTreeMap::new(), read: Mutex::default() }
+    }
+
+    fn key(&self, kind: Kind, id: impl Into<String>) -> Key {
+        Key::new(self.inner.engine.namespace(), kind, id.into())
+    }
+
+    /// Returns a record's content as of this draft.
+    pub(in crate::memory) async fn get(&self, kind: Kind, id: impl Into<String>) -> Result<Option<Entity>> {
+        let key = self.key(kind, id);
+        match self.records.get(&key) {
+            Some(Drafted::Put(entity)) => return Ok(Some(Entity::clone(entity))),
+            Some(Drafted::Remove | Drafted::Forget) => return Ok(None),
+            None => {}
+        }
+        let read = self.inner.engine.read(&key).await?;
+        lock(&self.read).entry(key).or_insert_with(|| read.record.as_ref().map(|record| record.revision));
+        let entity = read.record.and_then(|record| record.entity);
+        Ok(entity.map(|entity| Arc::unwrap_or_clone(self.inner.noted(entity))))
+    }
+
+    /// Returns true if there is a record as of this draft, readable or not.
+    pub(in crate::memory) async fn has(&self, kind: Kind, id: impl Into<String>) -> Result<bool> {
+        match self.get(kind, id).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            found => Ok(found?.is_some()),
+        }
+    }
+
+    pub(in crate::memory) fn put(&mut self, id: impl Into<String>, entity: impl Into<Entity>) {
+        let entity = entity.into();
+        let key = self.key(entity.kind(), id);
+        self.records.insert(key, Drafted::Put(Box::new(entity)));
+    }
+
+    pub(in crate::memory) fn remove(&mut self, kind: Kind, id: impl Into<String>) {
+        let key = self.key(kind, id);
+        self.records.insert(key, Drafted::Remove);
+    }
+
+    /// Removes an episode so that no version of it, and nothing that belongs to it, comes back, whoever has one.
+    pub(in crate::memory) fn forget(&mut self, id: EpisodeId) {
+        let key = self.key(Kind::Episode, id.to_string());
+        self.records.insert(key, Drafted::Forget);
+    }
+
+    /// Returns true unless another process has changed since what this draft was made from; the caches know the newer
+    /// versions then. While the durable tier is away, what was read is what there is.
+    ///
+    /// # Errors
+    /// Whatever the durable tier reports but that it is away.
+    pub(in crate::memory) async fn is_current(&self) -> Result<bool> {
+        let read: Vec<(Key, Option<Revision>)> = lock(&self.read)
+            .iter()
+            .filter(|(key, _)| self.records.contains_key(key))
+            .map(|(key, revision)| (key.clone(), *revision))
+            .collect();
+        Ok(!self.inner.engine.has_newer(&read).await?)
+    }
+
+    /// Returns the versions to commit.
+    pub(in crate::memory) fn into_records(self) -> Vec<Record> {
+        let Self { inner, records, .. } = self;
+        let version = |(key, drafted)| match drafted {
+            Drafted::Put(entity) => inner.engine.version(key, Some(*entity)),
+            Drafted::Remove => inner.engine.version(key, None),
+            Drafted::Forget => inner.engine.final_version(key),
+        };
+        records.into_iter().map(version).collect()
+    }
+}

@@ -1,0 +1,153 @@
+//! What a running episode shows of how it goes: what the reward is computed from.
+
+use std::collections::BTreeMap;
+
+use memory_core::{Action, Entity, Episode, Key, Kind, Outcome, Quality, Record, Reward, StepResult};
+use memory_learn::keywords::Keywords;
+use memory_learn::recovery::{is_other_use, programs};
+use memory_learn::reward::{RewardInput, Usual, score};
+use memory_recall::tasks::{TaskFigures, TaskGroup};
+
+use crate::memory::Inner;
+
+/// Sums up actions and products as they are recorded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Observed {
+    keywords: Keywords,
+    /// Steps that failed.
+    errors: u32,
+    /// Failures of tools that did not work since.
+    failing: Vec<Failing>,
+    /// Failures after which the same tool worked.
+    recovered: u32,
+    qualities: Vec<Quality>,
+}
+
+/// A failure that the tool itself has not got over so far.
+#[derive(Debug, Clone)]
+struct Failing {
+    tool: String,
+    /// The programs that it ran.
+    programs: BTreeMap<String, String>,
+    /// Whether another tool worked since.
+    got_round: bool,
+}
+
+impl Observed {
+    pub(super) fn action(&mut self, action: &Action) {
+        self.keywords.add(action);
+        if action.result != StepResult::Success {
+            self.errors += 1;
+            let (tool, programs) = (action.tool.clone(), programs(action));
+            self.failing.push(Failing { tool, programs, got_round: false });
+        } else if !action.tool.is_empty() {
+            let (before, now) = (self.failing.len(), programs(action));
+            self.failing
+                .retain(|failing| failing.tool != action.tool || is_other_use(&failing.programs, &now));
+            self.recovered += (before - self.failing.len()) as u32;
+            self.failing.iter_mut().for_each(|failing| failing.got_round |= failing.tool != action.tool);
+        }
+    }
+
+    pub(super) fn quality(&mut self, quality: &Quality) {
+        self.qualities.push(quality.clone());
+    }
+
+    /// Returns the failures that the episode got over: those after which the same tool worked, and of a success also those
+    /// that it got round with another tool.
+    fn recovered(&self, outcome: Option<&Outcome>) -> u32 {
+        let succeeded = outcome.is_some_and(|outcome| outcome.success_share() >= 1.0);
+        let round = self.failing.iter().filter(|failing| succeeded && failing.got_round).count();
+        self.recovered + round as u32
+    }
+
+    /// Scores a completed episode and notes the reward and the telling words in its head. `ahead` are the figures of
+    /// episodes that came before it and that recall does not know yet.
+    pub(super) fn conclude(self, inner: &Inner, ahead: &TaskFigures, episode: &mut Episode) -> Reward {
+        let (usual, novelty) = inner.usual(ahead, episode);
+        let recovered = self.recovered(episode.outcome.as_ref());
+        let input = RewardInput {
+            outcome: episode.outcome.clone(),
+            steps: episode.steps,
+            duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
+            complexity: episode.task.complexity,
+            qualities: self.qualities,
+            errors: self.errors,
+            recovered,
+            novelty,
+        };
+        let at = episode.completed_at.unwrap_or(episode.started_at);
+        let reward = score(&input, &usual, &inner.learning.reward, episode.id, at);
+        episode.reward = Some(reward.total);
+        episode.keywords = self.keywords.finish();
+        reward
+    }
+}
+
+impl Inner {
+    /// Makes the next version of a reward.
+    pub(super) fn version_of_reward(&self, reward: Reward) -> Record {
+        let key = Key::new(self.engine.namespace(), Kind::Reward, reward.episode.to_string());
+        self.engine.version(key, Some(Entity::Reward(reward)))
+    }
+
+    /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
+    fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
+        self.index.with(|index| {
+            let known = index.tasks(self.engine.namespace());
+            let figures = || known.into_iter().chain([ahead]);
+            let same: TaskGroup = figures().map(|figures| figures.of_fingerprint(&episode.fingerprint)).sum();
+            let novelty = 1.0 / (1.0 + f64::from(same.episodes));
+            let group = if same.episodes >= Self::ENOUGH {
+                same
+            } else {
+                figures().map(|figures| figures.of_kind(&episode.task)).sum()
+            };
+            (
+                Usual { episodes: group.episodes, steps: group.steps(), duration_ms: group.duration_ms() },
+                novelty,
+            )
+        })
+    }
+
+    /// So many episodes of the very same task say more about what is usual than others of its kind.
+    const ENOUGH: u32 = 3;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_got_over_by_the_tool_itself_or_round_it() {
+        let check = |calls: &str, outcome: Outcome, expected: u32| {
+            let mut observed = Observed::default();
+            for call in calls.split(' ') {
+                let failed = call.strip_suffix('-');
+                observed.action(
+                    &failed.map_or_else(|| Action::tool(call), |tool| Action::tool(tool).error("no")),
+                );
+            }
+            assert_eq!(observed.recovered(Some(&outcome)), expected, "{calls}");
+        };
+        check("pay- pay", Outcome::failure("no"), 1);
+        check("pay- cash", Outcome::success("paid"), 1);
+        check("pay- cash", Outcome::failure("no"), 0);
+        check("look pay-", Outcome::success("all the same"), 0);
+        check("pay- pay- login pay cash-", Outcome::success("paid"), 2);
+    }
+
+    #[test]
+    fn another_command_is_no_recovery() {
+        let check = |now: &str, expected: u32| {
+            let mut observed = Observed::default();
+            let bash =
+                |command: &str| Action::tool("bash").arguments(serde_json::json!({"command": command}));
+            observed.action(&bash("cargo test").error("failed"));
+            observed.action(&bash(now));
+            assert_eq!(observed.recovered(Some(&Outcome::success("green"))), expected, "{now}");
+        };
+        check("cargo test --release", 1);
+        check("ls", 0);
+    }
+}

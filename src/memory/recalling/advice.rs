@@ -1,0 +1,136 @@
+//! The tools that are advised, and the heuristics behind the advice.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use memory_core::{EpisodeId, ErrorKind, Heuristic, ItemId, Key, Result, Timestamp};
+use memory_learn::demotion::score_share;
+use memory_recall::query::RecallQuery;
+
+use crate::advise::{DeadEnd, Neighbour, advise};
+use crate::memory::Inner;
+use crate::memory::advising::asking;
+use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdvice};
+use crate::memory::recalling::fixes::remedy;
+
+/// Few items help, many distract.
+const HEURISTICS: usize = 5;
+/// Heuristics for one tool.
+const OF_ONE_TOOL: usize = 2;
+/// Nearest episodes that may show that nothing is left to do.
+pub(super) const NEIGHBOURS: usize = 5;
+
+impl Inner {
+    /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others.
+    pub(super) async fn add_tools(
+        &self,
+        clauses: &[String],
+        query: &RecallQuery,
+        now: Timestamp,
+        recall: &mut Recall,
+    ) -> Result<(Vec<DeadEnd>, HashSet<String>)> {
+        // A task that names no domain is taken for one of the domain of what is most like it.
+        let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
+        let domain = query.domain.clone().or(nearest);
+        let domain = domain.as_deref();
+        let advisor = match self.advisor(domain, query).await {
+            Ok(advisor) => advisor,
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                return Ok(Default::default());
+            }
+            Err(error) => return Err(error),
+        };
+        let (mut heuristics, out_of_reach) = self.stored_heuristics(domain).await?;
+        recall.out_of_reach += out_of_reach;
+        heuristics = self.with_rulings(heuristics, &self.computed_heuristics(domain));
+        if query.is_by_agent() {
+            let own = self.heuristics_of(domain, &advisor, now).await?;
+            heuristics = Arc::new(of_those_asked(&heuristics, &own));
+        }
+        let remedy = remedy(query, recall);
+        let advised = asking(&advisor, |model| advise(clauses, query, model, &heuristics, remedy.as_ref()));
+        recall.tools = advised.tools;
+        recall.heuristics = applied(&recall.tools, &heuristics);
+        for found in &mut recall.heuristics {
+            found.origin = self.origin(&found.item.supporting, query, now).unwrap_or_default();
+        }
+        Ok((advised.dead_ends, advised.for_others))
+    }
+
+    /// Adds to the heuristics that are stored those `computed` now that are not, but that somebody ruled on.
+    fn with_rulings(&self, stored: Arc<Vec<Heuristic>>, computed: &[Heuristic]) -> Arc<Vec<Heuristic>> {
+        let rulings = self.rulings();
+        let ruled = |rule: &Heuristic| {
+            let ruling = rulings.on(ItemId::Heuristic(rule.id))?;
+            let is_new = stored.iter().all(|held| held.id != rule.id);
+            is_new.then(|| Heuristic { ruling: Some(ruling), ..rule.clone() })
+        };
+        let new: Vec<Heuristic> =
+            if rulings.is_empty() { vec![] } else { computed.iter().filter_map(ruled).collect() };
+        if new.is_empty() { stored } else { Arc::new(stored.iter().cloned().chain(new).collect()) }
+    }
+
+    /// Advice may be as old as the last episode that was learned from; what was forgotten since then is not named.
+    pub(super) fn leave_out_forgotten(&self, now: Timestamp, tools: &mut [ToolAdvice]) {
+        for advice in tools {
+            advice.items.retain(|item| match item {
+                ItemId::Episode(id) => self.is_live(*id, now),
+                _ => true,
+            });
+        }
+    }
+
+    pub(super) fn is_live(&self, id: EpisodeId, now: Timestamp) -> bool {
+        let key = Key::episode(self.engine.namespace(), id);
+        self.index.with(|index| index.is_live(&key, now))
+    }
+}
+
+/// Returns what the episodes that are asked for `show` by themselves, with what is `stored` of uses and rulings; and what
+/// somebody ruled on, whoever shows it.
+fn of_those_asked(stored: &[Heuristic], shown: &[Heuristic]) -> Vec<Heuristic> {
+    let mut stored: HashMap<_, &Heuristic> = stored.iter().map(|rule| (rule.id, rule)).collect();
+    let own = shown.iter().map(|shown| match stored.remove(&shown.id) {
+        Some(Heuristic { used, standing, ruling, .. }) => {
+            Heuristic { used: *used, standing: *standing, ruling: *ruling, ..shown.clone() }
+        }
+        None => shown.clone(),
+    });
+    let mut asked: Vec<Heuristic> = own.collect();
+    asked.extend(stored.into_values().filter(|rule| rule.ruling.is_some()).cloned());
+    asked
+}
+
+pub(super) fn neighbour(found: &RecalledEpisode) -> Neighbour {
+    let episode = &found.episode;
+    let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
+    let success = episode.outcome.as_ref().map_or(0.0, memory_core::Outcome::success_share);
+    (worked.map(|used| used.tool.clone()).collect(), found.parts.support, success)
+}
+
+/// Returns the heuristics behind the advice, the most telling first.
+fn applied(tools: &[crate::memory::ToolAdvice], heuristics: &[Heuristic]) -> Vec<Recalled<Heuristic>> {
+    let mut by_id: HashMap<_, _> =
+        heuristics.iter().map(|heuristic| (ItemId::Heuristic(heuristic.id), heuristic)).collect();
+    let mut applied: Vec<Recalled<Heuristic>> = Vec::new();
+    for advice in tools {
+        for item in &advice.items {
+            if let Some(heuristic) = by_id.remove(item) {
+                let score = heuristic.confidence * score_share(heuristic.standing);
+                let reasons = vec![heuristic.sentence()];
+                let origin = Origin::default();
+                applied.push(Recalled { score, reasons, origin, item: heuristic.clone() });
+            }
+        }
+    }
+    applied.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
+    // Many words may call for one tool; two say enough.
+    let mut shown: HashMap<String, usize> = HashMap::new();
+    applied.retain(|found| {
+        let of_tool = shown.entry(found.item.tool.clone()).or_default();
+        *of_tool += 1;
+        *of_tool <= OF_ONE_TOOL
+    });
+    applied.truncate(HEURISTICS);
+    applied
+}

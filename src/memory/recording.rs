@@ -1,0 +1,333 @@
+//! Recording an episode that is over already, idempotently: import and backfill.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use memory_core::{
+    Action, Entity, Episode, EpisodeId, EpisodeStatus, Error, ErrorKind, Key, Outcome, Read, Record, Result,
+    Step, Task, Timestamp, add_call,
+};
+use memory_learn::fingerprint::fingerprint;
+use memory_learn::trace::Trace;
+use memory_recall::tasks::TaskFigures;
+use serde::Serialize;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::memory::observed::Observed;
+use crate::memory::{Inner, Memory};
+use crate::redact::Redactor;
+
+/// A finished episode to record as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// Identifies the episode in its source, so that recording it again changes nothing: a file's name and line, a
+    /// trace id, a hash of the content. 1 to 1,000 bytes.
+    pub source_key: String,
+    /// What was asked.
+    pub task: Task,
+    /// What was done, in order.
+    pub actions: Vec<Action>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it was done, at most a day ahead of the clock; now, if the source does not say.
+    pub at: Option<Timestamp>,
+}
+
+/// What became of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recorded {
+    /// It was not known, as far as could be asked, and is stored now.
+    New(EpisodeId),
+    /// It was recorded before; nothing was changed.
+    Known(EpisodeId),
+    /// It was recorded before and then forgotten; nothing was changed.
+    Forgotten(EpisodeId),
+}
+
+/// Rows and bytes that are committed together, about: well below what may wait for the committer.
+const MAX_ROWS: usize = 4_000;
+const MAX_BYTES: u64 = 16 << 20;
+
+impl Memory {
+    /// Records a finished episode atomically, unless its source key is known already.
+    ///
+    /// # Errors
+    /// As [`Memory::start`] and [`crate::memory::OpenEpisode::step`], before anything is stored.
+    pub async fn record(&self, recording: Recording) -> Result<Recorded> {
+        let mut results = self.record_all(vec![recording]).await;
+        results.pop().unwrap_or_else(|| Err(given_up()))
+    }
+
+    /// Records finished episodes, each atomically, and scores them as if one after the other: what is new or usual
+    /// depends on those before, whichever is stored first. Commits are shared, which makes this many times faster than
+    /// one [`Memory::record`] after another.
+    ///
+    /// Returns what became of each, in their order and with the errors of [`Memory::record`]. One whose source key came
+    /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do
+    /// all new ones behind it.
+    pub async fn record_all(&self, recordings: Vec<Recording>) -> Vec<Result<Recorded>> {
+        let inner = &self.inner;
+        inner.learner.active();
+        let known = self.look_up(&recordings).await;
+        let mut fates = Vec::with_capacity(recordings.len());
+        let mut places: HashMap<EpisodeId, usize> = HashMap::with_capacity(recordings.len());
+        let mut batch = Batch::default();
+        let mut limited: Option<Error> = None;
+        for (place, (recording, known)) in recordings.into_iter().zip(known).enumerate() {
+            let id = match known {
+                Ok(Looked::New(id)) => id,
+                Ok(Looked::Known(recorded)) => {
+                    fates.push(Fate::Settled(Ok(recorded)));
+                    continue;
+                }
+                Err(error) => {
+                    fates.push(Fate::Settled(Err(error)));
+                    continue;
+                }
+            };
+            if let Some(first) = places.get(&id) {
+                fates.push(Fate::Of(*first));
+                continue;
+            }
+            if batch.rows >= MAX_ROWS || batch.bytes >= MAX_BYTES {
+                std::mem::take(&mut batch).commit(inner, &mut fates).await;
+            }
+            let prepared = match &limited {
+                Some(error) => Err(error.duplicate()),
+                None => inner.prepare(id, recording, &mut batch.ahead).await,
+            };
+            fates.push(match prepared {
+                Ok(prepared) => {
+                    places.insert(id, place);
+                    batch.add(place, prepared);
+                    Fate::Prepared
+                }
+                Err(error) => {
+                    let is_limited = error.kind() == ErrorKind::RateLimitExceeded && limited.is_none();
+                    limited = if is_limited { Some(error.duplicate()) } else { limited };
+                    Fate::Settled(Err(error))
+                }
+            });
+        }
+        batch.commit(inner, &mut fates).await;
+        results_of(fates)
+    }
+
+    /// Looks which recordings are known.
+    async fn look_up(&self, recordings: &[Recording]) -> Vec<Result<Looked>> {
+        let engine = &self.inner.engine;
+        let space = engine.namespace();
+        let ids: Vec<Result<EpisodeId>> =
+            recordings.iter().map(|recording| derive_id(space.as_str(), &recording.source_key)).collect();
+        let keys: Vec<Key> = ids.iter().flatten().map(|id| Key::episode(space, *id)).collect();
+        let (mut reads, failed) = match engine.read_each(&keys).await {
+            Ok(reads) => (reads.into_iter(), None),
+            Err(error) => (Vec::new().into_iter(), Some(error)),
+        };
+        let mut read = || match &failed {
+            Some(error) => Err(error.duplicate()),
+            None => reads.next().unwrap_or_else(|| Err(given_up())),
+        };
+        let look_up = |id: Result<EpisodeId>| {
+            let id = id?;
+            match read() {
+                Ok(Read { record: Some(record), .. }) if record.is_tombstone() => {
+                    Ok(Looked::Known(Recorded::Forgotten(id)))
+                }
+                Ok(Read { record: Some(_), .. }) => Ok(Looked::Known(Recorded::Known(id))),
+                Ok(_) => Ok(Looked::New(id)),
+                // Recording goes on while the durable tier is away; if it does know the episode, it keeps what it has.
+                Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
+                    Ok(Looked::New(id))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        ids.into_iter().map(look_up).collect()
+    }
+}
+
+/// Whether an episode is known.
+enum Looked {
+    New(EpisodeId),
+    Known(Recorded),
+}
+
+/// What becomes of a recording.
+enum Fate {
+    Settled(Result<Recorded>),
+    /// It is to be committed.
+    Prepared,
+    /// What becomes of the one at that place, which has the same source key.
+    Of(usize),
+}
+
+fn results_of(fates: Vec<Fate>) -> Vec<Result<Recorded>> {
+    let mut results: Vec<Result<Recorded>> = Vec::with_capacity(fates.len());
+    for fate in fates {
+        results.push(match fate {
+            Fate::Settled(result) => result,
+            Fate::Prepared => Err(given_up()),
+            Fate::Of(first) => match &results[first] {
+                Ok(Recorded::New(id) | Recorded::Known(id)) => Ok(Recorded::Known(*id)),
+                Ok(Recorded::Forgotten(id)) => Ok(Recorded::Forgotten(*id)),
+                Err(error) => Err(error.duplicate()),
+            },
+        });
+    }
+    results
+}
+
+fn given_up() -> Error {
+    Error::new(ErrorKind::Closed, "record", "the runtime stopped; whether the episode is stored is not known")
+}
+
+/// Episodes that are committed together. None of them is before the last one is scored: recall would know some of them, and
+/// they would count twice.
+#[derive(Default)]
+struct Batch {
+    /// With the place of each in the answer.
+    prepared: Vec<(usize, Prepared)>,
+    /// Their figures.
+    ahead: TaskFigures,
+    rows: usize,
+    bytes: u64,
+}
+
+impl Batch {
+    fn add(&mut self, place: usize, prepared: Prepared) {
+        self.rows += prepared.records.len();
+        self.bytes += prepared.bytes;
+        self.prepared.push((place, prepared));
+    }
+
+    /// Commits all of them at once and waits for it.
+    async fn commit(self, inner: &Arc<Inner>, fates: &mut [Fate]) {
+        let mut commits = JoinSet::new();
+        for (place, Prepared { trace, records, redactions, .. }) in self.prepared {
+            let id = trace.episode.id;
+            let inner = inner.clone();
+            commits.spawn(async move {
+                let committed = inner.engine.commit(records).await;
+                if committed.is_ok() {
+                    inner.count_redactions(redactions);
+                    inner.learner.recorded(trace);
+                }
+                (place, committed.map(|()| Recorded::New(id)))
+            });
+        }
+        while let Some(done) = commits.join_next().await {
+            if let Ok((place, result)) = done {
+                fates[place] = Fate::Settled(result);
+            }
+        }
+    }
+}
+
+/// An episode that can be committed.
+struct Prepared {
+    trace: Trace,
+    records: Vec<Record>,
+    /// The encoded size of its head and steps.
+    bytes: u64,
+    redactions: u32,
+}
+
+impl Inner {
+    /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall may not know
+    /// yet; this one is added to them.
+    async fn prepare(
+        &self,
+        id: EpisodeId,
+        recording: Recording,
+        ahead: &mut TaskFigures,
+    ) -> Result<Prepared> {
+        self.take_token()?;
+        self.check_quota(ahead.episodes()).await?;
+        let Recording { task, actions, outcome, at, .. } = recording;
+        self.limits.check_task(&task)?;
+        self.limits.check_steps(actions.len() as u64)?;
+        self.limits.check_outcome(&outcome)?;
+        let now = self.engine.now();
+        at.map_or(Ok(()), |at| self.limits.check_time(at, now))?;
+        for (i, action) in actions.iter().enumerate() {
+            self.limits
+                .check_action(action)
+                .map_err(|error| error.with_context("step", (i + 1).to_string()))?;
+        }
+        let bytes = task.description.len() + actions.iter().map(Action::weight).sum::<usize>();
+        let texts = (task, outcome, actions);
+        let ((task, outcome, actions), redactions) =
+            self.redact("record", bytes, texts, redact_recording).await?;
+        let at = at.unwrap_or(now);
+        let mut episode = Episode::open(id, task, at);
+        episode.status = EpisodeStatus::Completed;
+        episode.completed_at = Some(at);
+        episode.outcome = Some(outcome);
+        episode.redactions = redactions;
+        sum_up(&mut episode, &actions);
+        episode.fingerprint = fingerprint(&episode.task);
+        let mut observed = Observed::default();
+        actions.iter().for_each(|action| observed.action(action));
+        let reward = observed.conclude(self, ahead, &mut episode);
+        let head = first_version(self.version_of(&episode)?);
+        let mut bytes = self.encoded_len("record", "episode", &head)?;
+        let mut records = Vec::with_capacity(actions.len() + 2);
+        let mut steps = Vec::with_capacity(actions.len());
+        for (number, action) in (1..).zip(actions) {
+            // No writer in the key: recording twice at the same time is the same record twice.
+            let step = Step::new(id, number, 0, at, action);
+            let key = Key::step(self.engine.namespace(), &step);
+            steps.push(step.clone());
+            let record = first_version(self.engine.version(key, Some(Entity::Step(step))));
+            bytes += self.encoded_len("record", "step", &record)?;
+            records.push(record);
+        }
+        self.limits.check_episode_bytes("record", bytes)?;
+        // The head behind its steps, and behind it what makes it due: rows may reach a server in several batches, and
+        // nobody may see the later of these without the earlier.
+        records.push(head);
+        records.push(first_version(self.version_of_reward(reward)));
+        ahead.count_episode(&episode);
+        let trace = Trace { episode, steps, artifacts: Vec::new() };
+        Ok(Prepared { trace, records, bytes, redactions })
+    }
+}
+
+fn redact_recording(redactor: &Redactor, texts: &mut (Task, Outcome, Vec<Action>)) -> u32 {
+    let (task, outcome, actions) = texts;
+    let steps: u32 = actions.iter_mut().map(|action| redactor.redact_action(action)).sum();
+    redactor.redact_task(task) + redactor.redact_outcome(outcome) + steps
+}
+
+/// Gives a record the lowest revision: any other version of it, a tombstone too, wins wherever the two meet.
+fn first_version(mut record: Record) -> Record {
+    record.revision.clock = 1;
+    record
+}
+
+fn sum_up(episode: &mut Episode, actions: &[Action]) {
+    episode.steps = u32::try_from(actions.len()).unwrap_or(u32::MAX);
+    for action in actions {
+        episode.step_duration_ms = episode.step_duration_ms.saturating_add(action.duration_ms.unwrap_or(0));
+        episode.tokens = episode.tokens.saturating_add(action.tokens.unwrap_or(0));
+        add_call(&mut episode.tools, &mut episode.course, action);
+    }
+}
+
+/// Derives an episode's id from its source key: a UUIDv7 with a time of 0, so that it sorts before live ones and
+/// is the same wherever the key is the same.
+fn derive_id(namespace: &str, source_key: &str) -> Result<EpisodeId> {
+    if source_key.is_empty() || source_key.len() > 1_000 {
+        let problem = format!("{} bytes, the limit is 1 to 1000 bytes", source_key.len());
+        return Err(Error::invalid("record", "source_key", problem));
+    }
+    let name = format!("{namespace}\0{source_key}");
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
+    let random = hash & ((1 << 76) - 1);
+    let high = (0x7 << 76) | (random >> 62 & 0xfff) << 64;
+    let low = (0b10 << 62) | (random & 0x3fff_ffff_ffff_ffff);
+    Ok(EpisodeId(Uuid::from_u128(high | low)))
+}

@@ -1,0 +1,128 @@
+//! What people ruled about what was learned.
+
+use std::sync::{Arc, Mutex};
+
+use memory_core::{
+    Decision, Entity, Error, ErrorKind, FailureId, ItemId, Kind, RemedyCall, Result, Ruling, Standing,
+    in_words, lock,
+};
+use memory_learn::remedies;
+use memory_learn::rulings::Rulings;
+
+use crate::memory::learner::{ATTEMPTS, Draft};
+use crate::memory::{Inner, Knowledge};
+
+/// The rulings as the index had them last, with its stamp then.
+#[derive(Debug, Default)]
+pub(super) struct Ruled(Mutex<(u64, Arc<Rulings>)>);
+
+impl Inner {
+    /// Returns all that was decided, as far as this process has heard of it.
+    pub(super) fn rulings(&self) -> Arc<Rulings> {
+        let space = self.engine.namespace();
+        let mut held = lock(&self.ruled.0);
+        self.index.with(|index| {
+            let stamp = index.stamp(space, Kind::Ruling);
+            if held.0 != stamp {
+                *held = (stamp, Arc::new(index.rulings(space).collect()));
+            }
+        });
+        held.1.clone()
+    }
+
+    /// Notes in a record's content what was decided about it.
+    pub(super) fn noted(&self, entity: Arc<Entity>) -> Arc<Entity> {
+        self.rulings().noted(entity)
+    }
+}
+
+impl Knowledge<'_> {
+    /// Pins or rejects an item, or with `None` lets its evidence decide again. What was decided is a record of its own
+    /// ([`Ruling`]): it survives the item being learned anew, and the item being forgotten with its episodes.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and what the commit reports.
+    pub async fn rule(&self, item: ItemId, decision: Option<Decision>) -> Result<()> {
+        if item.kind() == Kind::Episode {
+            return Err(Error::invalid("rule", "item", "an episode is not ruled on")
+                .with_hint("what must not be recalled any more is forgotten: `memory episodes forget`"));
+        }
+        self.decide(item, None, decision).await
+    }
+
+    /// Pins or rejects one remedy of a failure lesson, by its calls ([`memory_core::Remedy::calls`]), or with `None` lets its
+    /// evidence decide again.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown lesson or remedy, and what the commit reports.
+    pub async fn rule_on_remedy(
+        &self,
+        failure: FailureId,
+        calls: &[RemedyCall],
+        decision: Option<Decision>,
+    ) -> Result<()> {
+        self.decide(ItemId::Failure(failure), Some(calls), decision).await
+    }
+
+    async fn decide(
+        &self,
+        item: ItemId,
+        calls: Option<&[RemedyCall]>,
+        decision: Option<Decision>,
+    ) -> Result<()> {
+        let inner = self.inner;
+        let _gate = inner.learner.gate.lock().await;
+        let remedy = calls.map(remedies::id_of);
+        let mut attempts = 1..=ATTEMPTS;
+        let draft = loop {
+            let mut draft = Draft::new(inner);
+            let held = draft.get(item.kind(), item.record_id()).await?;
+            let id = Ruling::id_of(item, remedy.as_deref());
+            let known = match &held {
+                Some(Entity::Failure(failure)) => remedy.as_ref().is_none_or(|remedy| {
+                    failure.remedies.iter().any(|held| remedies::id_of(&held.calls) == *remedy)
+                }),
+                held => held.is_some(),
+            };
+            let Some(decision) = decision else {
+                // What is gone can be released all the same: should it come back, its evidence decides.
+                if !known && draft.get(Kind::Ruling, &*id).await?.is_none() {
+                    return Err(unknown(item, calls));
+                }
+                draft.remove(Kind::Ruling, id);
+                break draft;
+            };
+            if !known {
+                return Err(unknown(item, calls));
+            }
+            if let (Decision::Pinned, None, Some(mut entity)) = (decision, calls, held)
+                && let Some(standing) = entity.standing_mut()
+                && *standing != Standing::Active
+            {
+                *standing = Standing::Active;
+                draft.put(item.record_id(), entity);
+            }
+            let at = inner.engine.now();
+            draft.put(id, Ruling { item, remedy: remedy.clone(), decision, at });
+            if attempts.next().is_none() || draft.is_current().await? {
+                break draft;
+            }
+        };
+        inner.engine.commit(draft.into_records()).await
+    }
+}
+
+fn unknown(item: ItemId, calls: Option<&[RemedyCall]>) -> Error {
+    let what = match calls {
+        Some(calls) => format!("{item} has no remedy {:?}", in_words(calls)),
+        None => format!("there is no {item}"),
+    };
+    let shown = match item.kind() {
+        Kind::Failure => "failures",
+        Kind::Pattern => "patterns",
+        Kind::Playbook => "playbooks",
+        _ => "heuristics",
+    };
+    Error::new(ErrorKind::NotFound, "rule", what)
+        .with_hint(format!("`memory {shown} list` shows those of this namespace"))
+}

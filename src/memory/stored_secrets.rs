@@ -1,0 +1,252 @@
+//! Redacting what is stored already, with the rules of today.
+//!
+//! A pass reads every record once, kind by kind. Whatever is found in a part of an episode, the episode is redacted as a
+//! whole, in one commit: its words are in its head, too, and what was learned from it is withdrawn and learned anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use memory_core::{Entity, Episode, EpisodeId, Error, ErrorKind, Freshness, Key, Kind, Record, Result, Scan};
+use memory_learn::fingerprint::fingerprint;
+use memory_learn::keywords::Keywords;
+use serde::Serialize;
+
+use crate::memory::heuristics::Refresh;
+use crate::memory::learner::{ATTEMPTS, Draft};
+use crate::memory::{Inner, Memory, unknown_steps};
+use crate::redact::marks;
+
+/// Records read at a time.
+const PAGE: usize = 200;
+
+/// What a pass over stored records does with the secrets that it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RedactionPass {
+    /// Tells them, and changes nothing.
+    DryRun,
+    /// Replaces them.
+    Apply,
+}
+
+/// A stored record in which secrets were found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretsFound {
+    /// The kind of record.
+    pub kind: Kind,
+    /// Its id; a secret in it is replaced.
+    pub id: String,
+    /// How many secrets each rule found, by the rule's name.
+    pub rules: BTreeMap<String, u64>,
+}
+
+/// A part of a pass over what is stored; [`Memory::redact_stored`] returns it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RedactedPage {
+    /// Records that were read.
+    pub checked: u64,
+    /// Those with secrets. With [`RedactionPass::Apply`] these are replaced.
+    pub found: Vec<SecretsFound>,
+    /// The keys of records that do not decode: what they hold is not known. They can be forgotten.
+    pub unreadable: Vec<String>,
+    /// Where the next part begins; `None` behind the last.
+    pub next: Option<String>,
+}
+
+impl Memory {
+    /// Goes over one part of what is stored, with the redaction rules of this memory: from the beginning, or from where
+    /// [`RedactedPage::next`] says. Repeat it until there is no next part. A pass may be stopped and taken up anywhere,
+    /// and going over the same part twice changes nothing more.
+    ///
+    /// With [`RedactionPass::Apply`] an episode with secrets is redacted as a whole, and what was learned from it is learned
+    /// anew. Copies remain where the durable tier keeps old pages and backups, in the caches of machines that have not
+    /// heard of the change yet, and in dead letters.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a place that no pass returned, `Unavailable` while the durable tier does not answer; what was
+    /// redacted until then stays so.
+    pub async fn redact_stored(&self, pass: RedactionPass, from: Option<&str>) -> Result<RedactedPage> {
+        let inner = &self.inner;
+        inner.learner.active();
+        let (kind, after) = from.map_or(Ok((Kind::ALL[0], None)), place)?;
+        let scan = Scan::new(inner.engine.namespace(), kind).limit(PAGE).after(after);
+        let (read, freshness) = inner.engine.scan_fresh(&scan).await?;
+        if freshness != Freshness::Fresh {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "redact stored",
+                "the durable tier is away, so it is not known what is stored",
+            )
+            .with_hint("try again when `memory status` shows the server as reachable"));
+        }
+        let name = |id: &Arc<str>| format!("{kind}:{id}");
+        let mut page = RedactedPage {
+            checked: (read.records.len() + read.unreadable.len()) as u64,
+            unreadable: read.unreadable.iter().map(name).collect(),
+            ..RedactedPage::default()
+        };
+        for record in read.records {
+            let Some(found) = inner.secrets_in(&record).await? else { continue };
+            if pass == RedactionPass::Apply {
+                inner.redact_record(record).await?;
+            }
+            page.found.push(found);
+        }
+        page.next = match read.next {
+            Some(next) => Some(format!("{kind}:{next}")),
+            None => {
+                let later = Kind::ALL.into_iter().skip_while(|other| *other != kind).nth(1);
+                later.map(|kind| format!("{kind}:"))
+            }
+        };
+        if pass == RedactionPass::Apply && page.next.is_none() {
+            let _gate = inner.learner.gate.lock().await;
+            inner.learn_noted().await?;
+            inner.refresh_heuristics(Refresh::Changed).await?;
+        }
+        Ok(page)
+    }
+}
+
+impl Inner {
+    /// Returns what the rules find in a record; `None` if that is nothing.
+    async fn secrets_in(&self, record: &Record) -> Result<Option<SecretsFound>> {
+        let Some(entity) = &record.entity else { return Ok(None) };
+        let (redacted, count) = self
+            .redact("redact stored", entity.weight(), Entity::clone(entity), |redactor, entity| {
+                redactor.redact_entity(entity)
+            })
+            .await?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut rules = marks(&redacted.to_json()?);
+        for (rule, before) in marks(&entity.to_json()?) {
+            rules.entry(rule).and_modify(|found| *found = found.saturating_sub(before));
+        }
+        rules.retain(|_, found| *found > 0);
+        let mut id = record.key.id.to_string();
+        self.redactor.redact_text(&mut id);
+        Ok(Some(SecretsFound { kind: record.key.kind, id, rules }))
+    }
+
+    /// Redacts a record, and with a part of an episode all of it.
+    async fn redact_record(&self, record: Record) -> Result<()> {
+        let owner = match record.entity.as_deref() {
+            Some(Entity::Episode(episode)) => Some(episode.id),
+            Some(Entity::Step(step)) => Some(step.episode),
+            Some(Entity::Artifact(artifact)) => Some(artifact.episode),
+            _ => None,
+        };
+        // What belongs to an episode whose head is gone, or out of reach, is a record like any other.
+        if let Some(owner) = owner
+            && self.redact_episode(owner).await?
+        {
+            return Ok(());
+        }
+        let Key { kind, id, .. } = record.key;
+        let _gate = self.learner.gate.lock().await;
+        let mut attempts = 1..=ATTEMPTS;
+        let draft = loop {
+            let mut draft = Draft::new(self);
+            let Some(mut entity) = draft.get(kind, &*id).await? else { return Ok(()) };
+            self.redactor.redact_entity(&mut entity);
+            match kind {
+                // They name what they are about in their ids, and are computed anew.
+                Kind::Metric => draft.remove(kind, &*id),
+                _ => draft.put(&*id, entity),
+            }
+            if attempts.next().is_none() || draft.is_current().await? {
+                break draft;
+            }
+        };
+        self.engine.commit(draft.into_records()).await
+    }
+
+    /// Redacts an episode with all that belongs to it; what it taught is withdrawn, and it is due to be learned from again.
+    /// Returns false if there is no such episode.
+    async fn redact_episode(&self, id: EpisodeId) -> Result<bool> {
+        let _gate = self.learner.gate.lock().await;
+        // Whoever adds to the episode has done so by now, or waits.
+        let _nobody_writes = self.writing.forget(id).await;
+        let mut attempts = 1..=ATTEMPTS;
+        let (draft, old, again) = loop {
+            let mut draft = Draft::new(self);
+            let Some(Entity::Episode(old)) = draft.get(Kind::Episode, id.to_string()).await? else {
+                return Ok(false);
+            };
+            let again = self.draft_redacted(&old, &mut draft).await?;
+            if attempts.next().is_none() || draft.is_current().await? {
+                break (draft, old, again);
+            }
+        };
+        self.learner.forget(id);
+        self.engine.commit(draft.into_records()).await?;
+        self.drop_vector(id);
+        let due = old.is_completed().then_some(id);
+        again.into_iter().chain(due).for_each(|id| self.learner.due(id));
+        self.rules.note(old.task.domain.as_deref());
+        self.advisors.note(old.task.domain.as_deref(), id);
+        Ok(true)
+    }
+
+    /// Drafts an episode and its parts as the rules leave them; returns the other episodes to learn from again.
+    async fn draft_redacted(&self, old: &Episode, draft: &mut Draft<'_>) -> Result<BTreeSet<EpisodeId>> {
+        let id = old.id;
+        let mut episode = old.clone();
+        let mut count = self.redactor.redact_episode(&mut episode);
+        let mut keywords = Keywords::default();
+        for kind in [Kind::Step, Kind::Artifact] {
+            let owned = self.owned(kind, id).await?;
+            if owned.freshness != Freshness::Fresh {
+                return Err(unknown_steps("redact stored"));
+            }
+            for record in owned.records {
+                let Some(entity) = record.entity else { continue };
+                let weight = entity.weight();
+                let (entity, found) = self
+                    .redact("redact stored", weight, Arc::unwrap_or_clone(entity), |redactor, entity| {
+                        redactor.redact_entity(entity)
+                    })
+                    .await?;
+                if let Entity::Step(step) = &entity {
+                    keywords.add(&step.action);
+                }
+                if found > 0 {
+                    draft.put(record.key.id.to_string(), entity);
+                }
+                count += found;
+            }
+        }
+        episode.redactions = episode.redactions.saturating_add(count);
+        episode.fingerprint = fingerprint(&episode.task);
+        let mut again = BTreeSet::new();
+        if episode.is_completed() {
+            episode.keywords = keywords.finish();
+            let reward = draft.get(Kind::Reward, id.to_string()).await?;
+            again = self.withdraw(id, draft).await?;
+            if let Some(Entity::Reward(mut reward)) = reward {
+                reward.learned = false;
+                draft.put(id.to_string(), reward);
+            }
+        }
+        if episode.task.description != old.task.description {
+            self.withdraw_vector(id, &old.task.description, draft).await?;
+        }
+        draft.put(id.to_string(), episode);
+        Ok(again)
+    }
+}
+
+/// Reads where a part of a pass begins.
+fn place(text: &str) -> Result<(Kind, Option<Arc<str>>)> {
+    let bad = || {
+        Error::invalid("redact stored", "from", format!("{text:?} is not where a part of a pass begins"))
+            .with_hint("a place is what the part before returned as its next one, for example \"step:\"")
+    };
+    let (kind, after) = text.split_once(':').ok_or_else(bad)?;
+    let kind = kind.parse().map_err(|_| bad())?;
+    Ok((kind, (!after.is_empty()).then(|| after.into())))
+}
+
+#[cfg(test)]
+mod tests;

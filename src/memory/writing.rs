@@ -1,0 +1,30 @@
+//! Adding to an episode and forgetting it exclude each other.
+
+use std::time::Duration;
+
+use memory_core::EpisodeId;
+
+/// Locks that are held for reading from the look at an episode to the commit that adds to it; forgetting holds one for
+/// writing, so that nothing of the episode comes behind its tombstones. Episodes share few enough of them that forgetting
+/// one hardly ever holds up another.
+#[derive(Default)]
+pub(super) struct Writing([tokio::sync::RwLock<()>; 32]);
+
+impl Writing {
+    /// Waits at most so long for those who add to the episode: one of them may never be polled again.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn of(&self, id: EpisodeId) -> &tokio::sync::RwLock<()> {
+        &self.0[(id.0.as_u128() % 32) as usize]
+    }
+
+    /// Holds off forgetting an episode for as long as the guard lives.
+    pub(super) async fn add_to(&self, id: EpisodeId) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.of(id).read().await
+    }
+
+    /// Waits for those who add to an episode, and holds off others; `None` if one of them takes too long.
+    pub(super) async fn forget(&self, id: EpisodeId) -> Option<tokio::sync::RwLockWriteGuard<'_, ()>> {
+        tokio::time::timeout(Self::PATIENCE, self.of(id).write()).await.ok()
+    }
+}
