@@ -344,3 +344,21 @@ impl Builder {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+impl Memory {
+    /// Opens a memory in a folder of this machine, with the defaults; creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::builder().path(path).open().await
+    }
+
+    /// Returns a builder with the defaults.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}

@@ -27,7 +27,6 @@
 //! The root has what an application needs to record and to recall. [`learning`] has what was learned, [`status`] how the
 //! memory is, [`redaction`] what keeps secrets out, and [`embed`] recall by meaning.
 
-mod advise;
 mod builder;
 mod config;
 mod contact;

@@ -1,9 +1,12 @@
 //! The memory: the verbs that an application uses.
 
+mod advise;
 mod advising;
 mod answers;
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "exported with the feature alone"))]
 mod config;
 mod consolidating;
+mod draft;
 mod embedding;
 mod forgetting;
 mod handle;
@@ -48,6 +51,7 @@ use rulings::Ruled;
 use writing::Writing;
 
 pub use answers::{EpisodePage, EpisodeQuery, Found, Listed, Status};
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, reason = "exported with the feature alone"))]
 pub use config::{LearningConfig, MemoryConfig};
 pub use handle::OpenEpisode;
 pub use knowledge::{Explanation, Knowledge, TaskRecord};

@@ -1,6 +1,6 @@
 //! Opening a memory: folders, tiers, engine.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use memory_core::{
@@ -13,30 +13,11 @@ use memory_storage_redb::{
 use memory_storage_turso::{LocalOptions, LocalStore};
 
 use crate::Memory;
-use crate::builder::Builder;
 use crate::contact::ContactFile;
 use crate::folder::{LOCAL_FILE, create_folder, find_memory, instances_folder};
 use crate::memory::MemoryConfig;
 use crate::place::network_warning;
 use crate::settings::Settings;
-
-impl Memory {
-    /// Opens a memory in a folder of this machine, with the defaults; creates it if it does not exist.
-    ///
-    /// # Errors
-    /// As [`Builder::open`].
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        Self::builder().path(path).open().await
-    }
-
-    /// Returns a builder with the defaults.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-}
 
 /// Opens the tiers and assembles them.
 pub(crate) async fn open(

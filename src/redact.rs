@@ -23,7 +23,7 @@ use regex::{Regex, RegexSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::redact::pii::PII;
+use crate::redact::rules::PII;
 use crate::redact::rules::{Accept, BUILT_IN};
 
 const MARK_START: &str = "[REDACTED:";

@@ -1,13 +1,14 @@
 //! Reading episodes from JSON Lines.
 
 mod chat;
+mod format;
 mod identity;
 mod line;
 mod lines;
 mod run;
 mod tasks;
 
-pub(crate) use line::Defaults;
 #[cfg(feature = "eval")]
-pub(crate) use line::parse;
+pub(crate) use format::parse;
+pub(crate) use line::Defaults;
 pub(crate) use run::{BadPlace, Import, Sink, Tally};

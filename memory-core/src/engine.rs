@@ -46,8 +46,9 @@ use crate::model::entity::Entity;
 use crate::model::kind::Kind;
 use crate::store::decorate::breaker::Breaker;
 use crate::store::query::{Page, Scan};
+use crate::store::record::Seq;
 use crate::store::record::{Key, Namespace, Record, RevisionClock, WriterId};
-use crate::store::traits::{Durable, Outbox, Purged, Seq, Store, Tiers};
+use crate::store::traits::{Durable, Outbox, Purged, Store, Tiers};
 use crate::store::wire::{MAX_RECORD_BYTES, Row};
 
 use commit::{Committer, Write};

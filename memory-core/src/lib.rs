@@ -54,10 +54,10 @@ pub use store::decorate::{Layer, Layered, Operation};
 #[cfg(feature = "testing")]
 pub use store::memory_store::MemoryStore;
 pub use store::query::{Condition, Order, Page, Scan};
-pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, WriterId};
+pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, Seq, WriterId};
 pub use store::time::StoreTime;
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Seq, Store, StoredDocument, Tiers,
+    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Store, StoredDocument, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

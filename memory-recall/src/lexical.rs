@@ -1,5 +1,6 @@
 //! The recall index: an inverted index for each searchable kind of each namespace.
 
+mod bytes;
 mod census;
 mod dictionary;
 mod entries;

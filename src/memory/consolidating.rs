@@ -13,8 +13,8 @@ use memory_learn::consolidate::plan::{Changes, Consolidator, Known, Piece};
 use memory_learn::metrics;
 use memory_learn::metrics::{day_of, metrics};
 
+use crate::memory::draft::Draft;
 use crate::memory::heuristics::Refresh;
-use crate::memory::learner::Draft;
 use crate::memory::{Inner, Memory};
 
 /// Episodes that metrics are computed over: the newest.

@@ -15,7 +15,7 @@ use memory_recall::embedder::Embedder;
 use memory_recall::lexical::LexicalIndex;
 use memory_recall::vector::VectorIndex;
 
-use crate::memory::learner::Draft;
+use crate::memory::draft::Draft;
 use crate::memory::{Inner, Memory};
 
 /// Texts embedded at once.

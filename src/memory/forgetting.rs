@@ -12,8 +12,9 @@ use memory_learn::belief::pattern_confidence;
 use memory_learn::extract::{Extracted, extract};
 use memory_learn::metrics::day_of;
 
+use crate::memory::draft::Draft;
 use crate::memory::heuristics::Refresh;
-use crate::memory::learner::{ATTEMPTS, Draft, retold as retold_playbook};
+use crate::memory::learner::{ATTEMPTS, retold as retold_playbook};
 use crate::memory::{Inner, Listed, Memory, unknown_steps};
 
 /// Other episodes behind an item from which its texts are made again when one of them is forgotten.

@@ -19,7 +19,7 @@ use memory_learn::rulings::Rulings;
 use memory_recall::tokenize::normalize_label;
 
 use crate::memory::advising::{Domain, Shared, asking};
-use crate::memory::learner::Draft;
+use crate::memory::draft::Draft;
 use crate::memory::{Inner, Listed};
 
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.

@@ -5,7 +5,6 @@
 //! from what is due. What is learned has ids derived from content, so that two processes that learn from the same
 //! episode write the same records.
 
-mod draft;
 mod episode;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
@@ -25,10 +24,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::memory::consolidating::Left;
+use crate::memory::draft::Draft;
 use crate::memory::heuristics::Refresh;
 use crate::memory::{Inner, Memory};
 
-pub(super) use draft::Draft;
 use episode::Reflected;
 
 pub(super) use episode::retold;

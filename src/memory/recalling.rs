@@ -18,7 +18,7 @@ use memory_recall::query::RecallQuery;
 use memory_recall::rank::Hit;
 use memory_recall::text::clauses;
 
-use crate::advise::needed_no_more;
+use crate::memory::advise::needed_no_more;
 use crate::memory::recalled::{Forecast, Origin, Phase, Recall, RecalledEpisode};
 use crate::memory::{Inner, Memory};
 use crate::redact::Redactor;

@@ -9,7 +9,8 @@ use memory_core::{
 use memory_learn::remedies;
 use memory_learn::rulings::Rulings;
 
-use crate::memory::learner::{ATTEMPTS, Draft};
+use crate::memory::draft::Draft;
+use crate::memory::learner::ATTEMPTS;
 use crate::memory::{Inner, Knowledge};
 
 /// The rulings as the index had them last, with its stamp then.

@@ -11,8 +11,9 @@ use memory_learn::fingerprint::fingerprint;
 use memory_learn::keywords::Keywords;
 use serde::Serialize;
 
+use crate::memory::draft::Draft;
 use crate::memory::heuristics::Refresh;
-use crate::memory::learner::{ATTEMPTS, Draft};
+use crate::memory::learner::ATTEMPTS;
 use crate::memory::{Inner, Memory, unknown_steps};
 use crate::redact::marks;
 

@@ -1,30 +1,5 @@
 //! Data about persons: off unless asked for.
 
-use crate::redact::rules::{Accept, BuiltIn, rule};
-
-/// E-mail addresses, telephone numbers, numbers of payment cards and bank accounts.
-pub(super) const PII: &[BuiltIn] = &[
-    rule(
-        "email",
-        "@",
-        r"(?-u:\b)[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?-u:\b)",
-        Accept::Always,
-    ),
-    rule(
-        "iban",
-        r"[A-Z]{2}\d{2} ?[A-Z0-9]{4}",
-        r"(?-u:\b)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?-u:\b)",
-        Accept::Iban,
-    ),
-    rule("card", r"\d{4}[ -]?\d", r"(?-u:\b)\d(?:[ -]?\d){12,18}(?-u:\b)", Accept::Card),
-    rule(
-        "phone",
-        r"\+\d|\(\d{3}\)|\d{3}[-. ]\d{3}[-. ]\d{4}",
-        r"(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}|\(\d{3}\)[ .-]?\d{3}[ .-]\d{4}|(?-u:\b)\d{3}[-. ]\d{3}[-. ]\d{4})(?-u:\b)",
-        Accept::Phone,
-    ),
-];
-
 /// Returns true for a number whose check digit is right.
 ///
 /// Luhn, ISO/IEC 7812-1, annex B.

@@ -497,6 +497,29 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     ),
 ];
 
+/// E-mail addresses, telephone numbers, numbers of payment cards and bank accounts.
+pub(super) const PII: &[BuiltIn] = &[
+    rule(
+        "email",
+        "@",
+        r"(?-u:\b)[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?-u:\b)",
+        Accept::Always,
+    ),
+    rule(
+        "iban",
+        r"[A-Z]{2}\d{2} ?[A-Z0-9]{4}",
+        r"(?-u:\b)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?-u:\b)",
+        Accept::Iban,
+    ),
+    rule("card", r"\d{4}[ -]?\d", r"(?-u:\b)\d(?:[ -]?\d){12,18}(?-u:\b)", Accept::Card),
+    rule(
+        "phone",
+        r"\+\d|\(\d{3}\)|\d{3}[-. ]\d{3}[-. ]\d{4}",
+        r"(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}|\(\d{3}\)[ .-]?\d{3}[ .-]\d{4}|(?-u:\b)\d{3}[-. ]\d{3}[-. ]\d{4})(?-u:\b)",
+        Accept::Phone,
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use regex::Regex;
@@ -505,7 +528,7 @@ mod tests {
 
     #[test]
     fn patterns_compile_and_never_match_empty_text() {
-        for rule in BUILT_IN.iter().chain(pii::PII) {
+        for rule in BUILT_IN.iter().chain(PII) {
             for pattern in [rule.trigger, rule.pattern] {
                 let regex = Regex::new(pattern).unwrap_or_else(|error| panic!("{}: {error}", rule.name));
                 assert!(!regex.is_match(""), "{}", rule.name);

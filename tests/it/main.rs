@@ -7,6 +7,7 @@ mod conformance;
 mod delivery;
 mod engine;
 mod image;
+mod layout;
 mod learning;
 mod load;
 mod local;

@@ -1,6 +1,6 @@
 //! Takes the command line apart.
 
-use crate::run::Failure;
+use crate::failure::Failure;
 
 /// What is left of the command line.
 pub(crate) struct Arguments(Vec<String>);

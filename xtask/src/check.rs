@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, cargo, program, run};
+use crate::failure::Failure;
+use crate::run::{cargo, program, run};
 use crate::workspace::Workspace;
 use crate::{examples, models, sqld};
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Failure, program, run};
+use crate::failure::Failure;
+use crate::run::{program, run};
 use crate::server::Server;
 use crate::workspace::Workspace;
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod examples;
+mod failure;
 mod models;
 mod run;
 mod server;
@@ -13,7 +14,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use crate::arguments::Arguments;
-use crate::run::Failure;
+use crate::failure::Failure;
 
 const USAGE: &str = "\
 Usage: cargo xtask <task> [options]

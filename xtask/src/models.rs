@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, cargo, output, run};
+use crate::failure::Failure;
+use crate::run::{cargo, output, run};
 use crate::workspace::Workspace;
 
 /// A model in a Python package.

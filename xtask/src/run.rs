@@ -4,18 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::process::{Command, ExitStatus};
 
+use crate::failure::Failure;
 use crate::workspace::Workspace;
-
-/// Why a task ended early.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The command line is wrong.
-    Usage(String),
-    /// The task failed; the message says at what and what to do.
-    Task(String),
-    /// A program that does the whole task failed, and its exit code is passed on.
-    Tool { message: String, code: u8 },
-}
 
 /// Returns cargo itself, started in the workspace root with the target folder of this run.
 pub(crate) fn cargo(workspace: &Workspace) -> Command {

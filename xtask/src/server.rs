@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::run::Failure;
+use crate::failure::Failure;
 
 /// A running sqld; dropping it ends it.
 pub(crate) struct Server {

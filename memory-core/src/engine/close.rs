@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::engine::fill::Fill;
-use crate::engine::{Engine, Shared, upkeep};
+use crate::engine::{Engine, Shared, supervise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 
@@ -37,7 +37,7 @@ impl Engine {
         }
         shared.committer.close();
         let joined = shared.clone();
-        upkeep::blocking(move || {
+        supervise::blocking(move || {
             joined.committer.join();
             Ok(())
         })
@@ -72,7 +72,7 @@ impl Engine {
         shared.filler.push(Fill::Persist);
         shared.filler.close();
         let joined = shared.clone();
-        upkeep::blocking(move || {
+        supervise::blocking(move || {
             joined.filler.join();
             Ok(())
         })

@@ -17,7 +17,8 @@ use crate::engine::supervise::contained;
 use crate::error::{Error, ErrorKind, LimitViolation, Result};
 use crate::id::lock;
 use crate::store::record::Record;
-use crate::store::traits::{Durable, Outbox, Seq};
+use crate::store::record::Seq;
+use crate::store::traits::{Durable, Outbox};
 
 /// Rows in one commit at most; bounds how long the first of them waits for the others' bytes.
 const GROUP_ROWS: usize = 1_024;

@@ -15,8 +15,9 @@ use crate::engine::fill::Fill;
 use crate::engine::{Ack, Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
+use crate::store::record::Seq;
 use crate::store::record::{Key, Record, Revision};
-use crate::store::traits::{OutboxRow, Seq};
+use crate::store::traits::OutboxRow;
 
 /// How long the drain waits for company for the first row that is appended.
 const LINGER: Duration = Duration::from_millis(20);

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::engine::Shared;
 use crate::engine::documents::decoded;
 use crate::engine::index::{IndexDocument, SearchIndex};
-use crate::engine::upkeep;
+use crate::engine::supervise;
 use crate::error::Result;
 use crate::model::kind::Kind;
 use crate::store::record::{Key, Namespace};
@@ -35,7 +35,7 @@ impl Shared {
         let (cache, index) = (self.tiers.cache.clone(), self.index.clone());
         let (namespace, runtime) = (self.namespace.clone(), Handle::current());
         let loading = move || runtime.block_on(load(cache.as_ref(), index.as_ref(), &namespace));
-        let loaded = upkeep::blocking(loading).await?;
+        let loaded = supervise::blocking(loading).await?;
         let Some(Loaded { image, changed, documents, unreadable }) = loaded else { return Ok(None) };
         if !self.index.restore(&self.namespace, image) {
             tracing::warn!("the image of the recall index is of another program; search documents are read");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::{Shared, upkeep};
+use crate::engine::{Shared, supervise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::traits::Outbox;
 
@@ -15,7 +15,7 @@ impl Shared {
     ) -> Result<Option<T>> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(None) };
         let renumbered = self.renumbered.clone();
-        let answer = upkeep::blocking(move || match ask(outbox.as_ref()) {
+        let answer = supervise::blocking(move || match ask(outbox.as_ref()) {
             Err(error) if blames_file(&error) => {
                 tracing::warn!(%error, "the outbox is opened again");
                 reopen(outbox.as_ref(), &renumbered)?;

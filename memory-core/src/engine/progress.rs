@@ -9,7 +9,8 @@ use crate::clock::Timestamp;
 use crate::engine::{Engine, Freshness, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::id::lock;
-use crate::store::traits::{Cursor, Seq};
+use crate::store::record::Seq;
+use crate::store::traits::Cursor;
 
 /// Warnings kept for the status.
 const MAX_WARNINGS: usize = 100;

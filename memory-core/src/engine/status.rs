@@ -10,7 +10,8 @@ use crate::engine::{Engine, Shared};
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::store::decorate::breaker::{BreakerState, BreakerStatus};
-use crate::store::traits::{CacheUsage, Seq};
+use crate::store::record::Seq;
+use crate::store::traits::CacheUsage;
 
 /// How many unreadable records the status names.
 const NAMED: usize = 20;

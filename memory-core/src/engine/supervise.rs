@@ -85,3 +85,15 @@ impl Engine {
         self.shared.report_panic(Task::Learn, error);
     }
 }
+
+/// Runs a blocking call off the async workers.
+pub(super) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(source) if source.is_panic() => Err(panicked("background work", source.into_panic().as_ref())),
+        Err(source) => Err(Error::new(ErrorKind::Closed, "background work", "the runtime is shutting down")
+            .with_source(source)),
+    }
+}

@@ -14,8 +14,9 @@ use crate::model::entity::Entity;
 use crate::model::episode::Episode;
 use crate::model::kind::Kind;
 use crate::store::query::Scan;
+use crate::store::record::Seq;
 use crate::store::record::{Key, Record, Revision};
-use crate::store::traits::{ChangesQuery, Seq};
+use crate::store::traits::ChangesQuery;
 
 /// Clocks that differ by less are taken to agree.
 const AGREEMENT: Duration = Duration::from_secs(60);

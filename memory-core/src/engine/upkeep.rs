@@ -5,23 +5,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
-use crate::engine::supervise::panicked;
+use crate::engine::supervise;
 use crate::engine::{Shared, Task};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::lock;
 use crate::store::traits::Purged;
-
-/// Runs a blocking call off the async workers.
-pub(super) async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(result) => result,
-        Err(source) if source.is_panic() => Err(panicked("background work", source.into_panic().as_ref())),
-        Err(source) => Err(Error::new(ErrorKind::Closed, "background work", "the runtime is shutting down")
-            .with_source(source)),
-    }
-}
 
 /// Runs until shutdown.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -63,7 +51,7 @@ impl Shared {
         let Some((outbox, orphans)) = self.tiers.outbox.clone() else { return Ok(()) };
         let now = self.clock.now();
         let recovering = self.recovering();
-        let adopted = blocking(move || Ok(orphans.adopt(outbox.as_ref(), now))).await?;
+        let adopted = supervise::blocking(move || Ok(orphans.adopt(outbox.as_ref(), now))).await?;
         drop(recovering);
         for warning in adopted.warnings {
             self.warn(warning);

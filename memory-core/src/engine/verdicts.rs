@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 use crate::id::lock;
-use crate::store::traits::Seq;
+use crate::store::record::Seq;
 
 /// The rows that the durable tier refused, with the reasons, as long as somebody who may have appended them waits.
 #[derive(Default)]

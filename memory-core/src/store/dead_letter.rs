@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::store::record::Record;
-use crate::store::traits::Seq;
+use crate::store::record::Seq;
 use crate::store::wire::Row;
 
 /// A row of the outbox that was not delivered: the durable tier refused it, or it cannot be read.

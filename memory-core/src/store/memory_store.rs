@@ -11,11 +11,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::model::kind::Kind;
 use crate::store::query::{Order, Page, Scan};
+use crate::store::record::Seq;
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::time::StoreTime;
 use crate::store::traits::{
     Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, IndexImage,
-    Purged, Seq, Store, StoredDocument,
+    Purged, Store, StoredDocument,
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.

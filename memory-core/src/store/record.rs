@@ -115,6 +115,9 @@ impl WriterId {
     }
 }
 
+/// The number of a commit in the durable tier, in commit order; 0 is before the first.
+pub type Seq = u64;
+
 /// A version of a record: a hybrid logical clock with the writer's id as tie-break. The higher one wins.
 ///
 /// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 61 bits: 45 bits of milliseconds (up to the year

@@ -12,7 +12,7 @@ use crate::model::kind::Kind;
 use crate::store::contact::Contacts;
 use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Page, Scan};
-use crate::store::record::{Key, Namespace, Record, Revision, WriterId};
+use crate::store::record::{Key, Namespace, Record, Revision, Seq, WriterId};
 
 /// What both tiers do. All methods are batch-first.
 ///
@@ -54,9 +54,6 @@ pub struct Purged {
     /// How far the store's time is ahead of the time it believes, if it does not believe it yet.
     pub disbelieved: Option<Duration>,
 }
-
-/// The number of a commit in the durable tier, in commit order; 0 is before the first.
-pub type Seq = u64;
 
 /// Asks for what has changed behind a position of the change feed.
 #[derive(Debug, Clone)]

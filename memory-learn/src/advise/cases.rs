@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::linear::Tool;
 use super::params::Params;
+use super::rows::Tool;
 
 /// What is half as similar as the most similar counts an eighth of it. In cross-validation on BFCL, F1 is 0.669 with 3, 0.650
 /// with 2 and 0.635 with 1.

@@ -14,10 +14,7 @@
 use memory_recall::text::Feature;
 
 use super::params::Params;
-use super::rows::Rows;
-
-/// A tool's place in the model.
-pub(super) type Tool = u16;
+use super::rows::{Rows, Tool};
 
 /// The weights.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -9,11 +9,12 @@ use memory_recall::text::{Feature, features, words};
 use super::cases::{Case, Cases, Neighbour, Point, Votes};
 use super::choice::{by_expected_f1, by_expected_f1_or_none, sum_to_one};
 use super::example::{Example, Query, Text};
-use super::linear::{Linear, Share, Tool};
+use super::linear::{Linear, Share};
 use super::mixture::{Mixture, PREDICTORS, Record, Said, Verdict};
 use super::order::{Order, sort};
 use super::packed::Packed;
 use super::params::Params;
+use super::rows::Tool;
 
 /// A mixture is fitted while learning once one in so many of its predictions is new.
 const REFIT: usize = 4;

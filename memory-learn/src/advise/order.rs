@@ -3,7 +3,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::linear::Tool;
+use super::rows::Tool;
 
 /// McNemar's statistic from which an order is no chance: chi-square with one degree of freedom, 5 %.
 const SIGNIFICANT: f64 = 3.84;

@@ -6,7 +6,8 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::linear::Tool;
+/// A tool's place in the model.
+pub(super) type Tool = u16;
 
 /// What is known of a feature.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::linear::Tool;
 use super::model::{Learned, Model};
+use super::rows::Tool;
 
 /// Words that speak most for a tool, and against it, which are looked at.
 const WORDS: usize = 8;

@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 
 use super::cases::{Case, Cases};
-use super::linear::{Share, Tool};
+use super::linear::Share;
 use super::mixture::{PREDICTORS, Record, Said, Verdict};
 use super::model::{Learned, Model, Name};
 use super::packed::Packed;
 use super::params::Params;
 use super::rows::Stored;
+use super::rows::Tool;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
 const ANSWERS: u32 = 0x4d4c_4106;

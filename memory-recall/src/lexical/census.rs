@@ -6,15 +6,6 @@ use std::sync::Arc;
 use super::entry::{Entry, State};
 use crate::Table;
 
-/// A tool that an episode used.
-#[derive(Debug, Clone)]
-pub(crate) struct UsedTool {
-    /// Shared by all episodes of the shard.
-    pub(crate) name: Arc<str>,
-    /// Whether a call ended in an error or a timeout.
-    pub(crate) failed: bool,
-}
-
 /// How many episodes used a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ToolFigures {

@@ -10,17 +10,8 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::entry::Posting;
 use super::frozen::Frozen;
-
-/// A document that has a term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Posting {
-    pub(crate) slot: u32,
-    /// The frequency weighed by field, in units of [`Shard::UNITS`](super::shard::Shard::UNITS) to one.
-    pub(crate) frequency: u16,
-    /// One bit a [`Field`](crate::document::Field).
-    pub(crate) fields: u8,
-}
 
 /// A term and the documents that have it. Within one cache line: opening a memory of 100,000 episodes touches terms some
 /// eight million times, in no order.

@@ -2,11 +2,29 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::census::UsedTool;
 pub(crate) use crate::document::DocumentState as State;
 use memory_core::{Revision, Timestamp};
 
 use crate::document::Field;
+
+/// A tool that an episode used.
+#[derive(Debug, Clone)]
+pub(crate) struct UsedTool {
+    /// Shared by all episodes of the shard.
+    pub(crate) name: Arc<str>,
+    /// Whether a call ended in an error or a timeout.
+    pub(crate) failed: bool,
+}
+
+/// A document that has a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Posting {
+    pub(crate) slot: u32,
+    /// The frequency weighed by field, in units of [`Shard::UNITS`](super::shard::Shard::UNITS) to one.
+    pub(crate) frequency: u16,
+    /// One bit a [`Field`](crate::document::Field).
+    pub(crate) fields: u8,
+}
 
 /// A document of the index.
 #[derive(Debug)]

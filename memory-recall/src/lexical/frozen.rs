@@ -9,10 +9,8 @@ use std::sync::Arc;
 
 use memory_core::{Revision, Timestamp, WriterId};
 
-use super::census::UsedTool;
-use super::dictionary::Posting;
-use super::entry::{Entry, State, TermRef};
-use super::image::Reader;
+use super::bytes::Reader;
+use super::entry::{Entry, Posting, State, TermRef, UsedTool};
 use crate::tokenize::stem;
 
 /// The documents, terms and postings of a shard as its image has them.

@@ -20,15 +20,12 @@
 //! somebody asks for them: what is read is checked, and nothing is allocated that the length of the bytes does not
 //! justify.
 
-mod bytes;
-
-pub(super) use bytes::{Numbered, Reader, Writer};
-
 use std::sync::Arc;
 
 use memory_core::{Kind, Namespace};
 
 use super::LexicalIndex;
+use super::bytes::{Reader, Writer};
 use super::shard::Shard;
 use super::tasks::Tasks;
 use crate::document::SearchDocument;

@@ -12,13 +12,13 @@ use std::mem::size_of;
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::census::{Census, UsedTool};
+use super::census::Census;
 use super::dictionary::Dictionary;
-pub(crate) use super::dictionary::Posting;
+pub(crate) use super::entry::Posting;
 use memory_core::{Key, Kind, Namespace, Revision, Timestamp};
 
 use super::entries::Entries;
-use super::entry::{Entry, State, TermRef};
+use super::entry::{Entry, State, TermRef, UsedTool};
 use super::frozen::Frozen;
 use super::labels::Labels;
 use crate::Table;

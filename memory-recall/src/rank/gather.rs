@@ -7,15 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Plan, QueryTerm};
+use super::plan::{CEILING, K1, Plan, QueryTerm};
 use crate::lexical::shard::{Posting, Shard};
 
-/// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
-const K1: f32 = 1.2;
 /// BM25's normalisation by length (the same).
 const B: f32 = 0.75;
-/// The most one query term can contribute per unit of its weight.
-pub(super) const CEILING: f32 = K1 + 1.0;
 /// By how much a bound exceeds the sum it bounds, so that rounding (below 1e-7 a term) cannot make it too low.
 const SLACK: f64 = 1.001;
 /// With more documents than this that can still be relevant, adding up one more list whole is faster than looking at

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::gather::CEILING;
 use crate::lexical::shard::{Posting, Shard};
 use crate::query::RecallQuery;
 use crate::tokenize::tokenize;
 
+/// BM25's saturation of term frequency (Robertson, Zaragoza: "The Probabilistic Relevance Framework", 2009).
+pub(super) const K1: f32 = 1.2;
+/// The most one query term can contribute per unit of its weight.
+pub(super) const CEILING: f32 = K1 + 1.0;
 /// What another form of a query's word counts against the word itself.
 const OTHER_FORM: f32 = 0.5;
 /// A query of more words than this need not be covered whole: one that tells a long story is answered by a document

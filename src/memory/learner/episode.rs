@@ -16,7 +16,7 @@ use memory_learn::trace::Trace;
 use memory_recall::query::RecallQuery;
 
 use crate::memory::Inner;
-use crate::memory::learner::Draft;
+use crate::memory::draft::Draft;
 use crate::redact::Redactor;
 
 /// Similar episodes that one is contrasted with.

@@ -7,8 +7,8 @@ use memory_core::{EpisodeId, ErrorKind, Heuristic, ItemId, Key, Result, Timestam
 use memory_learn::demotion::score_share;
 use memory_recall::query::RecallQuery;
 
-use crate::advise::{DeadEnd, Neighbour, advise};
 use crate::memory::Inner;
+use crate::memory::advise::{DeadEnd, Neighbour, advise};
 use crate::memory::advising::asking;
 use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdvice};
 use crate::memory::recalling::fixes::remedy;

@@ -9,7 +9,7 @@ use memory_learn::errors;
 use memory_recall::query::RecallQuery;
 use uuid::Uuid;
 
-use crate::advise::{PINNED, Remedy};
+use crate::memory::advise::{PINNED, Remedy};
 use crate::memory::recalled::{Recall, Recalled};
 use crate::memory::recalling::Reached;
 use crate::memory::{Inner, Listed};

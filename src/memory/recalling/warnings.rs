@@ -4,8 +4,8 @@ use memory_core::{EpisodeId, ItemId, Key, Pattern, PatternBody, Timestamp};
 use memory_recall::groups::Contrast;
 use memory_recall::query::RecallQuery;
 
-use crate::advise::DeadEnd;
 use crate::memory::Inner;
+use crate::memory::advise::DeadEnd;
 use crate::memory::recalled::{Origin, Recall, Warning};
 
 /// Contrasts among similar episodes that are told.

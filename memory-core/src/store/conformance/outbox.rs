@@ -8,8 +8,9 @@ use crate::model::kind::Kind;
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{entities, episode, record, record_of};
 use crate::store::query::{Order, Scan};
+use crate::store::record::Seq;
 use crate::store::record::{Key, Namespace, Record};
-use crate::store::traits::{Outbox, OutboxRow, Seq};
+use crate::store::traits::{Outbox, OutboxRow};
 
 /// Runs every case of [`Outbox`]. The factory opens outboxes with room for at least 1,000 rows and 8 MB.
 pub async fn check_outbox(factory: &dyn Factory) {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::template::is_key;
 use crate::errors::cut;
 use crate::playbook::telling;
 use crate::shape::{Piece, Shape, pieces};
@@ -128,6 +127,20 @@ fn same(a: Option<&Token<'_>>, b: Option<&Token<'_>>) -> bool {
         (Some(a), Some(b)) => a.piece.shape == b.piece.shape && (!a.is_word() || a.lower == b.lower),
         _ => false,
     }
+}
+
+/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however often it was
+/// done again.
+pub(super) fn is_key(text: &str) -> bool {
+    let mut key = false;
+    pieces(text, |piece| {
+        key |= match piece.shape {
+            Shape::Id | Shape::Email | Shape::Date => true,
+            Shape::Number => piece.text.len() >= 4,
+            Shape::Word | Shape::Path | Shape::Quoted => false,
+        }
+    });
+    key
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use memory_recall::content_words::term;
 use serde_json::Value;
 
 use super::segments::{Segment, alike, outside_braces, place_in, segments};
-use super::task_text::{Stated, TaskText};
+use super::task_text::{Stated, TaskText, is_key};
 use super::{Column, Workflow, is_command};
 use crate::calls::value_text;
 use crate::errors::cut;
@@ -457,18 +457,4 @@ enum Part {
     Stays,
     Told(String),
     Varies,
-}
-
-/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however often it was
-/// done again.
-pub(super) fn is_key(text: &str) -> bool {
-    let mut key = false;
-    pieces(text, |piece| {
-        key |= match piece.shape {
-            Shape::Id | Shape::Email | Shape::Date => true,
-            Shape::Number => piece.text.len() >= 4,
-            Shape::Word | Shape::Path | Shape::Quoted => false,
-        }
-    });
-    key
 }
