@@ -50,7 +50,7 @@ pub use memory_core::{
     Ack, Action, Artifact, Complexity, Episode, EpisodeId, Error, ErrorKind, Freshness, ItemId, Kind,
     Leftover, Namespace, Outcome, Product, Quality, Result, Role, Step, StepResult, Task, Timestamp, Verdict,
 };
-pub use memory_recall::query::RecallQuery;
+pub use memory_recall::query::{FailedCall, RecallQuery};
 pub use rate::RateLimit;
 
 /// What was learned, and how learning is configured.

@@ -4,7 +4,7 @@ use memory_core::{
     Action, Error, ErrorKind, LimitViolation, MAX_RECORD_BYTES, Namespace, Outcome, Product, Result, Task,
     Timestamp,
 };
-use memory_recall::query::RecallQuery;
+use memory_recall::query::{FailedCall, RecallQuery};
 use serde::{Deserialize, Serialize};
 
 const MIB: u64 = 1024 * 1024;
@@ -203,10 +203,11 @@ impl Limits {
                 self.label(OPERATION, field, label)?;
             }
         }
-        at_most(OPERATION, "query.after", query.after.len() as u64, u64::from(self.steps), "tools")?;
-        query.after.iter().try_for_each(|tool| self.label(OPERATION, "query.after", tool))?;
-        if let Some(error) = &query.last_error {
-            chars(OPERATION, "query.last_error", error, self.observation_chars)?;
+        at_most(OPERATION, "query.done", query.done.len() as u64, u64::from(self.steps), "tools")?;
+        query.done.iter().try_for_each(|tool| self.label(OPERATION, "query.done", tool))?;
+        if let Some(FailedCall { tool, error, .. }) = &query.failed {
+            tool.iter().try_for_each(|tool| self.label(OPERATION, "query.failed.tool", tool))?;
+            chars(OPERATION, "query.failed.error", error, self.observation_chars)?;
         }
         at_most(OPERATION, "query.tags", query.tags.len() as u64, self.tags as u64, "tags")?;
         query.tags.iter().try_for_each(|tag| self.label(OPERATION, "query.tags", tag))?;

@@ -37,6 +37,13 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Show every section: the answers in full, an episode step by step, the prompt, the status
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The folder of the memory [default: agent-memory in the user's data folder]
@@ -87,7 +94,7 @@ pub(crate) enum Command {
     /// the same task and others, in the middle of one, too, closes, reopens, and shows the status.
     /// The folder is --path, or `demo` in the usual folder; --url and --config are not taken. Running it again
     /// records the sample only once.
-    Demo,
+    Demo(DemoArgs),
     /// Record episodes from JSON Lines files; importing again changes nothing
     Import(ImportArgs),
     /// List, show and forget episodes
@@ -129,7 +136,7 @@ pub(crate) enum Command {
     /// An episode with secrets is redacted as a whole, and what it taught is learned anew. Running it again changes nothing
     /// more. SECURITY.md says where copies remain.
     Redact(RedactArgs),
-    /// Measure the memory in a fresh one of its own, which is gone afterwards
+    /// Measure recall and learning in a temporary memory
     #[cfg(feature = "eval")]
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -247,13 +254,15 @@ pub(crate) struct RecallArgs {
     /// A label to search for; may be given several times
     #[arg(long, value_name = "T")]
     pub(crate) tag: Vec<String>,
-    /// A tool that has worked so far, when the task is under way; may be given several times, in order. With --last-error
-    /// the last one is the one that failed; a call that failed before it is left out
+    /// A tool whose call has worked so far; repeat it for several, in order
     #[arg(long, value_name = "TOOL")]
-    pub(crate) after: Vec<String>,
-    /// The error that stopped the last step, when the task is under way: what fixed errors like it is shown
+    pub(crate) done: Vec<String>,
+    /// The tool whose call failed last
+    #[arg(long, value_name = "TOOL", requires = "error")]
+    pub(crate) failed: Option<String>,
+    /// The error of the call that failed last; the answer shows what fixed errors like it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub(crate) last_error: Option<String>,
+    pub(crate) error: Option<String>,
     /// The most episodes to show
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) limit: u32,

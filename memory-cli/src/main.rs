@@ -57,7 +57,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
 async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     let global = &cli.global;
     match &cli.command {
-        Command::Demo => commands::demo::run(global, output).await,
+        Command::Demo(arguments) => commands::demo::run(global, arguments, output).await,
         Command::Import(arguments) => commands::import::run(global, arguments, output).await,
         Command::Episodes(command) => commands::episodes::run(global, command, output).await,
         Command::Recall(arguments) => commands::recall::run(global, arguments, output).await,

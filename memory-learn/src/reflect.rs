@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(
             lines(&own, &[]),
             [
-                "worked: pay failed with \"voucher <n> expired\"; ask, then pay with method changed from voucher to cash got over it [1, 2, 3]",
+                "worked: pay failed with \"voucher <n> expired\"; ask, then pay with method changed from voucher to cash fixed it [1, 2, 3]",
                 "improve: call ask before pay: pay failed with \"voucher <n> expired\" first and worked after it [1, 2, 3]",
             ]
         );
@@ -194,12 +194,12 @@ mod tests {
         assert_eq!(
             said[..2],
             [
-                "failed: pay failed 2 times with \"voucher <n> expired\", and nothing got over it [1, 2]",
+                "failed: pay failed 2 times with \"voucher <n> expired\", and nothing fixed it [1, 2]",
                 "failed: renew was never called; the similar success called it [2]",
             ],
             "{said:#?}"
         );
-        assert!(said.contains(&"improve: when pay fails with \"voucher <n> expired\": renew, then pay; that got over it in a similar episode [1, 2]".to_owned()), "{said:#?}");
+        assert!(said.contains(&"improve: when pay fails with \"voucher <n> expired\": renew, then pay; that fixed it in a similar episode [1, 2]".to_owned()), "{said:#?}");
     }
 
     #[test]
@@ -209,13 +209,13 @@ mod tests {
         let usual = |number| tools(number, success(), "cancel note refund");
         let said = lines(&own, &[usual(2), usual(3)]);
         let failed = "cancel failed with \"this fare cannot be cancelled\"";
-        assert_eq!(said[0], format!("worked: {failed}; note, then hand_over got over it [1, 2, 3]"));
+        assert_eq!(said[0], format!("worked: {failed}; note, then hand_over fixed it [1, 2, 3]"));
         let instead =
             format!("improve: call note, then hand_over instead of cancel, which {} [1, 2, 3]", &failed[7..]);
         assert!(said.contains(&instead), "{said:#?}");
         let lost = trace(4, failure(), vec![refused(), refused()]);
         let said = lines(&lost, &[own, usual(2), usual(3)]);
-        let fix = "improve: when cancel fails with \"this fare cannot be cancelled\": note, then hand_over; that got over it in a similar episode [1, 2]";
+        let fix = "improve: when cancel fails with \"this fare cannot be cancelled\": note, then hand_over; that fixed it in a similar episode [1, 2]";
         assert!(said.contains(&fix.to_owned()), "{said:#?}");
     }
 

@@ -180,9 +180,9 @@ impl<'s> Ranked<'s> {
             // Beside a failure the successes are what to compare it with.
             let failed = entry.state.success() == Some(0.0);
             reasons.push(match successes {
-                0 => format!("{count} alike: none succeeded"),
+                0 => format!("{count} near-duplicates: none succeeded"),
                 _ if failed => format!("{successes} of {count} alike succeeded where this failed: compare"),
-                _ => format!("{count} alike: {successes} succeeded"),
+                _ => format!("{count} near-duplicates: {successes} succeeded"),
             });
         }
         Hit { key: search.shard.key(entry), score, parts: *parts, reasons }

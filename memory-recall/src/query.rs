@@ -26,17 +26,25 @@ pub struct RecallQuery {
     pub limit: usize,
     /// Whether episodes that are not completed are found too; false by default.
     pub include_open: bool,
-    /// The tools that have worked so far, in order, when the task is under way; with [`RecallQuery::last_error`] the last of
-    /// them is the one that failed.
-    pub after: Vec<String>,
-    /// The error that stopped the last step, when the task is under way: then what the last tool of
-    /// [`RecallQuery::after`] was to do is not done.
-    pub last_error: Option<String>,
+    /// The tools whose calls have worked so far, in order; empty before the first step.
+    pub done: Vec<String>,
+    /// The call that failed last; `None` if the last step worked.
+    pub failed: Option<FailedCall>,
     /// The first recall for the same episode, if this is a further one; see [`RecallQuery::following`].
     pub following: Option<RecallId>,
     /// The keyword score, in `0.0..=1.0`, below which an episode is not relevant;
     /// [`RecallQuery::MIN_RELEVANCE`] by default.
     pub min_relevance: f64,
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedCall {
+    /// The tool; `None` if it is not known.
+    pub tool: Option<String>,
+    /// Its error.
+    pub error: String,
 }
 
 impl RecallQuery {
@@ -57,8 +65,8 @@ impl RecallQuery {
             outcomes: Vec::new(),
             limit: 5,
             include_open: false,
-            after: Vec::new(),
-            last_error: None,
+            done: Vec::new(),
+            failed: None,
             following: None,
             min_relevance: Self::MIN_RELEVANCE,
         }
@@ -131,18 +139,24 @@ impl RecallQuery {
         self
     }
 
-    /// Says which tools have worked so far, in order, and behind them the one that failed last, if
-    /// [`RecallQuery::last_error`] is its error: what comes next is recalled, and nothing that is done.
+    /// Names the tools whose calls have worked so far, in order. Recall then looks for what comes next.
     #[must_use]
-    pub fn after(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.after = tools.into_iter().map(Into::into).collect();
+    pub fn done(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.done = tools.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Says which error stopped the last step: what fixed errors like it is recalled, and its tool counts as not done.
+    /// Names the call that failed last: its tool and its error. Recall then looks for what fixed errors like it.
     #[must_use]
-    pub fn last_error(mut self, error: impl Into<String>) -> Self {
-        self.last_error = Some(error.into());
+    pub fn failed(mut self, tool: impl Into<String>, error: impl Into<String>) -> Self {
+        self.failed = Some(FailedCall { tool: Some(tool.into()), error: error.into() });
+        self
+    }
+
+    /// Gives the error that stopped the last step, if its tool is not known.
+    #[must_use]
+    pub fn error(mut self, error: impl Into<String>) -> Self {
+        self.failed = Some(FailedCall { tool: None, error: error.into() });
         self
     }
 
@@ -165,12 +179,9 @@ impl RecallQuery {
         (self.agents.is_empty() || names(&self.agents)) && !names(&self.not_agents)
     }
 
-    /// Returns the tools that did their work, in order: those used so far, without the last one if it failed.
-    pub fn done(&self) -> &[String] {
-        match self.after.split_last() {
-            Some((_, done)) if self.last_error.is_some() => done,
-            _ => &self.after,
-        }
+    /// Returns true if the query names a tool that was called.
+    pub fn is_under_way(&self) -> bool {
+        !self.done.is_empty() || self.failed_tool().is_some()
     }
 
     /// Returns true for what is of a domain that is not the one asked about.
@@ -178,9 +189,14 @@ impl RecallQuery {
         self.domain.as_deref().zip(domain).is_some_and(|(asked, domain)| !same_label(asked, domain))
     }
 
-    /// Returns the tool that the last error is of.
-    pub fn failed(&self) -> Option<&str> {
-        self.after.last().filter(|_| self.last_error.is_some()).map(String::as_str)
+    /// Returns the tool that failed last.
+    pub fn failed_tool(&self) -> Option<&str> {
+        self.failed.as_ref()?.tool.as_deref()
+    }
+
+    /// Returns the error of the last step.
+    pub fn last_error(&self) -> Option<&str> {
+        self.failed.as_ref().map(|failed| failed.error.as_str())
     }
 
     /// Sets the keyword score below which an episode is not relevant.

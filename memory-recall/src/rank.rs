@@ -329,7 +329,7 @@ impl<'s> Search<'s> {
         if let Some(progress) = parts.progress
             && progress > 0.0
         {
-            reasons.push(format!("went the same way so far: {:.0} %", 100.0 * progress));
+            reasons.push(format!("shares the steps so far: {:.0} %", 100.0 * progress));
         }
         reasons
     }

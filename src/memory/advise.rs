@@ -29,7 +29,7 @@ pub(crate) type Neighbour = (Vec<String>, f64, f64);
 
 /// Returns true if an episode succeeded with no other tools than those done.
 pub(crate) fn needed_no_more((tools, _, success): &Neighbour, query: &RecallQuery) -> bool {
-    *success >= 1.0 && !tools.is_empty() && tools.iter().all(|tool| query.done().contains(tool))
+    *success >= 1.0 && !tools.is_empty() && tools.iter().all(|tool| query.done.contains(tool))
 }
 
 /// A tool that failed at this point of tasks like this one.
@@ -85,9 +85,10 @@ pub(crate) fn advise(
     remedy: Option<&Remedy>,
 ) -> Advised {
     let rulings = Rulings::new(clauses, query, heuristics);
-    let asked = Query::new(&query.text).kind(query.kind.as_deref()).done(query.done()).failed(query.failed());
+    let asked =
+        Query::new(&query.text).kind(query.kind.as_deref()).done(&query.done).failed(query.failed_tool());
     let is_known = words(&query.text).any(|word| model.knows(word))
-        || query.after.iter().any(|tool| model.tools().contains(tool));
+        || query.done.iter().map(String::as_str).chain(query.failed_tool()).any(|tool| model.uses(tool));
     // Of what nobody ever spoke of, how often tools are used says nothing.
     let advice = if is_known { model.predict(&asked) } else { memory_learn::advise::Advice::default() };
     let mut predictions = advice.tools;
@@ -138,14 +139,14 @@ fn explained(
     words.retain(|(word, _)| term(word).is_some() && !word.chars().all(|c| c.is_ascii_digit()));
     let most = words.first().map_or(0.0, |(_, share)| *share);
     if let Some(words) = telling(words.iter().map(|(word, share)| (word, *share))) {
-        reasons.push(format!("words that speak for it: {words}"));
+        reasons.push(format!("words for it: {words}"));
     }
-    let point = if query.after.is_empty() { "used it" } else { "went on to use it" };
+    let point = if query.is_under_way() { "went on to use it" } else { "used it" };
     if let Some(share) = it.neighbours.filter(|share| *share > 0.0) {
         reasons.push(format!("{:.0} % of the most similar episodes {point}", 100.0 * share));
     }
     let [.., behind] = it.shares;
-    if let Some(last) = query.done().last().filter(|last| behind > 0.0 && model.uses(last)) {
+    if let Some(last) = query.done.last().filter(|last| behind > 0.0 && model.uses(last)) {
         reasons.push(format!("often used behind {last}"));
     }
     if reasons.is_empty() {
@@ -154,7 +155,7 @@ fn explained(
     // What hardly speaks against it is noise.
     let against = words.iter().rev().map(|(word, share)| (word, -share));
     if let Some(words) = telling(against.filter(|(_, share)| *share > 0.5 * most)) {
-        reasons.push(format!("words that speak against it: {words}"));
+        reasons.push(format!("words against it: {words}"));
     }
     reasons.push(format!("used by {:.0} % of all episodes", 100.0 * it.base_rate));
     let mut items: Vec<ItemId> = rulings.rules_for(&it.tool).map(|rule| ItemId::Heuristic(rule.id)).collect();

@@ -100,7 +100,11 @@ impl Knowledge<'_> {
             return Err(Error::invalid("find failures", "error", "it is empty"));
         }
         // The error alone is compared: the task may be any.
-        let mut query = RecallQuery::new("any").after(tool).last_error(error);
+        let query = RecallQuery::new("any");
+        let mut query = match tool {
+            Some(tool) => query.failed(tool, error),
+            None => query.error(error),
+        };
         query.domain = domain.map(str::to_owned);
         self.inner.limits.check_query(&query)?;
         self.inner.engine.ready().await?;

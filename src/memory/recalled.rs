@@ -285,7 +285,7 @@ impl Recall {
                 .enumerate()
                 .map(|(i, step)| format!("{}. {}: {}", i + 1, step.tool, step.instruction));
             let missing = (!playbook.missing.is_empty())
-                .then(|| format!("to be found out: {}", playbook.missing.join(", ")));
+                .then(|| format!("not stated in the task: {}", playbook.missing.join(", ")));
             let from = (playbook.origin.latest.is_some()).then(|| format!("from {}", playbook.origin));
             part.into_iter().chain(steps).chain(missing).chain(from).collect::<Vec<_>>()
         });

@@ -256,13 +256,13 @@ fn found_for(part: &str, mut hit: Hit) -> Hit {
 
 fn phase(query: &RecallQuery, recall: &Recall) -> Phase {
     let mut neighbours = recall.episodes.iter().take(NEIGHBOURS).map(neighbour);
-    match (&query.last_error, query.after.is_empty()) {
+    match (&query.failed, query.is_under_way()) {
         (Some(_), _) => Phase::Recovering,
-        (None, true) => Phase::Start,
-        (None, false) if recall.tools.is_empty() && neighbours.any(|it| needed_no_more(&it, query)) => {
+        (None, false) => Phase::Start,
+        (None, true) if recall.tools.is_empty() && neighbours.any(|it| needed_no_more(&it, query)) => {
             Phase::Finishing
         }
-        (None, false) => Phase::UnderWay,
+        (None, true) => Phase::UnderWay,
     }
 }
 

@@ -85,21 +85,21 @@ async fn what_was_learned_helps_and_says_why() {
         let patterns = memory.recall(query).await.unwrap().patterns;
         patterns.iter().filter(|found| found.item.strategy == Strategy::ToolSequence).count()
     };
-    assert_eq!(sequences(query.clone().after(["get_order"])).await, 1);
-    let last = query.clone().after(["get_order", "cancel_order"]);
+    assert_eq!(sequences(query.clone().done(["get_order"])).await, 1);
+    let last = query.clone().done(["get_order", "cancel_order"]);
+    let failed = query.clone().done(["get_order"]).failed("cancel_order", "no");
     assert_eq!(sequences(last.clone()).await, 0, "what is done needs no telling");
-    assert_eq!(sequences(last.clone().last_error("no")).await, 1, "what failed is not done");
+    assert_eq!(sequences(failed.clone()).await, 1, "what failed is not done");
 
     let phase = async |query: RecallQuery| memory.recall(query).await.unwrap().phase;
     assert_eq!(phase(query.clone()).await, Phase::Start);
-    assert_eq!(phase(query.clone().after(["get_order"])).await, Phase::UnderWay);
+    assert_eq!(phase(query.clone().done(["get_order"])).await, Phase::UnderWay);
     assert_eq!(phase(last.clone()).await, Phase::Finishing);
-    assert_eq!(phase(last.clone().last_error("no")).await, Phase::Recovering);
+    assert_eq!(phase(failed).await, Phase::Recovering);
     let prompt = memory.recall(last.clone()).await.unwrap().to_prompt(800);
     assert!(prompt.contains("check the result"), "{prompt}");
 
-    let stuck =
-        query.after(["cancel_order"]).last_error("order #W7654321 is locked: look it up first (code 999)");
+    let stuck = query.failed("cancel_order", "order #W7654321 is locked: look it up first (code 999)");
     let recall = memory.recall(stuck).await.unwrap();
     let fix = &recall.fixes.first().expect("the error is known").item;
     assert_eq!(fix.tool, "cancel_order");
@@ -152,7 +152,7 @@ async fn what_failed_at_this_point_is_warned_of_and_what_worked_there_comes_next
     assert_eq!(tools.first().map(String::as_str), Some("unseal"), "{tools:?}");
     let text = "in tasks like this one this failed before anything else had worked: copy (2 times)";
     assert!(warnings.iter().any(|warning| warning == text), "{warnings:?}");
-    let (tools, warnings) = warned(query.clone().after(["unseal"])).await;
+    let (tools, warnings) = warned(query.clone().done(["unseal"])).await;
     assert!(!tools.iter().any(|tool| tool == "link"), "{tools:?}");
     let text = "in tasks like this one this failed once unseal had worked: link (2 times)";
     assert!(warnings.iter().any(|warning| warning == text), "{warnings:?}");
@@ -168,7 +168,7 @@ async fn what_failed_at_this_point_is_warned_of_and_what_worked_there_comes_next
     let dead: Vec<_> = recall.warnings.iter().filter(|it| it.text.contains("this failed")).collect();
     assert!(matches!(dead[..], [it] if it.tools.len() == 5 && it.episodes == [many]), "{recall:#?}");
     // More was done than anybody had when it failed.
-    let (_, warnings) = warned(query.clone().after(["unseal", "scale"])).await;
+    let (_, warnings) = warned(query.clone().done(["unseal", "scale"])).await;
     assert!(!warnings.iter().any(|warning| warning.contains("this failed")), "{warnings:?}");
     // What was forgotten is not named, even before anything is learned anew.
     for id in failed {
@@ -205,9 +205,9 @@ async fn an_error_that_stays_leads_to_what_successes_did_instead() {
     let tools = |recall: &agent_memory::Recall| -> Vec<String> {
         recall.tools.iter().map(|advice| advice.tool.clone()).collect()
     };
-    let usual = memory.recall(query.clone().after(["find_booking"])).await.unwrap();
+    let usual = memory.recall(query.clone().done(["find_booking"])).await.unwrap();
     assert_eq!(tools(&usual), ["cancel_booking", "refund"], "{usual:#?}");
-    let stuck = query.after(["find_booking", "cancel_booking"]).last_error(refused);
+    let stuck = query.done(["find_booking"]).failed("cancel_booking", refused);
     let recall = memory.recall(stuck).await.unwrap();
     // What was not cancelled is not refunded either.
     assert_eq!(tools(&recall), ["hand_over"], "{recall:#?}");
@@ -355,14 +355,13 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
         let further = memory.recall(further).await.unwrap();
         assert_eq!(further.withheld, recall.withheld);
         episode.recalled(&further).await.unwrap();
-        let late =
-            RecallQuery::new("Cancel order").following(recall.id).after(["get_order"]).last_error("no");
+        let late = RecallQuery::new("Cancel order").following(recall.id).failed("get_order", "no");
         assert_eq!(memory.recall(late).await.unwrap().phase, Phase::Recovering, "also of what is withheld");
         episode.recalled(&memory.recall("Cancel order").await.unwrap()).await.unwrap();
         let outcome = if recall.withheld {
             assert!(recall.is_empty());
             let done = RecallQuery::new("Cancel order").following(recall.id);
-            let done = memory.recall(done.after(["get_order", "cancel_order"])).await.unwrap();
+            let done = memory.recall(done.done(["get_order", "cancel_order"])).await.unwrap();
             assert_eq!((done.phase, done.to_prompt(1_000)), (Phase::UnderWay, String::new()));
             withheld += 1;
             Outcome::failure("no idea how")
@@ -905,7 +904,7 @@ async fn what_hurts_is_withheld_until_the_episodes_it_hurt_are_forgotten() {
     memory.learn().await.unwrap();
     let ask = || memory.recall("Cancel order #W1000042");
     let playbook = ItemId::Playbook(ask().await.unwrap().playbook.expect("a procedure").playbook.id);
-    let under_way = RecallQuery::new("Cancel order #W1000042").after(["get_order"]);
+    let under_way = RecallQuery::new("Cancel order #W1000042").done(["get_order"]);
     let rest = memory.recall(under_way).await.unwrap().playbook.expect("the rest of it");
     assert_eq!(rest.steps.iter().map(|step| step.tool.as_str()).collect::<Vec<_>>(), ["cancel_order"]);
     let mut hurt = Vec::new();

@@ -38,7 +38,7 @@ fn query() -> RecallQuery {
 }
 
 fn stuck() -> RecallQuery {
-    query().after(["build", "deploy"]).last_error(ERROR)
+    query().done(["build"]).failed("deploy", ERROR)
 }
 
 /// Everything that a recall shows, but for episodes: those are forgotten, not ruled on.

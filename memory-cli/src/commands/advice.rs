@@ -80,7 +80,7 @@ impl Page {
         let Some(Forecast { success, evidence }) = forecast else { return };
         self.title("How tasks like this went");
         let told =
-            format!("{:.0} % success is to be expected, from {evidence:.1} episodes' worth", 100.0 * success);
+            format!("{:.0} % expected success, from about {evidence:.0} similar episodes", 100.0 * success);
         self.item("≈", &told);
     }
 
@@ -88,7 +88,7 @@ impl Page {
         if tools.is_empty() {
             return;
         }
-        self.title("Tools it is likely to need, in order");
+        self.title("Tools the task will likely need, in order");
         for (number, advice) in (1..).zip(tools) {
             self.item(&format!("{number}."), &format!("{}  {:.2}", advice.tool, advice.confidence));
             self.remark(&some(&advice.reasons));
@@ -112,7 +112,7 @@ impl Page {
             self.item(&format!("  {number}."), &step.to_string());
         }
         if !missing.is_empty() {
-            self.remark(&format!("still to be found out: {}", missing.join(", ")));
+            self.remark(&format!("not stated in the task: {}", missing.join(", ")));
         }
     }
 
@@ -151,7 +151,7 @@ impl Page {
             }
             let seen = text::count(failure.occurrences.into(), "episode");
             self.remark(&format!(
-                "{}, in {seen}; {} of them got over it and succeeded{}",
+                "{}, in {seen}; {} of them recovered and succeeded{}",
                 failure.category,
                 failure.resolved,
                 from(&found.origin)
@@ -169,7 +169,7 @@ impl Page {
             let rule = &found.item;
             let domain = rule.domain.as_ref().map_or_else(String::new, |domain| format!("; in {domain}"));
             let from = from(&found.origin);
-            self.remark(&format!("sure to {:.2}; {}{domain}{from}", rule.confidence, tally(&rule.tally)));
+            self.remark(&format!("confidence {:.2}; {}{domain}{from}", rule.confidence, tally(&rule.tally)));
         }
     }
 

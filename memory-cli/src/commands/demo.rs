@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::import::{knowledge, known};
 use super::recall;
 use super::status::{self, DEAD_LETTERS_SHOWN};
-use crate::cli::{Format, Global};
+use crate::cli::{DemoArgs, Format, Global};
 use crate::failure::{Exit, Failure};
 use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
 use crate::output::Output;
@@ -26,7 +26,8 @@ const LIVE_RUN: &str = "memory-demo-live";
 /// A task like some of the sample, asked for before and after learning from it.
 const TASK: &str = "Deploy version 3.2.1 of the invoices service to production.";
 /// How it goes: what was done, and the error that came then.
-const DONE: [&str; 2] = ["deploy_service", "check_rollout"];
+const DONE: [&str; 1] = ["deploy_service"];
+const FAILED: &str = "check_rollout";
 const ERROR: &str =
     "Error: 0 of 3 replicas of invoices are available: migration 0107 is not applied, refusing to start";
 /// A task that resembles some of the sample.
@@ -37,7 +38,7 @@ const PROMPT_TOKENS: usize = 300;
 /// Closing in local mode has nothing to send.
 const CLOSING: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, arguments: &DemoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let why = "the demo has a folder of its own on this machine: choose it with --path";
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;
@@ -46,7 +47,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
         Some(path) => path.clone(),
         None => folder(global, None)?.join("demo"),
     };
-    let mut told = Telling::new(output);
+    let mut told = Telling::new(output, arguments.verbose);
     told.opening(&folder)?;
     // It learns where the story says so.
     let memory = Memory::builder().path(&folder).background_learning(false).open().await?;
@@ -72,7 +73,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     }
 
     told.section("In the middle of it, when a step fails")?;
-    let midway = ask(&memory, task().after(DONE).last_error(ERROR)).await?;
+    let midway = ask(&memory, task().done(DONE).failed(FAILED, ERROR)).await?;
     told.midway(&midway)?;
 
     told.section("Do a task, logging each step as it happens")?;
@@ -135,6 +136,7 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     });
     told.status(&status::lines(&session, &status, &dead_letters, told.columns()))?;
     session.close().await?;
+    told.brief(&sample, &learned, &after, &midway)?;
     told.ending(&folder, &object)?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `memory eval`: measures the memory in a fresh one of its own, which is gone afterwards.
+//! `memory eval`: measures recall and learning in a temporary memory.
 
 mod compared;
 mod drawing;
@@ -20,7 +20,7 @@ pub(crate) async fn run(
     command: &EvalCommand,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let why = "an evaluation has a fresh memory of its own on this machine, which is gone afterwards";
+    let why = "an evaluation uses a temporary memory on this machine";
     refuse("--path", global.path.is_some(), why)?;
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;

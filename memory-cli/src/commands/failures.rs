@@ -153,7 +153,7 @@ impl Shown for Lesson {
         fields.extend(rejected.map(|fix| ("fix", format!("{fix}; rejected"))));
         fields.push((
             "met",
-            format!("in {seen}; {} of them got over it and succeeded", text::number(self.resolved.into())),
+            format!("in {seen}; {} of them recovered and succeeded", text::number(self.resolved.into())),
         ));
         let (first, last) = (view::ago(self.first_at), view::ago(self.last_at));
         fields.push(("seen", format!("first {first}, last {last}")));

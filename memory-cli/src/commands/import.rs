@@ -88,7 +88,7 @@ pub(crate) async fn run(
         tell(&tally, taken, output)?;
         match learned {
             Some(Ok(Some(learned))) => {
-                output.line(format!("  known from all there is: {}", knowledge(&learned)))?;
+                output.line(format!("  the memory now knows: {}", knowledge(&learned)))?;
             }
             // Recorded it is all the same, and what is due stays due.
             Some(Err(error)) => {

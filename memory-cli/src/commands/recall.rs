@@ -37,10 +37,12 @@ pub(crate) async fn run(
     for agent in &arguments.not_agent {
         query = query.not_agent(agent);
     }
-    query = query.after(&arguments.after);
-    if let Some(error) = &arguments.last_error {
-        query = query.last_error(error.trim());
-    }
+    query = query.done(&arguments.done);
+    query = match (&arguments.failed, arguments.error.as_deref().map(str::trim)) {
+        (Some(tool), Some(error)) => query.failed(tool, error),
+        (None, Some(error)) => query.error(error),
+        (_, None) => query,
+    };
     let session = Session::open(global, output).await?;
     if let Err(error) = session.memory.complete_vectors().await
         && !output.is_json()
@@ -135,7 +137,7 @@ pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
         }
         let found = text::count(recall.episodes.len() as u64, "episode");
         let searched = text::number(recall.searched as u64);
-        lines.push(style::paint(style::TITLE, format!("{found} of {searched} may help")));
+        lines.push(style::paint(style::TITLE, format!("{found} of {searched} are similar")));
         lines.push(String::new());
         lines.extend(view::recalled(recall, columns));
     }

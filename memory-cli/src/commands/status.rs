@@ -138,7 +138,7 @@ pub(super) fn lines(
                 style::BAD,
                 format!("nothing waits; {} refused, not on the server", outbox.dead_letters),
             ),
-            0 => paint(style::GOOD, "empty: everything has arrived"),
+            0 => paint(style::GOOD, "empty: the server has everything"),
             rows => paint(
                 style::UNSURE,
                 format!("{} wait ({}{age})", text::count(rows, "row"), text::bytes(outbox.bytes)),

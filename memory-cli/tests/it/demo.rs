@@ -5,7 +5,15 @@ use crate::command::{World, names};
 #[test]
 fn the_demo_is_told_in_sections() {
     let world = World::new();
-    insta::assert_snapshot!(world.stable(&world.run(["demo"]).ok()));
+    insta::assert_snapshot!(world.stable(&world.run(["demo", "--verbose"]).ok()));
+}
+
+#[test]
+fn the_demo_shows_three_moments_on_one_page() {
+    let world = World::new();
+    let told = world.run(["demo"]).ok();
+    assert!(told.lines().count() <= 40, "{told}");
+    insta::assert_snapshot!(world.stable(&told));
 }
 
 #[test]

@@ -213,8 +213,8 @@ async fn learned_and_recalled(path: &std::path::Path) -> Value {
     let knowledge = memory.knowledge();
     let failures = knowledge.failures().await.unwrap().items;
     let patterns = knowledge.patterns().await.unwrap().items;
-    let query = agent_memory::RecallQuery::new("Refund order 9").after(["refund"]);
-    let recall = memory.recall(query.last_error("order not found").include_open(true)).await.unwrap();
+    let query = agent_memory::RecallQuery::new("Refund order 9").failed("refund", "order not found");
+    let recall = memory.recall(query.include_open(true)).await.unwrap();
     let episodes: Vec<Value> = recall
         .episodes
         .iter()

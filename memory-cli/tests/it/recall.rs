@@ -112,13 +112,14 @@ fn an_error_in_the_middle_of_a_task_is_known_with_its_fix() {
             .is_none_or(|count| count == 0)
     );
     world.run(["consolidate"]).ok();
-    let asked = ["recall", "Deploy invoices to production", "--after", "deploy"];
-    let error = ["--last-error", "Error: the schema is behind, refusing to start"];
+    let asked = ["recall", "Deploy invoices to production", "--failed", "deploy"];
+    let error = ["--error", "Error: the schema is behind, refusing to start"];
     let told = world.run(asked.iter().chain(&error)).ok();
     assert!(told.contains("Errors like the last one") && told.contains("fixed by migrate"), "{told}");
     let found = world.run(asked.iter().chain(&error).chain(&["--json"])).object();
     assert_eq!(found["fixes"][0]["item"]["resolved"], 2, "{found}");
-    assert_eq!(world.run(asked.iter().chain(&["--json"])).object()["fixes"], json!([]));
+    let worked = ["recall", "Deploy invoices to production", "--done", "deploy", "--json"];
+    assert_eq!(world.run(worked).object()["fixes"], json!([]));
 }
 
 #[test]

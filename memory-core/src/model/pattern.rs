@@ -310,7 +310,7 @@ impl fmt::Display for PatternBody {
             Self::DecisionPoint { place, tool, alternatives } => {
                 write!(f, "{place}: {tool} rather than {}", alternatives.join(" or "))
             }
-            Self::ErrorRecovery { error, remedy } => write!(f, "{error}: got over by {}", in_words(remedy)),
+            Self::ErrorRecovery { error, remedy } => write!(f, "{error}: fixed by {}", in_words(remedy)),
             Self::Context { features, tools } => {
                 write!(f, "tasks about {}: use {}", features.join(", "), listed(tools))
             }

@@ -154,8 +154,8 @@ impl Guide<'_> {
             experience.observe(call, answer, understood.items(follows)).await?;
         }
         let (Answer::Refused(error) | Answer::Blocked(error)) = answer else { return Ok(()) };
-        let after = agent.done().iter().copied().chain([call.tool]);
-        let query = question(agent.task(), domain).after(after).last_error(error.as_str());
+        let done = agent.done().iter().copied();
+        let query = question(agent.task(), domain).done(done).failed(call.tool, error.as_str());
         let recall = arena.memory.recall(query).await?;
         if let Some(experience) = experience {
             experience.recalled(&recall).await?;

@@ -38,7 +38,7 @@ fn recovered(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes
     let fix = in_words(&recovery.calls());
     let again = recovery.between.is_empty() && recovery.changes.is_empty() && recovery.last.tool == tool;
     let fix = if again { "calling it again".to_owned() } else { fix };
-    notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} got over it"), steps()));
+    notes.worked.push(note(50, format!("{tool} failed with {error:?}; {fix} fixed it"), steps()));
     if recovery.last.tool != tool {
         let text = format!("{fix} instead of {tool}, which failed with {error:?}");
         notes.improve.push(note(40, format!("call {text}"), steps()));
@@ -79,7 +79,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
     let steps = || incident.steps.iter().take(MAX_STEPS).copied();
     notes.failed.push(note(
         60,
-        format!("{tool} failed {times}with {error:?}, and nothing got over it"),
+        format!("{tool} failed {times}with {error:?}, and nothing fixed it"),
         steps(),
     ));
     // How similar episodes got over it.
@@ -100,7 +100,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
     if let Some((count, fix)) = best {
         let in_others =
             if count == 1 { "a similar episode".to_owned() } else { format!("{count} similar episodes") };
-        let text = format!("when {tool} fails with {error:?}: {fix}; that got over it in {in_others}");
+        let text = format!("when {tool} fails with {error:?}: {fix}; that fixed it in {in_others}");
         notes.improve.push(note(60, text, steps()));
     }
 }

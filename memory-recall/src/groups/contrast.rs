@@ -97,8 +97,7 @@ pub(super) fn contrasts(
     let group = Sides::new(group.into_iter());
     let around = Sides::new(near.into_iter());
     let mut found = group.contrasts(&around, shard);
-    found
-        .retain(|contrast| contrast.probability >= MIN_PROBABILITY && !query.done().contains(&contrast.tool));
+    found.retain(|contrast| contrast.probability >= MIN_PROBABILITY && !query.done.contains(&contrast.tool));
     // Stable: of equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);

@@ -79,7 +79,7 @@ fn an_episode_is_worth_what_its_group_is_worth() {
         hits.hits[0].reasons.last().map(String::as_str),
         Some("1 of 1 alike succeeded where this failed: compare")
     );
-    assert_eq!(hits.hits[1].reasons.last().map(String::as_str), Some("1 alike: none succeeded"));
+    assert_eq!(hits.hits[1].reasons.last().map(String::as_str), Some("1 near-duplicates: none succeeded"));
     assert_eq!(hits.hits[2].reasons, ["matches: certificate (task)"]);
 }
 
@@ -113,19 +113,19 @@ fn a_task_under_way_is_compared_with_those_that_went_the_same_way() {
     let query = RecallQuery::new(SEATS);
     let start = ask(&index, query.clone());
     let [searched, called, other] =
-        ["search", "call", "walk"].map(|tool| ask(&index, query.clone().after([tool])));
+        ["search", "call", "walk"].map(|tool| ask(&index, query.clone().done([tool])));
     let progress = |hits: &EpisodeHits| hits.hits.iter().map(|hit| hit.parts.progress).collect::<Vec<_>>();
     assert_eq!(progress(&start), [None; 4]);
     assert_eq!(progress(&searched), [Some(1.0), Some(1.0), Some(0.0), Some(0.0)]);
     assert_eq!(progress(&other), [Some(0.0); 4], "nobody used it");
     assert!(numbers(&searched)[..2].iter().all(|number| *number <= 2));
     assert!(numbers(&called)[..2].iter().all(|number| *number >= 3));
-    assert!(searched.hits[0].reasons.contains(&"went the same way so far: 100 %".to_owned()));
+    assert!(searched.hits[0].reasons.contains(&"shares the steps so far: 100 %".to_owned()));
     assert!(success(&searched) < success(&start) && success(&start) < success(&called));
     assert!((success(&other) - success(&start)).abs() < 0.05, "it says nothing");
 
-    let used = query.clone().after(["search", "upgrade"]);
-    let failed = ask(&index, used.clone().last_error("no seats left"));
+    let used = query.clone().done(["search", "upgrade"]);
+    let failed = ask(&index, query.clone().done(["search"]).failed("upgrade", "no seats left"));
     assert_eq!(progress(&failed), [Some(1.0), Some(1.0), Some(0.0), Some(0.0)], "the call failed there, too");
     let worked = ask(&index, used);
     assert_eq!(progress(&worked)[..2], [Some(1.0), Some(1.0)]);
@@ -143,9 +143,9 @@ fn nothing_is_said_of_tools_that_are_done() {
     ]);
     let told = |hits: EpisodeHits| hits.contrasts.into_iter().map(|it| it.tool).collect::<Vec<_>>();
     let query = RecallQuery::new(SEATS);
-    assert_eq!(told(ask(&index, query.clone().after(["search"]))), ["upgrade"]);
-    assert_eq!(told(ask(&index, query.clone().after(["search", "upgrade"]))), [""; 0]);
-    let failed = query.after(["search", "upgrade"]).last_error("no seats left");
+    assert_eq!(told(ask(&index, query.clone().done(["search"]))), ["upgrade"]);
+    assert_eq!(told(ask(&index, query.clone().done(["search", "upgrade"]))), [""; 0]);
+    let failed = query.done(["search"]).failed("upgrade", "no seats left");
     assert_eq!(told(ask(&index, failed)), ["upgrade"], "what failed is not done");
 }
 

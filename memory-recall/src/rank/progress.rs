@@ -17,15 +17,17 @@ pub(super) struct Progress<'s> {
 impl<'s> Progress<'s> {
     /// Returns `None` for a task that has not begun, and for documents that have no tools.
     pub(super) fn of(shard: &'s Shard, query: &RecallQuery) -> Option<Self> {
-        if query.after.is_empty() || !shard.is_of_episodes() {
+        if !query.is_under_way() || !shard.is_of_episodes() {
             return None;
         }
-        let mut done: Vec<&String> = query.done().iter().collect();
+        let mut done: Vec<&String> = query.done.iter().collect();
         done.sort_unstable();
         done.dedup();
-        let failed = query.last_error.as_ref().and(query.after.last());
-        let shared = |tool: &String| shard.census.shared_name(tool);
-        Some(Self { done: done.into_iter().map(shared).collect(), failed: failed.map(shared) })
+        let shared = |tool: &str| shard.census.shared_name(tool);
+        Some(Self {
+            done: done.into_iter().map(|tool| shared(tool)).collect(),
+            failed: query.failed_tool().map(shared),
+        })
     }
 
     /// Returns the share of what has happened that happened in an episode, too, in `0.0..=1.0`.

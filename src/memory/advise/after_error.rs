@@ -53,7 +53,7 @@ pub(super) fn begin_with(remedy: &Remedy, query: &RecallQuery, rulings: &Rulings
         advised.for_others.insert(remedy.failed.clone());
     }
     let part = advised.tools.iter().find(|advice| advice.tool == remedy.failed).map_or(0, |it| it.part);
-    for tool in remedy.tools.iter().rev().filter(|tool| !query.done().contains(tool)) {
+    for tool in remedy.tools.iter().rev().filter(|tool| !query.done.contains(tool)) {
         let held = advised.tools.iter().position(|advice| advice.tool == *tool);
         let mut advice = held.map_or_else(
             || {

@@ -30,7 +30,7 @@ impl<'h> Rulings<'h> {
                 |clause: &HashSet<String>| rule.condition.terms.iter().all(|it| clause.contains(it));
             (rule, clauses.iter().position(has_all).unwrap_or(0))
         });
-        Self { done: query.done(), holding: holding.collect() }
+        Self { done: &query.done, holding: holding.collect() }
     }
 
     fn any(&self, tool: &str, is: impl Fn(&Heuristic) -> bool) -> bool {
@@ -98,5 +98,5 @@ fn holds(premise: &Premise, words: &HashSet<String>, query: &RecallQuery) -> boo
     let kind = query.kind.as_deref().map(normalize_label);
     premise.terms.iter().all(|term| words.contains(term))
         && premise.task_kind.as_deref().is_none_or(|it| kind == Some(normalize_label(it)))
-        && premise.after_tool.as_ref().is_none_or(|tool| query.done().last() == Some(tool))
+        && premise.after_tool.as_ref().is_none_or(|tool| query.done.last() == Some(tool))
 }

@@ -90,16 +90,15 @@ async fn the_newest_success_tells_a_playbook() {
     assert_eq!(held.steps[4].to_string(), "bash: command=git tag {service}-v{version}");
     assert!(["billing", "invoices", "1.2.0", "2.0.1"].iter().all(|value| !told(&held).contains(value)));
 
-    let asked = |after: &[&str]| {
-        RecallQuery::new("release version 3.2.1 of the search service").after(after.to_vec())
-    };
+    let asked =
+        |done: &[&str]| RecallQuery::new("release version 3.2.1 of the search service").done(done.to_vec());
     let suggested = memory.recall(asked(&[])).await.unwrap().playbook.unwrap();
     assert_eq!(suggested.missing, [""; 0]);
     let lines: Vec<String> = suggested.steps.iter().map(ToString::to_string).collect();
     assert_eq!(lines[0], "bash: command=bump search 3.2.1");
     assert_eq!(lines[4], "bash: command=git tag search-v3.2.1");
 
-    let rest = memory.recall(asked(&["bash", "bash"]).last_error("no")).await.unwrap().playbook.unwrap();
+    let rest = memory.recall(asked(&["bash"]).failed("bash", "no")).await.unwrap().playbook.unwrap();
     assert_eq!(rest.steps, suggested.steps[1..], "what failed is not done");
     let all = memory.recall(asked(&["bash"; 5])).await.unwrap();
     assert_eq!(all.playbook, None, "no step is left");
@@ -460,7 +459,7 @@ async fn an_error_with_a_name_that_no_error_had_finds_the_lessons_of_its_like() 
     }
     memory.learn().await.unwrap();
     let fixes = async |domain: &str, error: &str| {
-        let query = RecallQuery::new("Deploy wallet").domain(domain).after(["deploy"]).last_error(error);
+        let query = RecallQuery::new("Deploy wallet").domain(domain).failed("deploy", error);
         memory.recall(query).await.unwrap().fixes
     };
     let locked = "wallet is locked by the scheduler";

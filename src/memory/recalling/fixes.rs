@@ -53,7 +53,7 @@ impl Inner {
 
     /// Finds lessons of errors like the last one, by any of its lines, the best first.
     async fn find_fixes(&self, query: &RecallQuery, now: Timestamp, recall: &mut Recall) -> Result<()> {
-        let Some(error) = &query.last_error else { return Ok(()) };
+        let Some(error) = query.last_error() else { return Ok(()) };
         let mut seen = HashSet::new();
         for text in errors::normal_lines(error) {
             let mut asked = query.about(text);
@@ -67,7 +67,7 @@ impl Inner {
                 let elsewhere = query.is_elsewhere(failure.domain.as_deref());
                 let likeness = if elsewhere { OTHER_DOMAIN * likeness } else { likeness };
                 if likeness >= SAME_ERROR {
-                    let same_tool = query.after.last().is_some_and(|tool| *tool == failure.tool);
+                    let same_tool = query.failed_tool().is_some_and(|tool| *tool == failure.tool);
                     let score = if same_tool { likeness } else { 0.9 * likeness };
                     recall.fixes.push(Recalled {
                         score,
@@ -87,7 +87,7 @@ impl Inner {
 /// an error that says little is got over in many ways, each in its place. Where the tool that failed last never got over it,
 /// this is what other tools did before they were called again, if they all did the same.
 pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
-    let failed = query.last_error.as_ref().and(query.after.last())?;
+    let failed = query.failed_tool()?;
     let like = || recall.fixes.iter().filter(|found| found.score >= SAME_FIX);
     let own: Vec<&Recalled<Failure>> = like().filter(|found| found.item.tool == *failed).collect();
     let mut known = own.iter().filter(|found| found.item.helped().next().is_some());
@@ -108,7 +108,7 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let agrees = |found: &Recalled<Failure>| {
         usual_fix(&found.item).and_then(|fix| before_the_next_try(fix, &found.item)).as_ref() == Some(&before)
     };
-    let tools: Vec<String> = before.iter().copied().chain([failed.as_str()]).map(str::to_owned).collect();
+    let tools: Vec<String> = before.iter().copied().chain([failed]).map(str::to_owned).collect();
     let was_in_vain = own.iter().any(|own| own.item.in_vain().any(|fix| fix.tools() == tools));
     (others.all(agrees) && !was_in_vain).then(|| remedy_by(failed, first, (fix, 0), tools))
 }
@@ -183,7 +183,7 @@ fn fix_reasons(failure: &Failure) -> Vec<String> {
         if failure.occurrences == 1 { "once".into() } else { format!("{} times", failure.occurrences) };
     let mut reasons = vec![match failure.resolved {
         0 => format!("seen {times}, no success followed it so far"),
-        resolved => format!("seen {times}; {resolved} of them got over it and succeeded"),
+        resolved => format!("seen {times}; {resolved} of them recovered and succeeded"),
     }];
     reasons.extend(failure.helped().next().map(|fix| format!("this error was fixed before by {fix}")));
     reasons
@@ -237,7 +237,7 @@ mod tests {
         let told = |found: Recalled<Failure>, failed: &str| {
             let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
             recall.fixes.push(found);
-            let query = RecallQuery::new("x").after(["look", failed]).last_error("no");
+            let query = RecallQuery::new("x").done(["look"]).failed(failed, "no");
             remedy(&query, &recall).map(|remedy| remedy.tools)
         };
         let resolved = |found: Recalled<Failure>, resolved: u32| {
@@ -250,7 +250,7 @@ mod tests {
         let told_of = |fixes: [Recalled<Failure>; 2]| {
             let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
             recall.fixes.extend(fixes);
-            let query = RecallQuery::new("x").after(["look", "pay"]).last_error("no");
+            let query = RecallQuery::new("x").done(["look"]).failed("pay", "no");
             remedy(&query, &recall).unwrap().worked
         };
         let once = || lesson(0.9, &[(1, 5, 0)]);
@@ -270,7 +270,7 @@ mod tests {
             (found.item.remedies[0].failed, found.item.remedies[0].calls) = (times, calls(fix));
             let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
             recall.fixes.push(found);
-            let query = RecallQuery::new("x").after(["look", "pay"]).last_error("no");
+            let query = RecallQuery::new("x").done(["look"]).failed("pay", "no");
             remedy(&query, &recall).map(|remedy| remedy.tools)
         };
         assert_eq!(told(3, &["pay"], None), Some(Vec::new()));
@@ -291,7 +291,7 @@ mod tests {
         let told = |fixes: &[Recalled<Failure>]| {
             let mut recall = Recall::nothing(RecallId(uuid::Uuid::nil()), 1, Freshness::Fresh);
             recall.fixes.extend_from_slice(fixes);
-            let query = RecallQuery::new("x").after(["look", "mail"]).last_error("no");
+            let query = RecallQuery::new("x").done(["look"]).failed("mail", "no");
             remedy(&query, &recall).map(|remedy| (remedy.tools.join(" "), remedy.known_of.unwrap()))
         };
         let pay = || of("pay", &["login", "pay"], 3);

@@ -42,16 +42,14 @@ impl Inner {
         for Reached { hit, entity, origin } in self.reach(hits, query, now, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
             let foreign = query.is_elsewhere(pattern.domain.as_deref()) && hit.score < PART_SCORE;
-            let beside = query
-                .last_error
-                .as_ref()
-                .is_some_and(|error| is_beside(&pattern.body, error, for_others, recall));
+            let beside =
+                query.last_error().is_some_and(|error| is_beside(&pattern.body, error, for_others, recall));
             // What somebody rejected as a remedy is none as a pattern, either.
             let rejected = match &pattern.body {
                 PatternBody::ErrorRecovery { remedy, .. } => rulings.rejects_remedy(remedy),
                 _ => false,
             };
-            if foreign || beside || rejected || pattern.body.is_done(query.done()) {
+            if foreign || beside || rejected || pattern.body.is_done(&query.done) {
                 continue;
             }
             let score = hit.score * pattern.confidence * score_share(pattern.standing);

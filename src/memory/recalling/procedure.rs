@@ -99,7 +99,7 @@ impl Inner {
                 continue;
             }
             let needed = |tool: &str| tools.iter().any(|advice| advice.tool == tool);
-            let Instance { steps, missing } = playbook.instantiate(&values).after(query.done(), needed);
+            let Instance { steps, missing } = playbook.instantiate(&values).after(&query.done, needed);
             let is_whole = covered(playbook, &sure) >= COVERED;
             let part = wish.part.filter(|_| !is_whole);
             let (playbook, origin) = (playbook.clone(), origin.clone());

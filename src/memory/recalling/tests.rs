@@ -37,7 +37,7 @@ async fn recalled(episodes: u32, course: &[Action], task: &str) -> Recall {
     let failed = course.iter().find(|action| action.result != memory_core::StepResult::Success);
     let failed = failed.unwrap();
     let query = RecallQuery::new(format!("{task} of customer 99")).domain("ops");
-    let query = query.after([failed.tool.clone()]).last_error(failed.observation.clone());
+    let query = query.failed(failed.tool.clone(), failed.observation.clone());
     let recall = memory.recall(query).await.unwrap();
     memory.close(Duration::from_secs(1)).await.unwrap();
     recall

@@ -31,9 +31,9 @@ impl Inner {
             let Some(first) = failing.first() else { continue };
             let (tool, failed) = (&contrast.tool, failing.len());
             let (text, others) = if contrast.omitted {
-                (format!("{failed} alike failed, not having used {tool}"), "with")
+                (format!("{failed} similar episodes failed without {tool}"), "with")
             } else {
-                (format!("{failed} alike failed having used {tool}"), "without")
+                (format!("{failed} similar episodes failed after {tool}"), "without")
             };
             let text = match succeeding.len() {
                 0 => text,
@@ -68,7 +68,7 @@ impl Inner {
             }
         }
         let named: Vec<String> = shown.iter().map(|end| format!("{} ({})", end.tool, end.times())).collect();
-        let at = query.done().last().map_or_else(
+        let at = query.done.last().map_or_else(
             || "before anything else had worked".to_owned(),
             |last| format!("once {last} had worked"),
         );

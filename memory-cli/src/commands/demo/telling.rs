@@ -1,15 +1,18 @@
 //! What the demo tells.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use agent_memory::learning::{Explanation, Reflection, Reward};
-use agent_memory::{Action, Episode, Memory, StepResult};
+use agent_memory::learning::{Explanation, Reflection, Reward, Tally as Counts};
+use agent_memory::{Action, Episode, Memory, StepResult, SuggestedPlaybook};
 use serde_json::Value;
 
-use super::{Answer, DONE, ERROR, Imported, Live, PROMPT_TOKENS, Reopened};
+use super::{Answer, DONE, ERROR, FAILED, Imported, Live, PROMPT_TOKENS, Reopened, TASK};
+use crate::commands::import::knowledge;
 use crate::commands::{advice, recall, reflected, view};
 use crate::failure::Failure;
+use crate::import::Tally;
 use crate::output::Output;
 use crate::output::style::{self, paint};
 use crate::session::warn;
@@ -22,11 +25,13 @@ const EVIDENCE_SHOWN: usize = 3;
 pub(super) struct Telling<'o> {
     output: &'o mut Output,
     sections: u32,
+    /// Whether every section is told, not the three moments alone.
+    verbose: bool,
 }
 
 impl<'o> Telling<'o> {
-    pub(super) fn new(output: &'o mut Output) -> Self {
-        Self { output, sections: 0 }
+    pub(super) fn new(output: &'o mut Output, verbose: bool) -> Self {
+        Self { output, sections: 0, verbose }
     }
 
     pub(super) fn columns(&self) -> usize {
@@ -38,7 +43,12 @@ impl<'o> Telling<'o> {
         warn(memory, self.output)
     }
 
+    /// Tells a line of a section.
     fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
+        if self.verbose { self.say(line) } else { Ok(()) }
+    }
+
+    fn say(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
         if self.output.is_json() {
             return Ok(());
         }
@@ -47,6 +57,10 @@ impl<'o> Telling<'o> {
     }
 
     pub(super) fn section(&mut self, title: &str) -> Result<(), Failure> {
+        if self.verbose { self.moment(title) } else { Ok(()) }
+    }
+
+    fn moment(&mut self, title: &str) -> Result<(), Failure> {
         if self.output.is_json() {
             return Ok(());
         }
@@ -142,7 +156,7 @@ impl<'o> Telling<'o> {
         self.line("")?;
         if answer.recall.is_empty() {
             self.line(paint(style::UNSURE, recall::silence(&answer.recall)))?;
-            return self.line(paint(style::FAINT, "An honest nothing keeps an agent from being led astray."));
+            return self.line(paint(style::FAINT, "When nothing is known, the memory says so."));
         }
         for line in recall::lines(&answer.recall, self.columns().saturating_sub(2)) {
             self.line(line)?;
@@ -152,7 +166,7 @@ impl<'o> Telling<'o> {
 
     /// Tells how much was learned.
     pub(super) fn learned(&mut self, knowledge: &str) -> Result<(), Failure> {
-        self.line(format!("{} {knowledge}", paint(style::GOOD, "known from all there is:")))
+        self.line(format!("{} {knowledge}", paint(style::GOOD, "the memory now knows:")))
     }
 
     /// Tells what the first rule of the answer rests on.
@@ -173,10 +187,9 @@ impl<'o> Telling<'o> {
 
     /// Tells what is known of an error in the middle of a task.
     pub(super) fn midway(&mut self, answer: &Answer) -> Result<(), Failure> {
-        for (number, tool) in (1..).zip(DONE) {
-            let failed = number == DONE.len();
-            let (mark, look) = if failed { ("✗", style::BAD) } else { ("✓", style::GOOD) };
-            let error = if failed { ERROR } else { "" };
+        let done = DONE.into_iter().map(|tool| ("✓", style::GOOD, tool, ""));
+        for (number, (mark, look, tool, error)) in (1..).zip(done.chain([("✗", style::BAD, FAILED, ERROR)]))
+        {
             self.line(format!("step {number}  {} {} {error}", paint(look, mark), paint(style::NAME, tool)))?;
         }
         self.line("")?;
@@ -232,6 +245,64 @@ impl<'o> Telling<'o> {
 
     pub(super) fn status(&mut self, lines: &[String]) -> Result<(), Failure> {
         lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Tells the three moments that matter, unless all was told.
+    pub(super) fn brief(
+        &mut self,
+        sample: &Imported,
+        learned: &BTreeMap<&'static str, u64>,
+        after: &Answer,
+        midway: &Answer,
+    ) -> Result<(), Failure> {
+        if self.verbose || self.output.is_json() {
+            return Ok(());
+        }
+        self.moment("Record what agents did, and learn from it")?;
+        let Tally { new, known, steps, .. } = sample.tally;
+        let recorded = match new {
+            0 => format!("{} are recorded already", text::count(known, "episode")),
+            _ => format!("{} recorded with {}", text::count(new, "episode"), text::count(steps, "step")),
+        };
+        self.say(format!("{} in {}", paint(style::GOOD, recorded), text::duration(sample.taken)))?;
+        self.say(format!("learned from them: {}", knowledge(learned)))?;
+
+        self.moment("Ask before a new task")?;
+        self.say(format!("“{}”", paint(style::TITLE, TASK)))?;
+        self.say("")?;
+        self.say("It will likely need these tools, in this order:")?;
+        for (number, advice) in (1..).zip(&after.recall.tools) {
+            let share = format!("{:.0} %", 100.0 * advice.confidence);
+            self.say(format!("  {number}. {}  {share}", paint(style::NAME, format!("{:<16}", advice.tool))))?;
+        }
+        if let Some(SuggestedPlaybook { playbook, steps, .. }) = &after.recall.playbook {
+            let Counts { successes, failures, .. } = playbook.tally;
+            let tried = text::number((successes + failures).into());
+            self.say(format!("This procedure worked in {successes} of {tried} similar episodes:"))?;
+            for (number, step) in (1..).zip(steps) {
+                self.say(format!("  {number}. {step}"))?;
+            }
+        }
+        for warning in after.recall.warnings.iter().take(1) {
+            self.say(format!("{} {}", paint(style::BAD, "Avoid:"), warning.text))?;
+        }
+
+        self.moment("Ask again when a step fails")?;
+        for tool in DONE {
+            self.say(format!("{} {}", paint(style::GOOD, "✓"), paint(style::NAME, tool)))?;
+        }
+        self.say(format!("{} {}  {ERROR}", paint(style::BAD, "✗"), paint(style::NAME, FAILED)))?;
+        self.say("")?;
+        if let Some(found) = midway.recall.fixes.first() {
+            for remedy in found.item.helped().take(1) {
+                self.say(format!("An error like this was fixed by: {}", paint(style::GOOD, remedy.text())))?;
+            }
+            for remedy in found.item.in_vain().take(1) {
+                self.say(format!("This did not help: {}", remedy.text()))?;
+            }
+        }
+        self.say("")?;
+        self.say(paint(style::FAINT, "memory demo --verbose shows all of it, with reasons and evidence"))
     }
 
     pub(super) fn ending(&mut self, folder: &Path, object: &Value) -> Result<(), Failure> {
