@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let memory = Memory::open(&folder).await?;
     for open in memory.list(&EpisodeQuery::open()).await?.episodes {
         let mut episode = memory.resume(open.id).await?;
-        println!("resumed {:?} with its {} acknowledged steps", open.task.description, episode.steps());
+        println!("resumed {:?} with its {} acknowledged steps", open.task.description, episode.step_count());
         episode.step(Action::tool("psql").description("verify the row counts")).await?;
         let done = episode.complete(Outcome::success("migrated")).await?;
         println!("completed after {} steps", done.steps);

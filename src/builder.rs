@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memory_core::{Ack, Clock, IdSource, Kind, Result, SystemClock, SystemIds};
-use memory_learn::belief::BeliefConfig;
+use memory_learn::confidence::ConfidenceConfig;
 use memory_learn::consolidate::ConsolidationConfig;
 use memory_learn::reflect::Reflector;
 use memory_learn::reward::RewardConfig;
@@ -24,6 +24,7 @@ use crate::settings::Settings;
 /// A setting is taken from the first of these that has it: a method called here, the environment
 /// ([`Builder::env`]), the settings file ([`Builder::config_file`]), the default.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Builder {
     set: Settings,
     environment: bool,
@@ -32,7 +33,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     reward: Option<RewardConfig>,
-    belief: Option<BeliefConfig>,
+    confidence: Option<ConfidenceConfig>,
     consolidation: Option<ConsolidationConfig>,
     reflector: Option<Arc<dyn Reflector>>,
     embedder: Option<Arc<dyn Embedder>>,
@@ -48,7 +49,7 @@ impl Default for Builder {
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::default()),
             reward: None,
-            belief: None,
+            confidence: None,
             consolidation: None,
             reflector: None,
             embedder: None,
@@ -122,11 +123,17 @@ impl Builder {
         self
     }
 
-    /// Sets the deadlines of one read and one write of the remote database; 5 s and 10 s by default.
+    /// Sets the deadline of one read of the remote database; 5 s by default.
     #[must_use]
-    pub fn deadlines(mut self, read: Duration, write: Duration) -> Self {
-        self.set.read_deadline_ms = Some(millis(read));
-        self.set.write_deadline_ms = Some(millis(write));
+    pub fn read_deadline(mut self, deadline: Duration) -> Self {
+        self.set.read_deadline_ms = Some(millis(deadline));
+        self
+    }
+
+    /// Sets the deadline of one write to the remote database; 10 s by default.
+    #[must_use]
+    pub fn write_deadline(mut self, deadline: Duration) -> Self {
+        self.set.write_deadline_ms = Some(millis(deadline));
         self
     }
 
@@ -161,10 +168,16 @@ impl Builder {
         self
     }
 
-    /// Sets the bounds on the outbox; 1,000,000 rows and 1 GiB by default.
+    /// Sets the most rows that the outbox holds; 1,000,000 by default.
     #[must_use]
-    pub fn outbox(mut self, rows: u64, bytes: u64) -> Self {
+    pub fn outbox_rows(mut self, rows: u64) -> Self {
         self.set.outbox_rows = Some(rows);
+        self
+    }
+
+    /// Sets the most bytes that the outbox holds; 1 GiB by default.
+    #[must_use]
+    pub fn outbox_bytes(mut self, bytes: u64) -> Self {
         self.set.outbox_bytes = Some(bytes);
         self
     }
@@ -211,13 +224,17 @@ impl Builder {
         self
     }
 
-    /// Holds back this share of recalls, in `0.0..=1.0`, so that what memory is worth can be measured; none by default.
-    /// The seed decides which.
+    /// Withholds this share of recalls, in `0.0..=1.0`, so that the value of memory can be measured; 0 by default.
     #[must_use]
-    pub fn hold_out(mut self, share: f64, seed: u64) -> Self {
-        let learning = self.set.learning.get_or_insert_default();
-        learning.hold_out = Some(share);
-        learning.hold_out_seed = Some(seed);
+    pub fn hold_out(mut self, share: f64) -> Self {
+        self.set.learning.get_or_insert_default().hold_out = Some(share);
+        self
+    }
+
+    /// Sets the seed that decides which recalls are withheld; 0 by default.
+    #[must_use]
+    pub fn hold_out_seed(mut self, seed: u64) -> Self {
+        self.set.learning.get_or_insert_default().hold_out_seed = Some(seed);
         self
     }
 
@@ -228,11 +245,11 @@ impl Builder {
         self
     }
 
-    /// Sets how evidence adds up: priors, the quantile that counts as sure, how fast it fades; [`BeliefConfig::default`] by
+    /// Sets how evidence adds up: priors, the quantile that counts as sure, how fast it fades; [`ConfidenceConfig::default`] by
     /// default, with `half_life_days` of the settings file.
     #[must_use]
-    pub fn belief(mut self, belief: BeliefConfig) -> Self {
-        self.belief = Some(belief);
+    pub fn confidence(mut self, confidence: ConfidenceConfig) -> Self {
+        self.confidence = Some(confidence);
         self
     }
 
@@ -332,7 +349,7 @@ impl Builder {
         };
         let learning = &mut config.learning;
         learning.reward = self.reward.unwrap_or(std::mem::take(&mut learning.reward));
-        learning.belief = self.belief.unwrap_or(std::mem::take(&mut learning.belief));
+        learning.confidence = self.confidence.unwrap_or(std::mem::take(&mut learning.confidence));
         learning.consolidation = self.consolidation.unwrap_or(std::mem::take(&mut learning.consolidation));
         if let Some(reflector) = self.reflector {
             learning.reflector = reflector;

@@ -90,7 +90,7 @@ fn learning(settings: LearningSettings) -> Result<LearningConfig> {
     config.hold_out = settings.hold_out.unwrap_or(config.hold_out);
     config.hold_out_seed = settings.hold_out_seed.unwrap_or(config.hold_out_seed);
     let half_life = settings.half_life_days.map(|days| u64::from(days) * 86_400);
-    config.belief.half_life = seconds(half_life, config.belief.half_life);
+    config.confidence.half_life = seconds(half_life, config.confidence.half_life);
     let consolidation = &mut config.consolidation;
     consolidation.idle_after = seconds(settings.consolidate_idle_s, consolidation.idle_after);
     consolidation.interval = seconds(settings.consolidate_interval_s, consolidation.interval);

@@ -48,7 +48,8 @@ pub use memory::{
 };
 pub use memory_core::{
     Ack, Action, Artifact, Complexity, Episode, EpisodeId, Error, ErrorKind, Freshness, ItemId, Kind,
-    Leftover, Namespace, Outcome, Product, Quality, Result, Role, Step, StepResult, Task, Timestamp, Verdict,
+    Namespace, NewArtifact, Outcome, PendingReport, Quality, Result, Role, Step, StepResult, Task, Timestamp,
+    Verdict,
 };
 pub use memory_recall::query::{FailedCall, RecallQuery};
 pub use rate::RateLimit;
@@ -58,13 +59,13 @@ pub mod learning {
     pub use memory_core::{
         Advice, ArgumentChange, ArgumentValue, Attempt, Cycle, Decision, ErrorCategory, Evidence,
         EvidenceRole, Failure, FailureId, Heuristic, HeuristicId, Insight, Metric, Pattern, PatternBody,
-        PatternId, Playbook, PlaybookId, PlaybookStep, Premise, RecallId, RecallUse, Reflection, Remedy,
-        RemedyCall, Reward, Ruling, Standing, Strategy, Tally, ToolUse, Trigger,
+        PatternId, Playbook, PlaybookId, PlaybookStep, RecallId, RecallUse, Reflection, Remedy, RemedyCall,
+        Reward, RuleCondition, Ruling, Standing, Strategy, Tally, ToolUse, Trigger,
     };
-    pub use memory_learn::belief::{BeliefConfig, Confidence};
+    pub use memory_learn::confidence::{Confidence, ConfidenceConfig};
     pub use memory_learn::consolidate::ConsolidationConfig;
     pub use memory_learn::lift::{Lift, Share};
-    pub use memory_learn::playbook::{Fill, Instance};
+    pub use memory_learn::playbook::{Fill, FilledPlaybook};
     pub use memory_learn::reflect::{ContrastReflector, Reflector};
     pub use memory_learn::reward::{FactorBounds, RewardConfig};
     pub use memory_learn::trace::Trace;

@@ -1,8 +1,8 @@
 //! Limits on what may be stored, checked at the edge before anything is written.
 
 use memory_core::{
-    Action, Error, ErrorKind, LimitViolation, MAX_RECORD_BYTES, Namespace, Outcome, Product, Result, Task,
-    Timestamp,
+    Action, Error, ErrorKind, LimitViolation, MAX_RECORD_BYTES, Namespace, NewArtifact, Outcome, Result,
+    Task, Timestamp,
 };
 use memory_recall::query::{FailedCall, RecallQuery};
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ impl Limits {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] that names the field, the limit and the size found.
-    pub fn check_product(&self, product: &Product) -> Result<()> {
+    pub fn check_product(&self, product: &NewArtifact) -> Result<()> {
         const OPERATION: &str = "artifact";
         self.label(OPERATION, "artifact.name", &product.name)?;
         self.label(OPERATION, "artifact.media_type", &product.media_type)?;
@@ -364,7 +364,7 @@ mod tests {
         let error = limits.check_time(Timestamp(now.0 * 1_000_000), now).unwrap_err().to_string();
         assert!(error.contains("recording.at"), "{error}");
         check(limits.check_outcome(&Outcome::failure(text(10_001))), Some(("outcome.text", 10_000, 10_001)));
-        let artifact = Product::new("n", "x".repeat(1_048_577));
+        let artifact = NewArtifact::new("n", "x".repeat(1_048_577));
         check(limits.check_product(&artifact), Some(("artifact.content", 1_048_576, 1_048_577)));
         check(limits.check_query(&RecallQuery::new(text(10_001))), Some(("query.text", 10_000, 10_001)));
         check(limits.check_query(&RecallQuery::new("a").limit(101)), Some(("query.limit", 100, 101)));
@@ -385,16 +385,25 @@ mod tests {
         check(limits.check_task(&Task::new("a").kind("")), "task.kind");
         check(limits.check_task(&Task::new("a").language(" ")), "task.language");
         check(limits.check_task(&Task::new("a").tag("")), "task.tags");
-        check(limits.check_outcome(&Outcome::partial(f64::NAN, "")), "outcome.fraction");
-        check(limits.check_outcome(&Outcome::partial(-0.1, "")), "outcome.fraction");
-        check(limits.check_outcome(&Outcome::partial(1.1, "")), "outcome.fraction");
-        let scored = Product::new("n", "").quality(Quality::default().review_score(f64::INFINITY));
+        check(
+            limits.check_outcome(&Outcome::Partial { fraction: f64::NAN, summary: String::new() }),
+            "outcome.fraction",
+        );
+        check(
+            limits.check_outcome(&Outcome::Partial { fraction: -0.1, summary: String::new() }),
+            "outcome.fraction",
+        );
+        check(
+            limits.check_outcome(&Outcome::Partial { fraction: 1.1, summary: String::new() }),
+            "outcome.fraction",
+        );
+        let scored = NewArtifact::new("n", "").quality(Quality::default().review_score(f64::INFINITY));
         check(limits.check_product(&scored), "artifact.quality.review_score");
-        check(limits.check_product(&Product::new("", "x")), "artifact.name");
+        check(limits.check_product(&NewArtifact::new("", "x")), "artifact.name");
         check(limits.check_query(&RecallQuery::new(" ")), "query.text");
         check(limits.check_query(&RecallQuery::new("a").limit(0)), "query.limit");
         check(limits.check_query(&RecallQuery::new("a").min_relevance(f64::NAN)), "query.min_relevance");
-        assert!(limits.check_outcome(&Outcome::partial(1.0, "")).is_ok());
+        assert!(limits.check_outcome(&Outcome::Partial { fraction: 1.0, summary: String::new() }).is_ok());
         assert!(limits.check_query(&RecallQuery::new("").tag("billing")).is_ok());
     }
 

@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use memory_core::{
     Artifact, Clock, DeadLetter, Engine, Entity, Episode, EpisodeId, Error, ErrorKind, Freshness, IdSource,
-    Key, Kind, Leftover, Namespace, Order, Record, Result, Scan, Seq, Step, Task, Tiers, lock, supervised,
+    Key, Kind, Namespace, Order, PendingReport, Record, Result, Scan, Seq, Step, Task, Tiers, lock,
+    supervised,
 };
 use memory_learn::fingerprint::fingerprint;
 use memory_recall::embedder::Embedder;
@@ -251,7 +252,8 @@ impl Memory {
     pub async fn get(&self, id: EpisodeId) -> Result<Option<Found>> {
         let key = Key::episode(self.inner.engine.namespace(), id);
         let read = self.inner.engine.read(&key).await?;
-        Ok(read.record.and_then(|record| record.entity).map(|entity| Found::new(entity, read.freshness)))
+        let episode = read.record.and_then(|record| record.entity?.as_episode().cloned());
+        Ok(episode.map(|episode| Found { episode, freshness: read.freshness }))
     }
 
     /// Returns the steps of an episode in order; empty for an unknown one.
@@ -286,7 +288,7 @@ impl Memory {
     }
 
     /// Returns what people should know of damage and repairs since opening, without asking any tier.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn notices(&self) -> Vec<String> {
         self.inner.engine.warnings()
     }
 
@@ -352,7 +354,7 @@ impl Memory {
     ///
     /// # Errors
     /// Whatever the durable tier reports on closing.
-    pub async fn close(self, timeout: Duration) -> Result<Leftover> {
+    pub async fn close(self, timeout: Duration) -> Result<PendingReport> {
         // What is learned is committed whole or stays due: the learner may be stopped anywhere.
         let task = lock(&self.inner.learner.task).take();
         if let Some(task) = task {

@@ -38,6 +38,7 @@ fn unescaped(text: &str) -> String {
 
 /// Returns a warning if others than the owner may read a file.
 #[cfg(unix)]
+#[cfg(feature = "config-file")]
 pub(crate) fn readable_warning(file: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -50,6 +51,7 @@ pub(crate) fn readable_warning(file: &Path) -> Option<String> {
 
 /// Returns nothing: other systems have no modes.
 #[cfg(not(unix))]
+#[cfg(feature = "config-file")]
 pub(crate) fn readable_warning(_file: &Path) -> Option<String> {
     None
 }

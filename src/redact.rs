@@ -56,6 +56,7 @@ impl Default for RedactionConfig {
 /// A rule of the application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RedactionRule {
     /// Its name in `[REDACTED:<name>]`: 1 to 64 ASCII letters, digits, `-` and `_`.
     pub name: String,
@@ -68,6 +69,7 @@ pub struct RedactionRule {
 ///
 /// Cloning is cheap.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Redactor {
     /// `None` when redaction is off.
     rules: Option<Arc<Rules>>,

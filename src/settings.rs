@@ -8,6 +8,7 @@ use memory_core::{Ack, Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::limits::{Limits, Quotas};
+#[cfg(feature = "config-file")]
 use crate::place::readable_warning;
 use crate::rate::RateLimit;
 use crate::redact::RedactionConfig;
@@ -154,6 +155,15 @@ impl Settings {
     }
 
     /// Reads a TOML file.
+    #[cfg(not(feature = "config-file"))]
+    pub(crate) fn from_file(path: &Path) -> Result<Settings> {
+        let message = format!("{} cannot be read: settings files are not compiled in", path.display());
+        Err(Error::new(ErrorKind::Unsupported, "read settings", message)
+            .with_hint("enable the feature `config-file` of agent-memory"))
+    }
+
+    /// Reads a TOML file.
+    #[cfg(feature = "config-file")]
     pub(crate) fn from_file(path: &Path) -> Result<Settings> {
         let text = std::fs::read_to_string(path).map_err(|source| {
             Error::new(ErrorKind::Io, "read settings", format!("cannot read {}: {source}", path.display()))

@@ -52,7 +52,7 @@ fn original(number: u64) -> Made {
     let said = text(&mut random, 5 + length % 16).join(" ");
     let outcome = match random.below(20) {
         0 => Outcome::abstained(said),
-        1 | 2 => Outcome::partial(0.5, said),
+        1 | 2 => Outcome::Partial { fraction: 0.5, summary: said },
         3..=6 => Outcome::failure(said),
         _ => Outcome::success(said),
     };

@@ -185,7 +185,7 @@ impl Work {
             Self::Steps { memory, mut episode, actions } => {
                 for action in actions {
                     let before = Instant::now();
-                    if episode.steps() >= STEPS_AN_EPISODE {
+                    if episode.step_count() >= STEPS_AN_EPISODE {
                         *episode = memory.start(Task::new("measure on")).await?;
                     }
                     episode.step(action).await?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use agent_memory::Memory;
 use agent_memory::testing::MemoryConfig;
-use memory_core::{Clock, EngineConfig, Namespace, Outbox, SystemClock, SystemIds, Task};
+use memory_core::{Clock, Namespace, Outbox, SystemClock, SystemIds, Task};
 use memory_storage_redb::codec::encode_row;
 use memory_storage_redb::{OutboxOptions, RedbOutbox, Slots};
 use tempfile::TempDir;
@@ -177,7 +177,7 @@ fn open(folder: &Path) -> Result<()> {
     let start = Instant::now();
     let (memory, slot) = runtime.block_on(async {
         let (tiers, slot) = ours::tiers(folder, Some(NO_SERVER))?;
-        let config = MemoryConfig { engine: EngineConfig::default(), ..MemoryConfig::default() };
+        let config = MemoryConfig::default();
         let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(SystemIds::default()));
         let memory = Memory::assemble(Namespace::default(), config, tiers, clock, ids).await?;
         memory.start(Task::new("the first write")).await?;

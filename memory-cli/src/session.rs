@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent_memory::{Builder, Leftover, Memory};
+use agent_memory::{Builder, Memory, PendingReport};
 
 use crate::cli::Global;
 use crate::endpoint::endpoint;
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// Ends a command that wrote: waits a little for the durable tier, and tells what has not arrived yet.
-    pub(crate) async fn drain(self, output: &mut Output) -> Result<Leftover, Failure> {
+    pub(crate) async fn drain(self, output: &mut Output) -> Result<PendingReport, Failure> {
         let left = self.memory.close(DRAIN).await?;
         if left.rows > 0 && !output.is_json() {
             let remark = format!(
@@ -113,7 +113,7 @@ impl Located {
 /// Tells people what opening had to repair; programs find it in the status.
 pub(crate) fn warn(memory: &Memory, output: &mut Output) -> Result<(), Failure> {
     if !output.is_json() {
-        for warning in memory.warnings() {
+        for warning in memory.notices() {
             output.note("warning", style::UNSURE, text::one_line(&warning))?;
         }
     }

@@ -6,14 +6,13 @@
 
 #[cfg(test)]
 mod broken;
+mod cache_writer;
 mod close;
 mod commit;
 mod config;
 mod documents;
 mod drain;
-mod fill;
 mod hot;
-mod image;
 pub(crate) mod index;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod key_index;
@@ -24,6 +23,7 @@ mod pull;
 mod read;
 mod scan;
 mod sent;
+mod snapshot;
 mod status;
 mod supervise;
 mod time;
@@ -51,17 +51,17 @@ use crate::store::record::{Key, Namespace, Record, RevisionClock, WriterId};
 use crate::store::traits::{Durable, Outbox, Purged, Store, Tiers};
 use crate::store::wire::{MAX_RECORD_BYTES, Row};
 
+use cache_writer::CacheWriter;
 use commit::{Committer, Write};
 use documents::documents_of;
 use drain::Suspects;
-use fill::Filler;
 use hot::Hot;
 use index::SearchIndex;
 use progress::{Progress, Task};
 use unreadable::Unreadable;
 use verdicts::{Following, Verdicts};
 
-pub use close::Leftover;
+pub use close::PendingReport;
 pub use config::{Ack, EngineConfig};
 pub use hot::HotUsage;
 pub use read::means_away;
@@ -90,7 +90,7 @@ struct Shared {
     breaker: Option<Breaker>,
     committer: Committer,
     hot: Arc<Hot>,
-    filler: Arc<Filler>,
+    cache_writer: Arc<CacheWriter>,
     missing: moka::sync::Cache<Key, ()>,
     flights: read::Flights,
     index: Arc<dyn SearchIndex>,
@@ -446,7 +446,7 @@ impl Store for Engine {
     async fn delete_expired(&self, now: Timestamp) -> Result<Purged> {
         self.flush(self.shared.config.deadlines.write).await?;
         let purged = self.shared.purge(now).await?;
-        self.shared.filler.settle().await;
+        self.shared.cache_writer.settle().await;
         Ok(purged)
     }
 

@@ -12,7 +12,7 @@ pub use engine::index::{IndexDocument, IndexWriter, SearchIndex};
 #[cfg(feature = "testing")]
 pub use engine::key_index::KeyIndex;
 pub use engine::{
-    Ack, Engine, EngineConfig, EngineStatus, Freshness, HotUsage, Leftover, Mode, OutboxStatus, Read,
+    Ack, Engine, EngineConfig, EngineStatus, Freshness, HotUsage, Mode, OutboxStatus, PendingReport, Read,
     SyncStatus, means_away, supervised,
 };
 pub use error::{Error, ErrorKind, LimitViolation, Result, Retry};
@@ -20,14 +20,14 @@ pub use id::{
     ArtifactId, EpisodeId, FailureId, HeuristicId, IdSource, PatternId, PlaybookId, RecallId, SeededIds,
     SystemIds, content_hash, lock, split_mix,
 };
-pub use model::artifact::{Artifact, Product, Quality};
+pub use model::artifact::{Artifact, NewArtifact, Quality};
 pub use model::cycle::{Cycle, Trigger};
 pub use model::embedding::{Embedding, Vector};
 pub use model::entity::{Entity, Scalar};
 pub use model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse, add_call};
 pub use model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 pub use model::failure::{ErrorCategory, Failure};
-pub use model::heuristic::{Advice, Heuristic, Premise};
+pub use model::heuristic::{Advice, Heuristic, RuleCondition};
 pub use model::json::Json;
 pub use model::kind::{Column, ColumnType, Kind, KindSpec};
 pub use model::listed::listed;
@@ -58,6 +58,6 @@ pub use store::record::{Key, Namespace, Record, Revision, RevisionClock, Seq, Wr
 pub use store::time::StoreTime;
 pub use store::traits::{
     Adopted, Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Deadlines, Documents,
-    Durable, IndexImage, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Store, StoredDocument, Tiers,
+    Durable, IndexSnapshot, Orphans, Outbox, OutboxRow, OutboxUsage, Purged, Store, StoredDocument, Tiers,
 };
 pub use store::wire::{MAX_RECORD_BYTES, Row};

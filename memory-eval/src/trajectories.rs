@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_memory::{EpisodeId, RecallQuery, StepResult, Warning};
+use agent_memory::{EpisodeId, RecallQuery, StepResult};
 use serde::Serialize;
 
 use crate::arena::{Arena, Means};
@@ -73,7 +73,10 @@ pub async fn trajectories(rows: &[Trajectory], by: &Means) -> Result<(Trajectory
             scores.failing += 1;
             if !recall.warnings.is_empty() {
                 scores.warned += 1;
-                let right = f64::from(u8::from(names_what_went_wrong(&recall.warnings, row)));
+                let right = f64::from(u8::from(names_what_went_wrong(
+                    recall.warnings.iter().map(|it| &it.tools),
+                    row,
+                )));
                 *scores.warning_precision.get_or_insert(0.0) += right;
             }
         }
@@ -142,7 +145,7 @@ impl Rank {
 }
 
 /// Returns true if a warning names a tool of a failing step, or of a reference action that was not done so.
-fn names_what_went_wrong(warnings: &[Warning], row: &Trajectory) -> bool {
+fn names_what_went_wrong<'w>(warned: impl IntoIterator<Item = &'w Vec<String>>, row: &Trajectory) -> bool {
     let actions = &row.recording.actions;
     let failing = actions.iter().filter(|action| action.result != StepResult::Success);
     let mut wrong: BTreeSet<&str> = failing.map(|action| action.tool.as_str()).collect();
@@ -154,12 +157,12 @@ fn names_what_went_wrong(warnings: &[Warning], row: &Trajectory) -> bool {
             wrong.insert(&reference.name);
         }
     }
-    warnings.iter().flat_map(|warning| &warning.tools).any(|tool| wrong.contains(tool.as_str()))
+    warned.into_iter().flatten().any(|tool| wrong.contains(tool.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
-    use agent_memory::{Action, ItemId, Outcome, Recording, Task};
+    use agent_memory::{Action, Outcome, Recording, Task};
     use serde_json::{Value, json};
 
     use super::*;
@@ -217,15 +220,8 @@ mod tests {
         ];
         let row = row(1, actions, &reference);
         let check = |tools: &[&str], expected| {
-            let warning = Warning {
-                text: String::new(),
-                tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
-                score: 0.5,
-                item: ItemId::Episode(id(1)),
-                episodes: Vec::new(),
-                origin: agent_memory::learning::Origin::default(),
-            };
-            assert_eq!(names_what_went_wrong(&[warning], &row), expected, "{tools:?}");
+            let warned: Vec<String> = tools.iter().map(|tool| (*tool).to_owned()).collect();
+            assert_eq!(names_what_went_wrong([&warned], &row), expected, "{tools:?}");
         };
         check(&["book"], true);
         check(&["pay"], false);

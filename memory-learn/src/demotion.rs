@@ -2,7 +2,7 @@
 
 use memory_core::{Standing, Tally, Timestamp};
 
-use crate::belief::{BeliefConfig, Confidence, quantile};
+use crate::confidence::{Confidence, ConfidenceConfig, quantile};
 
 /// The uses, in pieces of evidence as of now, from which an item may be demoted: with fewer, chance alone explains any
 /// result.
@@ -23,7 +23,7 @@ const DEMOTED_SHARE: f64 = 0.5;
 ///
 /// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance once too
 /// little of it is left.
-pub fn standing(used: &Tally, all: &Tally, now: Timestamp, config: &BeliefConfig) -> Standing {
+pub fn standing(used: &Tally, all: &Tally, now: Timestamp, config: &ConfidenceConfig) -> Standing {
     let uses = used.at(now, config).weight();
     if uses < DEMOTE_FROM {
         return Standing::Active;
@@ -71,7 +71,7 @@ mod tests {
         // Spread evenly, so that fading favours neither.
         let all = successes + failures;
         let piece = |i: usize| if (i + 1) * successes / all > i * successes / all { 1.0 } else { 0.0 };
-        Tally::from_evidence((0..all).map(|i| (piece(i), Timestamp(0))), &BeliefConfig::default())
+        Tally::from_evidence((0..all).map(|i| (piece(i), Timestamp(0))), &ConfidenceConfig::default())
     }
 
     /// Returns the tally of the episodes without an item and those with it, each in full.
@@ -89,7 +89,7 @@ mod tests {
     fn items_that_hurt_are_demoted_and_then_withheld() {
         let check = |used: (usize, usize), baseline: (usize, usize), expected| {
             let (used, baseline) = (tally(used.0, used.1), tally(baseline.0, baseline.1));
-            let found = standing(&used, &both(&baseline, &used), Timestamp(0), &BeliefConfig::default());
+            let found = standing(&used, &both(&baseline, &used), Timestamp(0), &ConfidenceConfig::default());
             assert_eq!(found, expected, "{used:?} against {baseline:?}");
         };
         check((0, 0), (80, 20), Standing::Active);
@@ -108,7 +108,7 @@ mod tests {
 
     /// Returns the share of 500 items that are withheld at some time within 30 uses.
     fn withheld(item: f64, others: f64) -> f64 {
-        let config = BeliefConfig::default();
+        let config = ConfidenceConfig::default();
         let mut seed = 42;
         let mut succeeds = |rate: f64| {
             let drawn = (split_mix(&mut seed) >> 11) as f64 / (1_u64 << 53) as f64;
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_withheld_gets_another_chance() {
-        let config = BeliefConfig::default();
+        let config = ConfidenceConfig::default();
         let (used, baseline) = (tally(0, 10), tally(80, 20));
         let after = |half_lives: u32| {
             let now = Timestamp(0).plus(config.half_life * half_lives);

@@ -4,13 +4,13 @@ pub(crate) mod conflict;
 pub mod generalise;
 pub(crate) mod prune;
 
-use memory_core::{Advice, Heuristic, HeuristicId, Premise, Standing};
+use memory_core::{Advice, Heuristic, HeuristicId, RuleCondition, Standing};
 use memory_recall::tokenize::normalize_label;
 
 use crate::identity;
 
 /// Returns the identifier of a heuristic: the same domain, condition, advice and tool are the same heuristic.
-pub fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, tool: &str) -> HeuristicId {
+pub fn id_of(domain: Option<&str>, condition: &RuleCondition, advice: Advice, tool: &str) -> HeuristicId {
     // The sign tells an absent part from an empty one.
     let part = |part: Option<&str>| part.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
     let advice = match advice {
@@ -28,7 +28,7 @@ pub fn id_of(domain: Option<&str>, condition: &Premise, advice: Advice, tool: &s
 }
 
 /// Returns true if `general` holds wherever `special` does: each of its parts is a part of `special`.
-pub(crate) fn implies(special: &Premise, general: &Premise) -> bool {
+pub(crate) fn implies(special: &RuleCondition, general: &RuleCondition) -> bool {
     let held = |special: &Option<String>, general: &Option<String>| general.is_none() || special == general;
     general.terms.iter().all(|term| special.terms.contains(term))
         && held(&special.task_kind, &general.task_kind)
@@ -46,13 +46,15 @@ pub mod fixtures {
     use memory_core::{Tally, Timestamp};
 
     use super::*;
-    use crate::belief::{BeliefConfig, Confidence};
+    use crate::confidence::{Confidence, ConfidenceConfig};
 
     /// Builds a heuristic of a tool with evidence for and against.
     pub fn heuristic(terms: &[&str], advice: Advice, tool: &str, for_it: u32, against: u32) -> Heuristic {
-        let condition =
-            Premise { terms: terms.iter().map(|term| (*term).to_owned()).collect(), ..Premise::default() };
-        let (config, now) = (BeliefConfig::default(), Timestamp(1_000));
+        let condition = RuleCondition {
+            terms: terms.iter().map(|term| (*term).to_owned()).collect(),
+            ..RuleCondition::default()
+        };
+        let (config, now) = (ConfidenceConfig::default(), Timestamp(1_000));
         let tally = Tally {
             successes: for_it,
             failures: against,
@@ -86,18 +88,18 @@ pub mod fixtures {
 pub(crate) mod tests {
     use super::*;
 
-    fn premise(terms: &[&str], task_kind: Option<&str>) -> Premise {
-        Premise {
+    fn premise(terms: &[&str], task_kind: Option<&str>) -> RuleCondition {
+        RuleCondition {
             terms: terms.iter().map(|term| (*term).to_owned()).collect(),
             task_kind: task_kind.map(str::to_owned),
-            ..Premise::default()
+            ..RuleCondition::default()
         }
     }
 
     #[test]
     fn every_part_is_part_of_the_identity() {
         let base = premise(&["a", "b"], None);
-        let id = |domain, premise: &Premise, advice, tool| id_of(domain, premise, advice, tool);
+        let id = |domain, premise: &RuleCondition, advice, tool| id_of(domain, premise, advice, tool);
         let one = id(None, &base, Advice::Use, "t");
         assert_eq!(one, id(None, &base.clone(), Advice::Use, "t"));
         let others = [
@@ -106,7 +108,7 @@ pub(crate) mod tests {
             id(None, &base, Advice::Use, "u"),
             id(None, &premise(&["a b"], None), Advice::Use, "t"),
             id(None, &premise(&["a", "b"], Some("k")), Advice::Use, "t"),
-            id(None, &Premise { after_tool: Some("k".into()), ..base.clone() }, Advice::Use, "t"),
+            id(None, &RuleCondition { after_tool: Some("k".into()), ..base.clone() }, Advice::Use, "t"),
         ];
         for (at, other) in others.iter().enumerate() {
             assert_ne!(one, *other, "{at}");
@@ -119,12 +121,12 @@ pub(crate) mod tests {
 
     #[test]
     fn special_conditions_imply_general_ones() {
-        let check = |special: Premise, general: Premise, expected| {
+        let check = |special: RuleCondition, general: RuleCondition, expected| {
             assert_eq!(implies(&special, &general), expected, "{special} implies {general}");
         };
         check(premise(&["a", "b"], None), premise(&["b"], None), true);
         check(premise(&["a", "b"], Some("k")), premise(&["a", "b"], None), true);
-        check(premise(&["a"], Some("k")), Premise::default(), true);
+        check(premise(&["a"], Some("k")), RuleCondition::default(), true);
         check(premise(&["a"], None), premise(&["a", "b"], None), false);
         check(premise(&["a"], None), premise(&["a"], Some("k")), false);
         check(premise(&["a"], Some("l")), premise(&["a"], Some("k")), false);

@@ -18,8 +18,8 @@
 //! ```
 
 pub mod advise;
-pub mod belief;
 pub mod calls;
+pub mod confidence;
 pub mod consolidate;
 pub mod demotion;
 pub mod errors;

@@ -47,6 +47,7 @@ impl Share {
 /// independent proportions", Statistics in Medicine 17, 1998, method 10). A partial success enters with its fraction;
 /// the variance of fractions is never above that of a rate with the same mean, so that the interval is wide enough.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Lift {
     /// The domain; `None` over all episodes, those without a domain included.
     pub domain: Option<String>,
@@ -146,7 +147,11 @@ mod tests {
         let (success, failure) = (Some(Outcome::success("")), Some(Outcome::failure("")));
         let episodes = [
             episode("web", success.clone(), Some((false, true))),
-            episode("Web", Some(Outcome::partial(0.5, "")), Some((false, true))),
+            episode(
+                "Web",
+                Some(Outcome::Partial { fraction: 0.5, summary: String::new() }),
+                Some((false, true)),
+            ),
             episode("web", failure.clone(), Some((true, false))),
             episode("air", success.clone(), Some((false, true))),
             // Nobody asked, nothing was found, not over yet.

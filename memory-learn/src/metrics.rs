@@ -231,7 +231,7 @@ mod tests {
     fn sample() -> (Vec<Episode>, Vec<Pattern>) {
         let mut used = episode(0, Outcome::success(""), 60);
         used.recall = Some(RecallUse { used: vec![ItemId::Episode(used.id)], ..RecallUse::default() });
-        let mut unmeasured = episode(0, Outcome::partial(0.5, ""), 0);
+        let mut unmeasured = episode(0, Outcome::Partial { fraction: 0.5, summary: String::new() }, 0);
         unmeasured.task.domain = None;
         let mut open = episode(0, Outcome::success(""), 10);
         open.outcome = None;

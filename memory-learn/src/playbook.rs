@@ -15,14 +15,15 @@ const MIN_FIXED: usize = 2;
 
 /// A playbook made for one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
+#[non_exhaustive]
+pub struct FilledPlaybook {
     /// The steps, with values where they are known and `{name}` where they are not.
     pub steps: Vec<PlaybookStep>,
     /// The placeholders that have no value.
     pub missing: Vec<String>,
 }
 
-impl Instance {
+impl FilledPlaybook {
     /// Leaves out the steps that are done, in order, and those before the last of them that it went without; and what only these
     /// steps need. A use of a tool before something that is still `needed` is another one.
     pub fn after(mut self, done: &[String], needed: impl Fn(&str) -> bool) -> Self {
@@ -47,7 +48,7 @@ impl Instance {
 /// Fills the placeholders of a playbook.
 pub trait Fill: Sized {
     /// Fills the placeholders with values by name; those without a value stay and are reported as missing.
-    fn instantiate(&self, values: &BTreeMap<String, String>) -> Instance;
+    fn instantiate(&self, values: &BTreeMap<String, String>) -> FilledPlaybook;
 
     /// Guesses values from the text of a task; of two that fit neither is taken.
     ///
@@ -61,7 +62,7 @@ pub trait Fill: Sized {
 }
 
 impl Fill for Playbook {
-    fn instantiate(&self, values: &BTreeMap<String, String>) -> Instance {
+    fn instantiate(&self, values: &BTreeMap<String, String>) -> FilledPlaybook {
         let step = |step: &PlaybookStep| PlaybookStep {
             tool: step.tool.clone(),
             instruction: fill(&step.instruction, |name| {
@@ -69,7 +70,7 @@ impl Fill for Playbook {
             }),
         };
         let missing = self.placeholders.iter().filter(|name| !values.contains_key(*name)).cloned().collect();
-        Instance { steps: self.steps.iter().map(step).collect(), missing }
+        FilledPlaybook { steps: self.steps.iter().map(step).collect(), missing }
     }
 
     fn suggest_values(&self, text: &str) -> BTreeMap<String, String> {
@@ -485,7 +486,8 @@ mod tests {
             let steps = [("get", "id={a}"), ("sh", "make"), ("sh", "test {b}"), ("end", "")];
             let step =
                 |(tool, text): (&str, &str)| PlaybookStep { tool: tool.into(), instruction: text.into() };
-            let whole = Instance { steps: steps.map(step).into(), missing: vec!["a".into(), "b".into()] };
+            let whole =
+                FilledPlaybook { steps: steps.map(step).into(), missing: vec!["a".into(), "b".into()] };
             let done: Vec<String> = done.iter().map(|tool| (*tool).to_owned()).collect();
             let rest = whole.after(&done, |tool| tool == needed);
             let left: Vec<String> = rest.steps.iter().map(PlaybookStep::to_string).collect();

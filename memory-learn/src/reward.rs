@@ -33,6 +33,7 @@ impl FactorBounds {
 /// worst success 0.32 and the best failure 0.1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RewardConfig {
     /// What a success is worth; 1 by default. A partial one is worth its share of the way from `failure`.
     pub success: f64,
@@ -328,7 +329,7 @@ mod tests {
         );
         input.duration_ms = Some(250);
         assert!(scored(&RewardConfig::default(), &input, &usual).efficiency > 1.0);
-        input.outcome = Some(Outcome::partial(0.5, "half"));
+        input.outcome = Some(Outcome::Partial { fraction: 0.5, summary: "half".into() });
         assert!((scored(&RewardConfig::default(), &input, &usual).outcome - 0.5).abs() < 1e-9);
         input.outcome = None;
         assert_eq!(scored(&RewardConfig::default(), &input, &usual).total, 0.0);
@@ -408,7 +409,7 @@ mod tests {
             recovered in 0_u32..25,
             novelty in 0.0..=1.0_f64,
         ) -> RewardInput {
-            let outcome = Some(Outcome::partial(share, ""));
+            let outcome = Some(Outcome::Partial { fraction: share, summary: String::new() });
             let recovered = recovered.min(errors);
             RewardInput { outcome, steps, duration_ms, complexity, qualities, errors, recovered, novelty }
         }
@@ -504,7 +505,9 @@ mod tests {
                 scored(&config, &changed, &usual).total
             };
             let done = input.outcome.as_ref().unwrap().success_share();
-            prop_assert!(with(&|input| input.outcome = Some(Outcome::partial(done.max(share), ""))) >= base);
+            let better = Outcome::Partial { fraction: done.max(share), summary: String::new() };
+            let done_more = with(&|input| input.outcome = Some(better.clone()));
+            prop_assert!(done_more >= base);
             prop_assert!(with(&|input| input.steps += more) <= base);
             prop_assert!(with(&|input| input.duration_ms = input.duration_ms.map(|ms| ms + u64::from(more))) <= base);
             prop_assert!(with(&|input| input.errors += more) <= base);

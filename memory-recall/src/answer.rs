@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn cuts_texts_before_it_leaves_items_out() {
-        let long = episode(&"word ".repeat(400), Some(Outcome::partial(0.5, "")));
+        let long =
+            episode(&"word ".repeat(400), Some(Outcome::Partial { fraction: 0.5, summary: String::new() }));
         let items = [PromptItem { episode: &long, score: 1.0, reasons: &[] }; 3];
         let count = |tokens: usize| {
             let prompt = to_prompt(&[], &items, tokens);

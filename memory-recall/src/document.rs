@@ -66,7 +66,7 @@ pub enum DocumentState {
 }
 
 impl DocumentState {
-    /// Every state; images number them by their places.
+    /// Every state; snapshots number them by their places.
     pub const ALL: [Self; 8] = [
         Self::Open,
         Self::Success,

@@ -6,9 +6,9 @@ mod dictionary;
 mod entries;
 pub(crate) mod entry;
 mod frozen;
-mod image;
 mod labels;
 pub(crate) mod shard;
+mod snapshot;
 mod tasks;
 
 use std::collections::{HashMap, HashSet};

@@ -49,11 +49,11 @@ impl SearchIndex for SharedIndex {
     }
 
     fn snapshot(&self, namespace: &Namespace) -> Option<Vec<u8>> {
-        self.with(|index| index.image(namespace))
+        self.with(|index| index.snapshot(namespace))
     }
 
     fn restore(&self, namespace: &Namespace, snapshot: Vec<u8>) -> bool {
-        let Some(restored) = LexicalIndex::of_image(namespace, snapshot) else { return false };
+        let Some(restored) = LexicalIndex::of_snapshot(namespace, snapshot) else { return false };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = restored;
         true
     }

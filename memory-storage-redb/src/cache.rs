@@ -15,9 +15,9 @@ use crate::open::{Handle, OpenReport, create_folder, open_database, prune_set_as
 
 mod contract;
 mod evict;
-mod image;
 mod read;
 mod room;
+mod snapshot;
 mod state;
 mod write;
 
@@ -30,9 +30,9 @@ const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 const LEDGER: TableDefinition<&[u8], (u64, u64, u64)> = TableDefinition::new("ledger");
 /// Key bytes → search document.
 const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents");
-/// Namespace and number → part of the image of its recall index.
-const IMAGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("images");
-/// Key bytes → mark of a document put or removed since the image of its namespace was stored.
+/// Namespace and number → part of the snapshot of its recall index.
+const SNAPSHOTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("snapshots");
+/// Key bytes → mark of a document put or removed since the snapshot of its namespace was stored.
 const CHANGED: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changed");
 /// Namespace, name and number → part of what was learned.
 const STATES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("states");

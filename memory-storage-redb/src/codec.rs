@@ -16,14 +16,14 @@ mod entry;
 mod frame;
 #[cfg(feature = "fuzzing")]
 mod fuzzing;
-mod image;
 mod meta;
 mod row;
+mod snapshot;
 
 pub use document::{decode_document, encode_document};
 pub use entry::{CacheEntry, decode_entry, encode_entry};
-pub use image::{decode_part, encode_part};
 pub use row::{PendingRow, decode_row, encode_row};
+pub use snapshot::{decode_part, encode_part};
 
 pub(crate) use dead_letter::{decode_dead_letter, encode_dead_letter};
 pub(crate) use document::document_revision;
@@ -31,9 +31,9 @@ pub(crate) use entry::entry_revision;
 pub(crate) use frame::{HEADER_BYTES, framed_length};
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{reseal_document, reseal_entry, reseal_row};
-pub(crate) use image::{check_mark, encode_mark};
 pub(crate) use meta::{decode_meta, encode_meta};
 pub(crate) use row::{MAGIC as ROW_MAGIC, RowHead, borrow_row, restamp_row};
+pub(crate) use snapshot::{check_mark, encode_mark};
 
 /// The most bytes a decoded payload may claim, in all its fields together.
 pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024 * 1024;

@@ -1,34 +1,25 @@
 //! Questions to a memory, and its answers.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
-use memory_core::{EngineStatus, Entity, Episode, Freshness, Kind, Namespace, Order, Scan, Verdict};
+use memory_core::{EngineStatus, Episode, Freshness, Kind, Namespace, Order, Scan, Verdict};
 use serde::Serialize;
 
 /// An episode as it was found; dereferences to [`Episode`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Found {
-    entity: Arc<Entity>,
+    /// The episode.
+    pub episode: Episode,
     /// How current it is.
     pub freshness: Freshness,
-}
-
-impl Found {
-    /// Wraps the content of an episode record.
-    pub(crate) fn new(entity: Arc<Entity>, freshness: Freshness) -> Self {
-        Self { entity, freshness }
-    }
 }
 
 impl Deref for Found {
     type Target = Episode;
 
     fn deref(&self) -> &Episode {
-        match self.entity.as_ref() {
-            Entity::Episode(episode) => episode,
-            other => unreachable!("a key of kind episode holds a {}", other.kind()),
-        }
+        &self.episode
     }
 }
 
@@ -154,6 +145,7 @@ impl EpisodeQuery {
 
 /// One page of episodes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct EpisodePage {
     /// The episodes.
     pub episodes: Vec<Episode>,
@@ -165,6 +157,7 @@ pub struct EpisodePage {
 
 /// How a memory is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// The namespace.
     pub namespace: String,

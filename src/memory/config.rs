@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memory_core::{EngineConfig, Error, Result};
-use memory_learn::belief::BeliefConfig;
+use memory_learn::confidence::ConfidenceConfig;
 use memory_learn::consolidate::ConsolidationConfig;
 use memory_learn::reflect::{ContrastReflector, Reflector};
 use memory_learn::reward::RewardConfig;
@@ -15,6 +15,7 @@ use crate::redact::Redactor;
 
 /// Settings of a memory; the default is right for one application on one machine.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct MemoryConfig {
     /// Acknowledgement, caches, sync.
     pub engine: EngineConfig,
@@ -42,7 +43,7 @@ pub struct LearningConfig {
     /// How episodes are scored.
     pub reward: RewardConfig,
     /// How evidence adds up.
-    pub belief: BeliefConfig,
+    pub confidence: ConfidenceConfig,
     /// When and how much is consolidated.
     pub consolidation: ConsolidationConfig,
     /// Who reflects on episodes; [`ContrastReflector`] by default.
@@ -59,7 +60,7 @@ impl Default for LearningConfig {
         Self {
             background: true,
             reward: RewardConfig::default(),
-            belief: BeliefConfig::default(),
+            confidence: ConfidenceConfig::default(),
             consolidation: ConsolidationConfig::default(),
             reflector: Arc::new(ContrastReflector::default()),
             hold_out: 0.0,
@@ -77,7 +78,7 @@ impl LearningConfig {
         let hold_out = self.hold_out;
         Error::check_setting("learning.hold_out", hold_out, (0.0..=1.0).contains(&hold_out), "0 to 1")?;
         self.reward.validate()?;
-        self.belief.validate()?;
+        self.confidence.validate()?;
         self.consolidation.validate()
     }
 }

@@ -182,9 +182,9 @@ impl Inner {
         let heuristics = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
         let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
         let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
-        let (config, belief) = (self.learning.consolidation.clone(), self.learning.belief.clone());
+        let (config, confidence) = (self.learning.consolidation.clone(), self.learning.confidence.clone());
         let mut consolidator =
-            Consolidator::new(patterns, heuristics, playbooks, failures, limits.now, config, belief);
+            Consolidator::new(patterns, heuristics, playbooks, failures, limits.now, config, confidence);
         left.into_iter().for_each(|left| consolidator.go_on_with(left));
         let kept = self.engine.retention_of(Kind::Evidence).is_none();
         let baselines = self.baselines();

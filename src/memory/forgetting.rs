@@ -7,8 +7,8 @@ use memory_core::{
     Entity, Episode, EpisodeId, ErrorKind, Evidence, EvidenceRole, Failure, Freshness, ItemId, Key, Kind,
     PatternBody, Result, Scan, Tally, Task, Timestamp, lock,
 };
-use memory_learn::belief::Confidence;
-use memory_learn::belief::pattern_confidence;
+use memory_learn::confidence::Confidence;
+use memory_learn::confidence::pattern_confidence;
 use memory_learn::extract::{Extracted, extract};
 use memory_learn::metrics::day_of;
 
@@ -160,7 +160,7 @@ impl Inner {
             let pieces = evidence.iter().filter(|evidence| evidence.role == role);
             Tally::from_evidence(
                 pieces.map(|evidence| (evidence.success, evidence.at)),
-                &self.learning.belief,
+                &self.learning.confidence,
             )
         };
         let tellers: Vec<EpisodeId> = evidence
@@ -171,7 +171,7 @@ impl Inner {
             .take(RELEARNED)
             .collect();
         let (all, used) = (tally(EvidenceRole::Observed), tally(EvidenceRole::Used));
-        let confidence = all.lower_bound(all.as_of, &self.learning.belief);
+        let confidence = all.lower_bound(all.as_of, &self.learning.confidence);
         let named = |episodes: &mut Vec<EpisodeId>| episodes.retain(|episode| *episode != without);
         match &mut entity {
             Entity::Pattern(pattern) if observed => {
@@ -188,7 +188,7 @@ impl Inner {
                 };
                 (pattern.body, pattern.terms) = (told.body, told.terms);
                 pattern.confidence =
-                    pattern_confidence(&pattern.body, &all, all.as_of, &self.learning.belief);
+                    pattern_confidence(&pattern.body, &all, all.as_of, &self.learning.confidence);
             }
             Entity::Playbook(playbook) if observed => {
                 (playbook.tally, playbook.used, playbook.confidence) = (all, used, confidence);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use memory_core::{
     Action, Artifact, ArtifactId, Attempt, Entity, Episode, EpisodeId, EpisodeStatus, Error, ErrorKind,
-    Freshness, ItemId, Key, Kind, Outcome, Product, RecallUse, Record, Result, Step, ToolUse, WriterId,
+    Freshness, ItemId, Key, Kind, NewArtifact, Outcome, RecallUse, Record, Result, Step, ToolUse, WriterId,
     add_call,
 };
 use memory_recall::tasks::TaskFigures;
@@ -18,6 +18,7 @@ use crate::redact::Redactor;
 /// An open episode: logs steps and artifacts, and is used up by completing it.
 ///
 /// Dropping it leaves the episode open; [`crate::memory::Memory::resume`] takes it up again.
+#[non_exhaustive]
 pub struct OpenEpisode {
     inner: Arc<Inner>,
     episode: Episode,
@@ -103,7 +104,7 @@ impl OpenEpisode {
     }
 
     /// Returns how many steps are logged.
-    pub fn steps(&self) -> u32 {
+    pub fn step_count(&self) -> u32 {
         self.totals.steps
     }
 
@@ -142,7 +143,7 @@ impl OpenEpisode {
     ///
     /// # Errors
     /// As [`OpenEpisode::step`].
-    pub async fn artifact(&mut self, product: impl Into<Product>) -> Result<ArtifactId> {
+    pub async fn artifact(&mut self, product: impl Into<NewArtifact>) -> Result<ArtifactId> {
         let product = product.into();
         let inner = self.inner.clone();
         inner.learner.active();
@@ -242,7 +243,7 @@ impl OpenEpisode {
     }
 
     /// Notes what was recalled for this episode, so that completing it becomes evidence for or against the items that
-    /// [`OpenEpisode::used`] names, and for what memory is worth.
+    /// [`OpenEpisode::note_use`] names, and for what memory is worth.
     ///
     /// Of several recalls for one episode all items count, up to 200. Whether the episode counts as one without memory
     /// the first one says that had something to show: that was drawn before anything happened, while episodes that go
@@ -251,7 +252,7 @@ impl OpenEpisode {
     ///
     /// # Errors
     /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and what the commit reports.
-    pub async fn recalled(&mut self, recall: &Recall) -> Result<()> {
+    pub async fn note_recall(&mut self, recall: &Recall) -> Result<()> {
         let mut noted = self.episode.recall.clone();
         let held = noted.get_or_insert_with(RecallUse::default);
         held.recall = Some(recall.id);
@@ -260,29 +261,29 @@ impl OpenEpisode {
         let new: Vec<ItemId> = recall.items().into_iter().filter(|item| !held.shown.contains(item)).collect();
         held.shown.extend(new);
         held.shown.truncate(RecallUse::MAX_ITEMS);
-        self.note_recall(noted).await
+        self.store_use(noted).await
     }
 
     /// Notes which recalled items the application used. Items that no recall showed are refused.
     ///
     /// # Errors
-    /// `InvalidInput` for an item that was not recalled for this episode; as [`OpenEpisode::recalled`].
-    pub async fn used(&mut self, items: &[ItemId]) -> Result<()> {
+    /// `InvalidInput` for an item that was not recalled for this episode; as [`OpenEpisode::note_recall`].
+    pub async fn note_use(&mut self, items: &[ItemId]) -> Result<()> {
         let mut noted = self.episode.recall.clone().unwrap_or_default();
         for item in items {
             if !noted.shown.contains(item) {
                 let problem = format!("{item} was not recalled for this episode");
-                return Err(Error::invalid("used", "items", problem)
-                    .with_hint("give the recall to `OpenEpisode::recalled` first"));
+                return Err(Error::invalid("note use", "items", problem)
+                    .with_hint("give the recall to `OpenEpisode::note_recall` first"));
             }
             if !noted.used.contains(item) {
                 noted.used.push(*item);
             }
         }
-        self.note_recall(Some(noted)).await
+        self.store_use(Some(noted)).await
     }
 
-    async fn note_recall(&mut self, recall: Option<RecallUse>) -> Result<()> {
+    async fn store_use(&mut self, recall: Option<RecallUse>) -> Result<()> {
         let inner = self.inner.clone();
         inner.learner.active();
         let _writing = inner.writing.add_to(self.episode.id).await;

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use memory_core::{
-    Advice, Entity, EpisodeId, ErrorKind, Freshness, Heuristic, HeuristicId, ItemId, Key, Kind, Premise,
-    Result, Standing, Tally, Timestamp, lock,
+    Advice, Entity, EpisodeId, ErrorKind, Freshness, Heuristic, HeuristicId, ItemId, Key, Kind, Result,
+    RuleCondition, Standing, Tally, Timestamp, lock,
 };
 use memory_learn::advise::{Condition, Rule};
-use memory_learn::belief::BeliefConfig;
-use memory_learn::belief::Confidence;
+use memory_learn::confidence::Confidence;
+use memory_learn::confidence::ConfidenceConfig;
 use memory_learn::heuristics::generalise::covers;
 use memory_learn::heuristics::id_of;
 use memory_learn::rulings::Rulings;
@@ -161,7 +161,7 @@ impl Inner {
         // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
         // from the future has no say in what is old.
         let as_of = at.values().max().copied().unwrap_or(Timestamp(0)).min(now);
-        let sheet = Sheet { domain, at: &at, as_of, belief: &self.learning.belief };
+        let sheet = Sheet { domain, at: &at, as_of, confidence: &self.learning.confidence };
         let mut heuristics: Vec<Heuristic> = rules.iter().map(|rule| sheet.heuristic(rule)).collect();
         heuristics.retain(|it| it.tally.successes >= LEAST_SUPPORT && it.confidence >= CONFIDENT_FROM);
         heuristics.sort_by(|a, b| {
@@ -278,7 +278,7 @@ impl Inner {
             // A ruling stays with its condition; of the episodes that showed it nothing does.
             let ruled = Heuristic {
                 tally: Tally::default(),
-                confidence: Tally::default().lower_bound(Timestamp(0), &self.learning.belief),
+                confidence: Tally::default().lower_bound(Timestamp(0), &self.learning.confidence),
                 weight: 0.0,
                 supporting: Vec::new(),
                 contradicting: Vec::new(),
@@ -302,16 +302,20 @@ struct Sheet<'s> {
     /// When episodes began.
     at: &'s BTreeMap<EpisodeId, Timestamp>,
     as_of: Timestamp,
-    belief: &'s BeliefConfig,
+    confidence: &'s ConfidenceConfig,
 }
 
 impl Sheet<'_> {
     fn heuristic(&self, rule: &Rule) -> Heuristic {
         let condition = match &rule.condition {
-            Condition::Always => Premise::default(),
-            Condition::Word(word) => Premise { terms: vec![word.clone()], ..Premise::default() },
-            Condition::Kind(kind) => Premise { task_kind: Some(kind.clone()), ..Premise::default() },
-            Condition::After(tool) => Premise { after_tool: Some(tool.clone()), ..Premise::default() },
+            Condition::Always => RuleCondition::default(),
+            Condition::Word(word) => RuleCondition { terms: vec![word.clone()], ..RuleCondition::default() },
+            Condition::Kind(kind) => {
+                RuleCondition { task_kind: Some(kind.clone()), ..RuleCondition::default() }
+            }
+            Condition::After(tool) => {
+                RuleCondition { after_tool: Some(tool.clone()), ..RuleCondition::default() }
+            }
         };
         let tool = &rule.tool;
         let (advice, action) = match rule.against {
@@ -328,7 +332,7 @@ impl Sheet<'_> {
             .collect();
         evidence.sort_unstable();
         let pieces = evidence.iter().map(|(at, _, supports)| (f64::from(u8::from(*supports)), *at));
-        let tally = Tally::from_evidence(pieces, self.belief);
+        let tally = Tally::from_evidence(pieces, self.confidence);
         let named = |wanted: bool| {
             let of = evidence.iter().rev().filter(|(.., supports)| *supports == wanted);
             of.map(|(_, id, _)| *id).take(NAMED_EPISODES).collect()
@@ -346,7 +350,7 @@ impl Sheet<'_> {
             action,
             domain: self.domain.map(str::to_owned),
             tally,
-            confidence: tally.lower_bound(self.as_of, self.belief),
+            confidence: tally.lower_bound(self.as_of, self.confidence),
             used: Tally::default(),
             standing: Standing::Active,
             weight,

@@ -17,12 +17,14 @@ use crate::memory::{Inner, Listed, Memory};
 
 /// What a memory has learned; [`Memory::knowledge`] gives it.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Knowledge<'a> {
     pub(super) inner: &'a Inner,
 }
 
 /// A heuristic with the evidence behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The heuristic.
     pub heuristic: Heuristic,
@@ -39,6 +41,7 @@ pub struct Explanation {
 /// How often a task was done, and what it took. Two tasks are one if they differ in values alone: their fingerprints are
 /// equal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TaskRecord {
     /// The normalised identity, as [`Episode::fingerprint`] has it.
     pub fingerprint: String,

@@ -43,6 +43,7 @@ const TRACES_BYTES: u64 = 32 << 20;
 
 /// What [`Memory::learn`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Learned {
     /// Episodes learned from.
     pub episodes: u64,

@@ -17,6 +17,7 @@ const MAX_AGENTS: usize = 3;
 
 /// An episode that may help, with why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RecalledEpisode {
     /// The identifier.
     pub id: EpisodeId,
@@ -66,6 +67,7 @@ impl fmt::Display for Origin {
 
 /// Something learned that may help, with why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Recalled<T> {
     /// How well it fits and how sure it is, in `0.0..=1.0`.
     pub score: f64,
@@ -79,6 +81,7 @@ pub struct Recalled<T> {
 
 /// A tool that what was learned speaks for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ToolAdvice {
     /// The tool.
     pub tool: String,
@@ -94,6 +97,7 @@ pub struct ToolAdvice {
 
 /// Something that went wrong with tasks like this.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Warning {
     /// What to look out for.
     pub text: String,
@@ -111,6 +115,7 @@ pub struct Warning {
 
 /// A playbook, with as many placeholders filled as the task says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SuggestedPlaybook {
     /// How well it fits and how sure it is, in `0.0..=1.0`.
     pub score: f64,
@@ -150,6 +155,7 @@ impl Phase {
 
 /// How a task like this is likely to end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Forecast {
     /// The expected success, in `0.0..=1.0`.
     pub success: f64,
@@ -161,7 +167,7 @@ pub struct Forecast {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Recall {
-    /// Identifies this recall; [`crate::memory::OpenEpisode::recalled`] takes it.
+    /// Identifies this recall; [`crate::memory::OpenEpisode::note_recall`] takes it.
     pub id: RecallId,
     /// The parts that the task was split into, in order.
     pub task_parts: Vec<String>,

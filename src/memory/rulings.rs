@@ -43,7 +43,7 @@ impl Knowledge<'_> {
     ///
     /// # Errors
     /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and what the commit reports.
-    pub async fn rule(&self, item: ItemId, decision: Option<Decision>) -> Result<()> {
+    pub async fn set_ruling(&self, item: ItemId, decision: Option<Decision>) -> Result<()> {
         if item.kind() == Kind::Episode {
             return Err(Error::invalid("rule", "item", "an episode is not ruled on")
                 .with_hint("what must not be recalled any more is forgotten: `memory episodes forget`"));
@@ -56,7 +56,7 @@ impl Knowledge<'_> {
     ///
     /// # Errors
     /// `NotFound` for an unknown lesson or remedy, and what the commit reports.
-    pub async fn rule_on_remedy(
+    pub async fn set_remedy_ruling(
         &self,
         failure: FailureId,
         calls: &[RemedyCall],

@@ -22,6 +22,7 @@ const PAGE: usize = 200;
 
 /// What a pass over stored records does with the secrets that it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RedactionPass {
     /// Tells them, and changes nothing.
     DryRun,
@@ -31,6 +32,7 @@ pub enum RedactionPass {
 
 /// A stored record in which secrets were found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SecretsFound {
     /// The kind of record.
     pub kind: Kind,
@@ -42,6 +44,7 @@ pub struct SecretsFound {
 
 /// A part of a pass over what is stored; [`Memory::redact_stored`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct RedactedPage {
     /// Records that were read.
     pub checked: u64,

@@ -1,6 +1,6 @@
 //! Redaction of what applications hand in, and of what is stored.
 
-use memory_core::{Action, Entity, Episode, Outcome, Product, RemedyCall, Task};
+use memory_core::{Action, Entity, Episode, NewArtifact, Outcome, RemedyCall, Task};
 
 use crate::redact::Redactor;
 
@@ -35,7 +35,7 @@ impl Redactor {
     }
 
     /// Replaces the secrets in every text of an artifact; returns how many.
-    pub fn redact_product(&self, product: &mut Product) -> u32 {
+    pub fn redact_product(&self, product: &mut NewArtifact) -> u32 {
         let texts = [&mut product.name, &mut product.media_type, &mut product.content];
         texts.into_iter().map(|text| self.redact_text(text)).sum()
     }

@@ -1,6 +1,6 @@
 //! Both directions: what is secret goes, what is not stays.
 
-use memory_core::{Action, Outcome, Product, Task};
+use memory_core::{Action, NewArtifact, Outcome, Task};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -439,7 +439,7 @@ fn every_text_of_the_domain_is_covered() {
 
     for mut outcome in [
         Outcome::success(text()),
-        Outcome::partial(0.5, text()),
+        Outcome::Partial { fraction: 0.5, summary: text() },
         Outcome::failure(text()),
         Outcome::abstained(text()),
     ] {
@@ -447,7 +447,7 @@ fn every_text_of_the_domain_is_covered() {
         clean(format!("{outcome:?}"));
     }
 
-    let mut product = Product::new(text(), text()).media_type(text());
+    let mut product = NewArtifact::new(text(), text()).media_type(text());
     assert_eq!(redactor.redact_product(&mut product), 3);
     clean(format!("{product:?}"));
 }

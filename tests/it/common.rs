@@ -16,7 +16,8 @@ pub(crate) fn remote(folder: &Path, url: &str) -> Builder {
         .remote(url)
         .background_learning(false)
         .poll_interval(Duration::from_millis(50))
-        .deadlines(Duration::from_millis(1_500), Duration::from_millis(1_500))
+        .read_deadline(Duration::from_millis(1_500))
+        .write_deadline(Duration::from_millis(1_500))
         // A busy machine may take its time.
         .first_answer(Duration::from_secs(3))
 }

@@ -122,7 +122,7 @@ async fn a_narrow_way_is_used_in_small_pieces() {
     let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let open = async |folder: &std::path::Path| {
         let deadlines = Duration::from_secs(3);
-        remote(folder, &proxy.url()).deadlines(deadlines, deadlines).open().await.unwrap()
+        remote(folder, &proxy.url()).read_deadline(deadlines).write_deadline(deadlines).open().await.unwrap()
     };
     let memory = open(one.path()).await;
     memory.sync(PATIENCE).await.unwrap();
@@ -178,9 +178,9 @@ async fn an_emptied_server_is_filled_again() {
     other.sync(PATIENCE).await.unwrap();
     assert!(other.get(done.id).await.unwrap().is_some());
     assert!(
-        other.warnings().iter().any(|it| it.contains("is another than last time")),
+        other.notices().iter().any(|it| it.contains("is another than last time")),
         "{:?}",
-        other.warnings()
+        other.notices()
     );
 }
 
@@ -191,7 +191,8 @@ async fn a_durable_acknowledgement_is_never_early() {
     let folder = tempfile::tempdir().unwrap();
     let memory = remote(folder.path(), &sqld.url())
         .ack(Ack::Durable)
-        .deadlines(PATIENCE, PATIENCE)
+        .read_deadline(PATIENCE)
+        .write_deadline(PATIENCE)
         .batch_rows(4_096)
         .open()
         .await

@@ -408,7 +408,7 @@ async fn one_callers_bad_record_does_not_fail_the_others() {
             tokio::spawn(async move {
                 let mut written = version(&format!("k{i}"), 1);
                 if i == 7 {
-                    let product = memory_core::Product::new("too big", "x".repeat(5 << 20));
+                    let product = memory_core::NewArtifact::new("too big", "x".repeat(5 << 20));
                     let id = memory_core::ArtifactId(SeededIds::new(1).next(Timestamp(1)));
                     let of = memory_core::EpisodeId(id.0);
                     let artifact = memory_core::Artifact::new(id, of, Timestamp(1), product);

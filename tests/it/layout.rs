@@ -21,6 +21,38 @@ fn every_test_that_an_invariant_names_exists() {
 }
 
 #[test]
+fn every_setting_is_documented() {
+    let text = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let named: BTreeSet<&str> =
+        text.split('`').skip(1).step_by(2).map(|name| name.split('(').next().unwrap()).collect();
+    let builder = fs::read_to_string(root().join("src/builder.rs")).unwrap();
+    let methods = builder.lines().filter_map(|line| line.trim().strip_prefix("pub fn "));
+    let methods: Vec<&str> = methods.filter_map(|rest| rest.split_once("(mut self")).map(|it| it.0).collect();
+    let settings = fs::read_to_string(root().join("src/settings.rs")).unwrap();
+    let keys = settings.lines().filter_map(|line| line.trim().strip_prefix("pub(crate) "));
+    let keys: Vec<&str> = keys.filter_map(|rest| rest.split_once(": Option<")).map(|it| it.0).collect();
+    assert!(methods.len() > 30 && keys.len() > 20, "{methods:?} {keys:?}");
+    // A warning comes from the file; it is no setting.
+    for name in methods.into_iter().chain(keys).filter(|name| *name != "warning") {
+        assert!(named.contains(name), "docs/configuration.md does not have {name}");
+    }
+}
+
+/// The crates of the default build, those of the workspace among them.
+const MOST_CRATES: usize = 79;
+
+#[test]
+fn the_default_build_stays_small() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = ["tree", "--package", "agent-memory", "--edges", "normal", "--prefix", "none", "--offline"];
+    let output = std::process::Command::new(cargo).args(tree).current_dir(root()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let crates: BTreeSet<&str> = text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(crates.len() > 20, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(crates.len() <= MOST_CRATES, "{} crates, at most {MOST_CRATES}: {crates:#?}", crates.len());
+}
+
+#[test]
 fn no_modules_use_each_other_in_a_circle() {
     let crates = [
         "memory-core",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use agent_memory::embed::Embedder;
 use agent_memory::learning::{
-    BeliefConfig, ConsolidationConfig, ContrastReflector, Decision, Reflection, Reflector, Strategy, Trace,
+    ConfidenceConfig, ConsolidationConfig, ContrastReflector, Decision, Reflection, Reflector, Strategy,
+    Trace,
 };
 use agent_memory::{
     Action, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, ItemId, Memory, Outcome, Phase,
@@ -336,7 +337,8 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
     let memory = Memory::builder()
         .path(folder.path())
         .background_learning(false)
-        .hold_out(0.5, 7)
+        .hold_out(0.5)
+        .hold_out_seed(7)
         .open()
         .await
         .unwrap();
@@ -349,15 +351,15 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
         let task = Task::new(format!("Cancel order #W10{number:05}")).kind("support").domain("retail");
         let recall = memory.recall("Cancel order").await.unwrap();
         let mut episode = memory.start(task).await.unwrap();
-        episode.recalled(&recall).await.unwrap();
+        episode.note_recall(&recall).await.unwrap();
         // Further recalls, one of which does not say what it follows, leave the episode where it was drawn to.
         let further = RecallQuery::new("Cancel order").following(recall.id);
         let further = memory.recall(further).await.unwrap();
         assert_eq!(further.withheld, recall.withheld);
-        episode.recalled(&further).await.unwrap();
+        episode.note_recall(&further).await.unwrap();
         let late = RecallQuery::new("Cancel order").following(recall.id).failed("get_order", "no");
         assert_eq!(memory.recall(late).await.unwrap().phase, Phase::Recovering, "also of what is withheld");
-        episode.recalled(&memory.recall("Cancel order").await.unwrap()).await.unwrap();
+        episode.note_recall(&memory.recall("Cancel order").await.unwrap()).await.unwrap();
         let outcome = if recall.withheld {
             assert!(recall.is_empty());
             let done = RecallQuery::new("Cancel order").following(recall.id);
@@ -368,7 +370,7 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
         } else {
             shown += 1;
             let item = recall.items()[0];
-            episode.used(&[item]).await.unwrap();
+            episode.note_use(&[item]).await.unwrap();
             used.push(item);
             Outcome::success("as recalled")
         };
@@ -386,7 +388,7 @@ async fn uses_become_evidence_and_hold_outs_are_measured() {
     );
     let unknown = "heuristic:0190a0a0-0000-7000-8000-000000000000".parse().unwrap();
     let mut episode = memory.start("one more").await.unwrap();
-    assert!(episode.used(&[unknown]).await.is_err(), "what was not recalled cannot have been used");
+    assert!(episode.note_use(&[unknown]).await.is_err(), "what was not recalled cannot have been used");
 }
 
 /// Embeds by the first letter, unless its provider is away.
@@ -683,7 +685,7 @@ async fn people_have_the_last_word_on_heuristics() {
     let first = recall.heuristics.first().expect("a rule was learned").item.clone();
     let explanation = memory.knowledge().explain(first.id).await.unwrap();
     assert!(!explanation.supporting.is_empty());
-    memory.knowledge().rule(ItemId::Heuristic(first.id), Some(Decision::Rejected)).await.unwrap();
+    memory.knowledge().set_ruling(ItemId::Heuristic(first.id), Some(Decision::Rejected)).await.unwrap();
     cancel_order(&memory, 13, true).await;
     memory.learn().await.unwrap();
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
@@ -693,18 +695,18 @@ async fn people_have_the_last_word_on_heuristics() {
     let mut about = memory.knowledge().heuristics().await.unwrap().items;
     about.retain(|rule| rule.tool == first.tool);
     for rule in &about {
-        memory.knowledge().rule(ItemId::Heuristic(rule.id), Some(Decision::Rejected)).await.unwrap();
+        memory.knowledge().set_ruling(ItemId::Heuristic(rule.id), Some(Decision::Rejected)).await.unwrap();
     }
     let without = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(without.tools.iter().all(|advice| advice.tool != first.tool), "{:?}", without.tools);
     for rule in &about {
-        memory.knowledge().rule(ItemId::Heuristic(rule.id), None).await.unwrap();
+        memory.knowledge().set_ruling(ItemId::Heuristic(rule.id), None).await.unwrap();
     }
     let recall = memory.recall(RecallQuery::new("cancel the order").domain("retail")).await.unwrap();
     assert!(recall.heuristics.iter().any(|found| found.item.id == first.id));
 
     // A ruling outlives the episodes that showed the rule; their figures do not.
-    memory.knowledge().rule(ItemId::Heuristic(first.id), Some(Decision::Rejected)).await.unwrap();
+    memory.knowledge().set_ruling(ItemId::Heuristic(first.id), Some(Decision::Rejected)).await.unwrap();
     for episode in memory.list(&EpisodeQuery::default()).await.unwrap().episodes {
         memory.forget(episode.id).await.unwrap();
     }
@@ -793,7 +795,7 @@ async fn a_machine_cut_off_writes_over_no_ruling_and_stores_its_rules_afterwards
     let rule = other.knowledge().heuristics().await.unwrap().items.remove(0);
 
     proxy.set_mode(Mode::Refuse);
-    other.knowledge().rule(ItemId::Heuristic(rule.id), Some(Decision::Rejected)).await.unwrap();
+    other.knowledge().set_ruling(ItemId::Heuristic(rule.id), Some(Decision::Rejected)).await.unwrap();
     other.sync(PATIENCE).await.unwrap();
     for number in 0..6 {
         let task = Task::new(format!("Mail the receipt of day {number}")).kind("support").domain("retail");
@@ -823,21 +825,22 @@ async fn a_machine_cut_off_writes_over_no_ruling_and_stores_its_rules_afterwards
 #[tokio::test(flavor = "multi_thread")]
 async fn how_evidence_adds_up_is_configured_and_checked() {
     let folder = tempfile::tempdir().unwrap();
-    let open = |belief: BeliefConfig, consolidation: ConsolidationConfig| {
-        let builder = Memory::builder().path(folder.path()).belief(belief).consolidation(consolidation);
+    let open = |confidence: ConfidenceConfig, consolidation: ConsolidationConfig| {
+        let builder =
+            Memory::builder().path(folder.path()).confidence(confidence).consolidation(consolidation);
         builder.background_learning(false).open()
     };
-    let (mut belief, mut consolidation) = (BeliefConfig::default(), ConsolidationConfig::default());
-    belief.quantile = 0.7;
-    let error = open(belief.clone(), consolidation.clone()).await.unwrap_err();
-    assert!(error.to_string().contains("belief.quantile"), "{error}");
-    belief.quantile = 0.4;
+    let (mut confidence, mut consolidation) = (ConfidenceConfig::default(), ConsolidationConfig::default());
+    confidence.quantile = 0.7;
+    let error = open(confidence.clone(), consolidation.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("confidence.quantile"), "{error}");
+    confidence.quantile = 0.4;
     consolidation.budget = Duration::ZERO;
-    let error = open(belief.clone(), consolidation.clone()).await.unwrap_err();
+    let error = open(confidence.clone(), consolidation.clone()).await.unwrap_err();
     assert!(error.to_string().contains("consolidation.budget"), "{error}");
     // Of one success the middle of the posterior is surer than its tenth.
-    let confidence = async |belief: BeliefConfig, of: &str| {
-        let memory = open(belief, ConsolidationConfig::default()).await.unwrap();
+    let best_of = async |config: ConfidenceConfig, of: &str| {
+        let memory = open(config, ConsolidationConfig::default()).await.unwrap();
         let mut episode = memory.start(Task::new("Sort the mail").domain(of)).await.unwrap();
         for tool in ["open", "sort", "file"] {
             episode.step(Action::tool(tool)).await.unwrap();
@@ -851,7 +854,7 @@ async fn how_evidence_adds_up_is_configured_and_checked() {
         best
     };
     let (bold, careful) =
-        (confidence(belief, "bold").await, confidence(BeliefConfig::default(), "careful").await);
+        (best_of(confidence, "bold").await, best_of(ConfidenceConfig::default(), "careful").await);
     assert!(bold > careful + 0.1, "{bold} {careful}");
 }
 
@@ -914,8 +917,8 @@ async fn what_hurts_is_withheld_until_the_episodes_it_hurt_are_forgotten() {
         if !recall.items().contains(&playbook) {
             break;
         }
-        episode.recalled(&recall).await.unwrap();
-        episode.used(&[playbook]).await.unwrap();
+        episode.note_recall(&recall).await.unwrap();
+        episode.note_use(&[playbook]).await.unwrap();
         hurt.push(episode.complete(Outcome::failure("refused")).await.unwrap().id);
         memory.learn().await.unwrap();
     }

@@ -108,7 +108,8 @@ async fn the_pool_is_bounded_and_recovers() {
 async fn a_full_outbox_is_an_error_with_the_figures_and_loses_nothing() {
     let sqld = Sqld::start(SqldOptions::new());
     let folder = tempfile::tempdir().unwrap();
-    let memory = remote(folder.path(), &sqld.url()).outbox(50, 1 << 20).open().await.unwrap();
+    let memory =
+        remote(folder.path(), &sqld.url()).outbox_rows(50).outbox_bytes(1 << 20).open().await.unwrap();
     memory.flush(PATIENCE).await.unwrap();
     sqld.kill();
     let mut episode = memory.start("long outage").await.unwrap();

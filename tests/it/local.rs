@@ -1,7 +1,8 @@
 //! Local mode: the embedded default.
 
 use agent_memory::{
-    Action, EpisodeQuery, ErrorKind, Memory, Outcome, Product, Quality, Recorded, Recording, Task, Verdict,
+    Action, EpisodeQuery, ErrorKind, Memory, NewArtifact, Outcome, Quality, Recorded, Recording, Task,
+    Verdict,
 };
 
 use crate::common::{PATIENCE, files, record_one};
@@ -87,7 +88,10 @@ async fn secrets_never_reach_the_disk() {
     let mut episode = memory.start(format!("push with {secret}")).await.unwrap();
     let arguments = serde_json::json!({"env": {"GITHUB_TOKEN": secret}});
     episode.step(Action::tool("git").arguments(arguments).observation(secret)).await.unwrap();
-    episode.artifact(Product::new("log", secret).quality(Quality::default().accepted(true))).await.unwrap();
+    episode
+        .artifact(NewArtifact::new("log", secret).quality(Quality::default().accepted(true)))
+        .await
+        .unwrap();
     let done = episode.complete(Outcome::failure(format!("bad {secret}"))).await.unwrap();
     assert_eq!(done.redactions, 5);
     memory.close(PATIENCE).await.unwrap();
@@ -208,7 +212,8 @@ async fn refused_input_stores_nothing() {
     let error = episode.step(Action::tool("t").observation("y".repeat(10_001))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(episode.step(Action::tool("t")).await.unwrap(), 1, "a refused step uses no number");
-    let error = episode.complete(Outcome::partial(1.5, "")).await.unwrap_err();
+    let error =
+        episode.complete(Outcome::Partial { fraction: 1.5, summary: String::new() }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let status = memory.status().await.engine;
     assert_eq!(status.records.unwrap().into_iter().collect::<Vec<_>>(), [("episode", 1), ("step", 1)]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_memory::status::BreakerState;
 use agent_memory::{
-    Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, Outcome, Product, Recording, Task,
+    Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, NewArtifact, Outcome, Recording, Task,
 };
 use memory_core::Outbox;
 use memory_storage_redb::{OutboxOptions, RedbOutbox};
@@ -74,7 +74,12 @@ async fn server_paused() {
 async fn recording_waits_for_no_server_and_recall_for_what_waits() {
     let sqld = Sqld::start(SqldOptions::new());
     let folder = tempfile::tempdir().unwrap();
-    let builder = || remote(folder.path(), &sqld.url()).deadlines(PATIENCE, PATIENCE).first_pull(PATIENCE);
+    let builder = || {
+        remote(folder.path(), &sqld.url())
+            .read_deadline(PATIENCE)
+            .write_deadline(PATIENCE)
+            .first_pull(PATIENCE)
+    };
     let open = async || builder().open().await.unwrap();
     let memory = open().await;
     let sent = record_one(&memory, "compress the backups").await;
@@ -185,11 +190,15 @@ async fn opens_and_works_while_the_server_is_away() {
     let folder = tempfile::tempdir().unwrap();
     let url = sqld.url();
     let memory = remote(folder.path(), &url).open().await.unwrap();
-    let done = record_one(&memory, "prune the docker images").await;
+    let done = record_one(&memory, "prune the docker snapshots").await;
     memory.close(PATIENCE).await.unwrap();
     sqld.kill();
     let memory = remote(folder.path(), &url).open().await.unwrap();
-    assert_eq!(memory.recall("docker images").await.unwrap().episodes[0].id, done.id, "from the cache file");
+    assert_eq!(
+        memory.recall("docker snapshots").await.unwrap().episodes[0].id,
+        done.id,
+        "from the cache file"
+    );
     let kept = record_one(&memory, "written while away").await;
     memory.close(Duration::from_millis(50)).await.unwrap();
     let memory = remote(folder.path(), &url).open().await.unwrap();
@@ -204,14 +213,14 @@ async fn what_was_recalled_is_kept_though_its_answer_does_not_come() {
     let sqld = Sqld::start(SqldOptions::new());
     let folder = tempfile::tempdir().unwrap();
     let memory = remote(folder.path(), &sqld.url()).ack(Ack::Durable).open().await.unwrap();
-    record_one(&memory, "prune the docker images").await;
-    let recall = memory.recall("docker images").await.unwrap();
+    record_one(&memory, "prune the docker snapshots").await;
+    let recall = memory.recall("docker snapshots").await.unwrap();
     let shown = recall.items();
-    let mut open = memory.start("prune the docker images again").await.unwrap();
+    let mut open = memory.start("prune the docker snapshots again").await.unwrap();
     sqld.kill();
-    assert_eq!(open.recalled(&recall).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(open.note_recall(&recall).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(
-        open.artifact(Product::new("log", "3 failed")).await.unwrap_err().kind(),
+        open.artifact(NewArtifact::new("log", "3 failed")).await.unwrap_err().kind(),
         ErrorKind::Unavailable
     );
     sqld.restart();
@@ -227,7 +236,7 @@ async fn what_was_recalled_is_kept_though_its_answer_does_not_come() {
 async fn what_makes_an_episode_due_comes_last() {
     let folder = tempfile::tempdir().unwrap();
     let memory = remote(folder.path(), "http://127.0.0.1:1").open().await.unwrap();
-    record_one(&memory, "prune the docker images").await;
+    record_one(&memory, "prune the docker snapshots").await;
     let imported = Recording {
         source_key: "a".into(),
         task: Task::new("deploy the shop"),
@@ -279,7 +288,7 @@ async fn closing_keeps_its_deadline_and_frees_the_folder() {
     let sqld = Sqld::start(SqldOptions::new());
     let proxy = FaultProxy::start(sqld.addr());
     let folder = tempfile::tempdir().unwrap();
-    let slow = || remote(folder.path(), &proxy.url()).deadlines(PATIENCE, PATIENCE);
+    let slow = || remote(folder.path(), &proxy.url()).read_deadline(PATIENCE).write_deadline(PATIENCE);
     let memory = slow().first_pull(Duration::ZERO).open().await.unwrap();
     memory.flush(PATIENCE).await.unwrap();
     proxy.set_mode(Mode::Hang);

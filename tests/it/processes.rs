@@ -118,7 +118,7 @@ async fn a_killed_process_leaves_an_episode_that_can_be_resumed() {
     let open = memory.list(&EpisodeQuery::open()).await.unwrap().episodes;
     assert_eq!(open.iter().map(|episode| episode.id).collect::<Vec<_>>(), [id]);
     let mut episode = memory.resume(id).await.unwrap();
-    assert_eq!(episode.steps(), 7, "every acknowledged step");
+    assert_eq!(episode.step_count(), 7, "every acknowledged step");
     assert_eq!(episode.step(Action::tool("bash")).await.unwrap(), 8);
     let done = episode.complete(Outcome::success("resumed")).await.unwrap();
     assert_eq!((done.steps, done.tools[0].calls), (8, 8));
@@ -141,7 +141,7 @@ async fn an_orphaned_outbox_is_adopted() {
     let memory = remote(folder.path(), &url).open().await.unwrap();
     memory.flush(PATIENCE).await.unwrap();
     assert_eq!(sqld.scalar("SELECT count(*) FROM steps"), 7, "the killed process's writes arrive");
-    assert_eq!(memory.resume(id).await.unwrap().steps(), 7);
+    assert_eq!(memory.resume(id).await.unwrap().step_count(), 7);
 }
 
 /// A limit on the size of files stands in for a full disk: both make a write fail in the middle.

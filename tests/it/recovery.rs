@@ -194,7 +194,7 @@ async fn an_episode_is_not_resumed_without_its_steps() {
     sqld.kill();
     assert!(matches!(b.steps(open.id()).await.unwrap().freshness, Freshness::Stale { .. }));
     assert_eq!(b.resume(open.id()).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(a.resume(open.id()).await.unwrap().steps(), 3, "the machine that wrote them has them");
+    assert_eq!(a.resume(open.id()).await.unwrap().step_count(), 3, "the machine that wrote them has them");
     sqld.restart();
     eventually("the server is back", async || b.sync(PATIENCE).await.is_ok()).await;
     let done = b.resume(open.id()).await.unwrap().complete(Outcome::success("by another")).await.unwrap();

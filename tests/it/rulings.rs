@@ -66,7 +66,7 @@ async fn whatever_recall_shows_can_be_rejected_and_restored() {
     let mut rejected = Vec::new();
     while let Some(item) = both().await.first().copied() {
         assert!(!rejected.contains(&item), "{item} was rejected and is shown");
-        knowledge.rule(item, Some(Decision::Rejected)).await.unwrap();
+        knowledge.set_ruling(item, Some(Decision::Rejected)).await.unwrap();
         rejected.push(item);
     }
     assert!(rejected.len() >= before.len());
@@ -82,7 +82,7 @@ async fn whatever_recall_shows_can_be_rejected_and_restored() {
     assert_eq!(knowledge.rulings().await.unwrap().len(), rejected.len());
 
     for item in rejected {
-        knowledge.rule(item, None).await.unwrap();
+        knowledge.set_ruling(item, None).await.unwrap();
     }
     assert_eq!(knowledge.rulings().await.unwrap().len(), 0);
     let after = both().await;
@@ -104,7 +104,7 @@ async fn one_remedy_is_rejected_and_another_one_pinned() {
     let first_tool = async || memory.recall(stuck()).await.unwrap().tools[0].tool.clone();
     assert_eq!(first_tool().await, "log_in");
 
-    knowledge.rule_on_remedy(held.id, &usual, Some(Decision::Rejected)).await.unwrap();
+    knowledge.set_remedy_ruling(held.id, &usual, Some(Decision::Rejected)).await.unwrap();
     let told: Vec<_> = lesson().await.helped().map(|it| it.calls.clone()).collect();
     assert_eq!(told, std::slice::from_ref(&other));
     let recall = memory.recall(stuck()).await.unwrap();
@@ -118,19 +118,19 @@ async fn one_remedy_is_rejected_and_another_one_pinned() {
     memory.learn().await.unwrap();
     assert!(lesson().await.helped().all(|it| it.calls != usual));
 
-    knowledge.rule_on_remedy(held.id, &usual, None).await.unwrap();
+    knowledge.set_remedy_ruling(held.id, &usual, None).await.unwrap();
     assert_eq!(lesson().await.helped().next().unwrap().calls, usual);
-    knowledge.rule_on_remedy(held.id, &other, Some(Decision::Pinned)).await.unwrap();
+    knowledge.set_remedy_ruling(held.id, &other, Some(Decision::Pinned)).await.unwrap();
     assert_eq!(lesson().await.helped().next().unwrap().calls, other);
     assert_eq!(first_tool().await, "ask_for_help", "what is pinned comes first");
 
     let unknown = knowledge
-        .rule_on_remedy(held.id, &[RemedyCall::new("pray")], Some(Decision::Rejected))
+        .set_remedy_ruling(held.id, &[RemedyCall::new("pray")], Some(Decision::Rejected))
         .await
         .unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
     let episode = memory.list(&EpisodeQuery::default()).await.unwrap().episodes[0].id;
-    let refused = knowledge.rule(ItemId::Episode(episode), Some(Decision::Rejected)).await.unwrap_err();
+    let refused = knowledge.set_ruling(ItemId::Episode(episode), Some(Decision::Rejected)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
 }
 
@@ -141,7 +141,7 @@ async fn a_ruling_holds_when_the_item_was_forgotten_and_comes_back() {
     six(&memory).await;
     let recall = memory.recall(query()).await.unwrap();
     let playbook = ItemId::Playbook(recall.playbook.expect("a procedure is suggested").playbook.id);
-    memory.knowledge().rule(playbook, Some(Decision::Rejected)).await.unwrap();
+    memory.knowledge().set_ruling(playbook, Some(Decision::Rejected)).await.unwrap();
     for episode in memory.list(&EpisodeQuery::default()).await.unwrap().episodes {
         memory.forget(episode.id).await.unwrap();
     }
@@ -205,7 +205,7 @@ async fn a_ruling_reaches_other_machines() {
     two.sync(PATIENCE).await.unwrap();
     let found = two.recall(stuck()).await.unwrap();
     let item = ItemId::Failure(found.fixes[0].item.id);
-    one.knowledge().rule(item, Some(Decision::Rejected)).await.unwrap();
+    one.knowledge().set_ruling(item, Some(Decision::Rejected)).await.unwrap();
     one.flush(PATIENCE).await.unwrap();
     two.sync(PATIENCE).await.unwrap();
     assert!(!shown(&two.recall(stuck()).await.unwrap()).contains(&item));
@@ -235,7 +235,7 @@ async fn consolidation_goes_by_what_was_ruled_elsewhere() {
     // The poll at opening is over; the next one is an hour away.
     let _status = two.status().await;
     let found = one.knowledge().failures().await.unwrap().items[0].id;
-    one.knowledge().rule(ItemId::Failure(found), Some(Decision::Pinned)).await.unwrap();
+    one.knowledge().set_ruling(ItemId::Failure(found), Some(Decision::Pinned)).await.unwrap();
     one.flush(PATIENCE).await.unwrap();
     let known = async || {
         let held = two.knowledge().failures().await.unwrap().items;

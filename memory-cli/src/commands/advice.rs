@@ -77,7 +77,7 @@ impl Page {
     }
 
     fn forecast(&mut self, forecast: Option<Forecast>) {
-        let Some(Forecast { success, evidence }) = forecast else { return };
+        let Some(Forecast { success, evidence, .. }) = forecast else { return };
         self.title("How tasks like this went");
         let told =
             format!("{:.0} % expected success, from about {evidence:.0} similar episodes", 100.0 * success);
@@ -96,7 +96,7 @@ impl Page {
     }
 
     fn playbook(&mut self, recall: &Recall) {
-        let Some(SuggestedPlaybook { score, part, playbook, origin, steps, missing }) = &recall.playbook
+        let Some(SuggestedPlaybook { score, part, playbook, origin, steps, missing, .. }) = &recall.playbook
         else {
             return;
         };

@@ -88,7 +88,7 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
     let id = learned::find::<Heuristic>(memory, id).await?.item.id;
     let explained = memory.knowledge().explain(id).await?;
     if output.is_json() {
-        let Explanation { heuristic, supporting, contradicting, uses, freshness } = &explained;
+        let Explanation { heuristic, supporting, contradicting, uses, freshness, .. } = &explained;
         return Ok(output.object(&json!({
             "heuristic": heuristic.json(),
             "supporting": supporting,
@@ -97,7 +97,7 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
             "stale_ms": view::stale_ms(*freshness),
         }))?);
     }
-    let Explanation { heuristic, supporting, contradicting, uses, freshness } = &explained;
+    let Explanation { heuristic, supporting, contradicting, uses, freshness, .. } = &explained;
     let (state, look) = learned::standing(heuristic.standing, heuristic.ruling);
     output.line(paint(style::TITLE, heuristic.sentence()))?;
     let mut lines = Vec::new();

@@ -158,9 +158,9 @@ pub(super) async fn rule<T: Item>(
     let knowledge = session.memory.knowledge();
     match (remedy, held.id()) {
         (Some(remedy), ItemId::Failure(failure)) => {
-            knowledge.rule_on_remedy(failure, &remedy.calls, decision).await?;
+            knowledge.set_remedy_ruling(failure, &remedy.calls, decision).await?;
         }
-        (_, item) => knowledge.rule(item, decision).await?,
+        (_, item) => knowledge.set_ruling(item, decision).await?,
     }
     let item = find::<T>(&session.memory, &held.id().record_id()).await?.item;
     if output.is_json() {

@@ -198,7 +198,11 @@ impl Transcript {
         let words = self.last_words.take().unwrap_or_default();
         if reward > 0.0 {
             let summary = self.cutter.outcome(words);
-            return if reward < 1.0 { Outcome::partial(reward, summary) } else { Outcome::success(summary) };
+            return if reward < 1.0 {
+                Outcome::Partial { fraction: reward, summary }
+            } else {
+                Outcome::success(summary)
+            };
         }
         // Nobody said why: the reward is all that the source has.
         let mut outcome = Outcome::failure("");
@@ -360,7 +364,7 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         assert_eq!(found.actions[4].result, StepResult::Timeout);
-        assert_eq!(found.outcome, Outcome::partial(0.5, ""));
+        assert_eq!(found.outcome, Outcome::Partial { fraction: 0.5, summary: String::new() });
     }
 
     #[test]

@@ -16,7 +16,8 @@ async fn leave_two(world: &World, proxy: &FaultProxy) {
         .path(world.path("memory"))
         .remote(proxy.url())
         .background_learning(false)
-        .deadlines(Duration::from_millis(1_500), Duration::from_millis(1_500))
+        .read_deadline(Duration::from_millis(1_500))
+        .write_deadline(Duration::from_millis(1_500))
         .first_answer(Duration::from_secs(3))
         .open();
     let memory = open.await.unwrap();

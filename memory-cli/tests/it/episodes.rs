@@ -116,9 +116,9 @@ fn an_episode_is_shown_with_what_was_recalled_for_it() {
         let memory = agent_memory::Memory::open(world.path("memory")).await.unwrap();
         let recall = memory.recall("Cancel my flight to Turku.").await.unwrap();
         let mut episode = memory.start("Cancel my flight to Turku.").await.unwrap();
-        episode.recalled(&recall).await.unwrap();
+        episode.note_recall(&recall).await.unwrap();
         let used = agent_memory::ItemId::Episode(recall.episodes[0].id);
-        episode.used(&[used]).await.unwrap();
+        episode.note_use(&[used]).await.unwrap();
         memory.close(std::time::Duration::from_secs(5)).await.unwrap();
         (episode.id().to_string(), used.record_id())
     });

@@ -16,7 +16,7 @@ use crate::store::memory_store::MemoryStore;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::traits::{
-    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Purged, Store, StoredDocument, Tiers,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexSnapshot, Purged, Store, StoredDocument, Tiers,
 };
 
 /// A cache in memory that can be made to fail.
@@ -86,8 +86,8 @@ impl Cache for Broken {
     async fn documents_of(&self, keys: &[Key]) -> Result<Documents> {
         self.store.documents_of(keys).await
     }
-    async fn put_image(&self, space: &Namespace, image: &[u8]) -> Result<()> {
-        self.store.put_image(space, image).await
+    async fn put_snapshot(&self, space: &Namespace, snapshot: &[u8]) -> Result<()> {
+        self.store.put_snapshot(space, snapshot).await
     }
     async fn put_state(&self, space: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()> {
         self.store.put_state(space, name, bytes).await
@@ -95,8 +95,8 @@ impl Cache for Broken {
     async fn state(&self, space: &Namespace, name: &str) -> Result<Option<Vec<u8>>> {
         self.store.state(space, name).await
     }
-    async fn image(&self, space: &Namespace) -> Result<Option<IndexImage>> {
-        self.store.image(space).await
+    async fn snapshot(&self, space: &Namespace) -> Result<Option<IndexSnapshot>> {
+        self.store.snapshot(space).await
     }
     async fn clear(&self) -> Result<()> {
         self.store.clear().await
@@ -151,7 +151,7 @@ async fn a_cache_that_breaks_while_it_is_read_is_filled_again() {
     let engine = open(&durable, &cache).await;
     record(&engine, 1).await;
     engine.pull().await.unwrap();
-    engine.shared.filler.settle().await;
+    engine.shared.cache_writer.settle().await;
     assert_eq!(indexed(&engine), 1);
     assert_ne!(cache.cursor().await.unwrap(), Cursor::default());
     drop(engine);
@@ -160,7 +160,7 @@ async fn a_cache_that_breaks_while_it_is_read_is_filled_again() {
     let engine = open(&durable, &cache).await;
     assert_eq!(indexed(&engine), 1, "what the cache has lost comes from the durable tier");
     assert!(engine.warnings()[0].contains("made again"), "{:?}", engine.warnings());
-    engine.shared.filler.settle().await;
+    engine.shared.cache_writer.settle().await;
     assert_eq!(cache.documents(&Namespace::default(), None, 10).await.unwrap().found.len(), 1);
     assert_ne!(cache.cursor().await.unwrap(), Cursor::default(), "the next opening need not start over");
 }
@@ -171,15 +171,15 @@ async fn a_panic_of_the_cache_costs_what_it_was_about_to_fill() {
     let engine = open(&durable, &cache).await;
     cache.panics_on_writing.store(true, Ordering::Relaxed);
     record(&engine, 1).await;
-    engine.shared.filler.settle().await;
+    engine.shared.cache_writer.settle().await;
     record(&engine, 2).await;
-    engine.shared.filler.settle().await;
+    engine.shared.cache_writer.settle().await;
     let status = engine.status().await;
     assert_eq!((status.panics, status.cache_failures), (1, 1));
     assert!(status.cache_error.is_some_and(|error| error.contains("panicked: scripted panic")));
     let key = |id| Key::episode(&Namespace::default(), EpisodeId(uuid::Uuid::from_u128(id)));
     let held = cache.get(&[key(1), key(2)]).await.unwrap();
     assert_eq!(held.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true], "the thread goes on");
-    assert!(engine.shared.filler.overlaid(&key(1)).is_none(), "nothing piles up beside the cache");
+    assert!(engine.shared.cache_writer.overlaid(&key(1)).is_none(), "nothing piles up beside the cache");
     assert!(engine.read(&key(1)).await.unwrap().record.is_some(), "the durable tier has it");
 }

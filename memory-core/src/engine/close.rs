@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::fill::Fill;
+use crate::engine::cache_writer::CacheWork;
 use crate::engine::{Engine, Shared, supervise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
@@ -15,7 +15,8 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// What [`Engine::close`] left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Leftover {
+#[non_exhaustive]
+pub struct PendingReport {
     /// Rows that still wait in the outbox; the next instance sends them.
     pub rows: u64,
     /// Their encoded size, in bytes.
@@ -30,7 +31,7 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever the durable tier reports on closing; what could not be sent is not an error but in the answer.
-    pub async fn close(&self, timeout: Duration) -> Result<Leftover> {
+    pub async fn close(&self, timeout: Duration) -> Result<PendingReport> {
         let shared = self.shared.clone();
         if shared.closed.swap(true, Ordering::AcqRel) {
             return Ok(shared.leftover());
@@ -68,12 +69,12 @@ impl Engine {
         if let Err(error) = shared.trim_tail().await {
             tracing::warn!(%error, "the outbox's tail was not trimmed on closing");
         }
-        shared.filler.push(Fill::Image(shared.index.clone(), shared.namespace.clone()));
-        shared.filler.push(Fill::Persist);
-        shared.filler.close();
+        shared.cache_writer.push(CacheWork::Snapshot(shared.index.clone(), shared.namespace.clone()));
+        shared.cache_writer.push(CacheWork::Persist);
+        shared.cache_writer.close();
         let joined = shared.clone();
         supervise::blocking(move || {
-            joined.filler.join();
+            joined.cache_writer.join();
             Ok(())
         })
         .await?;
@@ -89,7 +90,7 @@ impl Drop for Engine {
             task.abort();
         }
         self.shared.committer.close();
-        self.shared.filler.close();
+        self.shared.cache_writer.close();
     }
 }
 
@@ -106,8 +107,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn leftover(&self) -> Leftover {
+    pub(super) fn leftover(&self) -> PendingReport {
         let usage = self.tiers.outbox.as_ref().map(|(outbox, _)| outbox.usage()).unwrap_or_default();
-        Leftover { rows: usage.rows, bytes: usage.bytes, dead_letters: usage.dead_letters }
+        PendingReport { rows: usage.rows, bytes: usage.bytes, dead_letters: usage.dead_letters }
     }
 }

@@ -104,8 +104,8 @@ impl Shared {
             // Made in another way; the first pull starts over.
             return Ok(());
         }
-        // Without a position, what is in the image would not come again.
-        let loaded = if cursor.database.is_empty() { None } else { self.load_image().await? };
+        // Without a position, what is in the snapshot would not come again.
+        let loaded = if cursor.database.is_empty() { None } else { self.load_snapshot().await? };
         let unreadable = match loaded {
             Some(unreadable) => unreadable,
             None => self.load_all_documents().await?,
@@ -114,7 +114,7 @@ impl Shared {
         let replaced = self.tiers.cache.cursor().await? != *cursor;
         if unreadable > 0 || replaced {
             // What is missing does not come by again by itself: recall would not know of it for ever.
-            self.filler.set_apart();
+            self.cache_writer.set_apart();
             lock(&self.progress).damaged = true;
             let what = if replaced { "the".to_owned() } else { unreadable.to_string() };
             self.warn(format!(
@@ -177,7 +177,7 @@ impl Shared {
                 pending.retain(|record| !cached.next().flatten().is_some_and(|it| it.supersedes(record)));
                 let mut documents = documents_of(self.index.as_ref(), &pending, &self.unreadable);
                 if !documents.is_empty() {
-                    self.filler.set_apart();
+                    self.cache_writer.set_apart();
                 }
                 index_documents(self.index.as_ref(), &pending, &mut documents, &self.unreadable);
                 match next {

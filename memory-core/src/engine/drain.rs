@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::engine::fill::Fill;
+use crate::engine::cache_writer::CacheWork;
 use crate::engine::{Ack, Shared, Task};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
@@ -346,8 +346,8 @@ impl Shared {
         }
         // Not put in: the durable tier may have kept a newer version, which the change feed has brought already.
         self.next_generation();
-        self.filler.push(Fill::Outdate(sent.clone()));
-        self.filler.settle().await;
+        self.cache_writer.push(CacheWork::Outdate(sent.clone()));
+        self.cache_writer.settle().await;
         // As when the feed was applied: first below, then above, and nothing that was read before comes in between.
         self.next_generation();
         for (key, revision) in &sent {

@@ -13,6 +13,7 @@ use crate::store::traits::CachedRecord;
 
 /// What the hot layer holds and how it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct HotUsage {
     /// Records held.
     pub records: u64,

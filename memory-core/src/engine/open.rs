@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell, watch};
 
 use crate::clock::Clock;
+use crate::engine::cache_writer::{CacheWork, CacheWriter};
 use crate::engine::commit::{Committer, OnCommit, Target};
 use crate::engine::documents::index_documents;
-use crate::engine::fill::{Fill, Filler};
 use crate::engine::hot::Hot;
 use crate::engine::index::SearchIndex;
 use crate::engine::progress::{Progress, Task};
@@ -72,12 +72,12 @@ impl Engine {
         let hot = Arc::new(Hot::new(config.hot_bytes));
         let missing =
             moka::sync::Cache::builder().max_capacity(65_536).time_to_live(config.missing_ttl).build();
-        let filler = Filler::start(tiers.cache.clone(), Handle::current())?;
+        let cache_writer = CacheWriter::start(tiers.cache.clone(), Handle::current())?;
         let appended = Arc::new(Notify::new());
         let (unreadable, renumbered) = (Arc::new(Unreadable::default()), Arc::new(AtomicU64::new(0)));
         let on_commit = HandOn {
             hot: hot.clone(),
-            filler: filler.clone(),
+            cache_writer: cache_writer.clone(),
             missing: missing.clone(),
             index: index.clone(),
             unreadable: unreadable.clone(),
@@ -101,7 +101,7 @@ impl Engine {
             breaker,
             committer,
             hot,
-            filler,
+            cache_writer,
             missing,
             flights: read::Flights::default(),
             index,
@@ -214,7 +214,7 @@ impl Shared {
 /// What the committer does with a commit before its callers wake: caches and recall see it at once.
 struct HandOn {
     hot: Arc<Hot>,
-    filler: Arc<Filler>,
+    cache_writer: Arc<CacheWriter>,
     missing: moka::sync::Cache<Key, ()>,
     index: Arc<dyn SearchIndex>,
     unreadable: Arc<Unreadable>,
@@ -224,7 +224,7 @@ struct HandOn {
 
 impl HandOn {
     fn into_on_commit(self) -> OnCommit {
-        let Self { hot, filler, missing, index, unreadable, appended, clock } = self;
+        let Self { hot, cache_writer, missing, index, unreadable, appended, clock } = self;
         Box::new(move |writes| {
             let now = clock.now();
             let (mut records, mut documents) = (Vec::new(), Vec::new());
@@ -237,9 +237,9 @@ impl HandOn {
                 hot.fill(record, now);
                 missing.invalidate(&record.key);
             }
-            filler.committed(records);
+            cache_writer.committed(records);
             if !documents.is_empty() {
-                filler.push(Fill::Documents(documents));
+                cache_writer.push(CacheWork::Documents(documents));
             }
             appended.notify_one();
         })

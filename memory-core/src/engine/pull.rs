@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::Timestamp;
+use crate::engine::cache_writer::CacheWork;
 use crate::engine::documents::{documents_of, index_documents};
-use crate::engine::fill::Fill;
 use crate::engine::sent::{LOOKED_UP, Sent};
 use crate::engine::{Shared, Task};
 use crate::error::{ErrorKind, Result};
@@ -232,8 +232,8 @@ impl Shared {
         let mut documents = documents_of(self.index.as_ref(), &records, &self.unreadable);
         index_documents(self.index.as_ref(), &records, &mut documents, &self.unreadable);
         if !records.is_empty() {
-            self.filler.push(Fill::Records(records));
-            self.filler.push(Fill::Documents(documents));
+            self.cache_writer.push(CacheWork::Records(records));
+            self.cache_writer.push(CacheWork::Documents(documents));
         }
     }
 
@@ -256,11 +256,11 @@ impl Shared {
         }
         self.hot.clear();
         self.missing.invalidate_all();
-        // Before the cache file: an image that is made behind it must have nothing of before.
+        // Before the cache file: a snapshot that is made behind it must have nothing of before.
         self.index.change(&mut |index| index.clear());
         self.unreadable.clear();
-        self.filler.push(Fill::Clear);
-        self.filler.settle().await;
+        self.cache_writer.push(CacheWork::Clear);
+        self.cache_writer.settle().await;
         self.load_pending().await?;
         if what.is_some() {
             lock(&self.sent).done(sent);
@@ -310,13 +310,13 @@ impl Shared {
             return;
         }
         if !outdated.is_empty() {
-            self.filler.push(Fill::Outdate(outdated));
+            self.cache_writer.push(CacheWork::Outdate(outdated));
         }
-        // Behind what it covers: the filler works in order.
-        self.filler.push(Fill::Cursor(cursor));
+        // Behind what it covers: the cache writer works in order.
+        self.cache_writer.push(CacheWork::Cursor(cursor));
         // Only when the cache file has the new versions may the hot layer drop the old ones, or a read in between
         // would bring them back.
-        self.filler.settle().await;
+        self.cache_writer.settle().await;
         self.next_generation();
         for (key, revision) in seen {
             self.hot.outdate(&key, revision);

@@ -294,7 +294,7 @@ impl Shared {
 
     /// Returns what this instance has written and the tiers below may not have yet, in the order of the keys.
     async fn overlaid_or_pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
-        let mut found: Vec<Option<Record>> = keys.iter().map(|key| self.filler.overlaid(key)).collect();
+        let mut found: Vec<Option<Record>> = keys.iter().map(|key| self.cache_writer.overlaid(key)).collect();
         let below: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
         if below.is_empty() || self.outbox().is_none_or(|outbox| outbox.usage().rows == 0) {
             return Ok(found);

@@ -34,7 +34,7 @@ impl Engine {
         let (page, freshness) = match shared.durable.scan(scan).await {
             Ok(page) => (page, Freshness::Fresh),
             Err(error) if shared.outbox().is_some() && means_away(&error) => {
-                shared.filler.settle().await;
+                shared.cache_writer.settle().await;
                 let since = crate::id::lock(&shared.progress).last_sync;
                 let age = since.map_or(Duration::ZERO, |since| now.since(since));
                 (shared.tiers.cache.scan(scan).await?, Freshness::Stale { age })

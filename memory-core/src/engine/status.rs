@@ -28,6 +28,7 @@ pub enum Mode {
 
 /// The outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OutboxStatus {
     /// Rows that wait to be sent.
     pub rows: u64,
@@ -51,6 +52,7 @@ pub struct OutboxStatus {
 
 /// How sync goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SyncStatus {
     /// When the durable tier last answered a pull or took a batch.
     pub last_sync: Option<Timestamp>,
@@ -71,6 +73,7 @@ pub struct SyncStatus {
 
 /// The state of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct EngineStatus {
     /// Local or remote.
     pub mode: Mode,
@@ -107,8 +110,8 @@ impl Engine {
         let breaker = shared.breaker.as_ref().map(|breaker| breaker.status());
         let away = breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
         let records = if away { None } else { self.count().await.ok() };
-        let panics = lock(&shared.progress).panics + shared.filler.panics() + shared.committer.panics();
-        let (cache_failures, cache_error) = shared.filler.failures();
+        let panics = lock(&shared.progress).panics + shared.cache_writer.panics() + shared.committer.panics();
+        let (cache_failures, cache_error) = shared.cache_writer.failures();
         let indexed = shared.index.count(&shared.namespace, Kind::Episode) as u64;
         let index_bytes = shared.index.bytes() as u64;
         EngineStatus {

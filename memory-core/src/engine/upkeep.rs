@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::fill::Fill;
+use crate::engine::cache_writer::CacheWork;
 use crate::engine::supervise;
 use crate::engine::{Shared, Task};
 use crate::error::Result;
@@ -70,8 +70,8 @@ impl Shared {
 
     /// Does one round. Each part is tried even if one before it failed; the first error is returned.
     pub(super) async fn upkeep(&self, now: Timestamp, purge: bool) -> Result<()> {
-        self.filler.push(Fill::Evict);
-        self.filler.push(Fill::Persist);
+        self.cache_writer.push(CacheWork::Evict);
+        self.cache_writer.push(CacheWork::Persist);
         let mut results = Vec::new();
         if self.outbox().is_some() {
             self.adopt().await?;
@@ -99,7 +99,7 @@ impl Shared {
             index.purge_expired(purged.until);
             index.prune_tombstones(purged.until.minus(self.config.tombstone_retention));
         });
-        self.filler.push(Fill::Expire(purged.until));
+        self.cache_writer.push(CacheWork::Expire(purged.until));
         Ok(purged)
     }
 

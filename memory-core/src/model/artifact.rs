@@ -56,7 +56,7 @@ impl Quality {
 /// [`Artifact`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Product {
+pub struct NewArtifact {
     /// Its name (a path, a title).
     pub name: String,
     /// Its media type (`text/x-diff`).
@@ -67,7 +67,7 @@ pub struct Product {
     pub quality: Quality,
 }
 
-impl Product {
+impl NewArtifact {
     /// Creates a `text/plain` product without measures.
     pub fn new(name: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
@@ -104,12 +104,12 @@ pub struct Artifact {
     /// When it was recorded.
     pub at: Timestamp,
     /// What it is.
-    pub product: Product,
+    pub product: NewArtifact,
 }
 
 impl Artifact {
     /// Creates an artifact.
-    pub fn new(id: ArtifactId, episode: EpisodeId, at: Timestamp, product: Product) -> Self {
+    pub fn new(id: ArtifactId, episode: EpisodeId, at: Timestamp, product: NewArtifact) -> Self {
         Self { id, episode, at, product }
     }
 
@@ -119,7 +119,7 @@ impl Artifact {
     }
 }
 
-impl Product {
+impl NewArtifact {
     /// Returns how many bytes the texts take in memory.
     pub fn weight(&self) -> usize {
         self.name.len() + self.media_type.len() + self.content.len()

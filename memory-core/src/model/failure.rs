@@ -12,6 +12,7 @@ use crate::model::ruling::Decision;
 /// A class of errors, by what their messages say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ErrorCategory {
     /// It took too long.
     Timeout,

@@ -11,7 +11,7 @@ use crate::model::ruling::Decision;
 
 /// When a heuristic applies: every part that is set must hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub struct Premise {
+pub struct RuleCondition {
     /// Words that the task must have, in lower case, sorted.
     pub terms: Vec<String>,
     /// The kind of task.
@@ -20,7 +20,7 @@ pub struct Premise {
     pub after_tool: Option<String>,
 }
 
-impl fmt::Display for Premise {
+impl fmt::Display for RuleCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if !self.terms.is_empty() {
@@ -52,7 +52,7 @@ pub struct Heuristic {
     /// The identifier, derived from domain, condition, advice and tool.
     pub id: HeuristicId,
     /// When it applies.
-    pub condition: Premise,
+    pub condition: RuleCondition,
     /// What it says about the tool.
     pub advice: Advice,
     /// The tool.
@@ -90,7 +90,7 @@ pub struct Heuristic {
 impl Heuristic {
     /// Returns the rule as a sentence: "if …: use …", or "always: use …".
     pub fn sentence(&self) -> String {
-        let sign = if self.condition == Premise::default() { "" } else { "if " };
+        let sign = if self.condition == RuleCondition::default() { "" } else { "if " };
         format!("{sign}{}: {}", self.condition, self.action)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How an episode ended, without words.
@@ -76,8 +77,15 @@ impl Outcome {
     }
 
     /// Creates a partial success; `fraction` is the share done, in `0.0..=1.0`.
-    pub fn partial(fraction: f64, summary: impl Into<String>) -> Self {
-        Self::Partial { fraction, summary: summary.into() }
+    ///
+    /// # Errors
+    /// `InvalidInput` for a fraction that is not in that range.
+    pub fn partial(fraction: f64, summary: impl Into<String>) -> Result<Self> {
+        if !(0.0..=1.0).contains(&fraction) {
+            let problem = format!("{fraction}, the limits are 0 and 1");
+            return Err(Error::invalid("outcome", "outcome.fraction", problem));
+        }
+        Ok(Self::Partial { fraction, summary: summary.into() })
     }
 
     /// Creates a failure.
@@ -203,7 +211,7 @@ impl TryFrom<Flat> for Outcome {
     fn try_from(flat: Flat) -> Result<Self, String> {
         Ok(match (flat.verdict, flat.fraction) {
             (Verdict::Success, _) => Self::success(flat.text),
-            (Verdict::Partial, Some(fraction)) => Self::partial(fraction, flat.text),
+            (Verdict::Partial, Some(fraction)) => Self::Partial { fraction, summary: flat.text },
             (Verdict::Partial, None) => return Err("a partial outcome has no fraction".into()),
             (Verdict::Failure, _) => Self::Failure {
                 error: flat.text,
@@ -212,5 +220,19 @@ impl TryFrom<Flat> for Outcome {
             },
             (Verdict::Abstained, _) => Self::abstained(flat.text),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_is_checked_when_it_is_given() {
+        assert!(Outcome::partial(0.0, "").is_ok() && Outcome::partial(1.0, "").is_ok());
+        for fraction in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            let error = Outcome::partial(fraction, "").unwrap_err().to_string();
+            assert!(error.contains("outcome.fraction"), "{error}");
+        }
     }
 }

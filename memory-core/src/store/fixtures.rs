@@ -8,14 +8,14 @@ use crate::clock::Timestamp;
 use crate::id::{
     ArtifactId, EpisodeId, FailureId, HeuristicId, IdSource, PatternId, PlaybookId, RecallId, SeededIds,
 };
-use crate::model::artifact::{Artifact, Product, Quality};
+use crate::model::artifact::{Artifact, NewArtifact, Quality};
 use crate::model::cycle::{Cycle, Trigger};
 use crate::model::embedding::{Embedding, Vector};
 use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 use crate::model::failure::{ErrorCategory, Failure};
-use crate::model::heuristic::{Advice, Heuristic, Premise};
+use crate::model::heuristic::{Advice, Heuristic, RuleCondition};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
 use crate::model::outcome::Outcome;
@@ -51,7 +51,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
     let mut episode = Episode::open(episode_id, task, at);
     episode.status = EpisodeStatus::Completed;
     episode.completed_at = Some(Timestamp(at.0 + 5));
-    episode.outcome = Some(Outcome::partial(0.1 + 0.2, HARD_TEXT));
+    episode.outcome = Some(Outcome::Partial { fraction: 0.1 + 0.2, summary: HARD_TEXT.into() });
     episode.steps = 3;
     episode.tools = vec![ToolUse { tool: "bash".into(), calls: 3, failures: 1 }];
     episode.course = vec![Attempt { tool: 0, worked: false }, Attempt { tool: 0, worked: true }];
@@ -86,7 +86,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             ArtifactId(id()),
             episode_id,
             at,
-            Product::new("src/lib.rs", HARD_TEXT).media_type("text/x-rust").quality(quality),
+            NewArtifact::new("src/lib.rs", HARD_TEXT).media_type("text/x-rust").quality(quality),
         )
         .into(),
         Reward {
@@ -139,7 +139,7 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .into(),
         Heuristic {
             id: HeuristicId(id()),
-            condition: Premise {
+            condition: RuleCondition {
                 terms: vec!["build".into(), "fail".into()],
                 task_kind: Some("debugging".into()),
                 after_tool: Some("edit".into()),

@@ -15,8 +15,8 @@ use crate::store::record::Seq;
 use crate::store::record::{Key, Namespace, Record};
 use crate::store::time::StoreTime;
 use crate::store::traits::{
-    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable, IndexImage,
-    Purged, Store, StoredDocument,
+    Cache, CacheUsage, CachedRecord, Change, Changes, ChangesQuery, Cursor, Documents, Durable,
+    IndexSnapshot, Purged, Store, StoredDocument,
 };
 
 /// Keeps records in memory; implements `Durable` and `Cache`.
@@ -42,7 +42,7 @@ struct State {
     closed: bool,
     cursor: Cursor,
     documents: BTreeMap<Key, StoredDocument>,
-    images: BTreeMap<Namespace, (Vec<u8>, BTreeSet<Key>)>,
+    snapshots: BTreeMap<Namespace, (Vec<u8>, BTreeSet<Key>)>,
     states: BTreeMap<(Namespace, String), Vec<u8>>,
     usage: CacheUsage,
 }
@@ -248,7 +248,7 @@ impl Cache for MemoryStore {
     async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()> {
         let mut state = self.state()?;
         for (key, document) in documents {
-            if let Some((_, changed)) = state.images.get_mut(&key.namespace) {
+            if let Some((_, changed)) = state.snapshots.get_mut(&key.namespace) {
                 changed.insert(key.clone());
             }
             let held = state.documents.get(key).map(|held| held.revision);
@@ -281,14 +281,14 @@ impl Cache for MemoryStore {
         Ok(Documents { found, unreadable: 0 })
     }
 
-    async fn put_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()> {
-        self.state()?.images.insert(namespace.clone(), (image.to_vec(), BTreeSet::new()));
+    async fn put_snapshot(&self, namespace: &Namespace, snapshot: &[u8]) -> Result<()> {
+        self.state()?.snapshots.insert(namespace.clone(), (snapshot.to_vec(), BTreeSet::new()));
         Ok(())
     }
 
-    async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+    async fn snapshot(&self, namespace: &Namespace) -> Result<Option<IndexSnapshot>> {
         let state = self.state()?;
-        Ok(state.images.get(namespace).map(|(bytes, changed)| IndexImage {
+        Ok(state.snapshots.get(namespace).map(|(bytes, changed)| IndexSnapshot {
             bytes: bytes.clone(),
             changed: changed.iter().cloned().collect(),
         }))

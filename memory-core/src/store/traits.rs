@@ -190,12 +190,12 @@ pub trait Cache: Store {
     /// Returns the search documents of keys; keys without one are left out.
     async fn documents_of(&self, keys: &[Key]) -> Result<Documents>;
 
-    /// Stores the image of a namespace's recall index in place of an earlier one: all documents are part of it until
+    /// Stores the snapshot of a namespace's recall index in place of an earlier one: all documents are part of it until
     /// they are put or removed again. A cache without room for it keeps none.
-    async fn put_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()>;
+    async fn put_snapshot(&self, namespace: &Namespace, snapshot: &[u8]) -> Result<()>;
 
-    /// Returns the image of a namespace with what has changed since; `None` without one that can be read.
-    async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>>;
+    /// Returns the snapshot of a namespace with what has changed since; `None` without one that can be read.
+    async fn snapshot(&self, namespace: &Namespace) -> Result<Option<IndexSnapshot>>;
 
     /// Stores what was learned from a namespace's episodes under a name, in place of what was there; `None` removes it. The
     /// cache does not understand it. A cache without room for it keeps none.
@@ -204,7 +204,7 @@ pub trait Cache: Store {
     /// Returns what was stored under a name; `None` without anything that can be read.
     async fn state(&self, namespace: &Namespace, name: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Forgets everything: records, documents, images, states and cursor.
+    /// Forgets everything: records, documents, snapshots, states and cursor.
     async fn clear(&self) -> Result<()>;
 
     /// Makes what was written so far durable, as far as a cache is.
@@ -229,10 +229,10 @@ pub struct Documents {
     pub unreadable: u64,
 }
 
-/// The image of a namespace's recall index as a cache returns it.
+/// The snapshot of a namespace's recall index as a cache returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IndexImage {
-    /// The image as it was stored.
+pub struct IndexSnapshot {
+    /// The snapshot as it was stored.
     pub bytes: Vec<u8>,
     /// The keys whose documents were put or removed since; in no order.
     pub changed: Vec<Key>,

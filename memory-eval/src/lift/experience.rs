@@ -26,7 +26,7 @@ impl Experience {
     ) -> Result<(), Error> {
         let described = Task::new(&task.description).kind(task.kind).domain(domain);
         let mut episode = arena.memory.start(described).await?;
-        episode.recalled(recall).await?;
+        episode.note_recall(recall).await?;
         *self = Self { open: Some(Box::new(episode)), ..Self::default() };
         Ok(())
     }
@@ -59,7 +59,7 @@ impl Experience {
     /// Notes another recall for the episode.
     pub(super) async fn recalled(&mut self, recall: &Recall) -> Result<(), Error> {
         if let Some(episode) = &mut self.open {
-            episode.recalled(recall).await?;
+            episode.note_recall(recall).await?;
         }
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Experience {
     pub(super) async fn end(&mut self, arena: &Arena, success: bool) -> Result<(), Error> {
         let Some(mut episode) = self.open.take() else { return Ok(()) };
         if !self.used.is_empty() {
-            episode.used(&self.used).await?;
+            episode.note_use(&self.used).await?;
         }
         let outcome = if success {
             Outcome::success("done")

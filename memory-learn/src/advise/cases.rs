@@ -1,6 +1,6 @@
 //! The episodes nearest to a task, and what they did at the point that it has come to.
 //!
-//! Nearest neighbours by the cosine of the words' inverse document frequencies (`IBk`: Aha et al., "Instance-based Learning
+//! Nearest neighbours by the cosine of the words' inverse document frequencies (`IBk`: Aha et al., "FilledPlaybook-based Learning
 //! Algorithms", 1991), among the newest episodes. A point of a course is the set of tools that have worked so far; an episode
 //! that was at a similar point, by the Jaccard index of the two sets, has less of a say. Where neighbours had the same tool
 //! fail there, they alone are asked (back-off, Katz, 1987).

@@ -10,8 +10,8 @@ use memory_core::{
     PatternId, Playbook, PlaybookId, Standing, Tally, Timestamp,
 };
 
-use crate::belief::BeliefConfig;
-use crate::belief::Confidence;
+use crate::confidence::Confidence;
+use crate::confidence::ConfidenceConfig;
 use crate::consolidate::ConsolidationConfig;
 use crate::consolidate::similar::Content;
 use crate::heuristics::conflict::resolve;
@@ -82,7 +82,7 @@ pub struct Changes {
 pub struct Consolidator {
     now: Timestamp,
     config: ConsolidationConfig,
-    belief: BeliefConfig,
+    confidence: ConfidenceConfig,
     patterns: BTreeMap<PatternId, (Pattern, Content)>,
     failures: BTreeMap<FailureId, Failure>,
     /// The patterns that may be merged with each other, those looked at so far, oldest first.
@@ -103,7 +103,7 @@ impl Consolidator {
         failures: Vec<Failure>,
         now: Timestamp,
         config: ConsolidationConfig,
-        belief: BeliefConfig,
+        confidence: ConfidenceConfig,
     ) -> Self {
         let mut by_age: Vec<&Pattern> = patterns.iter().collect();
         by_age.sort_by_key(|pattern| (pattern.created_at, pattern.id));
@@ -125,7 +125,7 @@ impl Consolidator {
         Self {
             now,
             config,
-            belief,
+            confidence,
             patterns: patterns.collect(),
             failures: failures.into_iter().map(|failure| (failure.id, failure)).collect(),
             matched: BTreeMap::new(),
@@ -221,7 +221,7 @@ impl Consolidator {
     fn resolve_conflicts(&mut self) -> Changes {
         let mut changes = Changes::default();
         let held: Vec<Heuristic> = self.heuristics.values().cloned().collect();
-        for resolution in resolve(&held, self.now, &self.belief) {
+        for resolution in resolve(&held, self.now, &self.confidence) {
             let (Some(better), Some(rule)) =
                 (self.heuristics.get(&resolution.stays), self.heuristics.get(&resolution.demoted))
             else {
@@ -267,7 +267,10 @@ fn reaches(evidence: &[Evidence], item: ItemId, first_at: Timestamp) -> bool {
 }
 
 /// Returns what the evidence adds up to: where learning saw the item at work, and where it was used after a recall.
-fn tallies<'a>(evidence: impl IntoIterator<Item = &'a Evidence>, config: &BeliefConfig) -> (Tally, Tally) {
+fn tallies<'a>(
+    evidence: impl IntoIterator<Item = &'a Evidence>,
+    config: &ConfidenceConfig,
+) -> (Tally, Tally) {
     let mut pieces: Vec<&Evidence> = evidence.into_iter().collect();
     pieces.sort_by_key(|piece| (piece.at, piece.episode));
     let of = |role: EvidenceRole| {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use memory_core::{Advice, EpisodeId, Heuristic, HeuristicId, Timestamp};
 
-use crate::belief::BeliefConfig;
-use crate::belief::Confidence;
+use crate::confidence::Confidence;
+use crate::confidence::ConfidenceConfig;
 use crate::heuristics::implies;
 
 /// Episodes in which one tool was used instead of the other, from which the two exclude each other.
@@ -26,7 +26,7 @@ pub(crate) struct Demotion {
 
 /// Decides conflicts by evidence: of each pair the better-supported stays. Pairs that are about equally supported both
 /// stay, and so do an exception and its rule. Somebody's ruling outranks evidence: what is pinned is never demoted.
-pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &BeliefConfig) -> Vec<Demotion> {
+pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &ConfidenceConfig) -> Vec<Demotion> {
     let mut decisions: Vec<Demotion> = pairs(heuristics)
         .filter_map(|(a, b)| {
             if is_exception(a, b) || is_exception(b, a) || a.is_pinned() && b.is_pinned() {
@@ -117,8 +117,8 @@ mod tests {
         let names = format!("{} / {}", rules[0].condition, rules[1].condition);
         assert_eq!(pairs(&rules).count(), usize::from(conflict), "{names}");
         let reversed = [rules[1].clone(), rules[0].clone()];
-        let decisions = resolve(&rules, NOW, &BeliefConfig::default());
-        assert_eq!(decisions, resolve(&reversed, NOW, &BeliefConfig::default()));
+        let decisions = resolve(&rules, NOW, &ConfidenceConfig::default());
+        assert_eq!(decisions, resolve(&reversed, NOW, &ConfidenceConfig::default()));
         let expected = demoted.map(|at| Demotion { stays: rules[1 - at].id, demoted: rules[at].id });
         assert_eq!(decisions, expected.into_iter().collect::<Vec<_>>(), "{names}");
     }

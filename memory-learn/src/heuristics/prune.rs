@@ -2,7 +2,7 @@
 
 use memory_core::{Heuristic, HeuristicId, Tally, Timestamp};
 
-use crate::belief::{BeliefConfig, Confidence};
+use crate::confidence::{Confidence, ConfidenceConfig};
 use crate::consolidate::ConsolidationConfig;
 
 /// Returns the heuristics to remove: those whose lower bound is under the floor although there is enough evidence, and
@@ -13,15 +13,15 @@ pub(crate) fn prune(
     heuristics: &[Heuristic],
     now: Timestamp,
     config: &ConsolidationConfig,
-    belief: &BeliefConfig,
+    confidence: &ConfidenceConfig,
 ) -> Vec<HeuristicId> {
     let mut pruned: Vec<HeuristicId> = heuristics
         .iter()
         .filter(|heuristic| heuristic.ruling.is_none())
         .filter(|heuristic| {
-            let bound = heuristic.tally.lower_bound(now, belief);
+            let bound = heuristic.tally.lower_bound(now, confidence);
             let last_heard = heuristic.used.as_of.max(heuristic.created_at);
-            is_prunable(&heuristic.tally, bound, last_heard, now, config, belief)
+            is_prunable(&heuristic.tally, bound, last_heard, now, config, confidence)
         })
         .map(|heuristic| heuristic.id)
         .collect();
@@ -36,9 +36,10 @@ pub(crate) fn is_prunable(
     last_heard: Timestamp,
     now: Timestamp,
     config: &ConsolidationConfig,
-    belief: &BeliefConfig,
+    confidence: &ConfidenceConfig,
 ) -> bool {
-    let is_refuted = tally.at(now, belief).weight() >= config.prune_evidence && bound < config.prune_below;
+    let is_refuted =
+        tally.at(now, confidence).weight() >= config.prune_evidence && bound < config.prune_below;
     let is_stale = now.since(tally.as_of.max(last_heard)) >= config.stale_after;
     is_refuted || is_stale
 }
@@ -61,7 +62,7 @@ mod tests {
                 std::slice::from_ref(&rule),
                 now,
                 &ConsolidationConfig::default(),
-                &BeliefConfig::default(),
+                &ConfidenceConfig::default(),
             );
             assert_eq!(!pruned.is_empty(), expected, "{:?} after {days} days", rule.tally);
         };

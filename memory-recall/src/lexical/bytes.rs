@@ -1,4 +1,4 @@
-//! The numbers and texts that images are made of.
+//! The numbers and texts that snapshots are made of.
 
 use crate::Table;
 

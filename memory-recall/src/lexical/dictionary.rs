@@ -33,19 +33,19 @@ struct Row {
     id: u32,
 }
 
-/// The postings of a term of an image, once somebody asked for them or changed them.
+/// The postings of a term of a snapshot, once somebody asked for them or changed them.
 type Thawed = OnceLock<Box<Vec<Posting>>>;
 
 /// Gives terms numbers, and keeps their postings.
 ///
-/// The terms of an image, if there is one, keep its numbers, whether or not a document still has them; others are
+/// The terms of a snapshot, if there is one, keep its numbers, whether or not a document still has them; others are
 /// numbered behind them.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     frozen: Option<Arc<Frozen>>,
-    /// By number of the image's terms.
+    /// By number of the snapshot's terms.
     thawed: Vec<Thawed>,
-    /// The terms in use that the image does not have.
+    /// The terms in use that the snapshot does not have.
     table: HashTable<Row>,
     hasher: RandomState,
     terms: Vec<Term>,
@@ -53,8 +53,8 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
-    /// Creates the dictionary of an image.
-    pub(super) fn of_image(frozen: Arc<Frozen>) -> Self {
+    /// Creates the dictionary of a snapshot.
+    pub(super) fn of_snapshot(frozen: Arc<Frozen>) -> Self {
         let thawed = std::iter::repeat_with(Thawed::new).take(frozen.terms() as usize).collect();
         Self { frozen: Some(frozen), thawed, ..Self::default() }
     }
@@ -71,7 +71,7 @@ impl Dictionary {
     }
 
     /// Returns the id that a term of this hash most likely has; [`Dictionary::is`] tells. Looked up apart from the texts,
-    /// so that the processor waits for many of them at the same time. Terms of an image are not found so.
+    /// so that the processor waits for many of them at the same time. Terms of a snapshot are not found so.
     pub(super) fn likely(&self, hash: u64) -> Option<u32> {
         self.table.find(hash, |row| row.hash == hash as u32).map(|row| row.id)
     }
@@ -91,13 +91,13 @@ impl Dictionary {
         self.table.find(hash, same).map(|row| row.id)
     }
 
-    /// Returns the ids of the image's terms with a stem that a document has.
+    /// Returns the ids of the snapshot's terms with a stem that a document has.
     pub(super) fn frozen_forms(&self, stem: &str) -> impl Iterator<Item = u32> {
         let forms = self.frozen.iter().flat_map(move |frozen| frozen.forms(stem));
         forms.filter(|id| self.frequency(*id) > 0)
     }
 
-    /// Returns true for a term that the image has.
+    /// Returns true for a term that the snapshot has.
     pub(super) fn is_frozen(&self, id: u32) -> bool {
         (id as usize) < self.thawed.len()
     }
@@ -162,7 +162,7 @@ impl Dictionary {
         first + place
     }
 
-    /// Forgets a term without postings that the image does not have; returns its text.
+    /// Forgets a term without postings that the snapshot does not have; returns its text.
     pub(super) fn remove(&mut self, id: u32) -> SmolStr {
         let place = id - self.thawed.len() as u32;
         let Term { text, postings, .. } = std::mem::take(&mut self.terms[place as usize]);
@@ -214,7 +214,7 @@ impl Dictionary {
         postings.is_empty()
     }
 
-    /// Returns the postings of a term of the image, to be changed.
+    /// Returns the postings of a term of the snapshot, to be changed.
     #[expect(clippy::expect_used, reason = "the cell is set in the line before")]
     fn thaw(&mut self, id: u32) -> &mut Vec<Posting> {
         let Self { frozen, thawed, .. } = self;
@@ -225,7 +225,7 @@ impl Dictionary {
         cell.get_mut().expect("it was just set")
     }
 
-    /// Returns roughly how many bytes of memory it takes, without the image.
+    /// Returns roughly how many bytes of memory it takes, without the snapshot.
     pub(super) fn bytes(&self) -> usize {
         // A heap block costs about 16 bytes.
         let lists = self.terms.iter().map(|term| {

@@ -1,4 +1,4 @@
-//! The documents of a shard by slot; those of an image are decoded when somebody asks for them.
+//! The documents of a shard by slot; those of a snapshot are decoded when somebody asks for them.
 
 use std::mem::size_of;
 use std::sync::{Arc, OnceLock};
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::entry::{Entry, State};
 use super::frozen::Frozen;
 
-/// A slot: unset while the image alone has it, `None` if it is free.
+/// A slot: unset while the snapshot alone has it, `None` if it is free.
 type Cell = OnceLock<Option<Box<Entry>>>;
 
 /// The documents by slot.
@@ -19,8 +19,8 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    /// Creates the documents of an image, which are in these states.
-    pub(super) fn of_image(frozen: Arc<Frozen>, states: Vec<Option<State>>) -> Self {
+    /// Creates the documents of a snapshot, which are in these states.
+    pub(super) fn of_snapshot(frozen: Arc<Frozen>, states: Vec<Option<State>>) -> Self {
         let cells = std::iter::repeat_with(Cell::new).take(frozen.documents() as usize).collect();
         Self { frozen: Some(frozen), cells, states }
     }

@@ -46,7 +46,7 @@ pub(crate) struct Entry {
     pub(crate) at: Timestamp,
     /// The tools of an episode, in order of first use; empty of what was learned.
     pub(crate) tools: Box<[UsedTool]>,
-    /// Its terms, by ascending id; of a document of an image once somebody asked for them, see
+    /// Its terms, by ascending id; of a document of a snapshot once somebody asked for them, see
     /// [`Shard::terms`](super::shard::Shard::terms).
     pub(super) terms: OnceLock<Box<[TermRef]>>,
 }

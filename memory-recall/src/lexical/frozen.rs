@@ -1,4 +1,4 @@
-//! A shard of an image, read in place: nothing is decoded before somebody asks for it.
+//! A shard of a snapshot, read in place: nothing is decoded before somebody asks for it.
 //!
 //! The parts are flat: offsets into bytes, and hash tables of numbers that are searched where they lie. What is read is
 //! checked where it is read, since the bytes come from a file: a part that is damaged is as good as empty, and never out
@@ -13,10 +13,10 @@ use super::bytes::Reader;
 use super::entry::{Entry, Posting, State, TermRef, UsedTool};
 use crate::tokenize::stem;
 
-/// The documents, terms and postings of a shard as its image has them.
+/// The documents, terms and postings of a shard as its snapshot has them.
 #[derive(Debug)]
 pub(super) struct Frozen {
-    /// Of the whole image.
+    /// Of the whole snapshot.
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) labels: Vec<Arc<str>>,
     pub(super) tools: Vec<Arc<str>>,
@@ -44,7 +44,7 @@ pub(super) struct Frozen {
 pub(super) type Counted<'b> = (&'b str, u32, u64);
 
 impl Frozen {
-    /// Returns how many bytes of the image are the shard's, but for tables of labels and tools.
+    /// Returns how many bytes of the snapshot are the shard's, but for tables of labels and tools.
     pub(super) fn size(&self) -> usize {
         let slices = [&self.records, &self.texts, &self.postings, &self.forward];
         let numbers = [&self.slots.0, &self.terms.0, &self.stems.0, &self.groups];
@@ -175,7 +175,7 @@ impl Frozen {
     }
 }
 
-/// Numbers of four bytes each, the lowest first, somewhere in an image.
+/// Numbers of four bytes each, the lowest first, somewhere in a snapshot.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Numbers(pub(super) Range<usize>);
 

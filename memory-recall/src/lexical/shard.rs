@@ -4,7 +4,7 @@
 //! live documents, so that any history of changes gives the answers of an index built anew. A document keeps its
 //! slot when it changes, and only the terms that differ touch their posting lists.
 
-mod image;
+mod snapshot;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -33,13 +33,13 @@ pub(super) const MAX_TOMBSTONES: usize = 65_536;
 pub(crate) struct Shard {
     namespace: Namespace,
     kind: Kind,
-    /// What the image has, if the shard comes from one.
+    /// What the snapshot has, if the shard comes from one.
     frozen: Option<Arc<Frozen>>,
     dictionary: Dictionary,
-    /// Stem to the ids of its forms, but for those of the image. The index holds words as they are; a search looks the
+    /// Stem to the ids of its forms, but for those of the snapshot. The index holds words as they are; a search looks the
     /// forms up.
     forms: Table<Box<str>, Vec<u32>>,
-    /// The slots of the documents, but for those that have the slot that the image gave them.
+    /// The slots of the documents, but for those that have the slot that the snapshot gave them.
     slots: Table<Arc<str>, u32>,
     entries: Entries,
     free_slots: Vec<u32>,
@@ -372,7 +372,7 @@ impl Shard {
         id
     }
 
-    /// Forgets a term that no document has any more; one of the image stays there.
+    /// Forgets a term that no document has any more; one of the snapshot stays there.
     fn free_term(&mut self, id: u32) {
         if self.dictionary.is_frozen(id) {
             return;

@@ -1,4 +1,4 @@
-//! What tasks usually take, as far as an image says so only counted once somebody asks.
+//! What tasks usually take, as far as a snapshot says so only counted once somebody asks.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use crate::tasks::{Counting, TaskFigures, TaskGroup};
 /// The figures of one namespace.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
-    /// The episodes of an image that are not counted yet.
+    /// The episodes of a snapshot that are not counted yet.
     frozen: Option<Arc<Frozen>>,
     /// What has changed since, in order: `None` for an episode that is counted no more.
     changes: Vec<(Arc<str>, Option<Counting>)>,
@@ -18,7 +18,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn of_image(frozen: Arc<Frozen>) -> Self {
+    pub(super) fn of_snapshot(frozen: Arc<Frozen>) -> Self {
         Self { frozen: Some(frozen), ..Self::default() }
     }
 

@@ -131,7 +131,7 @@ fn outcomes_and_expiry_filter() {
     let outcomes = [
         None,
         Some(Outcome::success("")),
-        Some(Outcome::partial(0.5, "")),
+        Some(Outcome::Partial { fraction: 0.5, summary: String::new() }),
         Some(Outcome::failure("")),
         Some(Outcome::abstained("")),
     ];

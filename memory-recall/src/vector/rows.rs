@@ -1,5 +1,6 @@
 //! Unit vectors in two bytes a component, laid out so that a scan reads one of them.
 
+#[cfg(feature = "simd")]
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows are padded to a multiple of this, so that no kernel has a remainder.
@@ -126,6 +127,7 @@ impl Rows {
     pub(super) fn estimate(&self, query: &Query, first: usize, estimates: &mut [i32]) {
         let high = &self.high[first * self.stride..(first + estimates.len()) * self.stride];
         let estimate = Estimate { high, query: &query.quantised, estimates };
+        #[cfg(feature = "simd")]
         match Arch::new() {
             #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
             Arch::V3(simd) => simd.vectorize(
@@ -134,6 +136,8 @@ impl Rows {
             ),
             arch => arch.dispatch(estimate),
         }
+        #[cfg(not(feature = "simd"))]
+        estimate.compute();
     }
 
     /// Turns an estimate into the inner product's middle and the most it may differ.
@@ -147,11 +151,11 @@ impl Rows {
     /// Computes the inner product of a row with a query from all bits.
     pub(super) fn exact(&self, query: &Query, row: usize) -> f32 {
         let range = row * self.stride..(row + 1) * self.stride;
-        let sum = Arch::new().dispatch(Exact {
-            high: &self.high[range.clone()],
-            low: &self.low[range],
-            query: &query.exact,
-        });
+        let exact = Exact { high: &self.high[range.clone()], low: &self.low[range], query: &query.exact };
+        #[cfg(feature = "simd")]
+        let sum = Arch::new().dispatch(exact);
+        #[cfg(not(feature = "simd"))]
+        let sum = exact.compute();
         sum * self.scales[row]
     }
 }
@@ -162,11 +166,19 @@ struct Estimate<'a> {
     estimates: &'a mut [i32],
 }
 
+#[cfg(feature = "simd")]
 impl WithSimd for Estimate<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        self.compute();
+    }
+}
+
+impl Estimate<'_> {
+    #[inline(always)]
+    fn compute(self) {
         let rows = self.high.chunks_exact(self.query.len());
         for (row, estimate) in rows.zip(self.estimates) {
             let products = row.iter().zip(self.query).map(
@@ -178,7 +190,7 @@ impl WithSimd for Estimate<'_> {
     }
 }
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(all(feature = "simd", any(target_arch = "x86", target_arch = "x86_64")))]
 impl Estimate<'_> {
     /// The same in registers of 256 bits; left to itself the compiler uses half of them.
     #[inline(always)]
@@ -211,12 +223,20 @@ struct Exact<'a> {
     query: &'a [f32],
 }
 
+#[cfg(feature = "simd")]
 impl WithSimd for Exact<'_> {
     type Output = f32;
 
-    /// Adds in an order that no vector width changes: the same bits on every machine.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> f32 {
+        self.compute()
+    }
+}
+
+impl Exact<'_> {
+    /// Adds in an order that no vector width changes: the same bits on every machine.
+    #[inline(always)]
+    fn compute(self) -> f32 {
         let mut sums = [0.0_f32; LANES];
         let high = self.high.chunks_exact(LANES);
         let low = self.low.chunks_exact(LANES);

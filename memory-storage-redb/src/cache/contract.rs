@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use memory_core::{
-    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexImage, Key, Namespace, Page, Purged, Record,
+    Cache, CacheUsage, CachedRecord, Cursor, Documents, IndexSnapshot, Key, Namespace, Page, Purged, Record,
     Result, Scan, Store, StoredDocument, Timestamp,
 };
 
@@ -88,13 +88,13 @@ impl Cache for RedbCache {
         self.read_documents_of(keys)
     }
 
-    async fn put_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()> {
-        self.write_image(namespace, image)
+    async fn put_snapshot(&self, namespace: &Namespace, snapshot: &[u8]) -> Result<()> {
+        self.write_snapshot(namespace, snapshot)
     }
 
-    async fn image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+    async fn snapshot(&self, namespace: &Namespace) -> Result<Option<IndexSnapshot>> {
         self.readable().await;
-        self.read_image(namespace)
+        self.read_snapshot(namespace)
     }
 
     async fn put_state(&self, namespace: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()> {

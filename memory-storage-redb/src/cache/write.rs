@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::room::{CHURN_PER_CHANGE, Need, Room, document_charge, record_charge};
 use super::{
-    CHANGED, DOCUMENTS, IMAGES, LAYOUT, LEDGER, META, META_CURSOR, META_FIGURES, META_LAYOUT, RECORDS,
-    RedbCache, STATES, add, lock,
+    CHANGED, DOCUMENTS, LAYOUT, LEDGER, META, META_CURSOR, META_FIGURES, META_LAYOUT, RECORDS, RedbCache,
+    SNAPSHOTS, STATES, add, lock,
 };
 use crate::codec::{
     decode_meta, document_revision, encode_document, encode_entry, encode_meta, entry_revision,
@@ -341,7 +341,7 @@ impl RedbCache {
             change.transaction.delete_table(RECORDS)?;
             change.transaction.delete_table(LEDGER)?;
             change.transaction.delete_table(DOCUMENTS)?;
-            change.transaction.delete_table(IMAGES)?;
+            change.transaction.delete_table(SNAPSHOTS)?;
             change.transaction.delete_table(CHANGED)?;
             change.transaction.delete_table(STATES)?;
             change.transaction.open_table(RECORDS)?;

@@ -59,7 +59,7 @@ fn outbox_rows_of_every_kind() {
 }
 
 #[test]
-fn parts_of_images() {
+fn parts_of_snapshots() {
     let hex = "414d6970010001000800000086cefcec0300000061626364";
     let part = encode_part(b"default\0\0\0\0\x01", 3, b"abcd").unwrap();
     assert_eq!(to_hex(&part), hex);

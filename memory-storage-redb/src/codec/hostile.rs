@@ -107,8 +107,8 @@ fn a_resealed_body_decodes() {
     let letter = body(encode_dead_letter(b"row", "why", Timestamp(1)).unwrap());
     assert!(decode_dead_letter(&sealed(dead_letter::SORT, &[], &letter)).is_ok());
     let part = body(encode_part(KEY, 3, b"content").unwrap());
-    assert!(decode_part(KEY, &sealed(image::PART, KEY, &part)).is_ok());
-    assert!(check_mark(KEY, &sealed(image::MARK, KEY, &[])).is_ok());
+    assert!(decode_part(KEY, &sealed(snapshot::PART, KEY, &part)).is_ok());
+    assert!(check_mark(KEY, &sealed(snapshot::MARK, KEY, &[])).is_ok());
 }
 
 #[test]
@@ -195,7 +195,7 @@ proptest! {
         let _ = decode_row(&sealed(row::SORT, &[], &body));
         let _ = decode_document(KEY, &sealed(document::SORT, KEY, &body));
         let _ = decode_dead_letter(&sealed(dead_letter::SORT, &[], &body));
-        let _ = decode_part(KEY, &sealed(image::PART, KEY, &body));
-        let _ = check_mark(KEY, &sealed(image::MARK, KEY, &body));
+        let _ = decode_part(KEY, &sealed(snapshot::PART, KEY, &body));
+        let _ = check_mark(KEY, &sealed(snapshot::MARK, KEY, &body));
     }
 }

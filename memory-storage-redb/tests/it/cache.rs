@@ -279,12 +279,12 @@ async fn a_record_the_cache_cannot_take_leaves_no_older_version_behind() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_damaged_or_incomplete_is_none_and_counted() {
+async fn an_snapshot_that_is_damaged_or_incomplete_is_none_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.redb");
-    let table = redb::TableDefinition::<&[u8], &[u8]>::new("images");
+    let table = redb::TableDefinition::<&[u8], &[u8]>::new("snapshots");
     let marks = redb::TableDefinition::<&[u8], &[u8]>::new("changed");
-    let (space, image) = (Namespace::default(), vec![7; 2_500_000]);
+    let (space, snapshot) = (Namespace::default(), vec![7; 2_500_000]);
     let part = |number: u8| [b"default\0\0\0\0".as_slice(), &[number]].concat();
     let changed = Key::new(&space, Kind::Episode, "changed");
     type Rows<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
@@ -312,10 +312,10 @@ async fn an_image_that_is_damaged_or_incomplete_is_none_and_counted() {
     ];
     for (number, damage) in damages.into_iter().enumerate() {
         let cache = open(&path);
-        cache.put_image(&space, &image).await.unwrap();
-        assert_eq!(cache.image(&space).await.unwrap().unwrap().bytes, image);
+        cache.put_snapshot(&space, &snapshot).await.unwrap();
+        assert_eq!(cache.snapshot(&space).await.unwrap().unwrap().bytes, snapshot);
         cache.put_documents(&[(changed.clone(), None)]).await.unwrap();
-        assert_eq!(cache.image(&space).await.unwrap().unwrap().changed, std::slice::from_ref(&changed));
+        assert_eq!(cache.snapshot(&space).await.unwrap().unwrap().changed, std::slice::from_ref(&changed));
         cache.persist().await.unwrap();
         drop(cache);
         let database = redb::Database::create(&path).unwrap();
@@ -324,13 +324,13 @@ async fn an_image_that_is_damaged_or_incomplete_is_none_and_counted() {
         transaction.commit().unwrap();
         drop(database);
         let cache = open(&path);
-        assert_eq!(cache.image(&space).await.unwrap(), None, "damage {number}");
+        assert_eq!(cache.snapshot(&space).await.unwrap(), None, "damage {number}");
         assert_eq!(cache.usage().await.unwrap().corrupt, 1, "damage {number}");
     }
 }
 
 #[tokio::test]
-async fn an_image_counts_towards_the_limit() {
+async fn an_snapshot_counts_towards_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.redb");
     let options = CacheOptions::default().limit_bytes(8 * MB).page_cache_bytes(1 << 20);
@@ -340,10 +340,10 @@ async fn an_image_counts_towards_the_limit() {
         let records: Vec<_> = (0..20).map(|i| bulky(&format!("{round}-{i}"), 10_000)).collect();
         cache.commit(&records).await.unwrap();
         // Every third is too large.
-        let image = vec![round; if round % 3 == 2 { 9_000_000 } else { 2_000_000 }];
-        cache.put_image(&space, &image).await.unwrap();
-        let kept = cache.image(&space).await.unwrap();
-        assert_eq!(kept.map(|image| image.bytes), (round % 3 < 2).then_some(image));
+        let snapshot = vec![round; if round % 3 == 2 { 9_000_000 } else { 2_000_000 }];
+        cache.put_snapshot(&space, &snapshot).await.unwrap();
+        let kept = cache.snapshot(&space).await.unwrap();
+        assert_eq!(kept.map(|snapshot| snapshot.bytes), (round % 3 < 2).then_some(snapshot));
         assert!(has(&cache, &records[19].key).await || round % 3 == 2, "{round}: what is new stays");
         let size = fs::metadata(&path).unwrap().len();
         assert!(size <= 8 * MB, "the file has {size} bytes after {round} rounds");

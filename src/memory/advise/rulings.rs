@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use memory_core::{Advice, Heuristic, ItemId, Premise};
+use memory_core::{Advice, Heuristic, ItemId, RuleCondition};
 use memory_learn::heuristics::is_recalled;
 use memory_recall::query::RecallQuery;
 use memory_recall::text::words;
@@ -94,7 +94,7 @@ impl<'h> Rulings<'h> {
 }
 
 /// Returns true if a condition holds of a task with these words.
-fn holds(premise: &Premise, words: &HashSet<String>, query: &RecallQuery) -> bool {
+fn holds(premise: &RuleCondition, words: &HashSet<String>, query: &RecallQuery) -> bool {
     let kind = query.kind.as_deref().map(normalize_label);
     premise.terms.iter().all(|term| words.contains(term))
         && premise.task_kind.as_deref().is_none_or(|it| kind == Some(normalize_label(it)))

@@ -7,8 +7,8 @@ use memory_core::{
     Decision, Entity, EpisodeId, Evidence, EvidenceRole, Failure, ItemId, Kind, Pattern, PatternBody,
     Playbook, Reflection, Result, Scan, Standing, Timestamp, Verdict,
 };
-use memory_learn::belief::Confidence;
-use memory_learn::belief::pattern_confidence;
+use memory_learn::confidence::Confidence;
+use memory_learn::confidence::pattern_confidence;
 use memory_learn::demotion::standing;
 use memory_learn::extract::{Extracted, extract, tell_among};
 use memory_learn::failure::merge;
@@ -192,9 +192,9 @@ impl Inner {
         };
         if draft.put_evidence(witness, ItemId::Pattern(id), EvidenceRole::Observed, witness.success) {
             held.tally = held.tally.until(self.engine.now());
-            held.tally.add(witness.success, witness.at, &self.learning.belief);
+            held.tally.add(witness.success, witness.at, &self.learning.confidence);
             held.confidence =
-                pattern_confidence(&held.body, &held.tally, held.tally.as_of, &self.learning.belief);
+                pattern_confidence(&held.body, &held.tally, held.tally.as_of, &self.learning.confidence);
         }
         name_episode(&mut held.episodes, witness.episode, place);
         held.updated_at = witness.at.max(held.updated_at);
@@ -215,8 +215,8 @@ impl Inner {
         };
         if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
             held.tally = held.tally.until(self.engine.now());
-            held.tally.add(witness.success, witness.at, &self.learning.belief);
-            held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.belief);
+            held.tally.add(witness.success, witness.at, &self.learning.confidence);
+            held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.confidence);
         }
         name_episode(&mut held.sources, witness.episode, place);
         held.updated_at = witness.at.max(held.updated_at);
@@ -279,7 +279,7 @@ impl Inner {
             _ => return Ok(()),
         };
         *used = used.until(self.engine.now());
-        used.add(witness.success, witness.at, &self.learning.belief);
+        used.add(witness.success, witness.at, &self.learning.confidence);
         self.judge(&mut entity, witness.at);
         draft.put(item.record_id(), entity);
         Ok(())
@@ -296,7 +296,7 @@ impl Inner {
         let baseline = self.baselines().of_domain(domain.as_deref());
         *held = match ruling {
             Some(Decision::Pinned) => Standing::Active,
-            _ => standing(used, &baseline, at, &self.learning.belief),
+            _ => standing(used, &baseline, at, &self.learning.confidence),
         };
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use memory_core::{Entity, Kind, Playbook, Result, Timestamp};
 use memory_learn::demotion::score_share;
 use memory_learn::playbook::Fill;
-use memory_learn::playbook::Instance;
+use memory_learn::playbook::FilledPlaybook;
 use memory_recall::query::RecallQuery;
 use memory_recall::rank::Hit;
 
@@ -99,7 +99,8 @@ impl Inner {
                 continue;
             }
             let needed = |tool: &str| tools.iter().any(|advice| advice.tool == tool);
-            let Instance { steps, missing } = playbook.instantiate(&values).after(&query.done, needed);
+            let FilledPlaybook { steps, missing, .. } =
+                playbook.instantiate(&values).after(&query.done, needed);
             let is_whole = covered(playbook, &sure) >= COVERED;
             let part = wish.part.filter(|_| !is_whole);
             let (playbook, origin) = (playbook.clone(), origin.clone());

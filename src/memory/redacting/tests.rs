@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::thread::ThreadId;
 
 use memory_core::{
-    Action, Kind, ManualClock, MemoryStore, Namespace, Outcome, Product, Scan, SeededIds, Task, Tiers,
+    Action, Kind, ManualClock, MemoryStore, Namespace, NewArtifact, Outcome, Scan, SeededIds, Task, Tiers,
     Timestamp,
 };
 use serde::Serialize;
@@ -78,7 +78,7 @@ async fn a_secret_in_any_field_is_stored_nowhere() {
     let named = action.arguments(json!({ SECRET: 1, "in": { format!("{SECRET} b"): [] } }));
     actions.push(("name of an argument".into(), named));
     assert_eq!(actions.len(), 5, "{:?}", actions.iter().map(|(place, _)| place).collect::<Vec<_>>());
-    let products = with_secret_everywhere(&Product::new("report", "text"));
+    let products = with_secret_everywhere(&NewArtifact::new("report", "text"));
     assert_eq!(products.len(), 3, "{:?}", products.iter().map(|(place, _)| place).collect::<Vec<_>>());
 
     let memory = memory().await;
@@ -92,7 +92,11 @@ async fn a_secret_in_any_field_is_stored_nowhere() {
             episode.artifact(product.clone()).await.unwrap();
         }
         let told = format!("used {SECRET}");
-        let outcomes = [Outcome::success(&told), Outcome::failure(&told), Outcome::partial(0.5, &told)];
+        let outcomes = [
+            Outcome::success(&told),
+            Outcome::failure(&told),
+            Outcome::Partial { fraction: 0.5, summary: told.clone() },
+        ];
         let outcome = outcomes[number % 3].clone();
         let done = episode.complete(outcome.clone()).await.unwrap();
         assert!(done.redactions > 0);
@@ -129,7 +133,7 @@ async fn large_texts_are_redacted_as_small_ones_are() {
     let memory = memory().await;
     let padding = "word ".repeat(INLINE_BYTES / 5 + 1);
     let mut episode = memory.start("large").await.unwrap();
-    episode.artifact(Product::new("log", format!("{padding}{SECRET} {padding}"))).await.unwrap();
+    episode.artifact(NewArtifact::new("log", format!("{padding}{SECRET} {padding}"))).await.unwrap();
     let arguments = json!({"command": format!("{padding}{SECRET}")});
     let action = Action::tool("bash").arguments(arguments);
     episode.step(action.clone()).await.unwrap();

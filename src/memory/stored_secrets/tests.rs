@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use memory_core::{
-    Action, ErrorKind, Kind, ManualClock, MemoryStore, Namespace, Outcome, Product, Scan, SeededIds, Task,
-    Tiers, Timestamp,
+    Action, ErrorKind, Kind, ManualClock, MemoryStore, Namespace, NewArtifact, Outcome, Scan, SeededIds,
+    Task, Tiers, Timestamp,
 };
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn careless(durable: &Arc<MemoryStore>) -> Memory {
     }
     let mut open = memory.start(format!("Rotate {SECRET}")).await.unwrap();
     open.step(Action::tool("vault").observation(SECRET)).await.unwrap();
-    open.artifact(Product::new("log", format!("export TOKEN={SECRET}"))).await.unwrap();
+    open.artifact(NewArtifact::new("log", format!("export TOKEN={SECRET}"))).await.unwrap();
     let innocent = memory.start("Sweep the yard").await.unwrap();
     innocent.complete(Outcome::success("swept")).await.unwrap();
     memory.learn().await.unwrap();

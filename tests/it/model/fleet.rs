@@ -316,7 +316,7 @@ impl Fleet {
         let memory = self.memory(on);
         let recall = self.call(on, "recall", memory.recall("repair the valve")).await?;
         let noted = match recall {
-            Ok(recall) => self.call(on, "recalled", handle.recalled(&recall)).await?,
+            Ok(recall) => self.call(on, "recalled", handle.note_recall(&recall)).await?,
             Err(error) => Err(error),
         };
         match noted {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::flights::{Departure, Landing, Role};
 use super::{TOGETHER, means_away};
 use crate::engine::Shared;
-use crate::engine::fill::Fill;
+use crate::engine::cache_writer::CacheWork;
 use crate::error::{Error, Result};
 use crate::store::record::{Key, Record};
 
@@ -79,7 +79,7 @@ impl Shared {
                 self.missing.invalidate(key);
                 self.fill_in(generation, || {
                     self.hot.fill(record, self.clock.now());
-                    self.filler.push(Fill::Records(vec![record.clone()]));
+                    self.cache_writer.push(CacheWork::Records(vec![record.clone()]));
                 });
             }
             None => {

@@ -71,7 +71,7 @@ async fn each_of_some_is_read_with_one_request_for_all() {
     assert_eq!(faults.calls() - before, 3, "more than go together");
 
     // While the durable tier is away each is what was known of it last; of what was never known there is an error.
-    engine.shared.filler.settle().await;
+    engine.shared.cache_writer.settle().await;
     clock.advance(ttl * 2);
     faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
     let keys = ["a", "never", "own"].map(|id| Key::new(&space, Kind::Episode, id));
@@ -190,7 +190,7 @@ async fn while_the_durable_tier_is_away_many_are_what_was_known_last() {
     let (engine, space) = open_engine(Arc::new(layered), clock.clone()).await.unwrap();
     let ttl = EngineConfig::default().ttl;
     engine.commit(vec![record(&space, "known", 1, Some(episode(1)))]).await.unwrap();
-    engine.shared.filler.settle().await;
+    engine.shared.cache_writer.settle().await;
     clock.advance(ttl * 2);
     faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
     let known = [Key::new(&space, Kind::Episode, "known")];

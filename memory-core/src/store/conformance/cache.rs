@@ -6,13 +6,13 @@ use crate::model::kind::Kind;
 use crate::store::conformance::Factory;
 use crate::store::fixtures::{episode, record};
 use crate::store::record::{Key, Namespace, Revision, WriterId};
-use crate::store::traits::{Cache, Cursor, Documents, IndexImage, StoredDocument};
+use crate::store::traits::{Cache, Cursor, Documents, IndexSnapshot, StoredDocument};
 
 /// Runs every case of [`Cache`] but its size, which depends on how a backend measures it.
 pub async fn check_cache(factory: &dyn Factory) {
     lookups(factory).await;
     documents(factory).await;
-    images(factory).await;
+    snapshots(factory).await;
     states(factory).await;
     cursor_and_clear(factory).await;
 }
@@ -84,22 +84,22 @@ async fn documents(factory: &dyn Factory) {
     assert_eq!(cache.documents_of(&keys).await.expect("documents work").found.len(), 3, "made again since");
 }
 
-async fn images(factory: &dyn Factory) {
-    let (cache, space) = open(factory, "images").await;
-    let other = Namespace::new("images-2").unwrap_or_default();
+async fn snapshots(factory: &dyn Factory) {
+    let (cache, space) = open(factory, "snapshots").await;
+    let other = Namespace::new("snapshots-2").unwrap_or_default();
     let key = |space: &Namespace, id: &str| Key::new(space, Kind::Episode, id);
-    let image = async |space: &Namespace| cache.image(space).await.expect("images work");
+    let snapshot = async |space: &Namespace| cache.snapshot(space).await.expect("snapshots work");
     let put = async |key: Key, document: Option<StoredDocument>| {
         cache.put_documents(&[(key, document)]).await.expect("put works");
     };
     put(key(&space, "a"), Some(document("a", 1))).await;
-    assert_eq!(image(&space).await, None);
+    assert_eq!(snapshot(&space).await, None);
     // Some are longer than any page or part of a file.
     for bytes in [vec![1; 100], vec![2; 3_000_000], vec![3; 10]] {
-        cache.put_image(&space, &bytes).await.expect("images work");
+        cache.put_snapshot(&space, &bytes).await.expect("snapshots work");
         assert_eq!(
-            image(&space).await,
-            Some(IndexImage { bytes, changed: Vec::new() }),
+            snapshot(&space).await,
+            Some(IndexSnapshot { bytes, changed: Vec::new() }),
             "nothing has changed since"
         );
     }
@@ -107,23 +107,23 @@ async fn images(factory: &dyn Factory) {
     put(key(&space, "b"), Some(document("b", 1))).await;
     put(key(&space, "b"), Some(document("b", 2))).await;
     put(key(&other, "z"), Some(document("z", 1))).await;
-    let found = image(&space).await.unwrap_or_default();
+    let found = snapshot(&space).await.unwrap_or_default();
     let changed: std::collections::BTreeSet<Key> = found.changed.iter().cloned().collect();
     assert_eq!(changed.into_iter().collect::<Vec<_>>(), ["a", "b"].map(|id| key(&space, id)));
     assert_eq!((found.changed.len(), &found.bytes[..]), (2, &[3; 10][..]), "each key once");
-    assert_eq!(image(&other).await, None);
-    cache.put_image(&other, &[4]).await.expect("images work");
-    assert_eq!(image(&other).await, Some(IndexImage { bytes: vec![4], changed: Vec::new() }));
+    assert_eq!(snapshot(&other).await, None);
+    cache.put_snapshot(&other, &[4]).await.expect("snapshots work");
+    assert_eq!(snapshot(&other).await, Some(IndexSnapshot { bytes: vec![4], changed: Vec::new() }));
     assert_eq!(
-        image(&space).await.map(|image| image.changed.len()),
+        snapshot(&space).await.map(|snapshot| snapshot.changed.len()),
         Some(2),
         "another namespace is left alone"
     );
     cache.clear().await.expect("clear works");
-    assert_eq!((image(&space).await, image(&other).await), (None, None));
+    assert_eq!((snapshot(&space).await, snapshot(&other).await), (None, None));
     put(key(&space, "c"), Some(document("c", 1))).await;
-    cache.put_image(&space, &[5]).await.expect("images work");
-    assert_eq!(image(&space).await, Some(IndexImage { bytes: vec![5], changed: Vec::new() }));
+    cache.put_snapshot(&space, &[5]).await.expect("snapshots work");
+    assert_eq!(snapshot(&space).await, Some(IndexSnapshot { bytes: vec![5], changed: Vec::new() }));
 }
 
 async fn states(factory: &dyn Factory) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::id::{IdSource, SeededIds};
-use crate::model::artifact::{Artifact, Product};
+use crate::model::artifact::{Artifact, NewArtifact};
 use crate::model::entity::{Entity, Scalar};
 use crate::model::kind::Kind;
 use crate::store::conformance::Factory;
@@ -311,7 +311,7 @@ async fn expiry(factory: &dyn Factory) {
 async fn large(factory: &dyn Factory) {
     let (store, space) = open(factory, "large").await;
     let Some(Entity::Artifact(artifact)) = entities(1).into_iter().nth(2) else { panic!("artifact") };
-    let big = Product::new("big", "x\"\n漢".repeat(500_000));
+    let big = NewArtifact::new("big", "x\"\n漢".repeat(500_000));
     let entity = Artifact::new(artifact.id, artifact.episode, artifact.at, big);
     let big = record_of(&space, Kind::Artifact, "big", 1, Some(entity.into()));
     commit(&store, std::slice::from_ref(&big)).await;

@@ -48,6 +48,7 @@ pub enum BreakerState {
 
 /// What a breaker has seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BreakerStatus {
     /// The state.
     pub state: BreakerState,

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use memory_core::{EpisodeId, Evidence, ItemId, Kind, Pattern, PatternId, Strategy, Tally};
 
 use super::{Changes, Consolidator, Known, Piece, reaches, tallies};
-use crate::belief::Confidence;
-use crate::belief::pattern_confidence;
+use crate::confidence::Confidence;
+use crate::confidence::pattern_confidence;
 
 /// Newest episodes that a merged pattern names.
 const NAMED_EPISODES: usize = 16;
@@ -74,14 +74,14 @@ impl Consolidator {
             }
         }
         let all: Vec<Evidence> = all.into_values().collect();
-        let (observed, used) = tallies(&all, &self.belief);
+        let (observed, used) = tallies(&all, &self.confidence);
         let together = |read: Tally, own: Tally, other: &Tally| {
             let lacks = !complete && read.count() < own.count().max(other.count());
-            if lacks { own.merge(other, &self.belief) } else { read }
+            if lacks { own.merge(other, &self.confidence) } else { read }
         };
         pattern.tally = together(observed, pattern.tally, &gone.tally);
         pattern.used = together(used, pattern.used, &gone.used);
-        pattern.confidence = pattern_confidence(&pattern.body, &pattern.tally, self.now, &self.belief);
+        pattern.confidence = pattern_confidence(&pattern.body, &pattern.tally, self.now, &self.confidence);
         let episodes: BTreeSet<EpisodeId> = pattern.episodes.iter().chain(&gone.episodes).copied().collect();
         pattern.episodes = episodes.into_iter().rev().take(NAMED_EPISODES).collect();
         pattern.standing = pattern.standing.max(gone.standing);

@@ -3,8 +3,8 @@
 use memory_core::{Decision, Entity, Evidence, FailureId, ItemId, Kind, Remedy, Standing, Tally, Timestamp};
 
 use super::{Changes, Consolidator, Known, reaches, tallies};
-use crate::belief::Confidence;
-use crate::belief::pattern_confidence;
+use crate::confidence::Confidence;
+use crate::confidence::pattern_confidence;
 use crate::demotion::standing;
 use crate::heuristics::prune::{is_prunable, prune};
 
@@ -22,8 +22,8 @@ impl Consolidator {
         if let ItemId::Failure(id) = item {
             return self.recount_failure(id, Known { evidence, complete });
         }
-        let (now, belief) = (self.now, self.belief.clone());
-        let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &belief);
+        let (now, model) = (self.now, self.confidence.clone());
+        let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &model);
         let Some((known, known_used, created_at, domain)) = self.figures(item) else {
             return Changes::default();
         };
@@ -32,13 +32,13 @@ impl Consolidator {
         let of = |read: Tally, known: Tally| if complete { read } else { at_least(read, known) };
         let (observed, used) = (of(observed, known), of(used, known_used));
         let last_heard = used.as_of.max(created_at);
-        let standing = standing(&used, &baseline(domain.as_deref()), now, &belief);
+        let standing = standing(&used, &baseline(domain.as_deref()), now, &model);
         match item {
             ItemId::Pattern(id) => {
                 let Some((pattern, _)) = self.patterns.get_mut(&id) else { return Changes::default() };
-                let confidence = pattern_confidence(&pattern.body, &observed, now, &belief);
+                let confidence = pattern_confidence(&pattern.body, &observed, now, &model);
                 let pinned = pattern.ruling == Some(Decision::Pinned);
-                if !pinned && is_prunable(&observed, confidence, last_heard, now, &self.config, &belief) {
+                if !pinned && is_prunable(&observed, confidence, last_heard, now, &self.config, &model) {
                     let note =
                         format!("pruned pattern {id} ({}): {}", pattern.strategy, why(&observed, confidence));
                     self.patterns.remove(&id);
@@ -53,9 +53,9 @@ impl Consolidator {
             }
             ItemId::Playbook(id) => {
                 let Some(playbook) = self.playbooks.get_mut(&id) else { return Changes::default() };
-                let confidence = observed.lower_bound(now, &belief);
+                let confidence = observed.lower_bound(now, &model);
                 let pinned = playbook.ruling == Some(Decision::Pinned);
-                if !pinned && is_prunable(&observed, confidence, last_heard, now, &self.config, &belief) {
+                if !pinned && is_prunable(&observed, confidence, last_heard, now, &self.config, &model) {
                     let note =
                         format!("pruned playbook {:?}: {}", playbook.title, why(&observed, confidence));
                     self.playbooks.remove(&id);
@@ -74,9 +74,9 @@ impl Consolidator {
                 let Some(rule) = self.heuristics.get_mut(&id) else { return Changes::default() };
                 let was = Figures::of(&[&rule.used], rule.confidence, rule.standing);
                 // Its tally is that of the episodes, not of evidence records: only time goes on for it.
-                rule.confidence = rule.tally.lower_bound(now, &belief);
+                rule.confidence = rule.tally.lower_bound(now, &model);
                 rule.used = used;
-                if !prune(std::slice::from_ref(rule), now, &self.config, &belief).is_empty() {
+                if !prune(std::slice::from_ref(rule), now, &self.config, &model).is_empty() {
                     let note =
                         format!("pruned heuristic {:?}: {}", rule.action, why(&rule.tally, rule.confidence));
                     self.heuristics.remove(&id);
@@ -96,7 +96,7 @@ impl Consolidator {
     /// of it.
     fn recount_failure(&mut self, id: FailureId, Known { evidence, complete }: Known<'_>) -> Changes {
         let item = ItemId::Failure(id);
-        let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &self.belief);
+        let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &self.confidence);
         let Some(failure) = self.failures.get_mut(&id) else { return Changes::default() };
         let last_heard = used.as_of.max(observed.as_of).max(failure.last_at);
         let pinned =

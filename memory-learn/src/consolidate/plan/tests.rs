@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp(1_000 * DAY);
 fn pattern(number: u128, tools: &str, evidence: &[Evidence]) -> Pattern {
     let id = PatternId(Uuid::from_u128(number));
     let own = evidence.iter().filter(|piece| piece.item == ItemId::Pattern(id));
-    let tally = tallies(own, &BeliefConfig::default()).0;
+    let tally = tallies(own, &ConfidenceConfig::default()).0;
     Pattern {
         id,
         strategy: Strategy::ToolSequence,
@@ -19,7 +19,7 @@ fn pattern(number: u128, tools: &str, evidence: &[Evidence]) -> Pattern {
         body: PatternBody::ToolSequence { tools: tools.split_whitespace().map(str::to_owned).collect() },
         terms: Vec::new(),
         tally,
-        confidence: tally.lower_bound(NOW, &BeliefConfig::default()),
+        confidence: tally.lower_bound(NOW, &ConfidenceConfig::default()),
         used: Tally::default(),
         standing: Standing::Active,
         ruling: None,
@@ -53,9 +53,9 @@ fn cycle(
     store.extend(patterns.iter().map(|p| ((Kind::Pattern, p.id.to_string()), p.clone().into())));
     store.extend(heuristics.iter().map(|h| ((Kind::Heuristic, h.id.to_string()), h.clone().into())));
     store.extend(evidence.iter().map(|e| ((Kind::Evidence, e.record_id()), e.clone().into())));
-    let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
+    let (config, confidence) = (ConsolidationConfig::default(), ConfidenceConfig::default());
     let mut consolidator =
-        Consolidator::new(patterns, heuristics, Vec::new(), Vec::new(), NOW, config, belief);
+        Consolidator::new(patterns, heuristics, Vec::new(), Vec::new(), NOW, config, confidence);
     let mut sum = Changes::default();
     while let Some(piece) = consolidator.next_piece() {
         let needs = piece.needs();
@@ -163,9 +163,16 @@ fn what_was_counted_twice_is_put_right_once_all_evidence_is_at_hand() {
     let twice: Vec<Evidence> = (0..8).map(|n| seen(1, 10 + n, 1.0, 0, EvidenceRole::Observed)).collect();
     let held = pattern(1, "a b", &twice);
     let check = |evidence: &[Evidence], complete, expected| {
-        let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
-        let mut consolidator =
-            Consolidator::new(vec![held.clone()], Vec::new(), Vec::new(), Vec::new(), NOW, config, belief);
+        let (config, confidence) = (ConsolidationConfig::default(), ConfidenceConfig::default());
+        let mut consolidator = Consolidator::new(
+            vec![held.clone()],
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            NOW,
+            config,
+            confidence,
+        );
         let mut counted = held.tally.successes;
         while let Some(piece) = consolidator.next_piece() {
             let changes = consolidator.run(piece, Known { evidence, complete }, &|_| Tally::default());
@@ -202,9 +209,10 @@ fn lesson(number: u128, error: &str, occurrences: u32, days_ago: u64) -> Failure
 
 /// Runs a cycle over lessons; returns those that are left and the sum of what was merged and pruned.
 fn lessons_after(lessons: &[Failure], evidence: &[Evidence], complete: bool) -> (Vec<Failure>, [u32; 2]) {
-    let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
+    let (config, confidence) = (ConsolidationConfig::default(), ConfidenceConfig::default());
     let (none, rules) = (Vec::new(), Vec::new());
-    let mut consolidator = Consolidator::new(none, rules, Vec::new(), lessons.to_vec(), NOW, config, belief);
+    let mut consolidator =
+        Consolidator::new(none, rules, Vec::new(), lessons.to_vec(), NOW, config, confidence);
     let mut held: BTreeMap<String, Failure> =
         lessons.iter().map(|lesson| (lesson.id.to_string(), lesson.clone())).collect();
     let (mut sum, mut evidence) = ([0, 0], evidence.to_vec());
@@ -255,8 +263,8 @@ fn a_cycle_goes_on_where_the_last_one_stopped() {
     let rules = [heuristic(&["z"], Advice::Use, "t", 9, 1), heuristic(&["z"], Advice::Avoid, "t", 4, 4)];
     let rules = rules.map(recent);
     let plan = |patterns: &[Pattern]| {
-        let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
-        Consolidator::new(patterns.to_vec(), rules.to_vec(), Vec::new(), Vec::new(), NOW, config, belief)
+        let (config, confidence) = (ConsolidationConfig::default(), ConfidenceConfig::default());
+        Consolidator::new(patterns.to_vec(), rules.to_vec(), Vec::new(), Vec::new(), NOW, config, confidence)
     };
     let nothing = Tally::default();
     let mut whole = plan(&patterns);
@@ -298,9 +306,10 @@ fn what_others_changed_meanwhile_is_not_written_over() {
     let evidence =
         [seen(1, 10, 1.0, 900, observed), seen(1, 11, 1.0, 0, observed), seen(2, 12, 1.0, 0, observed)];
     let (one, two) = (pattern(1, "a b", &evidence[..1]), pattern(2, "c d", &evidence));
-    let (config, belief) = (ConsolidationConfig::default(), BeliefConfig::default());
+    let (config, confidence) = (ConsolidationConfig::default(), ConfidenceConfig::default());
     let held = vec![one.clone(), two.clone()];
-    let mut consolidator = Consolidator::new(held, Vec::new(), Vec::new(), Vec::new(), NOW, config, belief);
+    let mut consolidator =
+        Consolidator::new(held, Vec::new(), Vec::new(), Vec::new(), NOW, config, confidence);
     // Forgotten and learned from anew while the cycle was on its way.
     consolidator.renew(ItemId::Pattern(two.id), None);
     let retold = Pattern { terms: vec!["new".into()], ..one.clone() };
@@ -318,8 +327,10 @@ fn confidence_decays_and_hurtful_items_are_withheld() {
     let mut evidence: Vec<Evidence> =
         (0..9).map(|episode| seen(1, episode, 1.0, 90, EvidenceRole::Observed)).collect();
     let fresh = pattern(1, "a b", &evidence);
-    let fresh =
-        Pattern { confidence: fresh.tally.lower_bound(fresh.tally.as_of, &BeliefConfig::default()), ..fresh };
+    let fresh = Pattern {
+        confidence: fresh.tally.lower_bound(fresh.tally.as_of, &ConfidenceConfig::default()),
+        ..fresh
+    };
     let (store, changes) = cycle(vec![fresh.clone()], Vec::new(), &evidence, Tally::default());
     assert_eq!(changes.decayed, 1);
     assert!(patterns_of(&store)[0].confidence < fresh.confidence - 0.05);

@@ -1,4 +1,4 @@
-//! Parts of the image of a recall index, and marks of the documents that have changed since.
+//! Parts of the snapshot of a recall index, and marks of the documents that have changed since.
 
 use super::Unreadable;
 use super::frame::{self, Sort, u32_at};
@@ -9,7 +9,7 @@ pub(super) const MARK: Sort = Sort { magic: *b"AMic", format: 1, schema: 1 };
 /// The number of parts.
 const FIXED_BYTES: usize = 4;
 
-/// Encodes a part of an image, bound to the bytes of the key it is stored under, with the number of all its parts.
+/// Encodes a part of a snapshot, bound to the bytes of the key it is stored under, with the number of all its parts.
 /// Returns `None` if it is longer than a frame can say.
 pub fn encode_part(key_bytes: &[u8], parts: u32, content: &[u8]) -> Option<Vec<u8>> {
     let mut out = frame::start(PART, FIXED_BYTES + content.len());
@@ -18,7 +18,7 @@ pub fn encode_part(key_bytes: &[u8], parts: u32, content: &[u8]) -> Option<Vec<u
     frame::seal(out, key_bytes)
 }
 
-/// Decodes a part of an image stored under a key: the number of all parts, and the content.
+/// Decodes a part of a snapshot stored under a key: the number of all parts, and the content.
 ///
 /// # Errors
 /// [`Unreadable`] for anything but the bytes that [`encode_part`] made for the same key.

@@ -1,18 +1,18 @@
-//! The image of the recall index, in parts, and the keys whose documents have changed since it was stored.
+//! The snapshot of the recall index, in parts, and the keys whose documents have changed since it was stored.
 //!
 //! Both tables come with the first write of documents: a file of an earlier program has neither.
 
-use memory_core::{IndexImage, Key, Namespace, Result};
+use memory_core::{IndexSnapshot, Key, Namespace, Result};
 use redb::{ReadTransaction, ReadableTable, TableError};
 
 use super::room::{CHURN_PER_CHANGE, document_charge};
 use super::write::Change;
-use super::{CHANGED, IMAGES, RedbCache, add};
+use super::{CHANGED, RedbCache, SNAPSHOTS, add};
 use crate::codec::{HEADER_BYTES, check_mark, decode_part, encode_mark, encode_part};
 use crate::failure::Outcome;
 use crate::keys::{key_within, namespace_prefix, prefix_end};
 
-/// How much of an image a part has, in bytes: with key and frame a little less than a power of two of pages.
+/// How much of a snapshot a part has, in bytes: with key and frame a little less than a power of two of pages.
 const PART: usize = 1024 * 1024 - 512;
 
 /// Parts that room is made for before they are read: 4 GB, however many a file claims to have.
@@ -32,25 +32,25 @@ fn mark_charge(key: &[u8]) -> u64 {
 }
 
 impl RedbCache {
-    pub(super) fn write_image(&self, namespace: &Namespace, image: &[u8]) -> Result<()> {
-        let too_large = || memory_core::Error::invalid("write image", "image", "it is too large");
-        let count = u32::try_from(image.len().div_ceil(PART)).map_err(|_| too_large())?;
+    pub(super) fn write_snapshot(&self, namespace: &Namespace, snapshot: &[u8]) -> Result<()> {
+        let too_large = || memory_core::Error::invalid("write snapshot", "snapshot", "it is too large");
+        let count = u32::try_from(snapshot.len().div_ceil(PART)).map_err(|_| too_large())?;
         let mut parts = Vec::with_capacity(count as usize);
-        for (number, part) in (0..count).zip(image.chunks(PART)) {
+        for (number, part) in (0..count).zip(snapshot.chunks(PART)) {
             let key = part_key(namespace, number);
             let bytes = encode_part(&key, count, part).ok_or_else(too_large)?;
             parts.push((key, bytes));
         }
         let incoming: u64 = parts.iter().map(|(key, bytes)| part_charge(key, bytes)).sum();
-        // By itself, so that room is made for one image, not for two.
-        self.drop_image(namespace)?;
-        if !self.has_room(incoming, "the image of the recall index") {
+        // By itself, so that room is made for one snapshot, not for two.
+        self.drop_snapshot(namespace)?;
+        if !self.has_room(incoming, "the snapshot of the recall index") {
             return Ok(());
         }
-        self.write("write image", incoming, |change| {
-            let mut images = change.transaction.open_table(IMAGES)?;
+        self.write("write snapshot", incoming, |change| {
+            let mut snapshots = change.transaction.open_table(SNAPSHOTS)?;
             for (key, bytes) in &parts {
-                images.insert(key.as_slice(), bytes.as_slice())?;
+                snapshots.insert(key.as_slice(), bytes.as_slice())?;
             }
             change.charge += incoming;
             change.churn += incoming + CHURN_PER_CHANGE;
@@ -58,12 +58,12 @@ impl RedbCache {
         })
     }
 
-    fn drop_image(&self, namespace: &Namespace) -> Result<()> {
+    fn drop_snapshot(&self, namespace: &Namespace) -> Result<()> {
         let (low, high) = range(namespace);
         let range = low.as_slice()..high.as_slice();
-        self.write("drop image", 0, |change| {
+        self.write("drop snapshot", 0, |change| {
             let (mut gone, transaction) = (0, change.transaction);
-            for row in transaction.open_table(IMAGES)?.extract_from_if(range.clone(), |_, _| true)? {
+            for row in transaction.open_table(SNAPSHOTS)?.extract_from_if(range.clone(), |_, _| true)? {
                 let (key, bytes) = row?;
                 gone += part_charge(key.value(), bytes.value());
             }
@@ -76,23 +76,23 @@ impl RedbCache {
         })
     }
 
-    /// Notes that the documents of keys, given with their bytes, change; only of namespaces that have an image.
+    /// Notes that the documents of keys, given with their bytes, change; only of namespaces that have a snapshot.
     pub(super) fn note_changed<'k>(
         &self,
         change: &mut Change<'_>,
         keys: impl Iterator<Item = (&'k Key, &'k [u8])>,
     ) -> Outcome<()> {
-        let images = change.transaction.open_table(IMAGES)?;
+        let snapshots = change.transaction.open_table(SNAPSHOTS)?;
         let mut changed = change.transaction.open_table(CHANGED)?;
-        let mut imaged: Option<(&Namespace, bool)> = None;
+        let mut snapshot_made: Option<(&Namespace, bool)> = None;
         for (key, bytes) in keys {
-            let known = imaged.filter(|(namespace, _)| **namespace == key.namespace);
-            let (_, has_image) = match known {
+            let known = snapshot_made.filter(|(namespace, _)| **namespace == key.namespace);
+            let (_, has_snapshot) = match known {
                 Some(known) => known,
-                None => (&key.namespace, images.get(part_key(&key.namespace, 0).as_slice())?.is_some()),
+                None => (&key.namespace, snapshots.get(part_key(&key.namespace, 0).as_slice())?.is_some()),
             };
-            imaged = Some((&key.namespace, has_image));
-            if has_image
+            snapshot_made = Some((&key.namespace, has_snapshot));
+            if has_snapshot
                 && let Some(mark) = encode_mark(bytes)
                 && changed.insert(bytes, mark.as_slice())?.is_none()
             {
@@ -103,16 +103,16 @@ impl RedbCache {
         Ok(())
     }
 
-    pub(super) fn read_image(&self, namespace: &Namespace) -> Result<Option<IndexImage>> {
+    pub(super) fn read_snapshot(&self, namespace: &Namespace) -> Result<Option<IndexSnapshot>> {
         self.read(
-            "read image",
+            "read snapshot",
             || None,
             |transaction| {
-                let image = read_parts(transaction, namespace)?;
-                if matches!(image, Some(None)) {
+                let snapshot = read_parts(transaction, namespace)?;
+                if matches!(snapshot, Some(None)) {
                     add(&self.counts.corrupt, 1);
                 }
-                Ok(image.flatten())
+                Ok(snapshot.flatten())
             },
         )
     }
@@ -124,15 +124,18 @@ fn range(namespace: &Namespace) -> (Vec<u8>, Vec<u8>) {
     (low, high)
 }
 
-/// Reads an image; `Some(None)` if there is one that cannot be read.
-fn read_parts(transaction: &ReadTransaction, namespace: &Namespace) -> Outcome<Option<Option<IndexImage>>> {
-    let images = match transaction.open_table(IMAGES) {
+/// Reads a snapshot; `Some(None)` if there is one that cannot be read.
+fn read_parts(
+    transaction: &ReadTransaction,
+    namespace: &Namespace,
+) -> Outcome<Option<Option<IndexSnapshot>>> {
+    let snapshots = match transaction.open_table(SNAPSHOTS) {
         Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-        images => images?,
+        snapshots => snapshots?,
     };
     let (low, high) = range(namespace);
     let (mut bytes, mut number, mut count) = (Vec::new(), 0, None);
-    for row in images.range(low.as_slice()..high.as_slice())? {
+    for row in snapshots.range(low.as_slice()..high.as_slice())? {
         let (key, part) = row?;
         let part = decode_part(key.value(), part.value()).ok();
         let part = part.filter(|(parts, _)| count.is_none_or(|count| count == *parts));
@@ -156,5 +159,5 @@ fn read_parts(transaction: &ReadTransaction, namespace: &Namespace) -> Outcome<O
         let Some(key) = key else { return Ok(Some(None)) };
         changed.push(key);
     }
-    Ok(Some((number == count).then_some(IndexImage { bytes, changed })))
+    Ok(Some((number == count).then_some(IndexSnapshot { bytes, changed })))
 }

@@ -17,7 +17,7 @@ use special::Beta;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct BeliefConfig {
+pub struct ConfidenceConfig {
     /// The weight of success that is assumed before there is evidence, in pieces of evidence; 1 by default (with
     /// `prior_failure` the uniform prior), from 0.01 to 100.
     pub prior_success: f64,
@@ -38,7 +38,7 @@ pub struct BeliefConfig {
     pub fading: f64,
 }
 
-impl Default for BeliefConfig {
+impl Default for ConfidenceConfig {
     fn default() -> Self {
         Self {
             prior_success: 1.0,
@@ -50,7 +50,7 @@ impl Default for BeliefConfig {
     }
 }
 
-impl BeliefConfig {
+impl ConfidenceConfig {
     /// Checks the settings.
     ///
     /// # Errors
@@ -59,26 +59,26 @@ impl BeliefConfig {
         let Self { prior_success, prior_failure, quantile, half_life, fading } = self;
         let prior = 0.01..=100.0;
         Error::check_setting(
-            "belief.prior_success",
+            "confidence.prior_success",
             *prior_success,
             prior.contains(prior_success),
             "0.01 to 100",
         )?;
         Error::check_setting(
-            "belief.prior_failure",
+            "confidence.prior_failure",
             *prior_failure,
             prior.contains(prior_failure),
             "0.01 to 100",
         )?;
         Error::check_setting(
-            "belief.quantile",
+            "confidence.quantile",
             *quantile,
             *quantile >= 1e-4 && *quantile < 0.5,
             "0.0001 to below 0.5",
         )?;
-        Error::check_setting("belief.fading", *fading, (0.5..=0.999).contains(fading), "0.5 to 0.999")?;
+        Error::check_setting("confidence.fading", *fading, (0.5..=0.999).contains(fading), "0.5 to 0.999")?;
         let seconds = half_life.as_secs_f64();
-        Error::check_setting("belief.half_life", seconds, seconds >= 1.0, "1 second and more")
+        Error::check_setting("confidence.half_life", seconds, seconds >= 1.0, "1 second and more")
     }
 
     /// Returns the most that evidence can weigh, in pieces.
@@ -99,37 +99,38 @@ pub trait Confidence: Sized {
     ///
     /// What is newer than the rest fades it; what is older is discounted for its age instead. The result then depends a
     /// little on the order of arrival: [`Tally::from_evidence`] does not.
-    fn add(&mut self, success: f64, at: Timestamp, config: &BeliefConfig);
+    fn add(&mut self, success: f64, at: Timestamp, config: &ConfidenceConfig);
 
     /// Returns what pieces of evidence, given as success and time in the order of `(time, id)`, add up to; the same
     /// evidence gives the same tally, whatever happened in between.
-    fn from_evidence(evidence: impl IntoIterator<Item = (f64, Timestamp)>, config: &BeliefConfig) -> Self;
+    fn from_evidence(evidence: impl IntoIterator<Item = (f64, Timestamp)>, config: &ConfidenceConfig)
+    -> Self;
 
     /// Returns what two tallies over different evidence add up to, as of the later of both.
     ///
     /// Which pieces of one are newer than which of the other is not known any more, so that neither fades the other;
     /// the weights stay within what fading allows.
     #[must_use]
-    fn merge(&self, other: &Self, config: &BeliefConfig) -> Self;
+    fn merge(&self, other: &Self, config: &ConfidenceConfig) -> Self;
 
     /// Returns the tally with its weights as of `now`; as it is if `now` is earlier.
     #[must_use]
-    fn at(&self, now: Timestamp, config: &BeliefConfig) -> Self;
+    fn at(&self, now: Timestamp, config: &ConfidenceConfig) -> Self;
 
     /// Returns the success expected of the next use, in `0.0..=1.0`: the mean of the posterior.
-    fn mean(&self, now: Timestamp, config: &BeliefConfig) -> f64;
+    fn mean(&self, now: Timestamp, config: &ConfidenceConfig) -> f64;
 
     /// Returns the success that the item has at least, in `0.0..=1.0`, with a probability of one less
-    /// [`BeliefConfig::quantile`].
-    fn lower_bound(&self, now: Timestamp, config: &BeliefConfig) -> f64;
+    /// [`ConfidenceConfig::quantile`].
+    fn lower_bound(&self, now: Timestamp, config: &ConfidenceConfig) -> f64;
 
     /// Returns the lower and the upper bound of the success, each missed with a probability of
-    /// [`BeliefConfig::quantile`].
-    fn interval(&self, now: Timestamp, config: &BeliefConfig) -> (f64, f64);
+    /// [`ConfidenceConfig::quantile`].
+    fn interval(&self, now: Timestamp, config: &ConfidenceConfig) -> (f64, f64);
 }
 
 impl Confidence for Tally {
-    fn add(&mut self, success: f64, at: Timestamp, config: &BeliefConfig) {
+    fn add(&mut self, success: f64, at: Timestamp, config: &ConfidenceConfig) {
         let success = if success.is_nan() { 0.0 } else { success.clamp(0.0, 1.0) };
         let (kept, own) = if self.is_empty() {
             (0.0, 1.0)
@@ -146,7 +147,10 @@ impl Confidence for Tally {
         bound(self, config);
     }
 
-    fn from_evidence(evidence: impl IntoIterator<Item = (f64, Timestamp)>, config: &BeliefConfig) -> Self {
+    fn from_evidence(
+        evidence: impl IntoIterator<Item = (f64, Timestamp)>,
+        config: &ConfidenceConfig,
+    ) -> Self {
         let mut tally = Self::default();
         for (success, at) in evidence {
             tally.add(success, at, config);
@@ -154,7 +158,7 @@ impl Confidence for Tally {
         tally
     }
 
-    fn merge(&self, other: &Self, config: &BeliefConfig) -> Self {
+    fn merge(&self, other: &Self, config: &ConfidenceConfig) -> Self {
         let as_of = self.as_of.max(other.as_of);
         let (a, b) = (self.at(as_of, config), other.at(as_of, config));
         let mut merged = Self {
@@ -168,7 +172,7 @@ impl Confidence for Tally {
         merged
     }
 
-    fn at(&self, now: Timestamp, config: &BeliefConfig) -> Self {
+    fn at(&self, now: Timestamp, config: &ConfidenceConfig) -> Self {
         let left = config.left_after(now.since(self.as_of));
         Self {
             success_weight: self.success_weight * left,
@@ -178,27 +182,27 @@ impl Confidence for Tally {
         }
     }
 
-    fn mean(&self, now: Timestamp, config: &BeliefConfig) -> f64 {
+    fn mean(&self, now: Timestamp, config: &ConfidenceConfig) -> f64 {
         let (a, b) = posterior(self, now, config);
         a / (a + b)
     }
 
-    fn lower_bound(&self, now: Timestamp, config: &BeliefConfig) -> f64 {
+    fn lower_bound(&self, now: Timestamp, config: &ConfidenceConfig) -> f64 {
         quantile(self, config.quantile, now, config)
     }
 
-    fn interval(&self, now: Timestamp, config: &BeliefConfig) -> (f64, f64) {
+    fn interval(&self, now: Timestamp, config: &ConfidenceConfig) -> (f64, f64) {
         (self.lower_bound(now, config), quantile(self, 1.0 - config.quantile, now, config))
     }
 }
 
 /// Returns a quantile of the posterior.
-pub(crate) fn quantile(tally: &Tally, probability: f64, now: Timestamp, config: &BeliefConfig) -> f64 {
+pub(crate) fn quantile(tally: &Tally, probability: f64, now: Timestamp, config: &ConfidenceConfig) -> f64 {
     let (a, b) = posterior(tally, now, config);
     beta_quantile(probability, a, b)
 }
 
-fn posterior(tally: &Tally, now: Timestamp, config: &BeliefConfig) -> (f64, f64) {
+fn posterior(tally: &Tally, now: Timestamp, config: &ConfidenceConfig) -> (f64, f64) {
     let left = config.left_after(now.since(tally.as_of));
     let bounded = |weight: f64| weight.clamp(0.0, config.ceiling());
     (
@@ -208,7 +212,7 @@ fn posterior(tally: &Tally, now: Timestamp, config: &BeliefConfig) -> (f64, f64)
 }
 
 /// Keeps the weights within what fading allows.
-fn bound(tally: &mut Tally, config: &BeliefConfig) {
+fn bound(tally: &mut Tally, config: &ConfidenceConfig) {
     let excess = tally.weight() / config.ceiling();
     if excess > 1.0 {
         tally.success_weight /= excess;
@@ -218,7 +222,12 @@ fn bound(tally: &mut Tally, config: &BeliefConfig) {
 
 /// Returns how sure it is that what a pattern says holds, in `0.0..=1.0`: of an anti-pattern, that it leads to failure;
 /// of every other, that it leads to success.
-pub fn pattern_confidence(body: &PatternBody, tally: &Tally, now: Timestamp, config: &BeliefConfig) -> f64 {
+pub fn pattern_confidence(
+    body: &PatternBody,
+    tally: &Tally,
+    now: Timestamp,
+    config: &ConfidenceConfig,
+) -> f64 {
     match body {
         PatternBody::AntiPattern { .. } => tally.opposite().lower_bound(now, config),
         _ => tally.lower_bound(now, config),
@@ -263,7 +272,7 @@ mod tests {
 
     fn tally(evidence: &[(f64, u64)]) -> Tally {
         let pieces = evidence.iter().map(|(success, day)| (*success, Timestamp(day * DAY)));
-        Tally::from_evidence(pieces, &BeliefConfig::default())
+        Tally::from_evidence(pieces, &ConfidenceConfig::default())
     }
 
     #[test]
@@ -285,7 +294,7 @@ mod tests {
     fn bounds_grow_with_evidence_and_stay_below_the_rate() {
         let check = |successes: usize, failures: usize, expected: f64| {
             let evidence = [vec![(1.0, 0); successes], vec![(0.0, 0); failures]].concat();
-            let config = BeliefConfig { fading: 0.999, ..BeliefConfig::default() };
+            let config = ConfidenceConfig { fading: 0.999, ..ConfidenceConfig::default() };
             let at = Timestamp(0);
             let found = Tally::from_evidence(evidence.iter().map(|(s, _)| (*s, at)), &config)
                 .lower_bound(at, &config);
@@ -301,7 +310,7 @@ mod tests {
 
     #[test]
     fn drift_shows_after_a_few_dozen_uses() {
-        let config = BeliefConfig::default();
+        let config = ConfidenceConfig::default();
         let mut tally = tally(&[(1.0, 0); 500]);
         assert!(tally.lower_bound(Timestamp(0), &config) > 0.9);
         let needed = (1..).find(|_| {
@@ -313,7 +322,7 @@ mod tests {
 
     #[test]
     fn late_evidence_is_discounted_and_moves_nothing_back() {
-        let config = BeliefConfig::default();
+        let config = ConfidenceConfig::default();
         let mut late = tally(&[(1.0, 90)]);
         late.add(0.0, Timestamp(0), &config);
         assert_eq!(late.as_of, Timestamp(90 * DAY));
@@ -333,18 +342,18 @@ mod tests {
 
     #[test]
     fn settings_have_bounds() {
-        let check = |change: fn(&mut BeliefConfig), field: &str| {
-            let mut config = BeliefConfig::default();
+        let check = |change: fn(&mut ConfidenceConfig), field: &str| {
+            let mut config = ConfidenceConfig::default();
             change(&mut config);
             let error = config.validate().expect_err(field);
             assert!(error.message().starts_with(field), "{error}");
         };
-        BeliefConfig::default().validate().unwrap();
-        check(|config| config.prior_success = 0.0, "belief.prior_success");
-        check(|config| config.prior_failure = f64::NAN, "belief.prior_failure");
-        check(|config| config.quantile = 0.5, "belief.quantile");
-        check(|config| config.fading = 1.0, "belief.fading");
-        check(|config| config.half_life = Duration::ZERO, "belief.half_life");
+        ConfidenceConfig::default().validate().unwrap();
+        check(|config| config.prior_success = 0.0, "confidence.prior_success");
+        check(|config| config.prior_failure = f64::NAN, "confidence.prior_failure");
+        check(|config| config.quantile = 0.5, "confidence.quantile");
+        check(|config| config.fading = 1.0, "confidence.fading");
+        check(|config| config.half_life = Duration::ZERO, "confidence.half_life");
     }
 
     fn evidence() -> impl Strategy<Value = Vec<(f64, u64)>> {
@@ -357,7 +366,7 @@ mod tests {
     proptest! {
         #[test]
         fn bounds_are_probabilities_in_order(evidence in evidence(), later in 0_u64..1_000) {
-            let config = BeliefConfig::default();
+            let config = ConfidenceConfig::default();
             let tally = tally(&evidence);
             let now = Timestamp((400 + later) * DAY);
             let (low, high) = tally.interval(now, &config);
@@ -372,7 +381,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             better in 0.0..=1.0_f64,
         ) {
-            let config = BeliefConfig::default();
+            let config = ConfidenceConfig::default();
             let now = Timestamp(400 * DAY);
             let mut improved = evidence.clone();
             let piece = &mut improved[at.index(evidence.len())].0;
@@ -385,7 +394,7 @@ mod tests {
         fn one_more_success_raises_the_bound_and_one_more_failure_lowers_it(
             successes in 0.0..30.0_f64, failures in 0.0..30.0_f64, more in 0.1..3.0_f64,
         ) {
-            let config = BeliefConfig::default();
+            let config = ConfidenceConfig::default();
             let bound = |success_weight, failure_weight| {
                 let tally = Tally { successes: 1, failures: 1, success_weight, failure_weight, as_of: Timestamp(0) };
                 tally.lower_bound(Timestamp(0), &config)
@@ -396,7 +405,7 @@ mod tests {
 
         #[test]
         fn time_leads_back_to_the_prior(evidence in evidence()) {
-            let config = BeliefConfig::default();
+            let config = ConfidenceConfig::default();
             let tally = tally(&evidence);
             let prior = Tally::default().mean(Timestamp(0), &config);
             let distance = |days: u64| (tally.mean(Timestamp(days * DAY), &config) - prior).abs();
@@ -406,7 +415,7 @@ mod tests {
 
         #[test]
         fn merging_is_symmetric_and_loses_no_count(a in evidence(), b in evidence()) {
-            let config = BeliefConfig::default();
+            let config = ConfidenceConfig::default();
             let (a, b) = (tally(&a), tally(&b));
             let (ab, ba) = (a.merge(&b, &config), b.merge(&a, &config));
             prop_assert_eq!(ab, ba);

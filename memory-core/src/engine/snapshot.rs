@@ -1,13 +1,13 @@
-//! The image of the recall index in the cache file, from which opening loads it.
+//! The snapshot of the recall index in the cache file, from which opening loads it.
 //!
-//! Image and changed documents say the same as all documents, because:
+//! Snapshot and changed documents say the same as all documents, because:
 //!
-//! - the index has every document before the filler is told of it, and the filler alone writes documents and images. So
-//!   an image that is made in the filler's turn has every document that is in the file then, and each that is written
+//! - the index has every document before the cache writer is told of it, and the cache writer alone writes documents and snapshots. So
+//!   a snapshot that is made in the cache writer's turn has every document that is in the file then, and each that is written
 //!   or removed later counts as changed;
-//! - what an image may have besides, or lack, comes again by the change feed, whose position is written behind the
+//! - what a snapshot may have besides, or lack, comes again by the change feed, whose position is written behind the
 //!   documents that it covers. What has expired it lacks, and no search would find;
-//! - no image is made once documents could not be written or read, or the index has others: those of rows that waited in
+//! - no snapshot is made once documents could not be written or read, or the index has others: those of rows that waited in
 //!   the outbox, which are not in the file before the feed returns them.
 
 use tokio::runtime::Handle;
@@ -19,26 +19,28 @@ use crate::engine::supervise;
 use crate::error::Result;
 use crate::model::kind::Kind;
 use crate::store::record::{Key, Namespace};
-use crate::store::traits::{Cache, IndexImage};
+use crate::store::traits::{Cache, IndexSnapshot};
 
 /// Changed documents read at once.
 const PAGE: usize = 2_000;
-/// Fewer documents are read as fast without an image.
+/// Fewer documents are read as fast without a snapshot.
 const LEAST_DOCUMENTS: u64 = 2_000;
-/// An image is made anew once one in so many documents has changed.
+/// A snapshot is made anew once one in so many documents has changed.
 const RENEWED_AT: u64 = 20;
 
 impl Shared {
-    /// Fills the index from the image in the cache file and what has changed since; returns how many documents could not
-    /// be read, or `None` without an image.
-    pub(super) async fn load_image(&self) -> Result<Option<u64>> {
+    /// Fills the index from the snapshot in the cache file and what has changed since; returns how many documents could not
+    /// be read, or `None` without a snapshot.
+    pub(super) async fn load_snapshot(&self) -> Result<Option<u64>> {
         let (cache, index) = (self.tiers.cache.clone(), self.index.clone());
         let (namespace, runtime) = (self.namespace.clone(), Handle::current());
         let loading = move || runtime.block_on(load(cache.as_ref(), index.as_ref(), &namespace));
         let loaded = supervise::blocking(loading).await?;
-        let Some(Loaded { image, changed, documents, unreadable }) = loaded else { return Ok(None) };
-        if !self.index.restore(&self.namespace, image) {
-            tracing::warn!("the image of the recall index is of another program; search documents are read");
+        let Some(Loaded { snapshot, changed, documents, unreadable }) = loaded else { return Ok(None) };
+        if !self.index.restore(&self.namespace, snapshot) {
+            tracing::warn!(
+                "the snapshot of the recall index is of another program; search documents are read"
+            );
             return Ok(None);
         }
         self.index.change(&mut |index| {
@@ -47,14 +49,14 @@ impl Shared {
                 index.upsert(key, document.as_ref());
             }
         });
-        self.filler.imaged(changed.len() as u64);
+        self.cache_writer.snapshot_made(changed.len() as u64);
         Ok(Some(unreadable))
     }
 }
 
 struct Loaded {
-    image: Vec<u8>,
-    /// The keys of the documents that have changed since the image was made.
+    snapshot: Vec<u8>,
+    /// The keys of the documents that have changed since the snapshot was made.
     changed: Vec<Key>,
     /// What there is of them now.
     documents: Vec<(Key, Box<dyn IndexDocument>)>,
@@ -63,8 +65,8 @@ struct Loaded {
 }
 
 async fn load(cache: &dyn Cache, index: &dyn SearchIndex, namespace: &Namespace) -> Result<Option<Loaded>> {
-    let Some(IndexImage { bytes, changed }) = cache.image(namespace).await? else { return Ok(None) };
-    let mut loaded = Loaded { image: bytes, changed, documents: Vec::new(), unreadable: 0 };
+    let Some(IndexSnapshot { bytes, changed }) = cache.snapshot(namespace).await? else { return Ok(None) };
+    let mut loaded = Loaded { snapshot: bytes, changed, documents: Vec::new(), unreadable: 0 };
     for keys in loaded.changed.chunks(PAGE) {
         let page = decoded(index, cache.documents_of(keys).await?);
         loaded.unreadable += page.unreadable;
@@ -73,7 +75,7 @@ async fn load(cache: &dyn Cache, index: &dyn SearchIndex, namespace: &Namespace)
     Ok(Some(loaded))
 }
 
-/// Stores an image of the index if it has documents enough, of which enough have changed; returns whether it did.
+/// Stores a snapshot of the index if it has documents enough, of which enough have changed; returns whether it did.
 pub(super) async fn renew(
     cache: &dyn Cache,
     index: &dyn SearchIndex,
@@ -84,7 +86,7 @@ pub(super) async fn renew(
     if documents < LEAST_DOCUMENTS || changed <= documents / RENEWED_AT {
         return Ok(false);
     }
-    let Some(image) = index.snapshot(namespace) else { return Ok(false) };
-    cache.put_image(namespace, &image).await?;
+    let Some(snapshot) = index.snapshot(namespace) else { return Ok(false) };
+    cache.put_snapshot(namespace, &snapshot).await?;
     Ok(true)
 }

@@ -62,7 +62,7 @@ fn document(put: &Put) -> SearchDocument {
     episode.outcome = match put.outcome % 5 {
         0 => None,
         1 => Some(Outcome::failure("out of seats")),
-        2 => Some(Outcome::partial(0.5, "half")),
+        2 => Some(Outcome::Partial { fraction: 0.5, summary: "half".into() }),
         _ => Some(Outcome::success("done")),
     };
     let used = |tool: &u8| ToolUse {
@@ -111,7 +111,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(change, 0..60)
 }
 
-/// An index with the documents that a cache file has, and what has changed since an image was made of it.
+/// An index with the documents that a cache file has, and what has changed since a snapshot was made of it.
 #[derive(Default)]
 struct World {
     index: LexicalIndex,
@@ -199,20 +199,20 @@ fn fresh(documents: &BTreeMap<Key, SearchDocument>) -> LexicalIndex {
 
 proptest! {
     #[test]
-    fn an_image_with_what_has_changed_answers_like_all_documents(before in changes(), after in changes()) {
+    fn an_snapshot_with_what_has_changed_answers_like_all_documents(before in changes(), after in changes()) {
         let space = Namespace::default();
         let mut world = World::default();
         before.iter().for_each(|change| world.apply(change));
-        let image = world.index.image(&space).unwrap();
-        let mut loaded = LexicalIndex::of_image(&space, image.clone()).unwrap();
-        prop_assert_eq!(&loaded.image(&space).unwrap(), &image);
+        let snapshot = world.index.snapshot(&space).unwrap();
+        let mut loaded = LexicalIndex::of_snapshot(&space, snapshot.clone()).unwrap();
+        prop_assert_eq!(&loaded.snapshot(&space).unwrap(), &snapshot);
         let expected = answers(&mut fresh(&world.documents));
         prop_assert_eq!(&answers(&mut loaded), &expected);
         prop_assert_eq!(&answers(&mut world.index), &expected);
 
         world.changed.clear();
         after.iter().for_each(|change| world.apply(change));
-        let mut loaded = LexicalIndex::of_image(&space, image.clone()).unwrap();
+        let mut loaded = LexicalIndex::of_snapshot(&space, snapshot.clone()).unwrap();
         for key in &world.changed {
             loaded.forget(key);
             if let Some(document) = world.documents.get(key) {
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_nobody_wrote_are_no_image(
+    fn bytes_that_nobody_wrote_are_no_snapshot(
         changes in changes(),
         flips in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..6),
         from in any::<prop::sample::Index>(),
@@ -236,26 +236,26 @@ proptest! {
         let space = Namespace::default();
         let mut world = World::default();
         changes.iter().for_each(|change| world.apply(change));
-        let image = world.index.image(&space).unwrap();
+        let snapshot = world.index.snapshot(&space).unwrap();
         for (at, flip) in flips {
-            let mut bytes = image.clone();
-            bytes[at.index(image.len())] ^= flip;
+            let mut bytes = snapshot.clone();
+            bytes[at.index(snapshot.len())] ^= flip;
             // Another index at most, which can be asked and changed.
-            if let Some(mut index) = LexicalIndex::of_image(&space, bytes) {
+            if let Some(mut index) = LexicalIndex::of_snapshot(&space, bytes) {
                 answers(&mut index);
                 let mut world = World { index, ..World::default() };
                 changes.iter().for_each(|change| world.apply(change));
             }
         }
-        let from = from.index(image.len());
-        let spliced = [&image[..from], &long, &image[from..]].concat();
-        let _ = LexicalIndex::of_image(&space, spliced);
-        let _ = LexicalIndex::of_image(&space, long);
+        let from = from.index(snapshot.len());
+        let spliced = [&snapshot[..from], &long, &snapshot[from..]].concat();
+        let _ = LexicalIndex::of_snapshot(&space, spliced);
+        let _ = LexicalIndex::of_snapshot(&space, long);
     }
 }
 
 #[test]
-fn an_image_that_is_cut_or_goes_on_is_none() {
+fn an_snapshot_that_is_cut_or_goes_on_is_none() {
     let mut index = LexicalIndex::new();
     for id in 0..8 {
         let words = vec![id, id + 1, 3];
@@ -263,13 +263,13 @@ fn an_image_that_is_cut_or_goes_on_is_none() {
         index.upsert(&key(id), &document(&put));
     }
     let space = Namespace::default();
-    let mut image = index.image(&space).unwrap();
-    assert!(LexicalIndex::of_image(&space, image.clone()).is_some());
-    for length in 0..image.len() {
-        assert!(LexicalIndex::of_image(&space, image[..length].to_vec()).is_none(), "cut to {length}");
+    let mut snapshot = index.snapshot(&space).unwrap();
+    assert!(LexicalIndex::of_snapshot(&space, snapshot.clone()).is_some());
+    for length in 0..snapshot.len() {
+        assert!(LexicalIndex::of_snapshot(&space, snapshot[..length].to_vec()).is_none(), "cut to {length}");
     }
-    image.push(0);
-    assert!(LexicalIndex::of_image(&space, image.clone()).is_none(), "one byte more");
+    snapshot.push(0);
+    assert!(LexicalIndex::of_snapshot(&space, snapshot.clone()).is_none(), "one byte more");
 }
 
 #[test]
@@ -279,34 +279,34 @@ fn huge_numbers_are_refused_without_the_memory_for_them() {
     [FORMAT, SearchDocument::ANALYSIS.into()].into_iter().for_each(|number| head.number(number));
     let head = head.into_bytes();
     for zeros in 0..40 {
-        let mut image = Writer::default();
-        image.fixed(&head);
-        image.number(1);
-        image.text("episode");
-        [10, 15, 2, 1, 2].into_iter().for_each(|weight| image.number(weight));
-        image.fixed(&vec![0; zeros]);
-        image.number(huge);
-        image.fixed(&[0; 64]);
-        assert!(LexicalIndex::of_image(&space, image.into_bytes()).is_none());
+        let mut snapshot = Writer::default();
+        snapshot.fixed(&head);
+        snapshot.number(1);
+        snapshot.text("episode");
+        [10, 15, 2, 1, 2].into_iter().for_each(|weight| snapshot.number(weight));
+        snapshot.fixed(&vec![0; zeros]);
+        snapshot.number(huge);
+        snapshot.fixed(&[0; 64]);
+        assert!(LexicalIndex::of_snapshot(&space, snapshot.into_bytes()).is_none());
     }
 }
 
 #[test]
-fn an_image_of_other_rules_is_none() {
+fn an_snapshot_of_other_rules_is_none() {
     let space = Namespace::default();
-    let image = |format: u64, analysis: u64| {
-        let mut image = Writer::default();
-        [format, analysis, 0].into_iter().for_each(|number| image.number(number));
-        LexicalIndex::of_image(&space, image.into_bytes())
+    let snapshot = |format: u64, analysis: u64| {
+        let mut snapshot = Writer::default();
+        [format, analysis, 0].into_iter().for_each(|number| snapshot.number(number));
+        LexicalIndex::of_snapshot(&space, snapshot.into_bytes())
     };
     let analysis = SearchDocument::ANALYSIS.into();
-    assert!(image(FORMAT, analysis).is_some_and(|index| index.is_empty(&space, Kind::Episode)));
-    assert!(image(FORMAT + 1, analysis).is_none());
-    assert!(image(FORMAT, analysis + 1).is_none());
+    assert!(snapshot(FORMAT, analysis).is_some_and(|index| index.is_empty(&space, Kind::Episode)));
+    assert!(snapshot(FORMAT + 1, analysis).is_none());
+    assert!(snapshot(FORMAT, analysis + 1).is_none());
 }
 
 #[test]
-fn an_index_of_an_image_takes_no_more_memory() {
+fn an_index_of_an_snapshot_takes_no_more_memory() {
     let mut index = LexicalIndex::new();
     for number in 0..500_u32 {
         let text: String = (0..40).map(|word| format!("word{} common{word} ", number * 40 + word)).collect();
@@ -315,8 +315,8 @@ fn an_index_of_an_image_takes_no_more_memory() {
         index.upsert(&Key::new(&Namespace::default(), Kind::Episode, number.to_string()), &document);
     }
     let space = Namespace::default();
-    let image = index.image(&space).unwrap();
-    let loaded = LexicalIndex::of_image(&space, image.clone()).unwrap();
+    let snapshot = index.snapshot(&space).unwrap();
+    let loaded = LexicalIndex::of_snapshot(&space, snapshot.clone()).unwrap();
     assert!(loaded.bytes() <= index.bytes(), "{} of {}", loaded.bytes(), index.bytes());
-    assert!(image.len() * 3 < index.bytes(), "{} of {}", image.len(), index.bytes());
+    assert!(snapshot.len() * 3 < index.bytes(), "{} of {}", snapshot.len(), index.bytes());
 }

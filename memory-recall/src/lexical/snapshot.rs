@@ -1,4 +1,4 @@
-//! The image of a namespace: its index in a dense form, from which it is loaded without its documents.
+//! The snapshot of a namespace: its index in a dense form, from which it is loaded without its documents.
 //!
 //! ```text
 //! FORMAT, ANALYSIS, number of shards
@@ -30,41 +30,41 @@ use super::shard::Shard;
 use super::tasks::Tasks;
 use crate::document::SearchDocument;
 
-/// Counts the forms that images have had, and the rules by which an entry of the index is made from a document: states,
-/// normalised labels, what is counted of a task. An image of another number is none.
+/// Counts the forms that snapshots have had, and the rules by which an entry of the index is made from a document: states,
+/// normalised labels, what is counted of a task. A snapshot of another number is none.
 const FORMAT: u64 = 3;
 
 impl LexicalIndex {
-    /// Encodes what the index has of a namespace; `None` if that is too much for an image (4 GiB of one sort).
-    pub(crate) fn image(&self, namespace: &Namespace) -> Option<Vec<u8>> {
+    /// Encodes what the index has of a namespace; `None` if that is too much for a snapshot (4 GiB of one sort).
+    pub(crate) fn snapshot(&self, namespace: &Namespace) -> Option<Vec<u8>> {
         let held = |kind| self.held(namespace, kind).filter(|shard| shard.len() > 0);
         let shards: Vec<(Kind, &Shard)> =
             Kind::ALL.into_iter().filter_map(|kind| Some((kind, held(kind)?))).collect();
-        let mut image = Writer::default();
-        image.number(FORMAT);
-        image.number(SearchDocument::ANALYSIS.into());
-        image.number(shards.len() as u64);
+        let mut snapshot = Writer::default();
+        snapshot.number(FORMAT);
+        snapshot.number(SearchDocument::ANALYSIS.into());
+        snapshot.number(shards.len() as u64);
         for (kind, shard) in shards {
-            image.text(kind.name());
+            snapshot.text(kind.name());
             let tasks = self.tasks.get(namespace).filter(|_| kind == Kind::Episode);
-            shard.write_image(tasks.map(Tasks::figures), &mut image)?;
+            shard.write_snapshot(tasks.map(Tasks::figures), &mut snapshot)?;
         }
-        Some(image.into_bytes())
+        Some(snapshot.into_bytes())
     }
 
-    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::image`] of this program
+    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::snapshot`] of this program
     /// made.
     ///
     /// It answers as one does that the same documents were put into.
-    pub(crate) fn of_image(namespace: &Namespace, bytes: Vec<u8>) -> Option<Self> {
+    pub(crate) fn of_snapshot(namespace: &Namespace, bytes: Vec<u8>) -> Option<Self> {
         let bytes = Arc::new(bytes);
-        let mut image = Reader::new(&bytes);
-        let known = image.number()? == FORMAT && image.number()? == u64::from(SearchDocument::ANALYSIS);
-        let shards = known.then(|| image.number())??;
+        let mut snapshot = Reader::new(&bytes);
+        let known = snapshot.number()? == FORMAT && snapshot.number()? == u64::from(SearchDocument::ANALYSIS);
+        let shards = known.then(|| snapshot.number())??;
         let mut index = Self::new();
         for _ in 0..shards {
-            let kind: Kind = image.text()?.parse().ok()?;
-            let (shard, tasks) = Shard::read_image(namespace, kind, &bytes, &mut image)?;
+            let kind: Kind = snapshot.text()?.parse().ok()?;
+            let (shard, tasks) = Shard::read_snapshot(namespace, kind, &bytes, &mut snapshot)?;
             if kind == Kind::Episode {
                 index.tasks.insert(namespace.clone(), tasks);
             }
@@ -72,7 +72,7 @@ impl LexicalIndex {
                 return None;
             }
         }
-        image.is_empty().then_some(index)
+        snapshot.is_empty().then_some(index)
     }
 }
 

@@ -8,25 +8,25 @@ use crate::store::memory_store::MemoryStore;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cursor_stays_behind_documents_that_are_missing() {
     let cache = Arc::new(Broken { refuses_documents: true.into(), ..Broken::default() });
-    let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
+    let cache_writer = CacheWriter::start(cache.clone(), Handle::current()).unwrap();
     let at = |seq| Cursor { database: "db".into(), seq, token: None };
-    filler.push(Fill::Cursor(at(1)));
-    filler.push(Fill::Documents(Vec::new()));
-    filler.push(Fill::Cursor(at(2)));
-    filler.settle().await;
+    cache_writer.push(CacheWork::Cursor(at(1)));
+    cache_writer.push(CacheWork::Documents(Vec::new()));
+    cache_writer.push(CacheWork::Cursor(at(2)));
+    cache_writer.settle().await;
     assert_eq!(cache.cursor().await.unwrap(), at(1), "what is missing is read once more on opening");
-    assert_eq!(filler.failures().0, 1);
-    filler.push(Fill::Clear);
-    filler.push(Fill::Cursor(at(3)));
-    filler.settle().await;
+    assert_eq!(cache_writer.failures().0, 1);
+    cache_writer.push(CacheWork::Clear);
+    cache_writer.push(CacheWork::Cursor(at(3)));
+    cache_writer.settle().await;
     assert_eq!(cache.cursor().await.unwrap(), at(3), "all is read once more anyway");
-    filler.close();
+    cache_writer.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_made_of_enough_documents_once_enough_have_changed() {
+async fn an_snapshot_is_made_of_enough_documents_once_enough_have_changed() {
     let cache = Arc::new(MemoryStore::new());
-    let filler = Filler::start(cache.clone(), Handle::current()).unwrap();
+    let cache_writer = CacheWriter::start(cache.clone(), Handle::current()).unwrap();
     let (index, space) = (Arc::new(KeyIndex::default()), Namespace::default());
     let key = |number: u64| Key::new(&Namespace::default(), Kind::Episode, number.to_string());
     let document = |number: u64| {
@@ -38,12 +38,12 @@ async fn an_image_is_made_of_enough_documents_once_enough_have_changed() {
             numbers.clone().for_each(|number| assert!(index.upsert(&key(number), document(number).as_ref())));
         });
     };
-    // Writes documents and asks for an image; returns how many have changed since the one that there is then.
+    // Writes documents and asks for a snapshot; returns how many have changed since the one that there is then.
     let changed_after = async |count: u64| {
-        filler.push(Fill::Documents((0..count).map(|number| (key(number), None)).collect()));
-        filler.push(Fill::Image(index.clone(), space.clone()));
-        filler.settle().await;
-        cache.image(&space).await.unwrap().map(|image| image.changed.len())
+        cache_writer.push(CacheWork::Documents((0..count).map(|number| (key(number), None)).collect()));
+        cache_writer.push(CacheWork::Snapshot(index.clone(), space.clone()));
+        cache_writer.settle().await;
+        cache.snapshot(&space).await.unwrap().map(|snapshot| snapshot.changed.len())
     };
     put(0..1_999);
     assert_eq!(changed_after(1).await, None, "too few documents");
@@ -51,9 +51,9 @@ async fn an_image_is_made_of_enough_documents_once_enough_have_changed() {
     assert_eq!(changed_after(0).await, Some(0));
     assert_eq!(changed_after(100).await, Some(100), "too few changes");
     assert_eq!(changed_after(1).await, Some(0));
-    filler.set_apart();
+    cache_writer.set_apart();
     assert_eq!(changed_after(101).await, Some(101), "it would not be of these documents");
-    filler.push(Fill::Clear);
+    cache_writer.push(CacheWork::Clear);
     assert_eq!(changed_after(0).await, Some(0), "both have started over");
-    filler.close();
+    cache_writer.close();
 }

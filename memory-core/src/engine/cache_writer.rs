@@ -1,4 +1,4 @@
-//! The filler: one thread that writes to the cache file, in order, off the callers' path.
+//! The cache writer: one thread that writes to the cache file, in order, off the callers' path.
 //!
 //! Until a committed record is in the cache file, the overlay holds it, so that a reader who misses the hot
 //! layer never meets an older version below it. Order matters too: the pull cursor is written behind the
@@ -15,16 +15,16 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
-use crate::engine::image;
 use crate::engine::index::{DocumentChange, IndexDocument, SearchIndex};
+use crate::engine::snapshot;
 use crate::engine::supervise::contained;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Namespace, Record, Revision};
 use crate::store::traits::{Cache, Cursor, StoredDocument};
 
-/// Work for the filler.
-pub(crate) enum Fill {
+/// Work for the cache writer.
+pub(crate) enum CacheWork {
     Records(Vec<Record>),
     Documents(Vec<DocumentChange>),
     /// Forgets the records that are older than these revisions.
@@ -34,8 +34,8 @@ pub(crate) enum Fill {
     Expire(Timestamp),
     Evict,
     Persist,
-    /// Makes an image of the index, if enough has changed.
-    Image(Arc<dyn SearchIndex>, Namespace),
+    /// Makes a snapshot of the index, if enough has changed.
+    Snapshot(Arc<dyn SearchIndex>, Namespace),
     /// Answers when everything before it is done.
     Barrier(oneshot::Sender<()>),
 }
@@ -50,7 +50,7 @@ const COMPANY: usize = 1_024;
 
 #[derive(Default)]
 struct Queue {
-    work: Vec<Fill>,
+    work: Vec<CacheWork>,
     waiting: usize,
     /// Something is queued that does not wait for company.
     urgent: bool,
@@ -58,13 +58,13 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, fill: Fill) {
-        match &fill {
-            Fill::Records(records) => self.waiting += records.len(),
-            Fill::Documents(_) | Fill::Cursor(_) => {}
+    fn push(&mut self, work: CacheWork) {
+        match &work {
+            CacheWork::Records(records) => self.waiting += records.len(),
+            CacheWork::Documents(_) | CacheWork::Cursor(_) => {}
             _ => self.urgent = true,
         }
-        self.work.push(fill);
+        self.work.push(work);
     }
 
     fn is_due(&self) -> bool {
@@ -72,7 +72,7 @@ impl Queue {
     }
 }
 
-pub(crate) struct Filler {
+pub(crate) struct CacheWriter {
     queue: Mutex<Queue>,
     wake: Condvar,
     space: Condvar,
@@ -86,15 +86,15 @@ pub(crate) struct Filler {
     incomplete: AtomicBool,
     /// Whether the index and the documents in the cache file differ by more than what is queued.
     apart: AtomicBool,
-    /// How many search documents were written since the image in the cache file was made; the most without one.
+    /// How many search documents were written since the snapshot in the cache file was made; the most without one.
     changed: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Filler {
+impl CacheWriter {
     /// Starts the thread.
     pub(crate) fn start(cache: Arc<dyn Cache>, runtime: Handle) -> Result<Arc<Self>> {
-        let filler = Arc::new(Self {
+        let cache_writer = Arc::new(Self {
             queue: Mutex::default(),
             wake: Condvar::new(),
             space: Condvar::new(),
@@ -108,15 +108,15 @@ impl Filler {
             changed: AtomicU64::new(u64::MAX),
             thread: Mutex::default(),
         });
-        let own = filler.clone();
+        let own = cache_writer.clone();
         let thread = std::thread::Builder::new()
             .name("memory-fill".into())
             .spawn(move || own.run(cache.as_ref(), &runtime))
             .map_err(|source| {
-                Error::new(ErrorKind::Io, "open", "cannot start the filler thread").with_source(source)
+                Error::new(ErrorKind::Io, "open", "cannot start the cache writer thread").with_source(source)
             })?;
-        *lock(&filler.thread) = Some(thread);
-        Ok(filler)
+        *lock(&cache_writer.thread) = Some(thread);
+        Ok(cache_writer)
     }
 
     /// Puts committed records into the overlay and queues them for the cache file. Blocks while too much waits.
@@ -141,22 +141,22 @@ impl Filler {
             self.release(&records);
             return;
         }
-        self.enqueue(queue, Fill::Records(records));
+        self.enqueue(queue, CacheWork::Records(records));
     }
 
     /// Queues work that no reader depends on.
-    pub(crate) fn push(&self, fill: Fill) {
+    pub(crate) fn push(&self, work: CacheWork) {
         let queue = lock(&self.queue);
         if queue.closed {
             // Nobody would do it; a barrier's waiter learns by its sender being dropped.
             return;
         }
-        self.enqueue(queue, fill);
+        self.enqueue(queue, work);
     }
 
     /// Wakes the thread for the first work and for what is due; in between it waits for company.
-    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, fill: Fill) {
-        queue.push(fill);
+    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, work: CacheWork) {
+        queue.push(work);
         let wake = queue.is_due() || queue.work.len() == 1;
         drop(queue);
         if wake {
@@ -167,8 +167,8 @@ impl Filler {
     /// Waits until everything queued so far is done.
     pub(crate) async fn settle(&self) {
         let (done, wait) = oneshot::channel();
-        self.push(Fill::Barrier(done));
-        // An error means that the filler has ended, and with it all its work.
+        self.push(CacheWork::Barrier(done));
+        // An error means that the cache writer has ended, and with it all its work.
         let _ended = wait.await;
     }
 
@@ -190,12 +190,12 @@ impl Filler {
         self.panics.load(Ordering::Relaxed)
     }
 
-    /// Notes that the cache file has an image, since which so many search documents were written.
-    pub(crate) fn imaged(&self, changed: u64) {
+    /// Notes that the cache file has a snapshot, since which so many search documents were written.
+    pub(crate) fn snapshot_made(&self, changed: u64) {
         self.changed.store(changed, Ordering::Relaxed);
     }
 
-    /// Notes that the index differs from the documents in the cache file: until both start over no image is made.
+    /// Notes that the index differs from the documents in the cache file: until both start over no snapshot is made.
     pub(crate) fn set_apart(&self) {
         self.apart.store(true, Ordering::Relaxed);
     }
@@ -207,7 +207,7 @@ impl Filler {
         self.space.notify_all();
     }
 
-    /// Waits for the thread after [`Filler::close`]. Blocks.
+    /// Waits for the thread after [`CacheWriter::close`]. Blocks.
     pub(crate) fn join(&self) {
         if let Some(thread) = lock(&self.thread).take() {
             let _panicked = thread.join();
@@ -233,14 +233,14 @@ impl Filler {
             };
             self.space.notify_all();
             for fill in merge(work) {
-                self.apply(&Contained { filler: self, cache, runtime }, fill);
+                self.apply(&Contained { cache_writer: self, cache, runtime }, fill);
             }
         }
     }
 
-    fn apply(&self, cache: &Contained<'_>, fill: Fill) {
-        let result = match fill {
-            Fill::Records(records) => {
+    fn apply(&self, cache: &Contained<'_>, work: CacheWork) {
+        let result = match work {
+            CacheWork::Records(records) => {
                 let result = cache.run(|cache| cache.commit(&records)).or_else(|error| {
                     // An older version must not outlive the one that could not be written.
                     let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
@@ -253,14 +253,14 @@ impl Filler {
                 self.release(&records);
                 result
             }
-            Fill::Documents(documents) => {
+            CacheWork::Documents(documents) => {
                 let changed = self.changed.load(Ordering::Relaxed).saturating_add(documents.len() as u64);
-                self.imaged(changed);
+                self.snapshot_made(changed);
                 cache
                     .run(|cache| async { cache.put_documents(&stored(&documents)?).await })
                     .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed))
             }
-            Fill::Outdate(changed) => cache.run(|cache| outdate(cache, &changed)).or_else(|error| {
+            CacheWork::Outdate(changed) => cache.run(|cache| outdate(cache, &changed)).or_else(|error| {
                 // What cannot be compared goes.
                 let keys: Vec<Key> = changed.iter().map(|(key, _)| key.clone()).collect();
                 cache.run(|cache| cache.remove(&keys)).or_else(|_| {
@@ -269,20 +269,20 @@ impl Filler {
                 })?;
                 Err(error)
             }),
-            Fill::Cursor(_) if self.incomplete.load(Ordering::Relaxed) => Ok(()),
-            Fill::Cursor(cursor) => cache.run(|cache| cache.set_cursor(&cursor)),
-            Fill::Clear => cache.run(|cache| cache.clear()).inspect(|()| {
+            CacheWork::Cursor(_) if self.incomplete.load(Ordering::Relaxed) => Ok(()),
+            CacheWork::Cursor(cursor) => cache.run(|cache| cache.set_cursor(&cursor)),
+            CacheWork::Clear => cache.run(|cache| cache.clear()).inspect(|()| {
                 self.incomplete.store(false, Ordering::Relaxed);
                 self.apart.store(false, Ordering::Relaxed);
-                self.imaged(u64::MAX);
+                self.snapshot_made(u64::MAX);
             }),
-            Fill::Image(index, namespace) => {
-                cache.run(|cache| self.renew_image(cache, index.as_ref(), &namespace))
+            CacheWork::Snapshot(index, namespace) => {
+                cache.run(|cache| self.renew_snapshot(cache, index.as_ref(), &namespace))
             }
-            Fill::Expire(now) => cache.run(|cache| cache.delete_expired(now)).map(drop),
-            Fill::Evict => cache.run(|cache| cache.evict()).map(drop),
-            Fill::Persist => cache.run(|cache| cache.persist()),
-            Fill::Barrier(done) => {
+            CacheWork::Expire(now) => cache.run(|cache| cache.delete_expired(now)).map(drop),
+            CacheWork::Evict => cache.run(|cache| cache.evict()).map(drop),
+            CacheWork::Persist => cache.run(|cache| cache.persist()),
+            CacheWork::Barrier(done) => {
                 let _gone = done.send(());
                 Ok(())
             }
@@ -295,7 +295,7 @@ impl Filler {
         }
     }
 
-    async fn renew_image(
+    async fn renew_snapshot(
         &self,
         cache: &dyn Cache,
         index: &dyn SearchIndex,
@@ -305,8 +305,8 @@ impl Filler {
             return Ok(());
         }
         let changed = self.changed.load(Ordering::Relaxed);
-        if image::renew(cache, index, namespace, changed).await? {
-            self.imaged(0);
+        if snapshot::renew(cache, index, namespace, changed).await? {
+            self.snapshot_made(0);
         }
         Ok(())
     }
@@ -326,7 +326,7 @@ impl Filler {
 
 /// A cache whose panics are errors.
 struct Contained<'a> {
-    filler: &'a Filler,
+    cache_writer: &'a CacheWriter,
     cache: &'a dyn Cache,
     runtime: &'a Handle,
 }
@@ -335,13 +335,13 @@ impl<'a> Contained<'a> {
     fn run<T, F: Future<Output = Result<T>>>(&self, call: impl FnOnce(&'a dyn Cache) -> F) -> Result<T> {
         let ran = contained("fill the cache file", || self.runtime.block_on(call(self.cache)));
         ran.inspect_err(|_| {
-            self.filler.panics.fetch_add(1, Ordering::Relaxed);
+            self.cache_writer.panics.fetch_add(1, Ordering::Relaxed);
         })?
     }
 }
 
 /// Leaves nobody waiting when the thread ends.
-struct End<'a>(&'a Filler);
+struct End<'a>(&'a CacheWriter);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
@@ -378,12 +378,16 @@ async fn outdate(cache: &dyn Cache, changed: &[(Key, Revision)]) -> Result<()> {
 }
 
 /// Joins neighbours of the same sort, so that a burst costs few transactions.
-fn merge(work: Vec<Fill>) -> Vec<Fill> {
-    let mut merged: Vec<Fill> = Vec::with_capacity(work.len());
+fn merge(work: Vec<CacheWork>) -> Vec<CacheWork> {
+    let mut merged: Vec<CacheWork> = Vec::with_capacity(work.len());
     for fill in work {
         match (merged.last_mut(), fill) {
-            (Some(Fill::Records(all)), Fill::Records(more)) if all.len() < 4_096 => all.extend(more),
-            (Some(Fill::Documents(all)), Fill::Documents(more)) if all.len() < 4_096 => all.extend(more),
+            (Some(CacheWork::Records(all)), CacheWork::Records(more)) if all.len() < 4_096 => {
+                all.extend(more)
+            }
+            (Some(CacheWork::Documents(all)), CacheWork::Documents(more)) if all.len() < 4_096 => {
+                all.extend(more)
+            }
             (_, fill) => merged.push(fill),
         }
     }

@@ -1,4 +1,4 @@
-//! Opening from the image of the recall index, and from what has changed since.
+//! Opening from the snapshot of the recall index, and from what has changed since.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use agent_memory::{Action, EpisodeId, Memory, Outcome, RecallQuery, Recorded, Re
 
 use crate::common::{PATIENCE, damage};
 
-/// More than an image is made for.
+/// More than a snapshot is made for.
 const EPISODES: usize = 2_100;
 
 async fn open(folder: &Path) -> Memory {
@@ -76,7 +76,7 @@ async fn rebuilt(folder: &Path) -> Vec<Answer> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_memory_opens_from_image_and_changes_as_from_all_documents() {
+async fn a_memory_opens_from_snapshot_and_changes_as_from_all_documents() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let memory = open(folder).await;
@@ -87,7 +87,7 @@ async fn a_memory_opens_from_image_and_changes_as_from_all_documents() {
     );
     memory.close(PATIENCE).await.unwrap();
 
-    // Of the documents none can be read: what is found comes from the image.
+    // Of the documents none can be read: what is found comes from the snapshot.
     assert!(damage(folder, b"AMsd") >= EPISODES);
     let memory = open(folder).await;
     assert_eq!(answers(&memory).await, expected);
@@ -99,7 +99,7 @@ async fn a_memory_opens_from_image_and_changes_as_from_all_documents() {
     assert_ne!(changed, expected);
     memory.close(PATIENCE).await.unwrap();
     let memory = open(folder).await;
-    assert_eq!(answers(&memory).await, changed, "the same image, and what has changed");
+    assert_eq!(answers(&memory).await, changed, "the same snapshot, and what has changed");
     assert_eq!(memory.status().await.warnings, Vec::<String>::new());
     memory.close(PATIENCE).await.unwrap();
     assert_eq!(found(rebuilt(folder).await), found(changed));

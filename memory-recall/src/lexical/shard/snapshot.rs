@@ -1,6 +1,6 @@
-//! A shard as part of an image: its documents, its terms, and which document has which term.
+//! A shard as part of a snapshot: its documents, its terms, and which document has which term.
 //!
-//! The image is laid out to be read in place, see [`Frozen`]: of what grows with the number of documents, reading takes
+//! The snapshot is laid out to be read in place, see [`Frozen`]: of what grows with the number of documents, reading takes
 //! over lengths and the order of the episodes, and leaves the rest where it is.
 
 use std::ops::Range;
@@ -24,55 +24,55 @@ const FREE: u32 = u32::MAX;
 
 impl Shard {
     /// Appends the shard; `tasks` has what is counted of its episodes. `None` if a part is too large for its offsets.
-    pub(in crate::lexical) fn write_image(
+    pub(in crate::lexical) fn write_snapshot(
         &self,
         tasks: Option<&TaskFigures>,
-        image: &mut Writer,
+        snapshot: &mut Writer,
     ) -> Option<()> {
         for field in Field::ALL {
-            image.number(self.weight(field).into());
+            snapshot.number(self.weight(field).into());
         }
-        // Slots without the free ones, in order of ids: whoever wrote the shard, its image is the same.
+        // Slots without the free ones, in order of ids: whoever wrote the shard, its snapshot is the same.
         let mut order: Vec<(u32, &Entry)> = self.entries.iter().collect();
         order.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
         let mut slots = vec![FREE; self.slots() as usize];
         for ((slot, _), number) in order.iter().zip(0..) {
             slots[*slot as usize] = number;
         }
-        image.number(order.len() as u64);
-        self.write_labels(image);
-        self.write_census(&slots, image);
-        image.numbers(order.iter().map(|(slot, _)| self.lengths[*slot as usize]));
+        snapshot.number(order.len() as u64);
+        self.write_labels(snapshot);
+        self.write_census(&slots, snapshot);
+        snapshot.numbers(order.iter().map(|(slot, _)| self.lengths[*slot as usize]));
         let mut states = Writer::default();
         order.iter().for_each(|(_, entry)| states.fixed(&[number_of(entry.state)]));
-        image.section(&states);
-        self.write_records(&order, tasks, image)?;
-        self.write_terms(&order, &slots, image)
+        snapshot.section(&states);
+        self.write_records(&order, tasks, snapshot)?;
+        self.write_terms(&order, &slots, snapshot)
     }
 
-    fn write_labels(&self, image: &mut Writer) {
+    fn write_labels(&self, snapshot: &mut Writer) {
         let labels = self.labels.all();
-        image.number(labels.len() as u64);
+        snapshot.number(labels.len() as u64);
         for (label, uses) in labels {
-            image.text(label);
-            image.number(uses as u64);
+            snapshot.text(label);
+            snapshot.number(uses as u64);
         }
     }
 
-    fn write_census(&self, slots: &[u32], image: &mut Writer) {
+    fn write_census(&self, slots: &[u32], snapshot: &mut Writer) {
         let tools = self.census.tools();
-        image.number(tools.len() as u64);
+        snapshot.number(tools.len() as u64);
         for (name, figures) in tools {
-            image.text(name);
-            image.number(figures.held.into());
-            image.number(figures.episodes.into());
-            image.number(figures.failures.into());
+            snapshot.text(name);
+            snapshot.number(figures.held.into());
+            snapshot.number(figures.episodes.into());
+            snapshot.number(figures.failures.into());
         }
         let lessons = self.census.lessons();
-        image.number(lessons.len() as u64);
+        snapshot.number(lessons.len() as u64);
         for (domain, lessons) in lessons {
-            image.text(domain);
-            image.numbers(lessons.iter().map(|slot| slots[*slot as usize]));
+            snapshot.text(domain);
+            snapshot.numbers(lessons.iter().map(|slot| slots[*slot as usize]));
         }
     }
 
@@ -80,7 +80,7 @@ impl Shard {
         &self,
         order: &[(u32, &Entry)],
         tasks: Option<&TaskFigures>,
-        image: &mut Writer,
+        snapshot: &mut Writer,
     ) -> Option<()> {
         let (mut labels, mut tools) = (Numbered::default(), Numbered::default());
         self.labels.all().into_iter().for_each(|(label, _)| _ = labels.of(label));
@@ -88,12 +88,12 @@ impl Shard {
         let expiring =
             order.iter().zip(0_u64..).filter_map(|((_, entry), slot)| entry.expires_at.map(|at| (slot, at)));
         let expiring: Vec<_> = expiring.collect();
-        image.number(expiring.len() as u64);
+        snapshot.number(expiring.len() as u64);
         for (slot, at) in expiring {
-            image.number(slot);
-            image.number(at.0);
+            snapshot.number(slot);
+            snapshot.number(at.0);
         }
-        image.slices(order.iter().map(|(_, entry)| {
+        snapshot.slices(order.iter().map(|(_, entry)| {
             let mut record = Writer::default();
             record.text(&entry.id);
             record.fixed(&entry.revision.clock.to_le_bytes());
@@ -119,22 +119,22 @@ impl Shard {
             record
         }))?;
         let ids = order.iter().zip(0..).map(|((_, entry), slot)| (hash(entry.id.as_bytes()), slot));
-        image.numbers(Lookup::make(ids, order.len()).into_iter());
+        snapshot.numbers(Lookup::make(ids, order.len()).into_iter());
         Some(())
     }
 
-    fn write_terms(&self, order: &[(u32, &Entry)], slots: &[u32], image: &mut Writer) -> Option<()> {
+    fn write_terms(&self, order: &[(u32, &Entry)], slots: &[u32], snapshot: &mut Writer) -> Option<()> {
         // The most common first, so that their numbers are short.
         let mut terms: Vec<(u32, &str, usize)> = self.dictionary.terms().collect();
         terms.sort_unstable_by(|a, b| b.2.cmp(&a.2).then(a.1.cmp(b.1)));
-        image.slices(terms.iter().map(|(_, text, _)| {
+        snapshot.slices(terms.iter().map(|(_, text, _)| {
             let mut term = Writer::default();
             term.fixed(text.as_bytes());
             term
         }))?;
         let texts = terms.iter().zip(0..).map(|((_, text, _), number)| (hash(text.as_bytes()), number));
-        image.numbers(Lookup::make(texts, terms.len()).into_iter());
-        write_stems(&terms, image);
+        snapshot.numbers(Lookup::make(texts, terms.len()).into_iter());
+        write_stems(&terms, snapshot);
 
         let sizes = order.iter().map(|(slot, entry)| self.terms(*slot, entry).len());
         let mut forward: Vec<Vec<TermRef>> = sizes.map(Vec::with_capacity).collect();
@@ -162,10 +162,10 @@ impl Shard {
             }
             lists.push(list);
         }
-        image.number(numbers.len() as u64);
-        image.append(&shapes);
-        image.slices(lists.into_iter())?;
-        image.slices(forward.into_iter().map(|terms| {
+        snapshot.number(numbers.len() as u64);
+        snapshot.append(&shapes);
+        snapshot.slices(lists.into_iter())?;
+        snapshot.slices(forward.into_iter().map(|terms| {
             let mut list = Writer::default();
             list.number(terms.len() as u64);
             let mut from = 0;
@@ -178,22 +178,22 @@ impl Shard {
         }))
     }
 
-    /// Reads what [`Shard::write_image`] has written.
-    pub(in crate::lexical) fn read_image(
+    /// Reads what [`Shard::write_snapshot`] has written.
+    pub(in crate::lexical) fn read_snapshot(
         namespace: &Namespace,
         kind: Kind,
         bytes: &Arc<Vec<u8>>,
-        image: &mut Reader<'_>,
+        snapshot: &mut Reader<'_>,
     ) -> Option<(Self, Tasks)> {
         let mut shard = Self::new(namespace.clone(), kind);
         for field in Field::ALL {
             // The postings are weighed already.
-            if image.number()? != u64::from(shard.weight(field)) {
+            if snapshot.number()? != u64::from(shard.weight(field)) {
                 return None;
             }
         }
-        let mut parts = Parts { whole: bytes.len(), image };
-        let count = parts.image.count(1)?;
+        let mut parts = Parts { whole: bytes.len(), snapshot };
+        let count = parts.snapshot.count(1)?;
         let labels = parts.labels(&mut shard)?;
         let tools = parts.census(&mut shard, count)?;
         let lengths = parts.numbers()?;
@@ -226,11 +226,11 @@ impl Shard {
             forward,
         };
         let frozen = Arc::new(frozen);
-        shard.dictionary = Dictionary::of_image(frozen.clone());
-        shard.entries = Entries::of_image(frozen.clone(), states);
+        shard.dictionary = Dictionary::of_snapshot(frozen.clone());
+        shard.entries = Entries::of_snapshot(frozen.clone(), states);
         shard.count = count;
         shard.frozen = Some(frozen.clone());
-        Some((shard, Tasks::of_image(frozen)))
+        Some((shard, Tasks::of_snapshot(frozen)))
     }
 }
 
@@ -240,7 +240,7 @@ fn number_of(state: State) -> u8 {
 }
 
 /// Writes which terms have a stem in common.
-fn write_stems(terms: &[(u32, &str, usize)], image: &mut Writer) {
+fn write_stems(terms: &[(u32, &str, usize)], snapshot: &mut Writer) {
     let mut stems: Vec<_> =
         terms.iter().zip(0_u32..).filter_map(|((_, text, _), number)| Some((stem(text)?, number))).collect();
     stems.sort_unstable();
@@ -251,20 +251,20 @@ fn write_stems(terms: &[(u32, &str, usize)], image: &mut Writer) {
         groups.extend(group.iter().map(|(_, number)| *number));
     }
     let count = places.len();
-    image.numbers(Lookup::make(places.into_iter(), count).into_iter());
-    image.numbers(groups.into_iter());
+    snapshot.numbers(Lookup::make(places.into_iter(), count).into_iter());
+    snapshot.numbers(groups.into_iter());
 }
 
 /// Reads the parts of a shard; the large ones stay where they are.
 struct Parts<'i, 'b> {
     whole: usize,
-    image: &'i mut Reader<'b>,
+    snapshot: &'i mut Reader<'b>,
 }
 
 impl Parts<'_, '_> {
     fn range(&mut self) -> Option<Range<usize>> {
-        let section = self.image.section()?;
-        let end = self.whole - self.image.len();
+        let section = self.snapshot.section()?;
+        let end = self.whole - self.snapshot.len();
         Some(end - section.len()..end)
     }
 
@@ -277,15 +277,15 @@ impl Parts<'_, '_> {
     }
 
     fn states(&mut self) -> Option<Vec<Option<State>>> {
-        let mut states = self.image.section()?;
+        let mut states = self.snapshot.section()?;
         let numbers = std::iter::from_fn(|| states.fixed::<1>());
         Some(numbers.map(|[number]| State::ALL.get(usize::from(number)).copied()).collect())
     }
 
     fn labels(&mut self, shard: &mut Shard) -> Option<Vec<Arc<str>>> {
-        let labels = (0..self.image.count(2)?).map(|_| {
-            let label: Arc<str> = self.image.text()?.into();
-            shard.labels.keep(label.clone(), usize::try_from(self.image.number()?).ok()?);
+        let labels = (0..self.snapshot.count(2)?).map(|_| {
+            let label: Arc<str> = self.snapshot.text()?.into();
+            shard.labels.keep(label.clone(), usize::try_from(self.snapshot.number()?).ok()?);
             Some(label)
         });
         labels.collect()
@@ -293,18 +293,18 @@ impl Parts<'_, '_> {
 
     /// Returns the names of the tools.
     fn census(&mut self, shard: &mut Shard, count: usize) -> Option<Vec<Arc<str>>> {
-        let figure = |image: &mut Reader<'_>| u32::try_from(image.number()?).ok();
-        let tools = (0..self.image.count(4)?).map(|_| {
-            let name: Arc<str> = self.image.text()?.into();
-            let held = figure(self.image)?;
-            let (episodes, failures) = (figure(self.image)?, figure(self.image)?);
+        let figure = |snapshot: &mut Reader<'_>| u32::try_from(snapshot.number()?).ok();
+        let tools = (0..self.snapshot.count(4)?).map(|_| {
+            let name: Arc<str> = self.snapshot.text()?.into();
+            let held = figure(self.snapshot)?;
+            let (episodes, failures) = (figure(self.snapshot)?, figure(self.snapshot)?);
             shard.census.keep_tool(name.clone(), ToolFigures { held, episodes, failures });
             Some(name)
         });
         let tools = tools.collect::<Option<_>>()?;
-        for _ in 0..self.image.count(2)? {
-            let domain = self.image.text()?;
-            let slots = self.image.section()?.numbers();
+        for _ in 0..self.snapshot.count(2)? {
+            let domain = self.snapshot.text()?;
+            let slots = self.snapshot.section()?.numbers();
             if slots.is_empty() || slots.iter().any(|slot| *slot as usize >= count) {
                 return None;
             }
@@ -314,9 +314,9 @@ impl Parts<'_, '_> {
     }
 
     fn expiring(&mut self, shard: &mut Shard, count: usize) -> Option<()> {
-        for _ in 0..self.image.count(2)? {
-            let slot = self.image.number()?;
-            let at = Timestamp(self.image.number()?);
+        for _ in 0..self.snapshot.count(2)? {
+            let slot = self.snapshot.number()?;
+            let at = Timestamp(self.snapshot.number()?);
             let slot = u32::try_from(slot).ok().filter(|slot| (*slot as usize) < count)?;
             shard.expiring.insert(slot, at);
         }
@@ -324,8 +324,8 @@ impl Parts<'_, '_> {
     }
 
     fn shapes(&mut self) -> Option<Vec<(u16, u8)>> {
-        let shapes = (0..self.image.count(2)?).map(|_| {
-            let (frequency, fields) = (self.image.number()?, self.image.number()?);
+        let shapes = (0..self.snapshot.count(2)?).map(|_| {
+            let (frequency, fields) = (self.snapshot.number()?, self.snapshot.number()?);
             Some((u16::try_from(frequency).ok()?, u8::try_from(fields).ok()?))
         });
         shapes.collect()
