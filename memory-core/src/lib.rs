@@ -1,4 +1,4 @@
-//! Domain model, storage traits, tiered engine and recall of agent-memory.
+//! The model, the storage traits with their conformance suite, and the tiered engine of agent-memory: what a backend needs.
 
 mod clock;
 mod engine;

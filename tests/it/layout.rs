@@ -38,6 +38,32 @@ fn every_setting_is_documented() {
     }
 }
 
+#[test]
+fn dependencies_point_one_way() {
+    let below: [(&str, &[&str]); 6] = [
+        ("memory-core", &[]),
+        ("memory-recall", &["memory-core"]),
+        ("memory-learn", &["memory-core", "memory-recall"]),
+        ("memory-embed", &["memory-core", "memory-recall"]),
+        ("memory-storage-redb", &["memory-core"]),
+        ("memory-storage-turso", &["memory-core"]),
+    ];
+    for (name, allowed) in below {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let (_, rest) = manifest.split_once("[dependencies]").unwrap();
+        let dependencies = rest.split("\n[").next().unwrap().lines();
+        let names = dependencies.filter_map(|line| line.split(['.', ' ', '=']).next());
+        let names: Vec<&str> = names.filter(|name| !name.is_empty() && !name.starts_with('#')).collect();
+        let ours = names.iter().filter(|name| name.starts_with("memory-") || **name == "agent-memory");
+        for other in ours {
+            assert!(allowed.contains(other), "{name} depends on {other}");
+        }
+        let is_pure = ["memory-recall", "memory-learn"].contains(&name);
+        assert!(!is_pure || !names.contains(&"tokio"), "{name} is pure, and depends on tokio");
+        assert!(names.len() > 3, "{name}: {names:?}");
+    }
+}
+
 /// The crates of the default build, those of the workspace among them.
 const MOST_CRATES: usize = 79;
 
