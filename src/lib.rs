@@ -48,8 +48,7 @@ pub use memory::{
 };
 pub use memory_core::{
     Ack, Action, Artifact, Complexity, Episode, EpisodeId, Error, ErrorKind, Freshness, ItemId, Kind,
-    Namespace, NewArtifact, Outcome, PendingReport, Quality, Result, Role, Step, StepResult, Task, Timestamp,
-    Verdict,
+    Namespace, NewArtifact, Outcome, Quality, Result, Role, Step, StepResult, Task, Timestamp, Verdict,
 };
 pub use memory_recall::query::{FailedCall, RecallQuery};
 pub use rate::RateLimit;
@@ -79,7 +78,7 @@ pub mod learning {
 pub mod status {
     pub use memory_core::{
         BreakerState, BreakerStatus, CacheUsage, DeadLetter, EngineStatus, EpisodeStatus, HotUsage,
-        LimitViolation, Mode, OutboxStatus, Retry, SyncStatus,
+        LimitViolation, Mode, OutboxStatus, PendingReport, Retry, SyncStatus,
     };
 }
 

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent_memory::{Builder, Memory, PendingReport};
+use agent_memory::status::PendingReport;
+use agent_memory::{Builder, Memory};
 
 use crate::cli::Global;
 use crate::endpoint::endpoint;
