@@ -1,6 +1,6 @@
 //! The byte forms of everything kept in redb: checksummed frames around bincode.
 //!
-//! Nothing outside this module names bincode. Every decoder takes bytes from a file that may have been damaged
+//! Nothing else in this crate names bincode. Every decoder takes bytes from a file that may have been damaged
 //! or written by somebody else: it answers with [`Unreadable`], never with a panic, and allocates at most
 //! `PAYLOAD_LIMIT` bytes beyond its input.
 

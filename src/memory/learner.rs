@@ -34,6 +34,8 @@ pub(super) use episode::retold;
 
 /// Episodes learned from in one commit.
 const BATCH: usize = 32;
+/// Episodes of a batch that are read at once: few, because each may have 10 MiB.
+const READ_AHEAD: usize = 8;
 /// How often a batch is made anew because another process has changed what it was made from.
 pub(super) const ATTEMPTS: usize = 3;
 /// How often what other processes left behind is looked for.
@@ -239,12 +241,14 @@ impl Inner {
         let mut reflections = BTreeMap::new();
         let records = loop {
             let mut draft = Draft::new(self);
-            // Several at once: the loop finds them in memory, and what fails fails there.
-            futures_util::future::join_all(batch.iter().map(|id| self.trace(*id))).await;
-            for id in batch {
-                self.learn_episode(*id, &mut reflections, &mut draft).await?;
-                // What is read is in memory, mostly: the application's other tasks would wait for the whole batch.
-                tokio::task::yield_now().await;
+            for some in batch.chunks(READ_AHEAD) {
+                // Learning finds them in memory; what fails here fails there again, with its error.
+                drop(futures_util::future::join_all(some.iter().map(|id| self.trace(*id))).await);
+                for id in some {
+                    self.learn_episode(*id, &mut reflections, &mut draft).await?;
+                    // What is read is in memory, mostly: the application's other tasks would wait for the whole batch.
+                    tokio::task::yield_now().await;
+                }
             }
             if attempts.next().is_none() || draft.is_current().await? {
                 break draft.into_records();

@@ -232,8 +232,8 @@ impl CacheWriter {
                 std::mem::take(&mut queue.work)
             };
             self.space.notify_all();
-            for fill in merge(work) {
-                self.apply(&Contained { cache_writer: self, cache, runtime }, fill);
+            for work in merge(work) {
+                self.apply(&Contained { cache_writer: self, cache, runtime }, work);
             }
         }
     }

@@ -14,11 +14,11 @@ use tokio::runtime::Handle;
 
 use crate::engine::Shared;
 use crate::engine::documents::decoded;
-use crate::engine::index::{IndexDocument, SearchIndex};
+use crate::engine::index::SearchIndex;
 use crate::engine::supervise;
 use crate::error::Result;
 use crate::model::kind::Kind;
-use crate::store::record::{Key, Namespace};
+use crate::store::record::Namespace;
 use crate::store::traits::{Cache, IndexSnapshot};
 
 /// Changed documents read at once.
@@ -36,43 +36,37 @@ impl Shared {
         let (namespace, runtime) = (self.namespace.clone(), Handle::current());
         let loading = move || runtime.block_on(load(cache.as_ref(), index.as_ref(), &namespace));
         let loaded = supervise::blocking(loading).await?;
-        let Some(Loaded { snapshot, changed, documents, unreadable }) = loaded else { return Ok(None) };
-        if !self.index.restore(&self.namespace, snapshot) {
-            tracing::warn!(
-                "the snapshot of the recall index is of another program; search documents are read"
-            );
-            return Ok(None);
-        }
-        self.index.change(&mut |index| {
-            changed.iter().for_each(|key| index.forget(key));
-            for (key, document) in &documents {
-                index.upsert(key, document.as_ref());
-            }
-        });
-        self.cache_writer.snapshot_made(changed.len() as u64);
+        let Some(Loaded { changed, unreadable }) = loaded else { return Ok(None) };
+        self.cache_writer.snapshot_made(changed);
         Ok(Some(unreadable))
     }
 }
 
 struct Loaded {
-    snapshot: Vec<u8>,
-    /// The keys of the documents that have changed since the snapshot was made.
-    changed: Vec<Key>,
-    /// What there is of them now.
-    documents: Vec<(Key, Box<dyn IndexDocument>)>,
+    /// How many documents have changed since the snapshot was made.
+    changed: u64,
     /// How many of them could not be read.
     unreadable: u64,
 }
 
 async fn load(cache: &dyn Cache, index: &dyn SearchIndex, namespace: &Namespace) -> Result<Option<Loaded>> {
     let Some(IndexSnapshot { bytes, changed }) = cache.snapshot(namespace).await? else { return Ok(None) };
-    let mut loaded = Loaded { snapshot: bytes, changed, documents: Vec::new(), unreadable: 0 };
-    for keys in loaded.changed.chunks(PAGE) {
-        let page = decoded(index, cache.documents_of(keys).await?);
-        loaded.unreadable += page.unreadable;
-        loaded.documents.extend(page.found);
+    if !index.restore(namespace, bytes) {
+        tracing::warn!("the snapshot of the recall index is of another program; search documents are read");
+        return Ok(None);
     }
-    Ok(Some(loaded))
+    let mut unreadable = 0;
+    for keys in changed.chunks(PAGE) {
+        let page = decoded(index, cache.documents_of(keys).await?);
+        unreadable += page.unreadable;
+        index.change(&mut |index| {
+            keys.iter().for_each(|key| index.forget(key));
+            for (key, document) in &page.found {
+                index.upsert(key, document.as_ref());
+            }
+        });
+    }
+    Ok(Some(Loaded { changed: changed.len() as u64, unreadable }))
 }
 
 /// Stores a snapshot of the index if it has documents enough, of which enough have changed; returns whether it did.

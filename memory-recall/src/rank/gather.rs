@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::plan::{CEILING, K1, Plan, QueryTerm};
 use crate::lexical::shard::{Posting, Shard};
 
-/// BM25's normalisation by length (the same).
+/// BM25's normalisation by length (from where [`K1`] is).
 const B: f32 = 0.75;
 /// By how much a bound exceeds the sum it bounds, so that rounding (below 1e-7 a term) cannot make it too low.
 const SLACK: f64 = 1.001;
