@@ -42,7 +42,7 @@ impl Memory {
     /// finding nothing is a legal answer.
     ///
     /// The same store and query give the same answer, but for its id; with a hold-out share
-    /// ([`crate::memory::LearningConfig::hold_out`]) the id, or that of the recall that this one follows, decides whether the
+    /// ([`LearningConfig::hold_out`](crate::learning::LearningConfig::hold_out)) the id, or that of the recall that this one follows, decides whether the
     /// answer is held back.
     ///
     /// # Errors

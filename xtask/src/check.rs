@@ -8,7 +8,7 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::run::{cargo, program, run};
 use crate::workspace::Workspace;
-use crate::{examples, models, sqld};
+use crate::{examples, models, sqld, tools};
 
 /// How often each bounded crash run kills the writer.
 const CRASH_ROUNDS: &str = "20";
@@ -37,6 +37,12 @@ const STEPS: &[Step] = &[
         quick: true,
         act: |context| context.cargo("clippy --workspace --all-targets --all-features -- -D warnings"),
     },
+    Step {
+        name: "licences, bans and sources of dependencies",
+        quick: false,
+        act: |context| tools::check_dependencies(&context.workspace, false),
+    },
+    Step { name: "public API", quick: false, act: |context| tools::compare_api(&context.workspace, false) },
     Step { name: "feature variants", quick: false, act: feature_variants },
     Step {
         name: "tests",

@@ -27,8 +27,9 @@ Usage: cargo xtask <task> [options]
   bench-report [--json] [--quick] [--only TEXT]...
                       Measure the targets against their raw comparators, in release mode.
   fuzz --seconds N    Run each fuzz target for N seconds (needs cargo-fuzz).
-  deny [--advisories] Check licences, bans and sources (needs cargo-deny). --advisories: also known vulnerabilities,
-                      for which the advisory database is downloaded from GitHub.
+  deny [--advisories] Check licences, bans and sources with cargo-deny, which is built into the target folder.
+                      --advisories: also known vulnerabilities, for which the advisory database is downloaded from GitHub.
+  api [--update]      Compare the public API of the libraries with docs/public-api. --update: write it there.
 
 Environment: CARGO_TARGET_DIR is respected; SQLD_BIN names an sqld binary to use in place of the fetched one.
 Exit codes: 0 passed, 1 failed, 2 wrong usage; crash, bench-report, fuzz and deny pass on the exit code of the tool.
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Some("bench-report") => tools::bench_report(arguments),
         Some("fuzz") => tools::fuzz(arguments),
         Some("deny") => tools::deny(arguments),
+        Some("api") => tools::api(arguments),
         None | Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,6 +1,8 @@
 //! Hands tasks on to the programs that do them.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
@@ -90,18 +92,102 @@ pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The cargo-deny release that `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
 /// Runs `cargo xtask deny`.
 pub(crate) fn deny(mut arguments: Arguments) -> Result<(), Failure> {
     let advisories = arguments.flag("--advisories");
     arguments.finish()?;
     let workspace = Workspace::find()?;
-    require(&workspace, "deny", "cargo-deny")?;
-    let mut command = cargo(&workspace);
-    command.args(["deny", "--all-features", "check", "licenses", "bans", "sources"]);
+    check_dependencies(&workspace, advisories)
+}
+
+/// Checks licences, bans and sources of all dependencies; known vulnerabilities as well when asked, from GitHub.
+pub(crate) fn check_dependencies(workspace: &Workspace, advisories: bool) -> Result<(), Failure> {
+    let mut command = Command::new(cargo_deny(workspace)?);
+    command.current_dir(workspace.root());
+    command.args(["--all-features", "check", "licenses", "bans", "sources"]);
     if advisories {
         command.arg("advisories");
     }
     pass_on(&mut command)
+}
+
+/// Returns the path of cargo-deny, built into the target folder if need be.
+fn cargo_deny(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let root = workspace.target().join("xtask").join("tools");
+    let binary = root.join("bin").join("cargo-deny");
+    let version = Command::new(&binary).arg("--version").output();
+    let present = version.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).trim() == format!("cargo-deny {CARGO_DENY}")
+    });
+    if !present {
+        let mut command = cargo(workspace);
+        // Without optimisation: it is built more often than it works.
+        command.args([
+            "install",
+            "--quiet",
+            "--locked",
+            "--debug",
+            "--no-default-features",
+            "--force",
+            "--root",
+        ]);
+        command.arg(&root).args(["cargo-deny", "--version", CARGO_DENY]);
+        command.env("CARGO_TARGET_DIR", root.join("target")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run(&mut command)?;
+        let built = root.join("target");
+        fs::remove_dir_all(&built)
+            .map_err(|error| Failure::Task(format!("cannot delete {}: {error}", built.display())))?;
+    }
+    Ok(binary)
+}
+
+/// The libraries whose public API is listed in `docs/public-api`; what only tests see (feature `testing`) is not.
+const LIBRARIES: &[&str] = &[
+    "agent-memory",
+    "memory-core",
+    "memory-recall",
+    "memory-learn",
+    "memory-storage-redb",
+    "memory-storage-turso",
+];
+
+/// Runs `cargo xtask api`.
+pub(crate) fn api(mut arguments: Arguments) -> Result<(), Failure> {
+    let update = arguments.flag("--update");
+    arguments.finish()?;
+    compare_api(&Workspace::find()?, update)
+}
+
+/// Compares the public API of the libraries with the committed listings, or writes them.
+pub(crate) fn compare_api(workspace: &Workspace, update: bool) -> Result<(), Failure> {
+    // A folder of its own: with RUSTC_BOOTSTRAP set, cargo compiles dependencies again.
+    let target = workspace.target().join("xtask").join("api");
+    let documents = target.join("doc");
+    let old = fs::read_dir(&documents).into_iter().flatten().flatten().map(|entry| entry.path());
+    for file in old.filter(|path| path.is_file()) {
+        fs::remove_file(&file)
+            .map_err(|error| Failure::Task(format!("cannot delete {}: {error}", file.display())))?;
+    }
+    let mut command = cargo(workspace);
+    command.args(["doc", "--quiet", "--lib", "--no-deps"]);
+    command.args(["--features", "agent-memory/remote,agent-memory/config-file"]);
+    for library in LIBRARIES {
+        command.args(["--package", library]);
+    }
+    // The JSON output of rustdoc is unstable; this admits it on the stable toolchain.
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTDOCFLAGS", "-Z unstable-options --output-format json");
+    command.env("CARGO_TARGET_DIR", &target);
+    run(&mut command)?;
+    let mut command = cargo(workspace);
+    command.args(["run", "--quiet", "--package", "memory-public-api", "--"]);
+    command.arg(&documents).arg(workspace.root().join("docs").join("public-api"));
+    if update {
+        command.arg("--update");
+    }
+    run(&mut command)
 }
 
 /// Fails with the command that installs a cargo subcommand, when it is missing.
