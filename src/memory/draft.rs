@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 
 use memory_core::{Entity, EpisodeId, ErrorKind, Key, Kind, Record, Result, Revision, lock};
 
-use crate::memory::Inner;
+use crate::memory::records::Records;
 
 /// Records as they will be once the batch is committed; reads see them.
 pub(in crate::memory) struct Draft<'a> {
-    inner: &'a Inner,
+    store: &'a Records,
     records: BTreeMap<Key, Drafted>,
     /// The versions that were read; `None`: there was none.
     read: Mutex<BTreeMap<Key, Option<Revision>>>,
@@ -28,12 +28,12 @@ enum Drafted {
 }
 
 impl<'a> Draft<'a> {
-    pub(in crate::memory) fn new(inner: &'a Inner) -> Self {
-        Self { inner, records: BTreeMap::new(), read: Mutex::default() }
+    pub(in crate::memory) fn new(store: &'a Records) -> Self {
+        Self { store, records: BTreeMap::new(), read: Mutex::default() }
     }
 
     fn key(&self, kind: Kind, id: impl Into<String>) -> Key {
-        Key::new(self.inner.engine.namespace(), kind, id.into())
+        Key::new(self.store.engine.namespace(), kind, id.into())
     }
 
     /// Returns a record's content as of this draft.
@@ -44,10 +44,10 @@ impl<'a> Draft<'a> {
             Some(Drafted::Remove | Drafted::Forget) => return Ok(None),
             None => {}
         }
-        let read = self.inner.engine.read(&key).await?;
+        let read = self.store.engine.read(&key).await?;
         lock(&self.read).entry(key).or_insert_with(|| read.record.as_ref().map(|record| record.revision));
         let entity = read.record.and_then(|record| record.entity);
-        Ok(entity.map(|entity| Arc::unwrap_or_clone(self.inner.noted(entity))))
+        Ok(entity.map(|entity| Arc::unwrap_or_clone(self.store.noted(entity))))
     }
 
     /// Returns true if there is a record as of this draft, readable or not.
@@ -86,16 +86,16 @@ impl<'a> Draft<'a> {
             .filter(|(key, _)| self.records.contains_key(key))
             .map(|(key, revision)| (key.clone(), *revision))
             .collect();
-        Ok(!self.inner.engine.has_newer(&read).await?)
+        Ok(!self.store.engine.has_newer(&read).await?)
     }
 
     /// Returns the versions to commit.
     pub(in crate::memory) fn into_records(self) -> Vec<Record> {
-        let Self { inner, records, .. } = self;
+        let Self { store, records, .. } = self;
         let version = |(key, drafted)| match drafted {
-            Drafted::Put(entity) => inner.engine.version(key, Some(*entity)),
-            Drafted::Remove => inner.engine.version(key, None),
-            Drafted::Forget => inner.engine.final_version(key),
+            Drafted::Put(entity) => store.engine.version(key, Some(*entity)),
+            Drafted::Remove => store.engine.version(key, None),
+            Drafted::Forget => store.engine.final_version(key),
         };
         records.into_iter().map(version).collect()
     }

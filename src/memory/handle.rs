@@ -64,7 +64,7 @@ impl fmt::Debug for OpenEpisode {
 impl OpenEpisode {
     pub(super) fn new(inner: Arc<Inner>, episode: Episode, bytes: u64) -> Self {
         let totals = Totals { bytes, redactions: episode.redactions, ..Totals::default() };
-        let writer = WriterId::new(inner.ids.random()).get();
+        let writer = WriterId::new(inner.recorder.ids.random()).get();
         Self { inner, episode, totals, writer, uncertain: false }
     }
 
@@ -118,19 +118,20 @@ impl OpenEpisode {
     pub async fn step(&mut self, action: impl Into<Action>) -> Result<u32> {
         let action = action.into();
         let inner = self.inner.clone();
-        inner.learner.active();
-        inner.limits.check_action(&action)?;
-        inner.limits.check_steps(u64::from(self.totals.steps) + 1)?;
-        let _writing = inner.writing.add_to(self.episode.id).await;
+        inner.backlog.active();
+        inner.recorder.limits.check_action(&action)?;
+        inner.recorder.limits.check_steps(u64::from(self.totals.steps) + 1)?;
+        let _writing = inner.recorder.writing.add_to(self.episode.id).await;
         self.must_be_open("step").await?;
         let bytes = action.weight();
-        let (action, redactions) = inner.redact("step", bytes, action, Redactor::redact_action).await?;
+        let (action, redactions) =
+            inner.recorder.redactor.run("step", bytes, action, Redactor::redact_action).await?;
         let number = self.totals.last_number + 1;
-        let engine = &inner.engine;
+        let engine = &inner.records.engine;
         let step = Step::new(self.id(), number, self.writer, engine.now(), action);
         let record = engine.version(Key::step(engine.namespace(), &step), Some(Entity::Step(step.clone())));
-        let bytes = inner.encoded_len("step", "step", &record)?;
-        inner.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
+        let bytes = inner.recorder.encoded_len("step", "step", &record)?;
+        inner.recorder.limits.check_episode_bytes("step", self.totals.bytes + bytes)?;
         let before = self.totals.clone();
         self.totals.last_number = number;
         self.totals.redactions += redactions;
@@ -146,22 +147,22 @@ impl OpenEpisode {
     pub async fn artifact(&mut self, product: impl Into<NewArtifact>) -> Result<ArtifactId> {
         let product = product.into();
         let inner = self.inner.clone();
-        inner.learner.active();
-        inner.limits.check_product(&product)?;
-        let _writing = inner.writing.add_to(self.episode.id).await;
+        inner.backlog.active();
+        inner.recorder.limits.check_product(&product)?;
+        let _writing = inner.recorder.writing.add_to(self.episode.id).await;
         self.must_be_open("artifact").await?;
         let bytes = product.weight();
         let (product, redactions) =
-            inner.redact("artifact", bytes, product, Redactor::redact_product).await?;
-        let engine = &inner.engine;
+            inner.recorder.redactor.run("artifact", bytes, product, Redactor::redact_product).await?;
+        let engine = &inner.records.engine;
         let now = engine.now();
-        let artifact = Artifact::new(ArtifactId(inner.ids.next(now)), self.id(), now, product);
+        let artifact = Artifact::new(ArtifactId(inner.recorder.ids.next(now)), self.id(), now, product);
         let id = artifact.id;
         let quality = artifact.product.quality.clone();
         let key = Key::new(engine.namespace(), Kind::Artifact, format!("{}:{id}", self.id()));
         let record = engine.version(key, Some(Entity::Artifact(artifact)));
-        let bytes = inner.encoded_len("artifact", "artifact", &record)?;
-        inner.limits.check_episode_bytes("artifact", self.totals.bytes + bytes)?;
+        let bytes = inner.recorder.encoded_len("artifact", "artifact", &record)?;
+        inner.recorder.limits.check_episode_bytes("artifact", self.totals.bytes + bytes)?;
         let before = self.totals.clone();
         self.totals.redactions += redactions;
         self.totals.bytes += bytes;
@@ -174,10 +175,10 @@ impl OpenEpisode {
     /// forget it.
     async fn commit_counted(&mut self, record: Record, redactions: u32, before: Totals) -> Result<()> {
         let certain = !std::mem::replace(&mut self.uncertain, true);
-        match self.inner.engine.commit(vec![record]).await {
+        match self.inner.records.engine.commit(vec![record]).await {
             Ok(()) => {
                 self.uncertain = !certain;
-                self.inner.count_redactions(redactions);
+                self.inner.recorder.count_redactions(redactions);
                 Ok(())
             }
             Err(error) => {
@@ -200,30 +201,30 @@ impl OpenEpisode {
     /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
     pub async fn complete(mut self, outcome: Outcome) -> Result<Episode> {
         let inner = self.inner.clone();
-        inner.learner.active();
-        inner.limits.check_outcome(&outcome)?;
-        inner.engine.refresh().await?;
-        let _writing = inner.writing.add_to(self.episode.id).await;
+        inner.backlog.active();
+        inner.recorder.limits.check_outcome(&outcome)?;
+        inner.records.engine.refresh().await?;
+        let _writing = inner.recorder.writing.add_to(self.episode.id).await;
         self.must_be_open("complete").await?;
         if self.uncertain {
             // Commits are in order: once the head is written again, no cancelled step can come behind the count.
-            match inner.engine.commit(vec![inner.version_of(&self.episode)?]).await {
+            match inner.records.engine.commit(vec![inner.records.version_of(&self.episode)?]).await {
                 Err(error) if !error.is_transient() => return Err(error),
                 _ => {}
             }
             let id = self.id();
-            let steps = inner.owned_items(Kind::Step, id, Entity::as_step).await?;
-            let artifacts = inner.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
+            let steps = inner.records.owned_items(Kind::Step, id, Entity::as_step).await?;
+            let artifacts = inner.records.owned_items(Kind::Artifact, id, Entity::as_artifact).await?;
             if steps.freshness.or_staler(artifacts.freshness) == Freshness::Fresh {
                 self = Self::resumed(inner.clone(), self.episode, &steps, &artifacts)?;
             }
         }
         let bytes = outcome.texts().map(str::len).sum();
         let (outcome, redactions) =
-            inner.redact("complete", bytes, outcome, Redactor::redact_outcome).await?;
+            inner.recorder.redactor.run("complete", bytes, outcome, Redactor::redact_outcome).await?;
         let mut episode = self.episode.clone();
         episode.status = EpisodeStatus::Completed;
-        episode.completed_at = Some(inner.engine.now());
+        episode.completed_at = Some(inner.records.engine.now());
         episode.outcome = Some(outcome);
         episode.steps = self.totals.steps;
         episode.tools = self.totals.tools.clone();
@@ -231,14 +232,15 @@ impl OpenEpisode {
         episode.step_duration_ms = self.totals.step_duration_ms;
         episode.tokens = self.totals.tokens;
         episode.redactions = self.totals.redactions + redactions;
-        let reward = self.totals.observed.clone().conclude(&inner, &TaskFigures::default(), &mut episode);
-        let record = inner.version_of(&episode)?;
-        inner.encoded_len("complete", "episode", &record)?;
+        let reward =
+            inner.recorder.conclude(self.totals.observed.clone(), &TaskFigures::default(), &mut episode);
+        let record = inner.records.version_of(&episode)?;
+        inner.recorder.encoded_len("complete", "episode", &record)?;
         // One commit: an episode is completed and due to be learned from, or neither. The head comes first: nobody may see
         // that it is due and not that it is completed.
-        inner.engine.commit(vec![record, inner.version_of_reward(reward)]).await?;
-        inner.count_redactions(redactions);
-        inner.learner.due(episode.id);
+        inner.records.engine.commit(vec![record, inner.recorder.version_of_reward(reward)]).await?;
+        inner.recorder.count_redactions(redactions);
+        inner.backlog.due(episode.id);
         Ok(episode)
     }
 
@@ -285,15 +287,15 @@ impl OpenEpisode {
 
     async fn store_use(&mut self, recall: Option<RecallUse>) -> Result<()> {
         let inner = self.inner.clone();
-        inner.learner.active();
-        let _writing = inner.writing.add_to(self.episode.id).await;
+        inner.backlog.active();
+        let _writing = inner.recorder.writing.add_to(self.episode.id).await;
         self.must_be_open("recalled").await?;
         let mut noted = self.episode.clone();
         noted.recall = recall;
-        let record = inner.version_of(&noted)?;
+        let record = inner.records.version_of(&noted)?;
         // Noted before the commit: it may be stored although its answer does not come, and completing writes the head anew.
         let before = std::mem::replace(&mut self.episode, noted);
-        let committed = inner.engine.commit(vec![record]).await;
+        let committed = inner.records.engine.commit(vec![record]).await;
         if committed.as_ref().is_err_and(nothing_stored) {
             self.episode = before;
         }
@@ -302,7 +304,7 @@ impl OpenEpisode {
 
     /// Checks that nobody else completed or forgot the episode, as far as is known here.
     async fn must_be_open(&self, operation: &'static str) -> Result<()> {
-        match self.inner.open_episode(operation, self.id()).await {
+        match self.inner.records.open_episode(operation, self.id()).await {
             Ok(_) => Ok(()),
             // Recording goes on while the durable tier is away and the head has left this machine's caches.
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => Ok(()),

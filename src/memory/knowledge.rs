@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use memory_core::{
     Cycle, Entity, Episode, Error, ErrorKind, Evidence, Failure, Freshness, Heuristic, HeuristicId, ItemId,
-    Key, Kind, Metric, Pattern, Playbook, Reflection, Result, Reward, Ruling, Scan, Task, means_away,
+    Key, Kind, Metric, Pattern, Playbook, Reflection, Result, Reward, Ruling, Task, means_away,
 };
 use memory_learn::fingerprint::fingerprint;
 use memory_learn::lift::{Lift, lift};
 use memory_recall::query::RecallQuery;
 use serde::Serialize;
 
-use crate::memory::advising::AdviceSkill;
+use crate::memory::advisors::AdviceSkill;
 use crate::memory::recalled::Recalled;
 use crate::memory::{Inner, Listed, Memory};
 
@@ -109,9 +109,9 @@ impl Knowledge<'_> {
             None => query.error(error),
         };
         query.domain = domain.map(str::to_owned);
-        self.inner.limits.check_query(&query)?;
-        self.inner.engine.ready().await?;
-        self.inner.fixes_of(&query).await
+        self.inner.recorder.limits.check_query(&query)?;
+        self.inner.records.engine.ready().await?;
+        self.inner.recaller.fixes_of(&query).await
     }
 
     /// Lists the playbooks.
@@ -141,7 +141,7 @@ impl Knowledge<'_> {
     /// Returns how right the advice on tools has been lately, by domain: each completed episode is predicted before it is
     /// learned from. It is as this process has it, and asks no tier.
     pub async fn advice_skill(&self) -> Vec<AdviceSkill> {
-        self.inner.advice_skill().await
+        self.inner.advisors.advice_skill().await
     }
 
     /// Lists the consolidation cycles, oldest first.
@@ -157,7 +157,7 @@ impl Knowledge<'_> {
     /// # Errors
     /// Whatever the tiers report.
     pub async fn evidence(&self, item: ItemId) -> Result<Listed<Evidence>> {
-        self.inner.evidence_on(item).await
+        self.inner.records.evidence_on(item).await
     }
 
     /// Returns the score of an episode; `None` until it is completed. While the durable tier is away, it is the score
@@ -199,11 +199,11 @@ impl Knowledge<'_> {
     /// # Errors
     /// When the memory cannot be opened to the end.
     pub async fn task(&self, task: &Task) -> Result<TaskRecord> {
-        let engine = &self.inner.engine;
+        let engine = &self.inner.records.engine;
         engine.ready().await?;
         let fingerprint = fingerprint(task);
         let space = engine.namespace();
-        let known = self.inner.index.with(|index| {
+        let known = self.inner.records.index.with(|index| {
             index.tasks(space).map(|tasks| tasks.of_fingerprint(&fingerprint)).unwrap_or_default()
         });
         Ok(TaskRecord {
@@ -255,44 +255,18 @@ impl Knowledge<'_> {
         id: &str,
         item: fn(&Entity) -> Option<&T>,
     ) -> Result<(Option<T>, Freshness)> {
-        let read = self.inner.engine.read(&Key::new(self.inner.engine.namespace(), kind, id)).await?;
+        let read = self
+            .inner
+            .records
+            .engine
+            .read(&Key::new(self.inner.records.engine.namespace(), kind, id))
+            .await?;
         let entity = read.record.and_then(|record| record.entity);
-        let found = entity.and_then(|entity| item(&self.inner.noted(entity)).cloned());
+        let found = entity.and_then(|entity| item(&self.inner.records.noted(entity)).cloned());
         Ok((found, read.freshness))
     }
 
     async fn all<T: Clone>(&self, kind: Kind, item: fn(&Entity) -> Option<&T>) -> Result<Listed<T>> {
-        self.inner.all(kind, item).await
-    }
-}
-
-impl Inner {
-    /// Returns all records of a kind, in order of ids.
-    pub(super) async fn all<T: Clone>(
-        &self,
-        kind: Kind,
-        item: fn(&Entity) -> Option<&T>,
-    ) -> Result<Listed<T>> {
-        self.gathered(Scan::new(self.engine.namespace(), kind), item).await
-    }
-
-    /// Returns all records that a scan finds.
-    pub(super) async fn gathered<T: Clone>(
-        &self,
-        scan: Scan,
-        item: fn(&Entity) -> Option<&T>,
-    ) -> Result<Listed<T>> {
-        let mut scan = scan.limit(500);
-        let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
-        loop {
-            let (page, page_freshness) = self.engine.scan_fresh(&scan).await?;
-            freshness = freshness.or_staler(page_freshness);
-            let entities = page.records.into_iter().filter_map(|record| record.entity);
-            items.extend(entities.filter_map(|entity| item(&self.noted(entity)).cloned()));
-            match page.next {
-                Some(next) => scan.after = Some(next),
-                None => return Ok(Listed { items, freshness }),
-            }
-        }
+        self.inner.records.all(kind, item).await
     }
 }

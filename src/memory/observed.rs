@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use memory_core::{Action, Entity, Episode, Key, Kind, Outcome, Quality, Record, Reward, StepResult};
+use memory_core::{Action, Episode, Outcome, Quality, Reward, StepResult};
 use memory_learn::keywords::Keywords;
 use memory_learn::recovery::{is_other_use, programs};
-use memory_learn::reward::{RewardInput, Usual, score};
-use memory_recall::tasks::{TaskFigures, TaskGroup};
-
-use crate::memory::Inner;
+use memory_learn::reward::{RewardConfig, RewardInput, Usual, score};
 
 /// Sums up actions and products as they are recorded.
 #[derive(Debug, Clone, Default)]
@@ -61,10 +58,15 @@ impl Observed {
         self.recovered + round as u32
     }
 
-    /// Scores a completed episode and notes the reward and the telling words in its head. `ahead` are the figures of
-    /// episodes that came before it and that recall does not know yet.
-    pub(super) fn conclude(self, inner: &Inner, ahead: &TaskFigures, episode: &mut Episode) -> Reward {
-        let (usual, novelty) = inner.usual(ahead, episode);
+    /// Scores a completed episode by what its task usually takes and how new it is, in `0.0..=1.0`, and notes the reward and
+    /// the telling words in its head.
+    pub(super) fn conclude(
+        self,
+        usual: &Usual,
+        novelty: f64,
+        config: &RewardConfig,
+        episode: &mut Episode,
+    ) -> Reward {
         let recovered = self.recovered(episode.outcome.as_ref());
         let input = RewardInput {
             outcome: episode.outcome.clone(),
@@ -77,41 +79,11 @@ impl Observed {
             novelty,
         };
         let at = episode.completed_at.unwrap_or(episode.started_at);
-        let reward = score(&input, &usual, &inner.learning.reward, episode.id, at);
+        let reward = score(&input, usual, config, episode.id, at);
         episode.reward = Some(reward.total);
         episode.keywords = self.keywords.finish();
         reward
     }
-}
-
-impl Inner {
-    /// Makes the next version of a reward.
-    pub(super) fn version_of_reward(&self, reward: Reward) -> Record {
-        let key = Key::new(self.engine.namespace(), Kind::Reward, reward.episode.to_string());
-        self.engine.version(key, Some(Entity::Reward(reward)))
-    }
-
-    /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
-    fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
-        self.index.with(|index| {
-            let known = index.tasks(self.engine.namespace());
-            let figures = || known.into_iter().chain([ahead]);
-            let same: TaskGroup = figures().map(|figures| figures.of_fingerprint(&episode.fingerprint)).sum();
-            let novelty = 1.0 / (1.0 + f64::from(same.episodes));
-            let group = if same.episodes >= Self::ENOUGH {
-                same
-            } else {
-                figures().map(|figures| figures.of_kind(&episode.task)).sum()
-            };
-            (
-                Usual { episodes: group.episodes, steps: group.steps(), duration_ms: group.duration_ms() },
-                novelty,
-            )
-        })
-    }
-
-    /// So many episodes of the very same task say more about what is usual than others of its kind.
-    const ENOUGH: u32 = 3;
 }
 
 #[cfg(test)]

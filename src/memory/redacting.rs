@@ -2,19 +2,18 @@
 
 use memory_core::{Error, ErrorKind, Result};
 
-use crate::memory::Inner;
 use crate::redact::Redactor;
 
 /// Larger texts are redacted on the runtime's blocking threads, in bytes: smaller ones take less than a millisecond.
 const INLINE_BYTES: usize = 64 << 10;
 
-impl Inner {
+impl Redactor {
     /// Redacts what an application hands in, on a blocking thread if it has more than 64 KiB; returns it and how many
     /// secrets were replaced. Cancelling the future stores nothing.
     ///
     /// # Errors
     /// `Closed` when the runtime is shutting down.
-    pub(super) async fn redact<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
         bytes: usize,
@@ -22,10 +21,10 @@ impl Inner {
         redact: fn(&Redactor, &mut T) -> u32,
     ) -> Result<(T, u32)> {
         if bytes <= INLINE_BYTES {
-            let count = redact(&self.redactor, &mut value);
+            let count = redact(self, &mut value);
             return Ok((value, count));
         }
-        let redactor = self.redactor.clone();
+        let redactor = self.clone();
         let redacted = tokio::task::spawn_blocking(move || {
             let count = redact(&redactor, &mut value);
             (value, count)

@@ -1,41 +1,14 @@
 //! What people ruled about what was learned.
 
-use std::sync::{Arc, Mutex};
-
 use memory_core::{
     Decision, Entity, Error, ErrorKind, FailureId, ItemId, Kind, RemedyCall, Result, Ruling, Standing,
-    in_words, lock,
+    in_words,
 };
 use memory_learn::remedies;
-use memory_learn::rulings::Rulings;
 
+use crate::memory::Knowledge;
 use crate::memory::draft::Draft;
 use crate::memory::learner::ATTEMPTS;
-use crate::memory::{Inner, Knowledge};
-
-/// The rulings as the index had them last, with its stamp then.
-#[derive(Debug, Default)]
-pub(super) struct Ruled(Mutex<(u64, Arc<Rulings>)>);
-
-impl Inner {
-    /// Returns all that was decided, as far as this process has heard of it.
-    pub(super) fn rulings(&self) -> Arc<Rulings> {
-        let space = self.engine.namespace();
-        let mut held = lock(&self.ruled.0);
-        self.index.with(|index| {
-            let stamp = index.stamp(space, Kind::Ruling);
-            if held.0 != stamp {
-                *held = (stamp, Arc::new(index.rulings(space).collect()));
-            }
-        });
-        held.1.clone()
-    }
-
-    /// Notes in a record's content what was decided about it.
-    pub(super) fn noted(&self, entity: Arc<Entity>) -> Arc<Entity> {
-        self.rulings().noted(entity)
-    }
-}
 
 impl Knowledge<'_> {
     /// Pins or rejects an item, or with `None` lets its evidence decide again. What was decided is a record of its own
@@ -72,11 +45,11 @@ impl Knowledge<'_> {
         decision: Option<Decision>,
     ) -> Result<()> {
         let inner = self.inner;
-        let _gate = inner.learner.gate.lock().await;
+        let _gate = inner.backlog.gate.lock().await;
         let remedy = calls.map(remedies::id_of);
         let mut attempts = 1..=ATTEMPTS;
         let draft = loop {
-            let mut draft = Draft::new(inner);
+            let mut draft = Draft::new(&inner.records);
             let held = draft.get(item.kind(), item.record_id()).await?;
             let id = Ruling::id_of(item, remedy.as_deref());
             let known = match &held {
@@ -103,13 +76,13 @@ impl Knowledge<'_> {
                 *standing = Standing::Active;
                 draft.put(item.record_id(), entity);
             }
-            let at = inner.engine.now();
+            let at = inner.records.engine.now();
             draft.put(id, Ruling { item, remedy: remedy.clone(), decision, at });
             if attempts.next().is_none() || draft.is_current().await? {
                 break draft;
             }
         };
-        inner.engine.commit(draft.into_records()).await
+        inner.records.engine.commit(draft.into_records()).await
     }
 }
 

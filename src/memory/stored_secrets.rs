@@ -11,11 +11,16 @@ use memory_learn::fingerprint::fingerprint;
 use memory_learn::keywords::Keywords;
 use serde::Serialize;
 
+use crate::memory::advisors::Advisors;
+use crate::memory::backlog::Backlog;
 use crate::memory::draft::Draft;
-use crate::memory::heuristics::Refresh;
+use crate::memory::forgetter::Forgetter;
 use crate::memory::learner::ATTEMPTS;
-use crate::memory::{Inner, Memory, unknown_steps};
-use crate::redact::marks;
+use crate::memory::records::Records;
+use crate::memory::rules::{Refresh, Rules};
+use crate::memory::writing::Writing;
+use crate::memory::{Memory, unknown_steps};
+use crate::redact::{Redactor, marks};
 
 /// Records read at a time.
 const PAGE: usize = 200;
@@ -70,10 +75,10 @@ impl Memory {
     /// redacted until then stays so.
     pub async fn redact_stored(&self, pass: RedactionPass, from: Option<&str>) -> Result<RedactedPage> {
         let inner = &self.inner;
-        inner.learner.active();
+        inner.backlog.active();
         let (kind, after) = from.map_or(Ok((Kind::ALL[0], None)), place)?;
-        let scan = Scan::new(inner.engine.namespace(), kind).limit(PAGE).after(after);
-        let (read, freshness) = inner.engine.scan_fresh(&scan).await?;
+        let scan = Scan::new(inner.records.engine.namespace(), kind).limit(PAGE).after(after);
+        let (read, freshness) = inner.records.engine.scan_fresh(&scan).await?;
         if freshness != Freshness::Fresh {
             return Err(Error::new(
                 ErrorKind::Unavailable,
@@ -89,9 +94,9 @@ impl Memory {
             ..RedactedPage::default()
         };
         for record in read.records {
-            let Some(found) = inner.secrets_in(&record).await? else { continue };
+            let Some(found) = inner.secrets.secrets_in(&record).await? else { continue };
             if pass == RedactionPass::Apply {
-                inner.redact_record(record).await?;
+                inner.secrets.redact_record(record).await?;
             }
             page.found.push(found);
         }
@@ -103,20 +108,32 @@ impl Memory {
             }
         };
         if pass == RedactionPass::Apply && page.next.is_none() {
-            let _gate = inner.learner.gate.lock().await;
-            inner.learn_noted().await?;
-            inner.refresh_heuristics(Refresh::Changed).await?;
+            let _gate = inner.backlog.gate.lock().await;
+            inner.advisors.learn_noted().await?;
+            inner.rules.refresh_heuristics(Refresh::Changed).await?;
         }
         Ok(page)
     }
 }
 
-impl Inner {
+/// Replaces secrets in what is stored.
+pub(super) struct StoredSecrets {
+    pub(super) records: Arc<Records>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) writing: Arc<Writing>,
+    pub(super) forgetter: Arc<Forgetter>,
+    pub(super) advisors: Arc<Advisors>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) redactor: Redactor,
+}
+
+impl StoredSecrets {
     /// Returns what the rules find in a record; `None` if that is nothing.
     async fn secrets_in(&self, record: &Record) -> Result<Option<SecretsFound>> {
         let Some(entity) = &record.entity else { return Ok(None) };
         let (redacted, count) = self
-            .redact("redact stored", entity.weight(), Entity::clone(entity), |redactor, entity| {
+            .redactor
+            .run("redact stored", entity.weight(), Entity::clone(entity), |redactor, entity| {
                 redactor.redact_entity(entity)
             })
             .await?;
@@ -148,10 +165,10 @@ impl Inner {
             return Ok(());
         }
         let Key { kind, id, .. } = record.key;
-        let _gate = self.learner.gate.lock().await;
+        let _gate = self.backlog.gate.lock().await;
         let mut attempts = 1..=ATTEMPTS;
         let draft = loop {
-            let mut draft = Draft::new(self);
+            let mut draft = Draft::new(&self.records);
             let Some(mut entity) = draft.get(kind, &*id).await? else { return Ok(()) };
             self.redactor.redact_entity(&mut entity);
             match kind {
@@ -163,18 +180,18 @@ impl Inner {
                 break draft;
             }
         };
-        self.engine.commit(draft.into_records()).await
+        self.records.engine.commit(draft.into_records()).await
     }
 
     /// Redacts an episode with all that belongs to it; what it taught is withdrawn, and it is due to be learned from again.
     /// Returns false if there is no such episode.
     async fn redact_episode(&self, id: EpisodeId) -> Result<bool> {
-        let _gate = self.learner.gate.lock().await;
+        let _gate = self.backlog.gate.lock().await;
         // Whoever adds to the episode has done so by now, or waits.
         let _nobody_writes = self.writing.forget(id).await;
         let mut attempts = 1..=ATTEMPTS;
         let (draft, old, again) = loop {
-            let mut draft = Draft::new(self);
+            let mut draft = Draft::new(&self.records);
             let Some(Entity::Episode(old)) = draft.get(Kind::Episode, id.to_string()).await? else {
                 return Ok(false);
             };
@@ -183,11 +200,11 @@ impl Inner {
                 break (draft, old, again);
             }
         };
-        self.learner.forget(id);
-        self.engine.commit(draft.into_records()).await?;
-        self.drop_vector(id);
+        self.forgetter.drop_kept(id);
+        self.records.engine.commit(draft.into_records()).await?;
+        self.forgetter.drop_vector(id);
         let due = old.is_completed().then_some(id);
-        again.into_iter().chain(due).for_each(|id| self.learner.due(id));
+        again.into_iter().chain(due).for_each(|id| self.backlog.due(id));
         self.rules.note(old.task.domain.as_deref());
         self.advisors.note(old.task.domain.as_deref(), id);
         Ok(true)
@@ -200,7 +217,7 @@ impl Inner {
         let mut count = self.redactor.redact_episode(&mut episode);
         let mut keywords = Keywords::default();
         for kind in [Kind::Step, Kind::Artifact] {
-            let owned = self.owned(kind, id).await?;
+            let owned = self.records.owned(kind, id).await?;
             if owned.freshness != Freshness::Fresh {
                 return Err(unknown_steps("redact stored"));
             }
@@ -208,7 +225,8 @@ impl Inner {
                 let Some(entity) = record.entity else { continue };
                 let weight = entity.weight();
                 let (entity, found) = self
-                    .redact("redact stored", weight, Arc::unwrap_or_clone(entity), |redactor, entity| {
+                    .redactor
+                    .run("redact stored", weight, Arc::unwrap_or_clone(entity), |redactor, entity| {
                         redactor.redact_entity(entity)
                     })
                     .await?;
@@ -227,14 +245,14 @@ impl Inner {
         if episode.is_completed() {
             episode.keywords = keywords.finish();
             let reward = draft.get(Kind::Reward, id.to_string()).await?;
-            again = self.withdraw(id, draft).await?;
+            again = self.forgetter.withdraw(id, draft).await?;
             if let Some(Entity::Reward(mut reward)) = reward {
                 reward.learned = false;
                 draft.put(id.to_string(), reward);
             }
         }
         if episode.task.description != old.task.description {
-            self.withdraw_vector(id, &old.task.description, draft).await?;
+            self.forgetter.withdraw_vector(id, &old.task.description, draft).await?;
         }
         draft.put(id.to_string(), episode);
         Ok(again)

@@ -15,8 +15,8 @@ use memory_learn::failure::merge;
 use memory_learn::trace::Trace;
 use memory_recall::query::RecallQuery;
 
-use crate::memory::Inner;
 use crate::memory::draft::Draft;
+use crate::memory::learner::Learner;
 use crate::redact::Redactor;
 
 /// Similar episodes that one is contrasted with.
@@ -35,7 +35,7 @@ pub(super) struct Reflected {
     pub(super) domain: Option<String>,
 }
 
-impl Inner {
+impl Learner {
     /// Adds to a draft what an episode teaches.
     pub(super) async fn learn_episode(
         &self,
@@ -46,15 +46,15 @@ impl Inner {
         let Some(Entity::Reward(mut reward)) = draft.get(Kind::Reward, id.to_string()).await? else {
             return Ok(());
         };
-        let trace = match self.trace(id).await? {
+        let trace = match self.traces.trace(id).await? {
             Some(trace) => trace,
-            None if self.is_gone(id).await? => {
+            None if self.records.is_gone(id).await? => {
                 // Forgotten since: nothing of it may stay.
                 draft.remove(Kind::Reward, id.to_string());
                 return Ok(());
             }
             // The caches had it from before it was completed elsewhere; now they know, or the next sweep finds it.
-            None => match self.trace(id).await? {
+            None => match self.traces.trace(id).await? {
                 Some(trace) => trace,
                 None => return Ok(()),
             },
@@ -69,7 +69,7 @@ impl Inner {
                 let reflection = Entity::from(self.learning.reflector.reflect(&trace, &similar).await?);
                 let bytes = reflection.weight();
                 let (reflection, _) =
-                    self.redact("learn", bytes, reflection, Redactor::redact_entity).await?;
+                    self.redactor.run("learn", bytes, reflection, Redactor::redact_entity).await?;
                 let Entity::Reflection(reflection) = reflection else { return Ok(()) };
                 let domain = trace.episode.task.domain.clone();
                 reflections.insert(id, Reflected { reflection: reflection.clone(), domain });
@@ -86,7 +86,7 @@ impl Inner {
         let Extracted { patterns, failures, playbook } = extracted;
         let mut witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
         // An episode of a clock that is ahead is no younger than what is learned now.
-        witness.at = witness.at.min(self.engine.now());
+        witness.at = witness.at.min(self.records.engine.now());
         for pattern in patterns {
             self.see_pattern(pattern, &witness, draft).await?;
         }
@@ -104,12 +104,36 @@ impl Inner {
 
     /// Returns the ids of the evidence that an episode gave already.
     async fn known_evidence(&self, id: EpisodeId) -> Result<BTreeSet<String>> {
-        if !self.learner.may_be_known(id) {
+        if !self.backlog.may_be_known(id) {
             return Ok(BTreeSet::new());
         }
-        let scan =
-            Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
-        Ok(self.gathered(scan, Entity::as_evidence).await?.items.iter().map(Evidence::record_id).collect())
+        let scan = Scan::new(self.records.engine.namespace(), Kind::Evidence)
+            .equals("episode", id.to_string().as_str());
+        Ok(self
+            .records
+            .gathered(scan, Entity::as_evidence)
+            .await?
+            .items
+            .iter()
+            .map(Evidence::record_id)
+            .collect())
+    }
+
+    /// Returns whether an episode succeeded, and what it teaches without another; `None` if it is open or gone.
+    pub(in crate::memory) async fn tell(
+        &self,
+        teller: EpisodeId,
+        named: Option<&Vec<EpisodeId>>,
+        without: Option<EpisodeId>,
+    ) -> Result<Option<(bool, Extracted)>> {
+        let Some(trace) = self.traces.trace(teller).await? else { return Ok(None) };
+        let mut similar = self.similar(&trace).await?;
+        similar.retain(|other| Some(other.episode.id) != without);
+        let mut extracted = extract(&trace, &similar);
+        if let Some(named) = named {
+            self.tell_among(named, &trace, similar, without, &mut extracted).await?;
+        }
+        Ok(Some((trace.succeeded(), extracted)))
     }
 
     /// Tells the procedure that an episode follows from those that it is known from (`named`), beside those with a similar
@@ -127,7 +151,7 @@ impl Inner {
         }
         let mut others: Vec<Trace> = Vec::new();
         for id in named.iter().filter(|id| **id != trace.episode.id && Some(**id) != without) {
-            let Some(found) = self.trace(*id).await? else { continue };
+            let Some(found) = self.traces.trace(*id).await? else { continue };
             let task = &found.episode.task.description;
             // The same task once more shows nothing new.
             let is_new = *task != trace.episode.task.description
@@ -169,12 +193,12 @@ impl Inner {
         let task = &trace.episode.task;
         let mut query = RecallQuery::for_task(task).limit(limit + 1).min_relevance(SIMILARITY);
         query.outcomes = ended.to_vec();
-        let now = self.engine.now();
-        let space = self.engine.namespace();
-        let hits = self.index.with(|index| index.search_newest(space, Kind::Episode, &query, now));
+        let now = self.records.engine.now();
+        let space = self.records.engine.namespace();
+        let hits = self.records.index.with(|index| index.search_newest(space, Kind::Episode, &query, now));
         let ids = hits.iter().filter_map(|hit| hit.key.id.parse::<EpisodeId>().ok());
         let others = ids.filter(|id| *id != trace.episode.id).take(limit);
-        let found = futures_util::future::try_join_all(others.map(|id| self.trace(id))).await?;
+        let found = futures_util::future::try_join_all(others.map(|id| self.traces.trace(id))).await?;
         Ok(found.into_iter().flatten().map(Arc::unwrap_or_clone).collect())
     }
 
@@ -191,7 +215,7 @@ impl Inner {
             _ => (pattern, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Pattern(id), EvidenceRole::Observed, witness.success) {
-            held.tally = held.tally.until(self.engine.now());
+            held.tally = held.tally.until(self.records.engine.now());
             held.tally.add(witness.success, witness.at, &self.learning.confidence);
             held.confidence =
                 pattern_confidence(&held.body, &held.tally, held.tally.as_of, &self.learning.confidence);
@@ -214,7 +238,7 @@ impl Inner {
             _ => (playbook, Place::Newest),
         };
         if draft.put_evidence(witness, ItemId::Playbook(id), EvidenceRole::Observed, witness.success) {
-            held.tally = held.tally.until(self.engine.now());
+            held.tally = held.tally.until(self.records.engine.now());
             held.tally.add(witness.success, witness.at, &self.learning.confidence);
             held.confidence = held.tally.lower_bound(held.tally.as_of, &self.learning.confidence);
         }
@@ -278,7 +302,7 @@ impl Inner {
             Entity::Playbook(playbook) => &mut playbook.used,
             _ => return Ok(()),
         };
-        *used = used.until(self.engine.now());
+        *used = used.until(self.records.engine.now());
         used.add(witness.success, witness.at, &self.learning.confidence);
         self.judge(&mut entity, witness.at);
         draft.put(item.record_id(), entity);
@@ -293,7 +317,7 @@ impl Inner {
             Entity::Playbook(held) => (&held.used, &held.domain, &mut held.standing, held.ruling),
             _ => return,
         };
-        let baseline = self.baselines().of_domain(domain.as_deref());
+        let baseline = self.records.baselines().of_domain(domain.as_deref());
         *held = match ruling {
             Some(Decision::Pinned) => Standing::Active,
             _ => standing(used, &baseline, at, &self.learning.confidence),

@@ -11,8 +11,8 @@ use memory_core::{
 use memory_recall::query::RecallQuery;
 use serde_json::json;
 
+use crate::memory::background::Schedule;
 use crate::memory::config::{LearningConfig, MemoryConfig};
-use crate::memory::learner::Schedule;
 use crate::memory::{Memory, Recording};
 
 const RELEASES: [(&str, &str); 4] =
@@ -114,7 +114,7 @@ async fn the_order_of_learning_does_not_matter_to_who_tells() {
     let held = playbook(&memory).await.unwrap();
     // As after a crash, or with an older episode that comes late.
     let oldest = *held.sources.iter().min().unwrap();
-    let mut draft = super::Draft::new(&memory.inner);
+    let mut draft = super::Draft::new(&memory.inner.records);
     let kind = memory_core::Kind::Reward;
     let Some(memory_core::Entity::Reward(mut reward)) = draft.get(kind, oldest.to_string()).await.unwrap()
     else {
@@ -122,7 +122,7 @@ async fn the_order_of_learning_does_not_matter_to_who_tells() {
     };
     reward.learned = false;
     draft.put(oldest.to_string(), reward);
-    memory.inner.engine.commit(draft.into_records()).await.unwrap();
+    memory.inner.records.engine.commit(draft.into_records()).await.unwrap();
     assert_eq!(memory.learn().await.unwrap().episodes, 1);
     assert_eq!(playbook(&memory).await.unwrap(), held);
 }
@@ -156,7 +156,7 @@ async fn a_draft_knows_what_another_process_has_changed_since() {
     let first = playbook(&ours).await.unwrap();
     let (kind, id) = (memory_core::Kind::Playbook, first.id.to_string());
     let drafted = async || {
-        let mut draft = super::Draft::new(&ours.inner);
+        let mut draft = super::Draft::new(&ours.inner.records);
         let held = draft.get(kind, id.clone()).await.unwrap().unwrap();
         draft.put(id.clone(), held.clone());
         (draft, held)
@@ -199,9 +199,9 @@ async fn what_was_written_back_after_forgetting_goes_with_the_next_cycle() {
     memory.forget(gone).await.unwrap();
     assert!(!playbook(&memory).await.unwrap().sources.contains(&gone));
     // Another process, away while it was forgotten, has added something to what it had read before.
-    let mut draft = super::Draft::new(&memory.inner);
+    let mut draft = super::Draft::new(&memory.inner.records);
     draft.put(before.id.to_string(), before.clone());
-    memory.inner.engine.commit(draft.into_records()).await.unwrap();
+    memory.inner.records.engine.commit(draft.into_records()).await.unwrap();
     assert!(playbook(&memory).await.unwrap().sources.contains(&gone));
     memory.consolidate(None).await.unwrap();
     let after = playbook(&memory).await.unwrap();
@@ -323,7 +323,7 @@ async fn what_came_behind_forgetting_is_swept_away() {
     let mut late = here.start("paint the shed").await.unwrap();
     late.step(Action::tool("brush")).await.unwrap();
     let head = Key::episode(&Namespace::default(), late.id());
-    durable.commit(&[there.inner.engine.final_version(head)]).await.unwrap();
+    durable.commit(&[there.inner.records.engine.final_version(head)]).await.unwrap();
     let steps = async || {
         let scan = Scan::new(&Namespace::default(), Kind::Step).limit(100);
         let page = durable.scan(&scan).await.unwrap();
@@ -333,9 +333,9 @@ async fn what_came_behind_forgetting_is_swept_away() {
     let unknown = EpisodeId(uuid::Uuid::from_u128(77));
     let step = Step::new(unknown, 1, 1, Timestamp(1), Action::tool("brush"));
     let key = Key::step(&Namespace::default(), &step);
-    durable.commit(&[here.inner.engine.version(key, Some(step.into()))]).await.unwrap();
+    durable.commit(&[here.inner.records.engine.version(key, Some(step.into()))]).await.unwrap();
     assert_eq!(steps().await.len(), 7);
-    there.inner.engine.refresh().await.unwrap();
+    there.inner.records.engine.refresh().await.unwrap();
     there.consolidate(None).await.unwrap();
     let left = steps().await;
     let gone = |id: &String| id.starts_with(&late.id().to_string());
@@ -479,10 +479,10 @@ async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
         release(&memory, &clock, service, version, true).await;
     }
     memory.learn().await.unwrap();
-    let gate = memory.inner.learner.gate.lock().await;
+    let gate = memory.inner.backlog.gate.lock().await;
     let cycle = tokio::spawn({
         let inner = memory.inner.clone();
-        async move { inner.consolidate(Trigger::Idle, None).await }
+        async move { inner.consolidation.consolidate(Trigger::Idle, None).await }
     });
     // Until the cycle has started, and waits; then somebody asks.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -491,7 +491,7 @@ async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
     let cycle = cycle.await.unwrap().unwrap();
     assert!(cycle.interrupted, "{cycle:?}");
     assert!(memory.knowledge().metrics().await.unwrap().is_empty(), "what comes last was left");
-    let cycle = memory.inner.consolidate(Trigger::Idle, None).await.unwrap();
+    let cycle = memory.inner.consolidation.consolidate(Trigger::Idle, None).await.unwrap();
     assert!(!cycle.interrupted && !memory.knowledge().metrics().await.unwrap().is_empty());
 }
 

@@ -33,8 +33,8 @@ async fn memory() -> Memory {
 async fn stored(memory: &Memory) -> String {
     let mut all = String::new();
     for spec in Kind::ALL {
-        let scan = Scan::new(memory.inner.engine.namespace(), spec).limit(500);
-        for record in memory.inner.engine.scan_fresh(&scan).await.unwrap().0.records {
+        let scan = Scan::new(memory.inner.records.engine.namespace(), spec).limit(500);
+        for record in memory.inner.records.engine.scan_fresh(&scan).await.unwrap().0.records {
             all.push_str(&record.key.to_string());
             all.push_str(&record.entity.unwrap().to_json().unwrap());
         }
@@ -120,7 +120,7 @@ async fn large_texts_are_redacted_off_the_async_workers() {
             *thread = Some(std::thread::current().id());
             7
         };
-        memory.inner.redact("step", bytes, None, note).await.unwrap()
+        memory.inner.recorder.redactor.run("step", bytes, None, note).await.unwrap()
     };
     assert_eq!(ran_on(INLINE_BYTES).await, (Some(here), 7));
     let (thread, count) = ran_on(INLINE_BYTES + 1).await;

@@ -72,8 +72,8 @@ async fn pass(memory: &Memory, pass: RedactionPass) -> (u64, Vec<SecretsFound>) 
 async fn stored(memory: &Memory) -> String {
     let mut all = String::new();
     for kind in Kind::ALL {
-        let scan = Scan::new(memory.inner.engine.namespace(), kind).limit(500);
-        for record in memory.inner.engine.scan_fresh(&scan).await.unwrap().0.records {
+        let scan = Scan::new(memory.inner.records.engine.namespace(), kind).limit(500);
+        for record in memory.inner.records.engine.scan_fresh(&scan).await.unwrap().0.records {
             all.push_str(&format!("{} {}\n", record.key, record.entity.unwrap().to_json().unwrap()));
         }
     }

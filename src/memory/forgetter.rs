@@ -2,20 +2,27 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use memory_core::{
-    Entity, Episode, EpisodeId, ErrorKind, Evidence, EvidenceRole, Failure, Freshness, ItemId, Key, Kind,
-    PatternBody, Result, Scan, Tally, Task, Timestamp, lock,
+    Entity, Episode, EpisodeId, ErrorKind, EvidenceRole, Failure, Freshness, ItemId, Key, Kind, PatternBody,
+    Result, Scan, Tally, Task, Timestamp, content_hash,
 };
 use memory_learn::confidence::Confidence;
 use memory_learn::confidence::pattern_confidence;
-use memory_learn::extract::{Extracted, extract};
+use memory_learn::extract::Extracted;
 use memory_learn::metrics::day_of;
 
+use crate::memory::advisors::Advisors;
+use crate::memory::backlog::Backlog;
 use crate::memory::draft::Draft;
-use crate::memory::heuristics::Refresh;
-use crate::memory::learner::{ATTEMPTS, retold as retold_playbook};
-use crate::memory::{Inner, Listed, Memory, unknown_steps};
+use crate::memory::learner::{ATTEMPTS, Learner, retold as retold_playbook};
+use crate::memory::records::Records;
+use crate::memory::rules::{Refresh, Rules};
+use crate::memory::traces::Traces;
+use crate::memory::vectors::Vectors;
+use crate::memory::writing::Writing;
+use crate::memory::{LearningConfig, Memory, unknown_steps};
 
 /// Other episodes behind an item from which its texts are made again when one of them is forgotten.
 const RELEARNED: usize = 8;
@@ -31,62 +38,23 @@ impl Memory {
     /// # Errors
     /// `Unavailable` when the durable tier must say which steps there are and does not answer.
     pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
-        let inner = &self.inner;
-        // While something is learned from it, the episode stays; afterwards what was learned is found below.
-        let _gate = inner.learner.gate.lock().await;
-        let key = Key::episode(inner.engine.namespace(), id);
-        let (description, domain, completed_at) = match inner.engine.read(&key).await {
-            // What cannot be read can be forgotten; what it says by itself is not known then.
-            Err(error) if error.kind() == ErrorKind::Corrupt => (None, None, None),
-            read => {
-                let known = read?.record.and_then(|record| record.entity?.as_episode().cloned());
-                let Some(Episode { task, completed_at, .. }) = known else { return Ok(false) };
-                let Task { description, domain, .. } = task;
-                (Some(description), domain, completed_at)
-            }
-        };
-        let mut attempts = 1..=ATTEMPTS;
-        let (mut draft, again) = loop {
-            let mut draft = Draft::new(inner);
-            draft.forget(id);
-            let again = inner.withdraw(id, &mut draft).await?;
-            if attempts.next().is_none() || draft.is_current().await? {
-                break (draft, again);
-            }
-        };
-        {
-            // Whoever adds to the episode has done so by now, or finds it gone.
-            let _nobody_writes = inner.writing.forget(id).await;
-            for kind in [Kind::Step, Kind::Artifact] {
-                let owned = inner.owned(kind, id).await?;
-                if owned.freshness != Freshness::Fresh {
-                    return Err(unknown_steps("forget"));
-                }
-                owned.ids().for_each(|id| draft.remove(kind, id));
-            }
-            // It may have been completed meanwhile; then it is due, and learned from by nobody.
-            if draft.has(Kind::Reward, id.to_string()).await? {
-                draft.remove(Kind::Reward, id.to_string());
-            }
-            if let Some(description) = description {
-                inner.withdraw_vector(id, &description, &mut draft).await?;
-            }
-            if let Some(at) = completed_at {
-                inner.withdraw_metrics(at, &mut draft).await?;
-            }
-            inner.learner.forget(id);
-            inner.engine.commit(draft.into_records()).await?;
-        }
-        inner.drop_vector(id);
-        again.into_iter().for_each(|id| inner.learner.due(id));
-        inner.rules.note(domain.as_deref());
-        inner.advisors.note(domain.as_deref(), id);
-        inner.learn_noted().await?;
-        inner.refresh_heuristics(Refresh::Changed).await?;
-        // What was forgotten is not to be in any file.
-        inner.store_models().await;
-        Ok(true)
+        let forgotten = self.inner.forgetter.forget(id).await?;
+        self.inner.consolidation.measure_all_days();
+        Ok(forgotten)
     }
+}
+
+/// Takes out of the memory what derives from an episode.
+pub(super) struct Forgetter {
+    pub(super) records: Arc<Records>,
+    pub(super) traces: Arc<Traces>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) writing: Arc<Writing>,
+    pub(super) learner: Arc<Learner>,
+    pub(super) advisors: Arc<Advisors>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) vectors: Option<Arc<Vectors>>,
+    pub(super) learning: Arc<LearningConfig>,
 }
 
 /// What forgetting an episode has others do.
@@ -98,7 +66,65 @@ struct Again {
     told: BTreeMap<(EpisodeId, bool), Option<(bool, Extracted)>>,
 }
 
-impl Inner {
+impl Forgetter {
+    /// As [`Memory::forget`].
+    pub(super) async fn forget(&self, id: EpisodeId) -> Result<bool> {
+        // While something is learned from it, the episode stays; afterwards what was learned is found below.
+        let _gate = self.backlog.gate.lock().await;
+        let key = Key::episode(self.records.engine.namespace(), id);
+        let (description, domain, completed_at) = match self.records.engine.read(&key).await {
+            // What cannot be read can be forgotten; what it says by itself is not known then.
+            Err(error) if error.kind() == ErrorKind::Corrupt => (None, None, None),
+            read => {
+                let known = read?.record.and_then(|record| record.entity?.as_episode().cloned());
+                let Some(Episode { task, completed_at, .. }) = known else { return Ok(false) };
+                let Task { description, domain, .. } = task;
+                (Some(description), domain, completed_at)
+            }
+        };
+        let mut attempts = 1..=ATTEMPTS;
+        let (mut draft, again) = loop {
+            let mut draft = Draft::new(&self.records);
+            draft.forget(id);
+            let again = self.withdraw(id, &mut draft).await?;
+            if attempts.next().is_none() || draft.is_current().await? {
+                break (draft, again);
+            }
+        };
+        {
+            // Whoever adds to the episode has done so by now, or finds it gone.
+            let _nobody_writes = self.writing.forget(id).await;
+            for kind in [Kind::Step, Kind::Artifact] {
+                let owned = self.records.owned(kind, id).await?;
+                if owned.freshness != Freshness::Fresh {
+                    return Err(unknown_steps("forget"));
+                }
+                owned.ids().for_each(|id| draft.remove(kind, id));
+            }
+            // It may have been completed meanwhile; then it is due, and learned from by nobody.
+            if draft.has(Kind::Reward, id.to_string()).await? {
+                draft.remove(Kind::Reward, id.to_string());
+            }
+            if let Some(description) = description {
+                self.withdraw_vector(id, &description, &mut draft).await?;
+            }
+            if let Some(at) = completed_at {
+                self.withdraw_metrics(at, &mut draft).await?;
+            }
+            self.drop_kept(id);
+            self.records.engine.commit(draft.into_records()).await?;
+        }
+        self.drop_vector(id);
+        again.into_iter().for_each(|id| self.backlog.due(id));
+        self.rules.note(domain.as_deref());
+        self.advisors.note(domain.as_deref(), id);
+        self.advisors.learn_noted().await?;
+        self.rules.refresh_heuristics(Refresh::Changed).await?;
+        // What was forgotten is not to be in any file.
+        self.advisors.store_models().await;
+        Ok(true)
+    }
+
     /// Withdraws an episode's evidence; returns the episodes to learn from again.
     pub(super) async fn withdraw(&self, id: EpisodeId, draft: &mut Draft<'_>) -> Result<BTreeSet<EpisodeId>> {
         for kind in [Kind::Reward, Kind::Reflection] {
@@ -106,9 +132,9 @@ impl Inner {
                 draft.remove(kind, id.to_string());
             }
         }
-        let scan =
-            Scan::new(self.engine.namespace(), Kind::Evidence).equals("episode", id.to_string().as_str());
-        let evidence = self.gathered(scan, Entity::as_evidence).await?.items;
+        let scan = Scan::new(self.records.engine.namespace(), Kind::Evidence)
+            .equals("episode", id.to_string().as_str());
+        let evidence = self.records.gathered(scan, Entity::as_evidence).await?.items;
         let items: BTreeSet<ItemId> = evidence.iter().map(|evidence| evidence.item).collect();
         for evidence in &evidence {
             draft.remove(Kind::Evidence, evidence.record_id());
@@ -132,17 +158,6 @@ impl Inner {
         Ok(again.due)
     }
 
-    /// Returns the evidence on an item in order of time, none of it later than now.
-    pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Listed<Evidence>> {
-        let scan = Scan::new(self.engine.namespace(), Kind::Evidence).prefix(format!("{item}:"));
-        let mut evidence = self.gathered(scan, Entity::as_evidence).await?;
-        // What a clock that is ahead left must not age the rest.
-        let now = self.engine.now();
-        evidence.items.iter_mut().for_each(|evidence| evidence.at = evidence.at.min(now));
-        evidence.items.sort_by_key(|evidence| (evidence.at, evidence.episode));
-        Ok(evidence)
-    }
-
     /// Computes an item's figures anew from its evidence, without that of one episode; removes it if nothing shows it
     /// any more.
     async fn recount(
@@ -153,7 +168,7 @@ impl Inner {
         again: &mut Again,
     ) -> Result<()> {
         let Some(mut entity) = draft.get(item.kind(), item.record_id()).await? else { return Ok(()) };
-        let mut evidence = self.evidence_on(item).await?.items;
+        let mut evidence = self.records.evidence_on(item).await?.items;
         evidence.retain(|evidence| evidence.episode != without);
         let observed = evidence.iter().any(|evidence| evidence.role == EvidenceRole::Observed);
         let tally = |role: EvidenceRole| {
@@ -223,7 +238,7 @@ impl Inner {
                 return Ok(());
             }
         }
-        self.judge(&mut entity, self.engine.now());
+        self.learner.judge(&mut entity, self.records.engine.now());
         draft.put(item.record_id(), entity);
         Ok(())
     }
@@ -242,7 +257,7 @@ impl Inner {
         for teller in tellers {
             let of = (*teller, named.is_some());
             if let Entry::Vacant(free) = again.told.entry(of) {
-                free.insert(self.tell(*teller, named, Some(without)).await?);
+                free.insert(self.learner.tell(*teller, named, Some(without)).await?);
             }
             let Some(Some((succeeded, extracted))) = again.told.get(&of) else { continue };
             if named.is_some() && !succeeded {
@@ -255,35 +270,55 @@ impl Inner {
         Ok(None)
     }
 
-    /// Returns whether an episode succeeded, and what it teaches without another; `None` if it is open or gone.
-    pub(in crate::memory) async fn tell(
-        &self,
-        teller: EpisodeId,
-        named: Option<&Vec<EpisodeId>>,
-        without: Option<EpisodeId>,
-    ) -> Result<Option<(bool, Extracted)>> {
-        let Some(trace) = self.trace(teller).await? else { return Ok(None) };
-        let mut similar = self.similar(&trace).await?;
-        similar.retain(|other| Some(other.episode.id) != without);
-        let mut extracted = extract(&trace, &similar);
-        if let Some(named) = named {
-            self.tell_among(named, &trace, similar, without, &mut extracted).await?;
-        }
-        Ok(Some((trace.succeeded(), extracted)))
-    }
-
     /// Removes the metrics of a day; those of the episodes that are left are computed anew by the next consolidation.
     async fn withdraw_metrics(&self, at: Timestamp, draft: &mut Draft<'_>) -> Result<()> {
-        *lock(&self.learner.measured_to) = None;
         let day = format!("{:015}:", day_of(at).0);
-        let mut scan = Scan::new(self.engine.namespace(), Kind::Metric).prefix(day).limit(500);
+        let mut scan = Scan::new(self.records.engine.namespace(), Kind::Metric).prefix(day).limit(500);
         loop {
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, _) = self.records.engine.scan_fresh(&scan).await?;
             page.records.iter().for_each(|record| draft.remove(Kind::Metric, record.key.id.to_string()));
             match page.next {
                 Some(next) => scan.after = Some(next),
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// Adds to a draft that the vector of an episode that is being forgotten goes, if no other has the same text.
+    pub(super) async fn withdraw_vector(
+        &self,
+        id: EpisodeId,
+        text: &str,
+        draft: &mut Draft<'_>,
+    ) -> Result<()> {
+        let space = self.records.engine.namespace();
+        let scan = Scan::new(space, Kind::Embedding).prefix(format!("{}:", content_hash(text))).limit(500);
+        let (page, _) = self.records.engine.scan_fresh(&scan).await?;
+        if page.records.is_empty() {
+            return Ok(());
+        }
+        let same = Scan::new(space, Kind::Episode).equals("description", text).limit(2);
+        let own = id.to_string();
+        if self.records.engine.scan_fresh(&same).await?.0.records.iter().any(|record| *record.key.id != *own)
+        {
+            return Ok(());
+        }
+        for record in page.records {
+            draft.remove(Kind::Embedding, record.key.id.to_string());
+        }
+        Ok(())
+    }
+
+    /// Drops what is kept of an episode for learning.
+    pub(super) fn drop_kept(&self, id: EpisodeId) {
+        self.backlog.done(id);
+        self.traces.forget(id);
+    }
+
+    /// Stops finding a forgotten episode by its meaning.
+    pub(super) fn drop_vector(&self, id: EpisodeId) {
+        if let Some(vectors) = &self.vectors {
+            vectors.remove(&Key::episode(self.records.engine.namespace(), id));
         }
     }
 

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use memory_core::{EpisodeId, ErrorKind, Heuristic, ItemId, Key, Result, Timestamp};
+use memory_core::{ErrorKind, Heuristic, ItemId, Result, Timestamp};
 use memory_learn::demotion::score_share;
 use memory_recall::query::RecallQuery;
 
-use crate::memory::Inner;
 use crate::memory::advise::{DeadEnd, Neighbour, advise};
-use crate::memory::advising::asking;
+use crate::memory::advisors::asking;
 use crate::memory::recalled::{Origin, Recall, Recalled, RecalledEpisode, ToolAdvice};
-use crate::memory::recalling::fixes::remedy;
+use crate::memory::recaller::Recaller;
+use crate::memory::recaller::fixes::remedy;
 
 /// Few items help, many distract.
 const HEURISTICS: usize = 5;
@@ -20,7 +20,7 @@ const OF_ONE_TOOL: usize = 2;
 /// Nearest episodes that may show that nothing is left to do.
 pub(super) const NEIGHBOURS: usize = 5;
 
-impl Inner {
+impl Recaller {
     /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others.
     pub(super) async fn add_tools(
         &self,
@@ -33,18 +33,18 @@ impl Inner {
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
         let domain = domain.as_deref();
-        let advisor = match self.advisor(domain, query).await {
+        let advisor = match self.advisors.advisor(domain, query).await {
             Ok(advisor) => advisor,
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                 return Ok(Default::default());
             }
             Err(error) => return Err(error),
         };
-        let (mut heuristics, out_of_reach) = self.stored_heuristics(domain).await?;
+        let (mut heuristics, out_of_reach) = self.rules.stored_heuristics(domain).await?;
         recall.out_of_reach += out_of_reach;
-        heuristics = self.with_rulings(heuristics, &self.computed_heuristics(domain));
+        heuristics = self.with_rulings(heuristics, &self.rules.computed_heuristics(domain));
         if query.is_by_agent() {
-            let own = self.heuristics_of(domain, &advisor, now).await?;
+            let own = self.rules.heuristics_of(domain, &advisor, now).await?;
             heuristics = Arc::new(of_those_asked(&heuristics, &own));
         }
         let remedy = remedy(query, recall);
@@ -59,7 +59,7 @@ impl Inner {
 
     /// Adds to the heuristics that are stored those `computed` now that are not, but that somebody ruled on.
     fn with_rulings(&self, stored: Arc<Vec<Heuristic>>, computed: &[Heuristic]) -> Arc<Vec<Heuristic>> {
-        let rulings = self.rulings();
+        let rulings = self.records.rulings();
         let ruled = |rule: &Heuristic| {
             let ruling = rulings.on(ItemId::Heuristic(rule.id))?;
             let is_new = stored.iter().all(|held| held.id != rule.id);
@@ -74,15 +74,10 @@ impl Inner {
     pub(super) fn leave_out_forgotten(&self, now: Timestamp, tools: &mut [ToolAdvice]) {
         for advice in tools {
             advice.items.retain(|item| match item {
-                ItemId::Episode(id) => self.is_live(*id, now),
+                ItemId::Episode(id) => self.records.is_live(*id, now),
                 _ => true,
             });
         }
-    }
-
-    pub(super) fn is_live(&self, id: EpisodeId, now: Timestamp) -> bool {
-        let key = Key::episode(self.engine.namespace(), id);
-        self.index.with(|index| index.is_live(&key, now))
     }
 }
 

@@ -72,14 +72,14 @@ async fn vectors_follow_what_others_record_and_what_expires() {
     own.complete_vectors().await.unwrap();
     let episode = other.start("compress the backups").await.unwrap();
     episode.complete(Outcome::success("")).await.unwrap();
-    own.inner.engine.refresh().await.unwrap();
+    own.inner.records.engine.refresh().await.unwrap();
     let vectors = own.inner.vectors.as_ref().unwrap();
     let found = async || vectors.search("anything", 10).await.unwrap().len();
     assert_eq!(found().await, 0);
-    own.inner.match_vectors().await.unwrap();
+    vectors.keep_in_step().await.unwrap();
     assert_eq!(found().await, 1, "what another process recorded has a vector, too");
     clock.advance(8 * DAY);
-    own.inner.match_vectors().await.unwrap();
+    vectors.keep_in_step().await.unwrap();
     assert_eq!(found().await, 0, "what has expired is out of the way");
 }
 
@@ -104,8 +104,8 @@ async fn what_is_forgotten_while_the_provider_answers_gets_no_vector() {
     embedder.lets.add_permits(10);
     making.await.unwrap().unwrap();
 
-    let scan = Scan::new(memory.inner.engine.namespace(), Kind::Embedding);
-    let (page, _) = memory.inner.engine.scan_fresh(&scan).await.unwrap();
+    let scan = Scan::new(memory.inner.records.engine.namespace(), Kind::Embedding);
+    let (page, _) = memory.inner.records.engine.scan_fresh(&scan).await.unwrap();
     let kept: Vec<&str> = page.records.iter().map(|record| &*record.key.id).collect();
     assert_eq!(kept, [Embedding::id_of(&content_hash("paint the fence"), "same")]);
     let found = memory.inner.vectors.as_ref().unwrap().search("anything", 10).await.unwrap();

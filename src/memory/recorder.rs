@@ -2,20 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memory_core::{
-    Action, Entity, Episode, EpisodeId, EpisodeStatus, Error, ErrorKind, Key, Outcome, Read, Record, Result,
-    Step, Task, Timestamp, add_call,
+    Action, Entity, Episode, EpisodeId, EpisodeStatus, Error, ErrorKind, IdSource, Key, Kind, Outcome, Read,
+    Record, Result, Reward, Step, Task, Timestamp, add_call,
 };
 use memory_learn::fingerprint::fingerprint;
+use memory_learn::reward::Usual;
 use memory_learn::trace::Trace;
-use memory_recall::tasks::TaskFigures;
+use memory_recall::tasks::{TaskFigures, TaskGroup};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::limits::{Limits, Quotas};
+use crate::memory::backlog::Backlog;
 use crate::memory::observed::Observed;
-use crate::memory::{Inner, Memory};
+use crate::memory::records::Records;
+use crate::memory::traces::Traces;
+use crate::memory::writing::Writing;
+use crate::memory::{LearningConfig, Memory};
+use crate::rate::RateLimiter;
 use crate::redact::Redactor;
 
 /// A finished episode to record as a whole.
@@ -68,8 +76,8 @@ impl Memory {
     /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do
     /// all new ones behind it.
     pub async fn record_all(&self, recordings: Vec<Recording>) -> Vec<Result<Recorded>> {
-        let inner = &self.inner;
-        inner.learner.active();
+        let recorder = &self.inner.recorder;
+        recorder.backlog.active();
         let known = self.look_up(&recordings).await;
         let mut fates = Vec::with_capacity(recordings.len());
         let mut places: HashMap<EpisodeId, usize> = HashMap::with_capacity(recordings.len());
@@ -92,11 +100,11 @@ impl Memory {
                 continue;
             }
             if batch.rows >= MAX_ROWS || batch.bytes >= MAX_BYTES {
-                std::mem::take(&mut batch).commit(inner, &mut fates).await;
+                std::mem::take(&mut batch).commit(recorder, &mut fates).await;
             }
             let prepared = match &limited {
                 Some(error) => Err(error.duplicate()),
-                None => inner.prepare(id, recording, &mut batch.ahead).await,
+                None => recorder.prepare(id, recording, &mut batch.ahead).await,
             };
             fates.push(match prepared {
                 Ok(prepared) => {
@@ -111,13 +119,13 @@ impl Memory {
                 }
             });
         }
-        batch.commit(inner, &mut fates).await;
+        batch.commit(recorder, &mut fates).await;
         results_of(fates)
     }
 
     /// Looks which recordings are known.
     async fn look_up(&self, recordings: &[Recording]) -> Vec<Result<Looked>> {
-        let engine = &self.inner.engine;
+        let engine = &self.inner.records.engine;
         let space = engine.namespace();
         let ids: Vec<Result<EpisodeId>> =
             recordings.iter().map(|recording| derive_id(space.as_str(), &recording.source_key)).collect();
@@ -204,16 +212,17 @@ impl Batch {
     }
 
     /// Commits all of them at once and waits for it.
-    async fn commit(self, inner: &Arc<Inner>, fates: &mut [Fate]) {
+    async fn commit(self, recorder: &Arc<Recorder>, fates: &mut [Fate]) {
         let mut commits = JoinSet::new();
         for (place, Prepared { trace, records, redactions, .. }) in self.prepared {
             let id = trace.episode.id;
-            let inner = inner.clone();
+            let recorder = recorder.clone();
             commits.spawn(async move {
-                let committed = inner.engine.commit(records).await;
+                let committed = recorder.records.engine.commit(records).await;
                 if committed.is_ok() {
-                    inner.count_redactions(redactions);
-                    inner.learner.recorded(trace);
+                    recorder.count_redactions(redactions);
+                    recorder.traces.keep(trace);
+                    recorder.backlog.recorded(id);
                 }
                 (place, committed.map(|()| Recorded::New(id)))
             });
@@ -235,7 +244,95 @@ struct Prepared {
     redactions: u32,
 }
 
-impl Inner {
+/// Checks, redacts and commits what an application hands in.
+pub(super) struct Recorder {
+    pub(super) records: Arc<Records>,
+    pub(super) traces: Arc<Traces>,
+    pub(super) backlog: Arc<Backlog>,
+    /// Adding to an episode and forgetting it exclude each other.
+    pub(super) writing: Arc<Writing>,
+    pub(super) limits: Limits,
+    pub(super) quotas: Quotas,
+    pub(super) rate: Option<RateLimiter>,
+    pub(super) redactor: Redactor,
+    pub(super) ids: Arc<dyn IdSource>,
+    /// Secrets replaced in what was stored.
+    pub(super) redactions: AtomicU64,
+    pub(super) learning: Arc<LearningConfig>,
+}
+
+impl Recorder {
+    /// Scores a completed episode. `ahead` are the figures of episodes that came before it and that recall does not know yet.
+    pub(super) fn conclude(&self, observed: Observed, ahead: &TaskFigures, episode: &mut Episode) -> Reward {
+        let (usual, novelty) = self.usual(ahead, episode);
+        observed.conclude(&usual, novelty, &self.learning.reward, episode)
+    }
+
+    /// Makes the next version of a reward.
+    pub(super) fn version_of_reward(&self, reward: Reward) -> Record {
+        let key = Key::new(self.records.engine.namespace(), Kind::Reward, reward.episode.to_string());
+        self.records.engine.version(key, Some(Entity::Reward(reward)))
+    }
+
+    /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
+    fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
+        self.records.index.with(|index| {
+            let known = index.tasks(self.records.engine.namespace());
+            let figures = || known.into_iter().chain([ahead]);
+            let same: TaskGroup = figures().map(|figures| figures.of_fingerprint(&episode.fingerprint)).sum();
+            let novelty = 1.0 / (1.0 + f64::from(same.episodes));
+            let group = if same.episodes >= Self::ENOUGH {
+                same
+            } else {
+                figures().map(|figures| figures.of_kind(&episode.task)).sum()
+            };
+            (
+                Usual { episodes: group.episodes, steps: group.steps(), duration_ms: group.duration_ms() },
+                novelty,
+            )
+        })
+    }
+
+    /// So many episodes of the very same task say more about what is usual than others of its kind.
+    const ENOUGH: u32 = 3;
+
+    pub(super) fn take_token(&self) -> Result<()> {
+        match &self.rate {
+            Some(rate) => {
+                rate.try_take(self.records.engine.namespace(), self.records.engine.clock().monotonic())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that another episode may be added; `ahead` are on their way.
+    ///
+    /// Recall's index counts them: a new process knows none before it has read the change feed.
+    pub(super) async fn check_quota(&self, ahead: usize) -> Result<()> {
+        if self.quotas == Quotas::default() {
+            return Ok(());
+        }
+        self.records.engine.ready().await?;
+        let space = self.records.engine.namespace();
+        let held = ahead + self.records.index.with(|index| index.len(space, Kind::Episode));
+        self.quotas.check_episodes(space, held as u64)
+    }
+
+    pub(super) fn count_redactions(&self, found: u32) -> u32 {
+        self.redactions.fetch_add(u64::from(found), Ordering::Relaxed);
+        found
+    }
+
+    /// Returns the encoded size of a record's body after checking it against the limit.
+    pub(super) fn encoded_len(&self, operation: &'static str, field: &str, record: &Record) -> Result<u64> {
+        let body = record.entity.as_ref().map(|entity| entity.to_json()).transpose()?;
+        let bytes = body.map_or(0, |body| body.len() as u64);
+        self.limits.check_record_bytes(operation, field, bytes)?;
+        Ok(bytes)
+    }
+}
+
+impl Recorder {
     /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall may not know
     /// yet; this one is added to them.
     async fn prepare(
@@ -250,7 +347,7 @@ impl Inner {
         self.limits.check_task(&task)?;
         self.limits.check_steps(actions.len() as u64)?;
         self.limits.check_outcome(&outcome)?;
-        let now = self.engine.now();
+        let now = self.records.engine.now();
         at.map_or(Ok(()), |at| self.limits.check_time(at, now))?;
         for (i, action) in actions.iter().enumerate() {
             self.limits
@@ -260,7 +357,7 @@ impl Inner {
         let bytes = task.description.len() + actions.iter().map(Action::weight).sum::<usize>();
         let texts = (task, outcome, actions);
         let ((task, outcome, actions), redactions) =
-            self.redact("record", bytes, texts, redact_recording).await?;
+            self.redactor.run("record", bytes, texts, redact_recording).await?;
         let at = at.unwrap_or(now);
         let mut episode = Episode::open(id, task, at);
         episode.status = EpisodeStatus::Completed;
@@ -271,17 +368,17 @@ impl Inner {
         episode.fingerprint = fingerprint(&episode.task);
         let mut observed = Observed::default();
         actions.iter().for_each(|action| observed.action(action));
-        let reward = observed.conclude(self, ahead, &mut episode);
-        let head = first_version(self.version_of(&episode)?);
+        let reward = self.conclude(observed, ahead, &mut episode);
+        let head = first_version(self.records.version_of(&episode)?);
         let mut bytes = self.encoded_len("record", "episode", &head)?;
         let mut records = Vec::with_capacity(actions.len() + 2);
         let mut steps = Vec::with_capacity(actions.len());
         for (number, action) in (1..).zip(actions) {
             // No writer in the key: recording twice at the same time is the same record twice.
             let step = Step::new(id, number, 0, at, action);
-            let key = Key::step(self.engine.namespace(), &step);
+            let key = Key::step(self.records.engine.namespace(), &step);
             steps.push(step.clone());
-            let record = first_version(self.engine.version(key, Some(Entity::Step(step))));
+            let record = first_version(self.records.engine.version(key, Some(Entity::Step(step))));
             bytes += self.encoded_len("record", "step", &record)?;
             records.push(record);
         }

@@ -9,10 +9,11 @@ use memory_learn::errors;
 use memory_recall::query::RecallQuery;
 use uuid::Uuid;
 
+use crate::memory::Listed;
 use crate::memory::advise::{PINNED, Remedy};
 use crate::memory::recalled::{Recall, Recalled};
-use crate::memory::recalling::Reached;
-use crate::memory::{Inner, Listed};
+use crate::memory::recaller::Reached;
+use crate::memory::recaller::Recaller;
 
 /// Lessons that are shown.
 const FIXES: usize = 3;
@@ -29,11 +30,11 @@ const USUAL: f64 = 0.75;
 /// A tool that was called again in vain so often, and never got over an error, is not called again.
 const GIVEN_UP_FROM: u32 = 3;
 
-impl Inner {
+impl Recaller {
     /// Returns lessons of errors like a query's, of its domain if it has one.
     pub(in crate::memory) async fn fixes_of(&self, query: &RecallQuery) -> Result<Listed<Recalled<Failure>>> {
-        let mut recall = Recall::nothing(RecallId(Uuid::nil()), 0, self.engine.index_freshness());
-        self.find_fixes(query, self.engine.now(), &mut recall).await?;
+        let mut recall = Recall::nothing(RecallId(Uuid::nil()), 0, self.records.engine.index_freshness());
+        self.find_fixes(query, self.records.engine.now(), &mut recall).await?;
         recall.fixes.retain(|found| !query.is_elsewhere(found.item.domain.as_deref()));
         recall.fixes.truncate(FIXES);
         Ok(Listed { items: recall.fixes, freshness: recall.freshness })

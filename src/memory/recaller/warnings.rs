@@ -4,9 +4,9 @@ use memory_core::{EpisodeId, ItemId, Key, Pattern, PatternBody, Timestamp};
 use memory_recall::groups::Contrast;
 use memory_recall::query::RecallQuery;
 
-use crate::memory::Inner;
 use crate::memory::advise::DeadEnd;
 use crate::memory::recalled::{Origin, Recall, Warning};
+use crate::memory::recaller::Recaller;
 
 /// Contrasts among similar episodes that are told.
 const CONTRASTS: usize = 2;
@@ -15,7 +15,7 @@ const WARNINGS: usize = 3;
 /// Tools that one warning names.
 const DEAD_ENDS: usize = 5;
 
-impl Inner {
+impl Recaller {
     pub(super) fn add_warnings(
         &self,
         contrasts: Vec<Contrast>,
@@ -57,7 +57,7 @@ impl Inner {
         now: Timestamp,
     ) -> Option<Warning> {
         let shown = dead_ends.into_iter().filter_map(|mut end| {
-            end.episodes.retain(|id| self.is_live(*id, now));
+            end.episodes.retain(|id| self.records.is_live(*id, now));
             (!end.episodes.is_empty()).then_some(end)
         });
         let shown: Vec<DeadEnd> = shown.take(DEAD_ENDS).collect();

@@ -1,21 +1,25 @@
 //! Consolidation ("dream cycle"): on demand, when there is no work, and at an interval.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use memory_core::{
-    Cycle, Entity, Episode, EpisodeId, Freshness, ItemId, Key, Kind, Metric, Order, Pattern, Result, Reward,
-    Scan, Tally, Timestamp, Trigger, lock,
+    Cycle, Entity, Episode, EpisodeId, Freshness, IdSource, ItemId, Key, Kind, Metric, Order, Pattern,
+    Result, Reward, Scan, Timestamp, Trigger, lock,
 };
 use memory_learn::consolidate::plan::{Changes, Consolidator, Known, Piece};
 use memory_learn::metrics;
 use memory_learn::metrics::{day_of, metrics};
 
+use crate::memory::advisors::Advisors;
+use crate::memory::backlog::Backlog;
 use crate::memory::draft::Draft;
-use crate::memory::heuristics::Refresh;
-use crate::memory::{Inner, Memory};
+use crate::memory::forgetter::Forgetter;
+use crate::memory::records::Records;
+use crate::memory::rules::{Refresh, Rules};
+use crate::memory::vectors::Vectors;
+use crate::memory::{LearningConfig, Memory};
 
 /// Episodes that metrics are computed over: the newest.
 const MEASURED: usize = 5_000;
@@ -40,7 +44,7 @@ struct Limits {
 
 /// What the last cycle had no time for.
 #[derive(Debug, Clone)]
-pub(super) enum Left {
+enum Left {
     /// This piece, what follows it, and the rest.
     Items(Piece),
     /// What comes behind the items, from this step on.
@@ -57,22 +61,53 @@ impl Memory {
     /// # Errors
     /// Whatever the tiers report; what was done until then is kept.
     pub async fn consolidate(&self, budget: Option<Duration>) -> Result<Cycle> {
-        self.inner.consolidate(Trigger::Demand, budget).await
+        self.inner.consolidation.consolidate(Trigger::Demand, budget).await
     }
 }
 
-impl Inner {
+/// Merges, prunes and measures what was learned.
+pub(super) struct Consolidation {
+    pub(super) records: Arc<Records>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) advisors: Arc<Advisors>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) vectors: Option<Arc<Vectors>>,
+    pub(super) forgetter: Arc<Forgetter>,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) learning: Arc<LearningConfig>,
+    pub(super) progress: Progress,
+}
+
+/// How far cycles have come that ended before their time.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// How far was looked for what lost its episode.
+    swept_to: Mutex<Option<Arc<str>>>,
+    /// The same for what lost the episode that owns it: steps, artifacts, reflections.
+    swept_owned_to: Mutex<[Option<Arc<str>>; 3]>,
+    /// The last day that was measured.
+    measured_to: Mutex<Option<Timestamp>>,
+    /// What there was no time for.
+    left: Mutex<Option<Left>>,
+}
+
+impl Consolidation {
+    /// Has the next cycle measure every day: an episode was forgotten.
+    pub(super) fn measure_all_days(&self) {
+        *lock(&self.progress.measured_to) = None;
+    }
+
     pub(super) async fn consolidate(&self, trigger: Trigger, budget: Option<Duration>) -> Result<Cycle> {
-        let clock = self.engine.clock();
+        let clock = self.records.engine.clock();
         // What somebody elsewhere has pinned by now is not pruned.
-        self.engine.pull().await?;
+        self.records.engine.pull().await?;
         // What goes because of its age goes by the durable tier's time, not by a clock that may be wrong.
-        let purged = self.engine.purge(self.engine.now()).await?;
+        let purged = self.records.engine.purge(self.records.engine.now()).await?;
         let limits = Limits {
             now: purged.until,
             started: clock.monotonic(),
             budget: budget.unwrap_or(self.learning.consolidation.budget),
-            activity: (trigger != Trigger::Demand).then(|| self.learner.activity.load(Ordering::Relaxed)),
+            activity: (trigger != Trigger::Demand).then(|| self.backlog.activity()),
         };
         let mut cycle = Cycle {
             trigger,
@@ -87,13 +122,13 @@ impl Inner {
             notes: Vec::new(),
         };
         {
-            let _gate = self.learner.gate.lock().await;
-            self.learn_noted().await?;
-            self.refresh_heuristics(Refresh::Changed).await?;
+            let _gate = self.backlog.gate.lock().await;
+            self.advisors.learn_noted().await?;
+            self.rules.refresh_heuristics(Refresh::Changed).await?;
         }
         // What the last cycle had no time for comes first: none may keep the rest waiting for ever.
         // An error leaves it as it was.
-        let left = lock(&self.learner.left).clone();
+        let left = lock(&self.progress.left).clone();
         let (from, left) = match left {
             Some(Left::Rest(from)) => (Some(from), None),
             Some(Left::Items(piece)) => {
@@ -106,19 +141,20 @@ impl Inner {
             (None, None) if self.is_over(&limits) => Some(Left::Rest(0)),
             (None, from) => {
                 let from = from.unwrap_or(0);
-                *lock(&self.learner.left) = Some(Left::Rest(from));
+                *lock(&self.progress.left) = Some(Left::Rest(from));
                 self.consolidate_rest(&limits, from).await?.map(Left::Rest)
             }
         };
         cycle.interrupted = left.is_some();
-        *lock(&self.learner.left) = left;
+        *lock(&self.progress.left) = left;
         let taken = clock.monotonic().saturating_sub(limits.started);
         cycle.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
         let id = self.ids.next(cycle.started_at).to_string();
-        let record = self
-            .engine
-            .version(Key::new(self.engine.namespace(), Kind::Cycle, id), Some(Entity::Cycle(cycle.clone())));
-        self.engine.commit(vec![record]).await?;
+        let record = self.records.engine.version(
+            Key::new(self.records.engine.namespace(), Kind::Cycle, id),
+            Some(Entity::Cycle(cycle.clone())),
+        );
+        self.records.engine.commit(vec![record]).await?;
         Ok(cycle)
     }
 
@@ -138,12 +174,14 @@ impl Inner {
                 }
                 2 => self.measure(limits).await?,
                 3 => {
-                    self.drop_foreign_vectors().await?;
+                    if let Some(vectors) = &self.vectors {
+                        vectors.drop_foreign().await?;
+                    }
                     true
                 }
                 4 => {
-                    self.refresh_others(|| self.is_over(limits)).await?;
-                    self.compare_all(|| self.is_over(limits)).await?;
+                    self.rules.refresh_others(|| self.is_over(limits)).await?;
+                    self.advisors.compare_all(|| self.is_over(limits)).await?;
                     true
                 }
                 // Last: it asks the durable tier episode by episode, and goes on where it stopped by itself.
@@ -160,15 +198,14 @@ impl Inner {
     }
 
     fn is_over(&self, limits: &Limits) -> bool {
-        let taken = self.engine.clock().monotonic().saturating_sub(limits.started);
+        let taken = self.records.engine.clock().monotonic().saturating_sub(limits.started);
         taken >= limits.budget || self.gives_way(limits)
     }
 
     /// Returns true if there is something more urgent than a cycle.
     fn gives_way(&self, limits: &Limits) -> bool {
-        let worked =
-            limits.activity.is_some_and(|seen| seen != self.learner.activity.load(Ordering::Relaxed));
-        worked || self.engine.is_closed()
+        let worked = limits.activity.is_some_and(|seen| seen != self.backlog.activity());
+        worked || self.records.engine.is_closed()
     }
 
     /// Goes over what was learned, from a piece that was left or from the start; returns the piece that is left.
@@ -178,16 +215,16 @@ impl Inner {
         cycle: &mut Cycle,
         left: Option<&Piece>,
     ) -> Result<Option<Piece>> {
-        let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
-        let heuristics = self.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
-        let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
-        let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
+        let patterns = self.records.all(Kind::Pattern, Entity::as_pattern).await?.items;
+        let heuristics = self.records.all(Kind::Heuristic, Entity::as_heuristic).await?.items;
+        let playbooks = self.records.all(Kind::Playbook, Entity::as_playbook).await?.items;
+        let failures = self.records.all(Kind::Failure, Entity::as_failure).await?.items;
         let (config, confidence) = (self.learning.consolidation.clone(), self.learning.confidence.clone());
         let mut consolidator =
             Consolidator::new(patterns, heuristics, playbooks, failures, limits.now, config, confidence);
         left.into_iter().for_each(|left| consolidator.go_on_with(left));
-        let kept = self.engine.retention_of(Kind::Evidence).is_none();
-        let baselines = self.baselines();
+        let kept = self.records.engine.retention_of(Kind::Evidence).is_none();
+        let baselines = self.records.baselines();
         let baseline = |domain: Option<&str>| baselines.of_domain(domain);
         // However little time there is, each cycle does one piece; work that arrives may stop it before.
         let mut started = false;
@@ -197,21 +234,21 @@ impl Inner {
             }
             started = true;
             // Held a piece at a time: a learner that waits goes first.
-            let _gate = self.learner.gate.lock().await;
+            let _gate = self.backlog.gate.lock().await;
             let (mut evidence, mut freshness) = (Vec::new(), Freshness::Fresh);
             for item in piece.needs() {
-                consolidator.renew(item, self.stored(item).await?);
-                let found = self.evidence_on(item).await?;
+                consolidator.renew(item, self.records.stored(item).await?);
+                let found = self.records.evidence_on(item).await?;
                 freshness = freshness.or_staler(found.freshness);
                 evidence.extend(found.items);
             }
             let complete = kept && freshness == Freshness::Fresh;
             let Changes { write, remove, merged, decayed, pruned, generalised, notes } =
                 consolidator.run(piece, Known { evidence: &evidence, complete }, &baseline);
-            let mut draft = Draft::new(self);
+            let mut draft = Draft::new(&self.records);
             write.into_iter().for_each(|(id, entity)| draft.put(id, entity));
             remove.into_iter().for_each(|(kind, id)| draft.remove(kind, id));
-            self.engine.commit(draft.into_records()).await?;
+            self.records.engine.commit(draft.into_records()).await?;
             cycle.merged += merged;
             cycle.decayed += decayed;
             cycle.pruned += pruned;
@@ -222,45 +259,36 @@ impl Inner {
         Ok(None)
     }
 
-    /// Returns an item as the store has it, whatever the caches last saw of it: another process may have changed it.
-    async fn stored(&self, item: ItemId) -> Result<Option<Entity>> {
-        let scan = Scan::new(self.engine.namespace(), item.kind()).prefix(item.record_id()).limit(1);
-        let (page, _) = self.engine.scan_fresh(&scan).await?;
-        let found = page.records.into_iter().find(|record| *record.key.id == *item.record_id());
-        let entity = found.and_then(|record| record.entity);
-        Ok(entity.map(|entity| Arc::unwrap_or_clone(self.noted(entity))))
-    }
-
     /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was
     /// forgotten, and retention removes episodes, too. What it does not get to is for the next cycle.
     async fn sweep_orphans(&self, limits: &Limits) -> Result<()> {
-        let space = self.engine.namespace();
+        let space = self.records.engine.namespace();
         for _ in 0..SWEPT / SWEPT_TOGETHER {
-            let from = lock(&self.learner.swept_to).clone();
+            let from = lock(&self.progress.swept_to).clone();
             let scan = Scan::new(space, Kind::Reward).limit(SWEPT_TOGETHER).after(from);
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, _) = self.records.engine.scan_fresh(&scan).await?;
             for record in &page.records {
                 let reward = record.entity.as_ref().and_then(|entity| entity.as_reward());
                 let is_known = |reward: &Reward| {
                     let key = Key::episode(space, reward.episode);
-                    self.index.with(|index| index.is_live(&key, limits.now))
+                    self.records.index.with(|index| index.is_live(&key, limits.now))
                 };
                 if let Some(reward) = reward.filter(|reward| !is_known(reward))
-                    && self.is_gone(reward.episode).await?
+                    && self.records.is_gone(reward.episode).await?
                 {
-                    let _gate = self.learner.gate.lock().await;
-                    let mut draft = Draft::new(self);
-                    let again = self.withdraw(reward.episode, &mut draft).await?;
-                    self.engine.commit(draft.into_records()).await?;
-                    again.into_iter().for_each(|id| self.learner.due(id));
+                    let _gate = self.backlog.gate.lock().await;
+                    let mut draft = Draft::new(&self.records);
+                    let again = self.forgetter.withdraw(reward.episode, &mut draft).await?;
+                    self.records.engine.commit(draft.into_records()).await?;
+                    again.into_iter().for_each(|id| self.backlog.due(id));
                 }
                 if self.is_over(limits) {
-                    *lock(&self.learner.swept_to) = Some(record.key.id.clone());
+                    *lock(&self.progress.swept_to) = Some(record.key.id.clone());
                     return Ok(());
                 }
             }
             let is_last = page.next.is_none();
-            *lock(&self.learner.swept_to) = page.next;
+            *lock(&self.progress.swept_to) = page.next;
             if is_last {
                 break;
             }
@@ -271,15 +299,15 @@ impl Inner {
     /// Removes steps and artifacts of episodes that were forgotten: another process may have added to one meanwhile. Only
     /// those that the durable tier has the tombstone of: the head of another one may be on its way, or set aside.
     async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
-        let space = self.engine.namespace();
-        let mut from = lock(&self.learner.swept_owned_to).clone();
+        let space = self.records.engine.namespace();
+        let mut from = lock(&self.progress.swept_owned_to).clone();
         for (at, kind) in [Kind::Step, Kind::Artifact, Kind::Reflection].into_iter().enumerate() {
             for _ in 0..SWEPT_OWNERS {
                 if self.is_over(limits) {
                     break;
                 }
                 let scan = Scan::new(space, kind).limit(1).after(from[at].take());
-                let (page, _) = self.engine.scan_fresh(&scan).await?;
+                let (page, _) = self.records.engine.scan_fresh(&scan).await?;
                 let Some(first) = page.records.first() else { break };
                 let owner = kind.owner_of(&first.key.id).and_then(|owner| owner.parse::<EpisodeId>().ok());
                 let Some(owner) = owner else {
@@ -289,43 +317,44 @@ impl Inner {
                 // Behind all that it owns: `;` comes after `:`.
                 from[at] = Some(format!("{owner};").into());
                 let key = Key::episode(space, owner);
-                let known = self.index.with(|index| index.is_live(&key, limits.now));
-                let head = if known { None } else { self.engine.durable_version(&key).await?.flatten() };
+                let known = self.records.index.with(|index| index.is_live(&key, limits.now));
+                let head =
+                    if known { None } else { self.records.engine.durable_version(&key).await?.flatten() };
                 if !head.is_some_and(|head| head.is_tombstone()) {
                     continue;
                 }
-                let _gate = self.learner.gate.lock().await;
-                let mut draft = Draft::new(self);
+                let _gate = self.backlog.gate.lock().await;
+                let mut draft = Draft::new(&self.records);
                 if kind == Kind::Reflection {
                     draft.remove(kind, owner.to_string());
                 } else {
-                    let owned = self.owned(kind, owner).await?;
+                    let owned = self.records.owned(kind, owner).await?;
                     owned.ids().for_each(|id| draft.remove(kind, id));
                 }
-                self.engine.commit(draft.into_records()).await?;
+                self.records.engine.commit(draft.into_records()).await?;
             }
         }
-        *lock(&self.learner.swept_owned_to) = from;
+        *lock(&self.progress.swept_owned_to) = from;
         Ok(())
     }
 
     /// Takes episodes that are gone out of what names them: another process may have written back, with what it learned
     /// itself, what it had read before they were forgotten. What it does not get to is for the next cycle.
     async fn sweep_names(&self, limits: &Limits) -> Result<()> {
-        if self.engine.index_freshness() != Freshness::Fresh {
+        if self.records.engine.index_freshness() != Freshness::Fresh {
             return Ok(());
         }
-        let space = self.engine.namespace();
-        let patterns = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
-        let playbooks = self.all(Kind::Playbook, Entity::as_playbook).await?.items;
-        let failures = self.all(Kind::Failure, Entity::as_failure).await?.items;
+        let space = self.records.engine.namespace();
+        let patterns = self.records.all(Kind::Pattern, Entity::as_pattern).await?.items;
+        let playbooks = self.records.all(Kind::Playbook, Entity::as_playbook).await?.items;
+        let failures = self.records.all(Kind::Failure, Entity::as_failure).await?.items;
         let naming = patterns
             .iter()
             .map(|pattern| (ItemId::Pattern(pattern.id), &pattern.episodes))
             .chain(playbooks.iter().map(|playbook| (ItemId::Playbook(playbook.id), &playbook.sources)))
             .chain(failures.iter().map(|failure| (ItemId::Failure(failure.id), &failure.episodes)));
         let mut unknown = Vec::new();
-        self.index.with(|index| {
+        self.records.index.with(|index| {
             for (item, episodes) in naming {
                 let gone =
                     episodes.iter().filter(|id| !index.is_live(&Key::episode(space, **id), limits.now));
@@ -333,12 +362,12 @@ impl Inner {
             }
         });
         for (item, id) in unknown.into_iter().take(SWEPT) {
-            if self.is_gone(id).await? {
-                let _gate = self.learner.gate.lock().await;
-                let mut draft = Draft::new(self);
-                let again = self.withdraw_from(item, id, &mut draft).await?;
-                self.engine.commit(draft.into_records()).await?;
-                again.into_iter().for_each(|id| self.learner.due(id));
+            if self.records.is_gone(id).await? {
+                let _gate = self.backlog.gate.lock().await;
+                let mut draft = Draft::new(&self.records);
+                let again = self.forgetter.withdraw_from(item, id, &mut draft).await?;
+                self.records.engine.commit(draft.into_records()).await?;
+                again.into_iter().for_each(|id| self.backlog.due(id));
             }
             if self.is_over(limits) {
                 break;
@@ -351,15 +380,15 @@ impl Inner {
     /// before the last of them.
     async fn measure(&self, limits: &Limits) -> Result<bool> {
         let (episodes, all) = self.newest_episodes().await?;
-        let patterns: Vec<Pattern> = self.all(Kind::Pattern, Entity::as_pattern).await?.items;
+        let patterns: Vec<Pattern> = self.records.all(Kind::Pattern, Entity::as_pattern).await?.items;
         let days: BTreeSet<Timestamp> =
             episodes.iter().filter_map(|episode| episode.completed_at).map(day_of).collect();
-        let held = self.all(Kind::Metric, Entity::as_metric).await?.items;
+        let held = self.records.all(Kind::Metric, Entity::as_metric).await?.items;
         let held: BTreeMap<String, Metric> =
             held.into_iter().map(|metric| (metrics::record_id(&metric), metric)).collect();
-        let from = *lock(&self.learner.measured_to);
+        let from = *lock(&self.progress.measured_to);
         for day in days.into_iter().filter(|day| from.is_none_or(|from| *day > from)) {
-            let mut draft = Draft::new(self);
+            let mut draft = Draft::new(&self.records);
             for metric in metrics(day, &episodes, &patterns) {
                 let id = metrics::record_id(&metric);
                 let known = held.get(&id);
@@ -372,26 +401,26 @@ impl Inner {
                     draft.put(id, metric);
                 }
             }
-            self.engine.commit(draft.into_records()).await?;
+            self.records.engine.commit(draft.into_records()).await?;
             tokio::task::yield_now().await;
             if self.is_over(limits) {
-                *lock(&self.learner.measured_to) = Some(day);
+                *lock(&self.progress.measured_to) = Some(day);
                 return Ok(false);
             }
         }
-        *lock(&self.learner.measured_to) = None;
+        *lock(&self.progress.measured_to) = None;
         Ok(true)
     }
 
     /// Returns the newest completed episodes, and whether that is all of them.
     async fn newest_episodes(&self) -> Result<(Vec<Episode>, bool)> {
         let mut episodes = Vec::new();
-        let mut scan = Scan::new(self.engine.namespace(), Kind::Episode)
+        let mut scan = Scan::new(self.records.engine.namespace(), Kind::Episode)
             .equals("status", "completed")
             .order(Order::Descending)
             .limit(500);
         loop {
-            let (page, freshness) = self.engine.scan_fresh(&scan).await?;
+            let (page, freshness) = self.records.engine.scan_fresh(&scan).await?;
             let found =
                 page.records.iter().filter_map(|record| record.entity.as_ref()?.as_episode().cloned());
             episodes.extend(found);
@@ -400,39 +429,6 @@ impl Inner {
                 Some(_) if episodes.len() >= MEASURED => return Ok((episodes, false)),
                 Some(next) => scan.after = Some(next),
             }
-        }
-    }
-
-    /// Returns how episodes go by domain: what the uses of an item are measured against.
-    pub(super) fn baselines(&self) -> Baselines {
-        let space = self.engine.namespace();
-        let now = self.engine.now();
-        self.index.with(|index| Baselines {
-            now,
-            by_domain: index.tasks(space).map(|tasks| tasks.by_domain()).unwrap_or_default(),
-        })
-    }
-}
-
-/// How many episodes of each domain succeeded.
-#[derive(Debug, Clone)]
-pub(super) struct Baselines {
-    now: Timestamp,
-    by_domain: BTreeMap<Arc<str>, (u32, u32)>,
-}
-
-impl Baselines {
-    /// Returns the tally of a domain; of tasks without one for `None`.
-    pub(super) fn of_domain(&self, domain: Option<&str>) -> Tally {
-        let key = memory_recall::tokenize::label_key(domain);
-        let (episodes, successes) = self.by_domain.get(key.as_str()).copied().unwrap_or_default();
-        let failures = episodes - successes;
-        Tally {
-            successes,
-            failures,
-            success_weight: f64::from(successes),
-            failure_weight: f64::from(failures),
-            as_of: self.now,
         }
     }
 }

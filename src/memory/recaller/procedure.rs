@@ -9,9 +9,9 @@ use memory_learn::playbook::FilledPlaybook;
 use memory_recall::query::RecallQuery;
 use memory_recall::rank::Hit;
 
-use crate::memory::Inner;
 use crate::memory::recalled::{Recall, SuggestedPlaybook, ToolAdvice};
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, SEARCHED_PARTS};
+use crate::memory::recaller::Recaller;
+use crate::memory::recaller::{LEARNED_RELEVANCE, PART_SCORE, Reached, SEARCHED_PARTS};
 
 /// Playbooks of which the best is suggested.
 const PLAYBOOKS: usize = 8;
@@ -36,7 +36,7 @@ struct Wish<'r> {
     part: Option<usize>,
 }
 
-impl Inner {
+impl Recaller {
     /// Suggests the best playbook that agrees with the advice: it has nearly all that is surely needed, and nothing that
     /// only other tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the
     /// tools: of the task as a whole, or of a part of it. One for a part is worth as much of its score as it covers of what

@@ -14,7 +14,8 @@ use memory_recall::query::RecallQuery;
 use memory_recall::tokenize::normalize_label;
 use serde::Serialize;
 
-use crate::memory::Inner;
+use crate::memory::backlog::Backlog;
+use crate::memory::records::Records;
 
 /// A domain as it is compared, however people spell it; `None` for tasks that name none.
 pub(super) type Domain = Option<String>;
@@ -69,8 +70,9 @@ pub(super) struct Advisor {
 pub(super) type Shared = Arc<RwLock<Advisor>>;
 
 /// The models of a namespace, by domain.
-#[derive(Debug)]
 pub(super) struct Advisors {
+    records: Arc<Records>,
+    backlog: Arc<Backlog>,
     held: Mutex<BTreeMap<Domain, Shared>>,
     /// Episodes of this process that came, changed or went.
     noted: Mutex<BTreeMap<Domain, BTreeSet<EpisodeId>>>,
@@ -80,8 +82,10 @@ pub(super) struct Advisors {
 }
 
 impl Advisors {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(records: Arc<Records>, backlog: Arc<Backlog>) -> Self {
         Self {
+            records,
+            backlog,
             held: Mutex::default(),
             noted: Mutex::default(),
             by_agent: moka::sync::Cache::new(BY_AGENT),
@@ -111,7 +115,7 @@ fn names(domain: &Domain) -> [String; 2] {
     ["answers", "learns"].map(|part| format!("advice.{part}{domain}"))
 }
 
-impl Inner {
+impl Advisors {
     /// Returns the model for a query: of its domain, or of what the agents did that are asked for.
     pub(super) async fn advisor(&self, domain: Option<&str>, query: &RecallQuery) -> Result<Shared> {
         let domain = domain.map(normalize_label);
@@ -124,11 +128,11 @@ impl Inner {
             let compared = advisor.compared.unwrap_or(advisor.model.len());
             known.abs_diff(compared) as f64 <= advisor.model.len() as f64 * WORTHWHILE
         };
-        let held = lock(&self.advisors.held).get(&domain).cloned();
+        let held = lock(&self.held).get(&domain).cloned();
         if let Some(advisor) = held.filter(&is_current) {
             return Ok(advisor);
         }
-        let _changing = self.advisors.changing.lock().await;
+        let _changing = self.changing.lock().await;
         let advisor = self.held_or_stored(&domain).await;
         if !is_current(&advisor) {
             self.compare(&domain, &advisor, AT_ONCE).await?;
@@ -138,7 +142,7 @@ impl Inner {
 
     /// Returns the model of a domain when it has learned from all of its episodes, and how many they are.
     pub(super) async fn learned_advisor(&self, domain: &Domain) -> Result<(Shared, usize)> {
-        let _changing = self.advisors.changing.lock().await;
+        let _changing = self.changing.lock().await;
         let advisor = self.held_or_stored(domain).await;
         let is_learning = self.make_learn(domain, &advisor).await;
         // What cannot be read is not learned from, and no reason to compare once more.
@@ -153,7 +157,7 @@ impl Inner {
     /// Learns from what was noted, forgets what is gone, and stores models that changed much.
     pub(super) async fn learn_noted(&self) -> Result<()> {
         self.take_up_noted().await?;
-        let _changing = self.advisors.changing.lock().await;
+        let _changing = self.changing.lock().await;
         for (domain, advisor) in self.held() {
             self.store_if_due(&domain, &advisor).await;
         }
@@ -162,11 +166,11 @@ impl Inner {
 
     /// Learns from what was noted, and forgets what is gone.
     pub(super) async fn take_up_noted(&self) -> Result<()> {
-        let _changing = self.advisors.changing.lock().await;
+        let _changing = self.changing.lock().await;
         loop {
-            let Some((domain, noted)) = lock(&self.advisors.noted).pop_first() else { return Ok(()) };
+            let Some((domain, noted)) = lock(&self.noted).pop_first() else { return Ok(()) };
             if let Err(error) = self.learn_these(&domain, &noted).await {
-                lock(&self.advisors.noted).entry(domain).or_default().extend(noted);
+                lock(&self.noted).entry(domain).or_default().extend(noted);
                 return Err(error);
             }
         }
@@ -176,7 +180,7 @@ impl Inner {
         let advisor = self.held_or_stored(domain).await;
         if !self.make_learn(domain, &advisor).await {
             // There is no model of the episodes before: all are learned from, but what is noted once its turn comes.
-            let waits = self.learner.waiting();
+            let waits = self.backlog.waiting();
             return self.compare_but(&waits, domain, &advisor, usize::MAX).await;
         }
         for ids in noted.iter().copied().collect::<Vec<_>>().chunks(READ_AT_ONCE) {
@@ -187,12 +191,12 @@ impl Inner {
 
     /// Compares the models with the episodes: of every domain, as long as `stop` does not say so.
     pub(super) async fn compare_all(&self, stop: impl Fn() -> bool) -> Result<()> {
-        let domains = self.index.with(|index| index.domains(self.engine.namespace()));
+        let domains = self.records.index.with(|index| index.domains(self.records.engine.namespace()));
         for domain in domains {
             if stop() {
                 break;
             }
-            let _changing = self.advisors.changing.lock().await;
+            let _changing = self.changing.lock().await;
             let advisor = self.held_or_stored(&domain).await;
             self.compare(&domain, &advisor, usize::MAX).await?;
         }
@@ -201,7 +205,7 @@ impl Inner {
 
     /// Returns how right the advice has been, by domain, as far as this process has learned.
     pub(super) async fn advice_skill(&self) -> Vec<AdviceSkill> {
-        let domains = self.index.with(|index| index.domains(self.engine.namespace()));
+        let domains = self.records.index.with(|index| index.domains(self.records.engine.namespace()));
         let mut skills = Vec::with_capacity(domains.len());
         for domain in domains {
             let advisor = self.held_or_stored(&domain).await;
@@ -221,13 +225,13 @@ impl Inner {
     }
 
     fn held(&self) -> Vec<(Domain, Shared)> {
-        let held = lock(&self.advisors.held);
+        let held = lock(&self.held);
         held.iter().map(|(domain, advisor)| (domain.clone(), advisor.clone())).collect()
     }
 
     /// Stores what was learned since.
     pub(super) async fn store_models(&self) {
-        let _changing = self.advisors.changing.lock().await;
+        let _changing = self.changing.lock().await;
         for (domain, advisor) in self.held() {
             if changing(&advisor, |advisor| advisor.unstored > 0) {
                 self.store_model(&domain, &advisor).await;
@@ -237,14 +241,14 @@ impl Inner {
 
     async fn advisor_by_agent(&self, domain: Domain, query: &RecallQuery) -> Result<Shared> {
         let asked = (domain, query.agents.clone(), query.not_agents.clone());
-        let space = self.engine.namespace();
-        let stamp = self.index.with(|index| index.stamp(space, Kind::Episode));
-        if let Some((then, held)) = self.advisors.by_agent.get(&asked)
+        let space = self.records.engine.namespace();
+        let stamp = self.records.index.with(|index| index.stamp(space, Kind::Episode));
+        if let Some((then, held)) = self.by_agent.get(&asked)
             && then == stamp
         {
             return Ok(held);
         }
-        let ids = self.index.with(|index| {
+        let ids = self.records.index.with(|index| {
             let admits = |agent: Option<&str>| query.admits_agent(agent);
             index.episodes_of(space, asked.0.as_deref(), AT_ONCE, admits)
         });
@@ -254,28 +258,28 @@ impl Inner {
             self.learn_of(&asked.0, &advisor, ids).await?;
         }
         changing(&advisor, |advisor| advisor.model.calibrate());
-        self.advisors.by_agent.insert(asked, (stamp, advisor.clone()));
+        self.by_agent.insert(asked, (stamp, advisor.clone()));
         Ok(advisor)
     }
 
     fn known(&self, domain: &Domain) -> usize {
-        self.index.with(|index| index.count_of(self.engine.namespace(), domain.as_deref()))
+        self.records.index.with(|index| index.count_of(self.records.engine.namespace(), domain.as_deref()))
     }
 
     /// Returns the model of a domain as this process has it, or as the cache does, or an empty one.
     async fn held_or_stored(&self, domain: &Domain) -> Shared {
-        if let Some(advisor) = lock(&self.advisors.held).get(domain) {
+        if let Some(advisor) = lock(&self.held).get(domain) {
             return advisor.clone();
         }
         let [answers, _] = names(domain);
-        let stored = self.engine.state(&answers).await;
+        let stored = self.records.engine.state(&answers).await;
         let stored = stored.and_then(|bytes| Model::decode(bytes, Params::default()).ok());
         let learns = stored.is_none();
         let advisor = Advisor { model: stored.unwrap_or_default(), learns, ..Advisor::default() };
         let advisor = Arc::new(RwLock::new(advisor));
         // Whatever domain somebody asks for: nothing is kept of those that there are not.
         if self.known(domain) > 0 || !asking(&advisor, Model::is_empty) {
-            lock(&self.advisors.held).insert(domain.clone(), advisor.clone());
+            lock(&self.held).insert(domain.clone(), advisor.clone());
         }
         advisor
     }
@@ -286,7 +290,7 @@ impl Inner {
             return !asking(advisor, Model::is_empty) || self.known(domain) == 0;
         }
         let [_, learns] = names(domain);
-        let bytes = self.engine.state(&learns).await;
+        let bytes = self.records.engine.state(&learns).await;
         changing(advisor, |advisor| {
             let model = std::mem::take(&mut advisor.model);
             let resumed = bytes.and_then(|bytes| model.resume(&bytes).ok());
@@ -311,8 +315,11 @@ impl Inner {
         most: usize,
     ) -> Result<()> {
         self.make_learn(domain, advisor).await;
-        let space = self.engine.namespace();
-        let ids = self.index.with(|index| index.episodes_of(space, domain.as_deref(), usize::MAX, |_| true));
+        let space = self.records.engine.namespace();
+        let ids = self
+            .records
+            .index
+            .with(|index| index.episodes_of(space, domain.as_deref(), usize::MAX, |_| true));
         let known = self.known(domain);
         // The newest first.
         let ids: Vec<EpisodeId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
@@ -344,9 +351,9 @@ impl Inner {
 
     /// Learns from these episodes as they are now; forgets those that are gone, or of another domain.
     async fn learn_of(&self, domain: &Domain, advisor: &Shared, ids: &[EpisodeId]) -> Result<()> {
-        let space = self.engine.namespace();
+        let space = self.records.engine.namespace();
         let keys: Vec<Key> = ids.iter().map(|id| Key::episode(space, *id)).collect();
-        let records = self.engine.read_many(&keys).await?;
+        let records = self.records.engine.read_many(&keys).await?;
         let mut episodes: BTreeMap<EpisodeId, Episode> = BTreeMap::new();
         for record in records.into_iter().flatten() {
             let episode = record.entity.as_ref().and_then(|entity| entity.as_episode());
@@ -405,7 +412,7 @@ impl Inner {
         let mut stored = true;
         for (place, name) in names(domain).iter().enumerate() {
             let bytes = encoded.as_ref().map(|parts| parts[place].as_slice());
-            stored &= self.engine.put_state(name, bytes).await;
+            stored &= self.records.engine.put_state(name, bytes).await;
         }
         if stored {
             changing(advisor, |advisor| advisor.unstored = 0);

@@ -7,16 +7,16 @@ use memory_learn::demotion::score_share;
 use memory_learn::errors;
 use memory_recall::query::RecallQuery;
 
-use crate::memory::Inner;
 use crate::memory::recalled::{Recall, Recalled};
-use crate::memory::recalling::fixes::SAME_ERROR;
-use crate::memory::recalling::warnings::warn_of;
-use crate::memory::recalling::{LEARNED_RELEVANCE, PART_SCORE, Reached, found_for};
+use crate::memory::recaller::Recaller;
+use crate::memory::recaller::fixes::SAME_ERROR;
+use crate::memory::recaller::warnings::warn_of;
+use crate::memory::recaller::{LEARNED_RELEVANCE, PART_SCORE, Reached, found_for};
 
 /// Few items help, many distract (ReasoningBank, arXiv 2509.25140: one item did best).
 const PATTERNS: usize = 3;
 
-impl Inner {
+impl Recaller {
     pub(super) async fn add_patterns(
         &self,
         query: &RecallQuery,
@@ -38,7 +38,7 @@ impl Inner {
             found.retain(|hit| hits.iter().all(|held| held.key != hit.key));
             hits.extend(found.into_iter().map(|hit| found_for(part, hit)));
         }
-        let rulings = self.rulings();
+        let rulings = self.records.rulings();
         for Reached { hit, entity, origin } in self.reach(hits, query, now, recall).await? {
             let Entity::Pattern(pattern) = entity.as_ref() else { continue };
             let foreign = query.is_elsewhere(pattern.domain.as_deref()) && hit.score < PART_SCORE;

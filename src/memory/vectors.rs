@@ -15,16 +15,18 @@ use memory_recall::embedder::Embedder;
 use memory_recall::lexical::LexicalIndex;
 use memory_recall::vector::VectorIndex;
 
-use crate::memory::draft::Draft;
-use crate::memory::{Inner, Memory};
+use crate::memory::Memory;
+use crate::memory::backlog::Backlog;
+use crate::memory::records::Records;
 
 /// Texts embedded at once.
 const BATCH: usize = 64;
 const PAGE: usize = 500;
 
 /// The vectors of a memory with a model.
-#[derive(Debug)]
 pub(super) struct Vectors {
+    records: Arc<Records>,
+    backlog: Arc<Backlog>,
     embedder: Arc<dyn Embedder>,
     index: RwLock<VectorIndex>,
     /// Why vectors are incomplete, for people.
@@ -36,8 +38,14 @@ pub(super) struct Vectors {
 impl Vectors {
     /// # Errors
     /// `InvalidInput` for a model without dimensions.
-    pub(super) fn new(embedder: Arc<dyn Embedder>) -> Result<Self> {
+    pub(super) fn new(
+        embedder: Arc<dyn Embedder>,
+        records: Arc<Records>,
+        backlog: Arc<Backlog>,
+    ) -> Result<Self> {
         Ok(Self {
+            records,
+            backlog,
             index: RwLock::new(VectorIndex::new(embedder.dimensions())?),
             embedder,
             gap: Mutex::new(Some("vectors are being loaded".into())),
@@ -104,21 +112,23 @@ impl Memory {
     /// # Errors
     /// What the provider or the tiers report; recall then goes by words where vectors are missing, and says so.
     pub async fn complete_vectors(&self) -> Result<()> {
-        self.inner.match_vectors().await
+        match &self.inner.vectors {
+            Some(vectors) => vectors.keep_in_step().await,
+            None => Ok(()),
+        }
     }
 }
 
-impl Inner {
+impl Vectors {
     /// Loads the vectors that are stored, and makes those that are missing, of these episodes or of all.
-    pub(super) async fn complete_vectors(&self, only: Option<&[EpisodeId]>) -> Result<()> {
-        let Some(vectors) = &self.vectors else { return Ok(()) };
-        let _making = vectors.making.lock().await;
-        let made = self.make_vectors(vectors, only).await;
+    pub(super) async fn complete(&self, only: Option<&[EpisodeId]>) -> Result<()> {
+        let _making = self.making.lock().await;
+        let made = self.make(only).await;
         match &made {
             // What some have says nothing about the others.
             Ok(()) if only.is_some() => {}
-            Ok(()) => *lock(&vectors.gap) = None,
-            Err(error) => *lock(&vectors.gap) = Some(format!("some vectors could not be made: {error}")),
+            Ok(()) => *lock(&self.gap) = None,
+            Err(error) => *lock(&self.gap) = Some(format!("some vectors could not be made: {error}")),
         }
         made
     }
@@ -128,40 +138,40 @@ impl Inner {
     ///
     /// # Errors
     /// As [`Memory::complete_vectors`].
-    pub(super) async fn match_vectors(&self) -> Result<()> {
-        let Some(vectors) = &self.vectors else { return Ok(()) };
-        if vectors.gap().is_some() {
-            return self.complete_vectors(None).await;
+    pub(super) async fn keep_in_step(&self) -> Result<()> {
+        if self.gap().is_some() {
+            return self.complete(None).await;
         }
-        let now = self.engine.now();
-        let missing = self.index.with(|index| vectors.compare(index, self.engine.namespace(), now));
+        let now = self.records.engine.now();
+        let missing =
+            self.records.index.with(|index| self.compare(index, self.records.engine.namespace(), now));
         match missing.len() {
             0 => Ok(()),
             // Many are read faster in one scan than one by one.
-            PAGE.. => self.complete_vectors(None).await,
-            _ => self.complete_vectors(Some(&missing)).await,
+            PAGE.. => self.complete(None).await,
+            _ => self.complete(Some(&missing)).await,
         }
     }
 
-    async fn make_vectors(&self, vectors: &Vectors, only: Option<&[EpisodeId]>) -> Result<()> {
+    async fn make(&self, only: Option<&[EpisodeId]>) -> Result<()> {
         let mut missing = match only {
-            Some(ids) => self.of_these_without_vector(vectors, ids).await?,
-            None => self.episodes_without_vector(vectors).await?,
+            Some(ids) => self.of_these_without(ids).await?,
+            None => self.episodes_without().await?,
         };
         // What the index does not have (yet) recall cannot show: its turn comes.
-        let now = self.engine.now();
-        self.index.with(|index| missing.retain(|(key, _)| index.is_live(key, now)));
+        let now = self.records.engine.now();
+        self.records.index.with(|index| missing.retain(|(key, _)| index.is_live(key, now)));
         if missing.is_empty() {
             return Ok(());
         }
-        let mut stored = self.stored_vectors(vectors, &missing).await?;
+        let mut stored = self.stored(&missing).await?;
         let mut to_make: Vec<(String, String)> = Vec::new();
         let mut waiting: HashMap<String, Vec<Key>> = HashMap::new();
         for (key, text) in missing {
             let hash = content_hash(&text);
             match stored.get(&hash) {
                 Some(vector) => {
-                    vectors.put(&key, &vector.0)?;
+                    self.put(&key, &vector.0)?;
                 }
                 None => {
                     let keys = waiting.entry(hash.clone()).or_default();
@@ -175,48 +185,44 @@ impl Inner {
         stored.clear();
         for batch in to_make.chunks(BATCH) {
             let texts: Vec<String> = batch.iter().map(|(_, text)| text.clone()).collect();
-            let made = vectors.embedder.embed(&texts).await?;
+            let made = self.embedder.embed(&texts).await?;
             if made.len() != texts.len() {
                 return Err(no_vector());
             }
             // The provider took its time: of what was forgotten meanwhile no vector may stay. Forgetting holds the gate.
-            let _gate = self.learner.gate.lock().await;
-            let now = self.engine.now();
+            let _gate = self.backlog.gate.lock().await;
+            let now = self.records.engine.now();
             let mut records = Vec::with_capacity(made.len());
             for ((hash, _), vector) in batch.iter().zip(made) {
                 let mut keys = waiting.remove(hash).unwrap_or_default();
-                self.index.with(|index| keys.retain(|key| index.is_live(key, now)));
+                self.records.index.with(|index| keys.retain(|key| index.is_live(key, now)));
                 if keys.is_empty() {
                     continue;
                 }
                 for key in keys {
-                    vectors.put(&key, &vector)?;
+                    self.put(&key, &vector)?;
                 }
                 let embedding = Embedding {
-                    model: vectors.embedder.model().to_owned(),
+                    model: self.embedder.model().to_owned(),
                     content: hash.clone(),
                     vector: Vector(vector),
                 };
-                let key = Key::new(self.engine.namespace(), Kind::Embedding, embedding.record_id());
-                records.push(self.engine.version(key, Some(Entity::Embedding(embedding))));
+                let key = Key::new(self.records.engine.namespace(), Kind::Embedding, embedding.record_id());
+                records.push(self.records.engine.version(key, Some(Entity::Embedding(embedding))));
             }
-            self.engine.commit(records).await?;
+            self.records.engine.commit(records).await?;
         }
         Ok(())
     }
 
-    async fn of_these_without_vector(
-        &self,
-        vectors: &Vectors,
-        ids: &[EpisodeId],
-    ) -> Result<Vec<(Key, String)>> {
+    async fn of_these_without(&self, ids: &[EpisodeId]) -> Result<Vec<(Key, String)>> {
         let mut missing = Vec::new();
         for id in ids {
-            let key = Key::episode(self.engine.namespace(), *id);
-            if vectors.has(&key) {
+            let key = Key::episode(self.records.engine.namespace(), *id);
+            if self.has(&key) {
                 continue;
             }
-            let read = self.engine.read(&key).await?;
+            let read = self.records.engine.read(&key).await?;
             if let Some(episode) =
                 read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_episode())
             {
@@ -226,13 +232,13 @@ impl Inner {
         Ok(missing)
     }
 
-    async fn episodes_without_vector(&self, vectors: &Vectors) -> Result<Vec<(Key, String)>> {
+    async fn episodes_without(&self) -> Result<Vec<(Key, String)>> {
         let mut missing = Vec::new();
-        let mut scan = Scan::new(self.engine.namespace(), Kind::Episode).limit(PAGE);
+        let mut scan = Scan::new(self.records.engine.namespace(), Kind::Episode).limit(PAGE);
         loop {
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, _) = self.records.engine.scan_fresh(&scan).await?;
             for record in page.records {
-                if !vectors.has(&record.key)
+                if !self.has(&record.key)
                     && let Some(episode) = record.entity.as_ref().and_then(|entity| entity.as_episode())
                 {
                     missing.push((record.key.clone(), episode.task.description.clone()));
@@ -246,20 +252,17 @@ impl Inner {
     }
 
     /// Returns the stored vectors of this model for the texts that need one.
-    async fn stored_vectors(
-        &self,
-        vectors: &Vectors,
-        missing: &[(Key, String)],
-    ) -> Result<HashMap<String, Vector>> {
+    async fn stored(&self, missing: &[(Key, String)]) -> Result<HashMap<String, Vector>> {
         if missing.len() <= BATCH {
-            return self.stored_vectors_of(vectors, missing).await;
+            return self.stored_of(missing).await;
         }
         let wanted: HashSet<String> = missing.iter().map(|(_, text)| content_hash(text)).collect();
-        let (model, dimensions) = (vectors.embedder.model(), vectors.embedder.dimensions());
+        let (model, dimensions) = (self.embedder.model(), self.embedder.dimensions());
         let mut stored = HashMap::new();
-        let mut scan = Scan::new(self.engine.namespace(), Kind::Embedding).equals("model", model).limit(PAGE);
+        let mut scan =
+            Scan::new(self.records.engine.namespace(), Kind::Embedding).equals("model", model).limit(PAGE);
         loop {
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, _) = self.records.engine.scan_fresh(&scan).await?;
             for record in page.records {
                 if let Some(embedding) = record.entity.as_ref().and_then(|entity| entity.as_embedding())
                     && embedding.vector.0.len() == dimensions
@@ -275,19 +278,19 @@ impl Inner {
         }
     }
 
-    async fn stored_vectors_of(
-        &self,
-        vectors: &Vectors,
-        texts: &[(Key, String)],
-    ) -> Result<HashMap<String, Vector>> {
+    async fn stored_of(&self, texts: &[(Key, String)]) -> Result<HashMap<String, Vector>> {
         let mut stored = HashMap::new();
         for (_, text) in texts {
             let hash = content_hash(text);
-            let id = Embedding::id_of(&hash, vectors.embedder.model());
-            let read = self.engine.read(&Key::new(self.engine.namespace(), Kind::Embedding, id)).await?;
+            let id = Embedding::id_of(&hash, self.embedder.model());
+            let read = self
+                .records
+                .engine
+                .read(&Key::new(self.records.engine.namespace(), Kind::Embedding, id))
+                .await?;
             if let Some(embedding) =
                 read.record.as_ref().and_then(|record| record.entity.as_ref()?.as_embedding())
-                && embedding.vector.0.len() == vectors.embedder.dimensions()
+                && embedding.vector.0.len() == self.embedder.dimensions()
             {
                 stored.insert(hash, embedding.vector.clone());
             }
@@ -296,19 +299,18 @@ impl Inner {
     }
 
     /// Removes the vectors of other models, once this one has made all of its own; returns how many.
-    pub(super) async fn drop_foreign_vectors(&self) -> Result<u32> {
-        let Some(vectors) = &self.vectors else { return Ok(0) };
-        if vectors.gap().is_some() {
+    pub(super) async fn drop_foreign(&self) -> Result<u32> {
+        if self.gap().is_some() {
             return Ok(0);
         }
         let mut tombstones = Vec::new();
-        let mut scan = Scan::new(self.engine.namespace(), Kind::Embedding).limit(PAGE);
+        let mut scan = Scan::new(self.records.engine.namespace(), Kind::Embedding).limit(PAGE);
         loop {
-            let (page, _) = self.engine.scan_fresh(&scan).await?;
+            let (page, _) = self.records.engine.scan_fresh(&scan).await?;
             for record in page.records {
                 let embedding = record.entity.as_ref().and_then(|entity| entity.as_embedding());
-                if embedding.is_some_and(|embedding| embedding.model != vectors.embedder.model()) {
-                    tombstones.push(self.engine.version(record.key, None));
+                if embedding.is_some_and(|embedding| embedding.model != self.embedder.model()) {
+                    tombstones.push(self.records.engine.version(record.key, None));
                 }
             }
             match page.next {
@@ -318,40 +320,9 @@ impl Inner {
         }
         let dropped = u32::try_from(tombstones.len()).unwrap_or(u32::MAX);
         for batch in tombstones.chunks(PAGE) {
-            self.engine.commit(batch.to_vec()).await?;
+            self.records.engine.commit(batch.to_vec()).await?;
         }
         Ok(dropped)
-    }
-
-    /// Adds to a draft that the vector of an episode that is being forgotten goes, if no other has the same text.
-    pub(super) async fn withdraw_vector(
-        &self,
-        id: EpisodeId,
-        text: &str,
-        draft: &mut Draft<'_>,
-    ) -> Result<()> {
-        let space = self.engine.namespace();
-        let scan = Scan::new(space, Kind::Embedding).prefix(format!("{}:", content_hash(text))).limit(PAGE);
-        let (page, _) = self.engine.scan_fresh(&scan).await?;
-        if page.records.is_empty() {
-            return Ok(());
-        }
-        let same = Scan::new(space, Kind::Episode).equals("description", text).limit(2);
-        let own = id.to_string();
-        if self.engine.scan_fresh(&same).await?.0.records.iter().any(|record| *record.key.id != *own) {
-            return Ok(());
-        }
-        for record in page.records {
-            draft.remove(Kind::Embedding, record.key.id.to_string());
-        }
-        Ok(())
-    }
-
-    /// Stops finding a forgotten episode by its meaning.
-    pub(super) fn drop_vector(&self, id: EpisodeId) {
-        if let Some(vectors) = &self.vectors {
-            vectors.remove(&Key::episode(self.engine.namespace(), id));
-        }
     }
 }
 

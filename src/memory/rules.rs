@@ -18,9 +18,11 @@ use memory_learn::heuristics::id_of;
 use memory_learn::rulings::Rulings;
 use memory_recall::tokenize::normalize_label;
 
-use crate::memory::advising::{Domain, Shared, asking};
+use crate::memory::advisors::{Advisors, Domain, Shared, asking};
+use crate::memory::backlog::Backlog;
 use crate::memory::draft::Draft;
-use crate::memory::{Inner, Listed};
+use crate::memory::records::Records;
+use crate::memory::{LearningConfig, Listed};
 
 /// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
 const WORTHWHILE: f64 = 0.1;
@@ -45,9 +47,13 @@ pub(super) enum Refresh {
 /// The stored heuristics of a domain, with the stamps that the index had for them and for rulings then.
 type Stored = ((u64, u64), Arc<Vec<Heuristic>>);
 
-/// What heuristics were computed last and are stored, by domain.
-#[derive(Debug)]
+/// Computes the heuristics of each domain from its model, and keeps those that are stored in step.
 pub(super) struct Rules {
+    records: Arc<Records>,
+    backlog: Arc<Backlog>,
+    advisors: Arc<Advisors>,
+    learning: Arc<LearningConfig>,
+    /// What was computed last, by domain.
     computed: Mutex<BTreeMap<Domain, Arc<Vec<Heuristic>>>>,
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
@@ -57,8 +63,17 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(
+        records: Arc<Records>,
+        backlog: Arc<Backlog>,
+        advisors: Arc<Advisors>,
+        learning: Arc<LearningConfig>,
+    ) -> Self {
         Self {
+            records,
+            backlog,
+            advisors,
+            learning,
             computed: Mutex::default(),
             stale: Mutex::default(),
             refreshed: Mutex::default(),
@@ -70,27 +85,25 @@ impl Rules {
     pub(super) fn note(&self, domain: Option<&str>) {
         *lock(&self.stale).entry(domain.map(normalize_label)).or_default() += 1;
     }
-}
 
-impl Inner {
     /// Computes heuristics anew where that is due and stores them; returns how many records were written.
     pub(super) async fn refresh_heuristics(&self, which: Refresh) -> Result<u64> {
         let stale: BTreeSet<Domain> = {
-            let refreshed = lock(&self.rules.refreshed);
+            let refreshed = lock(&self.refreshed);
             let worthwhile = |domain: &Domain, new: usize| {
                 let known = refreshed.get(domain).copied().unwrap_or_default();
                 which != Refresh::Worthwhile || new as f64 >= known as f64 * WORTHWHILE
             };
-            let stale = lock(&self.rules.stale);
+            let stale = lock(&self.stale);
             let changed = stale.iter().filter(|(domain, new)| worthwhile(domain, **new));
             changed.map(|(domain, _)| domain.clone()).collect()
         };
         let mut written = 0;
         for domain in stale {
-            let new = lock(&self.rules.stale).remove(&domain).unwrap_or_default();
+            let new = lock(&self.stale).remove(&domain).unwrap_or_default();
             let stored = self.refresh_domain(&domain).await;
             if !matches!(stored, Ok(Some(_))) && new > 0 {
-                *lock(&self.rules.stale).entry(domain).or_default() += new;
+                *lock(&self.stale).entry(domain).or_default() += new;
             }
             written += stored?.unwrap_or_default();
         }
@@ -100,18 +113,18 @@ impl Inner {
     /// Computes and stores the heuristics of domains that this process has not looked at, one after the other until `stop`
     /// says so: another process may have ended before it did.
     pub(super) async fn refresh_others(&self, stop: impl Fn() -> bool) -> Result<()> {
-        let space = self.engine.namespace();
-        for domain in self.index.with(|index| index.domains(space)) {
-            if lock(&self.rules.refreshed).contains_key(&domain) {
+        let space = self.records.engine.namespace();
+        for domain in self.records.index.with(|index| index.domains(space)) {
+            if lock(&self.refreshed).contains_key(&domain) {
                 continue;
             }
             if stop() {
                 return Ok(());
             }
-            let _gate = self.learner.gate.lock().await;
+            let _gate = self.backlog.gate.lock().await;
             if self.refresh_domain(&domain).await?.is_none() {
                 // It is not looked at as long as nothing can be stored.
-                lock(&self.rules.refreshed).remove(&domain);
+                lock(&self.refreshed).remove(&domain);
                 return Ok(());
             }
         }
@@ -120,22 +133,22 @@ impl Inner {
 
     /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they must wait.
     async fn refresh_domain(&self, domain: &Domain) -> Result<Option<u64>> {
-        let (advisor, episodes) = self.learned_advisor(domain).await?;
-        let heuristics = self.heuristics_of(domain.as_deref(), &advisor, self.engine.now()).await?;
+        let (advisor, episodes) = self.advisors.learned_advisor(domain).await?;
+        let heuristics = self.heuristics_of(domain.as_deref(), &advisor, self.records.engine.now()).await?;
         let heuristics = Arc::new(heuristics);
         // Computed is computed: while nothing can be stored it is not done again for each episode.
-        lock(&self.rules.refreshed).insert(domain.clone(), episodes);
+        lock(&self.refreshed).insert(domain.clone(), episodes);
         match episodes {
             // Whatever domain somebody asks for: nothing is kept of those that there are not.
-            0 => drop(lock(&self.rules.computed).remove(domain)),
-            _ => drop(lock(&self.rules.computed).insert(domain.clone(), heuristics.clone())),
+            0 => drop(lock(&self.computed).remove(domain)),
+            _ => drop(lock(&self.computed).insert(domain.clone(), heuristics.clone())),
         }
         self.store_heuristics(domain, &heuristics).await
     }
 
     /// Returns the heuristics of a domain that this process computed last.
     pub(super) fn computed_heuristics(&self, domain: Option<&str>) -> Arc<Vec<Heuristic>> {
-        lock(&self.rules.computed).get(&domain.map(normalize_label)).cloned().unwrap_or_default()
+        lock(&self.computed).get(&domain.map(normalize_label)).cloned().unwrap_or_default()
     }
 
     /// Returns the heuristics that a model gives, the most telling first.
@@ -148,9 +161,9 @@ impl Inner {
         let advisor = advisor.clone();
         let rules = tokio::task::spawn_blocking(move || asking(&advisor, |model| model.rules()));
         let rules = rules.await.map_err(super::shutting_down)?;
-        let space = self.engine.namespace();
+        let space = self.records.engine.namespace();
         let mut at: BTreeMap<EpisodeId, Timestamp> = BTreeMap::new();
-        self.index.with(|index| {
+        self.records.index.with(|index| {
             for (id, _) in rules.iter().flat_map(|rule| &rule.evidence) {
                 let id = EpisodeId(uuid::Uuid::from_u128(*id));
                 at.entry(id).or_insert_with(|| {
@@ -183,29 +196,31 @@ impl Inner {
         &self,
         domain: Option<&str>,
     ) -> Result<(Arc<Vec<Heuristic>>, usize)> {
-        let space = self.engine.namespace();
+        let space = self.records.engine.namespace();
         let domain = &domain.map(normalize_label);
-        let stamp =
-            self.index.with(|index| (index.stamp(space, Kind::Heuristic), index.stamp(space, Kind::Ruling)));
-        if let Some((then, held)) = lock(&self.rules.stored).get(domain)
+        let stamp = self
+            .records
+            .index
+            .with(|index| (index.stamp(space, Kind::Heuristic), index.stamp(space, Kind::Ruling)));
+        if let Some((then, held)) = lock(&self.stored).get(domain)
             && *then == stamp
         {
             return Ok((held.clone(), 0));
         }
-        let keys = self.index.with(|index| {
+        let keys = self.records.index.with(|index| {
             let keys = index.learned_of(space, Kind::Heuristic, domain.as_deref()).into_iter();
             keys.map(|key| (index.revision(&key), key)).collect::<Vec<(_, Key)>>()
         });
         let mut heuristics = Vec::with_capacity(keys.len());
         let (mut out_of_reach, mut current) = (0, true);
         let (revisions, keys): (Vec<_>, Vec<Key>) = keys.into_iter().unzip();
-        for (known, read) in revisions.into_iter().zip(self.engine.read_each(&keys).await?) {
+        for (known, read) in revisions.into_iter().zip(self.records.engine.read_each(&keys).await?) {
             match read {
                 Ok(read) => {
                     // The index hears of a change before the layers below it do.
                     current &= read.record.as_ref().map(|record| record.revision) >= known;
                     let entity =
-                        read.record.and_then(|record| record.entity).map(|entity| self.noted(entity));
+                        read.record.and_then(|record| record.entity).map(|entity| self.records.noted(entity));
                     heuristics.extend(entity.as_deref().and_then(Entity::as_heuristic).cloned());
                 }
                 Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
@@ -216,7 +231,7 @@ impl Inner {
         }
         let heuristics = Arc::new(heuristics);
         if current && out_of_reach == 0 && !heuristics.is_empty() {
-            lock(&self.rules.stored).insert(domain.clone(), (stamp, heuristics.clone()));
+            lock(&self.stored).insert(domain.clone(), (stamp, heuristics.clone()));
         }
         Ok((heuristics, out_of_reach))
     }
@@ -224,9 +239,10 @@ impl Inner {
     /// Writes the heuristics that changed, and removes those that nothing supports any more; returns how many, or `None`
     /// if it is not known what is stored: a ruling that this machine has not heard of must not be written over.
     async fn store_heuristics(&self, domain: &Domain, heuristics: &[Heuristic]) -> Result<Option<u64>> {
-        let Listed { items: held, freshness } = self.all(Kind::Heuristic, Entity::as_heuristic).await?;
+        let Listed { items: held, freshness } =
+            self.records.all(Kind::Heuristic, Entity::as_heuristic).await?;
         // The index may be a pull behind; what somebody ruled on just now stays.
-        let rulings = self.all(Kind::Ruling, Entity::as_ruling).await?;
+        let rulings = self.records.all(Kind::Ruling, Entity::as_ruling).await?;
         if freshness.or_staler(rulings.freshness) != Freshness::Fresh {
             return Ok(None);
         }
@@ -250,7 +266,7 @@ impl Inner {
             .values()
             .flat_map(|of| of.generalises.iter().filter(|id| is_special(id, of)).copied())
             .collect();
-        let mut draft = Draft::new(self);
+        let mut draft = Draft::new(&self.records);
         for computed in heuristics {
             let mut heuristic = computed.clone();
             match held.remove(&heuristic.id) {
@@ -291,7 +307,7 @@ impl Inner {
         }
         let records = draft.into_records();
         let written = records.len() as u64;
-        self.engine.commit(records).await?;
+        self.records.engine.commit(records).await?;
         Ok(Some(written))
     }
 }

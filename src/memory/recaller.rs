@@ -11,16 +11,23 @@ mod warnings;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use memory_core::{Entity, EpisodeId, Error, ErrorKind, Freshness, Key, Kind, RecallId, Result, Timestamp};
+use memory_core::{
+    Entity, EpisodeId, Error, ErrorKind, Freshness, IdSource, Key, Kind, RecallId, Result, Timestamp,
+};
 use memory_learn::holdout::withhold;
 use memory_recall::groups::EpisodeHits;
 use memory_recall::query::RecallQuery;
 use memory_recall::rank::Hit;
 use memory_recall::text::clauses;
 
+use crate::limits::Limits;
 use crate::memory::advise::needed_no_more;
+use crate::memory::advisors::Advisors;
 use crate::memory::recalled::{Forecast, Origin, Phase, Recall, RecalledEpisode};
-use crate::memory::{Inner, Memory};
+use crate::memory::records::Records;
+use crate::memory::rules::Rules;
+use crate::memory::vectors::Vectors;
+use crate::memory::{LearningConfig, Memory};
 use crate::redact::Redactor;
 
 use advice::{NEIGHBOURS, neighbour};
@@ -48,15 +55,32 @@ impl Memory {
     /// # Errors
     /// `InvalidInput` for a query over a limit, and what the tiers report.
     pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
-        let query = query.into();
-        let inner = &self.inner;
-        inner.limits.check_query(&query)?;
-        inner.learner.active();
-        let now = inner.engine.now();
-        let id = RecallId(inner.ids.next(now));
-        let mut recall = inner.answer(id, &query, now).await?;
+        self.inner.backlog.active();
+        self.inner.recaller.recall(&query.into()).await
+    }
+}
+
+/// Answers recalls.
+pub(super) struct Recaller {
+    pub(super) records: Arc<Records>,
+    pub(super) advisors: Arc<Advisors>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) vectors: Option<Arc<Vectors>>,
+    pub(super) limits: Limits,
+    pub(super) redactor: Redactor,
+    pub(super) ids: Arc<dyn IdSource>,
+    pub(super) learning: Arc<LearningConfig>,
+}
+
+impl Recaller {
+    /// As [`Memory::recall`].
+    async fn recall(&self, query: &RecallQuery) -> Result<Recall> {
+        self.limits.check_query(query)?;
+        let now = self.records.engine.now();
+        let id = RecallId(self.ids.next(now));
+        let mut recall = self.answer(id, query, now).await?;
         let drawn = query.following.unwrap_or(id);
-        if !recall.is_empty() && withhold(inner.learning.hold_out_seed, drawn, inner.learning.hold_out) {
+        if !recall.is_empty() && withhold(self.learning.hold_out_seed, drawn, self.learning.hold_out) {
             let nothing = Recall::nothing(id, recall.searched, recall.freshness);
             let Recall { phase, task_parts, degraded, .. } = recall;
             // That it is nearly done is known from episodes.
@@ -65,18 +89,16 @@ impl Memory {
         }
         Ok(recall)
     }
-}
 
-impl Inner {
     async fn answer(&self, id: RecallId, query: &RecallQuery, now: Timestamp) -> Result<Recall> {
-        self.engine.ready().await?;
-        let space = self.engine.namespace();
-        let searched = self.index.with(|index| index.len(space, Kind::Episode));
-        let mut recall = Recall::nothing(id, searched, self.engine.index_freshness());
+        self.records.engine.ready().await?;
+        let space = self.records.engine.namespace();
+        let searched = self.records.index.with(|index| index.len(space, Kind::Episode));
+        let mut recall = Recall::nothing(id, searched, self.records.engine.index_freshness());
         let task_parts: Vec<String> = clauses(&query.text).into_iter().map(str::to_owned).collect();
         let semantic = self.semantic(query, &mut recall).await.unwrap_or_default();
         let EpisodeHits { hits, forecast, contrasts } =
-            self.index.with(|index| index.search_episodes(space, query, now, &semantic));
+            self.records.index.with(|index| index.search_episodes(space, query, now, &semantic));
         let hits = self.with_parts(hits, asking(&task_parts), query, now);
         self.add_episodes(hits, query, now, &mut recall).await?;
         recall.forecast = forecast.map(|(success, evidence)| Forecast { success, evidence });
@@ -99,9 +121,9 @@ impl Inner {
     /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails. The model, which may be
     /// somebody else's, sees the redacted text.
     async fn semantic(&self, query: &RecallQuery, recall: &mut Recall) -> Option<HashMap<Arc<str>, f32>> {
-        let vectors = self.vectors.as_ref()?;
+        let vectors = self.vectors.as_deref()?;
         let text = query.text.clone();
-        let (shown, _) = self.redact("recall", text.len(), text, Redactor::redact_text).await.ok()?;
+        let (shown, _) = self.redactor.run("recall", text.len(), text, Redactor::redact_text).await.ok()?;
         recall.degraded = vectors.gap();
         let wanted = if query.is_by_agent() { SEMANTIC_BY_AGENT } else { SEMANTIC };
         match vectors.search(&shown, wanted).await {
@@ -124,11 +146,11 @@ impl Inner {
         if parts.is_empty() {
             return hits;
         }
-        let space = self.engine.namespace();
+        let space = self.records.engine.namespace();
         let mut found: Vec<Hit> = Vec::new();
         for part in parts {
             let asked = query.about(part).limit(1);
-            let best = self.index.with(|index| index.search(space, Kind::Episode, &asked, now));
+            let best = self.records.index.with(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
             // Where the task as a whole finds nothing, a part is asked as if it were alone.
             let found_at_all = |hit: &Hit| hit.score >= PART_SCORE || hits.is_empty();
@@ -157,13 +179,13 @@ impl Inner {
     ) -> Result<Vec<Reached>> {
         let keys: Vec<Key> = hits.iter().map(|hit| hit.key.clone()).collect();
         let mut reached = Vec::with_capacity(hits.len());
-        for (hit, read) in hits.into_iter().zip(self.engine.read_each(&keys).await?) {
+        for (hit, read) in hits.into_iter().zip(self.records.engine.read_each(&keys).await?) {
             match read {
                 Ok(read) => {
                     let Some(entity) = read.record.and_then(|record| record.entity) else { continue };
                     if let Some(origin) = self.origin(named(&entity), query, now) {
                         recall.freshness = recall.freshness.or_staler(read.freshness);
-                        reached.push(Reached { hit, entity: self.noted(entity), origin });
+                        reached.push(Reached { hit, entity: self.records.noted(entity), origin });
                     }
                 }
                 // The index knows more than this machine has at hand; the answer says how much is missing.
@@ -196,9 +218,9 @@ impl Inner {
     /// Returns who did these episodes, and when the newest began, as far as they are still there and asked for; `None` if
     /// only some agents are asked for, and they did none.
     fn origin(&self, episodes: &[EpisodeId], query: &RecallQuery, now: Timestamp) -> Option<Origin> {
-        let space = self.engine.namespace();
+        let space = self.records.engine.namespace();
         let mut origin = Origin::default();
-        self.index.with(|index| {
+        self.records.index.with(|index| {
             for (agent, at) in episodes.iter().filter_map(|id| index.origin(&Key::episode(space, *id), now)) {
                 if query.admits_agent(agent.as_deref()) {
                     origin.add(agent.as_deref(), at);
@@ -220,7 +242,7 @@ impl Inner {
         let limit = if query.is_by_agent() { RecallQuery::MAX_LIMIT } else { limit };
         let mut asked = query.clone().limit(limit.min(RecallQuery::MAX_LIMIT)).min_relevance(least);
         asked.outcomes.clear();
-        self.index.with(|index| index.search(self.engine.namespace(), kind, &asked, now))
+        self.records.index.with(|index| index.search(self.records.engine.namespace(), kind, &asked, now))
     }
 }
 
