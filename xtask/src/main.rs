@@ -25,7 +25,7 @@ Usage: cargo xtask <task> [options]
   crash --rounds N --mode local|remote [--release]
                       Kill a writing process N times and check that nothing acknowledged is lost.
   bench-report [--json] [--quick] [--only TEXT]...
-                      Measure the targets against their raw comparators, in release mode.
+                      Measure the targets against their raw comparators, in the profile dist.
   fuzz --seconds N    Run each fuzz target for N seconds (needs cargo-fuzz).
   deny [--advisories] Check licences, bans and sources with cargo-deny, which is built into the target folder.
                       --advisories: also known vulnerabilities, for which the advisory database is downloaded from GitHub.

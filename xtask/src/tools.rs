@@ -36,12 +36,13 @@ pub(crate) fn crash(mut arguments: Arguments) -> Result<(), Failure> {
 pub(crate) fn bench_report(arguments: Arguments) -> Result<(), Failure> {
     let workspace = Workspace::find()?;
     // One group runs the command as a whole.
-    run(cargo(&workspace).args(["build", "--quiet", "--release", "--package", "memory-cli"]))?;
+    run(cargo(&workspace).args(["build", "--quiet", "--profile", "dist", "--package", "memory-cli"]))?;
     let mut command = cargo(&workspace);
     command.args([
         "run",
         "--quiet",
-        "--release",
+        "--profile",
+        "dist",
         "--package",
         "memory-benches",
         "--bin",
