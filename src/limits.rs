@@ -1,8 +1,8 @@
 //! Limits on what may be stored, checked at the edge before anything is written.
 
 use memory_core::{
-    Action, Error, ErrorKind, LimitViolation, MAX_RECORD_BYTES, Namespace, NewArtifact, Outcome, Result,
-    Task, Timestamp,
+    Action, Error, ErrorKind, Json, LimitViolation, MAX_RECORD_BYTES, Namespace, NewArtifact, Outcome,
+    Result, Task, Timestamp,
 };
 use memory_recall::query::{FailedCall, RecallQuery};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,10 @@ const MAX_TOKENS: u64 = 1_000_000_000;
 const MAX_AHEAD_MS: u64 = 24 * 3_600 * 1_000;
 /// JSON readers stop at 128 levels; a step wraps its arguments in a few more.
 const MAX_ARGUMENT_DEPTH: usize = 100;
+/// Attributes are read with every episode, as tags are; what is larger belongs into an artifact.
+const MAX_ATTRIBUTE_BYTES: u64 = 16 * 1024;
+const MAX_ATTRIBUTE_DEPTH: u64 = 16;
+const MAX_MEASURES: u64 = 50;
 
 /// Bounds the size of what is stored. Characters are Unicode scalar values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +125,8 @@ impl Limits {
             }
         }
         at_most(OPERATION, "task.tags", task.tags.len() as u64, self.tags as u64, "tags")?;
-        task.tags.iter().try_for_each(|tag| self.label(OPERATION, "task.tags", tag))
+        task.tags.iter().try_for_each(|tag| self.label(OPERATION, "task.tags", tag))?;
+        attributes(OPERATION, "task.attributes", &task.attributes)
     }
 
     /// Checks an action. Its tool, texts and arguments may be empty.
@@ -138,7 +143,8 @@ impl Limits {
         let depth = action.arguments.depth() as u64;
         at_most(OPERATION, "step.arguments", depth, self.argument_depth as u64, "levels")?;
         let bytes = action.arguments.0.to_string().len() as u64;
-        at_most(OPERATION, "step.arguments", bytes, self.argument_bytes as u64, "bytes")
+        at_most(OPERATION, "step.arguments", bytes, self.argument_bytes as u64, "bytes")?;
+        attributes(OPERATION, "step.attributes", &action.attributes)
     }
 
     /// Checks when something was done: at most a day ahead of this machine's clock. What is from the future would make
@@ -182,10 +188,29 @@ impl Limits {
         self.label(OPERATION, "artifact.media_type", &product.media_type)?;
         let bytes = product.content.len() as u64;
         at_most(OPERATION, "artifact.content", bytes, self.artifact_bytes as u64, "bytes")?;
-        product
-            .quality
+        product.language.iter().try_for_each(|name| self.label(OPERATION, "artifact.language", name))?;
+        attributes(OPERATION, "artifact.attributes", &product.attributes)?;
+        let quality = &product.quality;
+        let measures = quality.measures.len() as u64;
+        at_most(OPERATION, "artifact.quality.measures", measures, MAX_MEASURES, "measures")?;
+        for (name, value) in &quality.measures {
+            self.label(OPERATION, "artifact.quality.measures", name)?;
+            if !value.is_finite() {
+                let problem = format!("{name} is {value}, a finite number is needed");
+                return Err(Error::invalid(OPERATION, "artifact.quality.measures", problem));
+            }
+        }
+        quality
             .review_score
             .map_or(Ok(()), |score| unit_interval(OPERATION, "artifact.quality.review_score", score))
+    }
+
+    /// Checks how likely an outcome is right.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if that is not in `0.0..=1.0`.
+    pub fn check_confidence(&self, confidence: f64) -> Result<()> {
+        unit_interval("complete", "outcome.confidence", confidence)
     }
 
     /// Checks a recall query.
@@ -301,6 +326,17 @@ fn at_most(operation: &'static str, field: &str, found: u64, limit: u64, unit: &
     }
     let violation = LimitViolation { field: field.into(), limit, found, unit };
     Err(Error::limit(ErrorKind::InvalidInput, operation, violation))
+}
+
+fn attributes(operation: &'static str, field: &str, attributes: &Json) -> Result<()> {
+    if attributes.is_null() {
+        return Ok(());
+    }
+    if !attributes.0.is_object() {
+        return Err(Error::invalid(operation, field, "not a JSON object"));
+    }
+    at_most(operation, field, attributes.depth() as u64, MAX_ATTRIBUTE_DEPTH, "levels")?;
+    at_most(operation, field, attributes.0.to_string().len() as u64, MAX_ATTRIBUTE_BYTES, "bytes")
 }
 
 fn unit_interval(operation: &'static str, field: &str, value: f64) -> Result<()> {

@@ -168,13 +168,8 @@ pub(crate) fn recording(number: u64) -> Recording {
     let task = Task::new(text.sentence(25)).kind("debugging").domain(text.word()).tag(text.word());
     let actions =
         (0..3).map(|_| Action::tool(text.word()).description(text.sentence(8)).observation(text.output(300)));
-    Recording {
-        source_key: format!("bench:{number}"),
-        actions: actions.collect(),
-        outcome: Outcome::success(text.sentence(12)),
-        task,
-        at: None,
-    }
+    let actions = actions.collect();
+    Recording::new(format!("bench:{number}"), task, Outcome::success(text.sentence(12))).actions(actions)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The command line: commands, flags and what `--help` says.
 
+mod episode;
 #[cfg(feature = "eval")]
 mod eval;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use episode::{ArtifactArgs, CompleteArgs, EpisodeCommand, StartArgs, StepArgs};
 #[cfg(feature = "eval")]
 pub(crate) use eval::{
     EvalCommand, EvalControlsArgs, EvalLiftArgs, EvalSuiteArgs, EvalTasksArgs, EvalTrajectoriesArgs,
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Record episodes from JSON Lines files; importing again changes nothing
     Import(ImportArgs),
+    /// Record an episode step by step, or a finished one as a whole
+    #[command(subcommand)]
+    Episode(EpisodeCommand),
     /// List, show and forget episodes
     #[command(subcommand)]
     Episodes(EpisodesCommand),
@@ -232,6 +237,7 @@ pub(crate) enum OutcomeArg {
     Partial,
     Failure,
     Abstained,
+    Unknown,
 }
 
 #[derive(Debug, Args)]

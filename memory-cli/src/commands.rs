@@ -4,7 +4,8 @@ mod advice;
 pub(crate) mod consolidate;
 mod dead_letters;
 pub(crate) mod demo;
-pub(crate) mod episodes;
+mod episode;
+mod episodes;
 #[cfg(feature = "eval")]
 pub(crate) mod eval;
 pub(crate) mod failures;

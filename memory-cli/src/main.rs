@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod corrupt;
+mod document;
 mod endpoint;
 mod failure;
 mod import;
@@ -59,6 +60,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Demo(arguments) => commands::demo::run(global, arguments, output).await,
         Command::Import(arguments) => commands::import::run(global, arguments, output).await,
+        Command::Episode(command) => commands::episode::run(global, command, output).await,
         Command::Episodes(command) => commands::episodes::run(global, command, output).await,
         Command::Recall(arguments) => commands::recall::run(global, arguments, output).await,
         Command::Status => commands::status::run(global, output).await,

@@ -116,7 +116,9 @@ impl Arena {
         self.records += 1;
         let source_key = format!("{}#{}", recording.source_key, self.records);
         let at = recording.at.or_else(|| Some(agent_memory::testing::Clock::now(&*self.clock)));
-        Recording { source_key, at, ..recording.clone() }
+        let mut again = recording.clone();
+        (again.source_key, again.at) = (source_key, at);
+        again
     }
 
     /// Ends the memory and removes its folder.

@@ -172,13 +172,7 @@ mod tests {
         let reference_actions =
             reference.iter().map(|(name, kwargs)| Call { name: (*name).into(), kwargs: kwargs.clone() });
         Trajectory {
-            recording: Recording {
-                source_key: String::new(),
-                task: Task::new("x"),
-                actions,
-                outcome: Outcome::failure(""),
-                at: None,
-            },
+            recording: Recording::new(String::new(), "x", Outcome::failure("")).actions(actions),
             judge: Judge { task_id: task_id.into(), reference_actions: reference_actions.collect() },
         }
     }

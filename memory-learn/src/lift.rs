@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memory_core::{Episode, Outcome};
+use memory_core::Episode;
 use memory_recall::tokenize::normalize_label;
 use serde::Serialize;
 
@@ -87,12 +87,11 @@ pub fn lift(episodes: &[Episode]) -> Vec<Lift> {
     let mut overall = [Share::default(); 2];
     let mut domains: BTreeMap<String, (&str, [Share; 2])> = BTreeMap::new();
     for episode in episodes {
-        let (Some(recall), Some(outcome)) = (&episode.recall, &episode.outcome) else { continue };
+        let (Some(recall), Some(success)) = (&episode.recall, episode.success_share()) else { continue };
         if !recall.withheld && recall.shown.is_empty() {
             continue;
         }
         let arm = usize::from(recall.withheld);
-        let success = Outcome::success_share(outcome);
         overall[arm].add(success);
         if let Some(domain) = &episode.task.domain {
             let (spelled, shares) =
@@ -110,7 +109,7 @@ pub fn lift(episodes: &[Episode]) -> Vec<Lift> {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::{EpisodeId, ItemId, RecallUse, Task, Timestamp};
+    use memory_core::{EpisodeId, ItemId, Outcome, RecallUse, Task, Timestamp};
     use proptest::prelude::*;
     use uuid::Uuid;
 

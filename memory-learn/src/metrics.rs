@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use memory_core::{DAY_MS, Episode, EpisodeId, Metric, Outcome, Pattern, Timestamp};
+use memory_core::{DAY_MS, Episode, EpisodeId, Metric, Pattern, Timestamp};
 use memory_recall::tokenize::normalize_label;
 
 use crate::identity::id_of;
@@ -99,7 +99,7 @@ pub fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]) -> Ve
         }
     };
     for episode in episodes {
-        let (Some(at), Some(outcome)) = (ended(episode), &episode.outcome) else { continue };
+        let (Some(at), Some(success)) = (ended(episode), episode.success_share()) else { continue };
         if !(day.0..end).contains(&at.0) {
             continue;
         }
@@ -107,7 +107,7 @@ pub fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]) -> Ve
         let saved = usual.get(episode.fingerprint.as_str()).zip(duration).map(|(usual, took)| usual - took);
         let reused = episode.recall.as_ref().is_some_and(|recall| !recall.used.is_empty());
         let add = |figures: &mut Figures| {
-            figures.success.add(Outcome::success_share(outcome));
+            figures.success.add(success);
             figures.reuse.add(if reused { 1.0 } else { 0.0 });
             if let Some(reward) = episode.reward {
                 figures.reward.add(reward);
@@ -189,7 +189,7 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
-    use memory_core::{ItemId, PatternBody, PatternId, RecallUse, Standing, Strategy, Tally, Task};
+    use memory_core::{ItemId, Outcome, PatternBody, PatternId, RecallUse, Standing, Strategy, Tally, Task};
     use uuid::Uuid;
 
     use super::*;

@@ -173,6 +173,8 @@ impl RewardConfig {
 pub struct RewardInput {
     /// How the episode ended; `None` counts as a failure.
     pub outcome: Option<Outcome>,
+    /// How likely the outcome is right, in `0.0..=1.0`.
+    pub confidence: f64,
     /// The steps it took.
     pub steps: u32,
     /// The time it took in milliseconds; `None` if nobody measured it.
@@ -200,6 +202,20 @@ pub struct Usual {
     pub duration_ms: Option<f64>,
 }
 
+impl RewardInput {
+    /// Returns how much is expected to be done; half where nobody knows.
+    fn success_share(&self) -> f64 {
+        match &self.outcome {
+            Some(Outcome::Unknown { .. }) => 0.5,
+            Some(outcome) => {
+                let share = outcome.success_share();
+                share * self.confidence + (1.0 - share) * (1.0 - self.confidence)
+            }
+            None => 0.0,
+        }
+    }
+}
+
 /// Scores a completed episode.
 pub fn score(
     input: &RewardInput,
@@ -208,7 +224,7 @@ pub fn score(
     episode: EpisodeId,
     at: Timestamp,
 ) -> Reward {
-    let share = input.outcome.as_ref().map_or(0.0, Outcome::success_share).clamp(0.0, 1.0);
+    let share = input.success_share().clamp(0.0, 1.0);
     let outcome = config.failure + (config.success - config.failure) * share;
     let efficiency = efficiency(input, usual, config);
     let complexity = match input.complexity {
@@ -308,6 +324,7 @@ mod tests {
     fn usual_success() -> RewardInput {
         RewardInput {
             outcome: Some(Outcome::success("done")),
+            confidence: 1.0,
             steps: 8,
             duration_ms: None,
             complexity: Complexity::Moderate,
@@ -346,6 +363,7 @@ mod tests {
         };
         let best = RewardInput {
             outcome: Some(Outcome::failure("no")),
+            confidence: 1.0,
             steps: 1,
             complexity: Complexity::Complex,
             errors: 1,
@@ -411,7 +429,7 @@ mod tests {
         ) -> RewardInput {
             let outcome = Some(Outcome::Partial { fraction: share, summary: String::new() });
             let recovered = recovered.min(errors);
-            RewardInput { outcome, steps, duration_ms, complexity, qualities, errors, recovered, novelty }
+            RewardInput { outcome, confidence: 1.0, steps, duration_ms, complexity, qualities, errors, recovered, novelty }
         }
     }
 

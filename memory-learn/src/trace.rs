@@ -1,6 +1,6 @@
 //! What learning reads.
 
-use memory_core::{Artifact, Episode, Outcome, Step};
+use memory_core::{Artifact, Episode, Step};
 
 /// A completed episode with its steps in order and its artifacts.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,9 +14,10 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Returns how far the episode succeeded, in `0.0..=1.0`: 1, the fraction done, or 0.
+    /// Returns how far the episode is expected to have succeeded, in `0.0..=1.0`; 0 if nobody knows, though nothing is learned
+    /// from such an episode.
     pub fn success(&self) -> f64 {
-        self.episode.outcome.as_ref().map_or(0.0, Outcome::success_share)
+        self.episode.success_share().unwrap_or(0.0)
     }
 
     /// Returns roughly how many bytes it takes in memory.

@@ -139,6 +139,7 @@ fn render(number: usize, item: &PromptItem<'_>, chars: usize) -> String {
         Verdict::Partial => format!("Partly done ({:.0} %)", outcome.success_share() * 100.0),
         Verdict::Failure => "FAILED".to_owned(),
         Verdict::Abstained => "Not attempted".to_owned(),
+        Verdict::Unknown => "Outcome unknown".to_owned(),
     });
     let verdict = verdict.unwrap_or_else(|| "Still open".to_owned());
     let mut text = format!("\n### {number}. {verdict} (relevance {score:.2})\n\n");
@@ -150,7 +151,7 @@ fn render(number: usize, item: &PromptItem<'_>, chars: usize) -> String {
         let name = match outcome.verdict() {
             Verdict::Failure => "What went wrong",
             Verdict::Abstained => "Why",
-            Verdict::Success | Verdict::Partial => "Result",
+            Verdict::Success | Verdict::Partial | Verdict::Unknown => "Result",
         };
         line(&mut text, name, &outcome.to_string(), chars);
     }

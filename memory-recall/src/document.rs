@@ -63,11 +63,13 @@ pub enum DocumentState {
     Rejected,
     /// Of a ruling: that it pins.
     Pinned,
+    /// Of an episode: it ended, and nobody knows how. It is found, and counts for nothing.
+    Unknown,
 }
 
 impl DocumentState {
     /// Every state; snapshots number them by their places.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Open,
         Self::Success,
         Self::Partial,
@@ -76,9 +78,10 @@ impl DocumentState {
         Self::Active,
         Self::Rejected,
         Self::Pinned,
+        Self::Unknown,
     ];
 
-    /// Returns true for an episode that has its outcome.
+    /// Returns true for an episode that has its outcome, and one that somebody knows.
     pub(crate) fn is_completed(self) -> bool {
         matches!(self, Self::Success | Self::Partial | Self::Failure | Self::Abstained)
     }
@@ -101,6 +104,7 @@ impl From<Verdict> for DocumentState {
             Verdict::Partial => Self::Partial,
             Verdict::Failure => Self::Failure,
             Verdict::Abstained => Self::Abstained,
+            Verdict::Unknown => Self::Unknown,
         }
     }
 }

@@ -357,7 +357,7 @@ impl Advisors {
         let mut episodes: BTreeMap<EpisodeId, Episode> = BTreeMap::new();
         for record in records.into_iter().flatten() {
             let episode = record.entity.as_ref().and_then(|entity| entity.as_episode());
-            if let Some(episode) = episode.filter(|it| it.is_completed()) {
+            if let Some(episode) = episode.filter(|it| it.success_share().is_some()) {
                 episodes.insert(episode.id, episode.clone());
             }
         }
@@ -432,7 +432,7 @@ fn example(episode: &Episode) -> Example {
     let mut used: Vec<&ToolUse> = episode.tools.iter().filter(worked).collect();
     used.sort_by_key(|used| first_success(used).unwrap_or(usize::MAX));
     let failed: Vec<&ToolUse> = episode.tools.iter().filter(|it| !worked(it)).collect();
-    let success = episode.outcome.as_ref().map_or(0.0, memory_core::Outcome::success_share);
+    let success = episode.success_share().unwrap_or(0.0);
     // Of an episode that failed with other tools, those that worked are not to blame.
     let credited = success >= 0.5 || !failed.is_empty();
     let (used, failed) = if credited { (used, failed) } else { (Vec::new(), episode.tools.iter().collect()) };

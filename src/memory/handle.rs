@@ -199,10 +199,20 @@ impl OpenEpisode {
     /// # Errors
     /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was completed
     /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
-    pub async fn complete(mut self, outcome: Outcome) -> Result<Episode> {
+    pub async fn complete(self, outcome: Outcome) -> Result<Episode> {
+        self.complete_inferred(outcome, 1.0).await
+    }
+
+    /// Completes the episode with an outcome that nobody stated, and how likely it is right, in `0.0..=1.0`. Learning counts
+    /// it as so much of a success: one of 0.7 is 0.7 for and 0.3 against.
+    ///
+    /// # Errors
+    /// As [`OpenEpisode::complete`], and `InvalidInput` for a confidence that is not in that range.
+    pub async fn complete_inferred(mut self, outcome: Outcome, confidence: f64) -> Result<Episode> {
         let inner = self.inner.clone();
         inner.backlog.active();
         inner.recorder.limits.check_outcome(&outcome)?;
+        inner.recorder.limits.check_confidence(confidence)?;
         inner.records.engine.refresh().await?;
         let _writing = inner.recorder.writing.add_to(self.episode.id).await;
         self.must_be_open("complete").await?;
@@ -226,6 +236,7 @@ impl OpenEpisode {
         episode.status = EpisodeStatus::Completed;
         episode.completed_at = Some(inner.records.engine.now());
         episode.outcome = Some(outcome);
+        episode.confidence = confidence;
         episode.steps = self.totals.steps;
         episode.tools = self.totals.tools.clone();
         episode.course = self.totals.course.clone();

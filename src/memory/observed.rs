@@ -70,6 +70,7 @@ impl Observed {
         let recovered = self.recovered(episode.outcome.as_ref());
         let input = RewardInput {
             outcome: episode.outcome.clone(),
+            confidence: episode.confidence,
             steps: episode.steps,
             duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
             complexity: episode.task.complexity,

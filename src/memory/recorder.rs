@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memory_core::{
-    Action, Entity, Episode, EpisodeId, EpisodeStatus, Error, ErrorKind, IdSource, Key, Kind, Outcome, Read,
-    Record, Result, Reward, Step, Task, Timestamp, add_call,
+    Action, Artifact, ArtifactId, Entity, Episode, EpisodeId, EpisodeStatus, Error, ErrorKind, IdSource, Key,
+    Kind, NewArtifact, Outcome, Read, Record, Result, Reward, Step, Task, Timestamp, add_call,
 };
 use memory_learn::fingerprint::fingerprint;
 use memory_learn::reward::Usual;
@@ -28,6 +28,7 @@ use crate::redact::Redactor;
 
 /// A finished episode to record as a whole.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Recording {
     /// Identifies the episode in its source, so that recording it again changes nothing: a file's name and line, a
     /// trace id, a hash of the content. 1 to 1,000 bytes.
@@ -36,10 +37,58 @@ pub struct Recording {
     pub task: Task,
     /// What was done, in order.
     pub actions: Vec<Action>,
+    /// What was produced, in order.
+    pub artifacts: Vec<NewArtifact>,
     /// How it ended.
     pub outcome: Outcome,
+    /// How likely the outcome is right, in `0.0..=1.0`: 1 if the source states it, less if it was inferred.
+    pub confidence: f64,
     /// When it was done, at most a day ahead of the clock; now, if the source does not say.
     pub at: Option<Timestamp>,
+}
+
+impl Recording {
+    /// Creates a recording without steps and artifacts whose outcome is stated, done now.
+    pub fn new(source_key: impl Into<String>, task: impl Into<Task>, outcome: Outcome) -> Self {
+        let (source_key, task) = (source_key.into(), task.into());
+        Self {
+            source_key,
+            task,
+            actions: Vec::new(),
+            artifacts: Vec::new(),
+            outcome,
+            confidence: 1.0,
+            at: None,
+        }
+    }
+
+    /// Sets what was done, in order.
+    #[must_use]
+    pub fn actions(mut self, actions: Vec<Action>) -> Self {
+        self.actions = actions;
+        self
+    }
+
+    /// Sets what was produced, in order.
+    #[must_use]
+    pub fn artifacts(mut self, artifacts: Vec<NewArtifact>) -> Self {
+        self.artifacts = artifacts;
+        self
+    }
+
+    /// Sets how likely the outcome is right, in `0.0..=1.0`.
+    #[must_use]
+    pub fn confidence(mut self, confidence: f64) -> Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// Sets when it was done.
+    #[must_use]
+    pub fn at(mut self, at: Timestamp) -> Self {
+        self.at = Some(at);
+        self
+    }
 }
 
 /// What became of a recording.
@@ -343,10 +392,11 @@ impl Recorder {
     ) -> Result<Prepared> {
         self.take_token()?;
         self.check_quota(ahead.episodes()).await?;
-        let Recording { task, actions, outcome, at, .. } = recording;
+        let Recording { task, actions, artifacts, outcome, confidence, at, .. } = recording;
         self.limits.check_task(&task)?;
         self.limits.check_steps(actions.len() as u64)?;
         self.limits.check_outcome(&outcome)?;
+        self.limits.check_confidence(confidence)?;
         let now = self.records.engine.now();
         at.map_or(Ok(()), |at| self.limits.check_time(at, now))?;
         for (i, action) in actions.iter().enumerate() {
@@ -354,20 +404,29 @@ impl Recorder {
                 .check_action(action)
                 .map_err(|error| error.with_context("step", (i + 1).to_string()))?;
         }
-        let bytes = task.description.len() + actions.iter().map(Action::weight).sum::<usize>();
-        let texts = (task, outcome, actions);
-        let ((task, outcome, actions), redactions) =
+        for (i, artifact) in artifacts.iter().enumerate() {
+            self.limits
+                .check_product(artifact)
+                .map_err(|error| error.with_context("artifact", (i + 1).to_string()))?;
+        }
+        let bytes = task.description.len()
+            + actions.iter().map(Action::weight).sum::<usize>()
+            + artifacts.iter().map(NewArtifact::weight).sum::<usize>();
+        let texts = (task, outcome, actions, artifacts);
+        let ((task, outcome, actions, artifacts), redactions) =
             self.redactor.run("record", bytes, texts, redact_recording).await?;
         let at = at.unwrap_or(now);
         let mut episode = Episode::open(id, task, at);
         episode.status = EpisodeStatus::Completed;
         episode.completed_at = Some(at);
         episode.outcome = Some(outcome);
+        episode.confidence = confidence;
         episode.redactions = redactions;
         sum_up(&mut episode, &actions);
         episode.fingerprint = fingerprint(&episode.task);
         let mut observed = Observed::default();
         actions.iter().for_each(|action| observed.action(action));
+        artifacts.iter().for_each(|artifact| observed.quality(&artifact.quality));
         let reward = self.conclude(observed, ahead, &mut episode);
         let head = first_version(self.records.version_of(&episode)?);
         let mut bytes = self.encoded_len("record", "episode", &head)?;
@@ -382,21 +441,40 @@ impl Recorder {
             bytes += self.encoded_len("record", "step", &record)?;
             records.push(record);
         }
+        let mut products = Vec::with_capacity(artifacts.len());
+        for (number, product) in (1..).zip(artifacts) {
+            let artifact = Artifact::new(artifact_id(id, number), id, at, product);
+            let key =
+                Key::new(self.records.engine.namespace(), Kind::Artifact, format!("{id}:{}", artifact.id));
+            products.push(artifact.clone());
+            let record = first_version(self.records.engine.version(key, Some(Entity::Artifact(artifact))));
+            bytes += self.encoded_len("record", "artifact", &record)?;
+            records.push(record);
+        }
         self.limits.check_episode_bytes("record", bytes)?;
         // The head behind its steps, and behind it what makes it due: rows may reach a server in several batches, and
         // nobody may see the later of these without the earlier.
         records.push(head);
         records.push(first_version(self.version_of_reward(reward)));
         ahead.count_episode(&episode);
-        let trace = Trace { episode, steps, artifacts: Vec::new() };
+        let trace = Trace { episode, steps, artifacts: products };
         Ok(Prepared { trace, records, bytes, redactions })
     }
 }
 
-fn redact_recording(redactor: &Redactor, texts: &mut (Task, Outcome, Vec<Action>)) -> u32 {
-    let (task, outcome, actions) = texts;
+fn redact_recording(
+    redactor: &Redactor,
+    (task, outcome, actions, artifacts): &mut (Task, Outcome, Vec<Action>, Vec<NewArtifact>),
+) -> u32 {
     let steps: u32 = actions.iter_mut().map(|action| redactor.redact_action(action)).sum();
-    redactor.redact_task(task) + redactor.redact_outcome(outcome) + steps
+    let products: u32 = artifacts.iter_mut().map(|product| redactor.redact_product(product)).sum();
+    redactor.redact_task(task) + redactor.redact_outcome(outcome) + steps + products
+}
+
+/// Derives an artifact's id: the same wherever the episode is, in the order of the artifacts.
+fn artifact_id(episode: EpisodeId, number: u64) -> ArtifactId {
+    let hash = Uuid::new_v5(&episode.0, &number.to_be_bytes()).as_u128();
+    ArtifactId(derived(u128::from(number & 0xffff_ffff_ffff) << 80 | hash & ((1 << 76) - 1)))
 }
 
 /// Gives a record the lowest revision: any other version of it, a tombstone too, wins wherever the two meet.
@@ -423,8 +501,13 @@ fn derive_id(namespace: &str, source_key: &str) -> Result<EpisodeId> {
     }
     let name = format!("{namespace}\0{source_key}");
     let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
-    let random = hash & ((1 << 76) - 1);
-    let high = (0x7 << 76) | (random >> 62 & 0xfff) << 64;
-    let low = (0b10 << 62) | (random & 0x3fff_ffff_ffff_ffff);
-    Ok(EpisodeId(Uuid::from_u128(high | low)))
+    Ok(EpisodeId(derived(hash & ((1 << 76) - 1))))
+}
+
+/// Makes a UUIDv7 of 48 bits of time, from bit 80 on, and 76 bits below that are as good as random.
+fn derived(bits: u128) -> Uuid {
+    let time = bits >> 80 << 80;
+    let high = (0x7 << 76) | (bits >> 62 & 0xfff) << 64;
+    let low = (0b10 << 62) | (bits & 0x3fff_ffff_ffff_ffff);
+    Uuid::from_u128(time | high | low)
 }

@@ -19,14 +19,15 @@ impl Redactor {
             .chain(labels.into_iter().flatten())
             .chain(&mut task.tags)
             .map(|text| self.redact_text(text))
-            .sum()
+            .sum::<u32>()
+            + self.redact_json(&mut task.attributes.0)
     }
 
-    /// Replaces the secrets in every text and in the arguments of an action; returns how many.
+    /// Replaces the secrets in every text, the arguments and the attributes of an action; returns how many.
     pub fn redact_action(&self, action: &mut Action) -> u32 {
         let texts = [&mut action.tool, &mut action.description, &mut action.observation];
         let count: u32 = texts.into_iter().map(|text| self.redact_text(text)).sum();
-        count + self.redact_json(&mut action.arguments.0)
+        count + self.redact_json(&mut action.arguments.0) + self.redact_json(&mut action.attributes.0)
     }
 
     /// Replaces the secrets in every text of an outcome; returns how many.
@@ -37,7 +38,9 @@ impl Redactor {
     /// Replaces the secrets in every text of an artifact; returns how many.
     pub fn redact_product(&self, product: &mut NewArtifact) -> u32 {
         let texts = [&mut product.name, &mut product.media_type, &mut product.content];
-        texts.into_iter().map(|text| self.redact_text(text)).sum()
+        let texts = texts.into_iter().chain(product.language.as_mut());
+        let count: u32 = texts.map(|text| self.redact_text(text)).sum();
+        count + self.redact_json(&mut product.attributes.0)
     }
 
     /// Replaces the secrets in the texts of a stored episode's head; returns how many.

@@ -746,12 +746,13 @@ async fn operators_query_what_was_learned_with_sql() {
 async fn an_import_is_learned_from_once() {
     let folder = tempfile::tempdir().unwrap();
     let memory = open(folder.path()).await;
-    let recording = || Recording {
-        source_key: "file:1".into(),
-        task: Task::new("Refund the kettle").domain("retail"),
-        actions: vec![Action::tool("find_order"), Action::tool("refund")],
-        outcome: Outcome::success("refunded"),
-        at: None,
+    let recording = || {
+        Recording::new(
+            "file:1",
+            Task::new("Refund the kettle").domain("retail"),
+            Outcome::success("refunded"),
+        )
+        .actions(vec![Action::tool("find_order"), Action::tool("refund")])
     };
     assert!(matches!(memory.record(recording()).await.unwrap(), Recorded::New(_)));
     assert_eq!(memory.learn().await.unwrap().episodes, 1);

@@ -106,13 +106,8 @@ async fn secrets_never_reach_the_disk() {
 async fn recording_twice_changes_nothing_and_forgetting_is_lasting() {
     let folder = tempfile::tempdir().unwrap();
     let memory = Memory::open(folder.path()).await.unwrap();
-    let recording = Recording {
-        source_key: "file:1".into(),
-        task: Task::new("book a flight"),
-        actions: vec![Action::tool("search"), Action::tool("book")],
-        outcome: Outcome::success("booked"),
-        at: None,
-    };
+    let recording = Recording::new("file:1", "book a flight", Outcome::success("booked"))
+        .actions(vec![Action::tool("search"), Action::tool("book")]);
     let Recorded::New(id) = memory.record(recording.clone()).await.unwrap() else { panic!("new") };
     let before = memory.get(id).await.unwrap().unwrap();
     assert_eq!(memory.record(recording.clone()).await.unwrap(), Recorded::Known(id));
@@ -128,12 +123,14 @@ async fn recording_twice_changes_nothing_and_forgetting_is_lasting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_is_scored_as_if_recorded_one_after_the_other() {
     let recordings: Vec<Recording> = (0..70)
-        .map(|number| Recording {
-            source_key: format!("file:{number}"),
-            task: Task::new(["book a flight", "rotate the logs"][number % 2]),
-            actions: vec![Action::tool("look").duration_ms(number as u64); 1 + number % 5],
-            outcome: Outcome::success("done"),
-            at: Some(agent_memory::Timestamp(1_000 + number as u64)),
+        .map(|number| {
+            Recording::new(
+                format!("file:{number}"),
+                Task::new(["book a flight", "rotate the logs"][number % 2]),
+                Outcome::success("done"),
+            )
+            .actions(vec![Action::tool("look").duration_ms(number as u64); 1 + number % 5])
+            .at(agent_memory::Timestamp(1_000 + number as u64))
         })
         .collect();
     let (folders, mut rewards) = ([tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()], Vec::new());
@@ -170,12 +167,9 @@ async fn each_of_a_batch_has_its_own_fate() {
         .open()
         .await
         .unwrap();
-    let recording = |key: &str, text: &str| Recording {
-        source_key: key.into(),
-        task: Task::new(text),
-        actions: vec![Action::tool("look")],
-        outcome: Outcome::success("done"),
-        at: None,
+    let recording = |key: &str, text: &str| {
+        Recording::new(key.into(), Task::new(text), Outcome::success("done"))
+            .actions(vec![Action::tool("look")])
     };
     let Recorded::New(old) = memory.record(recording("old", "old")).await.unwrap() else { panic!("new") };
     let batch = ["old", "a", "b", "a", "", "b", "c", "d", "c"];
@@ -258,15 +252,8 @@ async fn the_rate_ends_a_batch() {
         .open()
         .await
         .unwrap();
-    let recordings: Vec<Recording> = (0..4)
-        .map(|number| Recording {
-            source_key: number.to_string(),
-            task: Task::new("look"),
-            actions: Vec::new(),
-            outcome: Outcome::success("done"),
-            at: None,
-        })
-        .collect();
+    let recordings: Vec<Recording> =
+        (0..4).map(|number| Recording::new(number.to_string(), "look", Outcome::success("done"))).collect();
     let results = memory.record_all(recordings.clone()).await;
     let is_limited = |result: &agent_memory::Result<Recorded>| {
         result.as_ref().is_err_and(|error| error.kind() == ErrorKind::RateLimitExceeded)

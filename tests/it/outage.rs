@@ -237,13 +237,8 @@ async fn what_makes_an_episode_due_comes_last() {
     let folder = tempfile::tempdir().unwrap();
     let memory = remote(folder.path(), "http://127.0.0.1:1").open().await.unwrap();
     record_one(&memory, "prune the docker snapshots").await;
-    let imported = Recording {
-        source_key: "a".into(),
-        task: Task::new("deploy the shop"),
-        actions: vec![Action::tool("bash"), Action::tool("edit")],
-        outcome: Outcome::success("deployed"),
-        at: None,
-    };
+    let imported = Recording::new("a", "deploy the shop", Outcome::success("deployed"))
+        .actions(vec![Action::tool("bash"), Action::tool("edit")]);
     memory.record(imported).await.unwrap();
     memory.close(Duration::from_millis(50)).await.unwrap();
     let outbox = file_named(folder.path(), "outbox.redb");

@@ -16,13 +16,12 @@ async fn open(folder: &Path) -> Memory {
 fn recording(number: usize) -> Recording {
     let what = ["invoice", "ticket", "parcel"][number % 3];
     let tool = ["scan", "sort", "send"][number % 2];
-    Recording {
-        source_key: format!("line:{number}"),
-        task: Task::new(format!("file the {what} w{number} of shelf s{}", number % 97)).domain("office"),
-        actions: vec![Action::tool(tool).duration_ms(number as u64)],
-        outcome: if number.is_multiple_of(5) { Outcome::failure("torn") } else { Outcome::success("filed") },
-        at: None,
-    }
+    Recording::new(
+        format!("line:{number}"),
+        Task::new(format!("file the {what} w{number} of shelf s{}", number % 97)).domain("office"),
+        if number.is_multiple_of(5) { Outcome::failure("torn") } else { Outcome::success("filed") },
+    )
+    .actions(vec![Action::tool(tool).duration_ms(number as u64)])
 }
 
 async fn record(memory: &Memory, numbers: std::ops::Range<usize>) -> Vec<EpisodeId> {

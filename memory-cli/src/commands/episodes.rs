@@ -70,6 +70,7 @@ fn query(arguments: &ListArgs) -> Result<EpisodeQuery, Failure> {
         OutcomeArg::Partial => Verdict::Partial,
         OutcomeArg::Failure => Verdict::Failure,
         OutcomeArg::Abstained => Verdict::Abstained,
+        OutcomeArg::Unknown => Verdict::Unknown,
     });
     query.domain.clone_from(&arguments.domain);
     query.kind.clone_from(&arguments.kind);

@@ -102,7 +102,7 @@ pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> 
     }
     let outcome = transcript.outcome(chat.reward);
     let Transcript { actions, cutter, .. } = transcript;
-    let recording = Recording { source_key: String::new(), task, actions, outcome, at: None };
+    let recording = Recording::new(String::new(), task, outcome).actions(actions);
     Ok(Parsed { recording, truncated: cutter.truncated })
 }
 

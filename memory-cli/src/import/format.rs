@@ -1,6 +1,5 @@
 //! One line: which shape it has, and the episode in it.
 
-use agent_memory::Recording;
 use serde_json::Value;
 
 use super::line::{BadLine, Defaults, Parsed, reason};
@@ -25,8 +24,9 @@ pub(crate) fn parse(bytes: &[u8], format: Format, defaults: &Defaults) -> Result
             return Err(BadLine(wanted.into()));
         }
     };
-    let parsed = if chat { chat::read(value, defaults) } else { tasks::read(value, defaults) }?;
-    Ok(Parsed { recording: Recording { source_key, ..parsed.recording }, ..parsed })
+    let mut parsed = if chat { chat::read(value, defaults) } else { tasks::read(value, defaults) }?;
+    parsed.recording.source_key = source_key;
+    Ok(parsed)
 }
 
 #[cfg(test)]

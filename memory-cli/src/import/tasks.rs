@@ -44,7 +44,7 @@ pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> 
     let outputs: Vec<String> =
         solved.outputs.iter().map(|output| scalar(output).unwrap_or_else(|| output.to_string())).collect();
     let outcome = Outcome::success(cutter.outcome(outputs.join("; ")));
-    let recording = Recording { source_key: String::new(), task, actions, outcome, at: None };
+    let recording = Recording::new(String::new(), task, outcome).actions(actions);
     Ok(Parsed { recording, truncated: cutter.truncated })
 }
 

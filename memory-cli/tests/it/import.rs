@@ -278,8 +278,7 @@ async fn a_conversation_recorded_by_an_application_teaches_what_an_import_does()
             Action::tool("refund").arguments(serde_json::json!({"order": id.to_string()})).error(error(id)),
             Action::message(Role::Assistant, "It is all refunded!"),
         ];
-        let recording =
-            Recording { source_key: format!("conversation {id}"), task, actions, outcome, at: None };
+        let recording = Recording::new(format!("conversation {id}"), task, outcome).actions(actions);
         memory.record(recording).await.unwrap();
     }
     memory.close(std::time::Duration::from_secs(5)).await.unwrap();

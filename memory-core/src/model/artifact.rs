@@ -1,9 +1,13 @@
 //! Something an episode produced.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::id::{ArtifactId, EpisodeId};
+use crate::model::json::Json;
 
 /// Measures of how good an artifact is; each is `None` where nobody measured it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -19,6 +23,9 @@ pub struct Quality {
     pub review_score: Option<f64>,
     /// Whether the user accepted it.
     pub accepted: Option<bool>,
+    /// Other measures by name (`coverage`, `cyclomatic_complexity`, `security_findings`), each a finite number; at most 50.
+    #[serde(default)]
+    pub measures: BTreeMap<String, f64>,
 }
 
 impl Quality {
@@ -50,6 +57,13 @@ impl Quality {
         self.accepted = Some(accepted);
         self
     }
+
+    /// Sets a measure by its name.
+    #[must_use]
+    pub fn measure(mut self, name: impl Into<String>, value: f64) -> Self {
+        self.measures.insert(name.into(), value);
+        self
+    }
 }
 
 /// What an application says about something it produced; the engine adds ids and time to make it an
@@ -65,6 +79,18 @@ pub struct NewArtifact {
     pub content: String,
     /// How good it is.
     pub quality: Quality,
+    /// The programming or natural language.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// Lines that it adds to what was there.
+    #[serde(default)]
+    pub lines_added: Option<u32>,
+    /// Lines that it removes from what was there.
+    #[serde(default)]
+    pub lines_removed: Option<u32>,
+    /// Facts that have no field: an object, or nothing (`null`). docs/attributes.md lists the conventional names.
+    #[serde(default)]
+    pub attributes: Json,
 }
 
 impl NewArtifact {
@@ -75,6 +101,10 @@ impl NewArtifact {
             media_type: "text/plain".into(),
             content: content.into(),
             quality: Quality::default(),
+            language: None,
+            lines_added: None,
+            lines_removed: None,
+            attributes: Json::default(),
         }
     }
 
@@ -89,6 +119,28 @@ impl NewArtifact {
     #[must_use]
     pub fn quality(mut self, quality: Quality) -> Self {
         self.quality = quality;
+        self
+    }
+
+    /// Sets the language.
+    #[must_use]
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
+        self
+    }
+
+    /// Sets how many lines it adds and removes.
+    #[must_use]
+    pub fn lines(mut self, added: u32, removed: u32) -> Self {
+        self.lines_added = Some(added);
+        self.lines_removed = Some(removed);
+        self
+    }
+
+    /// Sets the attributes: a JSON object of at most 16 KiB.
+    #[must_use]
+    pub fn attributes(mut self, attributes: Value) -> Self {
+        self.attributes = Json(attributes);
         self
     }
 }
@@ -122,6 +174,6 @@ impl Artifact {
 impl NewArtifact {
     /// Returns how many bytes the texts take in memory.
     pub fn weight(&self) -> usize {
-        self.name.len() + self.media_type.len() + self.content.len()
+        self.name.len() + self.media_type.len() + self.content.len() + self.attributes.weight()
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, RecallId};
 use crate::model::evidence::ItemId;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Outcome, Verdict};
 use crate::model::step::{Action, StepResult};
 use crate::model::task::Task;
 
@@ -101,6 +101,11 @@ impl RecallUse {
     pub const MAX_ITEMS: usize = 200;
 }
 
+/// The confidence of an outcome that was stated.
+fn certain() -> f64 {
+    1.0
+}
+
 /// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their
 /// own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +123,10 @@ pub struct Episode {
     pub completed_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// How likely the outcome is right, in `0.0..=1.0`: 1 where it was stated, less where it was inferred. Learning weighs the
+    /// episode by it.
+    #[serde(default = "certain")]
+    pub confidence: f64,
     /// The number of steps; 0 until completed.
     pub steps: u32,
     /// The tools used, in order of first use; empty until completed.
@@ -156,6 +165,7 @@ impl Episode {
             started_at,
             completed_at: None,
             outcome: None,
+            confidence: certain(),
             steps: 0,
             tools: Vec::new(),
             course: Vec::new(),
@@ -176,12 +186,21 @@ impl Episode {
         std::mem::size_of::<Self>()
             + task.description.len()
             + labels.iter().map(|label| label.as_ref().map_or(0, String::len)).sum::<usize>()
+            + task.attributes.weight()
             + task.tags.iter().map(|tag| tag.len() + 24).sum::<usize>()
             + self.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
             + std::mem::size_of_val(self.course.as_slice())
             + self.outcome.iter().flat_map(Outcome::texts).map(str::len).sum::<usize>()
             + self.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
             + self.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
+    }
+
+    /// Returns how much of the task is expected to be done, in `0.0..=1.0`: what the outcome says, as likely as it is right.
+    /// `None` without an outcome that anybody knows.
+    pub fn success_share(&self) -> Option<f64> {
+        let outcome = self.outcome.as_ref().filter(|outcome| outcome.verdict() != Verdict::Unknown)?;
+        let share = outcome.success_share();
+        Some(share * self.confidence + (1.0 - share) * (1.0 - self.confidence))
     }
 
     /// Returns true once the episode has its outcome.

@@ -8,6 +8,11 @@ use serde_json::Value;
 pub struct Json(pub Value);
 
 impl Json {
+    /// Returns true if there is nothing (`null`).
+    pub fn is_null(&self) -> bool {
+        self.0.is_null()
+    }
+
     /// Returns how deeply arrays and objects nest; a scalar has depth 0.
     pub fn depth(&self) -> usize {
         let mut deepest = 0;

@@ -17,16 +17,19 @@ pub enum Verdict {
     Failure,
     /// The agent declined or was told to stop.
     Abstained,
+    /// Nobody knows: the source of a transcript does not say, and nothing in it shows. Nothing is learned from it.
+    Unknown,
 }
 
 impl Verdict {
-    /// Returns the stable name: `success`, `partial`, `failure` or `abstained`.
+    /// Returns the stable name: `success`, `partial`, `failure`, `abstained` or `unknown`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Partial => "partial",
             Self::Failure => "failure",
             Self::Abstained => "abstained",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -68,6 +71,11 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// Nobody knows. Nothing is learned from such an episode; recall shows what was done in it.
+    Unknown {
+        /// What the agent said last; may be empty.
+        summary: String,
+    },
 }
 
 impl Outcome {
@@ -98,6 +106,11 @@ impl Outcome {
         Self::Abstained { reason: reason.into() }
     }
 
+    /// Creates an outcome that nobody knows.
+    pub fn unknown(summary: impl Into<String>) -> Self {
+        Self::Unknown { summary: summary.into() }
+    }
+
     /// Sets the last error that the agent met, if this is a failure; other outcomes have none.
     #[must_use]
     pub fn last_error(mut self, text: impl Into<String>) -> Self {
@@ -123,22 +136,23 @@ impl Outcome {
             Self::Partial { .. } => Verdict::Partial,
             Self::Failure { .. } => Verdict::Failure,
             Self::Abstained { .. } => Verdict::Abstained,
+            Self::Unknown { .. } => Verdict::Unknown,
         }
     }
 
-    /// Returns how far the task was done, in `0.0..=1.0`: 1, the fraction, or 0.
+    /// Returns how far the task was done, in `0.0..=1.0`: 1, the fraction, or 0, which it is for an unknown outcome, too.
     pub fn success_share(&self) -> f64 {
         match self {
             Self::Success { .. } => 1.0,
             Self::Partial { fraction, .. } => *fraction,
-            Self::Failure { .. } | Self::Abstained { .. } => 0.0,
+            Self::Failure { .. } | Self::Abstained { .. } | Self::Unknown { .. } => 0.0,
         }
     }
 
     /// Returns the summary, error or reason.
     pub fn text(&self) -> &str {
         match self {
-            Self::Success { summary } | Self::Partial { summary, .. } => summary,
+            Self::Success { summary } | Self::Partial { summary, .. } | Self::Unknown { summary } => summary,
             Self::Failure { error, .. } => error,
             Self::Abstained { reason } => reason,
         }
@@ -158,7 +172,9 @@ impl Outcome {
     /// Returns every text for changing it in place (redaction).
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let (text, last_error, last_message) = match self {
-            Self::Success { summary } | Self::Partial { summary, .. } => (summary, None, None),
+            Self::Success { summary } | Self::Partial { summary, .. } | Self::Unknown { summary } => {
+                (summary, None, None)
+            }
             Self::Failure { error, last_error, last_message } => {
                 (error, last_error.as_mut(), last_message.as_mut())
             }
@@ -201,6 +217,7 @@ impl From<Outcome> for Flat {
                 Self { last_error, last_message, ..flat(error) }
             }
             Outcome::Abstained { reason } => flat(reason),
+            Outcome::Unknown { summary } => flat(summary),
         }
     }
 }
@@ -219,6 +236,7 @@ impl TryFrom<Flat> for Outcome {
                 last_message: flat.last_message,
             },
             (Verdict::Abstained, _) => Self::abstained(flat.text),
+            (Verdict::Unknown, _) => Self::unknown(flat.text),
         })
     }
 }

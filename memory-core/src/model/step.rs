@@ -74,6 +74,9 @@ pub struct Action {
     pub duration_ms: Option<u64>,
     /// Model tokens it cost; at most a thousand million.
     pub tokens: Option<u64>,
+    /// Facts that have no field: an object, or nothing (`null`). docs/attributes.md lists the conventional names.
+    #[serde(default)]
+    pub attributes: Json,
 }
 
 impl Action {
@@ -141,6 +144,13 @@ impl Action {
         self.tokens = Some(tokens);
         self
     }
+
+    /// Sets the attributes: a JSON object of at most 16 KiB.
+    #[must_use]
+    pub fn attributes(mut self, attributes: Value) -> Self {
+        self.attributes = Json(attributes);
+        self
+    }
 }
 
 /// A recorded action.
@@ -175,6 +185,7 @@ impl Step {
 impl Action {
     /// Returns roughly how many bytes the texts and arguments take in memory.
     pub fn weight(&self) -> usize {
-        self.tool.len() + self.description.len() + self.observation.len() + self.arguments.weight()
+        let json = self.arguments.weight() + self.attributes.weight();
+        self.tool.len() + self.description.len() + self.observation.len() + json
     }
 }

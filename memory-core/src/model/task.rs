@@ -1,6 +1,10 @@
 //! What an agent was asked to do.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::EpisodeId;
+use crate::model::json::Json;
 
 /// How much work a task of this kind usually is, as the application judges it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -37,6 +41,12 @@ pub struct Task {
     pub agent: Option<String>,
     /// The application's own key for this run (a trace id, a ticket).
     pub correlation_id: Option<String>,
+    /// The episode that started this one: a sub-agent's, or a phase's.
+    #[serde(default)]
+    pub parent: Option<EpisodeId>,
+    /// Facts that have no field: an object, or nothing (`null`). docs/attributes.md lists the conventional names.
+    #[serde(default)]
+    pub attributes: Json,
 }
 
 impl Task {
@@ -52,6 +62,8 @@ impl Task {
             complexity: Complexity::default(),
             agent: None,
             correlation_id: None,
+            parent: None,
+            attributes: Json::default(),
         }
     }
 
@@ -108,6 +120,20 @@ impl Task {
     #[must_use]
     pub fn correlation_id(mut self, correlation_id: impl Into<String>) -> Self {
         self.correlation_id = Some(correlation_id.into());
+        self
+    }
+
+    /// Sets the episode that started this one.
+    #[must_use]
+    pub fn parent(mut self, parent: EpisodeId) -> Self {
+        self.parent = Some(parent);
+        self
+    }
+
+    /// Sets the attributes: a JSON object of at most 16 KiB.
+    #[must_use]
+    pub fn attributes(mut self, attributes: Value) -> Self {
+        self.attributes = Json(attributes);
         self
     }
 }

@@ -47,11 +47,14 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .tag("b c")
         .complexity(Complexity::Complex)
         .agent("agent-1")
-        .correlation_id("trace 7");
+        .correlation_id("trace 7")
+        .parent(EpisodeId(id()))
+        .attributes(json!({"gen_ai.request.model": HARD_TEXT, "deep": {"n": [1.5, null]}}));
     let mut episode = Episode::open(episode_id, task, at);
     episode.status = EpisodeStatus::Completed;
     episode.completed_at = Some(Timestamp(at.0 + 5));
     episode.outcome = Some(Outcome::Partial { fraction: 0.1 + 0.2, summary: HARD_TEXT.into() });
+    episode.confidence = 0.7;
     episode.steps = 3;
     episode.tools = vec![ToolUse { tool: "bash".into(), calls: 3, failures: 1 }];
     episode.course = vec![Attempt { tool: 0, worked: false }, Attempt { tool: 0, worked: true }];
@@ -74,8 +77,10 @@ pub fn entities(seed: u64) -> Vec<Entity> {
         .observation(HARD_TEXT)
         .timeout()
         .duration_ms(17)
-        .tokens(99);
+        .tokens(99)
+        .attributes(json!({"gen_ai.tool.call.id": HARD_TEXT}));
     let quality = Quality::default().tests(10, 1).lint_findings(2).review_score(0.75).accepted(true);
+    let quality = quality.measure("coverage", 0.1 + 0.2).measure("complexity", 7.0);
     let (pattern_id, failure_id) = (PatternId(id()), FailureId(id()));
     let tally =
         Tally { successes: 3, failures: 1, success_weight: 2.5, failure_weight: 0.1 + 0.2, as_of: at };
@@ -86,7 +91,12 @@ pub fn entities(seed: u64) -> Vec<Entity> {
             ArtifactId(id()),
             episode_id,
             at,
-            NewArtifact::new("src/lib.rs", HARD_TEXT).media_type("text/x-rust").quality(quality),
+            NewArtifact::new("src/lib.rs", HARD_TEXT)
+                .media_type("text/x-rust")
+                .quality(quality)
+                .language("rust")
+                .lines(12, 3)
+                .attributes(json!({"vcs.ref.head.name": "main"})),
         )
         .into(),
         Reward {

@@ -90,7 +90,7 @@ impl SolvedTask {
         let outcome = outputs.join("; ").chars().take(Limits::default().outcome_chars).collect::<String>();
         let source_key = scalar(&self.id).unwrap_or_else(|| "task".to_owned());
         let source_key = source_key.chars().take(100).collect();
-        Recording { source_key, task: self.task(), actions, outcome: Outcome::success(outcome), at: None }
+        Recording::new(source_key, self.task(), Outcome::success(outcome)).actions(actions)
     }
 }
 

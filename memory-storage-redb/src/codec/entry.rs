@@ -8,7 +8,7 @@ use super::frame::{self, Sort, u64_at};
 use super::{Unreadable, read_payload, write_payload};
 
 /// `schema` counts the shapes that the bincode form of [`Entity`] has had.
-pub(super) const SORT: Sort = Sort { magic: *b"AMce", format: 1, schema: 9 };
+pub(super) const SORT: Sort = Sort { magic: *b"AMce", format: 1, schema: 10 };
 
 /// Revision clock, writer, updated_at, expires_at, filled_at, flags.
 const FIXED_BYTES: usize = 41;

@@ -2,7 +2,7 @@
 //! bytes. A change that breaks these needs another `schema` or `format` number (cache entries and documents, which
 //! may be lost), or a decoder for both (outbox rows, which may not).
 
-use memory_core::{Entity, Key, Kind, Revision, Row, StoredDocument, Timestamp, WriterId};
+use memory_core::{Entity, Key, Kind, Record, Revision, Row, StoredDocument, Timestamp, WriterId};
 
 use super::*;
 
@@ -74,4 +74,38 @@ fn search_documents() {
     let document = StoredDocument { revision, bytes: b"abcd".to_vec() };
     assert_eq!(to_hex(&encode_document(b"default\0episode\0x", &document).unwrap()), hex);
     assert_eq!(decode_document(b"default\0episode\0x", &from_hex(hex)), Ok(document));
+}
+
+/// Makes the entries from the entities of today, after the schema's number was raised:
+/// `UPDATE_GOLDEN=1 cargo test -p memory-storage-redb golden`.
+#[test]
+fn entries_are_written_anew_on_demand() {
+    if std::env::var_os("UPDATE_GOLDEN").is_none() {
+        return;
+    }
+    let entities = memory_core::conformance::entities(7);
+    let mut written = String::new();
+    for line in lines(ENTRIES) {
+        let [name, hex, json] = line[..] else { panic!("three columns: {line:?}") };
+        let (kind, id) = name.split_once('/').unwrap();
+        let key = Key::new(&Default::default(), kind.parse::<Kind>().unwrap(), id);
+        let entity = entities.iter().find(|entity| json != "-" && entity.kind() == key.kind).cloned();
+        let old = from_hex(hex);
+        let field = |index: usize| frame::u64_at(&old[frame::HEADER_BYTES..], index * 8).unwrap();
+        let revision = Revision { clock: field(0), writer: WriterId::new(field(1)) };
+        let expires_at = (field(3) > 0).then(|| Timestamp(field(3)));
+        let json = entity.as_ref().map_or("-".to_owned(), |entity| entity.to_json().unwrap());
+        let record = Record {
+            key: key.clone(),
+            revision,
+            updated_at: Timestamp(field(2)),
+            expires_at,
+            entity: entity.map(std::sync::Arc::new),
+        };
+        let key_bytes = crate::keys::key_bytes(&key).unwrap();
+        let entry = encode_entry(&key_bytes, &record, Timestamp(field(4))).unwrap();
+        written.push_str(&format!("{name}\t{}\t{json}\n", to_hex(&entry)));
+    }
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/codec/golden/entries.txt");
+    std::fs::write(file, written).unwrap();
 }

@@ -62,6 +62,12 @@ impl Learner {
         if reward.learned {
             return Ok(());
         }
+        if trace.episode.success_share().is_none() {
+            // Nobody knows how it ended: it is no evidence for or against anything.
+            reward.learned = true;
+            draft.put(id.to_string(), reward);
+            return Ok(());
+        }
         let similar = self.similar(&trace).await?;
         let reflection = match reflections.get(&id) {
             Some(known) => known.reflection.clone(),
@@ -335,7 +341,7 @@ async fn tells(witness: &Witness, named: &[EpisodeId], draft: &Draft<'_>) -> Res
         let Some(Entity::Episode(other)) = draft.get(Kind::Episode, other.to_string()).await? else {
             continue;
         };
-        let succeeded = other.outcome.as_ref().is_some_and(|outcome| outcome.success_share() >= 0.5);
+        let succeeded = other.success_share().is_some_and(|share| share >= 0.5);
         let at = other.completed_at.unwrap_or(other.started_at);
         if succeeded && (at, other.id) > (witness.at, witness.episode) {
             return Ok(false);

@@ -132,13 +132,9 @@ async fn what_ended_before_the_teller_has_a_say_while_there_are_few() {
     let (memory, clock) = memory().await;
     clock.advance(std::time::Duration::from_secs(3_600));
     for (minute, lane) in [(9, "north"), (8, "north"), (7, "south")] {
-        let recording = Recording {
-            source_key: format!("{minute}"),
-            task: Task::new("Load the lorry"),
-            actions: vec![Action::tool("open"), Action::tool("load").arguments(json!({"lane": lane}))],
-            outcome: Outcome::success("loaded"),
-            at: Some(Timestamp(1_700_000_000_000 + minute * 60_000)),
-        };
+        let recording = Recording::new(format!("{minute}"), "Load the lorry", Outcome::success("loaded"))
+            .actions(vec![Action::tool("open"), Action::tool("load").arguments(json!({"lane": lane}))])
+            .at(Timestamp(1_700_000_000_000 + minute * 60_000));
         memory.record(recording).await.unwrap();
         memory.learn().await.unwrap();
         let step = playbook(&memory).await.unwrap().steps[1].instruction.clone();

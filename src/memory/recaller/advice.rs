@@ -99,7 +99,7 @@ fn of_those_asked(stored: &[Heuristic], shown: &[Heuristic]) -> Vec<Heuristic> {
 pub(super) fn neighbour(found: &RecalledEpisode) -> Neighbour {
     let episode = &found.episode;
     let worked = episode.tools.iter().filter(|used| used.failures < used.calls);
-    let success = episode.outcome.as_ref().map_or(0.0, memory_core::Outcome::success_share);
+    let success = episode.success_share().unwrap_or(0.0);
     (worked.map(|used| used.tool.clone()).collect(), found.parts.support, success)
 }
 

@@ -102,7 +102,7 @@ async fn a_secret_in_any_field_is_stored_nowhere() {
         assert!(done.redactions > 0);
         let actions = actions.iter().map(|(_, action)| action.clone()).collect();
         let source_key = format!("{number}");
-        let recording = Recording { source_key, task: task.clone(), actions, outcome, at: None };
+        let recording = Recording::new(source_key, task.clone(), outcome).actions(actions);
         memory.record(recording).await.unwrap();
     }
     memory.learn().await.unwrap();
@@ -139,13 +139,7 @@ async fn large_texts_are_redacted_as_small_ones_are() {
     episode.step(action.clone()).await.unwrap();
     assert_eq!(episode.complete(Outcome::success("done")).await.unwrap().redactions, 2);
     let outcome = Outcome::success("done");
-    let recording = Recording {
-        source_key: "1".into(),
-        task: Task::new("again"),
-        actions: vec![action],
-        outcome,
-        at: None,
-    };
+    let recording = Recording::new("1", "again", outcome).actions(vec![action]);
     memory.record(recording).await.unwrap();
     let stored = stored(&memory).await;
     assert_eq!(stored.matches("[REDACTED:").count(), 3);

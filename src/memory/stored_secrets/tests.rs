@@ -40,8 +40,7 @@ async fn careless(durable: &Arc<MemoryStore>) -> Memory {
             action(&format!("deploy-{SECRET}")),
         ];
         let outcome = Outcome::success(format!("deployed with {SECRET}"));
-        let recording =
-            Recording { source_key: format!("careless {number}"), task, actions, outcome, at: None };
+        let recording = Recording::new(format!("careless {number}"), task, outcome).actions(actions);
         memory.record(recording).await.unwrap();
     }
     let mut open = memory.start(format!("Rotate {SECRET}")).await.unwrap();
