@@ -66,8 +66,8 @@ impl Builder {
         self
     }
 
-    /// Keeps the records in a Turso or sqld database at this URL (`libsql://`, `https://` or `http://`), behind an
-    /// outbox in the folder. Needs the feature `remote`. Default: a libsql file in the folder.
+    /// Keeps the records in a Turso or sqld database at this URL (`libsql://`, `https://` or `http://`); writes
+    /// pass through an outbox in the folder. Needs the feature `remote`. Default: a libsql file in the folder.
     #[must_use]
     pub fn remote(mut self, url: impl Into<String>) -> Self {
         self.set.url = Some(url.into());

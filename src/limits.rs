@@ -14,12 +14,12 @@ const MAX_STEPS: u32 = 99_999;
 const MAX_DURATION_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// More than a model reads in one call.
 const MAX_TOKENS: u64 = 1_000_000_000;
-/// What clocks of machines may differ by, in milliseconds: a day.
+/// The largest difference between clocks of machines, in milliseconds: a day.
 const MAX_AHEAD_MS: u64 = 24 * 3_600 * 1_000;
 /// JSON readers stop at 128 levels; a step wraps its arguments in a few more.
 const MAX_ARGUMENT_DEPTH: usize = 100;
 
-/// Bounds the size of what is stored. Characters are Unicode scalar values.
+/// Bounds the size of stored values. Characters are Unicode scalar values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -141,8 +141,8 @@ impl Limits {
         at_most(OPERATION, "step.arguments", bytes, self.argument_bytes as u64, "bytes")
     }
 
-    /// Checks when something was done: at most a day ahead of this machine's clock. What is from the future would make
-    /// all else look old.
+    /// Checks the time of an action: at most a day ahead of this machine's clock. A time in the future would
+    /// make everything else look old.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] that names the field, the limit and the time found.
@@ -226,7 +226,7 @@ impl Limits {
         at_most("step", "episode.steps", steps, u64::from(self.steps), "steps")
     }
 
-    /// Checks the encoded size of one record; `field` says which (`step`, `artifact`).
+    /// Checks the encoded size of one record; `field` names it (`step`, `artifact`).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if it is above [`Limits::record_bytes`].

@@ -133,7 +133,8 @@ impl Memory {
         Self::assemble_in(None, namespace, config, tiers, clock, ids).await
     }
 
-    /// Assembles a memory from its tiers; `slot` is its folder, which is freed once nothing of the memory is left.
+    /// Assembles a memory from its tiers; `slot` is its folder, which is freed once nothing of the memory is
+    /// left.
     pub(crate) async fn assemble_in(
         slot: Option<Slot>,
         namespace: Namespace,
@@ -303,14 +304,14 @@ impl Memory {
         Ok(OpenEpisode::new(self.inner.clone(), episode, bytes))
     }
 
-    /// Takes up an open episode again, after a crash or in another process, with every acknowledged step.
+    /// Resumes an open episode, after a crash or in another process, with every acknowledged step.
     ///
-    /// While the durable tier is away, an episode can be resumed whose steps are at hand here; its totals are summed up
-    /// anew on completion if the tier is back by then.
+    /// While the durable tier is away, an episode can be resumed if its steps are available here; its totals
+    /// are recomputed on completion if the tier is back by then.
     ///
     /// # Errors
-    /// `NotFound` for an unknown or forgotten episode, `Conflict` for a completed one, `Unavailable` when
-    /// nobody reachable knows it or its steps.
+    /// `NotFound` for an unknown or forgotten episode, `Conflict` for a completed one, `Unavailable` when no
+    /// reachable tier has it or its steps.
     pub async fn resume(&self, id: EpisodeId) -> Result<OpenEpisode> {
         let episode = self.inner.records.open_episode("resume", id).await?;
         let steps = self.steps(id).await?;
@@ -363,7 +364,7 @@ impl Memory {
         })
     }
 
-    /// Returns what people should know of damage and repairs since opening, without asking any tier.
+    /// Returns notices about damage and repairs since opening, without asking any tier.
     pub fn notices(&self) -> Vec<String> {
         self.inner.records.engine.warnings()
     }
@@ -388,7 +389,7 @@ impl Memory {
         self.inner.records.engine.flush(timeout).await
     }
 
-    /// Sends everything that waits and pulls what others wrote, for at most `timeout` each.
+    /// Sends all unsent records and pulls records of others, for at most `timeout` each.
     ///
     /// # Errors
     /// `Unavailable` when the durable tier does not answer in time.
@@ -400,8 +401,8 @@ impl Memory {
         })
     }
 
-    /// Returns one page of dead letters behind the number `after`, oldest first, with the reasons: at most `limit`, and
-    /// fewer if they are large. At the end, none.
+    /// Returns one page of dead letters after the number `after`, oldest first, with the reasons: at most
+    /// `limit`, and fewer if they are large. At the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -425,13 +426,13 @@ impl Memory {
         self.inner.records.engine.drop_dead_letters(seqs).await
     }
 
-    /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
-    /// for the next instance. The files are free once the last clone and handle are dropped.
+    /// Closes the memory: refuses further writes, sends unsent records for at most `timeout`, and reports the
+    /// records left for the next instance. The files are free once the last clone and handle are dropped.
     ///
     /// # Errors
     /// Whatever the durable tier reports on closing.
     pub async fn close(self, timeout: Duration) -> Result<PendingReport> {
-        // What is learned is committed whole or stays due: the learner may be stopped anywhere.
+        // A batch of learning is committed whole or stays due, so the learner may be stopped anywhere.
         let task = lock(&self.inner.task).take();
         if let Some(task) = task {
             task.abort();

@@ -1,10 +1,10 @@
 //! Replaces secrets in text before it is stored.
 //!
-//! A rule has a *trigger*, a few letters that every match contains, and a pattern. All triggers are searched in one
-//! pass, so text without any costs one pass; the patterns of the rules triggered then find the secrets. All
-//! patterns run in linear time. What is replaced becomes `[REDACTED:<rule>]`, which no rule ever looks into. What a
-//! replacement lays bare is found by a further pass; their number is bounded, so that hostile text costs no more than
-//! its length, and after the last one shapes are found wherever they stand.
+//! A rule has a *trigger*, a few letters that every match contains, and a pattern. All triggers are searched in
+//! one pass, so text without any costs one pass; the patterns of the triggered rules then find the secrets. All
+//! patterns run in linear time. A secret is replaced by `[REDACTED:<rule>]`, which no rule looks into. A
+//! further pass finds secrets that a replacement exposes. The number of passes is bounded, so that the cost of
+//! hostile text stays linear; after the last one, formats are found anywhere in the text.
 
 mod assignment;
 mod domain;
@@ -87,7 +87,7 @@ struct Rules {
 struct Rule {
     name: String,
     pattern: &'static str,
-    /// The shape by itself, for what is left after the last pass.
+    /// The format alone, for text left after the last pass.
     glued: Option<&'static str>,
     /// Compiled when first triggered.
     regex: OnceLock<Regex>,
@@ -98,7 +98,7 @@ struct Rule {
 /// How often a text is gone over at the most.
 const PASSES: usize = 4;
 
-/// How much of the text beside a match is looked at to judge it, in bytes.
+/// How much of the text around a match is used to judge it, in bytes.
 const CONTEXT: usize = 512;
 
 impl Default for Redactor {
@@ -171,8 +171,8 @@ impl Redactor {
         self.rules.as_ref().map_or(0, |rules| rules.redact_text(text))
     }
 
-    /// Replaces the secrets in a JSON value: in strings, in names of fields, and the values of fields whose name says
-    /// that they are secret; returns how many.
+    /// Replaces the secrets in a JSON value: in strings, in names of fields, and in the values of fields with a
+    /// secret name; returns how many.
     pub fn redact_json(&self, value: &mut Value) -> u32 {
         self.rules.as_ref().map_or(0, |rules| rules.redact_json(value))
     }
@@ -319,7 +319,7 @@ impl Rule {
             let end = gap.map_or(text.len(), |(mark, _)| start + mark);
             let (mut base, mut at) = (start, start);
             while at < end {
-                // Behind what was replaced a word begins: what is glued to it is found in the same pass.
+                // A word begins after a replacement: a secret adjacent to it is found in the same pass.
                 let Some(captures) = regex.captures_at(&text[base..end], at - base) else {
                     *work += end - at;
                     break;
@@ -381,7 +381,7 @@ fn head(text: &str) -> &str {
     (0..=to).rev().find(|at| text.is_char_boundary(*at)).map_or("", |at| &text[..at])
 }
 
-/// Finds the next mark: where it starts and where the text goes on behind it.
+/// Finds the next mark: its start, and where the text continues after it.
 fn next_mark(text: &str) -> Option<(usize, usize)> {
     let mut from = 0;
     loop {
@@ -389,7 +389,7 @@ fn next_mark(text: &str) -> Option<(usize, usize)> {
         let name = start + MARK_START.len();
         let valid = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let length = text.as_bytes()[name..].iter().take(65).take_while(|byte| valid(byte)).count();
-        // Whoever hides a secret in a mark does not get it past.
+        // A secret inside a forged mark is found, too.
         let forged = length > 20 && shape::mixed(&text[name..name + length]);
         if (1..=64).contains(&length) && !forged && text[name + length..].starts_with(MARK_END) {
             return Some((start, name + length + 1));

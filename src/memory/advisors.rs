@@ -1,9 +1,10 @@
 //! Keeps a model of each domain's tools in step with the episodes, and in the cache file.
 //!
-//! A model is derived from episodes: the durable tier knows nothing of it, and each process learns its own from the same
-//! episodes. It is stored in the cache so that a new process answers without learning again. What this process learns from
-//! or forgets is noted at once; what others recorded is taken up when it is more than a few episodes, and by
-//! consolidation. Without a model in the cache, or with one of another version, the episodes are learned from again.
+//! A model is derived from episodes: the durable tier does not store it, and each process learns its own from
+//! the same episodes. The cache stores it, so that a new process can answer without learning again. Episodes
+//! that this process completes or forgets are noted at once; those of others are included when they exceed a
+//! small share, and by consolidation. Without a model in the cache, or with one of another version, the process
+//! learns from the episodes again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -74,7 +75,7 @@ pub(super) struct Advisors {
     records: Arc<Records>,
     backlog: Arc<Backlog>,
     held: Mutex<BTreeMap<Domain, Shared>>,
-    /// Episodes of this process that came, changed or went.
+    /// Episodes of this process that were added, changed or removed.
     noted: Mutex<BTreeMap<Domain, BTreeSet<EpisodeId>>>,
     by_agent: moka::sync::Cache<ByAgent, (u64, Shared)>,
     /// Held while a model is changed.
@@ -93,7 +94,7 @@ impl Advisors {
         }
     }
 
-    /// Notes that an episode of a domain came, changed or went.
+    /// Notes that an episode of a domain was added, changed or removed.
     pub(super) fn note(&self, domain: Option<&str>, episode: EpisodeId) {
         lock(&self.noted).entry(domain.map(normalize_label)).or_default().insert(episode);
     }
@@ -145,7 +146,7 @@ impl Advisors {
         let _changing = self.changing.lock().await;
         let advisor = self.held_or_stored(domain).await;
         let is_learning = self.make_learn(domain, &advisor).await;
-        // What cannot be read is not learned from, and no reason to compare once more.
+        // Unreadable episodes are not learned from, and are no reason to compare again.
         let compared = changing(&advisor, |advisor| advisor.compared.unwrap_or(advisor.model.len()));
         if !is_learning || self.known(domain) != compared {
             self.compare(domain, &advisor, usize::MAX).await?;
@@ -154,7 +155,7 @@ impl Advisors {
         Ok((advisor, episodes))
     }
 
-    /// Learns from what was noted, forgets what is gone, and stores models that changed much.
+    /// Learns from noted episodes, forgets removed ones, and stores models that changed much.
     pub(super) async fn learn_noted(&self) -> Result<()> {
         self.take_up_noted().await?;
         let _changing = self.changing.lock().await;
@@ -164,7 +165,7 @@ impl Advisors {
         Ok(())
     }
 
-    /// Learns from what was noted, and forgets what is gone.
+    /// Learns from noted episodes, and forgets removed ones.
     pub(super) async fn take_up_noted(&self) -> Result<()> {
         let _changing = self.changing.lock().await;
         loop {
@@ -179,7 +180,8 @@ impl Advisors {
     async fn learn_these(&self, domain: &Domain, noted: &BTreeSet<EpisodeId>) -> Result<()> {
         let advisor = self.held_or_stored(domain).await;
         if !self.make_learn(domain, &advisor).await {
-            // There is no model of the episodes before: all are learned from, but what is noted once its turn comes.
+            // There is no model of earlier episodes: learn from all of them, except noted ones, which have
+            // their own turn.
             let waits = self.backlog.waiting();
             return self.compare_but(&waits, domain, &advisor, usize::MAX).await;
         }
@@ -229,7 +231,7 @@ impl Advisors {
         held.iter().map(|(domain, advisor)| (domain.clone(), advisor.clone())).collect()
     }
 
-    /// Stores what was learned since.
+    /// Stores models with unstored changes.
     pub(super) async fn store_models(&self) {
         let _changing = self.changing.lock().await;
         for (domain, advisor) in self.held() {
@@ -277,7 +279,7 @@ impl Advisors {
         let learns = stored.is_none();
         let advisor = Advisor { model: stored.unwrap_or_default(), learns, ..Advisor::default() };
         let advisor = Arc::new(RwLock::new(advisor));
-        // Whatever domain somebody asks for: nothing is kept of those that there are not.
+        // Queries may name any domain: nothing is kept for domains that do not exist.
         if self.known(domain) > 0 || !asking(&advisor, Model::is_empty) {
             lock(&self.held).insert(domain.clone(), advisor.clone());
         }
@@ -306,7 +308,7 @@ impl Advisors {
         self.compare_but(&BTreeSet::new(), domain, advisor, most).await
     }
 
-    /// The same, but for episodes that wait.
+    /// The same, except for pending episodes.
     async fn compare_but(
         &self,
         waits: &BTreeSet<EpisodeId>,
@@ -366,7 +368,7 @@ impl Advisors {
         let learned = tokio::task::spawn_blocking(move || {
             for id in ids {
                 let example = episodes.remove(&id).map(|episode| example(&episode));
-                // Locked for one episode at a time: who asks does not wait for all.
+                // Locked for one episode at a time, so that a query does not wait for all of them.
                 changing(&advisor, |advisor| {
                     let before = advisor.model.len();
                     let changed = match example {
@@ -393,8 +395,8 @@ impl Advisors {
         }
     }
 
-    /// Stores a model in the cache, which may do without: then it is learned again. What could not be stored is stored with
-    /// the next change, or on closing.
+    /// Stores a model in the cache. After a failure it is stored with the next change, or on closing. A model that the
+    /// cache lacks is learned again.
     async fn store_model(&self, domain: &Domain, advisor: &Shared) {
         changing(advisor, |advisor| advisor.model.calibrate());
         let shared = advisor.clone();

@@ -25,7 +25,7 @@ pub struct MemoryConfig {
     pub quotas: Quotas,
     /// How fast episodes may be started or recorded; unlimited by default.
     pub rate_limit: Option<RateLimit>,
-    /// What is redacted before storage; common secret shapes by default.
+    /// Redacts texts before storage; common formats of secrets by default.
     pub redactor: Redactor,
     /// What is learned, and when.
     pub learning: LearningConfig,
@@ -46,7 +46,7 @@ pub struct LearningConfig {
     pub confidence: ConfidenceConfig,
     /// When and how much is consolidated.
     pub consolidation: ConsolidationConfig,
-    /// Who reflects on episodes; [`ContrastReflector`] by default.
+    /// The reflector for episodes; [`ContrastReflector`] by default.
     pub reflector: Arc<dyn Reflector>,
     /// The share of recalls that are held back, in `0.0..=1.0`, so that what memory is worth can be measured; 0 by
     /// default.

@@ -1,4 +1,4 @@
-//! What a running episode shows of how it goes: what the reward is computed from.
+//! The signals of a running episode that the reward is computed from.
 
 use std::collections::BTreeMap;
 
@@ -58,8 +58,8 @@ impl Observed {
         self.recovered + round as u32
     }
 
-    /// Scores a completed episode by what its task usually takes and how new it is, in `0.0..=1.0`, and notes the reward and
-    /// the telling words in its head.
+    /// Scores a completed episode by its task's usual effort and its novelty, in `0.0..=1.0`, and stores the
+    /// reward and the discriminating words in its head.
     pub(super) fn conclude(
         self,
         usual: &Usual,

@@ -41,7 +41,7 @@ impl Reflector for PluggedIn<dyn Reflector> {
     }
 }
 
-/// Awaits a call; a panic becomes an error. What the call was at is dropped with it.
+/// Awaits a call; a panic becomes an error. The state of the call is dropped with it.
 async fn caught<T>(call: impl Future<Output = Result<T>>, error: impl Fn(String) -> Error) -> Result<T> {
     let mut call = pin!(call);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {

@@ -1,4 +1,4 @@
-//! Recall: what is known that helps with a task, put together.
+//! Recall: puts together everything known that helps with a task.
 
 mod advice;
 mod fixes;
@@ -40,17 +40,17 @@ const SEMANTIC_BY_AGENT: usize = 1_024;
 const SEARCHED_PARTS: usize = 4;
 /// The relevance below which a pattern or playbook is not shown.
 const LEARNED_RELEVANCE: f64 = 0.2;
-/// The score from which what is found for a part is shown although the task as a whole does not find it, and what is of
-/// another domain than was asked about.
+/// The least score of a result for a part of the task if the task as a whole does not find it, and of a result
+/// from another domain.
 const PART_SCORE: f64 = 0.5;
 
 impl Memory {
-    /// Finds what is known that helps with a task: episodes, tools, patterns, heuristics, warnings, fixes and a playbook;
-    /// finding nothing is a legal answer.
+    /// Finds known items that help with a task: episodes, tools, patterns, heuristics, warnings, fixes and a
+    /// playbook. An empty answer is valid.
     ///
-    /// The same store and query give the same answer, but for its id; with a hold-out share
-    /// ([`LearningConfig::hold_out`](crate::learning::LearningConfig::hold_out)) the id, or that of the recall that this one follows, decides whether the
-    /// answer is held back.
+    /// The same store and query give the same answer, except for its id. With a hold-out share
+    /// ([`LearningConfig::hold_out`](crate::learning::LearningConfig::hold_out)) the id, or that of the recall
+    /// that this one follows, decides whether the answer is withheld.
     ///
     /// # Errors
     /// `InvalidInput` for a query over a limit, and what the tiers report.
@@ -111,15 +111,15 @@ impl Recaller {
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
         recall.task_parts = task_parts;
         recall.phase = phase(query, &recall);
-        // Of what is done there is no step left but those of other cases.
+        // A finishing task has no steps left except those of other cases.
         if recall.phase != Phase::Finishing {
             self.add_playbook(query, now, &for_others, &mut recall).await?;
         }
         Ok(recall)
     }
 
-    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails. The model, which may be
-    /// somebody else's, sees the redacted text.
+    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails. The model,
+    /// possibly a third party's, gets the redacted text.
     async fn semantic(&self, query: &RecallQuery, recall: &mut Recall) -> Option<HashMap<Arc<str>, f32>> {
         let vectors = self.vectors.as_deref()?;
         let text = query.text.clone();
@@ -159,7 +159,8 @@ impl Recaller {
         }
         found.truncate(if hits.is_empty() { query.limit } else { query.limit / 2 });
         hits.truncate(query.limit - found.len());
-        // How like a part it is says nothing of how like the task as a whole: no more than those in front of it.
+        // Similarity to a part says nothing about similarity to the whole task: these score no higher than the
+        // hits before them.
         let least = hits.last().map_or(1.0, |hit| hit.score);
         for hit in &mut found {
             hit.score = hit.score.min(least);
@@ -168,8 +169,8 @@ impl Recaller {
         hits
     }
 
-    /// Reads what was found, all at once. What is gone by now is left out, what is only from agents that are not asked for,
-    /// and what is out of reach, which the answer says.
+    /// Reads the results concurrently. Deleted ones, and those only from agents that the query excludes, are
+    /// left out. Unreachable ones are left out, too, and the answer says so.
     async fn reach(
         &self,
         hits: Vec<Hit>,
@@ -188,7 +189,7 @@ impl Recaller {
                         reached.push(Reached { hit, entity: self.records.noted(entity), origin });
                     }
                 }
-                // The index knows more than this machine has at hand; the answer says how much is missing.
+                // The index knows more records than this machine can reach; the answer counts the missing ones.
                 Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                     recall.out_of_reach += 1;
                 }
@@ -230,7 +231,7 @@ impl Recaller {
         (origin.latest.is_some() || !query.is_by_agent()).then_some(origin)
     }
 
-    /// Returns so many of what was learned, if they are at least so relevant.
+    /// Returns at most this many learned items with at least this relevance.
     fn search_learned(
         &self,
         kind: Kind,
@@ -270,7 +271,7 @@ fn asking(parts: &[String]) -> &[String] {
     if parts.len() < 2 { &[] } else { &parts[..parts.len().min(SEARCHED_PARTS)] }
 }
 
-/// Says of what was found that it was for a part.
+/// Marks a result as found for a part of the task.
 fn found_for(part: &str, mut hit: Hit) -> Hit {
     hit.reasons.insert(0, format!("like a part of the task: {}", part.trim()));
     hit

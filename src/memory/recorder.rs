@@ -32,9 +32,9 @@ pub struct Recording {
     /// Identifies the episode in its source, so that recording it again changes nothing: a file's name and line, a
     /// trace id, a hash of the content. 1 to 1,000 bytes.
     pub source_key: String,
-    /// What was asked.
+    /// The task.
     pub task: Task,
-    /// What was done, in order.
+    /// The actions, in order.
     pub actions: Vec<Action>,
     /// How it ended.
     pub outcome: Outcome,
@@ -42,7 +42,7 @@ pub struct Recording {
     pub at: Option<Timestamp>,
 }
 
-/// What became of a recording.
+/// The result of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
@@ -68,13 +68,13 @@ impl Memory {
         results.pop().unwrap_or_else(|| Err(given_up()))
     }
 
-    /// Records finished episodes, each atomically, and scores them as if one after the other: what is new or usual
-    /// depends on those before, whichever is stored first. Commits are shared, which makes this many times faster than
-    /// one [`Memory::record`] after another.
+    /// Records finished episodes, each atomically, and scores them in order: novelty and usual effort depend on
+    /// the episodes before, whichever is stored first. The episodes share commits, which is many times faster
+    /// than one [`Memory::record`] after another.
     ///
-    /// Returns what became of each, in their order and with the errors of [`Memory::record`]. One whose source key came
-    /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do
-    /// all new ones behind it.
+    /// Returns the result of each, in order and with the errors of [`Memory::record`]. A recording whose source
+    /// key came earlier in the same call is known, or fails if that one fails. Once one exceeds the rate limit,
+    /// so do all new ones after it.
     pub async fn record_all(&self, recordings: Vec<Recording>) -> Vec<Result<Recorded>> {
         let recorder = &self.inner.recorder;
         recorder.backlog.active();
@@ -146,7 +146,8 @@ impl Memory {
                 }
                 Ok(Read { record: Some(_), .. }) => Ok(Looked::Known(Recorded::Known(id))),
                 Ok(_) => Ok(Looked::New(id)),
-                // Recording goes on while the durable tier is away; if it does know the episode, it keeps what it has.
+                // Recording continues while the durable tier is away; if that tier does have the episode, it
+                // keeps its version.
                 Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                     Ok(Looked::New(id))
                 }
@@ -163,12 +164,12 @@ enum Looked {
     Known(Recorded),
 }
 
-/// What becomes of a recording.
+/// The result of a recording.
 enum Fate {
     Settled(Result<Recorded>),
     /// It is to be committed.
     Prepared,
-    /// What becomes of the one at that place, which has the same source key.
+    /// The result of the recording at that place, which has the same source key.
     Of(usize),
 }
 
@@ -256,7 +257,7 @@ pub(super) struct Recorder {
     pub(super) rate: Option<RateLimiter>,
     pub(super) redactor: Redactor,
     pub(super) ids: Arc<dyn IdSource>,
-    /// Secrets replaced in what was stored.
+    /// Secrets replaced in stored texts.
     pub(super) redactions: AtomicU64,
     pub(super) learning: Arc<LearningConfig>,
 }
@@ -293,7 +294,8 @@ impl Recorder {
         })
     }
 
-    /// So many episodes of the very same task say more about what is usual than others of its kind.
+    /// From this many episodes of exactly the same task, they describe the usual effort better than others of
+    /// its kind.
     const ENOUGH: u32 = 3;
 
     pub(super) fn take_token(&self) -> Result<()> {
@@ -383,8 +385,8 @@ impl Recorder {
             records.push(record);
         }
         self.limits.check_episode_bytes("record", bytes)?;
-        // The head behind its steps, and behind it what makes it due: rows may reach a server in several batches, and
-        // nobody may see the later of these without the earlier.
+        // The head after its steps, and the reward after the head: rows may reach a server in several batches,
+        // and no reader may see a later one of these without the earlier ones.
         records.push(head);
         records.push(first_version(self.version_of_reward(reward)));
         ahead.count_episode(&episode);

@@ -1,4 +1,4 @@
-//! What people ruled about what was learned.
+//! Rulings by people on learned items.
 
 use memory_core::{
     Decision, Entity, Error, ErrorKind, FailureId, ItemId, Kind, RemedyCall, Result, Ruling, Standing,
@@ -11,8 +11,8 @@ use crate::memory::draft::Draft;
 use crate::memory::learner::ATTEMPTS;
 
 impl Knowledge<'_> {
-    /// Pins or rejects an item, or with `None` lets its evidence decide again. What was decided is a record of its own
-    /// ([`Ruling`]): it survives the item being learned anew, and the item being forgotten with its episodes.
+    /// Pins or rejects an item, or with `None` lets its evidence decide again. A ruling is a separate record
+    /// ([`Ruling`]): it survives when the item is learned again, or is forgotten with its episodes.
     ///
     /// # Errors
     /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and what the commit reports.
@@ -59,7 +59,7 @@ impl Knowledge<'_> {
                 held => held.is_some(),
             };
             let Some(decision) = decision else {
-                // What is gone can be released all the same: should it come back, its evidence decides.
+                // A ruling can also be withdrawn if its item is gone: if it comes back, its evidence decides.
                 if !known && draft.get(Kind::Ruling, &*id).await?.is_none() {
                     return Err(unknown(item, calls));
                 }

@@ -30,7 +30,7 @@ impl Traces {
         self.cache.insert(trace.episode.id, Arc::new(trace));
     }
 
-    /// Drops what is kept of an episode.
+    /// Drops the cached data of an episode.
     pub(super) fn forget(&self, episode: EpisodeId) {
         self.cache.invalidate(&episode);
     }

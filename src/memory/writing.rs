@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use memory_core::EpisodeId;
 
-/// Locks that are held for reading from the look at an episode to the commit that adds to it; forgetting holds one for
-/// writing, so that nothing of the episode comes behind its tombstones. Episodes share few enough of them that forgetting
-/// one hardly ever holds up another.
+/// Locks that are held for reading from the check of an episode to the commit that adds to it. Forgetting holds
+/// one for writing, so that no record of the episode follows its tombstones. Few enough episodes share a lock
+/// that forgetting one hardly ever delays another.
 #[derive(Default)]
 pub(super) struct Writing([tokio::sync::RwLock<()>; 32]);
 

@@ -1,4 +1,4 @@
-//! Tells what looks like a secret from what does not.
+//! Distinguishes secrets from other text by their format.
 
 /// Returns true for text with letters and digits, as random keys have and words do not.
 pub(super) fn mixed(text: &str) -> bool {
@@ -163,7 +163,7 @@ pub(super) fn sentence(text: &str) -> bool {
     count > 1 && is_remark(first)
 }
 
-/// Returns true for what people choose as passwords: figures or signs among letters, or both cases.
+/// Returns true for typical passwords: figures or signs among letters, or both cases.
 pub(super) fn password_like(text: &str) -> bool {
     let letters = text.chars().any(char::is_alphabetic);
     let cases = text.chars().any(char::is_uppercase) && text.chars().any(char::is_lowercase);
@@ -195,7 +195,8 @@ pub(super) fn random(text: &str) -> bool {
     changes * 5 >= text.len()
 }
 
-/// Returns true for a value that says where a password is: a path that machines have, a URL, a call to fetch it.
+/// Returns true for a value that names the location of a password: a path that machines have, a URL, a call to
+/// fetch it.
 pub(super) fn place(text: &str) -> bool {
     const ROOTS: [&str; 14] = [
         "/etc/",
@@ -250,7 +251,8 @@ pub(super) fn variable(text: &str) -> bool {
     named || wrapped || call || text.starts_with("${") || text.starts_with("{{") || text.starts_with("$(")
 }
 
-/// Returns true for a quoted value that says where the secret is: a path, a URL, the name of a constant.
+/// Returns true for a quoted value that names the location of the secret: a path, a URL, the name of a
+/// constant.
 pub(super) fn reference(text: &str) -> bool {
     (text.contains("://") && !text.contains('@')) || is_constant(text) || is_path(text)
 }
