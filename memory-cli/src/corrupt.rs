@@ -1,4 +1,4 @@
-//! What repairs of the local tier left in the folder.
+//! Files that repairs of the local tier left in the folder.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(crate) struct CorruptFile {
 }
 
 impl CorruptFile {
-    /// Says that the file lies there and what that means.
+    /// Names the file and explains its meaning.
     pub(crate) fn meaning(&self) -> String {
         let path = self.path.display();
         if self.is_outbox {
@@ -40,7 +40,7 @@ pub(crate) fn find(folder: &Path) -> Vec<CorruptFile> {
 }
 
 fn look(folder: &Path, depth: usize, found: &mut Vec<CorruptFile>) {
-    // An instance's folder may go while it is looked at: what cannot be listed has nothing to show.
+    // An instance's folder may be deleted meanwhile; a folder that cannot be listed has nothing to show.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();

@@ -77,7 +77,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Tells what is wrong with the arguments, or answers `--help` and `--version`.
+/// Reports an error in the arguments, or answers `--help` and `--version`.
 fn refuse(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|argument| argument == "--json");
     if error.use_stderr() && json {

@@ -91,7 +91,7 @@ fn fitting(word: &str, columns: usize) -> usize {
     word.len()
 }
 
-/// Says how long ago something was.
+/// Renders how long ago something was.
 pub(crate) fn ago(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -106,7 +106,7 @@ pub(crate) fn ago(age: Duration) -> String {
     }
 }
 
-/// Says how long something took.
+/// Renders how long something took.
 pub(crate) fn duration(taken: Duration) -> String {
     let micros = taken.as_micros();
     match micros {
@@ -118,7 +118,7 @@ pub(crate) fn duration(taken: Duration) -> String {
     }
 }
 
-/// Says how large something is, in units of 1,000.
+/// Renders a size, in units of 1,000.
 pub(crate) fn bytes(count: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     for (size, unit) in units {

@@ -81,7 +81,7 @@ pub(super) async fn drop_some(
     }
     let session = Session::open(global, output).await?;
     let chosen = match export {
-        // What is not in the file is not dropped.
+        // Only dead letters that were written to the file are dropped.
         Some(path) => write_file(&session, seqs, path).await?,
         None => write_all(&session, seqs, &mut io::sink(), Path::new("nowhere")).await?,
     };

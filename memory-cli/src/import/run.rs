@@ -35,7 +35,7 @@ pub(crate) struct BadPlace {
     pub(crate) reason: String,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Tally {
     /// Lines read, without empty ones.
@@ -57,11 +57,11 @@ pub(crate) struct Tally {
     pub(crate) bad_lines: BTreeSet<BadPlace>,
 }
 
-/// Who watches an import.
+/// Receives the progress of an import.
 pub(crate) trait Sink {
-    /// So many more bytes were read.
+    /// This many more bytes were read.
     fn read(&mut self, bytes: u64);
-    /// A line was bad; the first hundred are told.
+    /// A line was bad; the first hundred are reported.
     fn bad(&mut self, place: &BadPlace) -> std::io::Result<()>;
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Import<'s> {
     /// Read, but not recorded, and how many bytes that are.
     batch: Vec<Read>,
     bytes: usize,
-    /// The batch before it. One at a time: what a line is worth depends on those before it.
+    /// The previous batch. One at a time, because the score of a line depends on those before it.
     recording: Option<JoinHandle<Vec<Done>>>,
     /// When the import began.
     begun: Timestamp,
@@ -126,13 +126,13 @@ impl<'s> Import<'s> {
     /// nothing is under way, whether or not it failed.
     pub(crate) async fn file(&mut self, name: &str, reader: impl BufRead) -> Result<(), Failure> {
         let read = self.lines(name, reader).await;
-        // What was read before the failure is recorded all the same.
+        // Lines read before the failure are recorded nevertheless.
         let begun = self.begin().await;
         let settled = self.settle().await;
         read.and(begun).and(settled)
     }
 
-    /// Ends the import and returns what it did.
+    /// Ends the import and returns its result.
     pub(crate) fn into_tally(self) -> Tally {
         self.tally
     }
@@ -171,8 +171,8 @@ impl<'s> Import<'s> {
         mut parsed: Parsed,
         bytes: usize,
     ) -> Result<(), Failure> {
-        // What is learned follows the order of the lines but for those of one millisecond. None is from the future, however
-        // many lines before it were known or bad.
+        // Learning follows the order of the lines, except within one millisecond. No line is from the future,
+        // however many lines before it were known or bad.
         let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS).min(SystemClock::new().now());
         parsed.recording.at.get_or_insert(at);
         if self.batch.len() >= BATCH_LINES || !self.batch.is_empty() && self.bytes + bytes > BATCH_BYTES {
@@ -180,7 +180,7 @@ impl<'s> Import<'s> {
         }
         self.batch.push(Read { file: file.clone(), line, parsed });
         self.bytes += bytes;
-        // What came before a bad line is recorded and what comes after is not: one at a time.
+        // Lines before a bad one are recorded and lines after it are not, so lines go one at a time.
         if self.strict {
             self.begin().await?;
             self.settle().await?;
@@ -188,7 +188,7 @@ impl<'s> Import<'s> {
         Ok(())
     }
 
-    /// Begins to record what was read, once the batch before it is recorded.
+    /// Starts recording the lines read, once the previous batch is recorded.
     async fn begin(&mut self) -> Result<(), Failure> {
         let settled = self.settle().await;
         self.bytes = 0;
@@ -287,7 +287,7 @@ async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Rec
     results
 }
 
-/// Tells why the memory refuses an episode, and at which step.
+/// Explains why the memory refuses an episode, and at which step.
 fn refusal(error: &Error) -> String {
     let step = error.context().iter().find(|(name, _)| *name == "step");
     step.map_or_else(|| error.message().to_owned(), |(_, step)| format!("step {step}: {}", error.message()))
