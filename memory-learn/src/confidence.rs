@@ -86,34 +86,34 @@ impl ConfidenceConfig {
         1.0 / (1.0 - self.fading)
     }
 
-    /// Returns what is left of a weight after `age`.
+    /// Returns the remaining part of a weight after `age`.
     fn left_after(&self, age: Duration) -> f64 {
         (-age.as_secs_f64() / self.half_life.as_secs_f64()).exp2()
     }
 }
 
-/// How sure the evidence of a tally makes.
+/// Computes the confidence of counted evidence.
 pub trait Confidence: Sized {
-    /// Adds one piece of evidence; `success` in `0.0..=1.0` is split between the two weights, and counts as a success
-    /// from 0.5; what is not a number counts as 0.
+    /// Adds one piece of evidence. `success` in `0.0..=1.0` is split between the two weights, and counts as a
+    /// success from 0.5; a value that is not a number counts as 0.
     ///
-    /// What is newer than the rest fades it; what is older is discounted for its age instead. The result then depends a
-    /// little on the order of arrival: [`Tally::from_evidence`] does not.
+    /// Newer evidence fades the existing weights; older evidence is discounted for its age instead. The result
+    /// then depends slightly on the order of arrival; that of [`Tally::from_evidence`] does not.
     fn add(&mut self, success: f64, at: Timestamp, config: &ConfidenceConfig);
 
-    /// Returns what pieces of evidence, given as success and time in the order of `(time, id)`, add up to; the same
-    /// evidence gives the same tally, whatever happened in between.
+    /// Returns the sum of pieces of evidence, given as success and time in the order of `(time, id)`; the same
+    /// evidence always gives the same counts.
     fn from_evidence(evidence: impl IntoIterator<Item = (f64, Timestamp)>, config: &ConfidenceConfig)
     -> Self;
 
-    /// Returns what two tallies over different evidence add up to, as of the later of both.
+    /// Returns the sum of two counts of different evidence, as of the later of both.
     ///
     /// Which pieces of one are newer than which of the other is not known any more, so that neither fades the other;
     /// the weights stay within what fading allows.
     #[must_use]
     fn merge(&self, other: &Self, config: &ConfidenceConfig) -> Self;
 
-    /// Returns the tally with its weights as of `now`; as it is if `now` is earlier.
+    /// Returns the counts with their weights as of `now`; unchanged if `now` is earlier.
     #[must_use]
     fn at(&self, now: Timestamp, config: &ConfidenceConfig) -> Self;
 
@@ -220,8 +220,8 @@ fn bound(tally: &mut Tally, config: &ConfidenceConfig) {
     }
 }
 
-/// Returns how sure it is that what a pattern says holds, in `0.0..=1.0`: of an anti-pattern, that it leads to failure;
-/// of every other, that it leads to success.
+/// Returns the confidence in a pattern, in `0.0..=1.0`: for an anti-pattern, that it leads to failure; for
+/// every other, that it leads to success.
 pub fn pattern_confidence(
     body: &PatternBody,
     tally: &Tally,

@@ -1,4 +1,4 @@
-//! Lessons from errors: what led to them and what got over them.
+//! Lessons from errors: their causes and the recoveries from them.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ const MAX_EPISODES: usize = 16;
 const MAX_EXAMPLE_BYTES: usize = 1_000;
 /// Episodes that must fail with a value, and none succeed, so that the value counts as the cause.
 const MIN_SAME_VALUE: usize = 3;
-/// What is compared: not all that there is.
+/// The scope of the comparison: not all episodes.
 const HERE: &str = "in this and similar episodes";
 /// Similar episodes in which the tool worked that must all have called another one before, so that its lack counts as the
 /// cause: a few may all happen to.
@@ -46,8 +46,8 @@ pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<
     lessons
 }
 
-/// Adds what an episode shows to what is known of an error. The counts add up: merging the same episode twice counts it
-/// twice, unless the caller sees to it.
+/// Merges an episode's observation of an error into the known lesson. Counts add up: merging the same episode
+/// twice counts it twice, unless the caller prevents that.
 pub fn merge(old: Option<Failure>, seen: Failure) -> Failure {
     let Some(old) = old else { return seen };
     let (newer, older) = if seen.last_at >= old.last_at { (seen, old) } else { (old, seen) };

@@ -31,7 +31,8 @@ fn terms(text: &str) -> BTreeSet<String> {
         }
     });
     if !words {
-        // A task that is all values (one quoted sentence, say) is told from others by what they say.
+        // A task that consists of values only (one quoted sentence, for example) is identified by their
+        // content.
         pieces(text, |piece| {
             if piece.shape == Shape::Quoted {
                 add_words(piece.text, &mut terms);

@@ -1,4 +1,4 @@
-//! Identities that follow from content, so that what is learned twice is one item.
+//! Identities derived from content, so that learning twice gives one item.
 
 use uuid::Uuid;
 

@@ -1,4 +1,5 @@
-//! Tells what varies between texts of one kind (figures, ids, paths, quoted values) from the words that stay.
+//! Distinguishes values that vary between texts of one kind (figures, ids, paths, quoted values) from the words
+//! that stay.
 
 /// Quoted text longer than this, in bytes, is text like any other.
 const MAX_QUOTED_BYTES: usize = 80;
@@ -10,7 +11,7 @@ const FILE_ENDINGS: &[&str] = &[
     "toml", "ts", "tsx", "txt", "xml", "yaml", "yml", "zip",
 ];
 
-/// What a piece of text looks like.
+/// The shape of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shape {
     /// A word or an identifier in words (`get_user`).
@@ -45,7 +46,7 @@ impl Shape {
 /// A piece of a text; between pieces there are only spaces and punctuation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece<'t> {
-    /// What it looks like.
+    /// Its shape.
     pub(crate) shape: Shape,
     /// The text, without quotes.
     pub(crate) text: &'t str,
@@ -144,7 +145,7 @@ fn classify<'t>(text: &'t str, start: usize, end: usize, emit: &mut impl FnMut(P
         let part = part.trim_end_matches(['-', '.', '_']);
         if part.chars().any(char::is_alphanumeric) {
             let shape = shape_of(part);
-            // `#1234` is an id; the sign of `#topic` says nothing.
+            // `#1234` is an id; the sign of `#topic` is meaningless.
             let sign = if shape == Shape::Word { sign } else { 0 };
             emit(Piece { shape, text: &part[sign..], start: at + sign, end: at + part.len() });
         }

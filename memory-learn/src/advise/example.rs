@@ -1,4 +1,4 @@
-//! What the model learns from and what it is asked.
+//! Inputs of the model: examples and queries.
 
 use memory_recall::text::{Feature, clauses, features, label, vocabulary};
 
@@ -48,8 +48,8 @@ impl Example {
         self
     }
 
-    /// Says that nothing follows for tools that are in neither list: the episode failed, and one of them may have been
-    /// missing.
+    /// Declares that nothing follows for tools that are in neither list: the episode failed, and one of them
+    /// may have been missing.
     #[must_use]
     pub fn silent_about_others(mut self, silent: bool) -> Self {
         self.silent = silent;
@@ -57,7 +57,7 @@ impl Example {
     }
 }
 
-/// What the model is asked about.
+/// A query to the model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
     pub(super) text: Text,

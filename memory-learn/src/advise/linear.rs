@@ -26,7 +26,7 @@ pub(super) struct Linear {
     pub(super) episodes: u32,
 }
 
-/// What an episode contributes.
+/// The contribution of an episode.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Share {
     /// One over the norm of its features when last optimised.
@@ -52,7 +52,7 @@ impl Linear {
         features.iter().for_each(|feature| table.entry(feature.bucket).episodes += 1);
     }
 
-    /// The same, taken back; what no episode has any more is dropped.
+    /// The inverse; a feature without episodes is dropped.
     pub(super) fn uncount(&mut self, features: &[Feature]) {
         self.episodes = self.episodes.saturating_sub(1);
         let table = self.rows.table();
@@ -106,7 +106,8 @@ impl Linear {
         features.iter().filter_map(of).collect()
     }
 
-    /// Optimises an episode's dual variables, one a tool that it says something about. `margins` are those of the text now.
+    /// Optimises an episode's dual variables, one for each tool with a label. `margins` are the current ones of
+    /// the text.
     pub(super) fn optimise(
         &mut self,
         (text, margins): (&Weighed, &[f32]),
@@ -117,7 +118,7 @@ impl Linear {
         let scale = 1.0 / text.norm;
         // The share was added with the scale that held then.
         let drift = if share.scale > 0.0 { scale / share.scale } else { 1.0 };
-        // Of norm 1 but for the constant feature.
+        // The norm is 1, plus the constant feature.
         let own = 1.0 + params.bias * params.bias;
         let slack = 0.5 / (params.cost * (1.0 - share.faded).max(f32::EPSILON));
         let mut held = std::mem::take(&mut share.duals).into_iter().peekable();

@@ -1,16 +1,17 @@
 //! Mixes what the predictors say into probabilities, by how right they were.
 //!
-//! A logistic regression over the predictors with weights that are not negative, but for one (stacking: Wolpert, 1992; Breiman, "Stacked
-//! Regressions", 1996) gives a probability. It is the prior of what the nearest episodes say (Dirichlet smoothing: Zhai and
-//! Lafferty, "A Study of Smoothing Methods for Language Models", 2001): the more alike they are, the more they count. How
-//! much the prior weighs, and whether newer neighbours count more, is what predicted best.
+//! A logistic regression over the predictors with weights that are not negative, except for one (stacking:
+//! Wolpert, 1992; Breiman, "Stacked Regressions", 1996) gives a probability. It is the prior of the nearest
+//! episodes' votes (Dirichlet smoothing: Zhai and Lafferty, "A Study of Smoothing Methods for Language Models",
+//! 2001): the more similar they are, the more they count. The weight of the prior, and whether newer neighbours
+//! count more, are the values that predicted best.
 
 use std::collections::VecDeque;
 
 use super::params::Params;
 
-/// What is known of one tool for one task: the margin for the whole and the best margin for a clause; and as log odds, how
-/// often the tool is used behind the tool that worked last, or at all if none did.
+/// The predictors of one tool for one task: the margin for the whole, the best margin for a clause, and as log
+/// odds the frequency of the tool after the tool that worked last, or its overall frequency if none did.
 pub(super) const PREDICTORS: usize = 3;
 /// At the start, how often a tool is used may speak against it: the margins of rare tools are too small (logit adjustment: Menon
 /// et al., "Long-tail Learning via Logit Adjustment", 2021). With a weight that can't be negative F1 is 0.684 in
@@ -24,19 +25,20 @@ const SWEEPS: usize = 50;
 /// Weights of the prior that are compared, in episodes quite like the task; the last is without neighbours.
 const STRENGTHS: [f32; 8] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, f32::INFINITY];
 
-/// What is usual is left only for what is better by this much of log likelihood: half the 5 % quantile of chi-square with one
-/// degree of freedom (likelihood-ratio test).
+/// The default is replaced only by a setting that is better by this much log likelihood: half the 5 % quantile
+/// of chi-square with one degree of freedom (likelihood-ratio test).
 const SIGNIFICANT: f64 = 1.92;
 
-/// What is said about a tool.
+/// The inputs for one tool.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Said {
     pub(super) by: [f32; PREDICTORS],
-    /// By likeness alone, and with the newest counting most: the weight of the neighbours in which it worked, and of all.
+    /// By similarity only, and with the newest counting most: the weight of the neighbours in which it worked,
+    /// and of all.
     pub(super) near: [(f32, f32); 2],
 }
 
-/// What was said about a tool, and what came of it.
+/// The inputs for one tool, and the outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Verdict {
     pub(super) said: Said,
@@ -52,12 +54,12 @@ pub(super) struct Record {
     pub(super) verdicts: Vec<Verdict>,
 }
 
-/// Probabilities of what is said.
+/// Computes probabilities from the inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mixture {
     /// By predictor; then the constant.
     pub(super) weights: [f64; WEIGHTS],
-    /// What the prior weighs beside the neighbours.
+    /// The weight of the prior relative to the neighbours.
     pub(super) strength: f32,
     /// Whether newer neighbours count more.
     pub(super) recent: bool,

@@ -16,7 +16,7 @@ use super::packed::Packed;
 use super::params::Params;
 use super::rows::Tool;
 
-/// A mixture is fitted while learning once one in so many of its predictions is new.
+/// While learning, a mixture is refitted once one in this many of its predictions is new.
 const REFIT: usize = 4;
 /// Pseudo-counts of how often a tool is used, and not: Jeffreys' prior of a proportion.
 const JEFFREYS: f32 = 0.5;
@@ -39,7 +39,7 @@ pub(super) struct Learned {
 }
 
 impl Learned {
-    /// Returns whether the episode speaks for a tool; `None` if it says nothing.
+    /// Returns whether the episode is evidence for a tool or against it; `None` if neither.
     fn says(&self, tool: Tool) -> Option<bool> {
         if self.used.contains(&tool) {
             Some(true)
@@ -51,9 +51,9 @@ impl Learned {
     }
 }
 
-/// What the tools of a domain are needed for, learned from its episodes.
+/// Predicts the tools that tasks of a domain need, learned from its episodes.
 ///
-/// Learning an episode costs the same however many there are; forgetting one takes out what it contributed.
+/// The cost of learning an episode does not depend on their number; forgetting one removes its contribution.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Model {
     pub(super) params: Params,
@@ -70,7 +70,7 @@ pub struct Model {
     pub(super) recovering: Mixture,
     pub(super) order: Order,
     pub(super) cases: Cases,
-    /// By bucket: what words and kinds of task are called.
+    /// By bucket: the names of words and kinds of task.
     pub(super) names: HashMap<u32, Name, FixedState>,
     pub(super) episodes: Vec<Learned>,
     pub(super) ids: HashMap<u128, u32, FixedState>,
@@ -82,7 +82,7 @@ pub struct Model {
     pub(super) stored: u32,
 }
 
-/// What a feature that has a name of its own is called.
+/// The name of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     /// Episodes that have this very name: it is kept no longer, whatever else falls into the bucket.
@@ -91,7 +91,7 @@ pub(super) struct Name {
     pub(super) name: Box<str>,
 }
 
-/// What the model says about a tool.
+/// The prediction for a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// The tool.
@@ -104,8 +104,8 @@ pub struct Prediction {
     pub clause: usize,
     /// Among the tools to name, its place in the order of use; `None` if it is not to be named.
     pub named: Option<usize>,
-    /// The log odds that each predictor adds: the task as a whole, its best clause, how often the tool is used behind the
-    /// one that worked last, or at all if none did.
+    /// The log odds that each predictor adds: the whole task, its best clause, and the frequency of the tool
+    /// after the one that worked last, or its overall frequency if none did.
     pub shares: [f64; PREDICTORS],
     /// Of the nearest episodes, as they are weighed, the share in which it worked; `None` if none is like the task or they do
     /// not count.
@@ -131,12 +131,12 @@ pub struct DeadEnd {
     pub episodes: Vec<u128>,
 }
 
-/// What the model says about a task, the most probable tool first.
+/// The predictions for a task, the most probable tool first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Advice {
     /// About each tool that is not done with.
     pub tools: Vec<Prediction>,
-    /// What failed at this point, the surest first.
+    /// Tools that fail at this point, the most certain first.
     pub dead_ends: Vec<DeadEnd>,
 }
 
@@ -313,7 +313,7 @@ impl Model {
         }
     }
 
-    /// Says which tools a task needs, or still needs; nothing if nothing was learned.
+    /// Predicts the tools that a task needs, or still needs; none if nothing was learned.
     pub fn predict(&self, query: &Query) -> Advice {
         let margins = self.margins(&query.text);
         let mut done: Vec<Tool> = Vec::new();
@@ -452,9 +452,10 @@ impl Model {
         places
     }
 
-    /// Takes from the nearest episodes that used other tools of their weight, the more, the more alike the texts and the less
-    /// alike the tools are (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning and Forgetting", 1993): what a
-    /// task needs may have changed. Returns the places of those that lost most.
+    /// Reduces the weight of the nearest episodes that used other tools: the more similar the texts and the
+    /// less similar the tools, the more (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning
+    /// and Forgetting", 1993), because the needs of a task may have changed. Returns the places of those that
+    /// lost most.
     fn fade(&mut self, learned: &mut Learned, neighbours: &[Neighbour]) -> Vec<usize> {
         let mut lost: Vec<(f32, usize)> = Vec::new();
         for Neighbour { id, similarity } in neighbours.iter().take(self.params.neighbours) {
@@ -484,8 +485,8 @@ impl Model {
         self.episodes[place] = replayed;
     }
 
-    /// Predicts an episode before it is learned from, at its start and at a point of its course drawn at random, and keeps for
-    /// the mixtures what came of it.
+    /// Predicts an episode before it is learned from, at its start and at a random point of its course, and
+    /// keeps the results for the mixtures.
     fn test(&mut self, learned: &Learned, text: &Text, case: &Case, neighbours: &[Neighbour]) {
         if self.episodes.is_empty() || learned.silent {
             return;
@@ -629,7 +630,7 @@ impl Model {
         Margins { whole, clause }
     }
 
-    /// Returns what each predictor says of a tool.
+    /// Returns the output of each predictor for a tool.
     fn said(&self, tool: Tool, margins: &Margins, votes: &[Votes; 2], last: Option<Tool>) -> Said {
         let place = usize::from(tool);
         let users = self.users[place] as f32;

@@ -1,7 +1,7 @@
 //! The weights of the features: a table that changes, or the bytes that one was stored in, which only answer.
 //!
-//! Who asks about one task needs some hundred of a hundred thousand rows: they are found in the bytes by bisection, and nothing
-//! else of them is looked at.
+//! A query for one task needs about a hundred of a hundred thousand rows: bisection finds them in the bytes,
+//! and the others are not read.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 /// A tool's place in the model.
 pub(super) type Tool = u16;
 
-/// What is known of a feature.
+/// The statistics of a feature.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Row {
     /// Episodes that have it.
@@ -41,7 +41,7 @@ impl Table {
         &mut rows[place as usize]
     }
 
-    /// Counts an episode less for a feature; what no episode has any more is dropped.
+    /// Removes an episode from a feature's count; a feature without episodes is dropped.
     pub(super) fn uncount(&mut self, bucket: u32) {
         let Some(place) = self.places.get(&bucket).copied() else { return };
         let row = &mut self.rows[place as usize];

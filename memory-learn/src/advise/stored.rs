@@ -1,8 +1,8 @@
-//! The model as bytes: what answers, and what learning goes on from, apart, so that a process that only asks reads the
-//! smaller part.
+//! The model as bytes. The parts for answering and for further learning are separate, so that a process that
+//! only answers reads the smaller one.
 //!
-//! Little-endian numbers; a magic number with the version in front, CRC-32C behind. Bytes of another version, or damaged
-//! ones, are no model: it is learned from the episodes again.
+//! Little-endian numbers; a magic number with the version first, CRC-32C last. Bytes of another version, and
+//! damaged ones, are rejected: the model is then learned from the episodes again.
 
 use std::collections::VecDeque;
 
@@ -17,10 +17,10 @@ use super::rows::Tool;
 
 /// Of what answers: raised with every change of the form, of features or of what numbers mean.
 const ANSWERS: u32 = 0x4d4c_4106;
-/// Of what learning goes on from.
+/// The part for further learning.
 const LEARNS: u32 = 0x4d4c_4c08;
 
-/// Bytes of the checksum behind.
+/// Bytes of the checksum at the end.
 const CHECKSUM: usize = 4;
 
 /// Bytes that are no model of this version, or are damaged.
@@ -129,7 +129,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Returns what [`Model::resume`] needs beside these bytes of [`Model::encode`].
+    /// Returns the bytes that [`Model::resume`] needs in addition to these of [`Model::encode`].
     pub fn encode_learning(&self, answers: &[u8]) -> Vec<u8> {
         let mut out = Writer::new(LEARNS);
         out.number(checksum_of(answers));
@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
         self.array().map(Tool::from_le_bytes)
     }
 
-    /// Reads how many follow, of at least so many bytes each.
+    /// Reads the number of following items, each of at least this many bytes.
     fn count(&mut self, least: usize) -> Result<usize, Damaged> {
         let count = self.number()? as usize;
         if count > self.0.len() / least { Err(Damaged) } else { Ok(count) }

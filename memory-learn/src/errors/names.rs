@@ -1,11 +1,11 @@
-//! Names in error texts: what is called so or so varies from error to error of one kind.
+//! Names in error texts: they vary between errors of one kind.
 
 use std::borrow::Cow;
 
 use crate::errors::classifies;
 use crate::shape::{Shape, separates, shape_of};
 
-/// What stands for a name.
+/// The placeholder of a name.
 pub(crate) const NAME: &str = "<name>";
 
 /// Words before a name; sorted.

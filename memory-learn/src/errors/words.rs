@@ -1,4 +1,4 @@
-//! The words by which error texts are told apart.
+//! The words that classify error texts.
 
 use memory_core::ErrorCategory;
 
@@ -6,7 +6,7 @@ use memory_core::ErrorCategory;
 pub(super) const LABELS: &[&str] =
     &["error:", "err:", "fatal:", "exception:", "failed:", "failure:", "error -", "error "];
 
-/// Words that tell the line with the message from lines around it.
+/// Words that distinguish the line with the message from the lines around it.
 pub(super) const SIGNS: &[&str] = &[
     "error",
     "fail",

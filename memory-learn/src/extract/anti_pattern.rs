@@ -1,8 +1,8 @@
-//! What failing episodes of a cluster do that succeeding ones do not.
+//! Behaviours of failing episodes of a cluster that succeeding ones lack.
 //!
-//! A behaviour is told by Fisher's exact test (one-sided) over the cluster's episodes, failed or not, with the behaviour
-//! or without. Many behaviours are tested on few episodes, so that some found are chance; the evidence of later
-//! episodes tells those.
+//! A behaviour is selected by Fisher's exact test (one-sided) over the cluster's episodes, failed or not, with
+//! the behaviour or without. Many behaviours are tested on few episodes, so some findings are chance; the
+//! evidence of later episodes refutes those.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use crate::recovery::{constant, incidents};
 const MAX_FOUND: usize = 3;
 /// Failing episodes that must show a behaviour.
 const MIN_FAILURES: usize = 3;
-/// The probability that chance alone parts the episodes so clearly, from which a behaviour is not told.
+/// The probability of a separation this clear by chance, above which a behaviour is not reported.
 const SIGNIFICANCE: f64 = 0.05;
 /// Identical calls that are a repetition.
 const REPETITION: u32 = 3;
@@ -80,7 +80,7 @@ fn vocabulary<'t>(cluster: &Cluster<'t>) -> Vec<&'t str> {
     uses.into_iter().filter(|(_, uses)| *uses >= 2).map(|(tool, _)| tool).take(MAX_TOOLS).collect()
 }
 
-/// What one episode does.
+/// The behaviours of one episode.
 struct Facts<'t> {
     /// Where each tool of the vocabulary is called first.
     first: Vec<Option<usize>>,

@@ -87,8 +87,8 @@ impl<'t> Cluster<'t> {
     }
 }
 
-/// Returns the words that the task of the first member shares with at least half of the others, the most shared first.
-/// The names that it calls its tools with are no such words: who it was for is not what it was about.
+/// Returns the words that the task of the first member shares with at least half of the others, the most shared
+/// first. Names among the arguments of its tools are excluded: they name the customer, not the subject.
 fn shared_terms(members: &[Member<'_>]) -> Vec<String> {
     let mut own = words(members[0].trace);
     let of_names = words_of_names(&members[0].calls);

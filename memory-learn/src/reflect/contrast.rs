@@ -1,4 +1,4 @@
-//! What an episode did otherwise than similar ones.
+//! Differences between an episode and similar ones.
 
 use std::collections::BTreeSet;
 
@@ -231,7 +231,7 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
-    /// The way from tool to tool, if similar failures went it as well and no similar success did.
+    /// A transition from tool to tool that similar failures made as well and no similar success did.
     fn the_way_of_failures(&self, notes: &mut Notes) {
         let own = way(self.own);
         let alike = |members: &[&Member<'_>]| members.iter().filter(|member| way(member) == own).count();
@@ -265,7 +265,7 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
-    /// Says how many of the similar successes agree; `None` if too few do.
+    /// Renders how many of the similar successes agree; `None` if too few do.
     fn agreeing(&self, count: usize) -> Option<String> {
         let all = self.successes.len();
         if count == 0 || (count as f64) < AGREE * all as f64 {

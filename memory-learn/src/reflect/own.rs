@@ -1,4 +1,4 @@
-//! What an episode shows by itself and through errors that similar ones share.
+//! Findings from an episode alone and from errors that similar ones share.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -58,7 +58,7 @@ fn recovered(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes
     }
 }
 
-/// Tells how a failed episode went on after an error: that is nothing to repeat.
+/// Notes how a failed episode continued after an error: this is not recommended.
 fn went_on(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes) {
     let (tool, error) = (incident.failed.tool, &incident.error);
     let between = recovery.between.iter().map(|call| call.number);
@@ -105,7 +105,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
     }
 }
 
-/// Tells of one call made again and again.
+/// Notes repeated calls.
 fn repetitions(cluster: &Cluster<'_>, notes: &mut Notes) {
     let mut calls: HashMap<u64, Vec<usize>> = HashMap::new();
     let own = &cluster.own().calls;

@@ -6,24 +6,24 @@ use crate::calls::{Call, WordHasher, value_text};
 use crate::errors::cut;
 use crate::shape::{pieces, wide_mask};
 
-/// What any two calls of one tool are worth as partners; likeness adds less than half of it, so that a pair more always
-/// counts for more than pairs that are more alike.
+/// The value of any two calls of one tool as partners. Similarity adds less than half of it, so that one more
+/// pair always outweighs more similar pairs.
 const PAIR: u32 = 256;
-/// The likeness from which two calls are partners although their episode calls the tool several times.
+/// The similarity from which two calls are partners although their episode calls the tool several times.
 const ALIKE: u32 = 16;
 /// Of a value or a description only this many bytes are compared.
 const COMPARED_BYTES: usize = 120;
 /// Features compared of one call.
 const MAX_FEATURES: usize = 32;
-/// Words of 64 bits for the features of a call: so many that few features share a bit by chance.
+/// Words of 64 bits for the features of a call: enough that few features share a bit by chance.
 const WORDS: usize = 8;
 
 /// A call as alignment compares it.
 pub(super) struct Compared<'t> {
     tool: &'t str,
-    /// The tool is called more than once in the episode: its name alone does not tell the step.
+    /// The tool is called more than once in the episode, so its name alone does not identify the step.
     repeated: bool,
-    /// What is in its arguments and description, each feature a bit: two calls are compared in a few instructions.
+    /// The features of its arguments and description, each a bit: two calls are compared in a few instructions.
     features: [u64; WORDS],
     /// How many bits are set.
     count: u32,

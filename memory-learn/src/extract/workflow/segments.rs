@@ -57,7 +57,7 @@ pub(super) fn segments<'p, 'v>(
     segments
 }
 
-/// Returns true for a text with what stays in its place and something for each value.
+/// Returns true for a text with the fixed segments in place and some text for each value.
 pub(super) fn alike(segments: &[Segment<'_>], text: &str) -> bool {
     let mut rest = text;
     let mut value = false;

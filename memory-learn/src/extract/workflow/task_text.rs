@@ -1,4 +1,4 @@
-//! What varies in the text of a task, told by contrast with tasks alike.
+//! The varying values in the text of a task, found by contrast with similar tasks.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 2_000;
 /// A value that the task states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stated {
-    /// What it is called there: `version` of "version 3.2.1", `service` of "the billing service".
+    /// Its name there: `version` of "version 3.2.1", `service` of "the billing service".
     pub(super) name: String,
     pub(super) value: String,
 }
@@ -29,7 +29,7 @@ struct Token<'t> {
     piece: Piece<'t>,
     /// In lower case, if it is a word.
     lower: String,
-    /// A word that says something.
+    /// An informative word.
     telling: bool,
 }
 
@@ -88,7 +88,7 @@ impl<'t> TaskText<'t> {
         (at.checked_sub(1).map(|at| &self.pieces[at]), self.pieces.get(at + 1))
     }
 
-    /// Returns what a value is called: after the word beside it, or after its shape.
+    /// Returns the name of a value: from the word next to it, or from its shape.
     fn name(&self, at: usize) -> String {
         let beside = |token: Option<&Token<'t>>| {
             let Token { piece, lower, telling } = token?;
