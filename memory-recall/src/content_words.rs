@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::tokenize::stem;
 
-/// Function words and greetings of English, that tell nothing about what a task needs; sorted.
+/// English function words and greetings, which say nothing about the needs of a task; sorted.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "about", "above", "after", "again", "all", "am", "an", "and", "any", "are", "as", "at", "be",
     "been", "before", "being", "below", "between", "both", "but", "by", "ca", "can", "could", "did", "do",

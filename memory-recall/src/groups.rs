@@ -1,9 +1,9 @@
 //! Ranks episodes by groups of near-identical ones.
 //!
-//! One episode's text is a noisy witness of its task: the same task tried several times tells more, so an episode is worth
-//! what it and its likes are worth together. The likes are looked for among the candidates of the query, from what the
-//! index holds at that time: nothing about groups is stored, so answers do not depend on the history of changes, and
-//! an episode that the query does not admit takes no part in any group.
+//! The text of one episode is noisy evidence of its task, and several attempts at the same task are better
+//! evidence, so an episode scores as its group does. Similar episodes are searched among the candidates of the
+//! query, in the current state of the index: nothing about groups is stored, so answers do not depend on the
+//! history of changes, and an episode that the query excludes is in no group.
 
 mod contrast;
 mod forecast;
@@ -24,19 +24,20 @@ use links::Links;
 
 /// Candidates looked at; more if more are asked for.
 const CANDIDATES: usize = 64;
-/// What an episode's own score adds to the mean of its group, so that members differ.
+/// The weight of an episode's own score on top of the mean of its group, so that members differ.
 const OWN: f64 = 0.05;
 /// The power of a task's mass by which its score is divided: a long task has more words to match by chance than BM25's
 /// own normalisation takes off.
 const MASS_POWER: f64 = 0.2;
-/// What each repeat of a kind of task counts against the one before, so that another one that is about as likely is
-/// shown too.
+/// The factor on the score of each repeat of a kind of task relative to the one before, so that another kind
+/// with a similar score is shown, too.
 const REPEAT: f64 = 0.97;
 
-/// The age at which an episode counts as half as recent, in days; evidence on what was learned fades as fast by default.
+/// The age at which an episode counts as half as recent, in days; by default the evidence of learned items
+/// fades at the same rate.
 const RECENCY_HALF_LIFE_DAYS: f64 = 90.0;
 
-/// What episodes say about a task.
+/// The result of a search among episodes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EpisodeHits {
     /// The best episodes, best first.
@@ -44,7 +45,7 @@ pub struct EpisodeHits {
     /// The expected success, in `0.0..=1.0`, and the weight of the evidence, in episodes; `None` if nothing relevant
     /// was tried to the end, and for a query of some outcomes only.
     pub forecast: Option<(f64, f64)>,
-    /// What sets the failures of the best group apart, the most telling first.
+    /// The differences between failures and successes of the best group, the most discriminating first.
     pub contrasts: Vec<Contrast>,
 }
 
@@ -110,7 +111,7 @@ impl<'s> Ranked<'s> {
             let reward = f64::from(entry.score.max(0.0));
             let is_open = entry.state == State::Open;
             candidate.parts.reward = Some(if is_open { 0.5 } else { reward / (1.0 + reward) });
-            // In whole days: what is asked again on the same day scores the same.
+            // In whole days: a query repeated on the same day gets the same scores.
             let days = search.now.day().saturating_sub(entry.at.day()) as f64;
             candidate.parts.recency = Some(0.5_f64.powf(days / RECENCY_HALF_LIFE_DAYS));
             candidate.fit = candidate.parts.fit();
@@ -177,7 +178,7 @@ impl<'s> Ranked<'s> {
         let (count, successes) = tried
             .fold((0, 0), |(count, successes), success| (count + 1, successes + u32::from(success == 1.0)));
         if count > 0 {
-            // Beside a failure the successes are what to compare it with.
+            // For a failure the successes are the comparison.
             let failed = entry.state.success() == Some(0.0);
             reasons.push(match successes {
                 0 => format!("{count} near-duplicates: none succeeded"),

@@ -30,9 +30,9 @@ use tasks::Tasks;
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
 ///
-/// Namespaces share nothing, and each kind has statistics of its own: how common a word is among episodes says
+/// Namespaces share nothing, and each kind has its own statistics: the frequency of a word among episodes says
 /// nothing about patterns. Changes are guarded by revision: they may come in any order and repeatedly, and an
-/// older version never replaces a newer one, nor brings back what was removed.
+/// older version never replaces a newer one, nor brings back a removed document.
 #[derive(Debug, Default)]
 pub struct LexicalIndex {
     shards: HashMap<(Namespace, Kind), Shard>,
@@ -152,7 +152,7 @@ impl LexicalIndex {
         self.search_within(Reach::All, namespace, kind, query, now)
     }
 
-    /// Does the same among the newest documents with the query's most telling words alone.
+    /// Searches only the newest documents that contain the query's rarest words.
     pub fn search_newest(
         &self,
         namespace: &Namespace,
@@ -175,7 +175,7 @@ impl LexicalIndex {
         rank::search(shard, query, now, &self.rejected(namespace, kind), reach)
     }
 
-    /// Returns the ids of the documents of a kind that somebody rejected.
+    /// Returns the ids of the rejected documents of a kind.
     fn rejected(&self, namespace: &Namespace, kind: Kind) -> HashSet<&str> {
         let rulings = self.held(namespace, Kind::Ruling).into_iter().flat_map(Shard::entries);
         let of_kind = |entry: &'_ Entry| entry.id.split_once(':').is_some_and(|(of, _)| of == kind.name());
@@ -185,7 +185,7 @@ impl LexicalIndex {
             .collect()
     }
 
-    /// Returns what was decided about what was learned, by the id of the ruling.
+    /// Returns the rulings on learned items, by the id of the ruling.
     pub fn rulings(&self, namespace: &Namespace) -> impl Iterator<Item = (Arc<str>, Decision)> {
         let entries = self.held(namespace, Kind::Ruling).into_iter().flat_map(Shard::entries);
         let decided = |entry: &Entry| match entry.state {
@@ -202,8 +202,8 @@ impl LexicalIndex {
         (!entry.is_expired(now)).then(|| (entry.agent.clone(), entry.at))
     }
 
-    /// Returns the episodes that help most with a task, what they say about its end, and what went wrong with tasks like
-    /// it.
+    /// Returns the episodes that help most with a task, a forecast of its outcome, and the problems of similar
+    /// tasks.
     ///
     /// `semantic` has the cosines of the record ids nearest in meaning; empty without a model.
     pub fn search_episodes(
@@ -250,7 +250,8 @@ impl LexicalIndex {
         self.held(namespace, kind).map_or(0, |shard| shard.stamp)
     }
 
-    /// Returns what was learned of a kind for a domain, or for tasks without one, by key; what is rejected included.
+    /// Returns the learned items of a kind for a domain, or for tasks without one, by key, including rejected
+    /// ones.
     pub fn learned_of(&self, namespace: &Namespace, kind: Kind, domain: Option<&str>) -> Vec<Key> {
         let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
         let domain = label_key(domain);

@@ -136,7 +136,8 @@ mod tests {
         document.downcast().ok().map(|document| *document)
     }
 
-    /// Another number in `SearchDocument::ANALYSIS` goes with other bytes here: stored documents are made again then.
+    /// Other bytes here require another number in `SearchDocument::ANALYSIS`: stored documents are then
+    /// rebuilt.
     #[test]
     fn golden_bytes_of_a_document() {
         let bytes = document().encode().unwrap();

@@ -178,7 +178,7 @@ impl VectorIndex {
     /// Returns the rows that may be among the best `limit`, with the most their similarity may be, highest first.
     fn candidates(&self, query: &Query, limit: usize, filter: impl Fn(&Key) -> bool) -> Vec<(f32, u32)> {
         let mut candidates = Vec::new();
-        // The highest lower bounds seen, the least of them on top: what a row must be able to reach.
+        // The highest lower bounds seen, the least of them on top: a row must be able to reach it.
         let mut floors: BinaryHeap<std::cmp::Reverse<Total>> = BinaryHeap::new();
         let mut floor = f32::NEG_INFINITY;
         let mut estimates = [0; BLOCK];

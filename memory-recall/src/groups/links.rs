@@ -12,7 +12,7 @@ const NEAR_SHARE: f64 = 0.5;
 /// Sums of weights are of integers, in this many parts to one: the order of terms, which depends on the history of the
 /// index, must not show in the last digits.
 const PARTS: f64 = 65_536.0;
-/// Terms of fewer documents are rare: most terms are, and what they weigh is computed once.
+/// Terms of fewer documents are rare: most terms are, and their weight is computed once.
 const RARE: usize = 256;
 /// Bits that a place among the candidates takes: there are at most 128.
 const PLACE_BITS: u32 = 7;

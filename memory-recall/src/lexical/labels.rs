@@ -13,7 +13,7 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Keeps a label that has so many uses.
+    /// Keeps a label with this number of uses.
     pub(super) fn keep(&mut self, label: Arc<str>, uses: usize) {
         self.shared.insert(label, uses);
     }

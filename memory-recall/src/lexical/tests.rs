@@ -175,7 +175,7 @@ fn older_versions_lose() {
     assert!(index.upsert(&key(1), &doc("gamma", 7)));
     assert_eq!(index.revision(&key(1)), Some(revision(7)));
     assert!(found(&index, "alpha").is_empty());
-    // A removal may come before what it removes.
+    // A removal may arrive before the document that it removes.
     assert!(index.remove(&key(2), revision(3)));
     assert!(!index.upsert(&key(2), &doc("late", 2)));
     index.prune_tombstones(Timestamp(1));
@@ -257,7 +257,7 @@ fn words(indexes: &[u8]) -> String {
 }
 
 fn put(key_number: u8, clock: u8, indexes: &[u8], domain: Option<u8>) -> (Key, SearchDocument) {
-    // A version has one content: what differs by revision only must differ in content too.
+    // A version has one content: documents that differ in revision must differ in content, too.
     let mut task = Task::new(format!("{} {}", words(indexes), WORDS[clock as usize % WORDS.len()]));
     task.domain = domain.map(|domain| format!("domain{}", domain % 3));
     (key(key_number.into()), document(&completed(task), clock.into()))
@@ -353,7 +353,8 @@ proptest! {
             let mut expected = search(&index, all);
             expected.retain(|hit| hit.parts.keyword >= *floor);
             let query = query.limit(*limit).min_relevance(*floor);
-            // Who looks at the newest alone may miss some that have only common words, but scores none otherwise.
+            // A search of the newest only may miss some with only common words, but gives all others the same
+            // score.
             let newest = index.search_newest(&Namespace::default(), Kind::Episode, &query, NOW);
             prop_assert!(newest.iter().all(|hit| expected.contains(hit)));
             expected.truncate(*limit);

@@ -23,7 +23,8 @@ use crate::tokenize::stem;
 const FREE: u32 = u32::MAX;
 
 impl Shard {
-    /// Appends the shard; `tasks` has what is counted of its episodes. `None` if a part is too large for its offsets.
+    /// Appends the shard; `tasks` has the statistics of its episodes. `None` if a part is too large for its
+    /// offsets.
     pub(in crate::lexical) fn write_snapshot(
         &self,
         tasks: Option<&TaskFigures>,
@@ -32,7 +33,8 @@ impl Shard {
         for field in Field::ALL {
             snapshot.number(self.weight(field).into());
         }
-        // Slots without the free ones, in order of ids: whoever wrote the shard, its snapshot is the same.
+        // Slots without the free ones, in order of ids: the snapshot of a shard does not depend on the history
+        // of its slots.
         let mut order: Vec<(u32, &Entry)> = self.entries.iter().collect();
         order.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
         let mut slots = vec![FREE; self.slots() as usize];
