@@ -104,7 +104,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to advance.
+/// A clock that only advances when a test advances it.
 #[derive(Debug)]
 pub struct ManualClock {
     now_ms: AtomicU64,
@@ -124,7 +124,8 @@ impl ManualClock {
         self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// Sets the wall-clock time, forward or back, as somebody who corrects a clock does: no time elapses by it.
+    /// Sets the wall-clock time, forward or back, like a correction of the clock: monotonic time does not
+    /// change.
     pub fn set(&self, now: Timestamp) {
         self.now_ms.store(now.0, Ordering::SeqCst);
     }

@@ -71,8 +71,8 @@ pub use supervise::supervised;
 
 /// The engine of one namespace. Cloning is not needed: share it by `Arc`.
 ///
-/// Dropping it without [`Engine::close`] loses nothing that was acknowledged; what waits in the outbox is sent by the next
-/// instance.
+/// Dropping it without [`Engine::close`] loses no acknowledged write; the next instance sends the unsent rows
+/// of the outbox.
 pub struct Engine {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -85,7 +85,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     revisions: RevisionClock,
     tiers: Tiers,
-    /// The durable tier behind breaker, retry and timeout (remote mode), or bare (local mode).
+    /// The durable tier inside breaker, retry and timeout (remote mode), or bare (local mode).
     durable: Arc<dyn Durable>,
     breaker: Option<Breaker>,
     committer: Committer,
@@ -96,9 +96,9 @@ struct Shared {
     index: Arc<dyn SearchIndex>,
     /// Rows up to here are acknowledged by the durable tier or dead letters.
     watermark: watch::Sender<Seq>,
-    /// Told whenever rows were appended to the outbox.
+    /// Notified whenever rows are appended to the outbox.
     appended: Arc<Notify>,
-    /// Told to drain now, even if the durable tier was away a moment ago.
+    /// Notified to drain now, even if the durable tier was away a moment ago.
     kicked: Notify,
     /// Counts the times that the change feed was applied; a reader that spans one fills nothing. Held while something is
     /// filled.
@@ -119,15 +119,15 @@ struct Shared {
     verdicts: Verdicts,
     /// Versions that the durable tier has acknowledged and that were not seen there since.
     sent: Mutex<sent::Sent>,
-    /// Rows up to here were numbered anew because the outbox was rebuilt since opening.
+    /// Rows up to here were renumbered because the outbox was rebuilt since opening.
     renumbered: Arc<AtomicU64>,
     /// The server's time when the monotonic clock began; 0 while it is not known.
     server_epoch: AtomicU64,
-    /// Reads go by the server's time, too: what was written by this machine's clock before has been renewed.
+    /// Reads use the server's time, too: records written earlier by this machine's clock have been renewed.
     reads_by_server: AtomicBool,
     progress: Mutex<Progress>,
     unreadable: Arc<Unreadable>,
-    /// Set once what waits in the outbox is in the index and the feed was asked for the first time.
+    /// Set once the pending rows of the outbox are in the index and the feed was queried for the first time.
     ready: OnceCell<()>,
     shutdown: watch::Sender<bool>,
     closed: AtomicBool,
@@ -178,7 +178,7 @@ impl Engine {
         self.shared.config.retention_of(kind)
     }
 
-    /// Commits records atomically, durable as [`EngineConfig::ack`] says.
+    /// Commits records atomically, as durable as [`EngineConfig::ack`] requires.
     ///
     /// Cancelling the future does not cancel the write.
     ///
@@ -203,7 +203,7 @@ impl Engine {
         if self.shared.config.ack == Ack::Local || self.shared.outbox().is_none() {
             return self.shared.committer.commit(write).await.map(drop);
         }
-        // From before the rows are appended: the drain may be done with them before this goes on.
+        // Started before the rows are appended: the drain may have handled them before this continues.
         let verdicts = self.shared.verdicts.follow();
         let renumbered = self.shared.renumbered.load(Ordering::Acquire);
         match self.shared.committer.commit(write).await? {
@@ -212,7 +212,7 @@ impl Engine {
         }
     }
 
-    /// Returns what was stored in the cache under a name; `None` if there is nothing that can be read.
+    /// Returns the bytes stored in the cache under a name; `None` if there are no readable ones.
     pub async fn state(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.shared.tiers.cache.state(&self.shared.namespace, name).await;
         state.unwrap_or_else(|error| {
@@ -221,7 +221,7 @@ impl Engine {
         })
     }
 
-    /// Stores bytes in the cache under a name, or removes what is there; returns false if the cache failed to.
+    /// Stores bytes in the cache under a name, or removes those stored; returns false if the cache failed.
     pub async fn put_state(&self, name: &str, bytes: Option<&[u8]>) -> bool {
         let put = self.shared.tiers.cache.put_state(&self.shared.namespace, name, bytes).await;
         put.inspect_err(|error| tracing::debug!(%error, name, "what was learned is not stored")).is_ok()
@@ -242,7 +242,7 @@ impl Engine {
         self.shared.kicked.notify_one();
         let deadline = tokio::time::Instant::now() + timeout;
         let mut watermark = self.shared.watermark.subscribe();
-        // Rows that are numbered anew meanwhile, because the outbox was rebuilt, are waited for, too.
+        // Includes rows that are renumbered meanwhile because the outbox was rebuilt.
         let mut target = outbox.usage().last_seq;
         while let Ok(Ok(_)) =
             tokio::time::timeout_at(deadline, watermark.wait_for(|reached| *reached >= target)).await
@@ -279,8 +279,8 @@ impl Engine {
         self.shared.pull().await
     }
 
-    /// Purges what has expired at `now`, and by the durable tier's own time; returns up to which time. What is deleted
-    /// because of its age goes by that time: the clock of this machine may be wrong.
+    /// Purges records that have expired at `now` and by the durable tier's own time; returns the time up to
+    /// which it did. Deletion by age follows that time, because the clock of this machine may be wrong.
     ///
     /// # Errors
     /// Whatever the durable tier reports.
@@ -334,7 +334,7 @@ impl Engine {
         Ok(retried)
     }
 
-    /// Returns one page of dead letters behind `after`, oldest first; at the end, none.
+    /// Returns one page of dead letters after `after`, oldest first; at the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -373,14 +373,15 @@ impl Shared {
         }
     }
 
-    /// To be held while rows that this instance did not append come into the outbox: the drain may see them before they are
-    /// marked. Until it is dropped all rows count as such.
+    /// Must be held while rows that this instance did not append enter the outbox: the drain may see them
+    /// before they are marked. Until it is dropped, all rows count as such.
     fn recovering(&self) -> Recovering<'_> {
         self.recovering.fetch_add(1, Ordering::AcqRel);
         Recovering(self)
     }
 
-    /// Waits until the durable tier has rows that were appended while rows up to `renumbered` were numbered anew.
+    /// Waits until the durable tier has rows that were appended while rows up to `renumbered` were being
+    /// renumbered.
     async fn wait_durable(
         &self,
         (first, last): (Seq, Seq),

@@ -1,4 +1,4 @@
-//! Closing, and what is left behind.
+//! Closing, and the report of unsent records.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::id::lock;
 /// How long closing waits for tasks to end by themselves.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What [`Engine::close`] left behind.
+/// The records that [`Engine::close`] left unsent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PendingReport {
@@ -30,7 +30,7 @@ impl Engine {
     /// threads and tasks. Closing twice is harmless.
     ///
     /// # Errors
-    /// Whatever the durable tier reports on closing; what could not be sent is not an error but in the answer.
+    /// Errors of the durable tier on closing; unsent records are not an error but part of the answer.
     pub async fn close(&self, timeout: Duration) -> Result<PendingReport> {
         let shared = self.shared.clone();
         if shared.closed.swap(true, Ordering::AcqRel) {

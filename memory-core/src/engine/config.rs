@@ -41,9 +41,11 @@ pub struct EngineConfig {
     /// unknown one. A server that is known to take longer gets longer, up to `first_pull`; one that is known to be away
     /// is not waited for.
     pub first_answer: Duration,
-    /// Rows that may wait for the committer; 16,384 by default. A single write of more goes through when none waits.
+    /// Rows that may wait for the committer; 16,384 by default. A single larger write is admitted when none
+    /// waits.
     pub queue_rows: usize,
-    /// Bytes that may wait for the committer; 64 MiB by default. A single write of more goes through when none waits.
+    /// Bytes that may wait for the committer; 64 MiB by default. A single larger write is admitted when none
+    /// waits.
     pub queue_bytes: usize,
     /// Rows sent to the durable tier at once; 128 by default.
     pub batch_rows: usize,

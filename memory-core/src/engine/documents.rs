@@ -104,7 +104,7 @@ impl Shared {
             // Made in another way; the first pull starts over.
             return Ok(());
         }
-        // Without a position, what is in the snapshot would not come again.
+        // Without a position, the feed would not repeat the records in the snapshot.
         let loaded = if cursor.database.is_empty() { None } else { self.load_snapshot().await? };
         let unreadable = match loaded {
             Some(unreadable) => unreadable,
@@ -113,7 +113,7 @@ impl Shared {
         // A file that breaks while it is read is replaced by an empty one, which has no position either.
         let replaced = self.tiers.cache.cursor().await? != *cursor;
         if unreadable > 0 || replaced {
-            // What is missing does not come by again by itself: recall would not know of it for ever.
+            // The feed does not repeat a missing document: recall would never have it.
             self.cache_writer.set_apart();
             lock(&self.progress).damaged = true;
             let what = if replaced { "the".to_owned() } else { unreadable.to_string() };
@@ -146,7 +146,7 @@ impl Shared {
         Ok(unreadable)
     }
 
-    /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
+    /// Starts to read a page of search documents after a key; frees a used page on the thread that makes pages.
     fn read_documents(
         &self,
         after: Option<Key>,
@@ -161,7 +161,7 @@ impl Shared {
         })
     }
 
-    /// Fills the index from what waits in the outbox.
+    /// Fills the index from the pending rows of the outbox.
     pub(super) async fn load_pending(&self) -> Result<()> {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
             let mut scan = Scan::new(&self.namespace, kind);

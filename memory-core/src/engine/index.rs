@@ -1,4 +1,5 @@
-//! What the engine asks of a search index, which it keeps in step with its records and does not understand.
+//! The interface of a search index. The engine keeps it consistent with its records and does not know its
+//! content.
 
 use std::any::Any;
 
@@ -35,8 +36,8 @@ pub trait SearchIndex: Send + Sync {
     fn bytes(&self) -> usize;
 }
 
-/// The index while it is changed. Changes are guarded by revision: an older version never replaces a newer one, and never
-/// brings back what was removed.
+/// The index during a change. Changes are guarded by revision: an older version never replaces a newer one, and
+/// never brings back a removed document.
 pub trait IndexWriter {
     /// Adds or replaces a document; false if the index has this version or a newer one, or has removed it.
     fn upsert(&mut self, key: &Key, document: &dyn IndexDocument) -> bool;
@@ -69,5 +70,5 @@ pub trait IndexDocument: Any + Send + Sync {
     fn encode(&self) -> Option<Vec<u8>>;
 }
 
-/// What becomes of a record's document; `None` removes it.
+/// The new document of a record; `None` removes it.
 pub(crate) type DocumentChange = (Key, Option<Box<dyn IndexDocument>>);

@@ -26,7 +26,7 @@ impl Shared {
         answer.await.map(Some)
     }
 
-    /// As [`Shared::ask_outbox`], on this thread as long as the file is well: for what reads ask, which is short.
+    /// As [`Shared::ask_outbox`], on this thread as long as the file is intact: for the short queries of reads.
     pub(super) async fn ask_outbox_here<T: Send + 'static>(
         &self,
         ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,
@@ -39,7 +39,7 @@ impl Shared {
     }
 }
 
-/// Opens the outbox again. If it was rebuilt, its rows have new numbers, behind all that were handed out before.
+/// Reopens the outbox. If it was rebuilt, its rows have new numbers, above all that were assigned before.
 pub(super) fn reopen(outbox: &dyn Outbox, renumbered: &AtomicU64) -> Result<()> {
     let before = outbox.usage().last_seq;
     outbox.reopen()?;

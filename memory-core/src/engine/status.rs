@@ -1,4 +1,4 @@
-//! What the engine says of itself.
+//! The status of the engine.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const NAMED: usize = 20;
 pub enum Mode {
     /// A libsql file on this machine.
     Local,
-    /// A server, behind an outbox.
+    /// A server, through an outbox.
     Remote,
 }
 
@@ -50,7 +50,7 @@ pub struct OutboxStatus {
     pub tail_bytes: u64,
 }
 
-/// How sync goes.
+/// The state of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SyncStatus {
@@ -66,8 +66,8 @@ pub struct SyncStatus {
     pub unreadable: u64,
     /// The names of some of them, as `namespace/kind/id`; at most 20.
     pub unreadable_records: Vec<String>,
-    /// How far this machine's clock is ahead of the server's, in milliseconds, negative if it is behind; `None` in local
-    /// mode and before the server has told.
+    /// How far this machine's clock is ahead of the server's, in milliseconds, negative if it is slow; `None`
+    /// in local mode and before the server's time is known.
     pub clock_ahead_ms: Option<i64>,
 }
 
@@ -104,7 +104,7 @@ pub struct EngineStatus {
 }
 
 impl Engine {
-    /// Reports the state. Asks the durable tier for its counts unless the breaker says that it is away.
+    /// Reports the state. Asks the durable tier for its counts unless the breaker is open.
     pub async fn status(&self) -> EngineStatus {
         let shared = &self.shared;
         let breaker = shared.breaker.as_ref().map(|breaker| breaker.status());

@@ -46,10 +46,10 @@ where
     })
 }
 
-/// Runs something that may panic on what it is given; a panic is an error.
+/// Calls a function that may panic; a panic becomes an error.
 ///
 /// # Errors
-/// `Corrupt` that says what the panic said.
+/// `Corrupt` with the panic's message.
 pub(crate) fn contained<T>(name: &'static str, run: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(name, panic.as_ref()))
 }

@@ -69,8 +69,8 @@ impl Attempt {
 
     /// Adds itself to the course so far.
     ///
-    /// Until another tool works for the first time, the same tool with the same result is noted once: what is tried
-    /// over and over tells no more than what was tried.
+    /// Until another tool works for the first time, the same tool with the same result is noted once:
+    /// repetitions add no information.
     fn add_to(self, course: &mut Vec<Attempt>) {
         if course.len() >= Self::MAX {
             return;
@@ -83,14 +83,14 @@ impl Attempt {
     }
 }
 
-/// What was recalled for an episode, and what of it was used.
+/// The recall for an episode, and which of its items were used.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecallUse {
     /// The recall.
     pub recall: Option<RecallId>,
     /// The items it answered with.
     pub shown: Vec<ItemId>,
-    /// Those that the application says were used.
+    /// Those that the application reported as used.
     pub used: Vec<ItemId>,
     /// Whether the answer was held back to measure what memory is worth.
     pub withheld: bool,
@@ -108,7 +108,7 @@ impl RecallUse {
 pub struct Episode {
     /// The identifier.
     pub id: EpisodeId,
-    /// What was asked.
+    /// The task.
     pub task: Task,
     /// Whether it still takes steps.
     pub status: EpisodeStatus,
@@ -138,10 +138,10 @@ pub struct Episode {
     /// The reward; `None` until completed.
     #[serde(default)]
     pub reward: Option<f64>,
-    /// Words of the steps that tell the episode from others (names, ids, dates); empty until completed.
+    /// Words of the steps that discriminate the episode (names, ids, dates); empty until completed.
     #[serde(default)]
     pub keywords: Vec<String>,
-    /// What was recalled for it; `None` if nobody asked.
+    /// Its recall; `None` if there was none.
     #[serde(default)]
     pub recall: Option<RecallUse>,
 }
@@ -218,7 +218,7 @@ mod tests {
         check("", "");
         check(". a+ . b+", "a+ b+");
         check("a- a- b- a- a+ a+ a+", "a- b- a+");
-        // Once another tool has worked, what failed before may be tried anew.
+        // Once another tool has worked, a failed call may be tried again.
         check("a- b+ a- a- c+ a- b+ b+", "a- b+ a- c+ a- b+");
         check("a+ b- a+ b- b+ a+ b-", "a+ b- b+ a+ b-");
     }

@@ -16,11 +16,11 @@ use crate::model::ruling::Decision;
 pub enum ErrorCategory {
     /// It took too long.
     Timeout,
-    /// What was named is not there.
+    /// A named thing does not exist.
     NotFound,
     /// It is not allowed.
     Permission,
-    /// What was handed in is wrong.
+    /// The input is wrong.
     InvalidInput,
     /// It contradicts the state that there is.
     Conflict,
@@ -60,7 +60,7 @@ impl fmt::Display for ErrorCategory {
     }
 }
 
-/// What is known of one kind of error.
+/// A lesson about one kind of error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The identifier, derived from domain, tool and the normalised error.
@@ -73,10 +73,11 @@ pub struct Failure {
     pub example: String,
     /// The tool that failed; empty if the episode failed as a whole.
     pub tool: String,
-    /// What led to it, as far as contrast with episodes that did not fail shows.
+    /// Its cause, as far as contrast with episodes that did not fail shows.
     pub root_cause: Option<String>,
-    /// What was done about it, best first: what got over it and was not in vain since (what did so last, then what does
-    /// so most surely), what was in vain since, and what never helped. At most sixteen that got over it, and sixteen others.
+    /// Its remedies, best first: those that worked and have not failed since (the last to work first, then the
+    /// most reliable), those that have failed since, and those that never worked. At most sixteen that worked,
+    /// and sixteen others.
     pub remedies: Vec<Remedy>,
     /// The subject area.
     pub domain: Option<String>,
@@ -92,14 +93,14 @@ pub struct Failure {
     pub first_at: Timestamp,
     /// When it was last seen.
     pub last_at: Timestamp,
-    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    /// The ruling on it. Not stored with it: the [`crate::Ruling`] is a separate record.
     #[serde(skip)]
     pub ruling: Option<Decision>,
 }
 
 impl Failure {
-    /// Returns what got over it at least once, best first, those that somebody pinned before the others; what somebody
-    /// rejected is left out.
+    /// Returns the remedies that worked at least once, best first, pinned ones before the others; rejected ones
+    /// are left out.
     pub fn helped(&self) -> impl Iterator<Item = &Remedy> {
         let ruled = |pinned: bool| {
             let is_one = move |it: &&Remedy| it.helped() && it.is_pinned() == pinned;
@@ -108,7 +109,7 @@ impl Failure {
         ruled(true).chain(ruled(false))
     }
 
-    /// Returns what never helped, the newest first; but what somebody rejected or pinned.
+    /// Returns the remedies that never worked, the newest first, except rejected and pinned ones.
     pub fn in_vain(&self) -> impl Iterator<Item = &Remedy> {
         self.remedies.iter().filter(|it| it.worked == 0 && it.ruling.is_none())
     }

@@ -1,4 +1,4 @@
-//! Dead letters: rows that were not delivered, kept until somebody decides about them.
+//! Dead letters: rows that were not delivered, kept until a person decides about them.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub struct DeadLetter {
     pub reason: String,
     /// When.
     pub at: Timestamp,
-    /// What was to be sent; `None` if it does not decode.
+    /// The unsent record; `None` if it does not decode.
     pub record: Option<Record>,
     /// The stored bytes if the record does not decode; otherwise empty.
     pub raw: Vec<u8>,

@@ -48,7 +48,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns true for operations that change what is stored.
+    /// Returns true for operations that change stored records.
     pub fn writes(self) -> bool {
         matches!(self, Self::Commit | Self::DeleteExpired | Self::Maintain)
     }
@@ -68,7 +68,7 @@ pub trait Layer: Send + Sync {
         Fut: Future<Output = Result<T>> + Send + 'a;
 }
 
-/// A durable store behind a layer.
+/// A durable store inside a layer.
 pub struct Layered<L> {
     layer: L,
     inner: Arc<dyn Durable>,

@@ -1,4 +1,4 @@
-//! What the durable tier has, whatever the caches hold.
+//! Reads from the durable tier, bypassing the caches.
 
 use super::{TOGETHER, means_away};
 use crate::engine::{Engine, Shared};
@@ -27,7 +27,7 @@ impl Engine {
             let keys: Vec<Key> = known.iter().map(|(key, _)| key.clone()).collect();
             let is_newer = |place: usize, record: &Record| {
                 let known = known[place].1;
-                // What has expired and is not purged yet was not there for who read it.
+                // An expired record that is not purged yet did not exist for its reader.
                 let is_newer = Some(record.revision) > known && (known.is_some() || !record.is_expired(now));
                 newer |= is_newer;
                 is_newer
@@ -41,8 +41,8 @@ impl Engine {
 }
 
 impl Shared {
-    /// Asks the durable tier whatever the caches hold, and puts into them what `kept` says of a place and its record;
-    /// `None` while it is away.
+    /// Requests from the durable tier, bypassing the caches, and caches the records that `kept` selects by
+    /// place; `None` while it is away.
     async fn past_the_caches(
         &self,
         keys: &[Key],
