@@ -25,7 +25,7 @@ use write::Writer;
 
 /// Key bytes → cache entry.
 const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
-/// Key bytes → last use, size in bytes, expiry (`u64::MAX` for never): what eviction and expiry need to know
+/// Key bytes → last use, size in bytes, expiry (`u64::MAX` for never): the data for eviction and expiry,
 /// without reading the records.
 const LEDGER: TableDefinition<&[u8], (u64, u64, u64)> = TableDefinition::new("ledger");
 /// Key bytes → search document.
@@ -34,7 +34,7 @@ const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents
 const SNAPSHOTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("snapshots");
 /// Key bytes → mark of a document put or removed since the snapshot of its namespace was stored.
 const CHANGED: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changed");
-/// Namespace, name and number → part of what was learned.
+/// Namespace, name and number → part of the learned state.
 const STATES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("states");
 /// Name → what the cache keeps about itself.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -59,7 +59,7 @@ pub struct CacheOptions {
     pub limit_bytes: u64,
     /// The memory redb may use for pages, in bytes; 32 MiB by default.
     pub page_cache_bytes: usize,
-    /// Tells when a record is filled; the machine's clock by default.
+    /// The clock for the time at which a record is cached; the machine's by default.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -88,7 +88,7 @@ impl CacheOptions {
         self
     }
 
-    /// Sets the clock that tells when a record is filled.
+    /// Sets the clock for the time at which a record is cached.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -98,9 +98,8 @@ impl CacheOptions {
 
 /// Caches records and search documents in a redb file.
 ///
-/// Commits are not durable by themselves: after a crash the file holds what it held at some earlier commit,
-/// records, documents and cursor together. A damaged file is set aside and a new one started; a damaged entry
-/// is a miss.
+/// Commits alone are not durable: after a crash the file has the state of some earlier commit, records,
+/// documents and cursor together. A damaged file is renamed and a new one started; a damaged entry is a miss.
 ///
 /// The futures of its methods do their work on the calling thread, in the first poll. A read takes microseconds, and
 /// waits, without blocking the thread, while the file is compacted; [`memory_core::Cache::persist`] syncs the file, and
@@ -130,7 +129,7 @@ pub struct RedbCache {
     report: Mutex<OpenReport>,
 }
 
-/// What became of a file that was opened again.
+/// The state of a file that was reopened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opened {
     AsItWas,
@@ -163,8 +162,9 @@ impl std::fmt::Debug for RedbCache {
 impl RedbCache {
     /// Opens a cache file, or creates it and its folder.
     ///
-    /// What is not a readable cache file of this version is renamed to `<name>.corrupt-<unix milliseconds>` and
-    /// a new one started ([`RedbCache::opened`] tells); the two latest such copies are kept.
+    /// A file that is not a readable cache file of this version is renamed to
+    /// `<name>.corrupt-<unix milliseconds>` and a new one started (see [`RedbCache::opened`]); the two latest
+    /// such copies are kept.
     ///
     /// # Errors
     /// [`memory_core::ErrorKind::Conflict`] if another process has the file open,
@@ -205,7 +205,7 @@ impl RedbCache {
         Self::build(None, "test backend".into(), opener, options)
     }
 
-    /// Returns what was found when the file was opened, or last had to be opened again.
+    /// Returns the report of the latest opening or reopening of the file.
     pub fn opened(&self) -> OpenReport {
         lock(&self.report).clone()
     }
@@ -217,7 +217,7 @@ impl RedbCache {
     /// Opens the file afresh, rebuilding it if it cannot be read.
     fn reopen(&self, writer: &mut Writer) -> Outcome<Opened> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The old handle goes first: it holds the file's lock.
+        // The old handle is dropped first, because it holds the file's lock.
         *database = None;
         let ((opened, figures), how) = match self.open_once() {
             Err(Failure::Damaged(reason) | Failure::Newer(reason)) => {

@@ -20,7 +20,7 @@ enum Unsynced {
     SetLen(usize),
 }
 
-/// What a disk refuses.
+/// The calls that a disk refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Write,
@@ -30,13 +30,13 @@ enum Fault {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What survives power loss.
+    /// The content that survives power loss.
     durable: Vec<u8>,
-    /// What a running program sees.
+    /// The content that a running program sees.
     visible: Vec<u8>,
     /// The difference between the two, in order.
     unsynced: Vec<Unsynced>,
-    /// Power goes after this many more calls.
+    /// Power fails after this many more calls.
     calls_left: Option<u64>,
     dead: bool,
     fault: Option<Fault>,
@@ -60,7 +60,7 @@ impl Disk {
         self.state().fault = fault;
     }
 
-    /// Cuts the power after so many calls.
+    /// Cuts the power after this many calls.
     fn cut_power_after(&self, calls: u64) {
         self.state().calls_left = Some(calls);
     }

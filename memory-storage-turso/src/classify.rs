@@ -1,9 +1,9 @@
-//! What an error of the database client means. The only place that looks into its text.
+//! Classifies errors of the database client. This is the only place that reads their text.
 
 use libsql::ffi;
 use memory_core::{Error, ErrorKind};
 
-/// What the store itself does about a failure, before its caller hears of it.
+/// The store's own response to a failure, before its caller gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recovery {
     /// Nothing.
@@ -14,9 +14,9 @@ pub(crate) enum Recovery {
     Retry,
     /// The answer was more than this client takes: a read asks for less.
     Split,
-    /// The schema is not there: the database behind the address is another one, or was emptied.
+    /// The schema is missing: the database at the address is another one, or was emptied.
     Migrate,
-    /// The file connection must be opened anew before the next write; the failed step is not repeated.
+    /// The file connection must be reopened before the next write; the failed step is not repeated.
     Reopen,
 }
 
@@ -39,7 +39,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// A kind, what to do, and what a person can do.
+/// A kind, the recovery, and a hint for people.
 type Class = (ErrorKind, Recovery, Option<&'static str>);
 
 /// How the error begins that ends an answer beyond this client's bound.
@@ -116,8 +116,7 @@ fn open(message: &str) -> Class {
 
 /// Classifies what a server, or the way to it, answered.
 ///
-/// What is not recognised is taken for an outage: a row is given up only when the server itself says that it
-/// refuses it.
+/// An unknown error counts as an outage: a row is given up only when the server itself refuses it.
 fn remote(text: &str) -> Class {
     use Recovery::{Migrate, Reconnect, Report, Retry};
     // SQLite has no code of its own for it.

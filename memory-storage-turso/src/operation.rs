@@ -1,4 +1,5 @@
-//! What a store does, as values that run on any [`Session`]: the SQL is written once for files and servers.
+//! The operations of a store, as values that run on any [`Session`]: the SQL is written once for files and
+//! servers.
 
 mod changes;
 mod commit;
@@ -38,7 +39,7 @@ pub(crate) enum Access {
 
 /// One operation of a store. Running it again, after a lost answer or on another connection, is safe.
 pub(crate) trait Operation: Send + Sync + 'static {
-    /// What it answers.
+    /// The result.
     type Answer: Send + 'static;
 
     /// Its name in errors.

@@ -30,8 +30,8 @@ pub use options::RemoteOptions;
 /// Connecting is lazy: the server is first asked by the first call, which also migrates the schema. Every call has a
 /// deadline, uses one connection of a bounded pool, and needs a tokio runtime with I/O and time enabled.
 ///
-/// After [`ErrorKind::Unavailable`] the outcome of a commit is unknown; repeating it is safe. A call whose future is
-/// dropped gives its connection up; what it had sent may still take effect.
+/// After [`ErrorKind::Unavailable`] the outcome of a commit is unknown; repeating it is safe. A call whose
+/// future is dropped gives up its connection; a request already sent may still take effect.
 pub struct RemoteStore {
     shared: Shared,
 }
@@ -75,7 +75,7 @@ impl Shared {
         let deadlines = self.options.deadlines;
         let limit = if O::ACCESS == Access::Read { deadlines.read } else { deadlines.write };
         match tokio::time::timeout(limit, self.migrate_and_run(operation)).await {
-            // What a write met is an outage: nothing says that its rows are at fault.
+            // A failed write is an outage: there is no evidence that its rows are at fault.
             Ok(Err(Failure { error, recovery: Recovery::Split })) if O::ACCESS == Access::Read => {
                 Err(Error::new(ErrorKind::Rejected, O::NAME, error.message()))
             }
@@ -134,7 +134,7 @@ impl Shared {
     }
 }
 
-/// How long to wait before each further try when the server says that its database is locked.
+/// How long to wait before each further attempt when the server reports a locked database.
 const BUSY_PAUSES_MS: [u64; 8] = [3, 7, 15, 30, 60, 120, 240, 480];
 
 async fn run_guarded<O: Operation>(operation: &O, session: &Session) -> Result<O::Answer, Failure> {
@@ -159,7 +159,7 @@ impl Operation for Migrate {
     }
 }
 
-/// Returns true for a read that the server, or this client, refuses: but for its size there is no reason to.
+/// Returns true for a read that the server, or this client, refuses: size is the only reason to.
 fn is_too_large(error: &Error) -> bool {
     error.kind() == ErrorKind::Rejected
 }

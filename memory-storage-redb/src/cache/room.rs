@@ -1,19 +1,19 @@
 //! How much of the file entries take, and when room must be made.
 //!
-//! redb never tells how many of its pages are in use without walking them, doubles the file when they run out,
-//! and frees the pages of a non-durable commit only at the next durable one. So the cache keeps its own upper
-//! estimate and makes room before redb would grow the file past the limit.
+//! redb cannot count its used pages without walking them, doubles the file when they run out, and frees the
+//! pages of a non-durable commit only at the next durable one. So the cache keeps its own upper estimate and
+//! makes room before redb would grow the file past the limit.
 
 /// redb's page size, in bytes.
 const PAGE: u64 = 4096;
 
-/// What redb keeps beside an entry, in bytes.
+/// redb's overhead for an entry, in bytes.
 const ENTRY_OVERHEAD: u64 = 24;
 
 /// Bytes of the file that no entry accounts for: header, allocator state, roots and branches of the tables.
 const FIXED: u64 = 512 * 1024;
 
-/// A ledger row beside its key.
+/// The size of a ledger row without its key.
 const LEDGER_ROW: u64 = 24;
 
 /// Estimates the bytes of leaf pages an entry takes, from above.
@@ -37,11 +37,11 @@ pub(super) fn document_charge(key: usize, value: u64) -> u64 {
     leaf_bytes(key as u64 + value)
 }
 
-/// Estimates the pages that changing one entry copies beside those of the entry itself: a leaf of records, a
-/// leaf of the ledger, a branch.
+/// Estimates the pages that changing one entry copies in addition to those of the entry itself: a leaf of
+/// records, a leaf of the ledger, a branch.
 pub(super) const CHURN_PER_CHANGE: u64 = 3 * PAGE;
 
-/// What to do before a write.
+/// The action required before a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     /// Nothing: it fits, or the file may still grow.

@@ -144,7 +144,7 @@ fn read_parts(
             return Ok(Some(None));
         }
         if number == 0 {
-            // No more than a file of that many parts has; growing would copy what is there again and again.
+            // No more than a file of that many parts has. Without it, growing would copy the bytes repeatedly.
             bytes.reserve_exact(part.len().saturating_mul(parts.min(MOST_AT_ONCE) as usize));
         }
         bytes.extend_from_slice(part);

@@ -1,4 +1,4 @@
-//! What was learned from a namespace's episodes, as bytes that the cache does not understand, in parts.
+//! State learned from a namespace's episodes, as opaque bytes, in parts.
 
 use memory_core::{Namespace, Result};
 use redb::TableError;

@@ -5,7 +5,7 @@ use memory_core::{Revision, StoredDocument, WriterId};
 use super::Unreadable;
 use super::frame::{self, Sort, u64_at};
 
-/// `schema` counts the shapes of the body; the search index has a number of its own for what it encodes.
+/// `schema` counts the shapes of the body; the search index has its own number for its encoding.
 pub(super) const SORT: Sort = Sort { magic: *b"AMsd", format: 1, schema: 8 };
 
 /// The clock and the writer of the revision.

@@ -1,4 +1,4 @@
-//! What the fuzz targets need to get behind magic, versions and checksum, which are always those of today.
+//! Functions for the fuzz targets to pass magic, versions and checksum, which are always the current ones.
 
 use super::{document, entry, frame, row};
 

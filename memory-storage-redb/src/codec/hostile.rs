@@ -1,4 +1,4 @@
-//! Bytes that nobody should have written: no panic, no abort, no more memory than the limit.
+//! Bytes that no program writes: no panic, no abort, no more memory than the limit.
 
 use memory_core::conformance::{entities, record};
 use memory_core::{Kind, Namespace, Record, Revision, StoredDocument, Timestamp, WriterId};

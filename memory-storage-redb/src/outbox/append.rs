@@ -1,4 +1,4 @@
-//! Appending, and the commit that every change of the outbox goes through.
+//! Appending, and the commit of every change of the outbox.
 
 use std::sync::PoisonError;
 
@@ -29,7 +29,7 @@ pub(super) struct Change<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) versions: Versions<'a>,
     pub(super) figures: Figures,
-    /// What is recent before the change.
+    /// The recent rows before the change.
     pub(super) recent: &'a Recent,
     pub(super) recent_change: RecentChange,
 }
@@ -57,7 +57,7 @@ impl<'a> Change<'a> {
         Ok((self.figures, self.recent_change))
     }
 
-    /// Moves what is recent into the index, where rows added from now on go, too.
+    /// Moves the recent rows into the index, as well as rows added from now on.
     pub(super) fn index_all(&mut self) -> Outcome<()> {
         for version in self.recent_change.take(self.recent) {
             self.versions.insert(version, ())?;

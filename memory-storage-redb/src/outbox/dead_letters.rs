@@ -84,7 +84,7 @@ impl RedbOutbox {
         lock(&self.usage).last_seq
     }
 
-    /// Returns the numbers of the dead letters behind one, a page of them.
+    /// Returns a page of the numbers of dead letters after a number.
     fn dead_seqs(&self, after: Seq) -> Result<Vec<Seq>> {
         self.read("list dead letters", |read| {
             let mut seqs = Vec::new();
@@ -146,7 +146,7 @@ impl RedbOutbox {
         })
     }
 
-    /// Removes dead letters, durably: somebody has decided so, or another outbox has them.
+    /// Removes dead letters, durably: a person has decided so, or another outbox has them.
     pub(crate) fn drop_dead(&self, operation: &'static str, seqs: &[Seq]) -> Result<u64> {
         let mut dropped = 0;
         for page in seqs.chunks(PAGE_ROWS) {

@@ -14,7 +14,7 @@ use crate::keys::version_key;
 const LAYOUT: u32 = 3;
 const NAME: &str = "outbox figures";
 
-/// What an outbox holds.
+/// The usage of an outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Figures {
     layout: u32,
@@ -82,7 +82,7 @@ impl Figures {
     }
 }
 
-/// Checks that the file is an outbox, reads its figures and finds what is recent; lays out a new one.
+/// Checks that the file is an outbox, reads its figures and finds the recent rows; initialises a new file.
 pub(super) fn prepare(database: &Database) -> Outcome<(Figures, Recent)> {
     let read = database.begin_read()?;
     let rows = match read.open_table(ROWS) {
@@ -128,7 +128,7 @@ fn find_recent(
     Ok(recent)
 }
 
-/// Visits the waiting rows from a number on, in order, while `visit` says so.
+/// Visits the pending rows from a number on, in order, until `visit` returns false.
 pub(super) fn each_waiting(
     from: Seq,
     rows: &impl ReadableTable<u64, &'static [u8]>,

@@ -1,4 +1,4 @@
-//! Reading what waits to be sent, in order.
+//! Reads pending rows, in order.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use super::{ROWS, RedbOutbox, TAIL};
 use crate::codec::decode_row;
 use crate::failure::Outcome;
 
-/// What a read found: rows, and numbers of rows that do not decode with the reason.
+/// The result of a read: rows, and numbers of rows that do not decode with the reason.
 #[derive(Default)]
 struct Found {
     rows: Vec<OutboxRow>,

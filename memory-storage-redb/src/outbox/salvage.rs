@@ -36,7 +36,7 @@ mod tests;
 /// How much of the file is looked at at once. Rows are far smaller than half of it.
 const WINDOW: usize = 2 * (PAYLOAD_LIMIT + 1024);
 
-/// What the new file is called until it is complete.
+/// The suffix of the new file until it is complete.
 const SALVAGED: &str = ".salvaged";
 
 /// Rows a transaction of the new file takes.
@@ -48,15 +48,15 @@ const PAUSE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Dura
 /// A salvage that failed.
 #[derive(Debug)]
 pub(super) struct FailedSalvage {
-    /// What is wrong with the file.
+    /// The damage of the file.
     pub(super) reason: String,
     failure: Failure,
     at: Instant,
 }
 
 impl RedbOutbox {
-    /// Starts a new file with the rows that can be found in the damaged one, which is set aside. Their numbers begin behind
-    /// `last_seq`.
+    /// Starts a new file with the rows that can be found in the damaged one, which is renamed. Their numbers
+    /// begin after `last_seq`.
     ///
     /// The new file takes the place of the damaged one only when it is complete, so that a crash on the way
     /// leaves one or the other. After a failure the next attempts fail alike until [`PAUSE`] is over.
@@ -121,7 +121,7 @@ fn remove_leftover(path: &Path) -> Outcome<()> {
     }
 }
 
-/// Where a row is in the damaged file, and what is to become of it.
+/// The place of a row in the damaged file, and its treatment.
 #[derive(Debug, Clone)]
 struct Place {
     offset: u64,
@@ -136,7 +136,7 @@ enum Fate {
     Settled(Settled),
 }
 
-/// What is to be done with the rows of a damaged file.
+/// The treatment of the rows of a damaged file.
 struct Plan {
     /// The rows to keep, oldest version first.
     places: Vec<Place>,

@@ -11,8 +11,9 @@ use crate::codec::borrow_row;
 use crate::failure::Outcome;
 
 impl RedbOutbox {
-    /// Makes what was acknowledged at `since` or later wait again, with new numbers: whoever reads on behind the last row
-    /// seen sees them. Older rows stay: the records' tombstones may be gone, and nobody is to bring them back.
+    /// Makes rows acknowledged at `since` or later pending again, with new numbers, so that a reader that
+    /// continues after the last row sees them. Older rows stay: their records' tombstones may be gone, and the
+    /// rows must not come back.
     pub(super) fn replay(&self, since: Timestamp, now: Timestamp) -> Result<u64> {
         let mut writer = lock(&self.writer);
         self.check_writable("replay tail", &writer)?;
@@ -72,8 +73,8 @@ impl RedbOutbox {
         })
     }
 
-    /// Drops what is older than `before` and what exceeds the bound, oldest first. Makes everything so far
-    /// durable, so that a crash after it sends little again.
+    /// Drops acknowledged rows older than `before` and those exceeding the bound, oldest first. Makes
+    /// everything so far durable, so that a crash after it sends few rows again.
     pub(super) fn trim(&self, before: Timestamp) -> Result<()> {
         let mut writer = lock(&self.writer);
         self.check_writable("trim tail", &writer)?;

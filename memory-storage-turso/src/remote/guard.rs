@@ -20,7 +20,7 @@ impl<F: Future + Unpin> Future for Guarded<F> {
     type Output = Result<F::Output, Box<dyn Any + Send>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // What a panic leaves behind is the connection, which is then dropped.
+        // After a panic only the connection is affected, which is then dropped.
         let future = Pin::new(&mut self.0);
         match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(poll) => poll.map(Ok),

@@ -7,7 +7,8 @@ use memory_core::{ErrorKind, Namespace, Outbox, Record};
 use super::*;
 use crate::outbox::{OutboxOptions, RedbOutbox};
 
-/// A version made so many days ago. Of two, the one made later has the higher revision, in the same millisecond too.
+/// A version made this many days ago. Of two, the one made later has the higher revision, in the same
+/// millisecond too.
 fn version(id: &str, days: u64) -> Record {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let at = SystemClock::new().now().0 - days * 24 * 60 * 60 * 1_000;
