@@ -145,9 +145,9 @@ impl Builder {
         self
     }
 
-    /// Sets how long the first recall or read waits, from opening on, for a remote database that does not answer at all;
-    /// 1 s by default. One that is known to take longer gets longer, up to [`Builder::first_pull`]; one that another
-    /// process found to be away a moment ago is not waited for.
+    /// Sets how long the first recall or read waits, from opening on, for a remote database that does not
+    /// answer at all; 1 s by default. A database that is known to be slower gets longer, up to
+    /// [`Builder::first_pull`]; one that another process recently found to be away gets no wait.
     #[must_use]
     pub fn first_answer(mut self, wait: Duration) -> Self {
         self.set.first_answer_ms = Some(millis(wait));
@@ -217,7 +217,7 @@ impl Builder {
         self
     }
 
-    /// Sets whether episodes are learned from in the background, and consolidation runs by itself; true by default.
+    /// Sets whether episodes are learned from, and consolidation runs, in the background; true by default.
     #[must_use]
     pub fn background_learning(mut self, background: bool) -> Self {
         self.set.learning.get_or_insert_default().background = Some(background);

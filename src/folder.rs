@@ -69,7 +69,8 @@ pub(crate) fn instances_folder(root: &Path, url: Option<&str>, namespace: &Names
 /// Escaped names up to this many bytes are used as they are; file systems take 255.
 const NAME_BYTES: usize = 200;
 
-/// Names the folder of a namespace: readable if that is short enough, else in base 32, which for 128 bytes takes 205.
+/// Names the folder of a namespace: the name itself if it is short enough, otherwise in base 32, which takes
+/// 205 bytes for 128.
 fn namespace_folder(namespace: &Namespace) -> String {
     // Escaped, because some file systems take `A` and `a` for the same name.
     let name = folder_name(namespace.as_str());

@@ -109,7 +109,8 @@ impl fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The learner holds no share of the memory while it waits; woken, it sees that the memory is gone.
+        // The learner holds no reference to the memory while it waits; once woken, it sees that the memory is
+        // closed.
         self.backlog.wake.notify_one();
     }
 }
@@ -283,7 +284,7 @@ impl Memory {
     /// [`EpisodeQuery::open`] has it.
     ///
     /// # Errors
-    /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and what the commit reports.
+    /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and errors of the commit.
     pub async fn start(&self, task: impl Into<Task>) -> Result<OpenEpisode> {
         let task = task.into();
         let inner = &self.inner;
@@ -349,7 +350,7 @@ impl Memory {
         self.inner.records.owned_items(Kind::Artifact, id, Entity::as_artifact).await
     }
 
-    /// Lists episodes page by page, newest first unless asked otherwise.
+    /// Lists episodes page by page, newest first by default.
     ///
     /// # Errors
     /// `InvalidInput` for a limit of 0.
@@ -410,7 +411,7 @@ impl Memory {
         self.inner.records.engine.dead_letters(after, limit).await
     }
 
-    /// Sends dead letters once more, those with these numbers or all; returns how many.
+    /// Sends dead letters again, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
@@ -418,7 +419,7 @@ impl Memory {
         self.inner.records.engine.retry_dead_letters(seqs).await
     }
 
-    /// Deletes dead letters for good; returns how many there were. [`DeadLetter::to_json`] is what to keep of them.
+    /// Deletes dead letters for good; returns how many there were. To keep a copy, use [`DeadLetter::to_json`].
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.

@@ -84,7 +84,7 @@ fn open_tiers(
     let (slot, local) = loop {
         let slot = Slots::claim(&instances)?;
         match open_local_tier(settings, &slot, durable.is_some(), clock.clone()) {
-            // The lock is free but a file is not: a memory that was dropped a moment ago still lets go of it.
+            // The lock is free but a file is not: a memory that was dropped just now is still releasing it.
             Err(error) if error.kind() == ErrorKind::Conflict && held.len() < MAX_HELD => held.push(slot),
             opened => break (slot, opened?),
         }

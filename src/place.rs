@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// File systems whose locks or mappings do not do what the files need, or only among clients of some servers.
+/// File systems without the locks or mappings that the files need, or with them only among clients of some
+/// servers.
 const NETWORK: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "fuse.sshfs", "fuse.s3fs"];
 
 /// Returns a warning if a folder is on a network file system, as far as the system reports it.

@@ -95,7 +95,7 @@ struct Rule {
     accept: Accept,
 }
 
-/// How often a text is gone over at the most.
+/// The most passes over a text before the last one, which searches without edges.
 const PASSES: usize = 4;
 
 /// How much of the text around a match is used to judge it, in bytes.
@@ -224,7 +224,7 @@ impl Rules {
                 return total;
             }
         }
-        // Something is glued to something else without end: no edges any more.
+        // Secrets may still be adjacent to other text: search without edges.
         let triggered = self.triggers.matches(text);
         for index in triggered.iter() {
             if let Some(regex) = self.rules[index].glued_regex() {
@@ -307,7 +307,7 @@ impl Rule {
         Some(self.glued_regex.get_or_init(|| Regex::new(pattern).expect("every pattern compiles")))
     }
 
-    /// Replaces what a form of this rule finds between marks; returns how many.
+    /// Replaces the matches of a pattern of this rule between marks; returns how many.
     fn apply(&self, regex: &Regex, text: &mut String, work: &mut usize) -> u32 {
         let mut count = 0;
         let mut output = String::new();

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// How far below the folder the files of an instance lie: tier, database, namespace, instance.
+/// The depth of an instance's files below the folder: tier, database, namespace, instance.
 const DEPTH: usize = 5;
 
-/// A file that could not be read and was set aside when a new one was made in its place.
+/// A file that could not be read and was renamed when a new one replaced it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CorruptFile {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl CorruptFile {
     }
 }
 
-/// Returns the files that were set aside below the folder of a memory, sorted.
+/// Returns the renamed files below the folder of a memory, sorted.
 pub(crate) fn find(folder: &Path) -> Vec<CorruptFile> {
     let mut found = Vec::new();
     for tier in ["local", "remote"] {

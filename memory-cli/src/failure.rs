@@ -80,7 +80,7 @@ impl Failure {
     }
 }
 
-/// Returns what to do about an error that does not say so itself.
+/// Returns a hint for an error that has none.
 fn usual_hint(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Unavailable | ErrorKind::Busy => {

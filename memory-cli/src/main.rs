@@ -87,7 +87,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let report = Report { kind: "usage", message, hint: Some("see memory --help".into()) };
         Output::new(true, Color::Never).fail(&report);
     } else {
-        // A reader that is gone needs no answer.
+        // A closed reader needs no answer.
         let _nobody_listens = error.print();
     }
     ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done } as u8)

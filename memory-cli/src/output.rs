@@ -42,7 +42,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Looks at what standard output is.
+    /// Inspects standard output.
     pub(crate) fn new(json: bool, color: Color) -> Self {
         let (out, err) = match color {
             // Honours NO_COLOR, CLICOLOR and TERM.
@@ -112,8 +112,8 @@ impl Output {
     }
 }
 
-/// Escapes what JSON allows in strings but a terminal would act on (C1 controls, direction overrides). Outside strings
-/// JSON is ASCII.
+/// Escapes characters that JSON allows in strings but that control a terminal (C1 controls, direction
+/// overrides). Outside strings JSON is ASCII.
 fn escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {

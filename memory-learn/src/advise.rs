@@ -1,4 +1,5 @@
-//! Which tools a task needs: predictors that learn from each episode, mixed and calibrated by their own past success.
+//! Predicts the tools that a task needs: predictors that learn from each episode, mixed and calibrated by their
+//! own past success.
 //!
 //! Two predictors come from one sparse linear model of the domain (`linear`): its margin for the whole task,
 //! and its best margin for a single clause, because a task may ask for several things. The third is the

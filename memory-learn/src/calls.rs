@@ -109,8 +109,8 @@ fn without_arguments<'e>(error: &'e str, action: &Action) -> Cow<'e, str> {
     said
 }
 
-/// Hashes eight bytes at a time, as the Rust compiler's own tables do (FxHash): arguments can be long, and nothing hostile
-/// is to be gained from two calls that look the same.
+/// Hashes eight bytes at a time, as the Rust compiler's own tables do (FxHash): arguments can be long, and an
+/// attacker gains nothing from two calls that look the same.
 #[derive(Default)]
 pub(crate) struct WordHasher(u64);
 
@@ -148,7 +148,7 @@ pub(crate) fn calls(trace: &Trace) -> Vec<Call<'_>> {
     tools().take(MAX_CALLS / 2).chain(tools().skip(total - MAX_CALLS / 2)).collect()
 }
 
-/// Returns an argument's value as people write it: text without quotes, anything else as JSON.
+/// Returns an argument's value in its usual form: text without quotes, anything else as JSON.
 pub(crate) fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -33,8 +33,8 @@ pub struct ConfidenceConfig {
     pub half_life: Duration,
     /// The weight that older evidence keeps for each newer piece; 0.97 by default, from 0.5 to 0.999.
     ///
-    /// At 0.97 evidence never weighs more than 33 pieces, and half of what an item is judged by are its last 23 uses,
-    /// so that a change in the world shows after a few dozen uses, however much came before.
+    /// At 0.97 the evidence never exceeds the weight of 33 pieces, and the last 23 uses have half of the
+    /// weight, so that a change in the world shows after a few dozen uses, however much evidence came before.
     pub fading: f64,
 }
 
@@ -108,8 +108,8 @@ pub trait Confidence: Sized {
 
     /// Returns the sum of two counts of different evidence, as of the later of both.
     ///
-    /// Which pieces of one are newer than which of the other is not known any more, so that neither fades the other;
-    /// the weights stay within what fading allows.
+    /// The order in time of the pieces of both is not known any more, so neither fades the other; the weights
+    /// stay within the bound of fading.
     #[must_use]
     fn merge(&self, other: &Self, config: &ConfidenceConfig) -> Self;
 
@@ -211,7 +211,7 @@ fn posterior(tally: &Tally, now: Timestamp, config: &ConfidenceConfig) -> (f64, 
     )
 }
 
-/// Keeps the weights within what fading allows.
+/// Keeps the weights within the bound of fading.
 fn bound(tally: &mut Tally, config: &ConfidenceConfig) {
     let excess = tally.weight() / config.ceiling();
     if excess > 1.0 {

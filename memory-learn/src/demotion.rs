@@ -11,7 +11,7 @@ const DEMOTE_FROM: f64 = 2.5;
 const WITHHOLD_FROM: f64 = 4.5;
 /// An item is demoted if its success rate is below the baseline with this probability.
 ///
-/// It is asked after each use, so that chance gets many tries: of items that are as good as none, 5 % are demoted at a
+/// The test is repeated after each use, so chance gets many attempts: of useless items, 5 % are demoted at a
 /// time, and one in four at some time within 30 uses.
 const DEMOTE_SURENESS: f64 = 0.95;
 /// An item is withheld if the whole 95 % interval of its success rate is below that of the baseline.
@@ -102,7 +102,7 @@ mod tests {
         check((0, 25), (6, 0), Standing::Withheld);
         // Where nearly everything fails, failing is no fault of the item.
         check((0, 6), (5, 95), Standing::Active);
-        // Without anything to compare with, only what fails more than not is demoted.
+        // Without a baseline, only an item that fails more often than not is demoted.
         check((0, 6), (0, 0), Standing::Demoted);
     }
 

@@ -18,7 +18,7 @@ use crate::shape::pieces;
 
 /// The longest normalised text, in bytes.
 const MAX_BYTES: usize = 200;
-/// Of a long text only this many bytes at the start are read…
+/// A long text is read up to this many bytes at the start…
 const HEAD_BYTES: usize = 4_000;
 /// … and this many at the end, where tracebacks have their message.
 const TAIL_BYTES: usize = 1_000;
@@ -60,7 +60,7 @@ fn without_values(line: &str) -> String {
     cut(strip_labels(masked.trim()), MAX_BYTES).trim_end().to_owned()
 }
 
-/// Returns a description with placeholders for what varies, in the case it has.
+/// Returns a description with placeholders for varying parts, in its original case.
 pub(crate) fn generalised(text: &str) -> String {
     mask(&without_names(text), false).trim().to_owned()
 }
@@ -81,7 +81,7 @@ fn mask(line: &str, lowercase: bool) -> String {
         let gap = &line[at..piece.start];
         at = piece.end;
         match piece.shape.placeholder() {
-            // "3, 4 and 5": one figure or several say the same.
+            // "3, 4 and 5": one figure or several are equivalent.
             Some(placeholder) if placeholder == last_placeholder && is_list_gap(gap) => {}
             Some(placeholder) => {
                 push_gap(&mut out, gap);
@@ -128,7 +128,7 @@ fn class_of(line: &str) -> ErrorCategory {
         .map_or(ErrorCategory::Other, |(category, _)| *category)
 }
 
-/// Returns true if the words of an identifier say what kind of error it is (`NotFound`, `rate_limit_exceeded`).
+/// Returns true if the words of an identifier name a kind of error (`NotFound`, `rate_limit_exceeded`).
 fn classifies(identifier: &str) -> bool {
     let mut words = String::with_capacity(identifier.len() + 4);
     let mut lowercase = false;
@@ -186,8 +186,8 @@ pub(crate) fn repeats(error: &str, other: &str, names: &str) -> bool {
     cut_short || shares && own.iter().all(|token| known.contains(token) || is_announcing(token))
 }
 
-/// Returns how alike two normalised error texts are, in `0.0..=1.0`: the Dice coefficient of their stemmed words, with
-/// placeholders counting less; half of it if they are of different classes.
+/// Returns the similarity of two normalised error texts, in `0.0..=1.0`: the Dice coefficient of their stemmed
+/// words, with placeholders weighing less; half of it if they are of different classes.
 pub(crate) fn similarity(a: &str, b: &str) -> f64 {
     let classes = [a, b].map(class_of);
     let differ = classes[0] != classes[1] && !classes.contains(&ErrorCategory::Other);
@@ -281,7 +281,7 @@ fn json_message(value: &Value) -> Option<String> {
     })
 }
 
-/// Removes labels that say no more than that it is an error, unless nothing is left.
+/// Removes labels that only announce an error, unless nothing is left.
 fn strip_labels(text: &str) -> &str {
     let mut text = text;
     while let Some(rest) = LABELS.iter().find_map(|label| text.strip_prefix(label)) {

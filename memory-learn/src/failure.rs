@@ -220,7 +220,7 @@ fn preceding_cause(
             !failing.iter().any(|(member, at)| precedes(member, *at, before))
                 && worked.iter().all(|(member, at)| precedes(member, *at, before))
         });
-    // The one of which the error speaks is the likeliest to matter, then the nearest one before.
+    // The one that the error mentions is the most probable cause, then the nearest one before.
     let said = words_of(&incident.error);
     let own = words_of(tool);
     let spoken_of =

@@ -1,4 +1,5 @@
-//! Rules `condition → action`: their identity, how new evidence refines them, and what holds between their conditions.
+//! Rules `condition → action`: their identity, their refinement by new evidence, and relations between their
+//! conditions.
 
 pub(crate) mod conflict;
 pub mod generalise;

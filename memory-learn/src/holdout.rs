@@ -1,4 +1,4 @@
-//! Which recalls are held back, so that what memory is worth can be measured.
+//! Which recalls are withheld, to measure the benefit of memory.
 
 use memory_core::{RecallId, split_mix};
 

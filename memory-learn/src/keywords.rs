@@ -15,7 +15,7 @@ pub(crate) const MAX_KEYWORDS: usize = 128;
 const MAX_TELLING: usize = 3_072;
 /// Other words kept while collecting.
 const MAX_WORDS: usize = 1_024;
-/// Of a longer text only this many bytes at its start are read.
+/// A longer text is read up to this many bytes at its start.
 const MAX_TEXT_BYTES: usize = 2_000;
 /// Values read of one action's arguments.
 const MAX_VALUES: usize = 256;

@@ -79,8 +79,8 @@ impl Lift {
     }
 }
 
-/// Measures what memory is worth, over all episodes first and then by domain in order of the name, however it is spelled; the
-/// spelling that sorts first stands for all.
+/// Measures the benefit of memory, over all episodes first and then by domain in order of the name, regardless
+/// of spelling; the spelling that sorts first represents all.
 ///
 /// Episodes without a recall, and those whose recall found nothing, count on neither side.
 pub fn lift(episodes: &[Episode]) -> Vec<Lift> {

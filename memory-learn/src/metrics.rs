@@ -80,8 +80,8 @@ struct Figures {
 /// - `time_saved_ms`: how much less time an episode took than usual, on average; usual is the median of the same task
 ///   (fingerprint) before that day. Episodes without measured time or earlier ones take no part; below 0 if they took
 ///   longer;
-/// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by domain; by
-///   agent those that one of its episodes until then is named as showing, of the newest that a pattern names.
+/// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by
+///   domain; by agent those that name one of its episodes until then, among the newest that a pattern names.
 ///
 /// `episodes` are those of the day and, as a baseline, earlier ones; `patterns` are all. Metrics over no
 /// episode are left out. Kinds and domains are compared regardless of spelling; the spelling that sorts first

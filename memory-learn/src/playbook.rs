@@ -51,7 +51,7 @@ pub trait Fill: Sized {
     /// Fills the placeholders with values by name; those without a value stay and are reported as missing.
     fn instantiate(&self, values: &BTreeMap<String, String>) -> FilledPlaybook;
 
-    /// Guesses values from the text of a task; of two that fit neither is taken.
+    /// Guesses values from the text of a task; if two fit, neither is used.
     ///
     /// First by a text that matches the title word by word ("Deploy {service} to {region}"), then by the words
     /// around a placeholder there ("the {service} service"), then by words with the shape of the placeholder's
@@ -498,7 +498,7 @@ mod tests {
         let check = |done: &[&str], tools: &[&str], missing: &[&str]| check_where("", done, tools, missing);
         check(&[], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
         check(&["sh"], &["sh: test {b}", "end"], &["b"]);
-        // While something before it is needed it was used for something else.
+        // While a step before it is needed, the tool was used for something else.
         check_where("get", &["sh"], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
         check_where("sh", &["get", "end"], &["sh: make", "sh: test {b}", "end"], &["b"]);
         check(&["get", "look", "sh"], &["sh: test {b}", "end"], &["b"]);

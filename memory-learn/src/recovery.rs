@@ -26,7 +26,7 @@ const VAIN_REACH: usize = 8;
 /// Failed remedies of one kind of error in a trace.
 const MAX_VAIN: usize = 8;
 
-/// One kind of error in a trace and what got over it.
+/// One kind of error in a trace and the recovery from it.
 #[derive(Debug, Clone)]
 pub(crate) struct Incident<'t> {
     /// The first call that failed so.
@@ -56,7 +56,8 @@ impl Incident<'_> {
 pub(crate) struct Response<'t> {
     /// Calls between the failing and the last call: of other tools, or of the same one for something else.
     pub(crate) between: Vec<Call<'t>>,
-    /// The call after them: of the same tool, or of one used instead; of a remedy whose own call failed, that call.
+    /// The call after them: of the same tool, or of one used instead; for a remedy whose own call failed, that
+    /// call.
     pub(crate) last: Call<'t>,
     /// The changes of its arguments, if it is of the same tool.
     pub(crate) changes: Vec<Change<'t>>,
@@ -74,7 +75,7 @@ pub(crate) struct Change<'t> {
 }
 
 impl Change<'_> {
-    /// Returns what kind of change it is, without values.
+    /// Returns the kind of change, without values.
     pub(crate) fn kind(&self) -> ArgumentChange {
         let name = self.name.to_owned();
         match (self.from, self.to) {
@@ -179,7 +180,7 @@ fn runs_another(failed: &Call<'_>, call: &Call<'_>) -> bool {
 /// Returns the errors of a trace in order, each kind once.
 pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
     let mut incidents: Vec<Incident<'t>> = Vec::new();
-    // Of each: its first failure since the tool last worked, and its last one.
+    // For each: its first failure since the tool last worked, and its last one.
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for (at, call) in calls.iter().enumerate().filter(|(_, call)| !call.worked()) {
         let error = call.error();
@@ -252,8 +253,8 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
     }
 }
 
-/// Returns the calls that worked, one a tool; the last few, which are likeliest to have been meant to help. Of a failed tool
-/// that runs any command those of the same program, and the one that the others end with.
+/// Returns the successful calls, one a tool; the last few, which most probably were meant to help. For a failed
+/// tool that runs any command, those of the same program, and the last successful call.
 pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>> {
     let mut seen = BTreeSet::new();
     let worked: Vec<&Call<'t>> = calls.iter().filter(|call| call.worked()).collect();
@@ -269,8 +270,8 @@ pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>
     between
 }
 
-/// Returns what got over the failure of a call: the next attempt with the same tool that worked, or another tool that took
-/// its place. `first` is the first failure since the tool last worked.
+/// Returns the recovery from the failure of a call: the next successful attempt with the same tool, or another
+/// tool used instead. `first` is the first failure since the tool last worked.
 ///
 /// A tool that runs any command is attempted again by the same program. If exactly the same command works
 /// later, the calls until then were the recovery.
@@ -325,7 +326,7 @@ fn shares_argument(a: &Call<'_>, b: &Call<'_>) -> bool {
     shared
 }
 
-/// Returns a value that is a short phrase, such as a command line, with placeholders for what varies.
+/// Returns a value that is a short phrase, such as a command line, with placeholders for varying parts.
 fn phrase(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
     let words = text.split_whitespace().filter(|part| shape_of(part) == Shape::Word).take(2).count();
@@ -438,7 +439,7 @@ mod tests {
         );
         check(vec![refused("cash"), Action::tool("unlock").error("no lock"), pay("cash")], &["unlock"]);
         check(vec![refused("cash"), refused("cash")], &["pay"]);
-        // It worked after all, the error became another one, or the remedy is what helped in the end.
+        // It worked later, the error changed, or the remedy helped in the end.
         let unlock = || Action::tool("unlock");
         check(vec![refused("cash"), unlock().error("no key"), unlock(), pay("cash")], &[]);
         check(vec![refused("cash"), pay("card").error("no such card")], &[]);

@@ -19,7 +19,7 @@ pub trait Reflector: Send + Sync + std::fmt::Debug {
     /// again later.
     ///
     /// # Errors
-    /// Whatever keeps it from reflecting; the episode stays due, and is tried again.
+    /// Any error while reflecting; the episode stays due, and is tried again.
     async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection>;
 }
 

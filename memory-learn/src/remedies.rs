@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::errors::generalised;
 use crate::recovery::Incident;
 
-/// Remedies kept that got over the error.
+/// The most successful remedies kept.
 const MAX_WORKED: usize = 16;
 /// Remedies kept that never did.
 const MAX_VAIN: usize = 16;
@@ -86,7 +86,7 @@ fn in_order(mut remedies: Vec<(Vec<RemedyCall>, Remedy)>) -> Vec<Remedy> {
         0 => 2,
         _ => u8::from(!remedy.works()),
     };
-    // How often it worked of the times it was tried, drawn to even by one time each way; in parts of a million.
+    // Its success rate, smoothed towards even by one success and one failure; in parts of a million.
     let share = |it: &Remedy| {
         (u64::from(it.worked) + 1) * 1_000_000 / (u64::from(it.worked) + u64::from(it.failed) + 2)
     };

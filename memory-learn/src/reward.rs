@@ -1,4 +1,4 @@
-//! The reward of a completed episode, with every factor that leads to it.
+//! The reward of a completed episode, with all its factors.
 //!
 //! `total = outcome × efficiency × complexity × quality + learning bonus`. Each factor stays within its configured
 //! bounds, so that the total does too.
@@ -27,7 +27,7 @@ impl FactorBounds {
     }
 }
 
-/// Sets what episodes are rewarded for.
+/// Configures the reward of episodes.
 ///
 /// With the defaults the total lies in `0.0..=1.9`; an ordinary success of moderate complexity scores about 1, the
 /// worst success 0.32 and the best failure 0.1.
@@ -183,7 +183,7 @@ pub struct RewardInput {
     pub qualities: Vec<Quality>,
     /// Steps that failed.
     pub errors: u32,
-    /// Those of them that it got over.
+    /// Those of them that it recovered from.
     pub recovered: u32,
     /// How new the task is, in `0.0..=1.0`.
     pub novelty: f64,
@@ -192,7 +192,7 @@ pub struct RewardInput {
 /// The usual effort of similar tasks in this memory.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usual {
-    /// How many episodes say so.
+    /// The number of episodes for this.
     pub episodes: u32,
     /// Their mean number of steps.
     pub steps: f64,
@@ -224,8 +224,8 @@ pub fn score(
 
 /// Returns the efficiency: the weighted geometric mean of usual over actual steps and time.
 ///
-/// With `n` episodes known, the usual number of steps is shrunk towards the prior of the task's complexity as if that
-/// were `prior_episodes` more; there is no prior for time, whose weight is `n / (n + prior_episodes)` of its own.
+/// With `n` known episodes, the usual number of steps is shrunk towards the prior of the task's complexity as
+/// if that were `prior_episodes` more. Time has no prior; its weight is `n / (n + prior_episodes)`.
 fn efficiency(input: &RewardInput, usual: &Usual, config: &RewardConfig) -> f64 {
     let known = f64::from(usual.episodes);
     let prior = config.prior_episodes;

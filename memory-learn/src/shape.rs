@@ -31,7 +31,7 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// Returns the placeholder that stands for what varies; `None` for a word.
+    /// Returns the placeholder for a varying part; `None` for a word.
     pub(crate) fn placeholder(self) -> Option<&'static str> {
         match self {
             Self::Word => None,
@@ -100,15 +100,15 @@ fn quoted(text: &str, at: usize, open: char, previous: char) -> Option<(usize, u
     None
 }
 
-/// Returns true for what stands between words and values: spaces, quotes other than the apostrophe, brackets, and the signs
-/// of lists and assignments.
+/// Returns true for separators between words and values: spaces, quotes other than the apostrophe, brackets,
+/// and the signs of lists and assignments.
 pub(crate) fn separates(c: char) -> bool {
     const SIGNS: &str = "\"`“”,;()[]{}<>|=…";
     c.is_whitespace() || SIGNS.contains(c)
 }
 
-/// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end; of a run that is all
-/// punctuation, the whole of it.
+/// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end; the
+/// whole run if it is only punctuation.
 fn chunk_len(text: &str) -> usize {
     let run = &text[..text.find(separates).unwrap_or(text.len())];
     match run.trim_end_matches(['.', ':', '!', '?', '\'', '*']).len() {

@@ -43,7 +43,7 @@ pub(crate) struct DeadEnd {
     pub(crate) failed: usize,
     /// In how many of the newest, without a break.
     pub(crate) failed_last: usize,
-    /// In how many it was tried here.
+    /// The episodes in which it was tried here.
     pub(crate) tried: usize,
     /// The newest of those in which it failed.
     pub(crate) episodes: Vec<EpisodeId>,

@@ -34,7 +34,7 @@ const AT_ONCE: usize = 2_500;
 /// Filters by agent whose models are kept.
 const BY_AGENT: u64 = 8;
 
-/// A domain, the agents that are asked for, and those that are not.
+/// A domain, the included agents, and the excluded ones.
 type ByAgent = (Domain, Vec<String>, Vec<String>);
 
 /// How right the advice on tools has been in a domain.
@@ -67,7 +67,7 @@ pub(super) struct Advisor {
     compared: Option<usize>,
 }
 
-/// A model, shared by those who ask it.
+/// A model, shared by its users.
 pub(super) type Shared = Arc<RwLock<Advisor>>;
 
 /// The models of a namespace, by domain.
@@ -117,7 +117,7 @@ fn names(domain: &Domain) -> [String; 2] {
 }
 
 impl Advisors {
-    /// Returns the model for a query: of its domain, or of what the agents did that are asked for.
+    /// Returns the model for a query: of its domain, or of the included agents' episodes.
     pub(super) async fn advisor(&self, domain: Option<&str>, query: &RecallQuery) -> Result<Shared> {
         let domain = domain.map(normalize_label);
         if query.is_by_agent() {
@@ -191,7 +191,7 @@ impl Advisors {
         Ok(())
     }
 
-    /// Compares the models with the episodes: of every domain, as long as `stop` does not say so.
+    /// Compares the models of all domains with the episodes, until `stop` returns true.
     pub(super) async fn compare_all(&self, stop: impl Fn() -> bool) -> Result<()> {
         let domains = self.records.index.with(|index| index.domains(self.records.engine.namespace()));
         for domain in domains {
@@ -303,7 +303,8 @@ impl Advisors {
         })
     }
 
-    /// Learns from the episodes of a domain that the model lacks, the newest `most` of them, and forgets those that are gone.
+    /// Learns from the episodes of a domain that the model lacks, the newest `most` of them, and forgets
+    /// deleted ones.
     async fn compare(&self, domain: &Domain, advisor: &Shared, most: usize) -> Result<()> {
         self.compare_but(&BTreeSet::new(), domain, advisor, most).await
     }
@@ -351,7 +352,8 @@ impl Advisors {
         Ok(())
     }
 
-    /// Learns from these episodes as they are now; forgets those that are gone, or of another domain.
+    /// Learns from the current versions of these episodes; forgets those that were deleted or moved to another
+    /// domain.
     async fn learn_of(&self, domain: &Domain, advisor: &Shared, ids: &[EpisodeId]) -> Result<()> {
         let space = self.records.engine.namespace();
         let keys: Vec<Key> = ids.iter().map(|id| Key::episode(space, *id)).collect();
@@ -422,8 +424,8 @@ impl Advisors {
     }
 }
 
-/// Returns what the model learns from an episode: which tools did what the task needed, in the order in which they first
-/// did, which it speaks against, and its calls.
+/// Returns the training example of an episode: the tools that did what the task needed, in the order of their
+/// first success, the tools that it is evidence against, and its calls.
 fn example(episode: &Episode) -> Example {
     let worked = |used: &&ToolUse| used.failures < used.calls;
     let named = |attempt: &Attempt| {
@@ -435,7 +437,7 @@ fn example(episode: &Episode) -> Example {
     used.sort_by_key(|used| first_success(used).unwrap_or(usize::MAX));
     let failed: Vec<&ToolUse> = episode.tools.iter().filter(|it| !worked(it)).collect();
     let success = episode.outcome.as_ref().map_or(0.0, memory_core::Outcome::success_share);
-    // Of an episode that failed with other tools, those that worked are not to blame.
+    // If other tools failed in a failed episode, its successful ones are not to blame.
     let credited = success >= 0.5 || !failed.is_empty();
     let (used, failed) = if credited { (used, failed) } else { (Vec::new(), episode.tools.iter().collect()) };
     let name = |it: &ToolUse| it.tool.clone();

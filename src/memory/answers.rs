@@ -41,7 +41,7 @@ impl<T> Deref for Listed<T> {
     }
 }
 
-/// Asks for episodes; the default asks for all, newest first, 50 a page.
+/// A filter for episodes; the default matches all, newest first, 50 a page.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EpisodeQuery {
@@ -82,7 +82,7 @@ impl Default for EpisodeQuery {
 }
 
 impl EpisodeQuery {
-    /// Asks for open episodes only.
+    /// Matches open episodes only.
     pub fn open() -> Self {
         Self { open: Some(true), ..Self::default() }
     }

@@ -48,7 +48,7 @@ impl Schedule {
     }
 }
 
-/// Loads vectors, learns and consolidates in the background until the memory is gone.
+/// Loads vectors, learns and consolidates in the background until the memory is closed.
 pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
     let mut schedule = Schedule::new();
     let mut swept_at: Option<Instant> = None;
@@ -80,7 +80,7 @@ impl Inner {
     /// Runs one round of due background work.
     async fn round(self: &Arc<Self>, schedule: &mut Schedule, swept_at: &mut Option<Instant>) -> Result<()> {
         let sweeps = swept_at.is_none_or(|at| at.elapsed() >= SWEEP);
-        // A provider that fails holds up vectors and nothing else.
+        // A failing provider delays vectors only.
         let vectors = match &self.vectors {
             Some(vectors) if sweeps || vectors.gap().is_some() => vectors.keep_in_step().await,
             _ => Ok(()),

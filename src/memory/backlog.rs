@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use memory_core::{EpisodeId, lock};
 use tokio::sync::Notify;
 
-/// Episodes that are due to be learned from, and what the work in the background gives way to.
+/// Due episodes, and the state by which background work yields to the application and to other services.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     due: Mutex<BTreeSet<EpisodeId>>,

@@ -45,7 +45,7 @@ struct Limits {
 /// Work that the last cycle had no time for.
 #[derive(Debug, Clone)]
 enum Left {
-    /// This piece, what follows it, and the rest.
+    /// This piece, the following ones, and the rest.
     Items(Piece),
     /// Work after the items, from this step on.
     Rest(usize),
@@ -79,12 +79,12 @@ pub(super) struct Consolidation {
     pub(super) progress: Progress,
 }
 
-/// How far cycles have come that ended before their time.
+/// The progress of cycles that ended early.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// How far was looked for what lost its episode.
+    /// How far the sweep for items without episodes has come.
     swept_to: Mutex<Option<Arc<str>>>,
-    /// The same for what lost the episode that owns it: steps, artifacts, reflections.
+    /// The same for records whose owning episode is gone: steps, artifacts, reflections.
     swept_owned_to: Mutex<[Option<Arc<str>>; 3]>,
     /// The last day that was measured.
     measured_to: Mutex<Option<Timestamp>>,
@@ -297,8 +297,9 @@ impl Consolidation {
         Ok(())
     }
 
-    /// Removes steps and artifacts of episodes that were forgotten: another process may have added to one meanwhile. Only
-    /// those that the durable tier has the tombstone of: the head of another one may be on its way, or set aside.
+    /// Removes steps and artifacts of forgotten episodes: another process may have added to one meanwhile. Only
+    /// for episodes with a tombstone in the durable tier: the head of another one may still be on its way, or a
+    /// dead letter.
     async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
         let space = self.records.engine.namespace();
         let mut from = lock(&self.progress.swept_owned_to).clone();
@@ -395,7 +396,7 @@ impl Consolidation {
                 let known = held.get(&id);
                 // If only part of a day is visible, a metric that covers more episodes stays.
                 let fuller = known.is_some_and(|known| !all && known.samples > metric.samples);
-                // Of a pattern only the newest episodes are named, of which none may be the agent's any more.
+                // A pattern names only its newest episodes, and none of these may be the agent's any more.
                 let named = metric.agent.is_some() && metric.name == "patterns";
                 let fuller = fuller || named && known.is_some_and(|known| known.value > metric.value);
                 if known != Some(&metric) && !fuller {

@@ -36,7 +36,7 @@ impl Memory {
     /// machine without a connection completes later, and the durable tier takes nothing any more that belongs to it.
     ///
     /// # Errors
-    /// `Unavailable` when the durable tier must say which steps there are and does not answer.
+    /// `Unavailable` when the durable tier must list the steps and does not answer.
     pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
         let forgotten = self.inner.forgetter.forget(id).await?;
         self.inner.consolidation.measure_all_days();
@@ -44,7 +44,7 @@ impl Memory {
     }
 }
 
-/// Takes out of the memory what derives from an episode.
+/// Removes everything derived from an episode.
 pub(super) struct Forgetter {
     pub(super) records: Arc<Records>,
     pub(super) traces: Arc<Traces>,
@@ -148,7 +148,7 @@ impl Forgetter {
         Ok(again.due)
     }
 
-    /// Withdraws what an episode that is gone left in one item; returns the episodes to learn from again.
+    /// Withdraws the contribution of a deleted episode from one item; returns the episodes to learn from again.
     pub(super) async fn withdraw_from(
         &self,
         item: ItemId,

@@ -113,8 +113,8 @@ impl OpenEpisode {
     /// Cancelling the future does not cancel the write; the number is then used up.
     ///
     /// # Errors
-    /// `InvalidInput` for an action over a limit or an episode that is full, `Conflict` if the episode was completed
-    /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    /// `InvalidInput` for an action over a limit or an episode that is full, `Conflict` if the episode was
+    /// completed elsewhere, `NotFound` if it was forgotten, and errors of the commit.
     pub async fn step(&mut self, action: impl Into<Action>) -> Result<u32> {
         let action = action.into();
         let inner = self.inner.clone();
@@ -197,8 +197,8 @@ impl OpenEpisode {
     /// [`memory_core::Ack::Durable`] after `Unavailable` it is completed here and will be there.
     ///
     /// # Errors
-    /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was completed
-    /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    /// `InvalidInput` for an outcome over a limit or a fraction outside `0.0..=1.0`, `Conflict` if it was
+    /// completed elsewhere, `NotFound` if it was forgotten, and errors of the commit.
     pub async fn complete(mut self, outcome: Outcome) -> Result<Episode> {
         let inner = self.inner.clone();
         inner.backlog.active();
@@ -253,7 +253,8 @@ impl OpenEpisode {
     /// ([`memory_recall::query::RecallQuery::following`]), so that they are withheld, too.
     ///
     /// # Errors
-    /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and errors of the
+    /// commit.
     pub async fn note_recall(&mut self, recall: &Recall) -> Result<()> {
         let mut noted = self.episode.recall.clone();
         let held = noted.get_or_insert_with(RecallUse::default);

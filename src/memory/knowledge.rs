@@ -87,8 +87,8 @@ impl Knowledge<'_> {
         self.all(Kind::Failure, Entity::as_failure).await
     }
 
-    /// Finds lessons of errors like one, the likest with a fix first, at most three: of `domain`, if it is given; those of
-    /// `tool` count a little more.
+    /// Finds lessons of errors similar to one, the most similar with a fix first, at most three. With `domain`,
+    /// only from that domain; lessons of `tool` rank slightly higher.
     ///
     /// # Errors
     /// `InvalidInput` for an error that is empty or longer than an observation may be, and for labels over their limit;
@@ -138,8 +138,8 @@ impl Knowledge<'_> {
         self.all(Kind::Metric, Entity::as_metric).await
     }
 
-    /// Returns how right the advice on tools has been lately, by domain: each completed episode is predicted before it is
-    /// learned from. It is as this process has it, and asks no tier.
+    /// Returns how right the advice on tools has been lately, by domain: each completed episode is predicted
+    /// before it is learned from. This is the state of this process; no tier is asked.
     pub async fn advice_skill(&self) -> Vec<AdviceSkill> {
         self.inner.advisors.advice_skill().await
     }
@@ -215,8 +215,8 @@ impl Knowledge<'_> {
         })
     }
 
-    /// Measures what memory is worth: success of the episodes that were shown a recall against those whose recall was
-    /// withheld, over all and by domain.
+    /// Measures the benefit of memory: success of the episodes that were shown a recall against those whose
+    /// recall was withheld, over all and by domain.
     ///
     /// # Errors
     /// Whatever the tiers report.

@@ -60,8 +60,8 @@ pub(super) struct Learner {
 }
 
 impl Memory {
-    /// Learns from everything that is due, and waits for it. Episodes are learned from in the background anyway, unless
-    /// that is switched off.
+    /// Learns from all due episodes, and waits for it. Background learning does the same unless it is switched
+    /// off.
     ///
     /// # Errors
     /// `Unavailable` when the durable tier must list the steps of an episode and does not answer; the episodes

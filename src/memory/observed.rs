@@ -20,7 +20,7 @@ pub(super) struct Observed {
     qualities: Vec<Quality>,
 }
 
-/// A failure that the tool itself has not got over so far.
+/// A failure from which the tool itself has not recovered so far.
 #[derive(Debug, Clone)]
 struct Failing {
     tool: String,
@@ -50,8 +50,8 @@ impl Observed {
         self.qualities.push(quality.clone());
     }
 
-    /// Returns the failures that the episode got over: those after which the same tool worked, and of a success also those
-    /// that it got round with another tool.
+    /// Returns the failures that the episode recovered from: those after which the same tool worked, and in a
+    /// success also those that it worked around with another tool.
     fn recovered(&self, outcome: Option<&Outcome>) -> u32 {
         let succeeded = outcome.is_some_and(|outcome| outcome.success_share() >= 1.0);
         let round = self.failing.iter().filter(|failing| succeeded && failing.got_round).count();

@@ -35,7 +35,7 @@ impl Embedder for PluggedIn<dyn Embedder> {
 #[async_trait]
 impl Reflector for PluggedIn<dyn Reflector> {
     async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection> {
-        // Of this episode: the others can be reflected on.
+        // An error of this episode: the others can be reflected on.
         let refused = |problem| Error::invalid("reflect", "episode", problem);
         caught(self.0.reflect(trace, similar), refused).await
     }
@@ -60,7 +60,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    /// Panics when asked about the word.
+    /// Panics on this word.
     #[derive(Debug)]
     struct Touchy(&'static str);
 

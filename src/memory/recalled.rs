@@ -73,7 +73,7 @@ pub struct Recalled<T> {
     pub score: f64,
     /// Why it was recalled.
     pub reasons: Vec<String>,
-    /// Whose episodes it is from, and of when.
+    /// The agents and times of its episodes.
     pub origin: Origin,
     /// The learned item.
     pub item: T,
@@ -87,7 +87,7 @@ pub struct ToolAdvice {
     pub tool: String,
     /// The probability that the task needs it, by the evidence, in `0.0..=1.0`.
     pub confidence: f64,
-    /// The part of the task that asks for it, from 0 in order of the text.
+    /// The part of the task that needs it, from 0 in order of the text.
     pub part: usize,
     /// The reasons for it.
     pub reasons: Vec<String>,
@@ -109,7 +109,7 @@ pub struct Warning {
     pub item: ItemId,
     /// Some of the episodes that show it.
     pub episodes: Vec<EpisodeId>,
-    /// Whose they are, and of when.
+    /// The agents and times of the episodes.
     pub origin: Origin,
 }
 
@@ -123,7 +123,7 @@ pub struct SuggestedPlaybook {
     pub part: Option<usize>,
     /// The playbook.
     pub playbook: Playbook,
-    /// Whose episodes it is from, and of when.
+    /// The agents and times of its episodes.
     pub origin: Origin,
     /// Its steps with the values found in the task; those done already are left out.
     pub steps: Vec<PlaybookStep>,
@@ -131,7 +131,7 @@ pub struct SuggestedPlaybook {
     pub missing: Vec<String>,
 }
 
-/// How far a task has come.
+/// The progress of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -141,7 +141,7 @@ pub enum Phase {
     UnderWay,
     /// The last step failed.
     Recovering,
-    /// All that some episode alike needed to succeed is done, and nothing speaks for more.
+    /// Everything that some similar episode needed to succeed is done, and there is no evidence for more.
     Finishing,
 }
 
@@ -171,7 +171,7 @@ pub struct Recall {
     pub id: RecallId,
     /// The parts that the task was split into, in order.
     pub task_parts: Vec<String>,
-    /// How far the task has come, by the tools used so far and the last error.
+    /// The progress of the task, by the tools used so far and the last error.
     pub phase: Phase,
     /// The episodes, best first; empty if nothing relevant is known.
     pub episodes: Vec<RecalledEpisode>,
@@ -190,7 +190,7 @@ pub struct Recall {
     pub playbook: Option<SuggestedPlaybook>,
     /// How a task like this is likely to end; `None` if nothing relevant is known.
     pub forecast: Option<Forecast>,
-    /// Whether the answer was held back on purpose, to measure what memory is worth.
+    /// Whether the answer was withheld on purpose, to measure the benefit of memory.
     pub withheld: bool,
     /// How many episodes were searched.
     pub searched: usize,
@@ -239,8 +239,8 @@ impl Recall {
         items
     }
 
-    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens: warnings and fixes, then what to
-    /// do, then episodes. Empty if there is nothing to say.
+    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens: warnings and fixes, then
+    /// advice, then episodes. Empty if there is nothing to show.
     pub fn to_prompt(&self, max_tokens: usize) -> String {
         let items: Vec<PromptItem<'_>> = self
             .episodes

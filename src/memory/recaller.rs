@@ -32,9 +32,9 @@ use crate::redact::Redactor;
 
 use advice::{NEIGHBOURS, neighbour};
 
-/// Episodes nearest in meaning that are candidates besides those found by words.
+/// Candidate episodes nearest in meaning, in addition to those found by words.
 const SEMANTIC: usize = 64;
-/// The same where only some agents' are asked for: of the nearest, many may be others'.
+/// The same if the query is restricted to some agents: many of the nearest episodes may be others'.
 const SEMANTIC_BY_AGENT: usize = 1_024;
 /// Parts of a task that are recalled for by themselves.
 const SEARCHED_PARTS: usize = 4;
@@ -53,7 +53,7 @@ impl Memory {
     /// that this one follows, decides whether the answer is withheld.
     ///
     /// # Errors
-    /// `InvalidInput` for a query over a limit, and what the tiers report.
+    /// `InvalidInput` for a query over a limit, and errors of the tiers.
     pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
         self.inner.backlog.active();
         self.inner.recaller.recall(&query.into()).await
@@ -135,7 +135,7 @@ impl Recaller {
         }
     }
 
-    /// Adds what the parts of a task find that the task as a whole does not, in the place of the last ones.
+    /// Adds results for parts of a task that the whole task does not find, replacing the last results.
     fn with_parts(
         &self,
         mut hits: Vec<Hit>,
@@ -152,7 +152,7 @@ impl Recaller {
             let asked = query.about(part).limit(1);
             let best = self.records.index.with(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
-            // Where the task as a whole finds nothing, a part is asked as if it were alone.
+            // If the whole task finds nothing, a part is treated as a query of its own.
             let found_at_all = |hit: &Hit| hit.score >= PART_SCORE || hits.is_empty();
             let best: Vec<Hit> = best.into_iter().filter(|hit| found_at_all(hit) && new(hit)).collect();
             found.extend(best.into_iter().map(|hit| found_for(part, hit)));
@@ -216,8 +216,8 @@ impl Recaller {
         Ok(())
     }
 
-    /// Returns who did these episodes, and when the newest began, as far as they are still there and asked for; `None` if
-    /// only some agents are asked for, and they did none.
+    /// Returns the agents of these episodes, and when the newest began, as far as they still exist and the
+    /// query includes them; `None` if the query includes only some agents, and none of the episodes is theirs.
     fn origin(&self, episodes: &[EpisodeId], query: &RecallQuery, now: Timestamp) -> Option<Origin> {
         let space = self.records.engine.namespace();
         let mut origin = Origin::default();
@@ -239,7 +239,7 @@ impl Recaller {
         (limit, least): (usize, f64),
         now: Timestamp,
     ) -> Vec<Hit> {
-        // Whose episodes something is from is seen once it is read.
+        // The agents of an item are known only once it is read.
         let limit = if query.is_by_agent() { RecallQuery::MAX_LIMIT } else { limit };
         let mut asked = query.clone().limit(limit.min(RecallQuery::MAX_LIMIT)).min_relevance(least);
         asked.outcomes.clear();

@@ -38,7 +38,7 @@ pub struct Recording {
     pub actions: Vec<Action>,
     /// How it ended.
     pub outcome: Outcome,
-    /// When it was done, at most a day ahead of the clock; now, if the source does not say.
+    /// When it was done, at most a day ahead of the clock; by default now.
     pub at: Option<Timestamp>,
 }
 
@@ -46,7 +46,7 @@ pub struct Recording {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
-    /// It was not known, as far as could be asked, and is stored now.
+    /// It was not known, as far as the tiers answered, and is stored now.
     New(EpisodeId),
     /// It was recorded before; nothing was changed.
     Known(EpisodeId),
@@ -54,7 +54,7 @@ pub enum Recorded {
     Forgotten(EpisodeId),
 }
 
-/// Rows and bytes that are committed together, about: well below what may wait for the committer.
+/// The approximate number of rows and bytes committed together: well below the committer's queue.
 const MAX_ROWS: usize = 4_000;
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -245,7 +245,7 @@ struct Prepared {
     redactions: u32,
 }
 
-/// Checks, redacts and commits what an application hands in.
+/// Checks, redacts and commits an application's input.
 pub(super) struct Recorder {
     pub(super) records: Arc<Records>,
     pub(super) traces: Arc<Traces>,
@@ -275,7 +275,7 @@ impl Recorder {
         self.records.engine.version(key, Some(Entity::Reward(reward)))
     }
 
-    /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
+    /// Returns the usual effort of similar episodes, and how new this one is, in `0.0..=1.0`.
     fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
         self.records.index.with(|index| {
             let known = index.tasks(self.records.engine.namespace());

@@ -148,9 +148,9 @@ impl Records {
         }
     }
 
-    /// Returns true if there is no such episode any more, as the durable tier has it: forgotten, or purged. While that is
-    /// away, nothing is known to be gone. Forgetting leaves a tombstone for ever: a head that is not there, and is too young
-    /// to be purged, is on its way, or a dead letter of another machine.
+    /// Returns true if the durable tier no longer has such an episode: forgotten, or purged. While that tier is
+    /// away, the answer is false. Forgetting leaves a permanent tombstone: a head that is missing, and is too
+    /// young to be purged, is on its way, or a dead letter of another machine.
     pub(super) async fn is_gone(&self, id: EpisodeId) -> Result<bool> {
         let key = Key::episode(self.engine.namespace(), id);
         Ok(match self.engine.durable_version(&key).await? {

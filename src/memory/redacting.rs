@@ -8,7 +8,7 @@ use crate::redact::Redactor;
 const INLINE_BYTES: usize = 64 << 10;
 
 impl Redactor {
-    /// Redacts what an application hands in, on a blocking thread if it has more than 64 KiB; returns it and how many
+    /// Redacts an application's input, on a blocking thread if it has more than 64 KiB; returns it and how many
     /// secrets were replaced. Cancelling the future stores nothing.
     ///
     /// # Errors

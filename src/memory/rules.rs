@@ -292,7 +292,7 @@ impl Rules {
                 draft.remove(Kind::Heuristic, id.to_string());
                 continue;
             }
-            // A ruling stays with its condition; of the episodes that showed it nothing does.
+            // A ruling keeps its condition, but nothing of the episodes that showed it.
             let ruled = Heuristic {
                 tally: Tally::default(),
                 confidence: Tally::default().lower_bound(Timestamp(0), &self.learning.confidence),

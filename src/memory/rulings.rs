@@ -15,7 +15,8 @@ impl Knowledge<'_> {
     /// ([`Ruling`]): it survives when the item is learned again, or is forgotten with its episodes.
     ///
     /// # Errors
-    /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and what the commit reports.
+    /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and errors of the
+    /// commit.
     pub async fn set_ruling(&self, item: ItemId, decision: Option<Decision>) -> Result<()> {
         if item.kind() == Kind::Episode {
             return Err(Error::invalid("rule", "item", "an episode is not ruled on")
@@ -28,7 +29,7 @@ impl Knowledge<'_> {
     /// evidence decide again.
     ///
     /// # Errors
-    /// `NotFound` for an unknown lesson or remedy, and what the commit reports.
+    /// `NotFound` for an unknown lesson or remedy, and errors of the commit.
     pub async fn set_remedy_ruling(
         &self,
         failure: FailureId,

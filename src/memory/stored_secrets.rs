@@ -129,7 +129,7 @@ pub(super) struct StoredSecrets {
 }
 
 impl StoredSecrets {
-    /// Returns what the rules find in a record; `None` if that is nothing.
+    /// Returns the secrets in a record by these rules; `None` if there are none.
     async fn secrets_in(&self, record: &Record) -> Result<Option<SecretsFound>> {
         let Some(entity) = &record.entity else { return Ok(None) };
         let (redacted, count) = self

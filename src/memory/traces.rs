@@ -35,7 +35,7 @@ impl Traces {
         self.cache.invalidate(&episode);
     }
 
-    /// Reads an episode with its steps and artifacts; `None` if it is open or gone.
+    /// Reads an episode with its steps and artifacts; `None` if it is open or deleted.
     pub(super) async fn trace(&self, id: EpisodeId) -> Result<Option<Arc<Trace>>> {
         if let Some(trace) = self.cache.get(&id) {
             return Ok(Some(trace));

@@ -106,8 +106,8 @@ pub(super) fn no_vector() -> Error {
 }
 
 impl Memory {
-    /// Waits until every episode has its vector; returns at once without a model. Vectors are made in the background
-    /// anyway.
+    /// Waits until every episode has its vector; returns at once without a model. Vectors are also computed in
+    /// the background.
     ///
     /// # Errors
     /// Errors of the provider or the tiers; recall then matches words only where vectors are missing, and
@@ -121,7 +121,7 @@ impl Memory {
 }
 
 impl Vectors {
-    /// Loads the vectors that are stored, and makes those that are missing, of these episodes or of all.
+    /// Loads the stored vectors, and computes missing ones, of these episodes or of all.
     pub(super) async fn complete(&self, only: Option<&[EpisodeId]>) -> Result<()> {
         let _making = self.making.lock().await;
         let made = self.make(only).await;
@@ -134,8 +134,8 @@ impl Vectors {
         made
     }
 
-    /// Loads and makes all vectors, if that is not done; then keeps them in step with the recall index: episodes that
-    /// others recorded get theirs, and those of episodes that are gone, or have expired, are dropped.
+    /// Loads and computes all vectors, if that is not done. Then keeps them consistent with the recall index:
+    /// new episodes of others get vectors, and those of deleted or expired episodes are dropped.
     ///
     /// # Errors
     /// As [`Memory::complete_vectors`].
@@ -300,7 +300,7 @@ impl Vectors {
         Ok(stored)
     }
 
-    /// Removes the vectors of other models, once this one has made all of its own; returns how many.
+    /// Removes the vectors of other models, once this model has computed all of its own; returns how many.
     pub(super) async fn drop_foreign(&self) -> Result<u32> {
         if self.gap().is_some() {
             return Ok(0);

@@ -11,7 +11,7 @@ use memory_core::EpisodeId;
 pub(super) struct Writing([tokio::sync::RwLock<()>; 32]);
 
 impl Writing {
-    /// Waits at most so long for those who add to the episode: one of them may never be polled again.
+    /// The longest wait for writers of the episode: one of them may never be polled again.
     const PATIENCE: Duration = Duration::from_secs(5);
 
     fn of(&self, id: EpisodeId) -> &tokio::sync::RwLock<()> {
@@ -23,7 +23,7 @@ impl Writing {
         self.of(id).read().await
     }
 
-    /// Waits for those who add to an episode, and holds off others; `None` if one of them takes too long.
+    /// Waits for the writers of an episode, and blocks new ones; `None` if one of them takes too long.
     pub(super) async fn forget(&self, id: EpisodeId) -> Option<tokio::sync::RwLockWriteGuard<'_, ()>> {
         tokio::time::timeout(Self::PATIENCE, self.of(id).write()).await.ok()
     }

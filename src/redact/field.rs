@@ -1,4 +1,4 @@
-//! Names of fields and variables that say their value is secret.
+//! Names of fields and variables with secret values.
 
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ const NAMES: [&str; 12] = [
 const VALUES: [&str; 8] =
     ["value", "val", "content", "data", "default", "secret", "stringvalue", "defaultvalue"];
 
-/// Returns what an object that pairs a name with a value promises of the value.
+/// Returns the class of secret that an object with a name and a value announces.
 fn promised(fields: &Map<String, Value>) -> Option<Name> {
     fields.iter().find_map(|(name, value)| {
         let names = NAMES.contains(&name.to_ascii_lowercase().as_str());

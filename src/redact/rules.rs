@@ -11,12 +11,12 @@ pub(super) struct BuiltIn {
     pub(super) trigger: &'static str,
     /// The secret is the group of that name, or the whole match.
     pub(super) pattern: &'static str,
-    /// The shape by itself, for secrets that are glued to something.
+    /// The format alone, for secrets adjacent to other text.
     pub(super) glued: Option<&'static str>,
     pub(super) accept: Accept,
 }
 
-/// Decides whether what a pattern found is a secret.
+/// Decides whether a match is a secret.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Accept {
     /// The format is sufficient.
@@ -25,7 +25,7 @@ pub(super) enum Accept {
     Mixed,
     /// Letters of both cases and digits.
     Cased,
-    /// Exactly this long: a longer run is something else.
+    /// Exactly this long: a longer run is no secret of this kind.
     Length(usize),
     /// A private key block that holds a key.
     KeyBlock,

@@ -5,7 +5,7 @@ pub(super) fn mixed(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Returns true for what stands for a secret without being one: `${TOKEN}`, `<your key>`, `****`, `null`, …
+/// Returns true for a placeholder instead of a secret: `${TOKEN}`, `<your key>`, `****`, `null`, …
 pub(super) fn placeholder(text: &str) -> bool {
     const WORDS: &[&str] = &[
         "none",
@@ -219,7 +219,7 @@ pub(super) fn place(text: &str) -> bool {
         || is_constant(text)
 }
 
-/// Returns true for what only looks like a reference by its first sign: `$uperS3cret`.
+/// Returns true for a text that resembles a reference only by its first sign: `$uperS3cret`.
 pub(super) fn odd(text: &str) -> bool {
     let environment = ["env.", "process.env", "os.environ", "secrets.", "vault:", "env:"]
         .iter()

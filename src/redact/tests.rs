@@ -555,7 +555,7 @@ proptest! {
     }
 }
 
-/// Returns what of the secrets stays, and how many there are.
+/// Returns the secrets that remain, and how many there are.
 fn left_over() -> (Vec<String>, usize) {
     let redactor = Redactor::default();
     let (texts, values) = (probes::secrets(), probes::json_secrets());

@@ -23,7 +23,7 @@ use telling::Telling;
 const SAMPLE: &[u8] = include_bytes!("../../data/sample.jsonl");
 /// Marks the live episode, so that the next run can recognise it.
 const LIVE_RUN: &str = "memory-demo-live";
-/// A task like some of the sample, asked for before and after learning from it.
+/// A task similar to some of the sample, recalled before and after learning from it.
 const TASK: &str = "Deploy version 3.2.1 of the invoices service to production.";
 /// The course of the task: the calls so far, and the error that followed.
 const DONE: [&str; 1] = ["deploy_service"];
@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, arguments: &DemoArgs, output: &mut Outp
     told.section("Import what agents did before, and learn from it")?;
     let sample = import(&memory).await?;
     told.imported(&sample)?;
-    // A memory of the demo's own folder has all at once.
+    // The memory in the demo's own folder has everything at once.
     memory.learn().await?;
     let learned = known(&memory).await?.unwrap_or_default();
     told.learned(&knowledge(&learned))?;

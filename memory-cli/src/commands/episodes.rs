@@ -1,4 +1,4 @@
-//! `memory episodes`: list, show with what learning made of it, forget.
+//! `memory episodes`: list, show with the items learned from it, forget.
 
 use agent_memory::{
     Artifact, Episode, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, Memory, Role, Step, Verdict,

@@ -32,7 +32,7 @@ pub(crate) async fn run(
     // Before anything is recorded: are all files there?
     let sources = arguments.files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
     let learn = !arguments.no_learn;
-    // Learning waits until all is recorded: then it does not depend on which line was recorded first.
+    // Learning waits until everything is recorded, so that it does not depend on which line was recorded first.
     let session = Session::open_with(global, output, |builder| builder.background_learning(false)).await?;
     let start = Instant::now();
     let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);

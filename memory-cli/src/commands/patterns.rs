@@ -1,4 +1,4 @@
-//! `memory patterns`: list and show what recurs in episodes.
+//! `memory patterns`: list and show recurring patterns of episodes.
 
 use std::cmp::Ordering;
 

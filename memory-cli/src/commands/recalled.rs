@@ -52,7 +52,7 @@ pub(super) async fn lines(
     Ok(lines)
 }
 
-/// Returns what the items say that are still there.
+/// Returns the statements of the items that still exist.
 async fn sentences(
     memory: &Memory,
     items: &[ItemId],

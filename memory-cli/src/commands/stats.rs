@@ -38,8 +38,8 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(super) struct Items {
     count: usize,
-    /// Items that say the same as another of the same domain: same content, or the same advice resting on exactly the
-    /// same episodes.
+    /// Items equal to another of the same domain: same content, or the same advice from exactly the same
+    /// episodes.
     duplicates: usize,
     /// Items that have not helped yet: never used in a successful episode, and not confirmed by a second
     /// episode.

@@ -53,7 +53,7 @@ pub(super) fn object(
     Ok(object)
 }
 
-/// Returns what opening had to repair, and what earlier repairs left in the folder.
+/// Returns the repairs of opening, and files that earlier repairs left in the folder.
 fn warnings(status: &Status, corrupt: &[CorruptFile]) -> Vec<String> {
     status.warnings.iter().cloned().chain(corrupt.iter().map(CorruptFile::meaning)).collect()
 }

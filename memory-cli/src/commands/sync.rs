@@ -59,7 +59,7 @@ async fn sync(global: &Global, seconds: u32, retry: Retry<'_>, output: &mut Outp
     if let Some(error) = failed {
         return Err(error.into());
     }
-    // Until the rows are gone they are counted, whether they were sent before or while this ran.
+    // Rows are counted until they are gone, whether they were sent before or while this ran.
     let sent = waiting.saturating_sub(left);
     if output.is_json() {
         output.object(&json!({

@@ -107,7 +107,7 @@ pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> 
     Ok(Parsed { recording, truncated: cutter.truncated })
 }
 
-/// A call that waits for its result.
+/// A call without a result so far.
 struct Waiting {
     action: usize,
     id: Option<String>,
@@ -130,7 +130,7 @@ impl Transcript {
         let text = message.content.map(Content::into_text).unwrap_or_default();
         match message.role.as_str() {
             "tool" | "function" => self.result(message.tool_call_id.as_deref(), message.name, text),
-            // Instructions to the agent, not what happened.
+            // Instructions to the agent, not events.
             "system" | "developer" => {}
             "user" if self.task.is_none() => {
                 if !text.trim().is_empty() {
@@ -163,8 +163,8 @@ impl Transcript {
         self.actions.push(Action::tool(function.name).arguments(arguments));
     }
 
-    /// Gives a result to the first call that waits for it: by id, else by name, else the next in order. Sources
-    /// give several calls the same id, so an id alone does not identify one.
+    /// Assigns a result to the first call without one: by id, otherwise by name, otherwise the next in order.
+    /// Sources give several calls the same id, so an id alone does not identify one.
     fn result(&mut self, id: Option<&str>, name: Option<String>, text: String) {
         let text = self.cutter.observation(text);
         let by_id = id.and_then(|id| self.waiting.iter().position(|call| call.id.as_deref() == Some(id)));

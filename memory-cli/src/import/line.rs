@@ -87,7 +87,7 @@ impl Cutter {
         Self { limits: defaults.limits.clone(), redactor: defaults.redactor.clone(), truncated: 0 }
     }
 
-    /// Cuts what a step observed.
+    /// Cuts the observation of a step.
     pub(super) fn observation(&mut self, text: String) -> String {
         self.cut(text, self.limits.observation_chars)
     }

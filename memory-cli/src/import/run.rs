@@ -22,7 +22,7 @@ const BATCH_LINES: usize = 64;
 const BATCH_BYTES: usize = 16 << 20;
 /// The longest line, in bytes.
 pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
-/// Lines without a time of their own that are taken to be of the same millisecond: about as fast as they are recorded.
+/// Lines without a time that share one millisecond: about as fast as they are recorded.
 const LINES_A_MS: u64 = 8;
 /// Bad lines that are remembered for the report; all are counted.
 const MAX_TOLD: usize = 100;
@@ -197,7 +197,7 @@ impl<'s> Import<'s> {
         settled
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no recording is in flight.
     async fn settle(&mut self) -> Result<(), Failure> {
         let mut failed = None;
         let Some(recording) = self.recording.take() else { return Ok(()) };
@@ -246,7 +246,7 @@ impl<'s> Import<'s> {
 async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
     let recordings: Vec<&Recording> = batch.iter().map(|read| &read.parsed.recording).collect();
     let mut results = patiently(&memory, &recordings).await;
-    // Kept here, but not there in time (`ack = "durable"`): the memory knows it when asked again.
+    // Stored here, but not on the server in time (`ack = "durable"`): the memory knows it on the next attempt.
     let is_kept = |result: &Result<Recorded, Error>| {
         result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)
     };
@@ -265,7 +265,7 @@ async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
     batch.into_iter().zip(results).zip(confirmed).map(done).collect()
 }
 
-/// Records, and waits where the memory limits the rate.
+/// Records, and waits when the memory limits the rate.
 async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Recorded, Error>> {
     let mut results: Vec<Result<Recorded, Error>> = Vec::with_capacity(recordings.len());
     // One at a time once the rate is reached.

@@ -1,9 +1,10 @@
 //! The episodes nearest to a task, and their actions at the point that the task has reached.
 //!
-//! Nearest neighbours by the cosine of the words' inverse document frequencies (`IBk`: Aha et al., "FilledPlaybook-based Learning
-//! Algorithms", 1991), among the newest episodes. A point of a course is the set of tools that have worked so far; an episode
-//! that was at a similar point, by the Jaccard index of the two sets, has less of a say. Where neighbours had the same tool
-//! fail there, they alone are asked (back-off, Katz, 1987).
+//! Nearest neighbours by the cosine of the words' inverse document frequencies (`IBk`: Aha et al.,
+//! "Instance-based Learning Algorithms", 1991), among the newest episodes. A point of a course is the set of
+//! tools that have worked so far; an episode that was at a similar point, by the Jaccard index of the two sets,
+//! has a lower weight. If the same tool failed in neighbours at that point, only these are used (back-off,
+//! Katz, 1987).
 
 use std::collections::BTreeMap;
 
@@ -92,7 +93,7 @@ struct At {
     has_all: bool,
 }
 
-/// An episode that is asked.
+/// A neighbouring episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Neighbour {
     pub(super) id: u128,
@@ -102,14 +103,14 @@ pub(super) struct Neighbour {
 /// The neighbours' votes on the tools that a task still needs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Votes {
-    /// The weight of those that say something about every tool.
+    /// The weight of those that are evidence on every tool.
     all: f32,
     /// By tool: the weight of those in which it worked, and of those that speak about it alone.
     tools: Vec<(Tool, f32, f32)>,
 }
 
 impl Votes {
-    /// Returns the weight of the neighbours in which a tool worked, and of all that say something about it.
+    /// Returns the weight of the neighbours in which a tool worked, and of all that are evidence on it.
     pub(super) fn on(&self, tool: Tool) -> (f32, f32) {
         let of = self.tools.iter().find(|(of, ..)| *of == tool);
         of.map_or((0.0, self.all), |(_, used, alone)| (*used, self.all + alone))
@@ -175,7 +176,7 @@ impl Circle<'_> {
         sum
     }
 
-    /// Returns what failed at this point and did not lead on, the surest first.
+    /// Returns the calls that failed at this point without any progress after them, the most certain first.
     pub(super) fn dead_ends(&self, done: &[Tool]) -> Vec<Dead> {
         let mut tried: BTreeMap<Tool, (f32, f32, Dead)> = BTreeMap::new();
         for (id, case, at, _, recent) in self.asked.iter().filter(|(_, _, at, ..)| at.has_all) {
@@ -225,7 +226,7 @@ pub(super) struct Dead {
     pub(super) tool: Tool,
     /// That it fails again, in `0.0..1.0`.
     pub(super) probability: f32,
-    /// In how many episodes it failed, in how many of the newest without a break, and in how many it was tried.
+    /// In how many episodes it failed, in how many of the newest consecutively, and in how many it was tried.
     pub(super) failed: usize,
     pub(super) failed_last: usize,
     pub(super) tried: usize,

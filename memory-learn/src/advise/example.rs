@@ -33,7 +33,7 @@ impl Example {
         self
     }
 
-    /// Sets the tools that the episode speaks against: that failed, or did not lead to success.
+    /// Sets the tools that the episode is evidence against: those that failed, or did not lead to success.
     #[must_use]
     pub fn against<S: Into<String>>(mut self, tools: impl IntoIterator<Item = S>) -> Self {
         self.against = tools.into_iter().map(Into::into).collect();
@@ -66,7 +66,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Asks about a task.
+    /// Creates a query for a task.
     pub fn new(text: &str) -> Self {
         Self { text: Text::new(text), ..Self::default() }
     }

@@ -93,7 +93,7 @@ impl Linear {
         margins
     }
 
-    /// Returns what each feature of a text adds to the margin of a tool, by bucket.
+    /// Returns the contribution of each feature of a text to the margin of a tool, by bucket.
     pub(super) fn contributions(&self, features: &[Feature], tool: Tool) -> Vec<(u32, f32)> {
         let norm = self.weigh(features).norm;
         let of = |feature: &Feature| {

@@ -1,4 +1,4 @@
-//! Mixes what the predictors say into probabilities, by how right they were.
+//! Mixes the predictors' outputs into probabilities, by their past accuracy.
 //!
 //! A logistic regression over the predictors with weights that are not negative, except for one (stacking:
 //! Wolpert, 1992; Breiman, "Stacked Regressions", 1996) gives a probability. It is the prior of the nearest
@@ -13,9 +13,9 @@ use super::params::Params;
 /// The predictors of one tool for one task: the margin for the whole, the best margin for a clause, and as log
 /// odds the frequency of the tool after the tool that worked last, or its overall frequency if none did.
 pub(super) const PREDICTORS: usize = 3;
-/// At the start, how often a tool is used may speak against it: the margins of rare tools are too small (logit adjustment: Menon
-/// et al., "Long-tail Learning via Logit Adjustment", 2021). With a weight that can't be negative F1 is 0.684 in
-/// cross-validation on BFCL, and 0.702 with one that can.
+/// At the start, the frequency of a tool may count against it: the margins of rare tools are too small (logit
+/// adjustment: Menon et al., "Long-tail Learning via Logit Adjustment", 2021). With a non-negative weight F1 is
+/// 0.684 in cross-validation on BFCL, and 0.702 with an unrestricted one.
 const USUAL: usize = 2;
 const WEIGHTS: usize = PREDICTORS + 1;
 /// Newton's method converges in fewer steps or not at all.
@@ -109,7 +109,7 @@ impl Mixture {
         self.new += before - self.window.len();
     }
 
-    /// Fits the weights to the window, from where they are, then what the neighbours count.
+    /// Fits the weights to the window, starting from the current ones, then the weight of the neighbours.
     pub(super) fn fit(&mut self, is_start: bool, params: &Params) {
         self.new = 0;
         let verdicts = || self.window.iter().flat_map(|record| &record.verdicts);
@@ -185,7 +185,7 @@ impl Mixture {
         weights
     }
 
-    /// Chooses what the prior weighs, and which neighbours count, by the logarithmic loss over the window.
+    /// Chooses the weight of the prior, and which neighbours count, by the logarithmic loss over the window.
     fn weigh_neighbours(&mut self) {
         let mut losses = [[0.0; STRENGTHS.len()]; 2];
         for verdict in self.window.iter().flat_map(|record| &record.verdicts) {
@@ -211,7 +211,7 @@ impl Mixture {
     }
 }
 
-/// Returns the posterior mean of a probability by neighbours, of which some speak for it.
+/// Returns the posterior mean of a probability by neighbours, of which some are evidence for it.
 fn smoothed(prior: f64, (used, all): (f32, f32), strength: f32) -> f64 {
     if strength.is_infinite() {
         return prior;

@@ -32,7 +32,7 @@ pub(super) struct Learned {
     pub(super) against: Vec<Tool>,
     pub(super) silent: bool,
     pub(super) share: Share,
-    /// The buckets of the names that are its own words, or its kind.
+    /// The buckets of the names that are the text's own words, or its kind.
     pub(super) named: Vec<u32>,
     /// The older episodes that it contradicted, and the share of its weight that each lost: it gets it back.
     pub(super) contradicted: Vec<(u128, f32)>,
@@ -59,7 +59,7 @@ pub struct Model {
     pub(super) params: Params,
     pub(super) tools: Vec<String>,
     pub(super) places: HashMap<String, Tool, FixedState>,
-    /// Episodes that used each tool, and those that say anything about tools in general.
+    /// Episodes that used each tool, and those that are evidence on tools in general.
     pub(super) users: Vec<u32>,
     pub(super) linear: Linear,
     /// For a task of which nothing is done.
@@ -85,7 +85,7 @@ pub struct Model {
 /// The name of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
-    /// Episodes that have this very name: it is kept no longer, whatever else falls into the bucket.
+    /// Episodes with exactly this name: without any the name is dropped, even if others share the bucket.
     pub(super) episodes: u32,
     pub(super) is_kind: bool,
     pub(super) name: Box<str>,
@@ -107,14 +107,15 @@ pub struct Prediction {
     /// The log odds that each predictor adds: the whole task, its best clause, and the frequency of the tool
     /// after the one that worked last, or its overall frequency if none did.
     pub shares: [f64; PREDICTORS],
-    /// Of the nearest episodes, as they are weighed, the share in which it worked; `None` if none is like the task or they do
-    /// not count.
+    /// The weighted share of the nearest episodes in which it worked; `None` if none is similar to the task or
+    /// they do not count.
     pub neighbours: Option<f64>,
-    /// Of the nearest episodes, those in which it worked from this point on, the newest first; of tools to name alone.
+    /// The nearest episodes in which it worked from this point on, the newest first; only for tools that are
+    /// advised.
     pub episodes: Vec<u128>,
 }
 
-/// A tool that failed at this point of the nearest episodes, and did not lead on.
+/// A tool that failed at this point of the nearest episodes, without any progress after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadEnd {
     /// The tool.
@@ -125,7 +126,7 @@ pub struct DeadEnd {
     pub failed: usize,
     /// In how many of the newest, without a break.
     pub failed_last: usize,
-    /// In how many it was tried here.
+    /// The number of episodes in which it was tried here.
     pub tried: usize,
     /// The newest of those in which it failed.
     pub episodes: Vec<u128>,
@@ -298,7 +299,7 @@ impl Model {
         true
     }
 
-    /// Fits the mixtures to the newest predictions if there are new ones: before advice is asked for.
+    /// Fits the mixtures to the newest predictions if there are new ones: before a query.
     pub fn calibrate(&mut self) {
         self.fit(|mixture| mixture.new > 0);
     }
@@ -398,8 +399,8 @@ impl Model {
         Advice { tools: found.into_iter().map(|(_, it)| it).collect(), dead_ends }
     }
 
-    /// Returns what each word of a text adds to the margin of a tool, with its character n-grams; the most first. A feature
-    /// of several words counts for each alike.
+    /// Returns the contribution of each word of a text to the margin of a tool, with its character n-grams; the
+    /// most first. A feature of several words counts equally for each.
     pub fn words_for(&self, text: &str, tool: &str) -> Vec<(String, f64)> {
         let Some(tool) = self.places.get(tool) else { return Vec::new() };
         let whole: HashMap<u32, f32, FixedState> =
@@ -549,8 +550,8 @@ impl Model {
         learned.share = share;
     }
 
-    /// Returns what the predictors say of the tools that an episode needed at a point where some were done, and of some of the
-    /// others.
+    /// Returns the predictors' outputs for the tools that an episode needed at a point where some were done,
+    /// and for some of the others.
     fn verdicts(
         &self,
         mixture: &Mixture,
@@ -588,14 +589,14 @@ impl Model {
         verdicts
     }
 
-    /// Returns the nearest episodes, more than are asked: those are that were at the same point.
+    /// Returns the nearest episodes, more than are used: those at the same point are selected later.
     fn neighbours(&self, words: &[u32]) -> Vec<Neighbour> {
         let most = self.params.neighbours * self.params.under_way;
         self.cases.nearest(words, most, |word| self.linear.information(word), &self.params)
     }
 
-    /// Keeps what words and kinds are called; returns the buckets of those names that are the text's own. Of several in one
-    /// bucket the first has it.
+    /// Keeps the names of words and kinds; returns the buckets of those names that are the text's own. If
+    /// several share a bucket, the first has it.
     fn name(&mut self, text: &Text) -> Vec<u32> {
         let mut named = Vec::with_capacity(text.words.len());
         let words = text.words.iter().map(|it| (it, false));

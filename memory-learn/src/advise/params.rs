@@ -11,8 +11,9 @@ pub struct Params {
     /// weight. The sweep: 0.2, 0.5 and 1 give 0.692, 0.702 and 0.698 in cross-validation on BFCL, and 0.699,
     /// 0.708 and 0.698 elsewhere.
     pub bias: f32,
-    /// Stored episodes that are optimised again with each new one, so that the cost of an episode is bounded: as LASVM
-    /// (Bordes et al., 2005) alternates new and old examples. The sweep: of 3,813 episodes 10 give what 3 do.
+    /// Stored episodes that are optimised again with each new one, so that the cost of an episode is bounded:
+    /// as LASVM (Bordes et al., 2005) alternates new and old examples. The sweep: of 3,813 episodes 10 give the
+    /// same result as 3.
     pub replays: usize,
     /// The same while there are fewer than [`Params::few`], where each episode is still far from its optimum. The sweep:
     /// 10 and 20 give 0.690 and 0.702 in cross-validation on BFCL.
@@ -20,8 +21,9 @@ pub struct Params {
     /// Episodes up to which more are replayed. The sweep: 300, 500 and 1,000 give 0.668, 0.675 and 0.678 with 500 episodes of
     /// MetaTool, and 0.821 each in cross-validation on all of them.
     pub few: usize,
-    /// Predictions of new episodes that a mixture is fitted on, and that the model's own success is measured on, the newest. The
-    /// sweep: older ones are of a model that knew less; 150, 300 and 1,000 give 0.696, 0.696 and 0.689.
+    /// Newest predictions of new episodes on which a mixture is fitted, and the model's own success is
+    /// measured. The sweep: older ones are from a model that knew less; 150, 300 and 1,000 give 0.696, 0.696
+    /// and 0.689.
     pub window: usize,
     /// Negative tools kept of one prediction: this many of the most probable, and the same number of the others
     /// at random, which represent the rest.
@@ -30,8 +32,8 @@ pub struct Params {
     pub ridge: f64,
     /// Episodes whose courses are kept for comparison, the newest.
     pub cases: usize,
-    /// Nearest episodes that are asked. The sweep: 0, 5, 16 and 32 give 0.639, 0.632, 0.666 and 0.656 in cross-validation on BFCL,
-    /// and 0.684, 0.681, 0.688 and 0.688 elsewhere.
+    /// Nearest episodes that are used. The sweep: 0, 5, 16 and 32 give 0.639, 0.632, 0.666 and 0.656 in
+    /// cross-validation on BFCL, and 0.684, 0.681, 0.688 and 0.688 elsewhere.
     pub neighbours: usize,
     /// The multiple of the most similar episodes that is searched for those that were at the task's point. The
     /// sweep: 1, 4 and 8 give 0.701, 0.707 and 0.708 in cross-validation on BFCL.

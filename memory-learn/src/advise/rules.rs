@@ -57,7 +57,7 @@ enum Key {
 type Found = BTreeMap<(Key, Tool, bool), Vec<(u128, bool)>>;
 
 impl Model {
-    /// Returns what words, kinds and tools used before say about tools, as far as that is no chance.
+    /// Returns the significant effects of words, kinds and previous tools on tools.
     pub fn rules(&self) -> Vec<Rule> {
         let mut found = Found::new();
         let mut of_feature: HashMap<u32, Vec<(Tool, bool)>, FixedState> = HashMap::default();
@@ -65,8 +65,8 @@ impl Model {
             of_feature.entry(bucket).or_default().push((tool, against));
         }
         let failing = self.failing();
-        // Of all episodes: those that say something of a tool's need and those that used it; those that called it and those
-        // in which it failed.
+        // Over all episodes: those that are evidence on a tool's need and those that used it; those that called
+        // it and those in which it failed.
         let mut totals: BTreeMap<(Tool, bool), (usize, usize)> = BTreeMap::new();
         let speaking = self.episodes.iter().filter(|it| !it.silent).count();
         for (tool, users) in (0..).zip(&self.users) {
@@ -189,7 +189,8 @@ fn supports(it: &Learned, tool: Tool, against: bool) -> Option<bool> {
     }
 }
 
-/// Returns twice the log of the likelihood ratio (G) of two proportions over one, where the first is the greater; else 0.
+/// Returns twice the log of the likelihood ratio (G) of two proportions over one, if the first is the greater;
+/// otherwise 0.
 fn likelihood_ratio((n, hits): (usize, usize), (m, others): (usize, usize)) -> f64 {
     let (n, hits, m, others) = (n as f64, hits as f64, m as f64, others as f64);
     if n == 0.0 || m == 0.0 || hits / n <= others / m {

@@ -15,7 +15,8 @@ use super::params::Params;
 use super::rows::Stored;
 use super::rows::Tool;
 
-/// Of what answers: raised with every change of the form, of features or of what numbers mean.
+/// The version of the part for answering: raised with every change of the format, of features or of the meaning
+/// of numbers.
 const ANSWERS: u32 = 0x4d4c_4106;
 /// The part for further learning.
 const LEARNS: u32 = 0x4d4c_4c08;
@@ -28,7 +29,7 @@ const CHECKSUM: usize = 4;
 pub struct Damaged;
 
 impl Model {
-    /// Returns what [`Model::decode`] makes a model of that answers.
+    /// Returns the bytes from which [`Model::decode`] makes a model for answering.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new(ANSWERS);
         out.number(self.linear.episodes);
@@ -41,7 +42,7 @@ impl Model {
         }
         for mixture in [&self.start, &self.middle, &self.recovering] {
             mixture.weights.iter().for_each(|weight| out.bytes(&weight.to_le_bytes()));
-            // Infinity, of a mixture without neighbours, is no number here.
+            // The infinite strength of a mixture without neighbours is not stored as a number.
             out.float(if mixture.strength.is_finite() { mixture.strength } else { 0.0 });
             out.bytes(&[u8::from(mixture.recent)]);
         }

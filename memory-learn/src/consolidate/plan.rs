@@ -30,7 +30,7 @@ pub enum Piece {
     Recount(ItemId),
     /// Find the heuristics that lose a conflict; recomputing them then demotes them.
     Resolve,
-    /// Remove special heuristics that say no more than general ones.
+    /// Remove special heuristics that general ones cover.
     Generalise,
 }
 
@@ -267,7 +267,7 @@ fn reaches(evidence: &[Evidence], item: ItemId, first_at: Timestamp) -> bool {
     evidence.iter().any(|piece| piece.item == item && piece.at <= first_at)
 }
 
-/// Returns what the evidence adds up to: where learning saw the item at work, and where it was used after a recall.
+/// Returns the sums of the evidence: observed while learning, and used after a recall.
 fn tallies<'a>(
     evidence: impl IntoIterator<Item = &'a Evidence>,
     config: &ConfidenceConfig,

@@ -32,7 +32,7 @@ impl Content {
             PatternBody::AntiPattern { behaviour, consequence } => {
                 vec![words(&behaviour.to_string()), words(&consequence.to_string())]
             }
-            // By their tools first: many words alike say nothing for steps with other tools.
+            // By their tools first: common words mean nothing for steps with other tools.
             PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![
                 steps.iter().map(|step| step.tool.clone()).collect(),
                 steps.iter().flat_map(|step| words(&step.to_string())).collect(),

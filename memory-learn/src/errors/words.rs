@@ -2,7 +2,7 @@
 
 use memory_core::ErrorCategory;
 
-/// Prefixes that say no more than that it is an error.
+/// Prefixes that only announce an error.
 pub(super) const LABELS: &[&str] =
     &["error:", "err:", "fatal:", "exception:", "failed:", "failure:", "error -", "error "];
 
@@ -114,7 +114,7 @@ pub(super) const ANNOUNCING: &[&str] = &[
     "zero",
 ];
 
-/// The classes and what their messages say, the most specific class first.
+/// The classes and the words of their messages, the most specific class first.
 pub(super) const CATEGORIES: &[(ErrorCategory, &[&str])] = &[
     (ErrorCategory::Timeout, &["timed out", "timeout", "time out", "deadline", "no answer", "took too long"]),
     (

@@ -125,7 +125,8 @@ impl<'t> Facts<'t> {
     }
 }
 
-/// Marks what failing episodes left undone because they had stopped before: that follows from failing, and is no cause.
+/// Marks actions that failing episodes omitted because they had stopped before: this follows from failing, and
+/// is no cause.
 fn mark_beyond(cluster: &Cluster<'_>, vocabulary: &[&str], facts: &mut [Facts<'_>]) {
     let succeeding: Vec<usize> =
         (0..facts.len()).filter(|member| cluster.members[*member].succeeded).collect();
@@ -149,7 +150,7 @@ fn mark_beyond(cluster: &Cluster<'_>, vocabulary: &[&str], facts: &mut [Facts<'_
     }
 }
 
-/// Calls `emit` with each behaviour of the first episode: which episodes show it, and what makes it.
+/// Calls `emit` with each behaviour of the first episode: the episodes that show it, and its elements.
 fn contrast(facts: &[Facts<'_>], vocabulary: &[&str], mut emit: impl FnMut(&[bool], &dyn Fn() -> Behaviour)) {
     let mut by = vec![false; facts.len()];
     let mut test = |shows: &dyn Fn(&Facts<'_>) -> bool, behaviour: &dyn Fn() -> Behaviour| {

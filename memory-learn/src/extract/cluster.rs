@@ -15,7 +15,7 @@ use crate::trace::Trace;
 const MAX_SIMILAR: usize = 16;
 /// Terms that an item gets from the tasks of its episodes.
 const MAX_TERMS: usize = 12;
-/// Of a longer description only this many bytes at its start are read.
+/// A longer description is read up to this many bytes at its start.
 const MAX_DESCRIPTION_BYTES: usize = 2_000;
 
 /// One episode of a cluster.

@@ -72,7 +72,7 @@ struct Choice<'t> {
     worked: bool,
 }
 
-/// Returns what an episode chose when it first came to each place.
+/// Returns an episode's choice on first reaching each place.
 fn choices<'t>(member: &Member<'t>) -> BTreeMap<Place<'t>, Choice<'t>> {
     let mut choices = BTreeMap::new();
     let mut place = Place::Start;

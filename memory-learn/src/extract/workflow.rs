@@ -1,4 +1,4 @@
-//! The procedure that successful episodes of a cluster share, with placeholders for what varies.
+//! The procedure that successful episodes of a cluster share, with placeholders for varying parts.
 
 mod align;
 mod segments;
@@ -18,7 +18,7 @@ use template::Template;
 
 /// Steps of the longest procedure.
 const MAX_STEPS: usize = 20;
-/// Calls that are aligned; of a longer episode the first ones.
+/// The most calls that are aligned; a longer episode contributes its first ones.
 const MAX_ALIGNED: usize = 48;
 
 /// A procedure.
@@ -50,8 +50,8 @@ impl Workflow {
     }
 }
 
-/// Returns the procedure that the episode follows: its own if it succeeded, as far as successful similar ones agree; that
-/// of the most similar success if it failed in spite of following it.
+/// Returns the procedure that the episode follows: its own if it succeeded, as far as successful similar ones
+/// agree; that of the most similar success if it failed in spite of following it.
 pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     let own = cluster.own();
     let base = if own.succeeded { own } else { cluster.similar().iter().find(|member| member.succeeded)? };
@@ -96,7 +96,7 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
 struct Other<'t> {
     task: &'t str,
     calls: Vec<Call<'t>>,
-    /// The place of the call that does what each of the base's does.
+    /// The place of the partner of each of the base's calls.
     partners: Vec<Option<usize>>,
 }
 
@@ -169,7 +169,7 @@ fn identity(columns: &[Column<'_>]) -> String {
     parts.join(" ")
 }
 
-/// Returns the calls that worked, with what repeats the call before it (another try, another look) as one.
+/// Returns the successful calls, with repetitions of the previous call (another attempt, another look) as one.
 fn successful<'t>(member: &Member<'t>) -> Vec<Call<'t>> {
     let mut calls: Vec<Call<'t>> = member.calls.iter().filter(|call| call.worked()).copied().collect();
     calls.dedup_by(|later, call| repeats(later, call));

@@ -15,9 +15,9 @@ pub(crate) struct Generalised {
     pub(crate) special: Vec<HeuristicId>,
 }
 
-/// Finds special heuristics that say no more than a general one of the same domain, advice and tool: their conditions
-/// imply its condition, and they are no surer than it. Both were measured over the same episodes, so that nothing is
-/// taken for general that was not seen to be.
+/// Finds special heuristics that a general one of the same domain, advice and tool covers: their conditions
+/// imply its condition, and they are not more certain. Both were measured over the same episodes, so that no
+/// rule becomes general without evidence.
 ///
 /// Rejected and withheld heuristics neither generalise nor are generalised; a pinned one stays next to the
 /// general one. Of several general ones the most certain replaces a special one. The order of `heuristics` does

@@ -10,7 +10,7 @@ use crate::extract::cluster::{Cluster, Member};
 use crate::recovery::constant;
 use crate::reflect::{Notes, counted, note};
 
-/// The share of similar successes that must agree on what the episode is contrasted with.
+/// The share of similar successes that must agree on a contrast.
 const AGREE: f64 = 0.75;
 /// Steps that a statement points at.
 const MAX_STEPS: usize = 8;
@@ -244,7 +244,7 @@ impl<'t> Sides<'_, 't> {
         notes.failed.push(note(28, text, self.own.calls.iter().map(|call| call.number).take(MAX_STEPS)));
     }
 
-    /// Tools that similar successes do without.
+    /// Tools that similar successes do not use.
     fn detours(&self, notes: &mut Notes) {
         let successes = self.successes.len();
         if successes < 2 {

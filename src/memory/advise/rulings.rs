@@ -47,7 +47,7 @@ impl<'h> Rulings<'h> {
         self.any(tool, |rule| rule.is_pinned() && rule.advice == Advice::Avoid)
     }
 
-    /// Returns true if a ruling, or what became of uses, is against a tool.
+    /// Returns true if a ruling, or a demotion by uses, is against a tool.
     pub(super) fn is_out(&self, tool: &str) -> bool {
         self.is_forbidden(tool) || self.any(tool, |rule| rule.advice == Advice::Use && !is_recalled(rule))
     }
@@ -57,7 +57,7 @@ impl<'h> Rulings<'h> {
         self.is_pinned(tool) || self.any(tool, |rule| rule.advice == Advice::Avoid && rule.is_rejected())
     }
 
-    /// Returns the rules for a tool, the surest first.
+    /// Returns the rules for a tool, the most certain first.
     pub(super) fn rules_for(&self, tool: &str) -> impl Iterator<Item = &'h Heuristic> {
         let rules = self.holding.iter().map(|(rule, _)| *rule);
         let mut rules: Vec<&Heuristic> = rules

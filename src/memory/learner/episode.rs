@@ -155,7 +155,7 @@ impl Learner {
         for id in named.iter().filter(|id| **id != trace.episode.id && Some(**id) != without) {
             let Some(found) = self.traces.trace(*id).await? else { continue };
             let task = &found.episode.task.description;
-            // The same task once more shows nothing new.
+            // Another attempt at the same task shows nothing new.
             let is_new = *task != trace.episode.task.description
                 && others.iter().all(|other| other.episode.task.description != *task);
             if is_new && found.succeeded() && others.len() < SIMILAR {

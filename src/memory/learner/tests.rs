@@ -436,7 +436,7 @@ async fn a_task_of_several_wishes_gets_what_is_known_of_its_parts() {
     }
     let found = memory.recall("Paint the greenhouses near Lisbon, and mow the lawn").await.unwrap();
     assert_eq!(found.playbook, None);
-    // Much the same words, asked about elsewhere.
+    // Similar words, from another domain.
     let alike = RecallQuery::new("Cancel the unpaid order of plants #W7654321 at the nursery of my aunt");
     for (domain, fits) in [("shop", true), ("garden", false)] {
         let found = memory.recall(alike.clone().domain(domain)).await.unwrap();

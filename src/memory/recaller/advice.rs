@@ -120,7 +120,7 @@ fn applied(tools: &[crate::memory::ToolAdvice], heuristics: &[Heuristic]) -> Vec
         }
     }
     applied.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
-    // Many words may call for one tool; two say enough.
+    // Many words may call for one tool; two are enough.
     let mut shown: HashMap<String, usize> = HashMap::new();
     applied.retain(|found| {
         let of_tool = shown.entry(found.item.tool.clone()).or_default();

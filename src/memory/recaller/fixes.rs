@@ -24,9 +24,9 @@ const CANDIDATES: usize = 32;
 const OTHER_DOMAIN: f64 = 0.7;
 /// The similarity from which two errors are the same problem.
 pub(super) const SAME_ERROR: f64 = 0.5;
-/// The similarity from which what fixed the one is the first thing to do about the other.
+/// The similarity from which the fix of one error is the first remedy for the other.
 const SAME_FIX: f64 = 0.7;
-/// The share of the episodes that got over an error in which the fix did that must be the first thing to do.
+/// The share of the recovered episodes in which a fix must have worked to be the first remedy.
 const USUAL: f64 = 0.75;
 /// A tool is not called again if it failed this many times and never recovered from an error.
 const GIVEN_UP_FROM: u32 = 3;
@@ -60,7 +60,8 @@ impl Recaller {
         for text in errors::normal_lines(error) {
             let mut asked = query.about(text);
             asked.tags.clear();
-            // A name that no error had before would outweigh all that they have in common: how alike they are is seen below.
+            // A name that no error had before would outweigh everything in common, so similarity is checked
+            // below.
             let mut hits = self.search_learned(Kind::Failure, &asked, (CANDIDATES, f64::MIN_POSITIVE), now);
             hits.retain(|hit| seen.insert(hit.key.id.clone()));
             for Reached { entity, origin, .. } in self.reach(hits, query, now, recall).await? {
@@ -141,7 +142,7 @@ fn remedy_by(
     tools: Vec<String>,
 ) -> Remedy {
     let worked = fix.worked.saturating_add(more);
-    // How often it worked of the times it was tried, drawn to even by one time each way.
+    // Its success rate, smoothed towards even by one success and one failure.
     let share =
         f64::from(worked.saturating_add(1)) / f64::from(worked.saturating_add(fix.failed).saturating_add(2));
     Remedy {

@@ -87,7 +87,7 @@ async fn an_argument_that_reads_like_a_remedy_adds_no_tool() {
     assert_eq!(unrecorded(&recall, &course), Vec::<String>::new());
 }
 
-/// A text with what separates things in sentences.
+/// A text with the separators of sentences.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         ", then ",

@@ -8,7 +8,7 @@ use crate::memory::config::{LearningConfig, MemoryConfig};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Gives every text the same direction, as often as it is let.
+/// Gives every text the same direction, as often as permitted.
 #[derive(Debug)]
 struct Same {
     lets: tokio::sync::Semaphore,

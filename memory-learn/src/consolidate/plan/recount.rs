@@ -27,7 +27,7 @@ impl Consolidator {
         let Some((known, known_used, created_at, domain)) = self.figures(item) else {
             return Changes::default();
         };
-        // Evidence expired under other settings if what the item was first seen by is not there any more.
+        // If the item's first observation is missing, evidence has expired under other settings.
         let complete = complete && reaches(evidence, item, created_at);
         let of = |read: Tally, known: Tally| if complete { read } else { at_least(read, known) };
         let (observed, used) = (of(observed, known), of(used, known_used));

@@ -11,7 +11,7 @@ use crate::shape::{pieces, wide_mask};
 const PAIR: u32 = 256;
 /// The similarity from which two calls are partners although their episode calls the tool several times.
 const ALIKE: u32 = 16;
-/// Of a value or a description only this many bytes are compared.
+/// A value or a description is compared up to this many bytes.
 const COMPARED_BYTES: usize = 120;
 /// Features compared of one call.
 const MAX_FEATURES: usize = 32;
@@ -61,7 +61,7 @@ fn features(call: &Call<'_>) -> [u64; WORDS] {
     call.arguments(|name, value| {
         let text = value_text(value);
         let text = cut(&text, COMPARED_BYTES);
-        // The whole, its form (ids of one kind are alike), and its words.
+        // The whole, its form (ids of one kind share it), and its words.
         add(name, text);
         if text.bytes().any(|byte| byte.is_ascii_digit()) {
             add("form", &wide_mask(text));
@@ -79,7 +79,7 @@ impl Compared<'_> {
         (254 * both.sum::<u32>()).checked_div(self.count + other.count).unwrap_or(127)
     }
 
-    /// Returns what the calls are worth as partners; zero if they are none.
+    /// Returns the value of the calls as partners; zero if they are none.
     fn worth(&self, other: &Self) -> u32 {
         if self.tool != other.tool {
             return 0;

@@ -6,7 +6,7 @@ use crate::errors::cut;
 use crate::playbook::telling;
 use crate::shape::{Piece, Shape, pieces};
 
-/// Of a longer text only this many bytes at its start are read.
+/// A longer text is read up to this many bytes at its start.
 const MAX_BYTES: usize = 2_000;
 
 /// A value that the task states.
@@ -46,8 +46,8 @@ impl<'t> TaskText<'t> {
         Self { pieces: found, words }
     }
 
-    /// Returns the values that the task states: figures, ids, paths and quoted texts that not all tasks alike have, and words
-    /// in whose place a task alike has another word.
+    /// Returns the values that the task states: figures, ids, paths and quoted texts that not all similar tasks
+    /// have, and words that a similar task replaces by another word.
     pub(super) fn stated(&self, others: &[TaskText<'_>]) -> Vec<Stated> {
         let mut stated: Vec<Stated> = Vec::new();
         for (at, token) in self.pieces.iter().enumerate() {

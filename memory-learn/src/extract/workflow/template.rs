@@ -40,7 +40,7 @@ pub(super) struct Template<'t> {
     placeholders: Vec<String>,
     /// The values seen for each placeholder.
     values: Vec<Vec<String>>,
-    /// The values that texts may hold: placeholders' and what the task states, longer ones first.
+    /// The values that texts may hold: those of placeholders and those that the task states, longer ones first.
     in_texts: Vec<String>,
 }
 
@@ -48,9 +48,9 @@ pub(super) struct Template<'t> {
 enum Argument {
     Constant(String),
     Placeholder(usize),
-    /// A text of several words, of which some may vary.
+    /// A text of several words, some of which may vary.
     Text,
-    /// Most others do without it.
+    /// Most other episodes lack it.
     Odd,
 }
 
@@ -187,11 +187,11 @@ impl<'t> Template<'t> {
         PlaybookStep { tool: column.call.tool.to_owned(), instruction }
     }
 
-    /// Returns the first line of the task as people wrote it, with placeholders for what varies.
+    /// Returns the first line of the task in its original case, with placeholders for varying parts.
     fn title(&self) -> String {
         let line = self.task.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
         let values = self.names.keys().map(|(_, value)| value).filter(|value| value.contains(' '));
-        // Whom or what most other tasks do not name is of this one.
+        // A name that most other tasks lack is specific to this one.
         let shared = |name: &str| self.others.iter().filter(|other| place_in(other, name).is_some()).count();
         let own = names_in(line).filter(|name| 2 * shared(name) < self.others.len()).map(str::to_owned);
         let mut phrases: Vec<String> = values.cloned().chain(own).collect();
@@ -342,7 +342,7 @@ impl<'t> Template<'t> {
         (!exact || words).then_some(told)
     }
 
-    /// Returns what becomes of a piece of a text.
+    /// Returns the treatment of a piece of a text.
     fn part(&mut self, piece: Piece<'_>, rows: &[Vec<&str>], stays: bool, exact: bool) -> Part {
         let word = piece.shape == Shape::Word;
         let seen = !rows.is_empty();
@@ -380,7 +380,8 @@ impl<'t> Template<'t> {
         if varies { Part::Varies } else { Part::Stays }
     }
 
-    /// Returns the values that texts may hold: placeholders' and what the task states, longer ones first.
+    /// Returns the values that texts may hold: those of placeholders and those that the task states, longer
+    /// ones first.
     fn values_of_texts(&self) -> Vec<String> {
         let known = self.names.keys().map(|(_, value)| value);
         let mut values: Vec<String> = known
