@@ -1,4 +1,4 @@
-//! Time comes in through a [`Clock`], so that logic and tests never read the machine's own.
+//! The time is passed in as a [`Clock`], so that logic and tests never read the machine's own.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

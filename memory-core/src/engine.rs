@@ -106,11 +106,11 @@ struct Shared {
     /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed): the cache file
     /// may hold older versions of them.
     recovered: AtomicU64,
-    /// How many calls are under way that bring such rows.
+    /// How many calls are in flight that add such rows.
     recovering: AtomicU64,
     /// Held while the change feed is read.
     pulling: tokio::sync::Mutex<()>,
-    /// Changes asked for at once; fewer after the durable tier took too long.
+    /// Changes requested at once; fewer after the durable tier took too long.
     page: AtomicUsize,
     /// By how much batches are smaller than configured, after the durable tier took too long or refused one.
     shrunk: AtomicU32,
@@ -183,10 +183,10 @@ impl Engine {
     /// Cancelling the future does not cancel the write.
     ///
     /// # Errors
-    /// `InvalidInput` for a record above 4 MB encoded; `QuotaExceeded` when queue or outbox are full; `Closed`; `Io`
-    /// and, in local mode, `Busy` when the file cannot be written. With [`Ack::Durable`] also `Unavailable` when the
-    /// durable tier has not answered within the write deadline (the records are kept and will be sent) and
-    /// `Rejected` when it refused a record (which is set aside).
+    /// `InvalidInput` for a record above 4 MB encoded; `QuotaExceeded` when queue or outbox are full; `Closed`;
+    /// `Io` and, in local mode, `Busy` when the file cannot be written. With [`Ack::Durable`] also
+    /// `Unavailable` when the durable tier has not answered within the write deadline (the records are kept and
+    /// will be sent) and `Rejected` when it refused a record (which becomes a dead letter).
     pub async fn commit(&self, mut records: Vec<Record>) -> Result<()> {
         if records.is_empty() {
             return Ok(());
@@ -293,7 +293,7 @@ impl Engine {
         self.shared.closed.load(Ordering::Acquire)
     }
 
-    /// Returns true if a version of the record waits in the outbox.
+    /// Returns true if a version of the record is pending in the outbox.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -304,7 +304,8 @@ impl Engine {
         }
     }
 
-    /// In local mode, sees what other processes have committed until now; elsewhere the puller does in its time.
+    /// In local mode, reads the commits of other processes until now; otherwise the puller does so at its
+    /// interval.
     ///
     /// # Errors
     /// Whatever the durable tier reports.
@@ -320,7 +321,7 @@ impl Engine {
         self.shared.durable.count(&self.shared.namespace).await
     }
 
-    /// Makes dead letters wait again, those with these numbers or all; returns how many.
+    /// Makes dead letters pending again, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.

@@ -15,7 +15,7 @@ pub enum ErrorKind {
     InvalidInput,
     /// The named episode does not exist in this namespace.
     NotFound,
-    /// The operation contradicts the stored state (completing an episode twice, say).
+    /// The operation contradicts the stored state (completing an episode twice, for example).
     Conflict,
     /// A configured bound on rows or bytes is reached; nothing was stored.
     QuotaExceeded,

@@ -77,8 +77,8 @@ pub fn to_prompt(sections: &[Section], items: &[PromptItem<'_>], max_tokens: usi
 /// The name of the marks around a fenced prompt.
 const FENCE: &str = "recalled-memory";
 
-/// Puts what `render` gives for the tokens that are left between two marks, of which no other is within; empty if it gives
-/// nothing.
+/// Puts the output of `render` for the remaining tokens between two marks that it cannot contain; empty if the
+/// output is empty.
 pub fn fenced(id: &str, max_tokens: usize, render: impl Fn(usize) -> String) -> String {
     let (first, last) = (format!("<{FENCE} id=\"{id}\">\n"), format!("</{FENCE} id=\"{id}\">\n"));
     // One token for the rounding of each of the three parts.

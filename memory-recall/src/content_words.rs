@@ -1,4 +1,4 @@
-//! Words that say something, apart from those that any text has.
+//! Content words, as opposed to function words.
 
 use std::borrow::Cow;
 

@@ -48,13 +48,13 @@ impl Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentState {
-    /// Of an episode: it has no outcome yet.
+    /// For an episode: it has no outcome yet.
     Open,
-    /// Of an episode: the task was done.
+    /// For an episode: the task was done.
     Success,
-    /// Of an episode: a part of the task was done.
+    /// For an episode: a part of the task was done.
     Partial,
-    /// Of an episode: the task was not done.
+    /// For an episode: the task was not done.
     Failure,
     /// For an episode: the agent declined or was stopped.
     Abstained,
@@ -62,7 +62,7 @@ pub enum DocumentState {
     Active,
     /// For a learned item: never shown. For a ruling: that it rejects.
     Rejected,
-    /// Of a ruling: that it pins.
+    /// For a ruling: that it pins.
     Pinned,
 }
 
@@ -115,7 +115,7 @@ impl From<Decision> for DocumentState {
     }
 }
 
-/// The searchable form of a record: its terms by field, and what ranking and filters need.
+/// The searchable form of a record: its terms by field, and the data for ranking and filters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
     /// The version of the record it was made from.

@@ -7,10 +7,10 @@ use memory_core::Result;
 
 /// Turns texts into vectors whose inner product is the similarity of their meanings.
 ///
-/// Everything works without one; with one, recall also finds what uses other words.
+/// Everything works without one; with one, recall also finds episodes in other words.
 #[async_trait]
 pub trait Embedder: Send + Sync + fmt::Debug {
-    /// Returns the stable identity of what makes the vectors: provider, model and revision.
+    /// Returns the stable identity of the source of vectors: provider, model and revision.
     ///
     /// Vectors of different identities are not comparable: when it changes, every text is embedded again.
     fn model(&self) -> &str;

@@ -22,12 +22,12 @@ use crate::rank::{Candidate, Hit, Search};
 pub use contrast::Contrast;
 use links::Links;
 
-/// Candidates looked at; more if more are asked for.
+/// Candidates examined; more if the query asks for more.
 const CANDIDATES: usize = 64;
 /// The weight of an episode's own score on top of the mean of its group, so that members differ.
 const OWN: f64 = 0.05;
-/// The power of a task's mass by which its score is divided: a long task has more words to match by chance than BM25's
-/// own normalisation takes off.
+/// The power of a task's mass by which its score is divided: a long task has more chance matches than BM25's
+/// own normalisation compensates.
 const MASS_POWER: f64 = 0.2;
 /// The factor on the score of each repeat of a kind of task relative to the one before, so that another kind
 /// with a similar score is shown, too.
@@ -42,16 +42,17 @@ const RECENCY_HALF_LIFE_DAYS: f64 = 90.0;
 pub struct EpisodeHits {
     /// The best episodes, best first.
     pub hits: Vec<Hit>,
-    /// The expected success, in `0.0..=1.0`, and the weight of the evidence, in episodes; `None` if nothing relevant
-    /// was tried to the end, and for a query of some outcomes only.
+    /// The expected success, in `0.0..=1.0`, and the weight of the evidence, in episodes; `None` if no relevant
+    /// episode was completed, and for a query of some outcomes only.
     pub forecast: Option<(f64, f64)>,
     /// The differences between failures and successes of the best group, the most discriminating first.
     pub contrasts: Vec<Contrast>,
 }
 
-/// Finds the best episodes of a shard: the fit of each is the mean over its group plus a little of its own, its score a
-/// little less for a low reward and for age, and after one of a group others of it yield to another group that is about
-/// as good. Of equals the one with more words in common comes first, then with the higher reward, then the newer key.
+/// Finds the best episodes of a shard. The fit of each is the mean over its group plus a small share of its
+/// own. A low reward and age lower its score slightly, and after one of a group the others rank below another
+/// group of about the same score. Among equals the one with more common words comes first, then the higher
+/// reward, then the newer key.
 pub(crate) fn search(
     shard: &Shard,
     query: &RecallQuery,
@@ -79,7 +80,7 @@ pub(crate) fn search(
     }
 }
 
-/// The candidates with what their groups are worth.
+/// The candidates with the scores of their groups.
 struct Ranked<'s> {
     /// With the parts and the score of the group.
     candidates: Vec<Candidate<'s>>,
@@ -190,14 +191,14 @@ impl<'s> Ranked<'s> {
     }
 }
 
-/// Returns the mean of a value over a candidate and those it is linked with, with a little more of its own.
+/// Returns the mean of a value over a candidate and its links, with a higher weight for its own.
 fn over_group(values: &[f64], own: usize, linked: &[u8]) -> f64 {
     let sum: f64 = values[own] + linked.iter().map(|other| values[usize::from(*other)]).sum::<f64>();
     (sum / (1 + linked.len()) as f64 + OWN * values[own]) / (1.0 + OWN)
 }
 
-/// Returns true unless two episodes with these tools do different things: more than half of the tools of the one that uses
-/// fewer are the other's, too. Texts with the same names in them may ask for anything.
+/// Returns true unless two episodes with these tools do different things: more than half of the tools of the
+/// one that uses fewer are used by the other, too. Texts with the same names may ask for anything.
 pub fn goes_along(one: &[&str], other: &[&str]) -> bool {
     let shared = one.iter().filter(|tool| other.contains(tool)).count();
     let fewer = one.len().min(other.len());

@@ -56,8 +56,8 @@ impl LexicalIndex {
 
     /// Removes a document as of a revision; returns false if the index has a newer version.
     ///
-    /// The revision is remembered, so that an older version that comes late stays out. Memory for that is bounded:
-    /// of more than 65,536 removals of one kind the older ones are forgotten.
+    /// The revision is remembered, so that a late older version stays out. This memory is bounded: beyond
+    /// 65,536 removals of one kind the oldest are forgotten.
     pub fn remove(&mut self, key: &Key, revision: Revision) -> bool {
         let removed = self.shard(key).remove(&key.id, revision);
         if removed
@@ -217,8 +217,8 @@ impl LexicalIndex {
             .map_or_else(EpisodeHits::default, |shard| groups::search(shard, query, now, semantic))
     }
 
-    /// Returns the record ids of the completed episodes of a domain, or of those without one: newest first, of equals the
-    /// newer key; at most `newest`, and only those whose agent is admitted.
+    /// Returns the record ids of the completed episodes of a domain, or of those without one: newest first,
+    /// among equals the newer key; at most `newest`, and only those whose agent is admitted.
     pub fn episodes_of(
         &self,
         namespace: &Namespace,
@@ -261,7 +261,7 @@ impl LexicalIndex {
         keys
     }
 
-    /// Returns what tasks of a namespace usually take.
+    /// Returns the usual effort of tasks of a namespace.
     pub fn tasks(&self, namespace: &Namespace) -> Option<&TaskFigures> {
         self.tasks.get(namespace).map(Tasks::figures)
     }

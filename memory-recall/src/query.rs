@@ -49,12 +49,12 @@ pub struct FailedCall {
 }
 
 impl RecallQuery {
-    /// The most episodes one query may ask for.
+    /// The most episodes of one query.
     pub const MAX_LIMIT: usize = 100;
     /// The default of [`RecallQuery::min_relevance`].
     pub const MIN_RELEVANCE: f64 = 0.10;
 
-    /// Asks what helps with a task, with the five most relevant completed episodes.
+    /// Creates a query for help with a task, with the five most relevant completed episodes.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -78,7 +78,7 @@ impl RecallQuery {
         Self { kind: task.kind.clone(), domain: task.domain.clone(), ..Self::new(&task.description) }
     }
 
-    /// Asks the same about another text.
+    /// Creates the same query for another text.
     #[must_use]
     pub fn about(&self, text: impl Into<String>) -> Self {
         Self { text: text.into(), ..self.clone() }
@@ -148,7 +148,7 @@ impl RecallQuery {
         self
     }
 
-    /// Names the call that failed last: its tool and its error. Recall then looks for what fixed errors like it.
+    /// Names the call that failed last: its tool and its error. Recall then looks for fixes of similar errors.
     #[must_use]
     pub fn failed(mut self, tool: impl Into<String>, error: impl Into<String>) -> Self {
         self.failed = Some(FailedCall { tool: Some(tool.into()), error: error.into() });
@@ -170,12 +170,12 @@ impl RecallQuery {
         self
     }
 
-    /// Returns true if only what some agents did is asked for.
+    /// Returns true if the query is restricted to some agents.
     pub fn is_by_agent(&self) -> bool {
         !self.agents.is_empty() || !self.not_agents.is_empty()
     }
 
-    /// Returns true if what an agent did is asked for; `None` did what names no agent.
+    /// Returns true if the query includes an agent's episodes; `None` stands for records that name no agent.
     pub fn admits_agent(&self, agent: Option<&str>) -> bool {
         let names = |list: &[String]| agent.is_some_and(|agent| list.iter().any(|it| same_label(it, agent)));
         (self.agents.is_empty() || names(&self.agents)) && !names(&self.not_agents)

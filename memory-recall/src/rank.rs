@@ -41,10 +41,10 @@ const WORTH: f64 = 0.04;
 /// are below it with every embedding model that the project supports.
 const MIN_COSINE: f64 = 0.40;
 
-/// A document found, with what its score is made of.
+/// A document found, with the parts of its score.
 ///
-/// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, 0.02 progress, over
-/// the parts that are in play, in `0.0..=1.0`. Of episodes, a low reward takes off up to 4 % and age up to 4 %, and each
+/// The score is the mean of the available parts, weighted 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind,
+/// 0.02 progress, in `0.0..=1.0`. For episodes, a low reward subtracts up to 4 % and age up to 4 %, and each
 /// repeat of a kind of task counts 3 % less than the one before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -66,9 +66,9 @@ pub struct ScoreParts {
     /// The cosine of its vector and the query's, averaged with that of the episodes found that are nearly the same as
     /// it; `None` without vectors.
     pub semantic: Option<f64>,
-    /// The BM25 score of the query's words as a share of the highest that any document could reach (of a query of more
-    /// than five words, correspondingly less); 0 with no word in common. A word that no document of the namespace has
-    /// lowers it for all of them, so that a query about something else stays low.
+    /// The BM25 score of the query's words as a share of the highest that any document could reach (for a query
+    /// of more than five words, correspondingly less); 0 with no word in common. A word that no document of the
+    /// namespace has lowers it for all of them, so that a query about another subject stays low.
     pub keyword: f64,
     /// The part of the keyword score that counts. For an episode: corrected for long tasks, averaged with those
     /// of nearly identical episodes found, as a share of the best if that exceeds 1; otherwise the same as
@@ -78,12 +78,12 @@ pub struct ScoreParts {
     pub domain: Option<f64>,
     /// 1 for the same kind of task, 0 for another; `None` if the query names none.
     pub kind: Option<f64>,
-    /// Of an episode, when the task is under way: the share of the tools used so far that it used, too; one that failed
-    /// last must have failed in it. `None` before the first step.
+    /// For an episode, when the task is under way: the share of the tools used so far that it used, too; one
+    /// that failed last must have failed in it. `None` before the first step.
     pub progress: Option<f64>,
-    /// Of an episode: `r / (1 + r)` of its reward `r`; 0.5 while it is open.
+    /// For an episode: `r / (1 + r)` of its reward `r`; 0.5 while it is open.
     pub reward: Option<f64>,
-    /// Of an episode: 1 on the day that it started (UTC), half as much with each 90 days.
+    /// For an episode: 1 on the day that it started (UTC), half as much with each 90 days.
     pub recency: Option<f64>,
 }
 
@@ -118,7 +118,7 @@ impl ScoreParts {
     }
 }
 
-/// Returns the weighed mean of the parts that are in play, of which there is at least one.
+/// Returns the weighted mean of the available parts, of which there is at least one.
 fn mean<const N: usize>(parts: [(f64, Option<f64>); N]) -> f64 {
     let (mut sum, mut weights) = (0.0, 0.0);
     for (weight, part) in parts {
@@ -139,7 +139,7 @@ pub(crate) enum Reach {
     Newest,
 }
 
-/// Finds the best documents of a shard, each by itself; those whose ids are `rejected` are none.
+/// Finds the best documents of a shard, each scored alone, without those whose ids are `rejected`.
 pub(crate) fn search(
     shard: &Shard,
     query: &RecallQuery,
@@ -288,7 +288,7 @@ impl<'s> Search<'s> {
             && !self.rejected.is_some_and(is_rejected)
     }
 
-    /// Returns the parts for a document by itself with this BM25 score.
+    /// Returns the parts for a document alone with this BM25 score.
     fn parts(&self, slot: u32, raw: f32) -> ScoreParts {
         let entry = || self.shard.entry(slot);
         let equal = |wanted: Option<&Arc<str>>, held: Option<&Arc<str>>| match (wanted, held) {
@@ -349,18 +349,18 @@ pub(crate) struct Candidate<'s> {
 }
 
 impl Candidate<'_> {
-    /// Best first; of equals the newer key.
+    /// Best first; among equals the newer key.
     fn order(&self, other: &Self) -> Ordering {
         let by_fit = other.fit.total_cmp(&self.fit).then(other.raw.total_cmp(&self.raw));
         by_fit.then_with(|| other.entry.id.cmp(&self.entry.id))
     }
 }
 
-/// Returns whether documents in a state are asked for.
+/// Returns whether the query includes documents in a state.
 fn admits(query: &RecallQuery, state: State) -> bool {
     let is = |verdict: &Verdict| state == State::from(*verdict);
     match state {
-        // Outcomes are asked of episodes.
+        // Filters by outcome apply to episodes.
         State::Active => return true,
         State::Rejected => return false,
         _ => {}

@@ -23,7 +23,7 @@ const ENCODING: Configuration<LittleEndian, Varint, Limit<DOCUMENT_LIMIT>> =
 pub struct SharedIndex(RwLock<LexicalIndex>);
 
 impl SharedIndex {
-    /// Asks the index; no change is made meanwhile.
+    /// Reads the index; no change is made meanwhile.
     pub fn with<T>(&self, ask: impl FnOnce(&LexicalIndex) -> T) -> T {
         ask(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }

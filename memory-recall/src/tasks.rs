@@ -141,7 +141,7 @@ impl TaskFigures {
         self.counted.insert(id.into(), (fingerprint, kind, group));
     }
 
-    /// Returns what an episode is counted with: fingerprint, steps and duration in milliseconds.
+    /// Returns the values with which an episode is counted: fingerprint, steps and duration in milliseconds.
     pub(crate) fn counted(&self, id: &str) -> Option<(&str, u64, u64)> {
         let (fingerprint, _, group) = self.counted.get(id)?;
         Some((fingerprint, group.steps, group.duration_ms))

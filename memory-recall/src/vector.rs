@@ -131,8 +131,8 @@ impl VectorIndex {
 
     /// Finds the `limit` keys that pass the filter and whose vectors have the highest cosine similarity to the query.
     ///
-    /// Returns them with the similarity (−1 to 1), highest first, equal ones by key; none for a query of zeros. The
-    /// filter is asked only about keys that may be among the answers.
+    /// Returns them with the similarity (−1 to 1), highest first, equal ones by key; none for a query of zeros.
+    /// The filter is only called for keys that may be among the answers.
     ///
     /// # Errors
     ///

@@ -36,7 +36,7 @@ const SNAPSHOTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("snapshots
 const CHANGED: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changed");
 /// Namespace, name and number → part of the learned state.
 const STATES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("states");
-/// Name → what the cache keeps about itself.
+/// Name → the cache's data about itself.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
 /// The layout of the tables; a file of another layout is rebuilt.
@@ -101,9 +101,10 @@ impl CacheOptions {
 /// Commits alone are not durable: after a crash the file has the state of some earlier commit, records,
 /// documents and cursor together. A damaged file is renamed and a new one started; a damaged entry is a miss.
 ///
-/// The futures of its methods do their work on the calling thread, in the first poll. A read takes microseconds, and
-/// waits, without blocking the thread, while the file is compacted; [`memory_core::Cache::persist`] syncs the file, and
-/// [`memory_core::Cache::evict`] may compact it, so call those two where blocking is allowed.
+/// The futures of its methods do their work on the calling thread, in the first poll. A read takes
+/// microseconds, and waits, without blocking the thread, while the file is compacted.
+/// [`memory_core::Cache::persist`] syncs the file, and [`memory_core::Cache::evict`] may compact it, so call
+/// those two where blocking is allowed.
 pub struct RedbCache {
     /// `None` for a backend that is no file.
     path: Option<PathBuf>,
@@ -249,8 +250,8 @@ impl RedbCache {
         Ok(())
     }
 
-    /// Brings the cache back after a failed operation: closes the file and opens it again, or starts a new
-    /// one. If even that fails, the next use tries again. `generation` is the opening that failed.
+    /// Recovers the cache after a failed operation: closes the file and reopens it, or starts a new one. If
+    /// even that fails, the next use tries again. `generation` is the opening that failed.
     fn recover(&self, writer: &mut Writer, generation: u64, failure: &Failure) {
         if self.generation.load(Ordering::Acquire) != generation {
             return;
@@ -276,7 +277,7 @@ impl RedbCache {
         }
     }
 
-    /// Returns false if something that the file was given since the first opening, or since it was emptied, may be gone.
+    /// Returns false if data written since the first opening, or since the cache was emptied, may be lost.
     fn is_whole(&self) -> bool {
         self.generation.load(Ordering::Acquire) == self.whole_since.load(Ordering::Acquire)
     }
@@ -290,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    /// A runtime with one thread, on which everything else would stand still.
+    /// A runtime with one thread, on which everything else would stop.
     #[test]
     fn a_read_during_compaction_blocks_nobody() {
         let folder = tempfile::tempdir().unwrap();

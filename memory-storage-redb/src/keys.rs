@@ -28,7 +28,7 @@ pub(crate) fn key_within(namespace: &Namespace, bytes: &[u8]) -> Option<Key> {
     Some(Key::new(namespace, kind.parse::<Kind>().ok()?, id))
 }
 
-/// Returns what all keys of one namespace start with.
+/// Returns the common prefix of all keys of one namespace.
 pub(crate) fn namespace_prefix(namespace: &Namespace) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(namespace.as_str().len() + 1 + 16 + ID_LIMIT / 2);
     bytes.extend_from_slice(namespace.as_str().as_bytes());
@@ -36,7 +36,7 @@ pub(crate) fn namespace_prefix(namespace: &Namespace) -> Vec<u8> {
     bytes
 }
 
-/// Returns what all keys of one namespace and kind start with.
+/// Returns the common prefix of all keys of one namespace and kind.
 pub(crate) fn kind_prefix(namespace: &Namespace, kind: Kind) -> Vec<u8> {
     let mut bytes = namespace_prefix(namespace);
     bytes.extend_from_slice(kind.name().as_bytes());

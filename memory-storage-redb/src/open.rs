@@ -19,7 +19,7 @@ pub struct OpenReport {
     pub rebuilt: Option<String>,
     /// The new path of the unreadable file.
     pub set_aside: Option<PathBuf>,
-    /// Rows that were found in the unreadable file and wait again in the new one (outbox only).
+    /// Rows that were found in the unreadable file and are pending again in the new one (outbox only).
     pub recovered: u64,
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn prune_set_aside(path: &Path, keep: usize) -> Outcome<()> {
 
 /// Makes renames and new files in the folder of `path` survive power loss.
 pub(crate) fn sync_folder(path: &Path) -> Outcome<()> {
-    // Only Unix lets a folder be opened and synced; elsewhere the file system journals names itself.
+    // Only Unix allows opening and syncing a folder; elsewhere the file system itself journals names.
     if cfg!(unix) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = fs::File::open(folder.unwrap_or(Path::new("."))).map_err(Failure::Io)?;

@@ -1,4 +1,4 @@
-//! Adopting what instances that no longer run have left in their outboxes.
+//! Adopts the outboxes of instances that no longer run.
 
 use std::collections::HashMap;
 use std::fs;
@@ -28,12 +28,12 @@ pub struct OrphanFolders {
     root: PathBuf,
     own: PathBuf,
     options: OutboxOptions,
-    /// Outboxes that held nothing to adopt when last looked at, and what the file was like then.
+    /// Outboxes without anything to adopt at the last check, with the state of the file then.
     empty: Mutex<HashMap<PathBuf, (u64, SystemTime)>>,
 }
 
 impl OrphanFolders {
-    /// Looks below `root`, where the slots are, at all slots but `own`.
+    /// Examines all slots below `root` but `own`.
     pub fn new(root: impl Into<PathBuf>, own: &Slot) -> Self {
         Self {
             root: root.into(),

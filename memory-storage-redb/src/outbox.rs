@@ -28,11 +28,11 @@ use figures::Figures;
 use recent::Recent;
 use salvage::FailedSalvage;
 
-/// Sequence number → row, whether it waits or is in the tail; and under [`FIGURES_SEQ`] the figures, because
-/// the page of the newest rows is the one that every append writes anyway.
+/// Sequence number → row, pending or acknowledged; and under [`FIGURES_SEQ`] the figures, because every append
+/// writes the page of the newest rows anyway.
 const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
-/// [`crate::keys::version_key`] of each waiting row that no acknowledged version supersedes, up to
-/// [`Figures::indexed`]; of newer rows see [`recent`].
+/// [`crate::keys::version_key`] of each pending row that no acknowledged version supersedes, up to
+/// [`Figures::indexed`]; for newer rows see [`recent`].
 const VERSIONS: TableDefinition<&[u8], ()> = TableDefinition::new("versions");
 /// Sequence number of an acknowledged row → when it was acknowledged, its size in bytes.
 const TAIL: TableDefinition<u64, (u64, u64)> = TableDefinition::new("tail");
@@ -131,7 +131,7 @@ pub struct RedbOutbox {
     /// Serialises writers. Lock order: writer, then database, then recent rows, then usage.
     writer: Mutex<Writer>,
     usage: Mutex<OutboxUsage>,
-    /// No row below this number waits; kept apart so that reading never waits for a writer.
+    /// No row below this number is pending; stored separately so that reading never waits for a writer.
     first_waiting: AtomicU64,
     report: Mutex<OpenReport>,
     /// The last salvage, if it failed.
@@ -140,7 +140,7 @@ pub struct RedbOutbox {
     salvage_limit_bytes: u64,
 }
 
-/// An open file, and what belongs to it but is not in it.
+/// An open file, and its state in memory.
 struct Opened {
     handle: Handle,
     recent: RwLock<Recent>,
@@ -167,8 +167,8 @@ impl std::fmt::Debug for RedbOutbox {
 }
 
 impl RedbOutbox {
-    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on how much waits in
-    /// it. A file from which everything has been sent gives back the space that an outage took.
+    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on the number of
+    /// pending rows. A file without any releases the space that an outage took.
     ///
     /// A file that redb cannot read is renamed to `<name>.corrupt-<unix milliseconds>`, never deleted; every
     /// row in it whose checksum holds is moved to a new file. See [`RedbOutbox::opened`].
@@ -263,7 +263,7 @@ impl RedbOutbox {
         let mut database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
         let (mut figures, mut recent) = guarded(|| figures::prepare(database.get()?))?;
         if figures.tail_bytes > self.options.tail_bytes {
-            // A process may end before it has trimmed the tail: then the next one does.
+            // A process may end before it has trimmed acknowledged rows: then the next one does.
             let trim = |change: &mut Change<'_>| tail::trim(change, Timestamp(0), self.options.tail_bytes);
             let (trimmed, change) =
                 guarded(|| append::commit(database.get()?, &recent, figures, Sync::Now, trim))?;

@@ -69,8 +69,8 @@ impl Disk {
         self.state().dead = true;
     }
 
-    /// Turns the power on again: of the writes since the last sync any subset has arrived, each whole, torn at
-    /// a sector, or not at all, as the seed decides.
+    /// Restores the power: any subset of the writes since the last sync has arrived, each whole, torn at a
+    /// sector, or not at all, as the seed decides.
     fn restore_power(&self, random: &SeededIds) {
         let mut state = self.state();
         let State { durable, unsynced, .. } = &mut *state;

@@ -1,4 +1,4 @@
-//! FilledPlaybook folders: each running process has one of its own, numbered from 0.
+//! Instance folders: each running process has one of its own, numbered from 0.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

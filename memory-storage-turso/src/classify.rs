@@ -8,11 +8,11 @@ use memory_core::{Error, ErrorKind};
 pub(crate) enum Recovery {
     /// Nothing.
     Report,
-    /// The connection is at fault, not the server: once more on a new one.
+    /// The connection is at fault, not the server: retry on a new one.
     Reconnect,
     /// Another writer was in the way: again after a moment.
     Retry,
-    /// The answer was more than this client takes: a read asks for less.
+    /// The answer was larger than this client accepts: a read requests less.
     Split,
     /// The schema is missing: the database at the address is another one, or was emptied.
     Migrate,
@@ -114,12 +114,12 @@ fn open(message: &str) -> Class {
     }
 }
 
-/// Classifies what a server, or the way to it, answered.
+/// Classifies the answer of a server, or an error on the way to it.
 ///
 /// An unknown error counts as an outage: a row is given up only when the server itself refuses it.
 fn remote(text: &str) -> Class {
     use Recovery::{Migrate, Reconnect, Report, Retry};
-    // SQLite has no code of its own for it.
+    // SQLite has no separate code for it.
     if ["no such table: ", "no such column: "].iter().any(|sign| text.contains(sign)) {
         return (
             ErrorKind::Unavailable,
@@ -130,7 +130,7 @@ fn remote(text: &str) -> Class {
     if text.contains("malformed JSON") {
         return (ErrorKind::Corrupt, Report, None);
     }
-    // This client's own bound, see `remote/connector.rs`: the server is well.
+    // This client's own bound, see `remote/connector.rs`: the server is healthy.
     if text.contains(ANSWER_TOO_LONG) {
         return (ErrorKind::Unavailable, Recovery::Split, None);
     }
@@ -154,7 +154,7 @@ fn remote(text: &str) -> Class {
             "TRANSACTION_TIMEOUT" | "TRANSACTION_BUSY" => (ErrorKind::Busy, Report, None),
             "BLOCKED" => unauthorized,
             _ if code.starts_with("AUTH_") => unauthorized,
-            // The server's own trouble, which another day may cure.
+            // A problem of the server itself, which may be temporary.
             _ if [
                 "FULL",
                 "IOERR",

@@ -43,8 +43,8 @@ pub(crate) enum CacheWork {
 /// Records that may wait for the cache file; past it the committer waits, so memory stays bounded.
 const MAX_WAITING: usize = 65_536;
 
-/// How long records and documents wait for company, and how many records are company enough: a transaction for each
-/// commit would take the processor from those who write.
+/// How long records and documents wait to be batched, and the size of a full batch: a transaction for each
+/// commit would take the processor from writers.
 const LINGER: Duration = Duration::from_millis(20);
 const COMPANY: usize = 1_024;
 
@@ -52,7 +52,7 @@ const COMPANY: usize = 1_024;
 struct Queue {
     work: Vec<CacheWork>,
     waiting: usize,
-    /// Something is queued that does not wait for company.
+    /// Work is queued that must not wait for a batch.
     urgent: bool,
     closed: bool,
 }
@@ -119,7 +119,8 @@ impl CacheWriter {
         Ok(cache_writer)
     }
 
-    /// Puts committed records into the overlay and queues them for the cache file. Blocks while too much waits.
+    /// Puts committed records into the overlay and queues them for the cache file. Blocks while too many are
+    /// queued.
     pub(crate) fn committed(&self, records: Vec<Record>) {
         {
             let mut overlay = write(&self.overlay);

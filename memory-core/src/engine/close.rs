@@ -10,14 +10,14 @@ use crate::engine::{Engine, Shared, supervise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 
-/// How long closing waits for tasks to end by themselves.
+/// How long closing waits for tasks to end.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// The records that [`Engine::close`] left unsent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PendingReport {
-    /// Rows that still wait in the outbox; the next instance sends them.
+    /// Rows pending in the outbox; the next instance sends them.
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
@@ -58,7 +58,7 @@ impl Engine {
         let grace = tokio::time::Instant::now() + if reachable { GRACE } else { Duration::ZERO };
         for mut task in tasks {
             if tokio::time::timeout_at(grace, &mut task).await.is_err() {
-                // It waits for the durable tier; all it could lose is time.
+                // It waits for the durable tier; aborting it can only cost time.
                 task.abort();
                 let _cancelled = task.await;
             }

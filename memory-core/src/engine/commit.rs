@@ -142,11 +142,11 @@ impl Committer {
         committed.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Waits until all that is committed by now has been handed on: to caches and recall, too.
+    /// Waits until everything committed so far has been handed on: to caches and recall, too.
     pub(crate) async fn settle(&self) {
         let begun = self.shared.begun.load(Ordering::Acquire);
         let mut done = self.shared.done.subscribe();
-        // An error would mean that the sender is gone, but it is here.
+        // An error would mean that the sender is dropped, but it exists here.
         let _ended = done.wait_for(|done| *done >= begun).await;
     }
 
@@ -309,7 +309,7 @@ impl Drop for End {
     }
 }
 
-/// Returns true for what may be the fault of one row, a panic included: storing a row twice is storing it once.
+/// Returns true for an error that one row may cause, a panic included: storing a row twice is storing it once.
 fn blames_content(error: &Error) -> bool {
     matches!(
         error.kind(),

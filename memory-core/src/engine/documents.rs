@@ -1,4 +1,4 @@
-//! Search documents: of records, into the recall index, and from the cache file on opening.
+//! Search documents: from records into the recall index, and from the cache file on opening.
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -98,7 +98,7 @@ pub(super) fn decoded(index: &dyn SearchIndex, page: Documents) -> Decoded {
 }
 
 impl Shared {
-    /// Fills the index from the cache file, whose position is `cursor`.
+    /// Fills the index from the cache file with the position `cursor`.
     pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
         if !cursor.database.is_empty() && !cursor.database.starts_with(&self.identity("")) {
             // Made in another way; the first pull starts over.
@@ -171,7 +171,7 @@ impl Shared {
                 let Some(mut pending) = pending else { return Ok(()) };
                 let next =
                     pending.last().filter(|_| pending.len() == PENDING).map(|last| last.key.id.clone());
-                // The change feed may have brought a newer version before, and does not bring it again.
+                // The change feed may have listed a newer version before, and does not repeat it.
                 let keys: Vec<Key> = pending.iter().map(|record| record.key.clone()).collect();
                 let mut cached = self.tiers.cache.get(&keys).await.unwrap_or_default().into_iter();
                 pending.retain(|record| !cached.next().flatten().is_some_and(|it| it.supersedes(record)));

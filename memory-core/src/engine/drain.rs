@@ -20,7 +20,7 @@ use crate::store::record::Seq;
 use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::OutboxRow;
 
-/// How long the drain waits for company for the first row that is appended.
+/// How long the drain waits to batch rows after the first one that is appended.
 const LINGER: Duration = Duration::from_millis(20);
 
 /// The longest pause between attempts without another hint.
@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    /// Sends everything that waits.
+    /// Sends all pending rows.
     async fn drain(&self) -> Result<()> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         let mut rows = self.peek(0).await?;
@@ -181,7 +181,7 @@ impl Shared {
         lock(&self.suspects).rows.contains_key(&seq)
     }
 
-    /// Tries rows that are all suspects once more, each by itself.
+    /// Tries rows that are all suspects again, each alone.
     async fn try_suspects(&self, rows: Vec<OutboxRow>) -> Result<()> {
         let mut failed = None;
         for send in coalesce(rows) {
@@ -206,7 +206,7 @@ impl Shared {
         }
     }
 
-    /// Notes that a row failed by itself; returns true once it is to be a dead letter.
+    /// Notes that a row failed alone; returns true once it must become a dead letter.
     fn suspect(&self, seq: Seq, error: &Error) -> bool {
         let mut suspects = lock(&self.suspects);
         let (since, refused) = (suspects.delivered, blames_rows(error));

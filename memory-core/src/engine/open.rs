@@ -38,8 +38,8 @@ impl Engine {
     /// accepted at once; see [`Engine::ready`].
     ///
     /// # Errors
-    /// Whatever the cache reports on reading its cursor and documents; in local mode also what the durable tier
-    /// reports on the first pull.
+    /// Errors of the cache on reading its cursor and documents; in local mode also those of the durable tier on
+    /// the first pull.
     ///
     /// # Panics
     /// Outside a tokio runtime.

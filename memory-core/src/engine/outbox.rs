@@ -7,8 +7,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::traits::Outbox;
 
 impl Shared {
-    /// Asks the outbox off the async workers; `None` without one. A file that failed is opened again, recovered to its last
-    /// durable commit or salvaged, and asked once more: no moment of a full disk may close it for good.
+    /// Calls the outbox off the async workers; `None` without one. A file that failed is reopened, recovered to
+    /// its last durable commit or salvaged, and called again: a moment of a full disk must not close it for
+    /// good.
     pub(super) async fn ask_outbox<T: Send + 'static>(
         &self,
         ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,

@@ -50,7 +50,7 @@ pub(super) struct Progress {
     pub(super) errors: BTreeMap<Task, String>,
     /// The position in the change feed, and of which database.
     pub(super) cursor: Cursor,
-    /// The last commit of the database when it was asked.
+    /// The last commit of the database at the latest request.
     pub(super) head: Seq,
     /// The floor of the change feed when a page was last applied.
     pub(super) floor: Seq,

@@ -14,7 +14,7 @@ use crate::model::kind::Kind;
 use crate::store::record::{Key, Record, WriterId};
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
-/// Changes asked for at once, if the way to the durable tier is wide enough.
+/// Changes requested at once, if the connection to the durable tier is fast enough.
 pub(super) const PAGE: usize = 500;
 /// By how much a page shrinks after one that took too long; it grows by such a part with each that did not.
 const SHRINK: usize = 4;
@@ -39,8 +39,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Names what a position belongs to: the database, and the way search documents are made from its records. When
-    /// either changes, caches and documents start over.
+    /// Identifies the owner of a position: the database, and the version of the rules that make search
+    /// documents from its records. When either changes, caches and documents start over.
     pub(super) fn identity(&self, database: &str) -> String {
         format!("{}:{database}", self.index.analysis())
     }
@@ -142,8 +142,9 @@ impl Shared {
         Ok(changes)
     }
 
-    /// Sends what the durable tier has acknowledged since a time once more: one that acknowledges before its own fsync may
-    /// have lost it with its power, and rows that it still has are not changed by another copy.
+    /// Sends the rows that the durable tier has acknowledged since a time again: a tier that acknowledges
+    /// before its own fsync may have lost them in a power failure, and another copy does not change rows that
+    /// it still has.
     async fn replay_tail(&self, since: Timestamp, why: &'static str) -> Result<()> {
         let now = self.now();
         let recovering = self.recovering();

@@ -21,7 +21,7 @@ use crate::store::traits::CachedRecord;
 
 pub(crate) use flights::Flights;
 
-/// Records that are asked for with one request, at most.
+/// The most records of one request.
 const TOGETHER: usize = 64;
 
 /// How current an answer is.
@@ -206,7 +206,7 @@ impl Shared {
         if pulled { Timestamp(0) } else { self.opened_at }
     }
 
-    /// Returns what the durable tier answered, unless it has a revision that no clock can have made.
+    /// Returns the durable tier's answer, unless it has a revision that no clock can have made.
     fn stored(&self, record: Option<Record>) -> Result<Option<Record>> {
         if let Some(record) = &record {
             self.check_stored(&record.key, record.revision, record.is_tombstone())?;
@@ -311,7 +311,8 @@ impl Shared {
         if pending.is_empty() {
             return Ok(found);
         }
-        // A row that waits again, after an outage or a crash, may be older than what the change feed has brought since.
+        // A row that is pending again, after an outage or a crash, may be older than a version from the change
+        // feed.
         let waiting: Vec<Key> = pending.iter().map(|(record, _)| record.key.clone()).collect();
         let mut cached = self.tiers.cache.lookup(&waiting).await.unwrap_or_default();
         cached.resize(waiting.len(), None);

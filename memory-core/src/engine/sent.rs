@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::Change;
 
-/// How many rows are asked for by key at once.
+/// How many rows are requested by key at once.
 pub(super) const LOOKED_UP: usize = 64;
 
-/// The most rows that are remembered; of more, a random part.
+/// The most rows that are remembered; beyond it, a random part.
 const REMEMBERED: usize = 4_096;
 
 /// The newest version of each record that was sent and not seen since.
@@ -45,7 +45,7 @@ impl Sent {
         }
     }
 
-    /// Removes what the change feed lists, in this version or a later one.
+    /// Removes rows that the change feed lists, in this version or a later one.
     pub(super) fn seen(&mut self, changes: &[Change]) {
         if self.0.is_empty() {
             return;

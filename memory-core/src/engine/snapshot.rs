@@ -1,6 +1,6 @@
 //! The snapshot of the recall index in the cache file, from which opening loads it.
 //!
-//! Snapshot and changed documents say the same as all documents, because:
+//! A snapshot with the changed documents equals all documents, because:
 //!
 //! - the index has every document before the cache writer gets it, and only the cache writer writes documents
 //!   and snapshots. So a snapshot made by the cache writer has every document that is in the file at that time,
@@ -69,7 +69,8 @@ async fn load(cache: &dyn Cache, index: &dyn SearchIndex, namespace: &Namespace)
     Ok(Some(Loaded { changed: changed.len() as u64, unreadable }))
 }
 
-/// Stores a snapshot of the index if it has documents enough, of which enough have changed; returns whether it did.
+/// Stores a snapshot of the index if it has enough documents and enough of them have changed; returns whether
+/// it did.
 pub(super) async fn renew(
     cache: &dyn Cache,
     index: &dyn SearchIndex,

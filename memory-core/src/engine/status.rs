@@ -30,7 +30,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OutboxStatus {
-    /// Rows that wait to be sent.
+    /// Unsent rows.
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
@@ -60,7 +60,7 @@ pub struct SyncStatus {
     pub last_error: Option<String>,
     /// The position in the change feed.
     pub position: Seq,
-    /// The last commit that the durable tier had when it was asked.
+    /// The last commit of the durable tier at the latest request.
     pub head: Seq,
     /// Records that this program cannot read and passes over.
     pub unreadable: u64,
@@ -99,7 +99,7 @@ pub struct EngineStatus {
     pub indexed: u64,
     /// Its estimated size in memory, in bytes.
     pub index_bytes: u64,
-    /// Live records of each kind in the durable tier; `None` when it cannot be asked now.
+    /// Live records of each kind in the durable tier; `None` when it is unavailable.
     pub records: Option<BTreeMap<&'static str, u64>>,
 }
 

@@ -1,4 +1,4 @@
-//! Background tasks and what becomes of them when they panic: the panic is reported, and the task begins again.
+//! Background tasks and their supervision: a panic is reported, and the task restarts.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const STEADY: Duration = Duration::from_secs(60);
 
-/// Runs `task` on the current runtime until it ends by itself; aborting the handle aborts it.
+/// Runs `task` on the current runtime until it returns; aborting the handle aborts it.
 pub fn supervised<F, Run>(
     name: &'static str,
     report: impl Fn(Option<&Error>) + Send + 'static,

@@ -188,7 +188,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Commits records of this instance's own making, without waiting for the durable tier.
+    /// Commits records that this instance itself makes, without waiting for the durable tier.
     async fn append(&self, records: Vec<Record>) -> Result<()> {
         let bytes = records.iter().map(encoded_size).sum::<Result<usize>>()?;
         let documents = documents_of(self.index.as_ref(), &records, &self.unreadable);
@@ -224,7 +224,7 @@ impl Shared {
         ))
     }
 
-    /// As [`Shared::check_revision`], for what a tier answered.
+    /// As [`Shared::check_revision`], for an answer of a tier.
     pub(super) fn check_stored(&self, key: &Key, revision: Revision, tombstone: bool) -> Result<()> {
         let checked = self.check_revision("read", key, revision, tombstone);
         checked.map_err(|error| Error::new(ErrorKind::Corrupt, "read", error.message().to_owned()))

@@ -1,4 +1,4 @@
-//! Upkeep: eviction, checkpoints, the outbox's tail, orphaned outboxes, expired records.
+//! Upkeep: eviction, checkpoints, acknowledged outbox rows, orphaned outboxes, expired records.
 
 use std::sync::Arc;
 use std::time::Duration;

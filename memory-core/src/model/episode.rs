@@ -92,7 +92,7 @@ pub struct RecallUse {
     pub shown: Vec<ItemId>,
     /// Those that the application reported as used.
     pub used: Vec<ItemId>,
-    /// Whether the answer was held back to measure what memory is worth.
+    /// Whether the answer was withheld to measure the benefit of memory.
     pub withheld: bool,
 }
 
@@ -101,8 +101,7 @@ impl RecallUse {
     pub const MAX_ITEMS: usize = 200;
 }
 
-/// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their
-/// own.
+/// The head of an episode: its task, and once completed its outcome and totals. Steps are separate records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Episode {

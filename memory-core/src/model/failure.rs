@@ -9,7 +9,7 @@ use crate::id::{EpisodeId, FailureId};
 use crate::model::remedy::Remedy;
 use crate::model::ruling::Decision;
 
-/// A class of errors, by what their messages say.
+/// A class of errors, by the words of their messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -67,7 +67,7 @@ pub struct Failure {
     pub id: FailureId,
     /// The class of error.
     pub category: ErrorCategory,
-    /// The error text with what varies (numbers, ids, paths, quoted text, names) replaced by placeholders.
+    /// The error text with varying parts (numbers, ids, paths, quoted text, names) replaced by placeholders.
     pub error: String,
     /// The error text as it was last seen.
     pub example: String,
@@ -85,7 +85,7 @@ pub struct Failure {
     pub task_kind: Option<String>,
     /// Episodes that had it.
     pub occurrences: u32,
-    /// Episodes that had it, got over it and succeeded.
+    /// Episodes that had it, recovered from it and succeeded.
     pub resolved: u32,
     /// Some of the newest episodes that had it.
     pub episodes: Vec<EpisodeId>,

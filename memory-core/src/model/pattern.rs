@@ -31,11 +31,11 @@ pub enum PatternBody {
         /// The tools not chosen.
         alternatives: Vec<String>,
     },
-    /// An error and what fixed it.
+    /// An error and its remedy.
     ErrorRecovery {
         /// The normalised error text.
         error: String,
-        /// The calls that got over it.
+        /// The calls that recovered from it.
         remedy: Vec<RemedyCall>,
     },
     /// The common properties of tasks in this context.
@@ -52,7 +52,7 @@ pub enum PatternBody {
         /// Its consequence.
         consequence: Consequence,
     },
-    /// A sequence of steps with placeholders for what varies.
+    /// A sequence of steps with placeholders for varying parts.
     WorkflowTemplate {
         /// The steps.
         steps: Vec<PlaybookStep>,
@@ -209,7 +209,7 @@ pub enum Strategy {
     ToolSequence,
     /// One action chosen over others under a condition.
     DecisionPoint,
-    /// An error and what got over it.
+    /// An error and its remedy.
     ErrorRecovery,
     /// The common properties of tasks in a context.
     Context,
@@ -294,7 +294,7 @@ impl PatternBody {
         }
     }
 
-    /// Returns true for a sequence of tools that were all used, in its order: it has nothing more to say.
+    /// Returns true for a sequence of tools that were all used, in its order: nothing is left of it.
     pub fn is_done(&self, done: &[String]) -> bool {
         let Self::ToolSequence { tools } = self else { return false };
         let mut done = done.iter();
@@ -323,7 +323,7 @@ impl fmt::Display for PatternBody {
     }
 }
 
-/// A pattern: its content and what its evidence adds up to.
+/// A pattern: its content and the sum of its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     /// The identifier, derived from domain, kind of task and content.

@@ -19,7 +19,7 @@ pub struct PlaybookStep {
 }
 
 impl fmt::Display for PlaybookStep {
-    /// Writes `tool: instruction`; the tool alone if there is no more to say.
+    /// Writes `tool: instruction`; only the tool if there is no instruction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.instruction.as_str() {
             "" => write!(f, "{}", self.tool),

@@ -15,11 +15,11 @@ pub struct Remedy {
     /// The calls, in order; the last is the one that failed before, or one that took its place. Where one of the calls
     /// failed itself, and so the remedy did, it is the last.
     pub calls: Vec<RemedyCall>,
-    /// Episodes that succeeded in which it got over the error.
+    /// Successful episodes in which it recovered from the error.
     pub worked: u32,
     /// Episodes, however they ended, in which the error came again after it, or a call of it failed.
     pub failed: u32,
-    /// When it last got over the error; `None` if it never did.
+    /// When it last recovered from the error; `None` if it never did.
     pub worked_at: Option<Timestamp>,
     /// When it last failed.
     pub failed_at: Option<Timestamp>,
@@ -238,7 +238,7 @@ impl fmt::Display for Remedy {
 pub(crate) mod tests {
     use super::*;
 
-    /// Makes calls of tools that say nothing else.
+    /// Makes calls of tools without differences and notes.
     pub(crate) fn calls(tools: &[&str]) -> Vec<RemedyCall> {
         tools.iter().copied().map(RemedyCall::new).collect()
     }

@@ -31,7 +31,8 @@ impl Decision {
 pub struct Ruling {
     /// Its item.
     pub item: ItemId,
-    /// Of a failure lesson, the remedy that it is about, by a hash of its calls; `None` if it is about the whole.
+    /// For a failure lesson, the remedy that the ruling is about, by a hash of its calls; `None` if it is about
+    /// the whole.
     pub remedy: Option<String>,
     /// The decision.
     pub decision: Decision,

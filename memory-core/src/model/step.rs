@@ -39,7 +39,7 @@ pub enum Role {
     User,
     /// The agent itself.
     Assistant,
-    /// Anybody else.
+    /// Any other author.
     Other,
 }
 

@@ -11,7 +11,7 @@ pub enum Complexity {
     /// The default.
     #[default]
     Moderate,
-    /// Many steps, or steps that depend on what earlier ones find.
+    /// Many steps, or steps that depend on the results of earlier ones.
     Complex,
 }
 

@@ -23,7 +23,7 @@ pub struct Contact {
 pub struct Outage {
     /// Since when.
     pub since: Timestamp,
-    /// When to ask the server again.
+    /// The time of the next request to the server.
     pub probe_at: Timestamp,
     /// The number of consecutive failed attempts.
     pub exponent: u32,

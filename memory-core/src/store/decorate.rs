@@ -126,7 +126,7 @@ impl<L: Layer> Durable for Layered<L> {
     }
 
     async fn close(&self) -> Result<()> {
-        // Closing is never refused, retried or cut short: it frees what the store holds.
+        // Closing is never refused, retried or cut short: it frees the store's resources.
         self.inner.close().await
     }
 }

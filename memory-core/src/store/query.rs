@@ -38,7 +38,7 @@ pub struct Condition {
     pub equals: Scalar,
 }
 
-/// Asks for the live records of one kind in one namespace, page by page.
+/// A query for the live records of one kind in one namespace, page by page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
     /// The namespace.
@@ -58,7 +58,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Asks for all records of a kind, oldest first, 100 a page.
+    /// Creates a query for all records of a kind, oldest first, 100 a page.
     pub fn new(namespace: &Namespace, kind: Kind) -> Self {
         Self {
             namespace: namespace.clone(),

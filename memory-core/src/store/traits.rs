@@ -65,9 +65,9 @@ pub struct ChangesQuery {
     pub after: Seq,
     /// About how many changes to return; a commit is never split, so there may be more.
     pub limit: usize,
-    /// For which kinds to return the records themselves; of others only key and revision.
+    /// The kinds whose records are returned; for others only key and revision.
     pub bodies: Vec<Kind>,
-    /// Returns only key and revision of the versions that this writer made, of whatever kind: it has them.
+    /// Returns only key and revision of the versions that this writer made, of any kind: it has them.
     pub own: Option<WriterId>,
 }
 
@@ -78,7 +78,7 @@ pub struct Change {
     pub key: Key,
     /// Its revision now.
     pub revision: Revision,
-    /// The record, for the kinds asked for.
+    /// The record, for the requested kinds.
     pub record: Option<Record>,
 }
 
@@ -87,7 +87,7 @@ pub struct Change {
 pub struct Changes {
     /// The changed records in commit order; each record at most once, in its latest version.
     pub changes: Vec<Change>,
-    /// The position to ask from next time.
+    /// The position for the next request.
     pub next: Seq,
     /// The number of the last commit in the database. A head below a position seen before means that the
     /// server has lost acknowledged commits.
@@ -102,7 +102,7 @@ pub struct Changes {
     /// The token of the commit at the query's position. If it differs from the one returned with that position,
     /// the database is not the one that was read, but a backup or a fork of it.
     pub anchor: Option<u64>,
-    /// The time by the database's own clock.
+    /// The time of the database's own clock.
     pub now: Timestamp,
     /// A revision of the last commit: the next write must be higher. `None` if there is no commit any more.
     pub latest: Option<Revision>,
@@ -181,8 +181,8 @@ pub trait Cache: Store {
     /// Returns figures for the status.
     async fn usage(&self) -> Result<CacheUsage>;
 
-    /// Stores search documents by key, or removes those that are `None`. They are outside LRU. One that is older than what
-    /// the cache has of its key, document or record, is passed over.
+    /// Stores search documents by key, or removes those that are `None`. They are outside LRU. One that is
+    /// older than the cache's version of its key, document or record, is skipped.
     async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()>;
 
     /// Returns up to `limit` search documents of a namespace after `after`, in key order; at the end, none.
@@ -262,7 +262,7 @@ pub struct OutboxRow {
 /// The usage of an outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct OutboxUsage {
-    /// Rows that wait to be sent.
+    /// Unsent rows.
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
@@ -274,7 +274,7 @@ pub struct OutboxUsage {
     pub dead_letters: u64,
     /// Their encoded size with the reasons, in bytes.
     pub dead_letter_bytes: u64,
-    /// Acknowledged rows kept in the tail.
+    /// Acknowledged rows that are kept.
     pub tail_rows: u64,
     /// Their encoded size, in bytes.
     pub tail_bytes: u64,
@@ -303,8 +303,8 @@ pub trait Outbox: Send + Sync {
     /// that does not decode becomes a dead letter and is skipped.
     fn peek(&self, after: Seq, limit_rows: usize, limit_bytes: usize) -> Result<Vec<OutboxRow>>;
 
-    /// Moves waiting rows with these numbers to the tail: the durable tier has them. Not durable by itself; after a
-    /// crash they may be waiting again.
+    /// Marks pending rows with these numbers as acknowledged: the durable tier has them. Not durable until the
+    /// next commit; after a crash they may be pending again.
     fn ack(&self, seqs: &[Seq], now: Timestamp) -> Result<()>;
 
     /// Moves a waiting row to the dead letters.
@@ -314,8 +314,8 @@ pub trait Outbox: Send + Sync {
     /// large. At the end, none.
     fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Makes dead letters that decode wait again, durably, with new numbers: those with these numbers, or all. Returns
-    /// how many.
+    /// Makes dead letters that decode pending again, durably, with new numbers: those with these numbers, or
+    /// all. Returns how many.
     fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64>;
 
     /// Adds dead letters of another outbox, durably, with new numbers and their reasons and times.
@@ -327,23 +327,23 @@ pub trait Outbox: Send + Sync {
     /// Deletes the dead letters with these numbers, durably and for good; returns how many there were.
     fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64>;
 
-    /// Makes the rows of the tail that were acknowledged at `since` or later wait again, durably; returns how many. Older
-    /// ones stay until they are trimmed. For a server that lost commits.
+    /// Makes rows acknowledged at `since` or later pending again, durably; returns how many. Older ones stay
+    /// until they are trimmed. For a server that lost commits.
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64>;
 
     /// Returns up to `limit` acknowledged rows, from the first to the last, preferring those with ids that no
     /// other writer makes ([`Kind::has_unique_ids`]): another writer's version may hide a lost one.
     fn sample_tail(&self, limit: usize) -> Result<Vec<Record>>;
 
-    /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.
+    /// Drops rows acknowledged before `before`, and the oldest acknowledged ones beyond their bound in bytes.
     fn trim_tail(&self, before: Timestamp) -> Result<()>;
 
     /// Returns the latest waiting version of each key.
     fn pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>>;
 
-    /// Returns the latest waiting version of each record, tombstones too, whose id a scan of this namespace, kind,
-    /// prefix and cursor would visit, in scan order and at most `limit`. The scan's conditions are ignored: a version
-    /// that does not meet them still hides an older one that does.
+    /// Returns the latest pending version of each record, tombstones too, whose id a scan of this namespace,
+    /// kind, prefix and cursor would visit, in scan order and at most `limit`. The scan's conditions are
+    /// ignored: a version that does not meet them still hides an older one that does.
     fn pending_scan(&self, scan: &Scan, limit: usize) -> Result<Vec<Record>>;
 
     /// Returns figures for status and backpressure. Never touches the disk.
@@ -353,7 +353,7 @@ pub trait Outbox: Send + Sync {
 /// The result of adopting orphaned outboxes.
 #[derive(Debug, Default)]
 pub struct Adopted {
-    /// Rows that wait in the new outbox now.
+    /// Rows that are pending in the new outbox now.
     pub rows: u64,
     /// Dead letters that are in the new outbox now.
     pub dead_letters: u64,

@@ -24,11 +24,11 @@ const COMMON: f64 = 0.9;
 const NEAR: f64 = 0.3;
 /// … and the most of these.
 const MAX_NEAR: usize = 24;
-/// The weight, in episodes, of how often a tool's users fail elsewhere.
+/// The weight, in episodes, of a tool's failure rate elsewhere.
 const PRIOR: f64 = 2.0;
 /// The weight of an error of the tool itself relative to its mere use.
 const ERROR_FACTOR: f64 = 2.0;
-/// The score from which an episode of another domain than was asked about is compared with others.
+/// The score from which an episode of another domain than the query's is compared with others.
 const FOREIGN_FROM: f64 = 0.5;
 /// The weight of a tool that was only used after another one had failed.
 const LATE_FACTOR: f64 = 0.25;
@@ -100,7 +100,7 @@ pub(super) fn contrasts(
     let around = Sides::new(near.into_iter());
     let mut found = group.contrasts(&around, shard);
     found.retain(|contrast| contrast.probability >= MIN_PROBABILITY && !query.done.contains(&contrast.tool));
-    // Stable: of equals the tool that comes first in the alphabet.
+    // Stable: among equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);
     found
@@ -206,8 +206,8 @@ impl<'s> Sides<'s> {
         })
     }
 
-    /// Episodes that stopped at an error before they could have come to the tool did not fail for want of it; nor is a tool
-    /// wanted that half of the successes do without.
+    /// Episodes that stopped at an error before they could reach the tool did not fail for lack of it; nor is a
+    /// tool needed that half of the successes do not use.
     fn omitted(
         &self,
         around: &Sides<'_>,

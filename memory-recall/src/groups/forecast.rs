@@ -2,7 +2,7 @@
 
 use super::Ranked;
 
-/// Groups that say something.
+/// The most groups used.
 const MAX_GROUPS: usize = 8;
 /// How fast the weight of a group falls with decreasing similarity to the task. The similarity excludes domain
 /// and kind: if these are the same for all episodes, they only make the weights more equal.

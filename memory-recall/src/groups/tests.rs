@@ -197,7 +197,7 @@ fn contrasts_name_what_failures_did_and_successes_did_not() {
         (SEATS, &[("get_user", 0), ("get_seats", 0), ("update_cabin", 0)], true),
         (BAGS, &[("get_user", 0)], true),
         ("water the plants", &[("get_user", 0)], true),
-        // Much the same words, and something else was done.
+        // Similar words, but a different action.
         (SEATS, &[("get_user", 0), ("sell_seats", 0)], true),
         (SEATS, &[("get_user", 0), ("sell_seats", 0)], true),
     ]);
@@ -383,7 +383,7 @@ fn of_what_fits_as_well_the_more_rewarding_and_the_newer_comes_first() {
         assert_eq!(numbers(&found), expected, "{rewards:?} {ages:?}");
         found.hits[0].clone()
     };
-    // Of equals the newer key is first.
+    // Among equals the newer key is first.
     check([1.0, 1.0], [0, 0], [2, 1]);
     check([1.0, 0.2], [0, 0], [1, 2]);
     check([1.0, 1.0], [0, 90], [1, 2]);

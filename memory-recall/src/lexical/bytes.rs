@@ -16,7 +16,7 @@ impl Writer {
         self.0.push(number as u8);
     }
 
-    /// Appends 0 for none, else 1 and the number.
+    /// Appends 0 for none, otherwise 1 and the number.
     pub(in crate::lexical) fn optional(&mut self, number: Option<u64>) {
         self.number(number.is_some().into());
         number.into_iter().for_each(|number| self.number(number));
@@ -33,7 +33,7 @@ impl Writer {
         self.fixed(text.as_bytes());
     }
 
-    /// Appends what another writer has.
+    /// Appends the content of another writer.
     pub(in crate::lexical) fn append(&mut self, other: &Self) {
         self.fixed(&other.0);
     }
@@ -81,7 +81,7 @@ impl<'t> Numbered<'t> {
     }
 }
 
-/// Reads what a [`Writer`] has written; `None` where it cannot have.
+/// Reads the output of a [`Writer`]; `None` where it is invalid.
 #[derive(Debug)]
 pub(in crate::lexical) struct Reader<'b>(&'b [u8]);
 

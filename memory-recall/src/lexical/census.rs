@@ -22,7 +22,8 @@ pub(crate) struct ToolFigures {
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     tools: Table<Arc<str>, ToolFigures>,
-    /// By domain (empty for none): the slots of the completed episodes in order of start, of equals in order of id.
+    /// By domain (empty for none): the slots of the completed episodes in order of start, among equals in order
+    /// of id.
     lessons: Table<Arc<str>, Vec<u32>>,
     completed: usize,
 }

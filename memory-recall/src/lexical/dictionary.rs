@@ -18,7 +18,7 @@ use super::frozen::Frozen;
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Term {
-    /// Mostly short enough to lie here itself.
+    /// Mostly short enough to be stored inline.
     text: SmolStr,
     /// Slots ascending. An empty list is a free id. Most terms are in one or two documents.
     postings: SmallVec<[Posting; 2]>,

@@ -16,7 +16,7 @@ use crate::tokenize::stem;
 /// The documents, terms and postings of a shard as its snapshot has them.
 #[derive(Debug)]
 pub(super) struct Frozen {
-    /// Of the whole snapshot.
+    /// The bytes of the whole snapshot.
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) labels: Vec<Arc<str>>,
     pub(super) tools: Vec<Arc<str>>,
@@ -220,8 +220,8 @@ impl Slices {
     }
 }
 
-/// A hash table with linear probing over places of a power of two, of which at most half are taken: 0 for a free place,
-/// else one more than the number.
+/// A hash table with linear probing over a power of two of places, of which at most half are used: 0 for a free
+/// place, otherwise one more than the number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lookup(pub(super) Numbers);
 

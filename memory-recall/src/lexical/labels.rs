@@ -32,7 +32,7 @@ impl Labels {
         label
     }
 
-    /// Gives back what [`Labels::share`] gave.
+    /// Releases a label from [`Labels::share`].
     pub(super) fn release(&mut self, label: Arc<str>) {
         if let Some(uses) = self.shared.get_mut(&label) {
             *uses = uses.saturating_sub(1);

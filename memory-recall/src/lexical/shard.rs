@@ -307,7 +307,7 @@ impl Shard {
     pub(crate) fn find(&self, id: &str) -> Option<(u32, &Entry)> {
         let slot = match self.slots.get(id) {
             Some(slot) => *slot,
-            // By now it may be gone from there.
+            // It may have left its slot of the snapshot since.
             None => self.frozen.as_ref()?.slot(id)?,
         };
         self.entries.get(slot).filter(|entry| *entry.id == *id).map(|entry| (slot, entry))
@@ -388,7 +388,7 @@ impl Shard {
         }
     }
 
-    /// Brings the postings of a slot from its old terms to its new ones; both ascending.
+    /// Moves the postings of a slot from its old terms to its new ones; both ascending.
     fn replace_postings(&mut self, slot: u32, old: &[TermRef], new: &[(u32, Posting)]) {
         let (mut old, mut new) = (old.iter().map(|term| term.id()).peekable(), new.iter().peekable());
         loop {

@@ -34,7 +34,8 @@ use crate::document::SearchDocument;
 const FORMAT: u64 = 3;
 
 impl LexicalIndex {
-    /// Encodes what the index has of a namespace; `None` if that is too much for a snapshot (4 GiB of one sort).
+    /// Encodes the index's content of a namespace; `None` if that is too much for a snapshot (4 GiB of one
+    /// sort).
     pub(crate) fn snapshot(&self, namespace: &Namespace) -> Option<Vec<u8>> {
         let held = |kind| self.held(namespace, kind).filter(|shard| shard.len() > 0);
         let shards: Vec<(Kind, &Shard)> =

@@ -111,7 +111,7 @@ fn labels_order_equals() {
     let task = || Task::new("deploy the service");
     let index =
         index([task().domain("web"), task().domain("cloud"), task().kind("ops").domain("web-api"), task()]);
-    // The shorter document first, of equals the newer.
+    // The shorter document first, among equals the newer.
     assert_eq!(found(&index, RecallQuery::new("deploy service")), [4, 2, 1, 3]);
     assert_eq!(found(&index, RecallQuery::new("deploy service").domain("WebAPI").kind("ops"))[0], 3);
     assert_eq!(found(&index, RecallQuery::new("deploy service").domain("Cloud")).first(), Some(&2));
@@ -278,7 +278,8 @@ proptest! {
         changes in proptest::collection::vec(change(), 0..60),
         queries in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..6), 1..6),
     ) {
-        // Of several versions with one revision the first counts, as in the index; a removal beats a version of its own revision.
+        // The first of several versions with one revision wins, as in the index; a removal beats a version of
+        // its own revision.
         let mut state: BTreeMap<u8, (u8, Option<(Key, SearchDocument)>)> = BTreeMap::new();
         let mut index = LexicalIndex::new();
         for change in &changes {

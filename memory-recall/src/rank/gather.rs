@@ -20,8 +20,9 @@ const FEW: usize = 1_024;
 /// A list with fewer postings than this many a candidate is added up whole: that is faster than looking up
 /// each.
 const POSTINGS_A_LOOKUP: usize = 16;
-/// Where only the newest documents count: how many of a query's words find them, how many documents each finds, how many
-/// postings of each are looked at for that, and how many documents for each that is asked for are scored in full.
+/// For a search of the newest documents: how many of a query's words find them, how many documents each finds,
+/// how many postings of each are examined for that, and how many documents for each requested one are scored in
+/// full.
 const TELLING_WORDS: usize = 8;
 const CHAMPIONS: usize = 128;
 const LOOKED_AT: usize = 2 * CHAMPIONS;
@@ -36,7 +37,7 @@ pub(super) struct Scored {
 
 /// The admissible results, as far as gathering needs to know.
 pub(super) struct Wanted<A, S> {
-    /// How many documents are asked for, at least 1.
+    /// The number of requested documents, at least 1.
     pub(super) limit: usize,
     /// The BM25 score below which a document is not relevant.
     pub(super) floor: f64,

@@ -24,7 +24,7 @@ const FIGURE: f32 = 0.25;
 const FIGURE_DIGITS: usize = 3;
 /// A word with this many digits is the number of a thing (`W6067464`).
 const NUMBER_DIGITS: usize = 5;
-/// Of a longer query the words of least weight are left out.
+/// A longer query loses the words of least weight.
 const MAX_QUERY_WORDS: usize = 128;
 
 /// A term of the query that the index knows.
@@ -50,13 +50,14 @@ struct Word {
     /// The word of the text it belongs to, if that is a compound.
     compound: Option<usize>,
     joined: bool,
-    /// Its share in the compound; 1 for a word by itself.
+    /// Its share in the compound; 1 for a simple word.
     share: f32,
     /// Its id, if the index has it.
     own: Option<u32>,
     /// The ids of its other forms in the index, in order of the terms.
     forms: Vec<u32>,
-    /// Share times inverse document frequency; of a word that the index does not have, that of its rarest form.
+    /// Share times inverse document frequency; for a word that the index does not have, that of its rarest
+    /// form.
     weight: f32,
 }
 

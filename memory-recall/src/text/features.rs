@@ -68,7 +68,7 @@ pub fn word(word: &str) -> Feature {
 }
 
 /// Returns the words of a text in lower case, each once with its bucket, sorted by bucket. Case is folded as in
-/// [`features`]; of words that share a bucket the first stands for all.
+/// [`features`]; if words share a bucket, the first represents all.
 pub fn vocabulary(text: &str) -> Vec<(u32, String)> {
     let mut found: Vec<(u32, String)> =
         words(text).map(|it| (word(it).bucket, it.chars().flat_map(char::to_lowercase).collect())).collect();

@@ -23,7 +23,7 @@ pub(super) struct Rows {
     low: Vec<i8>,
     /// By row: the value of one unit of the 16-bit components.
     scales: Vec<f32>,
-    /// By row: the length of what the high bytes leave out.
+    /// By row: the length of the part that the high bytes omit.
     slacks: Vec<f32>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Query {
     exact: Vec<f32>,
     quantised: Vec<i16>,
     scale: f32,
-    /// The length of what the quantised form leaves out.
+    /// The length of the part that the quantised form omits.
     slack: f32,
 }
 

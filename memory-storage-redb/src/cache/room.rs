@@ -20,19 +20,19 @@ const LEDGER_ROW: u64 = 24;
 fn leaf_bytes(pair: u64) -> u64 {
     let pair = pair + ENTRY_OVERHEAD;
     match PAGE / pair {
-        // It has a leaf to itself, of a power of two of pages.
+        // It has a leaf of its own, a power of two of pages.
         0 | 1 => pair.div_ceil(PAGE).next_power_of_two() * PAGE,
         // Keys that come and go at random leave leaves a little more than half full.
         fit => PAGE * 100 / (fit * 55),
     }
 }
 
-/// Estimates what a record takes with its ledger row.
+/// Estimates the space of a record with its ledger row.
 pub(super) fn record_charge(key: usize, value: u64) -> u64 {
     leaf_bytes(key as u64 + value) + leaf_bytes(key as u64 + LEDGER_ROW)
 }
 
-/// Estimates what a search document takes.
+/// Estimates the space of a search document.
 pub(super) fn document_charge(key: usize, value: u64) -> u64 {
     leaf_bytes(key as u64 + value)
 }
@@ -75,7 +75,7 @@ impl Room {
         Some(self.file.min(self.limit).saturating_sub(FIXED))
     }
 
-    /// Decides what a write of `incoming` bytes needs first.
+    /// Decides the action required before a write of `incoming` bytes.
     pub(super) fn before_write(self, incoming: u64) -> Need {
         let Some(capacity) = self.capacity() else { return Need::Nothing };
         let churn = self.churn.min(self.live);

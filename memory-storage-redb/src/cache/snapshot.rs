@@ -42,7 +42,7 @@ impl RedbCache {
             parts.push((key, bytes));
         }
         let incoming: u64 = parts.iter().map(|(key, bytes)| part_charge(key, bytes)).sum();
-        // By itself, so that room is made for one snapshot, not for two.
+        // First, so that room is made for one snapshot, not for two.
         self.drop_snapshot(namespace)?;
         if !self.has_room(incoming, "the snapshot of the recall index") {
             return Ok(());

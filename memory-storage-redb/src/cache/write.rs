@@ -135,7 +135,7 @@ impl RedbCache {
         self.transact(writer, Durability::None, run)
     }
 
-    /// Commits a transaction with the figures it leads to. After a failure the cache is brought back.
+    /// Commits a transaction with its figures. After a failure the cache is recovered.
     pub(super) fn transact(
         &self,
         writer: &mut Writer,
@@ -148,7 +148,7 @@ impl RedbCache {
             guarded(|| {
                 let mut transaction = database.begin_write()?;
                 transaction.set_durability(durability)?;
-                // A quick repair needs what only durable commits save.
+                // A quick repair needs data that only durable commits save.
                 transaction.set_quick_repair(durable);
                 let mut change = Change {
                     transaction: &transaction,
@@ -376,7 +376,7 @@ impl RedbCache {
     pub(super) async fn readable(&self) {
         if *self.compacting.borrow() {
             let mut compacting = self.compacting.subscribe();
-            // An error would mean that the sender is gone, but it is here.
+            // An error would mean that the sender is dropped, but it exists here.
             let _ended = compacting.wait_for(|compacting| !compacting).await;
         }
     }
@@ -398,7 +398,7 @@ impl RedbCache {
     }
 }
 
-/// Lets readers go on when it is dropped, by a panic too.
+/// Releases readers when it is dropped, by a panic too.
 struct Gate<'a>(&'a watch::Sender<bool>);
 
 impl Drop for Gate<'_> {

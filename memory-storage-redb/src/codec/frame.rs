@@ -9,8 +9,8 @@
 //! 16..   body
 //! ```
 //!
-//! All integers are little-endian. The context is not stored: a value that turns up under another key than its
-//! own fails its checksum.
+//! All integers are little-endian. The context is not stored: a value under another key than its own fails its
+//! checksum.
 
 use super::Unreadable;
 
@@ -34,7 +34,7 @@ pub(super) fn start(sort: Sort, capacity: usize) -> Vec<u8> {
     frame
 }
 
-/// Completes a frame whose body has been appended; `None` if the body is longer than a frame can say.
+/// Completes a frame whose body has been appended; `None` if the body is too long for a frame.
 pub(super) fn seal(mut frame: Vec<u8>, context: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(frame.len().checked_sub(HEADER_BYTES)?).ok()?;
     frame.get_mut(8..12)?.copy_from_slice(&length.to_le_bytes());

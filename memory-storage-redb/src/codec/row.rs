@@ -100,7 +100,7 @@ pub fn decode_row(bytes: &[u8]) -> Result<PendingRow, Unreadable> {
     Ok(PendingRow { appended_at, row })
 }
 
-/// Decodes what identifies a row; its texts borrow from the input.
+/// Decodes the identity of a row; its texts borrow from the input.
 pub(crate) fn borrow_row(bytes: &[u8]) -> Result<RowHead<'_>, Unreadable> {
     let (appended_at, stored) = open_row(bytes)?;
     Ok(RowHead {

@@ -9,8 +9,8 @@ pub(super) const MARK: Sort = Sort { magic: *b"AMic", format: 1, schema: 1 };
 /// The number of parts.
 const FIXED_BYTES: usize = 4;
 
-/// Encodes a part of a snapshot, bound to the bytes of the key it is stored under, with the number of all its parts.
-/// Returns `None` if it is longer than a frame can say.
+/// Encodes a part of a snapshot, bound to the bytes of its key, with the number of all its parts. Returns
+/// `None` if it is too long for a frame.
 pub fn encode_part(key_bytes: &[u8], parts: u32, content: &[u8]) -> Option<Vec<u8>> {
     let mut out = frame::start(PART, FIXED_BYTES + content.len());
     out.extend_from_slice(&parts.to_le_bytes());

@@ -20,7 +20,7 @@ pub(super) struct Figures {
     layout: u32,
     /// The number of the last row ever appended; 0 before the first.
     pub(super) last_seq: u64,
-    /// No row below this number waits.
+    /// No row below this number is pending.
     pub(super) first_waiting: u64,
     /// Waiting rows.
     pub(super) rows: u64,
@@ -58,8 +58,8 @@ impl Figures {
         Ok(())
     }
 
-    /// Moves [`Figures::first_waiting`] past rows that no longer wait, and finds the age of the first that
-    /// does.
+    /// Moves [`Figures::first_waiting`] past rows that are no longer pending, and finds the age of the first
+    /// that is.
     pub(super) fn advance(
         &mut self,
         rows: &impl ReadableTable<u64, &'static [u8]>,
@@ -67,7 +67,7 @@ impl Figures {
     ) -> Outcome<()> {
         let mut first = None;
         each_waiting(self.first_waiting, rows, tail, |seq, row| {
-            // A row that does not decode has no age; it is set aside by the next peek.
+            // A row that does not decode has no age; the next peek makes it a dead letter.
             first = Some((seq, borrow_row(row).map_or(0, |row| row.appended_at.0)));
             false
         })?;
@@ -162,7 +162,7 @@ fn lay_out(database: &Database) -> Outcome<Figures> {
     Ok(figures)
 }
 
-/// Counts everything; takes a time proportional to what the outbox holds. All that waits counts as not indexed.
+/// Counts everything; takes a time proportional to the outbox. All pending rows count as not indexed.
 pub(super) fn recount(
     rows: &impl ReadableTable<u64, &'static [u8]>,
     tail: &impl ReadableTable<u64, (u64, u64)>,

@@ -1,10 +1,10 @@
 //! Salvaging a damaged outbox file: every row whose checksum holds is found by its bytes, whatever redb makes
 //! of the rest.
 //!
-//! The file also holds rows that were acknowledged or superseded long ago, in pages that redb has freed. Sending one again
-//! is harmless while the durable tier has that record, or its tombstone. So what the file's own tables say counts first,
-//! and a row that they do not list waits again only while no tombstone of its time can have been purged; an older one
-//! becomes a dead letter.
+//! The file also holds rows that were acknowledged or superseded long ago, in pages that redb has freed.
+//! Sending one again is harmless while the durable tier has that record, or its tombstone. So the file's own
+//! tables take precedence. A row that they do not list becomes pending only while no tombstone of its time can
+//! have been purged; an older one becomes a dead letter.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -42,7 +42,7 @@ const SALVAGED: &str = ".salvaged";
 /// Rows a transaction of the new file takes.
 const BATCH: usize = 1_000;
 
-/// How long a salvage that failed is not tried again: it reads the whole file, and what failed is mostly a full disk.
+/// How long a failed salvage is not repeated: it reads the whole file, and the usual cause is a full disk.
 const PAUSE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(30) };
 
 /// A salvage that failed.
@@ -58,8 +58,8 @@ impl RedbOutbox {
     /// Starts a new file with the rows that can be found in the damaged one, which is renamed. Their numbers
     /// begin after `last_seq`.
     ///
-    /// The new file takes the place of the damaged one only when it is complete, so that a crash on the way
-    /// leaves one or the other. After a failure the next attempts fail alike until [`PAUSE`] is over.
+    /// The new file replaces the damaged one only when it is complete, so that a crash leaves one or the other.
+    /// After a failure the next attempts fail with the same error until [`PAUSE`] is over.
     pub(super) fn salvage(&self, reason: String, last_seq: Seq) -> Outcome<(Opened, Figures)> {
         let mut failed = lock(&self.failed_salvage);
         if let Some(failed) = failed.as_ref().filter(|failed| failed.at.elapsed() < PAUSE) {
@@ -140,7 +140,7 @@ enum Fate {
 struct Plan {
     /// The rows to keep, oldest version first.
     places: Vec<Place>,
-    /// The newest acknowledged version of each key in the tail: older ones that wait are not served.
+    /// The newest acknowledged version of each key: older pending ones are not served.
     acknowledged: HashMap<Vec<u8>, Revision>,
 }
 

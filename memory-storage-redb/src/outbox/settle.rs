@@ -1,4 +1,4 @@
-//! Acknowledging: rows that the durable tier has move to the tail.
+//! Acknowledging: marks rows that the durable tier has.
 
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -72,7 +72,7 @@ impl Indexed {
     }
 }
 
-/// Returns the size of a row that waits, and where it is indexed if it decodes.
+/// Returns the size of a pending row, and its place in the index if it decodes.
 pub(super) fn waiting_row(
     change: &Change<'_>,
     tail: &Tail<'_>,
@@ -88,7 +88,7 @@ pub(super) fn waiting_row(
 
 /// Rows that go on waiting although the durable tier has a newer version of their keys.
 struct Outdated<'a> {
-    /// The rows that wait no longer.
+    /// The rows that are no longer pending.
     settled: HashSet<&'a Seq>,
     found: bool,
 }

@@ -1,4 +1,4 @@
-//! The tail: rows that the durable tier has acknowledged, kept for a while in case it loses them.
+//! The tail: acknowledged rows, kept for a while in case the durable tier loses them.
 
 use memory_core::{Record, Result, Timestamp};
 use redb::ReadableTable;
@@ -30,7 +30,7 @@ impl RedbOutbox {
             }
             for seq in seqs {
                 let Some(row) = change.rows.get(seq)?.map(|row| row.value().to_vec()) else { continue };
-                // A row of the tail that has become unreadable is on the server; it stays until trimmed.
+                // An unreadable acknowledged row is on the server; it stays until trimmed.
                 if borrow_row(&row).is_err() {
                     continue;
                 }
@@ -46,7 +46,7 @@ impl RedbOutbox {
         Ok(replayed)
     }
 
-    /// Returns rows that decode at equal distances, rather those that have an id of their own.
+    /// Returns rows that decode at equal distances, preferring those with an id that no other writer makes.
     pub(super) fn sample_of_tail(&self, limit: usize) -> Result<Vec<Record>> {
         self.read("read tail", |read| {
             let (rows, tail) = (read.open_table(ROWS)?, read.open_table(TAIL)?);
@@ -86,7 +86,7 @@ impl RedbOutbox {
     }
 }
 
-/// Drops rows of the tail that were acknowledged before `before`, and the oldest until it is under its bound.
+/// Drops rows acknowledged before `before`, and the oldest acknowledged ones until they are under their bound.
 pub(super) fn trim(change: &mut Change<'_>, before: Timestamp, limit_bytes: u64) -> Outcome<()> {
     let mut tail = change.tail()?;
     let mut dropped = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) fn prepare(path: &Path) -> Result<()> {
 pub(crate) fn writer(path: &Path) -> Result<Session> {
     guarded(NAME, || {
         let session = connect(path)?;
-        // Before anything is changed in a file of something else.
+        // Checked before anything is changed in another program's file.
         finish(crate::schema::check(&session))?;
         let mut mode = finish(session.query(NAME, "PRAGMA journal_mode = WAL", Vec::new()))?;
         let mode = mode.pop().map_or(Ok(None), |mut cells| cells.maybe_text(NAME))?;

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::store::record::{Key, Record};
 
 impl Shared {
-    /// Asks the durable tier, for each key once for all who ask at the same time. Answers in the order of the keys.
+    /// Requests records from the durable tier, each key once for all concurrent readers. Answers in the order
+    /// of the keys.
     pub(super) async fn fetch(&self, keys: &[&Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
         let mut answers: Vec<Landing> = vec![None; keys.len()];
         while answers.iter().any(Option::is_none) {
@@ -47,8 +48,8 @@ impl Shared {
         answers.into_iter().flatten().collect()
     }
 
-    /// Asks the durable tier for some records with as few requests as may be. A record that is refused or damaged fails
-    /// by itself.
+    /// Requests some records from the durable tier with as few requests as possible. A refused or damaged
+    /// record only fails alone.
     async fn get_each(&self, keys: &[Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
         let mut answers = Vec::with_capacity(keys.len());
         for together in keys.chunks(TOGETHER) {

@@ -15,8 +15,9 @@ impl Engine {
         Ok(found.map(|mut found| found.pop().flatten()))
     }
 
-    /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the next read finds them,
-    /// unless the change feed is about to bring them. While it is away, nothing newer is known.
+    /// Returns true if the durable tier has newer versions than these, bypassing the caches; the next read
+    /// finds them, unless the change feed is about to deliver them. While the tier is away, the answer is
+    /// false.
     ///
     /// # Errors
     /// Whatever the durable tier reports but that it is away.

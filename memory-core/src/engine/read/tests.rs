@@ -98,7 +98,7 @@ async fn one_damaged_record_does_not_fail_those_asked_for_with_it() {
     assert!(reads.next().unwrap().unwrap().record.is_some());
 }
 
-/// Lets no reads by key through until it is opened, and counts them.
+/// Blocks reads by key until it is opened, and counts them.
 #[derive(Clone)]
 struct Gate(Arc<(tokio::sync::Semaphore, AtomicUsize)>);
 

@@ -294,7 +294,7 @@ async fn positions_have_tokens(factory: &dyn Factory) {
     assert_eq!((end.next, end.token), seen[4], "and where there is nothing new");
 }
 
-/// Returns the record's id of what belongs to an episode.
+/// Returns the record's id of an entity that belongs to an episode.
 fn entity_id(entity: &Entity) -> Option<String> {
     Some(match entity {
         Entity::Step(step) => Key::step(&Namespace::default(), step).id.to_string(),

@@ -42,7 +42,7 @@ pub enum BreakerState {
     Closed,
     /// Calls are refused until the back-off is over.
     Open,
-    /// One call is let through to see whether the store is back.
+    /// One call is admitted to see whether the store is back.
     HalfOpen,
 }
 
@@ -54,7 +54,7 @@ pub struct BreakerStatus {
     pub state: BreakerState,
     /// Failures in a row that count.
     pub consecutive_failures: u32,
-    /// How long until a probe is let through, in milliseconds; 0 unless open.
+    /// How long until a probe is admitted, in milliseconds; 0 unless open.
     pub retry_in_ms: u64,
     /// How often it has opened.
     pub opened: u64,
@@ -373,7 +373,7 @@ fn probes(operation: Operation) -> bool {
     matches!(operation, Operation::Changes | Operation::Commit | Operation::Health)
 }
 
-/// Only failures that say "the store is away" or "it refuses this client" count.
+/// Only failures that mean "the store is away" or "it refuses this client" count.
 fn counts(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized)
 }

@@ -1,7 +1,7 @@
 //! A shard as part of a snapshot: its documents, its terms, and which document has which term.
 //!
-//! The snapshot is laid out to be read in place, see [`Frozen`]: of what grows with the number of documents, reading takes
-//! over lengths and the order of the episodes, and leaves the rest where it is.
+//! The snapshot's layout allows reading in place, see [`Frozen`]: of the parts that grow with the number of
+//! documents, reading copies only lengths and the order of the episodes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -180,7 +180,7 @@ impl Shard {
         }))
     }
 
-    /// Reads what [`Shard::write_snapshot`] has written.
+    /// Reads the output of [`Shard::write_snapshot`].
     pub(in crate::lexical) fn read_snapshot(
         namespace: &Namespace,
         kind: Kind,

@@ -240,7 +240,7 @@ proptest! {
         for (at, flip) in flips {
             let mut bytes = snapshot.clone();
             bytes[at.index(snapshot.len())] ^= flip;
-            // Another index at most, which can be asked and changed.
+            // At most another index, which can still be queried and changed.
             if let Some(mut index) = LexicalIndex::of_snapshot(&space, bytes) {
                 answers(&mut index);
                 let mut world = World { index, ..World::default() };

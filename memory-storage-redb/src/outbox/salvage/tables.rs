@@ -20,7 +20,7 @@ pub(super) type Version = (Vec<u8>, Revision);
 /// The fate of a row that is not pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// The durable tier acknowledged it then; it is in the tail.
+    /// The durable tier acknowledged it at this time.
     Acknowledged(Timestamp),
     /// It is a dead letter since then, for this reason.
     Dead(Timestamp, String),

@@ -39,7 +39,7 @@ fn declare_damaged(outbox: &RedbOutbox) {
     lock(&outbox.writer).failed = Some(Failure::Damaged("redb gave up".into()));
 }
 
-/// Four rows: one acknowledged, one refused, one that waits, and one older than all tombstones that waits.
+/// Four rows: one acknowledged, one refused, one pending, and one pending that is older than all tombstones.
 fn fill(outbox: &RedbOutbox) {
     outbox
         .append(&[version("sent", 0), version("no", 0), version("new", 0), version("old", 30)], now())
