@@ -74,7 +74,8 @@ impl Limits {
     /// Checks the configuration itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if a limit other than that of tags is 0, or one that cannot be raised is above its bound.
+    /// [`ErrorKind::InvalidInput`] if a limit other than that of tags is 0, or one that cannot be raised is
+    /// above its bound.
     pub fn validate(&self) -> Result<()> {
         let defaults = Self::default();
         let bounds = [

@@ -272,16 +272,16 @@ impl Memory {
         &self.inner.recorder.limits
     }
 
-    /// Returns the redactor that every text passes before it is stored, for callers that cut texts before they record
-    /// them.
+    /// Returns the redactor that every text passes before it is stored, for callers that cut texts before they
+    /// record them.
     pub fn redactor(&self) -> &Redactor {
         &self.inner.recorder.redactor
     }
 
     /// Starts an episode. The handle logs its steps and completes it.
     ///
-    /// With [`memory_core::Ack::Durable`] after `Unavailable` the episode is kept and will be sent; [`Memory::list`] with
-    /// [`EpisodeQuery::open`] has it.
+    /// With [`memory_core::Ack::Durable`] after `Unavailable` the episode is kept and will be sent;
+    /// [`Memory::list`] with [`EpisodeQuery::open`] has it.
     ///
     /// # Errors
     /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and errors of the commit.

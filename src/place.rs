@@ -20,8 +20,8 @@ pub(crate) fn network_warning(folder: &Path) -> Option<String> {
     })
 }
 
-/// Returns the type of the file system that a path is on: that of the mount with the longest path above it, the last of
-/// several at one place.
+/// Returns the type of the file system that a path is on: that of the mount with the longest path above it, the
+/// last of several at one place.
 fn file_system<'m>(path: &Path, mounts: &'m str) -> Option<&'m str> {
     let mount = |line: &'m str| {
         let (before, behind) = line.split_once(" - ")?;

@@ -28,7 +28,8 @@ use crate::redact::rules::{Accept, BUILT_IN};
 
 const MARK_START: &str = "[REDACTED:";
 const MARK_END: char = ']';
-/// The groups that hold the secret of a pattern; at most one takes part in a match. Without any, all of it is secret.
+/// The groups that hold the secret of a pattern; at most one takes part in a match. Without any, all of it is
+/// secret.
 const SECRET_GROUPS: [&str; 6] = ["secret", "double", "escaped", "single", "tick", "bare"];
 
 /// Configures redaction.
@@ -42,8 +43,8 @@ pub struct RedactionConfig {
     pub disabled_rules: Vec<String>,
     /// The application's own rules; none by default.
     pub extra_rules: Vec<RedactionRule>,
-    /// Whether e-mail addresses, telephone numbers, and numbers of payment cards and bank accounts are replaced, too;
-    /// false by default.
+    /// Whether e-mail addresses, telephone numbers, and numbers of payment cards and bank accounts are
+    /// replaced, too; false by default.
     pub pii: bool,
 }
 
@@ -60,8 +61,8 @@ impl Default for RedactionConfig {
 pub struct RedactionRule {
     /// Its name in `[REDACTED:<name>]`: 1 to 64 ASCII letters, digits, `-` and `_`.
     pub name: String,
-    /// A regular expression in the syntax of the `regex` crate; if it has a group named `secret`, only that part is
-    /// replaced.
+    /// A regular expression in the syntax of the `regex` crate; if it has a group named `secret`, only that
+    /// part is replaced.
     pub pattern: String,
 }
 
@@ -113,8 +114,8 @@ impl Redactor {
     /// Creates a redactor.
     ///
     /// # Errors
-    /// [`memory_core::ErrorKind::InvalidInput`] for a rule that does not exist, a name that cannot be one, or a pattern that
-    /// does not compile or matches empty text.
+    /// [`memory_core::ErrorKind::InvalidInput`] for a rule that does not exist, a name that cannot be one, or a
+    /// pattern that does not compile or matches empty text.
     pub fn new(config: &RedactionConfig) -> Result<Self> {
         if !config.enabled {
             return Ok(Self::off());

@@ -5,7 +5,8 @@ use std::time::Duration;
 use agent_memory::redaction::visible_chars;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Returns a text with every character that could steer a terminal or reorder the line made visible. Line ends stay.
+/// Returns a text with every character that could steer a terminal or reorder the line made visible. Line ends
+/// stay.
 pub(crate) fn harmless(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for (c, visible) in visible_chars(text) {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The earliest time that a clock can rightly show: 2026-01-01T00:00:00Z, before the first release of this program.
-    /// A machine without a battery begins at 1970, or when its firmware was made.
+    /// The earliest time that a clock can rightly show: 2026-01-01T00:00:00Z, before the first release of this
+    /// program. A machine without a battery begins at 1970, or when its firmware was made.
     pub const EARLIEST: Self = Self(1_767_225_600_000);
 
     /// Returns the time `duration` later, saturating.

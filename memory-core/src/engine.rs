@@ -1,8 +1,8 @@
 //! The two-tier engine: a durable tier, a local cache, and in remote mode an outbox between them.
 //!
 //! Writes go through the committer to the outbox (remote mode) or the durable tier (local mode); reads go hot
-//! layer → overlay → outbox → cache file → durable tier. The drain empties the outbox, the puller applies the change
-//! feed, upkeep evicts, checkpoints and purges.
+//! layer → overlay → outbox → cache file → durable tier. The drain empties the outbox, the puller applies the
+//! change feed, upkeep evicts, checkpoints and purges.
 
 #[cfg(test)]
 mod broken;
@@ -100,11 +100,11 @@ struct Shared {
     appended: Arc<Notify>,
     /// Notified to drain now, even if the durable tier was away a moment ago.
     kicked: Notify,
-    /// Counts the times that the change feed was applied; a reader that spans one fills nothing. Held while something is
-    /// filled.
+    /// Counts the times that the change feed was applied; a reader that spans one fills nothing. Held while
+    /// something is filled.
     feed_generation: Mutex<u64>,
-    /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed): the cache file
-    /// may hold older versions of them.
+    /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed):
+    /// the cache file may hold older versions of them.
     recovered: AtomicU64,
     /// How many calls are in flight that add such rows.
     recovering: AtomicU64,
@@ -165,8 +165,8 @@ impl Engine {
         self.shared.version(key, entity.map(Arc::new))
     }
 
-    /// Makes the tombstone of a record whose id is never used again: it wins over every other version, and is kept for
-    /// ever.
+    /// Makes the tombstone of a record whose id is never used again: it wins over every other version, and is
+    /// kept for ever.
     pub fn final_version(&self, key: Key) -> Record {
         let now = self.shared.now();
         let revision = self.shared.revisions.next(now).into_final();

@@ -1,11 +1,12 @@
 //! How sure evidence makes: a Beta posterior with fading memory.
 //!
-//! An item's success is a Bernoulli rate with a Beta prior, so that its posterior is `Beta(prior_success + s,
-//! prior_failure + f)` with the weights `s` of the evidence for it and `f` of the evidence against it (Gelman et al.,
-//! "Bayesian Data Analysis", 3rd ed., section 2.4; with partial success counted in fractions). Older evidence counts
-//! less, twice over: a half-life in time, and a factor for each newer piece (the "beta reputation system" of Jøsang and
-//! Ismail, 2002, with its forgetting factor). Confidence is a low quantile of that posterior, never the bare rate: one
-//! success out of one is worth less than nineteen out of twenty.
+//! An item's success is a Bernoulli rate with a Beta prior, so that its posterior is
+//! `Beta(prior_success + s, prior_failure + f)` with the weights `s` of the evidence for it and `f` of the
+//! evidence against it (Gelman et al., "Bayesian Data Analysis", 3rd ed., section 2.4; with partial success
+//! counted in fractions). Older evidence counts less, twice over: a half-life in time, and a factor for each
+//! newer piece (the "beta reputation system" of Jøsang and Ismail, 2002, with its forgetting factor).
+//! Confidence is a low quantile of that posterior, never the bare rate: one success out of one is worth less
+//! than nineteen out of twenty.
 
 use std::time::Duration;
 
@@ -21,13 +22,13 @@ pub struct ConfidenceConfig {
     /// The weight of success that is assumed before there is evidence, in pieces of evidence; 1 by default (with
     /// `prior_failure` the uniform prior), from 0.01 to 100.
     pub prior_success: f64,
-    /// The weight of failure that is assumed before there is evidence, in pieces of evidence; 1 by default, from 0.01
-    /// to 100.
+    /// The weight of failure that is assumed before there is evidence, in pieces of evidence; 1 by default,
+    /// from 0.01 to 100.
     pub prior_failure: f64,
     /// The quantile of the posterior that counts as the lower bound; 0.10 by default, above 0 and below 0.5.
     ///
-    /// At 0.10 three successes out of three are worth 0.56, just above even odds; at 0.05 it takes four, and few tasks
-    /// recur that often.
+    /// At 0.10 three successes out of three are worth 0.56, just above even odds; at 0.05 it takes four, and
+    /// few tasks recur that often.
     pub quantile: f64,
     /// The time after which evidence weighs half; 90 days by default, at least a second.
     pub half_life: Duration,

@@ -4,8 +4,8 @@ use memory_core::{Standing, Tally, Timestamp};
 
 use crate::confidence::{Confidence, ConfidenceConfig, quantile};
 
-/// The uses, in pieces of evidence as of now, from which an item may be demoted: with fewer, chance alone explains any
-/// result.
+/// The uses, in pieces of evidence as of now, from which an item may be demoted: with fewer, chance alone
+/// explains any result.
 const DEMOTE_FROM: f64 = 2.5;
 /// The uses, in pieces of evidence as of now, from which an item may be withheld.
 const WITHHOLD_FROM: f64 = 4.5;
@@ -21,8 +21,8 @@ const DEMOTED_SHARE: f64 = 0.5;
 
 /// Judges an item by its uses after a recall against the episodes of the same domain without it; `all` has both.
 ///
-/// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance once too
-/// little of it is left.
+/// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance
+/// once too little of it is left.
 pub fn standing(used: &Tally, all: &Tally, now: Timestamp, config: &ConfidenceConfig) -> Standing {
     let uses = used.at(now, config).weight();
     if uses < DEMOTE_FROM {

@@ -23,14 +23,14 @@ const MAX_EXAMPLE_BYTES: usize = 1_000;
 const MIN_SAME_VALUE: usize = 3;
 /// The scope of the comparison: not all episodes.
 const HERE: &str = "in this and similar episodes";
-/// Similar episodes in which the tool worked that must all have called another one before, so that its lack counts as the
-/// cause: a few may all happen to.
+/// Similar episodes in which the tool worked that must all have called another one before, so that its lack
+/// counts as the cause: a few may all happen to.
 const MIN_PRECEDED: usize = 3;
 /// Calls of a tool that a failing one is contrasted with.
 const MAX_CONTRASTED: usize = 64;
 
-/// Returns the lessons of an episode: one for each kind of error it had, and one for failing as a whole, unless how it
-/// ended only repeats one of the errors.
+/// Returns the lessons of an episode: one for each kind of error it had, and one for failing as a whole, unless
+/// how it ended only repeats one of the errors.
 pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<Failure> {
     let mut lessons: Vec<Failure> =
         incidents.iter().take(MAX_LESSONS).map(|incident| lesson(cluster, incident)).collect();
@@ -122,8 +122,9 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
     }
 }
 
-/// Returns how the failing call differs from every call of the tool that worked, here and in similar episodes: in a tool
-/// that they call before, in an argument's presence, or in a value that is a word and that several episodes failed with.
+/// Returns how the failing call differs from every call of the tool that worked, here and in similar episodes:
+/// in a tool that they call before, in an argument's presence, or in a value that is a word and that several
+/// episodes failed with.
 fn root_cause(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Option<String> {
     let failed = incident.failed;
     let mut worked: Vec<(&Member<'_>, usize)> = Vec::new();

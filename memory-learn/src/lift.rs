@@ -43,9 +43,10 @@ impl Share {
 /// The benefit of memory: the difference in success between episodes that were shown a recall and episodes
 /// whose recall was withheld.
 ///
-/// The interval is Newcombe's hybrid score interval (R. G. Newcombe, "Interval estimation for the difference between
-/// independent proportions", Statistics in Medicine 17, 1998, method 10). A partial success enters with its fraction;
-/// the variance of fractions is never above that of a rate with the same mean, so that the interval is wide enough.
+/// The interval is Newcombe's hybrid score interval (R. G. Newcombe, "Interval estimation for the difference
+/// between independent proportions", Statistics in Medicine 17, 1998, method 10). A partial success enters with
+/// its fraction; the variance of fractions is never above that of a rate with the same mean, so that the
+/// interval is wide enough.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Lift {

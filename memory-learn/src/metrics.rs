@@ -77,9 +77,9 @@ struct Figures {
 /// - `success_rate`: the mean success; a partial one counts its fraction;
 /// - `reward`: the mean reward;
 /// - `reuse_rate`: the share of episodes that used something recalled;
-/// - `time_saved_ms`: how much less time an episode took than usual, on average; usual is the median of the same task
-///   (fingerprint) before that day. Episodes without measured time or earlier ones take no part; below 0 if they took
-///   longer;
+/// - `time_saved_ms`: how much less time an episode took than usual, on average; usual is the median of the
+///   same task (fingerprint) before that day. Episodes without measured time or earlier ones take no part;
+///   below 0 if they took longer;
 /// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by
 ///   domain; by agent those that name one of its episodes until then, among the newest that a pattern names.
 ///

@@ -127,7 +127,8 @@ impl<'t> Guesses<'t> {
         }
     }
 
-    /// Takes pairs of placeholders and words that fit, the best named first, as long as neither fits another as well.
+    /// Takes pairs of placeholders and words that fit, the best named first, as long as neither fits another as
+    /// well.
     fn settle(&mut self, mut fitting: Vec<(usize, &String, &'t str)>) {
         loop {
             fitting.retain(|(_, name, word)| !self.values.contains_key(*name) && !self.taken.contains(word));

@@ -299,8 +299,8 @@ fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Respo
     Some(Response { between: Vec::new(), last: *instead, changes: Vec::new() })
 }
 
-/// Returns how the arguments of a call differ from those of the first that failed, as far as they differ from those of the
-/// last that did, too.
+/// Returns how the arguments of a call differ from those of the first that failed, as far as they differ from
+/// those of the last that did, too.
 fn changes<'t>(first: &Call<'t>, failed: &Call<'t>, to: &Call<'t>) -> Vec<Change<'t>> {
     let mut changes = Vec::new();
     first.arguments(|name, value| {

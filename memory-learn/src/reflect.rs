@@ -15,8 +15,8 @@ use crate::trace::Trace;
 pub trait Reflector: Send + Sync + std::fmt::Debug {
     /// Reflects on a completed episode with similar ones, the most similar first.
     ///
-    /// It runs off the path of those who record episodes. Dropping the future is harmless: the episode is reflected on
-    /// again later.
+    /// It runs off the path of those who record episodes. Dropping the future is harmless: the episode is
+    /// reflected on again later.
     ///
     /// # Errors
     /// Any error while reflecting; the episode stays due, and is tried again.

@@ -126,8 +126,8 @@ pub(crate) fn key(calls: &[RemedyCall]) -> Vec<RemedyCall> {
     calls
 }
 
-/// Identifies a remedy by its calls, which are not kept: they may quote an episode that is forgotten later. Calls that differ in
-/// values and notes alone are one remedy.
+/// Identifies a remedy by its calls, which are not kept: they may quote an episode that is forgotten later.
+/// Calls that differ in values and notes alone are one remedy.
 pub fn id_of(calls: &[RemedyCall]) -> String {
     content_hash(&json!(key(calls)).to_string())
 }

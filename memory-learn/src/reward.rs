@@ -108,8 +108,8 @@ impl Default for RewardConfig {
 }
 
 impl RewardConfig {
-    /// Checks that every setting makes sense: figures are finite and not negative, bounds in order, a success worth
-    /// no less than a failure, and a harder task no less than an easier one, nor shorter by the prior.
+    /// Checks that every setting makes sense: figures are finite and not negative, bounds in order, a success
+    /// worth no less than a failure, and a harder task no less than an easier one, nor shorter by the prior.
     ///
     /// # Errors
     /// `InvalidInput` with the setting, the value found and its limits.

@@ -228,8 +228,9 @@ fn is_date(run: &str) -> bool {
     of_three('-') || of_three('/') || of_three('.') || clock
 }
 
-/// Returns the mask of a value: figures are `9`, capitals `A`, runs of small letters one `a`; the rest stays. Values of
-/// one kind share a mask: `#W6067464` and `#W1234567` are `#A9999999`, `mia_li_3668` and `omar_davis_3817` `a_a_9999`.
+/// Returns the mask of a value: figures are `9`, capitals `A`, runs of small letters one `a`; the rest stays.
+/// Values of one kind share a mask: `#W6067464` and `#W1234567` are `#A9999999`, `mia_li_3668` and
+/// `omar_davis_3817` `a_a_9999`.
 pub(crate) fn mask(value: &str) -> String {
     let mut mask = String::with_capacity(value.len());
     for c in value.chars() {

@@ -65,8 +65,8 @@ fn listed(text: &str) -> String {
 /// Renders learned items, the most important first, and then episodes, best first, as Markdown of at most
 /// `max_tokens` tokens as [`estimate_tokens`] counts them.
 ///
-/// Lines that do not fit are left out, and so are sections of which half would mislead; texts of episodes are cut before episodes are left out. Nothing fits, or there
-/// is nothing: the empty string.
+/// Lines that do not fit are left out, and so are sections of which half would mislead; texts of episodes are
+/// cut before episodes are left out. Nothing fits, or there is nothing: the empty string.
 pub fn to_prompt(sections: &[Section], items: &[PromptItem<'_>], max_tokens: usize) -> String {
     let learned = render_sections(sections, max_tokens);
     let left = max_tokens.saturating_sub(estimate_tokens(&learned));
@@ -181,8 +181,8 @@ fn line(into: &mut String, name: &str, text: &str, chars: usize) {
     }
 }
 
-/// Puts a text on one line without invisible characters and cuts it, so that recorded text cannot pass for structure of
-/// the prompt or hide in it.
+/// Puts a text on one line without invisible characters and cuts it, so that recorded text cannot pass for
+/// structure of the prompt or hide in it.
 fn flatten(text: &str, chars: usize) -> String {
     let shown = |(c, visible): (char, bool)| (visible || c.is_whitespace()).then_some(c);
     let text: String = visible_chars(text).filter_map(shown).collect();

@@ -238,7 +238,8 @@ impl LexicalIndex {
         self.held(namespace, Kind::Episode).map_or(0, |shard| shard.census.count(&label_key(domain)))
     }
 
-    /// Returns the domains of completed episodes in the form in which they are compared; `None` for those without one.
+    /// Returns the domains of completed episodes in the form in which they are compared; `None` for those
+    /// without one.
     pub fn domains(&self, namespace: &Namespace) -> Vec<Option<String>> {
         let named = |domain: &str| (!domain.is_empty()).then(|| domain.to_owned());
         self.held(namespace, Kind::Episode)

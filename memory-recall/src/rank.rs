@@ -37,8 +37,8 @@ const PROGRESS_WEIGHT: f64 = 0.02;
 /// episode says what to do, not whether it is similar. With 0.01 to 0.08 for the reward, trajectories are found
 /// as without (`hit_at_1` 0.87 and 0.88, `recall_at_3` 0.843 to 0.850).
 const WORTH: f64 = 0.04;
-/// The least cosine at which a document with none of the query's words is relevant: sentences about different things
-/// are below it with every embedding model that the project supports.
+/// The least cosine at which a document with none of the query's words is relevant: sentences about different
+/// things are below it with every embedding model that the project supports.
 const MIN_COSINE: f64 = 0.40;
 
 /// A document found, with the parts of its score.
@@ -63,8 +63,8 @@ pub struct Hit {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ScoreParts {
-    /// The cosine of its vector and the query's, averaged with that of the episodes found that are nearly the same as
-    /// it; `None` without vectors.
+    /// The cosine of its vector and the query's, averaged with that of the episodes found that are nearly the
+    /// same as it; `None` without vectors.
     pub semantic: Option<f64>,
     /// The BM25 score of the query's words as a share of the highest that any document could reach (for a query
     /// of more than five words, correspondingly less); 0 with no word in common. A word that no document of the
@@ -172,8 +172,8 @@ pub(crate) struct Search<'s> {
     plan: Plan<'s>,
     /// By slot: the cosines of the documents nearest in meaning.
     semantic: Table<u32, f32>,
-    /// The cosine taken for documents that `semantic` does not have: it has the nearest ones, so at most the least of
-    /// them; just that, so that documents whose vectors are not there yet are not held back.
+    /// The cosine taken for documents that `semantic` does not have: it has the nearest ones, so at most the
+    /// least of them; just that, so that documents whose vectors are not there yet are not held back.
     lowest: f64,
     /// The query's labels, as the shard's entries have them; the inner `None` if no entry has it.
     domain: Option<Option<&'s Arc<str>>>,
@@ -246,7 +246,8 @@ impl<'s> Search<'s> {
         self.share_beyond(raw).min(1.0)
     }
 
-    /// Returns a BM25 score as a share of the highest; above 1 for a document that a long query fits better than that.
+    /// Returns a BM25 score as a share of the highest; above 1 for a document that a long query fits better
+    /// than that.
     pub(crate) fn share_beyond(&self, raw: f32) -> f64 {
         if raw > 0.0 { f64::from(raw / self.plan.ceiling) } else { 0.0 }
     }

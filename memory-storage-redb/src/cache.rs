@@ -118,7 +118,8 @@ pub struct RedbCache {
     compacting: watch::Sender<bool>,
     /// Counts openings, so that a failure is answered by one reopening however many calls saw it.
     generation: AtomicU64,
-    /// The opening in which the file has lost nothing that it was given since the first one, or since it was emptied.
+    /// The opening in which the file has lost nothing that it was given since the first one, or since it was
+    /// emptied.
     whole_since: AtomicU64,
     /// Serialises writers. Lock order: writer, then database, then touched.
     writer: Mutex<Writer>,

@@ -28,8 +28,8 @@ pub struct Slots;
 
 impl Slots {
     /// Takes the smallest numbered folder below `root` that no process holds, with whatever an earlier process
-    /// left in it, and creates it if all existing ones are held. Deletes the caches of other folders that no process
-    /// holds and none has written to for 7 days.
+    /// left in it, and creates it if all existing ones are held. Deletes the caches of other folders that no
+    /// process holds and none has written to for 7 days.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if the operating system refuses.

@@ -69,8 +69,8 @@ impl Default for LocalOptions {
 /// Any number of processes may open the same file; writes take turns by an advisory lock on `<file>.lock`.
 ///
 /// Calls never block an async runtime: reads and writes run on threads of their own. Only a
-/// [`commit`](Store::commit) polled outside any tokio runtime runs on the calling thread, which saves the hop. A call
-/// whose future is dropped may still take effect.
+/// [`commit`](Store::commit) polled outside any tokio runtime runs on the calling thread, which saves the hop.
+/// A call whose future is dropped may still take effect.
 pub struct LocalStore {
     inner: Arc<Inner>,
 }

@@ -54,8 +54,8 @@ pub(crate) trait Operation: Send + Sync + 'static {
 
 /// Reports an answer that ended before its last row.
 ///
-/// The client takes a stream that ends early for the end of the rows, so every query of many rows asks for something
-/// that only a complete answer has.
+/// The client takes a stream that ends early for the end of the rows, so every query of many rows asks for
+/// something that only a complete answer has.
 pub(crate) fn truncated(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "the answer was cut off before its end")
 }

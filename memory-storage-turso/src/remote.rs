@@ -27,8 +27,8 @@ pub use options::RemoteOptions;
 
 /// Keeps records on sqld or Turso Cloud.
 ///
-/// Connecting is lazy: the server is first asked by the first call, which also migrates the schema. Every call has a
-/// deadline, uses one connection of a bounded pool, and needs a tokio runtime with I/O and time enabled.
+/// Connecting is lazy: the server is first asked by the first call, which also migrates the schema. Every call
+/// has a deadline, uses one connection of a bounded pool, and needs a tokio runtime with I/O and time enabled.
 ///
 /// After [`ErrorKind::Unavailable`] the outcome of a commit is unknown; repeating it is safe. A call whose
 /// future is dropped gives up its connection; a request already sent may still take effect.
@@ -47,8 +47,8 @@ impl RemoteStore {
     /// Prepares a store; the server need not be there.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a URL or token that cannot work, [`ErrorKind::Unsupported`] for a URL scheme
-    /// that is not served, [`ErrorKind::Io`] if the system has no TLS root certificates.
+    /// [`ErrorKind::InvalidInput`] for a URL or token that cannot work, [`ErrorKind::Unsupported`] for a URL
+    /// scheme that is not served, [`ErrorKind::Io`] if the system has no TLS root certificates.
     pub fn connect(options: RemoteOptions) -> Result<Self> {
         let pool = Pool::new(&options)?;
         Ok(Self { shared: Shared { options, pool, migrated: Mutex::new(false) } })

@@ -54,8 +54,8 @@ CREATE TRIGGER IF NOT EXISTS records_purged AFTER DELETE ON records BEGIN
 END;
 ";
 
-/// Learning: the kinds that it adds have their views and indexes from the script; evidence takes the place of uses of
-/// patterns, which nothing wrote.
+/// Learning: the kinds that it adds have their views and indexes from the script; evidence takes the place of
+/// uses of patterns, which nothing wrote.
 const V2: &str = "
 DROP INDEX IF EXISTS records_pattern_use_pattern;
 DROP INDEX IF EXISTS records_pattern_use_episode;
@@ -164,8 +164,8 @@ pub(crate) fn check_version(version: u64) -> Result<(), Error> {
 /// The tables that the migrations make.
 const OWN_TABLES: u64 = 5;
 
-/// Asks whether the schema is ours, how many of its tables there are, and which tables there are otherwise. Names that start with an underscore,
-/// `sqlite_` or `libsql_` belong to the database itself.
+/// Asks whether the schema is ours, how many of its tables there are, and which tables there are otherwise.
+/// Names that start with an underscore, `sqlite_` or `libsql_` belong to the database itself.
 const LOOK: &str = "
 SELECT count(*) FILTER (WHERE name = 'agent_memory_schema'),
   count(*) FILTER (WHERE name IN

@@ -75,8 +75,9 @@ pub(crate) struct Advised {
 
 /// Advises on tools for a task of these clauses.
 ///
-/// `heuristics` are those of the domain as stored: a rule for a tool that is rejected or withheld and whose condition holds
-/// takes its tool out, and so does one that is pinned against it; a rule that is pinned adds its tool.
+/// `heuristics` are those of the domain as stored: a rule for a tool that is rejected or withheld and whose
+/// condition holds takes its tool out, and so does one that is pinned against it; a rule that is pinned adds
+/// its tool.
 pub(crate) fn advise(
     clauses: &[String],
     query: &RecallQuery,

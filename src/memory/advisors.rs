@@ -23,13 +23,15 @@ pub(super) type Domain = Option<String>;
 
 /// Episodes read with one request.
 const READ_AT_ONCE: usize = 250;
-/// Episodes that others recorded or forgot, as a share of those learned from, from which recall learns from them first.
+/// Episodes that others recorded or forgot, as a share of those learned from, from which recall learns from
+/// them first.
 const WORTHWHILE: f64 = 0.02;
-/// Episodes that are learned from between two times that the model is stored, as a share of all: storing costs as much as
-/// the model is large.
+/// Episodes that are learned from between two times that the model is stored, as a share of all: storing costs
+/// as much as the model is large.
 const STORED_AT: f64 = 0.1;
-/// The newest episodes that a recall learns from before it answers, where this process has no model of them: about a second.
-/// Consolidation learns from the rest. A model of some agents' episodes is learned from as many.
+/// The newest episodes that a recall learns from before it answers, where this process has no model of them:
+/// about a second. Consolidation learns from the rest. A model of some agents' episodes is learned from as
+/// many.
 const AT_ONCE: usize = 2_500;
 /// Filters by agent whose models are kept.
 const BY_AGENT: u64 = 8;
@@ -49,7 +51,8 @@ pub struct AdviceSkill {
     pub tools: usize,
     /// The newest episodes whose tools were predicted before they were learned from, at most 300.
     pub predictions: usize,
-    /// The mean F1 measure of the predicted set of tools against those that worked, in `0.0..=1.0`; `None` without any.
+    /// The mean F1 measure of the predicted set of tools against those that worked, in `0.0..=1.0`; `None`
+    /// without any.
     pub mean_f1: Option<f64>,
     /// Mentions of tools that were not learned because the domain has too many.
     pub dropped: u64,
@@ -397,8 +400,8 @@ impl Advisors {
         }
     }
 
-    /// Stores a model in the cache. After a failure it is stored with the next change, or on closing. A model that the
-    /// cache lacks is learned again.
+    /// Stores a model in the cache. After a failure it is stored with the next change, or on closing. A model
+    /// that the cache lacks is learned again.
     async fn store_model(&self, domain: &Domain, advisor: &Shared) {
         changing(advisor, |advisor| advisor.model.calibrate());
         let shared = advisor.clone();

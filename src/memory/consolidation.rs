@@ -378,8 +378,8 @@ impl Consolidation {
         Ok(())
     }
 
-    /// Computes the learning metrics of the days that the newest episodes ended on. Returns false if its time was over
-    /// before the last of them.
+    /// Computes the learning metrics of the days that the newest episodes ended on. Returns false if its time
+    /// was over before the last of them.
     async fn measure(&self, limits: &Limits) -> Result<bool> {
         let (episodes, all) = self.newest_episodes().await?;
         let patterns: Vec<Pattern> = self.records.all(Kind::Pattern, Entity::as_pattern).await?.items;

@@ -32,8 +32,9 @@ impl Memory {
     /// tier. Items that only it supports are removed, others are recomputed without it. Returns false if there
     /// is none.
     ///
-    /// It stays forgotten: its tombstone is kept for ever and wins over every version of the episode, also one that a
-    /// machine without a connection completes later, and the durable tier takes nothing any more that belongs to it.
+    /// It stays forgotten: its tombstone is kept for ever and wins over every version of the episode, also one
+    /// that a machine without a connection completes later, and the durable tier takes nothing any more that
+    /// belongs to it.
     ///
     /// # Errors
     /// `Unavailable` when the durable tier must list the steps and does not answer.

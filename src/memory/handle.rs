@@ -25,8 +25,8 @@ pub struct OpenEpisode {
     totals: Totals,
     /// Distinguishes handles of the same episode, also within one process: their steps must not share a key.
     writer: u64,
-    /// Steps may be stored that the totals miss, or the reverse: the durable tier was away when they were summed up, or
-    /// a write ended without a clear answer.
+    /// Steps may be stored that the totals miss, or the reverse: the durable tier was away when they were
+    /// summed up, or a write ended without a clear answer.
     uncertain: bool,
 }
 

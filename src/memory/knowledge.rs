@@ -91,8 +91,8 @@ impl Knowledge<'_> {
     /// only from that domain; lessons of `tool` rank slightly higher.
     ///
     /// # Errors
-    /// `InvalidInput` for an error that is empty or longer than an observation may be, and for labels over their limit;
-    /// whatever the tiers report.
+    /// `InvalidInput` for an error that is empty or longer than an observation may be, and for labels over
+    /// their limit; whatever the tiers report.
     pub async fn failures_like(
         &self,
         error: &str,
@@ -160,8 +160,8 @@ impl Knowledge<'_> {
         self.inner.records.evidence_on(item).await
     }
 
-    /// Returns the score of an episode; `None` until it is completed. While the durable tier is away, it is the score
-    /// that is known here.
+    /// Returns the score of an episode; `None` until it is completed. While the durable tier is away, it is the
+    /// score that is known here.
     ///
     /// # Errors
     /// Whatever the tiers report.

@@ -102,8 +102,8 @@ impl Learner {
 
     /// Learns batch by batch until no episode is due, or until `stop` returns true.
     ///
-    /// An episode that cannot be learned from does not stop the others: its error is returned at the end, it stays due in
-    /// the store, and another attempt is made when it is looked for again.
+    /// An episode that cannot be learned from does not stop the others: its error is returned at the end, it
+    /// stays due in the store, and another attempt is made when it is looked for again.
     pub(super) async fn learn_all(&self, stop: impl Fn() -> bool) -> Result<Learned> {
         let mut learned = Learned::default();
         let mut failure = None;
@@ -142,7 +142,8 @@ impl Learner {
                 }
             }
             drop(gate);
-            // Off the gate: a provider may take its time. Its errors are the reason that recall gives for going by words.
+            // Off the gate: a provider may take its time. Its errors are the reason that recall gives for going
+            // by words.
             if let Some(vectors) = &self.vectors
                 && let Err(error) = vectors.complete(Some(&batch)).await
             {

@@ -1,4 +1,5 @@
-//! Code that the application plugs in: a panic in it fails that call alone, not the task in the background that made it.
+//! Code that the application plugs in: a panic in it fails that call alone, not the task in the background that
+//! made it.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

@@ -34,8 +34,8 @@ pub struct RecalledEpisode {
 /// The agents and times that an item comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Origin {
-    /// The agents of the episodes that it names and that are still there, in order of the alphabet; those that name no agent
-    /// add none.
+    /// The agents of the episodes that it names and that are still there, in order of the alphabet; those that
+    /// name no agent add none.
     pub agents: Vec<String>,
     /// When the newest of these episodes began; `None` if none is there any more.
     pub latest: Option<Timestamp>,

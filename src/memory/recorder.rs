@@ -193,8 +193,8 @@ fn given_up() -> Error {
     Error::new(ErrorKind::Closed, "record", "the runtime stopped; whether the episode is stored is not known")
 }
 
-/// Episodes that are committed together. None of them is before the last one is scored: recall would know some of them, and
-/// they would count twice.
+/// Episodes that are committed together. None of them is before the last one is scored: recall would know some
+/// of them, and they would count twice.
 #[derive(Default)]
 struct Batch {
     /// With the place of each in the answer.
@@ -263,7 +263,8 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Scores a completed episode. `ahead` are the figures of episodes that came before it and that recall does not know yet.
+    /// Scores a completed episode. `ahead` are the figures of episodes that came before it and that recall does
+    /// not know yet.
     pub(super) fn conclude(&self, observed: Observed, ahead: &TaskFigures, episode: &mut Episode) -> Reward {
         let (usual, novelty) = self.usual(ahead, episode);
         observed.conclude(&usual, novelty, &self.learning.reward, episode)
@@ -335,8 +336,8 @@ impl Recorder {
 }
 
 impl Recorder {
-    /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall may not know
-    /// yet; this one is added to them.
+    /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall
+    /// may not know yet; this one is added to them.
     async fn prepare(
         &self,
         id: EpisodeId,

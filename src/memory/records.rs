@@ -89,7 +89,8 @@ impl Records {
         Ok(contiguous && (!steps.is_empty() || self.engine.is_pending(&head)?))
     }
 
-    /// Returns an item as the store has it, whatever the caches last saw of it: another process may have changed it.
+    /// Returns an item as the store has it, whatever the caches last saw of it: another process may have
+    /// changed it.
     pub(super) async fn stored(&self, item: ItemId) -> Result<Option<Entity>> {
         let scan = Scan::new(self.engine.namespace(), item.kind()).prefix(item.record_id()).limit(1);
         let (page, _) = self.engine.scan_fresh(&scan).await?;
@@ -162,7 +163,8 @@ impl Records {
         })
     }
 
-    /// Returns true if an episode is so old that it may have expired. The id of an imported one has no time: it counts as old.
+    /// Returns true if an episode is so old that it may have expired. The id of an imported one has no time: it
+    /// counts as old.
     fn may_be_purged(&self, id: EpisodeId) -> bool {
         let (seconds, nanos) = id.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
         let started = Timestamp(seconds * 1_000 + u64::from(nanos) / 1_000_000);

@@ -4,7 +4,8 @@ use memory_core::{Error, ErrorKind, Result};
 
 use crate::redact::Redactor;
 
-/// Larger texts are redacted on the runtime's blocking threads, in bytes: smaller ones take less than a millisecond.
+/// Larger texts are redacted on the runtime's blocking threads, in bytes: smaller ones take less than a
+/// millisecond.
 const INLINE_BYTES: usize = 64 << 10;
 
 impl Redactor {

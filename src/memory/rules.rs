@@ -132,7 +132,8 @@ impl Rules {
         Ok(())
     }
 
-    /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they must wait.
+    /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they
+    /// must wait.
     async fn refresh_domain(&self, domain: &Domain) -> Result<Option<u64>> {
         let (advisor, episodes) = self.advisors.learned_advisor(domain).await?;
         let heuristics = self.heuristics_of(domain.as_deref(), &advisor, self.records.engine.now()).await?;
@@ -192,7 +193,8 @@ impl Rules {
         Ok(heuristics)
     }
 
-    /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of reach.
+    /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of
+    /// reach.
     pub(super) async fn stored_heuristics(
         &self,
         domain: Option<&str>,

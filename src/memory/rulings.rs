@@ -25,8 +25,8 @@ impl Knowledge<'_> {
         self.decide(item, None, decision).await
     }
 
-    /// Pins or rejects one remedy of a failure lesson, by its calls ([`memory_core::Remedy::calls`]), or with `None` lets its
-    /// evidence decide again.
+    /// Pins or rejects one remedy of a failure lesson, by its calls ([`memory_core::Remedy::calls`]), or with
+    /// `None` lets its evidence decide again.
     ///
     /// # Errors
     /// `NotFound` for an unknown lesson or remedy, and errors of the commit.

@@ -7,7 +7,8 @@ use memory_learn::trace::Trace;
 
 use crate::memory::records::Records;
 
-/// The bytes of traces that are kept in memory, for contrast with the next episodes: a few hundred of usual length.
+/// The bytes of traces that are kept in memory, for contrast with the next episodes: a few hundred of usual
+/// length.
 const BYTES: u64 = 32 << 20;
 
 /// Reads episodes with their steps and artifacts.

@@ -33,8 +33,8 @@ macro_rules! value {
 
 pub(super) use value;
 
-/// A name that ends in a secret word, a separator (with a type before it in some languages), and a value in quotes or
-/// up to a space. JSON within a string has backslashes before its quotes.
+/// A name that ends in a secret word, a separator (with a type before it in some languages), and a value in
+/// quotes or up to a space. JSON within a string has backslashes before its quotes.
 pub(super) const PATTERN: &str = concat!(
     r"(?P<name>",
     secret_name!(),
@@ -123,7 +123,8 @@ fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
         .then_some(found.secret.len() + more.len())
 }
 
-/// Returns true if the quote before the value ends a string that the name is in: `prompt='Password: ', stream=None`.
+/// Returns true if the quote before the value ends a string that the name is in:
+/// `prompt='Password: ', stream=None`.
 fn closes_a_prompt(found: &Found<'_>) -> bool {
     let Some(at) = found.before.rfind(found.name) else { return false };
     let opening = found.before[..at].chars().next_back();
@@ -175,8 +176,9 @@ fn bare(name: Name, value: &str, found: &Found<'_>) -> bool {
     }
 }
 
-/// Returns true if a word without digits stands where nothing but a value can: `PASSWORD=letmein` up to a space, or
-/// `password: letmein` alone on its line. In code and in sentences such a word is a variable or a remark.
+/// Returns true if a word without digits stands where nothing but a value can: `PASSWORD=letmein` up to a
+/// space, or `password: letmein` alone on its line. In code and in sentences such a word is a variable or a
+/// remark.
 fn word_alone(value: &str, tight: bool, found: &Found<'_>) -> bool {
     let plain = value.chars().all(|c| c.is_alphanumeric() || c == '-') && value.len() == found.secret.len();
     let named_alike = value.to_ascii_lowercase().contains("pass");

@@ -1,4 +1,5 @@
-//! Names and values side by side: `{"name": "DB_PASSWORD", "value": "…"}`, `["--password", "…"]`, `["Authorization", "…"]`.
+//! Names and values side by side: `{"name": "DB_PASSWORD", "value": "…"}`, `["--password", "…"]`,
+//! `["Authorization", "…"]`.
 
 use serde_json::{Map, Value};
 

@@ -155,8 +155,8 @@ pub(super) fn is_remark(word: &str) -> bool {
     REMARKS.contains(&word.trim_end_matches(['.', ',', ':', '!']))
 }
 
-/// Returns true for text that reads like a sentence about a secret: "must be at least 8 characters". A passphrase has
-/// hardly more than one of its words.
+/// Returns true for text that reads like a sentence about a secret: "must be at least 8 characters". A
+/// passphrase has hardly more than one of its words.
 pub(super) fn sentence(text: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
     let count = text.split_whitespace().take(40).filter(|word| is_remark(word)).count();
@@ -230,7 +230,8 @@ pub(super) fn odd(text: &str) -> bool {
     text.len() >= 8 && mixed(text) && !variable(text) && !text.contains(' ') && !environment
 }
 
-/// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a call.
+/// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a
+/// call.
 pub(super) fn variable(text: &str) -> bool {
     let inner =
         text.strip_prefix('$').or_else(|| text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')));

@@ -106,7 +106,8 @@ async fn write_file(session: &Session, seqs: &[u64], path: &Path) -> Result<Vec<
     Ok(written)
 }
 
-/// Writes dead letters, one object a line: those with these numbers, or all if there are none. Returns their numbers.
+/// Writes dead letters, one object a line: those with these numbers, or all if there are none. Returns their
+/// numbers.
 async fn write_all(
     session: &Session,
     seqs: &[u64],

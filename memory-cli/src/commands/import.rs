@@ -233,8 +233,8 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
     Ok(())
 }
 
-/// Returns how many records of each kind of knowledge there are; `None` while not all has arrived at the durable tier, which
-/// counts them.
+/// Returns how many records of each kind of knowledge there are; `None` while not all has arrived at the
+/// durable tier, which counts them.
 pub(super) async fn known(memory: &Memory) -> Result<Option<BTreeMap<&'static str, u64>>, Error> {
     // One that does not answer is not waited for.
     let breaker = memory.status().await.engine.breaker;

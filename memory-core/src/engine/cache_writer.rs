@@ -196,7 +196,8 @@ impl CacheWriter {
         self.changed.store(changed, Ordering::Relaxed);
     }
 
-    /// Notes that the index differs from the documents in the cache file: until both start over no snapshot is made.
+    /// Notes that the index differs from the documents in the cache file: until both start over no snapshot is
+    /// made.
     pub(crate) fn set_apart(&self) {
         self.apart.store(true, Ordering::Relaxed);
     }

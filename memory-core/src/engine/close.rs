@@ -26,8 +26,8 @@ pub struct PendingReport {
 }
 
 impl Engine {
-    /// Refuses further writes, drains the outbox for at most `timeout` and as long as the durable tier answers, and ends
-    /// threads and tasks. Closing twice is harmless.
+    /// Refuses further writes, drains the outbox for at most `timeout` and as long as the durable tier answers,
+    /// and ends threads and tasks. Closing twice is harmless.
     ///
     /// # Errors
     /// Errors of the durable tier on closing; unsent records are not an error but part of the answer.

@@ -34,8 +34,8 @@ pub struct EngineConfig {
     pub missing_ttl: Duration,
     /// How often the change feed is pulled; 100 ms by default in local mode, 1 s in remote mode.
     pub poll_interval: Option<Duration>,
-    /// How long the first recall or read waits for the first pull in remote mode, from opening on, if the server answers
-    /// at all; 3 s by default. Writes do not wait.
+    /// How long the first recall or read waits for the first pull in remote mode, from opening on, if the
+    /// server answers at all; 3 s by default. Writes do not wait.
     pub first_pull: Duration,
     /// How long they wait for a server that does not answer, from opening on; 1 s by default, as RFC 6298 has
     /// it for an unknown one. A server that is known to be slower gets longer, up to `first_pull`; one that is

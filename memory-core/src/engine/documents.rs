@@ -47,8 +47,8 @@ fn document_of(index: &dyn SearchIndex, record: &Record) -> Option<DocumentChang
     }
 }
 
-/// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the index has
-/// newer versions of, or does not take, are taken out: the cache file must not have them either.
+/// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the
+/// index has newer versions of, or does not take, are taken out: the cache file must not have them either.
 pub(super) fn index_documents(
     index: &dyn SearchIndex,
     records: &[Record],

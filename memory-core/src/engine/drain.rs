@@ -350,7 +350,8 @@ impl Shared {
         self.next_generation();
         self.cache_writer.push(CacheWork::Outdate(sent.clone()));
         self.cache_writer.settle().await;
-        // As when the feed was applied: first below, then above, and nothing that was read before comes in between.
+        // As when the feed was applied: first below, then above, and nothing that was read before comes in
+        // between.
         self.next_generation();
         for (key, revision) in &sent {
             self.missing.invalidate(key);

@@ -8,8 +8,8 @@ use crate::model::kind::Kind;
 use crate::store::record::{Key, Namespace, Record, Revision};
 use crate::store::traits::StoredDocument;
 
-/// An index over records, in memory. The engine gives it every version that was committed or pulled, and stores its
-/// documents and its snapshot in the cache.
+/// An index over records, in memory. The engine gives it every version that was committed or pulled, and stores
+/// its documents and its snapshot in the cache.
 pub trait SearchIndex: Send + Sync {
     /// Identifies how documents are made and encoded. Documents stored under another number are made again.
     fn analysis(&self) -> u16;
@@ -26,7 +26,8 @@ pub trait SearchIndex: Send + Sync {
     /// Returns the index of a namespace as bytes, for [`SearchIndex::restore`]; `None` if it has no such form.
     fn snapshot(&self, namespace: &Namespace) -> Option<Vec<u8>>;
 
-    /// Replaces the whole index by a snapshot; false, and nothing changes, if another version of the program made it.
+    /// Replaces the whole index by a snapshot; false, and nothing changes, if another version of the program
+    /// made it.
     fn restore(&self, namespace: &Namespace, snapshot: Vec<u8>) -> bool;
 
     /// Returns how many documents of a kind a namespace has.

@@ -31,11 +31,11 @@ use crate::store::traits::{Durable, Tiers};
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 impl Engine {
-    /// Assembles an engine, which keeps `index` in step with its records, and starts its threads and tasks on the current
-    /// tokio runtime.
+    /// Assembles an engine, which keeps `index` in step with its records, and starts its threads and tasks on
+    /// the current tokio runtime.
     ///
-    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and writes are
-    /// accepted at once; see [`Engine::ready`].
+    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and
+    /// writes are accepted at once; see [`Engine::ready`].
     ///
     /// # Errors
     /// Errors of the cache on reading its cursor and documents; in local mode also those of the durable tier on

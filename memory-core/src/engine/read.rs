@@ -90,7 +90,8 @@ impl Engine {
     /// Reads some records, in the order of the keys; up to 64 that are not cached share one request.
     ///
     /// # Errors
-    /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as [`Engine::read`].
+    /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as
+    /// [`Engine::read`].
     pub async fn read_each(&self, keys: &[Key]) -> Result<Vec<Result<Read>>> {
         let now = self.shared.clock.now();
         self.read_wanted(keys.iter().map(|key| Wanted::of(key, &self.shared.hot)).collect(), now).await

@@ -22,7 +22,8 @@ impl Engine {
         let shared = &self.shared;
         shared.ready().await?;
         let now = shared.now();
-        // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
+        // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not
+        // never.
         let pending = match shared.outbox() {
             Some(outbox) if outbox.usage().rows > 0 => {
                 let asked = scan.clone();

@@ -121,8 +121,8 @@ pub struct Episode {
     pub steps: u32,
     /// The tools used, in order of first use; empty until completed.
     pub tools: Vec<ToolUse>,
-    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed, and for episodes
-    /// recorded before there were courses.
+    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed, and for
+    /// episodes recorded before there were courses.
     #[serde(default)]
     pub course: Vec<Attempt>,
     /// The sum of the steps' durations in milliseconds; 0 until completed.

@@ -113,8 +113,8 @@ impl EvidenceRole {
 
 /// One piece of evidence on an item: an episode that had to do with it, and how that ended.
 ///
-/// There is at most one for an item, episode and role: recording it again is recording it once. Statistics of items
-/// derive from these records, so that processes that learn at the same time lose nothing.
+/// There is at most one for an item, episode and role: recording it again is recording it once. Statistics of
+/// items derive from these records, so that processes that learn at the same time lose nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The item.

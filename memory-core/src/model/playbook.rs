@@ -41,8 +41,9 @@ pub struct Playbook {
     pub steps: Vec<PlaybookStep>,
     /// The placeholders' names.
     pub placeholders: Vec<String>,
-    /// The shape that earlier values of each placeholder have in common, in the placeholders' order: figures as `9`, capitals
-    /// as `A`, runs of small letters as `a` (`#A9999999`), names of several words as `Aa Aa`; empty if they have none.
+    /// The shape that earlier values of each placeholder have in common, in the placeholders' order: figures as
+    /// `9`, capitals as `A`, runs of small letters as `a` (`#A9999999`), names of several words as `Aa Aa`;
+    /// empty if they have none.
     #[serde(default)]
     pub shapes: Vec<String>,
     /// The kind of task it is for.

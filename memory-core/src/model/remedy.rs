@@ -12,8 +12,8 @@ use crate::model::ruling::Decision;
 /// As text it is its calls with their results: `login, then deploy (3 times)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remedy {
-    /// The calls, in order; the last is the one that failed before, or one that took its place. Where one of the calls
-    /// failed itself, and so the remedy did, it is the last.
+    /// The calls, in order; the last is the one that failed before, or one that took its place. Where one of
+    /// the calls failed itself, and so the remedy did, it is the last.
     pub calls: Vec<RemedyCall>,
     /// Successful episodes in which it recovered from the error.
     pub worked: u32,

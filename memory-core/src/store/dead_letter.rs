@@ -26,9 +26,10 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// Returns the dead letter with the durable form of its record, for an export of one object a line.
     ///
-    /// The fields are `seq`, `at` (milliseconds since 1970) and `reason`, then those of the durable row: `namespace`,
-    /// `kind`, `id`, `revision`, `writer`, `updated_at`, `expires_at` (or null) and `body` (null for a tombstone). If the
-    /// record does not decode, `raw` (hexadecimal) stands in place of the row's fields.
+    /// The fields are `seq`, `at` (milliseconds since 1970) and `reason`, then those of the durable row:
+    /// `namespace`, `kind`, `id`, `revision`, `writer`, `updated_at`, `expires_at` (or null) and `body` (null
+    /// for a tombstone). If the record does not decode, `raw` (hexadecimal) stands in place of the row's
+    /// fields.
     ///
     /// # Errors
     /// Those of [`Row::encode`].

@@ -3,8 +3,9 @@
 //! A wrapper is a [`Layer`]: one function around any call. [`Layered`] forwards every method of [`Store`] and
 //! [`Durable`] through it, so forwarding is written once and a layer cannot forget a method.
 //!
-//! Order, from the outside: `Breaker(Retry(Timeout(store)))`. A breaker inside a retry would count each attempt and be
-//! hammered while it is open; a timeout outside a retry would cut the retries short instead of each attempt.
+//! Order, from the outside: `Breaker(Retry(Timeout(store)))`. A breaker inside a retry would count each attempt
+//! and be hammered while it is open; a timeout outside a retry would cut the retries short instead of each
+//! attempt.
 
 pub(crate) mod breaker;
 #[cfg(feature = "testing")]

@@ -169,8 +169,8 @@ pub struct Page {
     pub records: Vec<Record>,
     /// Where the next page starts ([`Scan::after`]); `None` after the last page.
     pub next: Option<Arc<str>>,
-    /// The ids of records that the scan passed over because they do not decode. Whether they meet its conditions is not
-    /// known.
+    /// The ids of records that the scan passed over because they do not decode. Whether they meet its
+    /// conditions is not known.
     pub unreadable: Vec<Arc<str>>,
 }
 

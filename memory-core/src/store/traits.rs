@@ -191,8 +191,8 @@ pub trait Cache: Store {
     /// Returns the search documents of keys; keys without one are left out.
     async fn documents_of(&self, keys: &[Key]) -> Result<Documents>;
 
-    /// Stores the snapshot of a namespace's recall index in place of an earlier one: all documents are part of it until
-    /// they are put or removed again. A cache without room for it keeps none.
+    /// Stores the snapshot of a namespace's recall index in place of an earlier one: all documents are part of
+    /// it until they are put or removed again. A cache without room for it keeps none.
     async fn put_snapshot(&self, namespace: &Namespace, snapshot: &[u8]) -> Result<()>;
 
     /// Returns the snapshot of a namespace with the changes since; `None` without a readable one.

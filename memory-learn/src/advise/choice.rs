@@ -7,9 +7,9 @@ const LEAST: f64 = 1e-9;
 /// Bisection is exact enough after this many steps.
 const HALVINGS: usize = 40;
 
-/// Returns how many of the most probable tools to name: the number with the greatest expected F1 measure, where the
-/// expectation is approximated by that of numerator and denominator (Nan et al., "Optimizing F-measure", 2012).
-/// `probabilities` are sorted, the greatest first; 0 only if there are none.
+/// Returns how many of the most probable tools to name: the number with the greatest expected F1 measure, where
+/// the expectation is approximated by that of numerator and denominator (Nan et al., "Optimizing F-measure",
+/// 2012). `probabilities` are sorted, the greatest first; 0 only if there are none.
 pub fn by_expected_f1(probabilities: &[f64]) -> usize {
     let total: f64 = probabilities.iter().sum();
     let (mut sum, mut best, mut count) = (0.0, -1.0, 0);
@@ -44,8 +44,8 @@ pub(super) fn sum_to_one(probabilities: &mut [f64]) {
     probabilities.iter_mut().zip(raised(high)).for_each(|(probability, raised)| *probability = raised);
 }
 
-/// Like [`by_expected_f1`], where no tool at all may be needed: none is named if that is likelier to be right than the best number is
-/// expected to be, the F1 measure of two empty sets being 1.
+/// Like [`by_expected_f1`], where no tool at all may be needed: none is named if that is likelier to be right
+/// than the best number is expected to be, the F1 measure of two empty sets being 1.
 pub(super) fn by_expected_f1_or_none(probabilities: &[f64]) -> usize {
     let count = by_expected_f1(probabilities);
     let total: f64 = probabilities.iter().sum();

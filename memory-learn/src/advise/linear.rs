@@ -1,15 +1,15 @@
 //! A sparse linear classifier a tool, over hashed words and character n-grams, that learns one episode at a time.
 //!
-//! It minimises the L2-regularised squared hinge loss one-vs-rest by dual coordinate descent (Hsieh et al., "A Dual
-//! Coordinate Descent Method for Large-scale Linear SVM", 2008): each episode has one dual variable a tool, an episode is
-//! optimised when it arrives and again when it is replayed, as in LASVM (Bordes et al., 2005). The minimum is unique, so
-//! the order of arrival matters no more than optimisation is short of it, and than newer episodes count more where they
-//! contradict older ones. The weights are the sum of the episodes' shares:
-//! forgetting an episode takes its share out.
+//! It minimises the L2-regularised squared hinge loss one-vs-rest by dual coordinate descent (Hsieh et al., "A
+//! Dual Coordinate Descent Method for Large-scale Linear SVM", 2008): each episode has one dual variable a
+//! tool, an episode is optimised when it arrives and again when it is replayed, as in LASVM (Bordes et al.,
+//! 2005). The minimum is unique, so the order of arrival matters no more than optimisation is short of it, and
+//! than newer episodes count more where they contradict older ones. The weights are the sum of the episodes'
+//! shares: forgetting an episode takes its share out.
 //!
-//! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in scikit-learn). Document
-//! frequencies change with each episode, so weights are kept free of them: the score of a text is
-//! `Σ idf² · tf · weight / norm`.
+//! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in
+//! scikit-learn). Document frequencies change with each episode, so weights are kept free of them: the score of
+//! a text is `Σ idf² · tf · weight / norm`.
 
 use memory_recall::text::Feature;
 

@@ -70,7 +70,8 @@ pub(super) struct Mixture {
 }
 
 impl Default for Mixture {
-    /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest neighbours half.
+    /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest
+    /// neighbours half.
     fn default() -> Self {
         let weights = [1.0, 1.0, 0.0, 0.0];
         Self { weights, strength: 0.5, recent: true, window: VecDeque::new(), new: 0 }
@@ -236,8 +237,8 @@ fn softplus(odds: f64) -> f64 {
     if odds > 30.0 { odds } else { odds.exp().ln_1p() }
 }
 
-/// Returns the step to the minimum of a quadratic of which the lower triangle of the Hessian is given, each coordinate at its
-/// least or above, by coordinate descent.
+/// Returns the step to the minimum of a quadratic of which the lower triangle of the Hessian is given, each
+/// coordinate at its least or above, by coordinate descent.
 fn step(
     hessian: &[[f64; WEIGHTS]; WEIGHTS],
     gradient: &[f64; WEIGHTS],

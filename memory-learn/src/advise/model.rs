@@ -264,8 +264,8 @@ impl Model {
         self.fit(|mixture| mixture.new * REFIT >= mixture.window.len());
     }
 
-    /// Forgets an episode: takes out its share of the weights, its counts and its predictions. Returns false if it was not
-    /// learned from.
+    /// Forgets an episode: takes out its share of the weights, its counts and its predictions. Returns false if
+    /// it was not learned from.
     pub fn forget(&mut self, id: u128) -> bool {
         let Some(place) = self.ids.remove(&id) else { return false };
         let forgotten = self.episodes.swap_remove(place as usize);
@@ -370,8 +370,9 @@ impl Model {
         let may_be_over = !is_start && query.failed.is_none();
         let count =
             if may_be_over { by_expected_f1_or_none(&probabilities) } else { by_expected_f1(&probabilities) };
-        // In order of use: that of the clauses that speak for them, except where significantly many episodes used one before
-        // the other; within a clause, that of the nearest episodes, then that which is more usual.
+        // In order of use: that of the clauses that speak for them, except where significantly many episodes
+        // used one before the other; within a clause, that of the nearest episodes, then that which is more
+        // usual.
         let mut named: Vec<usize> = (0..count).collect();
         named.sort_by_key(|at| found[*at].1.clause);
         sort(&mut named, |a, b| {

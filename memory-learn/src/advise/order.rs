@@ -33,15 +33,16 @@ impl Order {
         self.before.get(&(first, second)).copied().unwrap_or(0)
     }
 
-    /// Returns true if one tool comes before another: more often, and for those of different clauses significantly so.
+    /// Returns true if one tool comes before another: more often, and for those of different clauses
+    /// significantly so.
     pub(super) fn precedes(&self, (first, clause): (Tool, usize), (second, other): (Tool, usize)) -> bool {
         let (there, back) = (f64::from(self.before(first, second)), f64::from(self.before(second, first)));
         there > back && (clause == other || (there - back).powi(2) > SIGNIFICANT * (there + back))
     }
 }
 
-/// Moves items before those that they precede: each is inserted where most pairs agree (insertion sort by a relation that
-/// need not be transitive).
+/// Moves items before those that they precede: each is inserted where most pairs agree (insertion sort by a
+/// relation that need not be transitive).
 pub(super) fn sort<T>(items: &mut [T], precedes: impl Fn(&T, &T) -> bool) {
     for at in 1..items.len() {
         let mut place = at;

@@ -3,9 +3,9 @@
 /// The parameters of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
-    /// The cost of an error against the size of the weights: `C` of the L2-regularised L2-loss support vector machine.
-    /// The sweep (docs/evaluation.md): 1, 2 and 3 give F1 0.687, 0.695 and 0.702 in cross-validation on BFCL, 0.822, 0.821 and
-    /// 0.820 on MetaTool, and 0.711, 0.709 and 0.708 on nine other pairs of files.
+    /// The cost of an error against the size of the weights: `C` of the L2-regularised L2-loss support vector
+    /// machine. The sweep (docs/evaluation.md): 1, 2 and 3 give F1 0.687, 0.695 and 0.702 in cross-validation
+    /// on BFCL, 0.822, 0.821 and 0.820 on MetaTool, and 0.711, 0.709 and 0.708 on nine other pairs of files.
     pub cost: f32,
     /// The value of the constant feature; texts have norm 1. liblinear regularises the intercept like any
     /// weight. The sweep: 0.2, 0.5 and 1 give 0.692, 0.702 and 0.698 in cross-validation on BFCL, and 0.699,
@@ -15,11 +15,11 @@ pub struct Params {
     /// as LASVM (Bordes et al., 2005) alternates new and old examples. The sweep: of 3,813 episodes 10 give the
     /// same result as 3.
     pub replays: usize,
-    /// The same while there are fewer than [`Params::few`], where each episode is still far from its optimum. The sweep:
-    /// 10 and 20 give 0.690 and 0.702 in cross-validation on BFCL.
+    /// The same while there are fewer than [`Params::few`], where each episode is still far from its optimum.
+    /// The sweep: 10 and 20 give 0.690 and 0.702 in cross-validation on BFCL.
     pub replays_of_few: usize,
-    /// Episodes up to which more are replayed. The sweep: 300, 500 and 1,000 give 0.668, 0.675 and 0.678 with 500 episodes of
-    /// MetaTool, and 0.821 each in cross-validation on all of them.
+    /// Episodes up to which more are replayed. The sweep: 300, 500 and 1,000 give 0.668, 0.675 and 0.678 with
+    /// 500 episodes of MetaTool, and 0.821 each in cross-validation on all of them.
     pub few: usize,
     /// Newest predictions of new episodes on which a mixture is fitted, and the model's own success is
     /// measured. The sweep: older ones are from a model that knew less; 150, 300 and 1,000 give 0.696, 0.696
@@ -41,13 +41,15 @@ pub struct Params {
     /// The factor on an episode's weight for each newer similar one, for the predictor that follows change:
     /// exponential forgetting. Another predictor forgets nothing; the mixture decides between them.
     pub fading: f32,
-    /// The most of its weight, below 1, that a stored episode loses to a newer one of the same text with other tools. In the simulation
-    /// (docs/evaluation.md, 600 tasks, seeds 1 to 6) tasks until the success of 25 is the oracle's again: without it 25, 25, 51,
-    /// 96, 71, 149; with 0.2 25, 25, 51, 102, 71, 133; with 0.5 25, 25, 51, 39, 36, 133; with 1 25, 25, 36, 39, 71, 54.
+    /// The most of its weight, below 1, that a stored episode loses to a newer one of the same text with other
+    /// tools. In the simulation (docs/evaluation.md, 600 tasks, seeds 1 to 6) tasks until the success of 25 is
+    /// the oracle's again: without it 25, 25, 51, 96, 71, 149; with 0.2 25, 25, 51, 102, 71, 133; with 0.5 25,
+    /// 25, 51, 39, 36, 133; with 1 25, 25, 36, 39, 71, 54.
     pub contradicted: f32,
     /// The most discriminating words by which neighbours are searched.
     pub searched_words: usize,
-    /// Episodes that each of these words finds at most, the newest: with the words it bounds the cost of an episode.
+    /// Episodes that each of these words finds at most, the newest: with the words it bounds the cost of an
+    /// episode.
     pub searched_episodes: usize,
     /// Whether each predictor is used, in the order of [`super::Prediction::shares`]; all by default.
     /// Experiments switch one off.

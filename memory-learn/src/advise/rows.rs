@@ -169,8 +169,8 @@ const BUCKETS: usize = 0;
 const EPISODES: usize = 1;
 const ENDS: usize = 2;
 
-/// Rows as they are stored: how many rows and weights; the columns of the rows' features, sorted, their episodes, and where
-/// their weights end; then the columns of the weights and their tools.
+/// Rows as they are stored: how many rows and weights; the columns of the rows' features, sorted, their
+/// episodes, and where their weights end; then the columns of the weights and their tools.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     bytes: Vec<u8>,
@@ -182,8 +182,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Makes it of bytes in which the rows start at a place, with the tools that there are; returns where they end as well.
-    /// `None` if the bytes are too few.
+    /// Makes it of bytes in which the rows start at a place, with the tools that there are; returns where they
+    /// end as well. `None` if the bytes are too few.
     pub(super) fn new(bytes: Vec<u8>, at: usize, tools: usize) -> Option<Self> {
         let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
         let (count, weights) = (number(at)?, number(at + 4)?);

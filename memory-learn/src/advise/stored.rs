@@ -175,7 +175,8 @@ impl Model {
     /// Makes a model that answers ready to learn.
     ///
     /// # Errors
-    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] for those that the model was decoded from.
+    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] for those that the model was
+    /// decoded from.
     pub fn resume(mut self, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut from = Reader::new(bytes, LEARNS)?;
         if from.number()? != self.stored {

@@ -45,8 +45,8 @@ impl Content {
         Self { parts, negations }
     }
 
-    /// Returns the similarity, in `0.0..=1.0`, if it is at least `least`. Contents that differ in a negation are not
-    /// similar, however many words they share.
+    /// Returns the similarity, in `0.0..=1.0`, if it is at least `least`. Contents that differ in a negation
+    /// are not similar, however many words they share.
     pub(crate) fn similarity(&self, other: &Self, least: f64) -> Option<f64> {
         if self.parts.len() != other.parts.len() || self.negations != other.negations {
             return None;

@@ -88,8 +88,8 @@ struct Facts<'t> {
     ends_failing: Option<&'t str>,
     /// Tool, argument and value.
     values: HashSet<(&'t str, &'t str, &'t Value)>,
-    /// The tools of the vocabulary that it could not come to: it failed, and stopped at an error of a tool after which
-    /// those that succeeded call them.
+    /// The tools of the vocabulary that it could not come to: it failed, and stopped at an error of a tool
+    /// after which those that succeeded call them.
     beyond: Vec<bool>,
 }
 
@@ -210,8 +210,8 @@ fn consequence(cluster: &Cluster<'_>, by: &[bool]) -> Consequence {
     most.map_or(Consequence::NotDone, |((tool, error), _)| Consequence::Fails { tool, error })
 }
 
-/// Returns the probability that at least `a` of `failures` and at most `c` of `successes` show a behaviour by chance: the
-/// upper tail of the hypergeometric distribution (Fisher's exact test).
+/// Returns the probability that at least `a` of `failures` and at most `c` of `successes` show a behaviour by
+/// chance: the upper tail of the hypergeometric distribution (Fisher's exact test).
 fn fisher(a: usize, failures: usize, c: usize, successes: usize) -> f64 {
     let shown = a + c;
     let all = choose(failures + successes, shown);

@@ -1,8 +1,8 @@
 //! Tools that are called in the same order in many episodes.
 //!
-//! Frequent closed subsequences, found level by level as PrefixSpan grows prefixes (Pei et al., "PrefixSpan: mining
-//! sequential patterns efficiently by prefix-projected pattern growth", ICDE 2001), with a bound on the calls between
-//! two members of the sequence, and a beam instead of the full search.
+//! Frequent closed subsequences, found level by level as PrefixSpan grows prefixes (Pei et al., "PrefixSpan:
+//! mining sequential patterns efficiently by prefix-projected pattern growth", ICDE 2001), with a bound on the
+//! calls between two members of the sequence, and a beam instead of the full search.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -26,7 +26,8 @@ pub(crate) fn is_name(value: &str) -> bool {
 /// otherwise before the same word; `None` if there is none, or more than one.
 pub(super) fn value<'t>(title: &str, placeholder: &str, text: &'t str) -> Option<&'t str> {
     let (before, behind) = title.split_once(&format!("{{{placeholder}}}"))?;
-    // The first word of a sentence has a capital for that: it belongs to a name only where the title begins so, too.
+    // The first word of a sentence has a capital for that: it belongs to a name only where the title begins so,
+    // too.
     let begins = begins_sentence(before);
     let found: Vec<(usize, usize)> = names(text)
         .into_iter()
@@ -64,8 +65,8 @@ pub(crate) fn names_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between them, and
-/// particles within.
+/// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between
+/// them, and particles within.
 fn names(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut run: Option<(usize, usize)> = None;

@@ -117,8 +117,8 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
-    /// Returns the step at which a missing tool would have been called, and the tool of that step; the last step if
-    /// successes call it at the end.
+    /// Returns the step at which a missing tool would have been called, and the tool of that step; the last
+    /// step if successes call it at the end.
     fn where_missing(&self, tool: &str) -> (u32, Option<&'t str>) {
         for member in &self.successes {
             let Some(at) = member.calls.iter().position(|call| call.tool == tool) else { continue };
@@ -169,7 +169,8 @@ impl<'t> Sides<'_, 't> {
         notes.improve.push(note(50, format!("call {way}, as {said} did"), [last.number]));
     }
 
-    /// Arguments for which similar successes agree on a value, where this failure has another; neither is of the tasks.
+    /// Arguments for which similar successes agree on a value, where this failure has another; neither is of
+    /// the tasks.
     fn what_is_set_otherwise(&self, notes: &mut Notes) {
         let mut seen = BTreeSet::new();
         for call in &self.own.calls {
@@ -290,7 +291,8 @@ fn way<'t>(member: &Member<'t>) -> Vec<&'t str> {
     way
 }
 
-/// Returns the values that an argument of a tool has in an episode; `None` if it has none, or one that is no constant.
+/// Returns the values that an argument of a tool has in an episode; `None` if it has none, or one that is no
+/// constant.
 fn constants(member: &Member<'_>, tool: &str, name: &str) -> Option<BTreeSet<String>> {
     let calls = member.calls.iter().filter(|call| call.tool == tool);
     let values: Option<BTreeSet<String>> =

@@ -264,8 +264,8 @@ fn came_late(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
     })
 }
 
-/// Returns true if an episode stopped at the failure of a tool after which others, that succeeded, used this one: none of
-/// the tools that it used later is one that they use later.
+/// Returns true if an episode stopped at the failure of a tool after which others, that succeeded, used this
+/// one: none of the tools that it used later is one that they use later.
 fn stopped_before(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
     let place = |other: &Entry, name: &str| other.tools.iter().position(|used| &*used.name == name);
     let later = |name: &str, than: &str| {

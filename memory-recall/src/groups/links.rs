@@ -9,8 +9,8 @@ const MAX_LINKS: usize = 3;
 const MIN_COSINE: f64 = 0.15;
 /// The least cosine as a share of that of the nearest.
 const NEAR_SHARE: f64 = 0.5;
-/// Sums of weights are of integers, in this many parts to one: the order of terms, which depends on the history of the
-/// index, must not show in the last digits.
+/// Sums of weights are of integers, in this many parts to one: the order of terms, which depends on the history
+/// of the index, must not show in the last digits.
 const PARTS: f64 = 65_536.0;
 /// Terms of fewer documents are rare: most terms are, and their weight is computed once.
 const RARE: usize = 256;

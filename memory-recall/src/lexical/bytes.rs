@@ -50,8 +50,8 @@ impl Writer {
         numbers.for_each(|number| self.fixed(&number.to_le_bytes()));
     }
 
-    /// Appends byte strings: where each begins and the last one ends, and the strings themselves. `None` if they are too
-    /// large for that.
+    /// Appends byte strings: where each begins and the last one ends, and the strings themselves. `None` if
+    /// they are too large for that.
     pub(in crate::lexical) fn slices(&mut self, slices: impl ExactSizeIterator<Item = Self>) -> Option<()> {
         let (mut begins, mut all) = (Vec::with_capacity(slices.len() + 1), Self::default());
         begins.push(0);

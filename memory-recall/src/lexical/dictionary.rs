@@ -13,8 +13,8 @@ use smol_str::SmolStr;
 use super::entry::Posting;
 use super::frozen::Frozen;
 
-/// A term and the documents that have it. Within one cache line: opening a memory of 100,000 episodes touches terms some
-/// eight million times, in no order.
+/// A term and the documents that have it. Within one cache line: opening a memory of 100,000 episodes touches
+/// terms some eight million times, in no order.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Term {

@@ -261,8 +261,8 @@ impl Lookup {
     }
 }
 
-/// FNV-1a (Fowler, Noll, Vo) of 64 bits, with the high bits folded into the low ones that tables go by; the same in every
-/// process and on every machine.
+/// FNV-1a (Fowler, Noll, Vo) of 64 bits, with the high bits folded into the low ones that tables go by; the
+/// same in every process and on every machine.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

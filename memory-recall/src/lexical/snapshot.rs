@@ -52,8 +52,8 @@ impl LexicalIndex {
         Some(snapshot.into_bytes())
     }
 
-    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::snapshot`] of this program
-    /// made.
+    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::snapshot`] of
+    /// this program made.
     ///
     /// It answers as one does that the same documents were put into.
     pub(crate) fn of_snapshot(namespace: &Namespace, bytes: Vec<u8>) -> Option<Self> {

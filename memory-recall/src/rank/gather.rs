@@ -1,9 +1,9 @@
 //! Adds up BM25F scores without visiting documents that cannot be relevant.
 //!
-//! The rarest words come first. Once all the words that are left could not lift a document with none of the earlier
-//! ones over the floor, and few documents are in reach of it, only documents that have scored are looked up in their long lists, and of these only those
-//! that can still be relevant and among the best. Each score that counts is the same sum in the same order as if every
-//! list had been added up whole.
+//! The rarest words come first. Once all the words that are left could not lift a document with none of the
+//! earlier ones over the floor, and few documents are in reach of it, only documents that have scored are
+//! looked up in their long lists, and of these only those that can still be relevant and among the best. Each
+//! score that counts is the same sum in the same order as if every list had been added up whole.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use crate::lexical::shard::{Posting, Shard};
 const B: f32 = 0.75;
 /// By how much a bound exceeds the sum it bounds, so that rounding (below 1e-7 a term) cannot make it too low.
 const SLACK: f64 = 1.001;
-/// With more documents than this that can still be relevant, adding up one more list whole is faster than looking at
-/// each of them.
+/// With more documents than this that can still be relevant, adding up one more list whole is faster than
+/// looking at each of them.
 const FEW: usize = 1_024;
 /// A list with fewer postings than this many a candidate is added up whole: that is faster than looking up
 /// each.
@@ -47,8 +47,9 @@ pub(super) struct Wanted<A, S> {
     pub(super) score: S,
 }
 
-/// Returns, in order of slots, every document that the query admits, that reaches the floor and that can be among the
-/// best; some that cannot be may be there too. All of `sums`, one a slot, must be zero, and are again afterwards.
+/// Returns, in order of slots, every document that the query admits, that reaches the floor and that can be
+/// among the best; some that cannot be may be there too. All of `sums`, one a slot, must be zero, and are again
+/// afterwards.
 pub(super) fn gather(
     shard: &Shard,
     plan: &Plan<'_>,

@@ -9,9 +9,9 @@ const AFTER_AND: &[&str] = &["also", "then"];
 /// Fewer words are no request.
 const LEAST_WORDS: usize = 2;
 
-/// Splits a text at line ends, after sentence punctuation (`.`, `!`, `?`, `;` before white space), and before the
-/// conjunctions ", and", ", but", ", then", ", also", "and then" and "and also"; clauses of one word are left out. A text
-/// that gives no clause is one clause; an empty text gives none.
+/// Splits a text at line ends, after sentence punctuation (`.`, `!`, `?`, `;` before white space), and before
+/// the conjunctions ", and", ", but", ", then", ", also", "and then" and "and also"; clauses of one word are
+/// left out. A text that gives no clause is one clause; an empty text gives none.
 pub fn clauses(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start = 0;

@@ -1,8 +1,8 @@
 //! Turns a text into hashed features: its words, and the character 3- and 4-grams of its words.
 //!
-//! Character n-grams within words relate forms of one word in any language without a stemmer, as in scikit-learn's
-//! `char_wb` analyser. Features are hashed into a fixed number of buckets (Weinberger et al., "Feature Hashing for Large
-//! Scale Multitask Learning", 2009), which bounds a model's memory.
+//! Character n-grams within words relate forms of one word in any language without a stemmer, as in
+//! scikit-learn's `char_wb` analyser. Features are hashed into a fixed number of buckets (Weinberger et al.,
+//! "Feature Hashing for Large Scale Multitask Learning", 2009), which bounds a model's memory.
 
 use super::words::words;
 

@@ -1,8 +1,10 @@
-//! Characters that show nothing, or change how the text around them is read: the one list for prompts and terminals.
+//! Characters that show nothing, or change how the text around them is read: the one list for prompts and
+//! terminals.
 //!
-//! Source: Unicode's `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), the general categories Cc and Co, the
-//! noncharacters, the line and paragraph separators, and the formats of category Cf that show nothing. The list holds
-//! what UTS #39 and "Trojan Source" (CVE-2021-42574) name. Code points that are merely unassigned stay.
+//! Source: Unicode's `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), the general categories Cc
+//! and Co, the noncharacters, the line and paragraph separators, and the formats of category Cf that show
+//! nothing. The list holds what UTS #39 and "Trojan Source" (CVE-2021-42574) name. Code points that are merely
+//! unassigned stay.
 //!
 //! Joiners stay between letters of scripts that need them and between emoji; one variation selector stays after
 //! an emoji or symbol. Lost: direction marks, soft hyphens, flags made of tags (England, Scotland, Wales),

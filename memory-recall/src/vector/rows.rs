@@ -13,8 +13,8 @@ const ROUNDING: f32 = 1e-4;
 /// A matrix of 16-bit components, each split as `high * 256 + low`.
 ///
 /// The high bytes alone are a quantisation to 8 bits whose error is known: a scan over them bounds every inner
-/// product from both sides, and only rows that may be among the best are looked at with their low bytes. The answer
-/// is that of a scan over all 16 bits, at half the memory traffic and a fourth of that of `f32`.
+/// product from both sides, and only rows that may be among the best are looked at with their low bytes. The
+/// answer is that of a scan over all 16 bits, at half the memory traffic and a fourth of that of `f32`.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     dimensions: usize,

@@ -36,8 +36,8 @@ pub(super) struct Figures {
     pub(super) tail_rows: u64,
     /// Their size.
     pub(super) tail_bytes: u64,
-    /// Waiting rows up to this number are in the index of versions, unless an acknowledged version supersedes them; those
-    /// above it are not, and no acknowledged version supersedes them.
+    /// Waiting rows up to this number are in the index of versions, unless an acknowledged version supersedes
+    /// them; those above it are not, and no acknowledged version supersedes them.
     pub(super) indexed: u64,
 }
 

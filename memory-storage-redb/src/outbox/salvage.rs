@@ -69,7 +69,8 @@ impl RedbOutbox {
         let outcome = self.salvage_now(reason.clone(), last_seq);
         if let (Err(failure), Some(path)) = (&outcome, &self.path) {
             *failed = Some(FailedSalvage { reason, failure: failure.duplicate(), at: Instant::now() });
-            // An incomplete file would take space that the next attempt needs. Once the damaged one is away it is complete.
+            // An incomplete file would take space that the next attempt needs. Once the damaged one is away it
+            // is complete.
             if path.exists()
                 && let Err(failure) = remove_leftover(&sibling(path, SALVAGED))
             {

@@ -1,4 +1,5 @@
-//! Golden texts of libsql 0.10.0 against sqld 0.24; `tests/it/remote_errors.rs` provokes the conditions themselves.
+//! Golden texts of libsql 0.10.0 against sqld 0.24; `tests/it/remote_errors.rs` provokes the conditions
+//! themselves.
 
 use super::*;
 

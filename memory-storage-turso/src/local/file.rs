@@ -89,7 +89,8 @@ fn connect(path: &Path) -> Result<Session> {
 
 /// Empties the write-ahead log into the database. The caller holds the write lock.
 ///
-/// Readers that still need the log make it end early, without an error and without a loss: the next one completes it.
+/// Readers that still need the log make it end early, without an error and without a loss: the next one
+/// completes it.
 pub(crate) fn checkpoint(session: &Session) -> Result<(), Failure> {
     const WAIT: Duration = Duration::from_millis(200);
     const NAME: &str = "checkpoint";

@@ -36,8 +36,8 @@ pub(crate) struct Writer {
 
 enum State {
     Open(Session),
-    /// There is none: others held the lock, or a write failed in a way that leaves the connection in doubt. The next write
-    /// opens the file.
+    /// There is none: others held the lock, or a write failed in a way that leaves the connection in doubt. The
+    /// next write opens the file.
     Absent,
     Closed,
 }

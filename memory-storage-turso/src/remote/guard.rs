@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future whose panic is an error: the client unwraps what a server sends (an error page that is not UTF-8, a row that
-/// is too short), and a stranger's answer must not take the caller's task down.
+/// A future whose panic is an error: the client unwraps what a server sends (an error page that is not UTF-8, a
+/// row that is too short), and a stranger's answer must not take the caller's task down.
 pub(crate) struct Guarded<F>(F);
 
 impl<F: Future + Unpin> Guarded<F> {

@@ -235,7 +235,8 @@ impl Learner {
                 (retold(held, playbook), Place::Teller)
             }
             Some(Entity::Playbook(held)) => (self.told_beside(held, witness).await?, Place::BehindTeller),
-            // The values of a procedure that a failing episode followed are another episode's, which it does not name.
+            // The values of a procedure that a failing episode followed are another episode's, which it does
+            // not name.
             _ if !witness.succeeded() => return Ok(()),
             _ => (playbook, Place::Newest),
         };
@@ -429,7 +430,8 @@ impl Witness {
 }
 
 impl Draft<'_> {
-    /// Adds a piece of evidence; returns false if it was there before, from learning from the same episode earlier.
+    /// Adds a piece of evidence; returns false if it was there before, from learning from the same episode
+    /// earlier.
     fn put_evidence(&mut self, witness: &Witness, item: ItemId, role: EvidenceRole, success: f64) -> bool {
         let evidence = witness.evidence(item, role, success);
         let id = evidence.record_id();

@@ -163,8 +163,8 @@ fn usual_fix(failure: &Failure) -> Option<&ModelRemedy> {
     (fix.is_pinned() || f64::from(fix.worked) >= USUAL * f64::from(failure.resolved)).then_some(fix)
 }
 
-/// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only calls that one
-/// otherwise.
+/// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only
+/// calls that one otherwise.
 fn before_the_next_try<'f>(fix: &'f ModelRemedy, failure: &Failure) -> Option<Vec<&'f str>> {
     let mut tools = fix.tools();
     let last = tools.pop()?;

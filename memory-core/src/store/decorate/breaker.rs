@@ -86,7 +86,8 @@ struct State {
     /// `Some` while not closed: when the next probe may go.
     probe_at: Option<Duration>,
     probing: bool,
-    /// Until when calls wait for the first answer instead of being refused; `None` once there was an answer or a failure.
+    /// Until when calls wait for the first answer instead of being refused; `None` once there was an answer or
+    /// a failure.
     patience: Option<Instant>,
     /// Held while this process is the one that probes.
     turn: Option<Turn>,

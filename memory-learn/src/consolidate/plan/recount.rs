@@ -176,8 +176,9 @@ impl Figures {
     }
 }
 
-/// Writes an item whose figures have changed. Two processes that learn at once write over each other's counts, which
-/// are right again only once they are written as the evidence has them, however little that does to the confidence.
+/// Writes an item whose figures have changed. Two processes that learn at once write over each other's counts,
+/// which are right again only once they are written as the evidence has them, however little that does to the
+/// confidence.
 fn changed(was: Figures, is: Figures, id: String, entity: impl FnOnce() -> Entity) -> Changes {
     let notable = (was.confidence - is.confidence).abs() >= NOTABLE || was.standing != is.standing;
     if !notable && was.counts == is.counts {

@@ -89,8 +89,9 @@ impl Compared<'_> {
     }
 }
 
-/// Aligns two sequences of calls: for each call of `base` the place of its partner. Of all ways to pair calls of one tool in
-/// order it takes one with the greatest worth (Needleman and Wunsch's global alignment, gaps at no cost).
+/// Aligns two sequences of calls: for each call of `base` the place of its partner. Of all ways to pair calls
+/// of one tool in order it takes one with the greatest worth (Needleman and Wunsch's global alignment, gaps at
+/// no cost).
 pub(super) fn align(base: &[Compared<'_>], other: &[Compared<'_>]) -> Vec<Option<usize>> {
     let width = other.len() + 1;
     let mut best = vec![0_u32; (base.len() + 1) * width];

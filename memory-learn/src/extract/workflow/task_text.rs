@@ -129,8 +129,8 @@ fn same(a: Option<&Token<'_>>, b: Option<&Token<'_>>) -> bool {
     }
 }
 
-/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however often it was
-/// done again.
+/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however
+/// often it was done again.
 pub(super) fn is_key(text: &str) -> bool {
     let mut key = false;
     pieces(text, |piece| {

@@ -236,8 +236,8 @@ impl<'t> Template<'t> {
         title.push_str(if whole { &text[at..] } else { VARIES });
     }
 
-    /// Returns true for a short figure that the task has once, and that is the value of a placeholder whose other values are
-    /// in other tasks: "3 bags" is, the 3 of "3 May" is chance.
+    /// Returns true for a short figure that the task has once, and that is the value of a placeholder whose
+    /// other values are in other tasks: "3 bags" is, the 3 of "3 May" is chance.
     fn is_own_figure(&self, piece: Piece<'_>) -> bool {
         let Some(at) = self.names.iter().find(|((_, known), _)| known == piece.text).map(|(_, at)| *at)
         else {
@@ -278,8 +278,8 @@ impl<'t> Template<'t> {
         }
     }
 
-    /// Returns true for a text with something in it that the task states, and that as many other tasks have as there are
-    /// other episodes with the text.
+    /// Returns true for a text with something in it that the task states, and that as many other tasks have as
+    /// there are other episodes with the text.
     fn follows_from_tasks(&self, text: &str, seen: usize) -> bool {
         let explains = |value: &str| {
             let in_others = self.others.iter().filter(|other| place_in(other, value).is_some()).count();
@@ -371,7 +371,8 @@ impl<'t> Template<'t> {
         let missing_everywhere = rows.iter().all(|row| !row.contains(&piece.text));
         let varies = match (word, seen, exact) {
             (true, true, true) => true,
-            // Other words for the same are no value: that is one which only this task has. Function words are none.
+            // Other words for the same are no value: that is one which only this task has. Function words are
+            // none.
             (true, true, false) => missing_everywhere && term(piece.text).is_some() && of_own_task(),
             (true, false, _) => false,
             (false, true, _) => true,

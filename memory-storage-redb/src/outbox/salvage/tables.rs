@@ -31,7 +31,8 @@ pub(super) enum Settled {
 pub(super) struct Tables {
     pub(super) waiting: HashSet<Version>,
     pub(super) settled: HashMap<Version, Settled>,
-    /// Every checksum of the database holds and all was read: a row that is not listed is a leftover in a freed page.
+    /// Every checksum of the database holds and all was read: a row that is not listed is a leftover in a freed
+    /// page.
     pub(super) intact: bool,
 }
 
