@@ -361,7 +361,7 @@ mod tests {
         check(limits.check_action(&cost), Some(("step.tokens", 1_000_000_000, u64::MAX)));
         let now = Timestamp(1_700_000_000_000);
         assert!(limits.check_time(Timestamp(now.0 + 86_400_000), now).is_ok());
-        // Nanoseconds taken for milliseconds.
+        // Nanoseconds passed as milliseconds.
         let error = limits.check_time(Timestamp(now.0 * 1_000_000), now).unwrap_err().to_string();
         assert!(error.contains("recording.at"), "{error}");
         check(limits.check_outcome(&Outcome::failure(text(10_001))), Some(("outcome.text", 10_000, 10_001)));

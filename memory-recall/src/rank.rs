@@ -172,8 +172,9 @@ pub(crate) struct Search<'s> {
     plan: Plan<'s>,
     /// By slot: the cosines of the documents nearest in meaning.
     semantic: Table<u32, f32>,
-    /// The cosine taken for documents that `semantic` does not have: it has the nearest ones, so at most the
-    /// least of them; just that, so that documents whose vectors are not there yet are not held back.
+    /// The cosine for documents that `semantic` does not have: it has the nearest ones, so theirs is at most
+    /// its least value. Exactly that value is used, so that documents without vectors so far are not ranked
+    /// down.
     lowest: f64,
     /// The query's labels, as the shard's entries have them; the inner `None` if no entry has it.
     domain: Option<Option<&'s Arc<str>>>,

@@ -106,7 +106,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs an operation: once more if the connection was at fault, a few times if another writer was in the way.
+    /// Runs an operation: repeated once if the connection was at fault, a few times if another writer was in
+    /// the way.
     ///
     /// A connection returns to the pool only after a success: one that failed, or whose call was dropped in the
     /// middle, may have a stream or a transaction open.

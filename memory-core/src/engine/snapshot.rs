@@ -6,7 +6,8 @@
 //!   and snapshots. So a snapshot made by the cache writer has every document that is in the file at that time,
 //!   and each that is written or removed later counts as changed;
 //! - documents that a snapshot has in addition, or lacks, come again by the change feed, whose position is
-//!   written after the documents that it covers. It lacks expired documents, which no search would find;
+//!   written after the documents that it covers. A snapshot lacks expired documents, which no search would
+//!   find;
 //! - no snapshot is made once documents could not be written or read, or the index has others: those of rows
 //!   that waited in the outbox, which are not in the file before the feed returns them.
 

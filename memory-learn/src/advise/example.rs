@@ -40,8 +40,8 @@ impl Example {
         self
     }
 
-    /// Sets the calls in their order: the tool, and whether it worked. Without it, the tools used are taken for
-    /// all that was called.
+    /// Sets the calls in their order: the tool, and whether it worked. Without it, the used tools count as all
+    /// calls.
     #[must_use]
     pub fn course<S: Into<String>>(mut self, calls: impl IntoIterator<Item = (S, bool)>) -> Self {
         self.course = calls.into_iter().map(|(tool, worked)| (tool.into(), worked)).collect();

@@ -20,7 +20,7 @@ use super::rows::{Rows, Tool};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Linear {
     pub(super) rows: Rows,
-    /// Of the constant feature, by tool.
+    /// The weight of the constant feature, by tool.
     pub(super) bias: Vec<f32>,
     /// Episodes learned from.
     pub(super) episodes: u32,

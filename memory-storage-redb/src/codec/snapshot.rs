@@ -28,8 +28,8 @@ pub fn decode_part<'b>(key_bytes: &[u8], bytes: &'b [u8]) -> Result<(u32, &'b [u
     Ok((parts, body.get(FIXED_BYTES..).ok_or(Unreadable::Content)?))
 }
 
-/// Encodes the mark of a document that has changed, bound to the bytes of its key: nothing but the checksum, so
-/// that no other key is taken for it.
+/// Encodes the mark of a document that has changed, bound to the bytes of its key: only the checksum, so that
+/// it is invalid under any other key.
 pub(crate) fn encode_mark(key_bytes: &[u8]) -> Option<Vec<u8>> {
     frame::seal(frame::start(MARK, 0), key_bytes)
 }
