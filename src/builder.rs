@@ -66,8 +66,8 @@ impl Builder {
         self
     }
 
-    /// Keeps the records in a Turso or sqld database at this URL (`libsql://`, `https://` or `http://`), behind an
-    /// outbox in the folder. Needs the feature `remote`. Default: a libsql file in the folder.
+    /// Keeps the records in a Turso or sqld database at this URL (`libsql://`, `https://` or `http://`); writes
+    /// pass through an outbox in the folder. Needs the feature `remote`. Default: a libsql file in the folder.
     #[must_use]
     pub fn remote(mut self, url: impl Into<String>) -> Self {
         self.set.url = Some(url.into());
@@ -137,17 +137,17 @@ impl Builder {
         self
     }
 
-    /// Sets how long the first recall or read waits for the first pull from a remote database that answers, from opening
-    /// on; 3 s by default. Opening and recording do not wait.
+    /// Sets how long the first recall or read waits for the first pull from a remote database that answers,
+    /// from opening on; 3 s by default. Opening and recording do not wait.
     #[must_use]
     pub fn first_pull(mut self, wait: Duration) -> Self {
         self.set.first_pull_ms = Some(millis(wait));
         self
     }
 
-    /// Sets how long the first recall or read waits, from opening on, for a remote database that does not answer at all;
-    /// 1 s by default. One that is known to take longer gets longer, up to [`Builder::first_pull`]; one that another
-    /// process found to be away a moment ago is not waited for.
+    /// Sets how long the first recall or read waits, from opening on, for a remote database that does not
+    /// answer at all; 1 s by default. A database that is known to be slower gets longer, up to
+    /// [`Builder::first_pull`]; one that another process recently found to be away gets no wait.
     #[must_use]
     pub fn first_answer(mut self, wait: Duration) -> Self {
         self.set.first_answer_ms = Some(millis(wait));
@@ -217,7 +217,7 @@ impl Builder {
         self
     }
 
-    /// Sets whether episodes are learned from in the background, and consolidation runs by itself; true by default.
+    /// Sets whether episodes are learned from, and consolidation runs, in the background; true by default.
     #[must_use]
     pub fn background_learning(mut self, background: bool) -> Self {
         self.set.learning.get_or_insert_default().background = Some(background);
@@ -245,23 +245,24 @@ impl Builder {
         self
     }
 
-    /// Sets how evidence adds up: priors, the quantile that counts as sure, how fast it fades; [`ConfidenceConfig::default`] by
-    /// default, with `half_life_days` of the settings file.
+    /// Sets how evidence adds up: priors, the quantile that counts as sure, how fast it fades;
+    /// [`ConfidenceConfig::default`] by default, with `half_life_days` of the settings file.
     #[must_use]
     pub fn confidence(mut self, confidence: ConfidenceConfig) -> Self {
         self.confidence = Some(confidence);
         self
     }
 
-    /// Sets when consolidation runs, for how long, and what it merges and prunes; [`ConsolidationConfig::default`] by
-    /// default, with the `consolidate_…` settings of the file.
+    /// Sets when consolidation runs, for how long, and what it merges and prunes;
+    /// [`ConsolidationConfig::default`] by default, with the `consolidate_…` settings of the file.
     #[must_use]
     pub fn consolidation(mut self, consolidation: ConsolidationConfig) -> Self {
         self.consolidation = Some(consolidation);
         self
     }
 
-    /// Sets who reflects on episodes, a language model for example; [`memory_learn::reflect::ContrastReflector`] by default.
+    /// Sets who reflects on episodes, a language model for example;
+    /// [`memory_learn::reflect::ContrastReflector`] by default.
     #[must_use]
     pub fn reflector(mut self, reflector: Arc<dyn Reflector>) -> Self {
         self.reflector = Some(reflector);
@@ -327,9 +328,10 @@ impl Builder {
     /// In remote mode it opens whether or not the database answers.
     ///
     /// # Errors
-    /// `InvalidInput` for settings that are missing, malformed or out of bounds; `NotFound` for a folder without a memory
-    /// if none is to be made; `Io` for a folder that cannot be used; `Unsupported` for a file of a newer program or a setting
-    /// whose feature is not compiled in; `Corrupt` for a file that is no database, or no model.
+    /// `InvalidInput` for settings that are missing, malformed or out of bounds; `NotFound` for a folder
+    /// without a memory if none is to be made; `Io` for a folder that cannot be used; `Unsupported` for a file
+    /// of a newer program or a setting whose feature is not compiled in; `Corrupt` for a file that is no
+    /// database, or no model.
     ///
     /// # Panics
     /// Outside a tokio runtime.

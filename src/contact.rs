@@ -1,4 +1,5 @@
-//! What the processes of this machine tell each other of a server: a file in the folder, and a lock for who probes.
+//! Knowledge about a server that the processes of this machine share: a file in the folder, and a lock for the
+//! process that probes.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -6,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use memory_core::{Contact, Contacts, Turn};
 
-/// What is known, as JSON.
+/// The shared knowledge, as JSON.
 const FILE: &str = "contact.json";
 /// Held by the process that probes.
 const LOCK: &str = "probe.lock";
 
-/// Keeps what is known of a server in the folder where its instances are.
+/// Keeps the state of a server in the folder of its instances.
 #[derive(Debug)]
 pub(crate) struct ContactFile {
     folder: PathBuf,
@@ -23,7 +24,8 @@ impl ContactFile {
     }
 
     fn write(&self, contact: &Contact) -> std::io::Result<()> {
-        // Under a name of this process's own first, so that nobody reads half of it. It need not survive power loss.
+        // Written under a name of this process first, then renamed, so that no reader sees half of it. It need
+        // not survive power loss.
         let fresh = self.folder.join(format!("{FILE}.{}", std::process::id()));
         let mut file = File::create(&fresh)?;
         file.write_all(&serde_json::to_vec(contact)?)?;
@@ -39,7 +41,7 @@ impl Contacts for ContactFile {
     }
 
     fn note(&self, contact: &Contact) {
-        // Whoever does not know it finds out.
+        // A process that cannot read it finds out by itself.
         let _unknown = self.write(contact);
     }
 
@@ -47,7 +49,7 @@ impl Contacts for ContactFile {
         let lock = File::options().write(true).create(true).truncate(false).open(self.folder.join(LOCK)).ok();
         match lock {
             Some(lock) => lock.try_lock().ok().map(|()| Turn::new(lock)),
-            // Without a lock everybody probes, as if alone.
+            // Without a lock every process probes, as if alone.
             None => Some(Turn::new(())),
         }
     }

@@ -1,4 +1,5 @@
-//! Provides the models that turn texts into vectors, for [`crate::Builder::embedder`]: recall by meaning. Without a feature there is the trait alone.
+//! Provides the models that turn texts into vectors, for [`crate::Builder::embedder`]: recall by meaning.
+//! Without a feature there is the trait alone.
 
 pub use memory_recall::embedder::{Embedder, normalize};
 

@@ -1,4 +1,4 @@
-//! The folder of a memory, and what is where in it.
+//! The folder of a memory, and the files in it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ pub(crate) const LOCAL_FILE: &str = "memory.db";
 
 /// Refuses a folder without a local memory.
 pub(crate) fn find_memory(root: &Path) -> Result<()> {
-    // What cannot be looked at, or is no folder, has an error of its own on opening.
+    // A path that cannot be read, or is no folder, causes its own error on opening.
     if root.join(LOCAL_FILE).try_exists().unwrap_or(true) || root.is_file() {
         return Ok(());
     }
@@ -22,7 +22,7 @@ pub(crate) fn find_memory(root: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::NotFound, "open", message).with_hint(hint))
 }
 
-/// Creates the folder, for its owner only: episodes may hold what nobody else should read.
+/// Creates the folder, for its owner only: episodes may hold private data.
 pub(crate) fn create_folder(root: &Path) -> Result<()> {
     let fail = |source: std::io::Error| {
         Error::new(ErrorKind::Io, "open", format!("cannot use the folder {}: {source}", root.display()))
@@ -51,7 +51,7 @@ pub(crate) fn create_folder(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a memory with a database keeps in its folder.
+/// The subfolder of a memory that has a database on a server.
 const REMOTE_FOLDER: &str = "remote";
 
 /// Returns where the instances of one database and namespace keep their caches and outboxes.
@@ -69,7 +69,8 @@ pub(crate) fn instances_folder(root: &Path, url: Option<&str>, namespace: &Names
 /// Escaped names up to this many bytes are used as they are; file systems take 255.
 const NAME_BYTES: usize = 200;
 
-/// Names the folder of a namespace: readable if that is short enough, else in base 32, which for 128 bytes takes 205.
+/// Names the folder of a namespace: the name itself if it is short enough, otherwise in base 32, which takes
+/// 205 bytes for 128.
 fn namespace_folder(namespace: &Namespace) -> String {
     // Escaped, because some file systems take `A` and `a` for the same name.
     let name = folder_name(namespace.as_str());

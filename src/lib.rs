@@ -1,8 +1,9 @@
 //! Embeddable self-learning memory for AI agents.
 //!
-//! An application records *episodes* (task, steps with tool calls, outcome) and asks, before the next task,
-//! what is known that helps. Everything acknowledged is on disk, fsynced; with a shared Turso / sqld database many
-//! processes on many machines remember together, and an outage of it delays nothing but the arrival of records there.
+//! An application records *episodes* (task, steps with tool calls, outcome) and, before the next task, asks for
+//! relevant experience. Every acknowledged write is on disk, fsynced. With a shared Turso / sqld database many
+//! processes on many machines share one memory; an outage of the database only delays the arrival of records
+//! there.
 //!
 //! ```
 //! use agent_memory::{Action, Memory, Outcome, Task};
@@ -24,8 +25,9 @@
 //! # }
 //! ```
 //!
-//! The root has what an application needs to record and to recall. [`learning`] has what was learned, [`status`] how the
-//! memory is, [`redaction`] what keeps secrets out, and [`embed`] recall by meaning.
+//! The root exports everything that an application needs to record and to recall. [`learning`] has the learned
+//! items, [`status`] the state of the memory, [`redaction`] the removal of secrets, and [`embed`] recall by
+//! meaning.
 
 mod builder;
 mod config;
@@ -53,7 +55,7 @@ pub use memory_core::{
 pub use memory_recall::query::{FailedCall, RecallQuery};
 pub use rate::RateLimit;
 
-/// What was learned, and how learning is configured.
+/// Learned items, and the configuration of learning.
 pub mod learning {
     pub use memory_core::{
         Advice, ArgumentChange, ArgumentValue, Attempt, Cycle, Decision, ErrorCategory, Evidence,
@@ -82,7 +84,7 @@ pub mod status {
     };
 }
 
-/// Secrets: what is replaced before a text is stored, and in what is stored already.
+/// Secrets: their replacement before a text is stored, and in stored records.
 pub mod redaction {
     pub use memory_recall::text::invisible::visible_chars;
 

@@ -14,7 +14,7 @@ const MAX_STEPS: u32 = 99_999;
 const MAX_DURATION_MS: u64 = 30 * 24 * 3_600 * 1_000;
 /// More than a model reads in one call.
 const MAX_TOKENS: u64 = 1_000_000_000;
-/// What clocks of machines may differ by, in milliseconds: a day.
+/// The largest difference between clocks of machines, in milliseconds: a day.
 const MAX_AHEAD_MS: u64 = 24 * 3_600 * 1_000;
 /// JSON readers stop at 128 levels; a step wraps its arguments in a few more.
 const MAX_ARGUMENT_DEPTH: usize = 100;
@@ -23,7 +23,7 @@ const MAX_ATTRIBUTE_BYTES: u64 = 16 * 1024;
 const MAX_ATTRIBUTE_DEPTH: u64 = 16;
 const MAX_MEASURES: u64 = 50;
 
-/// Bounds the size of what is stored. Characters are Unicode scalar values.
+/// Bounds the size of stored values. Characters are Unicode scalar values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -78,7 +78,8 @@ impl Limits {
     /// Checks the configuration itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] if a limit other than that of tags is 0, or one that cannot be raised is above its bound.
+    /// [`ErrorKind::InvalidInput`] if a limit other than that of tags is 0, or one that cannot be raised is
+    /// above its bound.
     pub fn validate(&self) -> Result<()> {
         let defaults = Self::default();
         let bounds = [
@@ -147,8 +148,8 @@ impl Limits {
         attributes(OPERATION, "step.attributes", &action.attributes)
     }
 
-    /// Checks when something was done: at most a day ahead of this machine's clock. What is from the future would make
-    /// all else look old.
+    /// Checks the time of an action: at most a day ahead of this machine's clock. A time in the future would
+    /// make everything else look old.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] that names the field, the limit and the time found.
@@ -251,7 +252,7 @@ impl Limits {
         at_most("step", "episode.steps", steps, u64::from(self.steps), "steps")
     }
 
-    /// Checks the encoded size of one record; `field` says which (`step`, `artifact`).
+    /// Checks the encoded size of one record; `field` names it (`step`, `artifact`).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if it is above [`Limits::record_bytes`].
@@ -396,7 +397,7 @@ mod tests {
         check(limits.check_action(&cost), Some(("step.tokens", 1_000_000_000, u64::MAX)));
         let now = Timestamp(1_700_000_000_000);
         assert!(limits.check_time(Timestamp(now.0 + 86_400_000), now).is_ok());
-        // Nanoseconds taken for milliseconds.
+        // Nanoseconds passed as milliseconds.
         let error = limits.check_time(Timestamp(now.0 * 1_000_000), now).unwrap_err().to_string();
         assert!(error.contains("recording.at"), "{error}");
         check(limits.check_outcome(&Outcome::failure(text(10_001))), Some(("outcome.text", 10_000, 10_001)));

@@ -109,7 +109,8 @@ impl fmt::Debug for Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The learner holds no share of the memory while it waits; woken, it sees that the memory is gone.
+        // The learner holds no reference to the memory while it waits; once woken, it sees that the memory is
+        // closed.
         self.backlog.wake.notify_one();
     }
 }
@@ -133,7 +134,8 @@ impl Memory {
         Self::assemble_in(None, namespace, config, tiers, clock, ids).await
     }
 
-    /// Assembles a memory from its tiers; `slot` is its folder, which is freed once nothing of the memory is left.
+    /// Assembles a memory from its tiers; `slot` is its folder, which is freed once nothing of the memory is
+    /// left.
     pub(crate) async fn assemble_in(
         slot: Option<Slot>,
         namespace: Namespace,
@@ -270,19 +272,19 @@ impl Memory {
         &self.inner.recorder.limits
     }
 
-    /// Returns the redactor that every text passes before it is stored, for callers that cut texts before they record
-    /// them.
+    /// Returns the redactor that every text passes before it is stored, for callers that cut texts before they
+    /// record them.
     pub fn redactor(&self) -> &Redactor {
         &self.inner.recorder.redactor
     }
 
     /// Starts an episode. The handle logs its steps and completes it.
     ///
-    /// With [`memory_core::Ack::Durable`] after `Unavailable` the episode is kept and will be sent; [`Memory::list`] with
-    /// [`EpisodeQuery::open`] has it.
+    /// With [`memory_core::Ack::Durable`] after `Unavailable` the episode is kept and will be sent;
+    /// [`Memory::list`] with [`EpisodeQuery::open`] has it.
     ///
     /// # Errors
-    /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and what the commit reports.
+    /// `InvalidInput` for a task over a limit, `RateLimitExceeded`, `QuotaExceeded`, and errors of the commit.
     pub async fn start(&self, task: impl Into<Task>) -> Result<OpenEpisode> {
         let task = task.into();
         let inner = &self.inner;
@@ -303,14 +305,14 @@ impl Memory {
         Ok(OpenEpisode::new(self.inner.clone(), episode, bytes))
     }
 
-    /// Takes up an open episode again, after a crash or in another process, with every acknowledged step.
+    /// Resumes an open episode, after a crash or in another process, with every acknowledged step.
     ///
-    /// While the durable tier is away, an episode can be resumed whose steps are at hand here; its totals are summed up
-    /// anew on completion if the tier is back by then.
+    /// While the durable tier is away, an episode can be resumed if its steps are available here; its totals
+    /// are recomputed on completion if the tier is back by then.
     ///
     /// # Errors
-    /// `NotFound` for an unknown or forgotten episode, `Conflict` for a completed one, `Unavailable` when
-    /// nobody reachable knows it or its steps.
+    /// `NotFound` for an unknown or forgotten episode, `Conflict` for a completed one, `Unavailable` when no
+    /// reachable tier has it or its steps.
     pub async fn resume(&self, id: EpisodeId) -> Result<OpenEpisode> {
         let episode = self.inner.records.open_episode("resume", id).await?;
         let steps = self.steps(id).await?;
@@ -348,7 +350,7 @@ impl Memory {
         self.inner.records.owned_items(Kind::Artifact, id, Entity::as_artifact).await
     }
 
-    /// Lists episodes page by page, newest first unless asked otherwise.
+    /// Lists episodes page by page, newest first by default.
     ///
     /// # Errors
     /// `InvalidInput` for a limit of 0.
@@ -363,7 +365,7 @@ impl Memory {
         })
     }
 
-    /// Returns what people should know of damage and repairs since opening, without asking any tier.
+    /// Returns notices about damage and repairs since opening, without asking any tier.
     pub fn notices(&self) -> Vec<String> {
         self.inner.records.engine.warnings()
     }
@@ -388,7 +390,7 @@ impl Memory {
         self.inner.records.engine.flush(timeout).await
     }
 
-    /// Sends everything that waits and pulls what others wrote, for at most `timeout` each.
+    /// Sends all unsent records and pulls records of others, for at most `timeout` each.
     ///
     /// # Errors
     /// `Unavailable` when the durable tier does not answer in time.
@@ -400,8 +402,8 @@ impl Memory {
         })
     }
 
-    /// Returns one page of dead letters behind the number `after`, oldest first, with the reasons: at most `limit`, and
-    /// fewer if they are large. At the end, none.
+    /// Returns one page of dead letters after the number `after`, oldest first, with the reasons: at most
+    /// `limit`, and fewer if they are large. At the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -409,7 +411,7 @@ impl Memory {
         self.inner.records.engine.dead_letters(after, limit).await
     }
 
-    /// Sends dead letters once more, those with these numbers or all; returns how many.
+    /// Sends dead letters again, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
@@ -417,7 +419,7 @@ impl Memory {
         self.inner.records.engine.retry_dead_letters(seqs).await
     }
 
-    /// Deletes dead letters for good; returns how many there were. [`DeadLetter::to_json`] is what to keep of them.
+    /// Deletes dead letters for good; returns how many there were. To keep a copy, use [`DeadLetter::to_json`].
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
@@ -425,13 +427,13 @@ impl Memory {
         self.inner.records.engine.drop_dead_letters(seqs).await
     }
 
-    /// Ends the memory: refuses further writes, sends what waits for at most `timeout`, and reports what is left
-    /// for the next instance. The files are free once the last clone and handle are dropped.
+    /// Closes the memory: refuses further writes, sends unsent records for at most `timeout`, and reports the
+    /// records left for the next instance. The files are free once the last clone and handle are dropped.
     ///
     /// # Errors
     /// Whatever the durable tier reports on closing.
     pub async fn close(self, timeout: Duration) -> Result<PendingReport> {
-        // What is learned is committed whole or stays due: the learner may be stopped anywhere.
+        // A batch of learning is committed whole or stays due, so the learner may be stopped anywhere.
         let task = lock(&self.inner.task).take();
         if let Some(task) = task {
             task.abort();

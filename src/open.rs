@@ -36,7 +36,7 @@ pub(crate) async fn open(
         Some(name) => Namespace::new(name)?,
         None => Namespace::default(),
     };
-    // What blocks (files, locks, recovery) stays off the runtime's workers.
+    // Blocking work (files, locks, recovery) stays off the runtime's workers.
     let blocking = {
         let (settings, namespace, clock) = (settings.clone(), namespace.clone(), clock.clone());
         tokio::task::spawn_blocking(move || open_tiers(&settings, create, &root, &namespace, clock))
@@ -84,7 +84,7 @@ fn open_tiers(
     let (slot, local) = loop {
         let slot = Slots::claim(&instances)?;
         match open_local_tier(settings, &slot, durable.is_some(), clock.clone()) {
-            // The lock is free but a file is not: a memory that was dropped a moment ago still lets go of it.
+            // The lock is free but a file is not: a memory that was dropped just now is still releasing it.
             Err(error) if error.kind() == ErrorKind::Conflict && held.len() < MAX_HELD => held.push(slot),
             opened => break (slot, opened?),
         }
@@ -143,7 +143,7 @@ fn open_local_tier(
     Ok(LocalTier { cache, outbox: Some(Arc::new(outbox)), warnings })
 }
 
-/// Says what opening a file of the local tier had to do, if that was not nothing.
+/// Describes what opening a file of the local tier had to repair, if anything.
 fn warning(name: &str, report: &OpenReport) -> Option<String> {
     let reason = report.rebuilt.as_ref()?;
     let kept = report.set_aside.as_ref().map(|path| format!("; the old file is kept as {}", path.display()));

@@ -1,11 +1,12 @@
-//! What is wrong with where the files are, for people to read.
+//! Problems with the location of the files, as text for people.
 
 use std::path::{Path, PathBuf};
 
-/// File systems whose locks or mappings do not do what the files need, or only among clients of some servers.
+/// File systems without the locks or mappings that the files need, or with them only among clients of some
+/// servers.
 const NETWORK: [&str; 9] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "fuse.sshfs", "fuse.s3fs"];
 
-/// Returns a warning if a folder is on a network file system, as far as the system tells.
+/// Returns a warning if a folder is on a network file system, as far as the system reports it.
 pub(crate) fn network_warning(folder: &Path) -> Option<String> {
     // Linux alone has it.
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
@@ -19,8 +20,8 @@ pub(crate) fn network_warning(folder: &Path) -> Option<String> {
     })
 }
 
-/// Returns the type of the file system that a path is on: that of the mount with the longest path above it, the last of
-/// several at one place.
+/// Returns the type of the file system that a path is on: that of the mount with the longest path above it, the
+/// last of several at one place.
 fn file_system<'m>(path: &Path, mounts: &'m str) -> Option<&'m str> {
     let mount = |line: &'m str| {
         let (before, behind) = line.split_once(" - ")?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use memory_core::{Error, ErrorKind, Namespace, Result, lock};
 use serde::{Deserialize, Serialize};
 
-/// Buckets are swept once there are this many; a full bucket says nothing that a new one would not.
+/// Buckets are swept at this number; a full bucket equals a new one.
 const SWEEP_AT: usize = 4_096;
 
 /// Bounds how often episodes may be started or recorded in a namespace.
@@ -22,13 +22,13 @@ pub struct RateLimit {
 
 /// Admits writes by one token bucket a namespace.
 ///
-/// Kept as the generic cell rate algorithm (ITU-T I.371): a bucket is one number, the time at which it would be
-/// full again, in whole nanoseconds, so that waiting exactly as long as a refusal says is always enough.
+/// Implements the generic cell rate algorithm (ITU-T I.371): a bucket is one number, the time at which it would
+/// be full again, in whole nanoseconds. So waiting exactly the time that a refusal names is always enough.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     /// The time one token takes to come back.
     interval_ns: u128,
-    /// The time an empty bucket, but for one token, takes to fill.
+    /// The time to fill a bucket that lacks all but one token.
     tolerance_ns: u128,
     full_at_ns: Mutex<HashMap<Namespace, u128>>,
 }

@@ -1,10 +1,10 @@
 //! Replaces secrets in text before it is stored.
 //!
-//! A rule has a *trigger*, a few letters that every match contains, and a pattern. All triggers are searched in one
-//! pass, so text without any costs one pass; the patterns of the rules triggered then find the secrets. All
-//! patterns run in linear time. What is replaced becomes `[REDACTED:<rule>]`, which no rule ever looks into. What a
-//! replacement lays bare is found by a further pass; their number is bounded, so that hostile text costs no more than
-//! its length, and after the last one shapes are found wherever they stand.
+//! A rule has a *trigger*, a few letters that every match contains, and a pattern. All triggers are searched in
+//! one pass, so text without any costs one pass; the patterns of the triggered rules then find the secrets. All
+//! patterns run in linear time. A secret is replaced by `[REDACTED:<rule>]`, which no rule looks into. A
+//! further pass finds secrets that a replacement exposes. The number of passes is bounded, so that the cost of
+//! hostile text stays linear; after the last one, formats are found anywhere in the text.
 
 mod assignment;
 mod domain;
@@ -28,7 +28,8 @@ use crate::redact::rules::{Accept, BUILT_IN};
 
 const MARK_START: &str = "[REDACTED:";
 const MARK_END: char = ']';
-/// The groups that hold the secret of a pattern; at most one takes part in a match. Without any, all of it is secret.
+/// The groups that hold the secret of a pattern; at most one takes part in a match. Without any, all of it is
+/// secret.
 const SECRET_GROUPS: [&str; 6] = ["secret", "double", "escaped", "single", "tick", "bare"];
 
 /// Configures redaction.
@@ -42,8 +43,8 @@ pub struct RedactionConfig {
     pub disabled_rules: Vec<String>,
     /// The application's own rules; none by default.
     pub extra_rules: Vec<RedactionRule>,
-    /// Whether e-mail addresses, telephone numbers, and numbers of payment cards and bank accounts are replaced, too;
-    /// false by default.
+    /// Whether e-mail addresses, telephone numbers, and numbers of payment cards and bank accounts are
+    /// replaced, too; false by default.
     pub pii: bool,
 }
 
@@ -60,8 +61,8 @@ impl Default for RedactionConfig {
 pub struct RedactionRule {
     /// Its name in `[REDACTED:<name>]`: 1 to 64 ASCII letters, digits, `-` and `_`.
     pub name: String,
-    /// A regular expression in the syntax of the `regex` crate; if it has a group named `secret`, only that part is
-    /// replaced.
+    /// A regular expression in the syntax of the `regex` crate; if it has a group named `secret`, only that
+    /// part is replaced.
     pub pattern: String,
 }
 
@@ -87,7 +88,7 @@ struct Rules {
 struct Rule {
     name: String,
     pattern: &'static str,
-    /// The shape by itself, for what is left after the last pass.
+    /// The format alone, for text left after the last pass.
     glued: Option<&'static str>,
     /// Compiled when first triggered.
     regex: OnceLock<Regex>,
@@ -95,10 +96,10 @@ struct Rule {
     accept: Accept,
 }
 
-/// How often a text is gone over at the most.
+/// The most passes over a text before the last one, which searches without edges.
 const PASSES: usize = 4;
 
-/// How much of the text beside a match is looked at to judge it, in bytes.
+/// How much of the text around a match is used to judge it, in bytes.
 const CONTEXT: usize = 512;
 
 impl Default for Redactor {
@@ -113,8 +114,8 @@ impl Redactor {
     /// Creates a redactor.
     ///
     /// # Errors
-    /// [`memory_core::ErrorKind::InvalidInput`] for a rule that does not exist, a name that cannot be one, or a pattern that
-    /// does not compile or matches empty text.
+    /// [`memory_core::ErrorKind::InvalidInput`] for a rule that does not exist, a name that cannot be one, or a
+    /// pattern that does not compile or matches empty text.
     pub fn new(config: &RedactionConfig) -> Result<Self> {
         if !config.enabled {
             return Ok(Self::off());
@@ -171,8 +172,8 @@ impl Redactor {
         self.rules.as_ref().map_or(0, |rules| rules.redact_text(text))
     }
 
-    /// Replaces the secrets in a JSON value: in strings, in names of fields, and the values of fields whose name says
-    /// that they are secret; returns how many.
+    /// Replaces the secrets in a JSON value: in strings, in names of fields, and in the values of fields with a
+    /// secret name; returns how many.
     pub fn redact_json(&self, value: &mut Value) -> u32 {
         self.rules.as_ref().map_or(0, |rules| rules.redact_json(value))
     }
@@ -224,7 +225,7 @@ impl Rules {
                 return total;
             }
         }
-        // Something is glued to something else without end: no edges any more.
+        // Secrets may still be adjacent to other text: search without edges.
         let triggered = self.triggers.matches(text);
         for index in triggered.iter() {
             if let Some(regex) = self.rules[index].glued_regex() {
@@ -307,7 +308,7 @@ impl Rule {
         Some(self.glued_regex.get_or_init(|| Regex::new(pattern).expect("every pattern compiles")))
     }
 
-    /// Replaces what a form of this rule finds between marks; returns how many.
+    /// Replaces the matches of a pattern of this rule between marks; returns how many.
     fn apply(&self, regex: &Regex, text: &mut String, work: &mut usize) -> u32 {
         let mut count = 0;
         let mut output = String::new();
@@ -319,7 +320,7 @@ impl Rule {
             let end = gap.map_or(text.len(), |(mark, _)| start + mark);
             let (mut base, mut at) = (start, start);
             while at < end {
-                // Behind what was replaced a word begins: what is glued to it is found in the same pass.
+                // A word begins after a replacement: a secret adjacent to it is found in the same pass.
                 let Some(captures) = regex.captures_at(&text[base..end], at - base) else {
                     *work += end - at;
                     break;
@@ -381,7 +382,7 @@ fn head(text: &str) -> &str {
     (0..=to).rev().find(|at| text.is_char_boundary(*at)).map_or("", |at| &text[..at])
 }
 
-/// Finds the next mark: where it starts and where the text goes on behind it.
+/// Finds the next mark: its start, and where the text continues after it.
 fn next_mark(text: &str) -> Option<(usize, usize)> {
     let mut from = 0;
     loop {
@@ -389,7 +390,7 @@ fn next_mark(text: &str) -> Option<(usize, usize)> {
         let name = start + MARK_START.len();
         let valid = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let length = text.as_bytes()[name..].iter().take(65).take_while(|byte| valid(byte)).count();
-        // Whoever hides a secret in a mark does not get it past.
+        // A secret inside a forged mark is found, too.
         let forged = length > 20 && shape::mixed(&text[name..name + length]);
         if (1..=64).contains(&length) && !forged && text[name + length..].starts_with(MARK_END) {
             return Some((start, name + length + 1));

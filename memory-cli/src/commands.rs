@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use agent_memory::{Error, ErrorKind, Freshness};
 
-/// Takes what the durable tier does not answer for while it is away as not known, and the answer as not current.
+/// Treats records that the durable tier cannot return while it is away as unknown, and the answer as stale.
 fn at_hand<T>(read: agent_memory::Result<Option<T>>, freshness: &mut Freshness) -> Result<Option<T>, Error> {
     match read {
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy) => {

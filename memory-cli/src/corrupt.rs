@@ -1,11 +1,11 @@
-//! What repairs of the local tier left in the folder.
+//! Files that repairs of the local tier left in the folder.
 
 use std::path::{Path, PathBuf};
 
-/// How far below the folder the files of an instance lie: tier, database, namespace, instance.
+/// The depth of an instance's files below the folder: tier, database, namespace, instance.
 const DEPTH: usize = 5;
 
-/// A file that could not be read and was set aside when a new one was made in its place.
+/// A file that could not be read and was renamed when a new one replaced it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CorruptFile {
     path: PathBuf,
@@ -13,7 +13,7 @@ pub(crate) struct CorruptFile {
 }
 
 impl CorruptFile {
-    /// Says that the file lies there and what that means.
+    /// Names the file and explains its meaning.
     pub(crate) fn meaning(&self) -> String {
         let path = self.path.display();
         if self.is_outbox {
@@ -29,7 +29,7 @@ impl CorruptFile {
     }
 }
 
-/// Returns the files that were set aside below the folder of a memory, sorted.
+/// Returns the renamed files below the folder of a memory, sorted.
 pub(crate) fn find(folder: &Path) -> Vec<CorruptFile> {
     let mut found = Vec::new();
     for tier in ["local", "remote"] {
@@ -40,7 +40,7 @@ pub(crate) fn find(folder: &Path) -> Vec<CorruptFile> {
 }
 
 fn look(folder: &Path, depth: usize, found: &mut Vec<CorruptFile>) {
-    // An instance's folder may go while it is looked at: what cannot be listed has nothing to show.
+    // An instance's folder may be deleted meanwhile; a folder that cannot be listed has nothing to show.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();

@@ -1,4 +1,4 @@
-//! The endpoint that turns texts into vectors, if the command is told of one.
+//! The endpoint that turns texts into vectors, if the command has one.
 
 use std::sync::Arc;
 

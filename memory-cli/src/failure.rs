@@ -18,9 +18,9 @@ pub(crate) enum Exit {
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The memory says so.
+    /// An error of the memory.
     Memory(Error),
-    /// The command itself says so.
+    /// An error of the command itself.
     Command { exit: Exit, kind: &'static str, message: String, hint: Option<String> },
     /// Its answer cannot be written.
     Output(io::Error),
@@ -59,7 +59,7 @@ impl Failure {
         }
     }
 
-    /// Returns what to tell; `None` for a failure that nobody wants to hear of.
+    /// Returns the report; `None` for a failure that needs no message.
     pub(crate) fn report(&self) -> Option<Report> {
         Some(match self {
             Self::Memory(error) => Report {
@@ -80,7 +80,7 @@ impl Failure {
     }
 }
 
-/// Returns what to do about an error that does not say so itself.
+/// Returns a hint for an error that has none.
 fn usual_hint(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Unavailable | ErrorKind::Busy => {
@@ -93,7 +93,7 @@ fn usual_hint(kind: ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// Tells an error with its causes, leaving out what the error itself repeats of them.
+/// Renders an error with its causes, without those that it already repeats.
 fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -119,7 +119,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// A failure as it is told.
+/// A failure as it is shown.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) kind: &'static str,

@@ -1,4 +1,4 @@
-//! A log to standard error, when RUST_LOG asks for one.
+//! A log to standard error, if RUST_LOG enables one.
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;

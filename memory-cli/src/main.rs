@@ -79,7 +79,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Tells what is wrong with the arguments, or answers `--help` and `--version`.
+/// Reports an error in the arguments, or answers `--help` and `--version`.
 fn refuse(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|argument| argument == "--json");
     if error.use_stderr() && json {
@@ -89,7 +89,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let report = Report { kind: "usage", message, hint: Some("see memory --help".into()) };
         Output::new(true, Color::Never).fail(&report);
     } else {
-        // A reader that is gone needs no answer.
+        // A closed reader needs no answer.
         let _nobody_listens = error.print();
     }
     ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done } as u8)

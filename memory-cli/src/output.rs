@@ -11,7 +11,7 @@ use crate::cli::Color;
 use crate::failure::Report;
 use crate::text;
 
-/// The look of the parts of a text. What is painted is made harmless first.
+/// The style of the parts of a text. Text is made harmless before it is styled.
 pub(crate) mod style {
     use super::{AnsiColor, Style, text};
 
@@ -29,7 +29,7 @@ pub(crate) mod style {
     }
 }
 
-/// Columns of text when nobody says how wide the output is.
+/// Columns of text when the width of the output is unknown.
 const DEFAULT_COLUMNS: usize = 120;
 
 /// Where answers go.
@@ -42,7 +42,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Looks at what standard output is.
+    /// Inspects standard output.
     pub(crate) fn new(json: bool, color: Color) -> Self {
         let (out, err) = match color {
             // Honours NO_COLOR, CLICOLOR and TERM.
@@ -94,7 +94,7 @@ impl Output {
         writeln!(self.stderr, "{head} {}", text::harmless(remark.as_ref()))
     }
 
-    /// Tells why the command failed. Standard error is the last resort: if it is gone, too, nobody listens.
+    /// Reports why the command failed. Standard error is the last resort: errors in writing to it are ignored.
     pub(crate) fn fail(&mut self, report: &Report) {
         let _nobody_listens = if self.json {
             writeln!(self.stderr, "{}", escape(&report.json().to_string()))
@@ -112,8 +112,8 @@ impl Output {
     }
 }
 
-/// Escapes what JSON allows in strings but a terminal would act on (C1 controls, direction overrides). Outside strings
-/// JSON is ASCII.
+/// Escapes characters that JSON allows in strings but that control a terminal (C1 controls, direction
+/// overrides). Outside strings JSON is ASCII.
 fn escape(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {

@@ -17,8 +17,8 @@ use crate::text;
 /// How long a command that wrote waits for the durable tier before it ends.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
-/// How long a command waits for a server that does not answer. A hanging one must not make a person, or a hook, wait: what
-/// is here is answered with, and marked as stale.
+/// How long a command waits for a server that does not answer. A hanging server must not make a person, or a
+/// hook, wait: the command answers from local records, marked as stale.
 const FIRST_ANSWER: Duration = Duration::from_millis(150);
 
 /// An open memory and where it is.
@@ -30,12 +30,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the memory, which must be there, and tells people what opening had to repair.
+    /// Opens the memory, which must exist, and reports what opening had to repair.
     pub(crate) async fn open(global: &Global, output: &mut Output) -> Result<Self, Failure> {
         Self::open_with(global, output, |builder| builder.create(false)).await
     }
 
-    /// As [`Session::open`], with what a command sets by itself; makes the memory unless that says otherwise.
+    /// As [`Session::open`], with settings of the command; creates the memory unless they forbid that.
     pub(crate) async fn open_with(
         global: &Global,
         output: &mut Output,
@@ -75,7 +75,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends a command that wrote: waits a little for the durable tier, and tells what has not arrived yet.
+    /// Ends a command that wrote: waits a little for the durable tier, and reports records that have not
+    /// arrived yet.
     pub(crate) async fn drain(self, output: &mut Output) -> Result<PendingReport, Failure> {
         let left = self.memory.close(DRAIN).await?;
         if left.rows > 0 && !output.is_json() {
@@ -90,7 +91,7 @@ impl Session {
     }
 }
 
-/// What the command takes from a settings file by itself. Whether the file is right otherwise is judged on opening.
+/// The settings that the command itself reads from the file. Opening checks the rest of the file.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Located {
@@ -111,7 +112,7 @@ impl Located {
     }
 }
 
-/// Tells people what opening had to repair; programs find it in the status.
+/// Reports to people what opening had to repair; programs find it in the status.
 pub(crate) fn warn(memory: &Memory, output: &mut Output) -> Result<(), Failure> {
     if !output.is_json() {
         for warning in memory.notices() {

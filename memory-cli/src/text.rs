@@ -5,7 +5,8 @@ use std::time::Duration;
 use agent_memory::redaction::visible_chars;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Returns a text with every character that could steer a terminal or reorder the line made visible. Line ends stay.
+/// Returns a text with every character that could steer a terminal or reorder the line made visible. Line ends
+/// stay.
 pub(crate) fn harmless(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for (c, visible) in visible_chars(text) {
@@ -91,7 +92,7 @@ fn fitting(word: &str, columns: usize) -> usize {
     word.len()
 }
 
-/// Says how long ago something was.
+/// Renders how long ago something was.
 pub(crate) fn ago(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -106,7 +107,7 @@ pub(crate) fn ago(age: Duration) -> String {
     }
 }
 
-/// Says how long something took.
+/// Renders how long something took.
 pub(crate) fn duration(taken: Duration) -> String {
     let micros = taken.as_micros();
     match micros {
@@ -118,7 +119,7 @@ pub(crate) fn duration(taken: Duration) -> String {
     }
 }
 
-/// Says how large something is, in units of 1,000.
+/// Renders a size, in units of 1,000.
 pub(crate) fn bytes(count: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     for (size, unit) in units {

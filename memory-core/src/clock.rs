@@ -1,4 +1,4 @@
-//! Time comes in through a [`Clock`], so that logic and tests never read the machine's own.
+//! The time is passed in as a [`Clock`], so that logic and tests never read the machine's own.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The earliest time that a clock can rightly show: 2026-01-01T00:00:00Z, before the first release of this program.
-    /// A machine without a battery begins at 1970, or when its firmware was made.
+    /// The earliest time that a clock can rightly show: 2026-01-01T00:00:00Z, before the first release of this
+    /// program. A machine without a battery begins at 1970, or when its firmware was made.
     pub const EARLIEST: Self = Self(1_767_225_600_000);
 
     /// Returns the time `duration` later, saturating.
@@ -104,7 +104,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to advance.
+/// A clock that only advances when a test advances it.
 #[derive(Debug)]
 pub struct ManualClock {
     now_ms: AtomicU64,
@@ -124,7 +124,8 @@ impl ManualClock {
         self.elapsed_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// Sets the wall-clock time, forward or back, as somebody who corrects a clock does: no time elapses by it.
+    /// Sets the wall-clock time, forward or back, like a correction of the clock: monotonic time does not
+    /// change.
     pub fn set(&self, now: Timestamp) {
         self.now_ms.store(now.0, Ordering::SeqCst);
     }

@@ -1,8 +1,8 @@
 //! The two-tier engine: a durable tier, a local cache, and in remote mode an outbox between them.
 //!
 //! Writes go through the committer to the outbox (remote mode) or the durable tier (local mode); reads go hot
-//! layer → overlay → outbox → cache file → durable tier. The drain empties the outbox, the puller applies the change
-//! feed, upkeep evicts, checkpoints and purges.
+//! layer → overlay → outbox → cache file → durable tier. The drain empties the outbox, the puller applies the
+//! change feed, upkeep evicts, checkpoints and purges.
 
 #[cfg(test)]
 mod broken;
@@ -71,8 +71,8 @@ pub use supervise::supervised;
 
 /// The engine of one namespace. Cloning is not needed: share it by `Arc`.
 ///
-/// Dropping it without [`Engine::close`] loses nothing that was acknowledged; what waits in the outbox is sent by the next
-/// instance.
+/// Dropping it without [`Engine::close`] loses no acknowledged write; the next instance sends the unsent rows
+/// of the outbox.
 pub struct Engine {
     shared: Arc<Shared>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -85,7 +85,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     revisions: RevisionClock,
     tiers: Tiers,
-    /// The durable tier behind breaker, retry and timeout (remote mode), or bare (local mode).
+    /// The durable tier inside breaker, retry and timeout (remote mode), or bare (local mode).
     durable: Arc<dyn Durable>,
     breaker: Option<Breaker>,
     committer: Committer,
@@ -96,21 +96,21 @@ struct Shared {
     index: Arc<dyn SearchIndex>,
     /// Rows up to here are acknowledged by the durable tier or dead letters.
     watermark: watch::Sender<Seq>,
-    /// Told whenever rows were appended to the outbox.
+    /// Notified whenever rows are appended to the outbox.
     appended: Arc<Notify>,
-    /// Told to drain now, even if the durable tier was away a moment ago.
+    /// Notified to drain now, even if the durable tier was away a moment ago.
     kicked: Notify,
-    /// Counts the times that the change feed was applied; a reader that spans one fills nothing. Held while something is
-    /// filled.
+    /// Counts the times that the change feed was applied; a reader that spans one fills nothing. Held while
+    /// something is filled.
     feed_generation: Mutex<u64>,
-    /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed): the cache file
-    /// may hold older versions of them.
+    /// Rows of the outbox up to here were not appended by this instance (a killed one's, adopted, replayed):
+    /// the cache file may hold older versions of them.
     recovered: AtomicU64,
-    /// How many calls are under way that bring such rows.
+    /// How many calls are in flight that add such rows.
     recovering: AtomicU64,
     /// Held while the change feed is read.
     pulling: tokio::sync::Mutex<()>,
-    /// Changes asked for at once; fewer after the durable tier took too long.
+    /// Changes requested at once; fewer after the durable tier took too long.
     page: AtomicUsize,
     /// By how much batches are smaller than configured, after the durable tier took too long or refused one.
     shrunk: AtomicU32,
@@ -119,15 +119,15 @@ struct Shared {
     verdicts: Verdicts,
     /// Versions that the durable tier has acknowledged and that were not seen there since.
     sent: Mutex<sent::Sent>,
-    /// Rows up to here were numbered anew because the outbox was rebuilt since opening.
+    /// Rows up to here were renumbered because the outbox was rebuilt since opening.
     renumbered: Arc<AtomicU64>,
     /// The server's time when the monotonic clock began; 0 while it is not known.
     server_epoch: AtomicU64,
-    /// Reads go by the server's time, too: what was written by this machine's clock before has been renewed.
+    /// Reads use the server's time, too: records written earlier by this machine's clock have been renewed.
     reads_by_server: AtomicBool,
     progress: Mutex<Progress>,
     unreadable: Arc<Unreadable>,
-    /// Set once what waits in the outbox is in the index and the feed was asked for the first time.
+    /// Set once the pending rows of the outbox are in the index and the feed was queried for the first time.
     ready: OnceCell<()>,
     shutdown: watch::Sender<bool>,
     closed: AtomicBool,
@@ -165,8 +165,8 @@ impl Engine {
         self.shared.version(key, entity.map(Arc::new))
     }
 
-    /// Makes the tombstone of a record whose id is never used again: it wins over every other version, and is kept for
-    /// ever.
+    /// Makes the tombstone of a record whose id is never used again: it wins over every other version, and is
+    /// kept for ever.
     pub fn final_version(&self, key: Key) -> Record {
         let now = self.shared.now();
         let revision = self.shared.revisions.next(now).into_final();
@@ -178,15 +178,15 @@ impl Engine {
         self.shared.config.retention_of(kind)
     }
 
-    /// Commits records atomically, durable as [`EngineConfig::ack`] says.
+    /// Commits records atomically, as durable as [`EngineConfig::ack`] requires.
     ///
     /// Cancelling the future does not cancel the write.
     ///
     /// # Errors
-    /// `InvalidInput` for a record above 4 MB encoded; `QuotaExceeded` when queue or outbox are full; `Closed`; `Io`
-    /// and, in local mode, `Busy` when the file cannot be written. With [`Ack::Durable`] also `Unavailable` when the
-    /// durable tier has not answered within the write deadline (the records are kept and will be sent) and
-    /// `Rejected` when it refused a record (which is set aside).
+    /// `InvalidInput` for a record above 4 MB encoded; `QuotaExceeded` when queue or outbox are full; `Closed`;
+    /// `Io` and, in local mode, `Busy` when the file cannot be written. With [`Ack::Durable`] also
+    /// `Unavailable` when the durable tier has not answered within the write deadline (the records are kept and
+    /// will be sent) and `Rejected` when it refused a record (which becomes a dead letter).
     pub async fn commit(&self, mut records: Vec<Record>) -> Result<()> {
         if records.is_empty() {
             return Ok(());
@@ -203,7 +203,7 @@ impl Engine {
         if self.shared.config.ack == Ack::Local || self.shared.outbox().is_none() {
             return self.shared.committer.commit(write).await.map(drop);
         }
-        // From before the rows are appended: the drain may be done with them before this goes on.
+        // Started before the rows are appended: the drain may have handled them before this continues.
         let verdicts = self.shared.verdicts.follow();
         let renumbered = self.shared.renumbered.load(Ordering::Acquire);
         match self.shared.committer.commit(write).await? {
@@ -212,7 +212,7 @@ impl Engine {
         }
     }
 
-    /// Returns what was stored in the cache under a name; `None` if there is nothing that can be read.
+    /// Returns the bytes stored in the cache under a name; `None` if there are no readable ones.
     pub async fn state(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.shared.tiers.cache.state(&self.shared.namespace, name).await;
         state.unwrap_or_else(|error| {
@@ -221,7 +221,7 @@ impl Engine {
         })
     }
 
-    /// Stores bytes in the cache under a name, or removes what is there; returns false if the cache failed to.
+    /// Stores bytes in the cache under a name, or removes those stored; returns false if the cache failed.
     pub async fn put_state(&self, name: &str, bytes: Option<&[u8]>) -> bool {
         let put = self.shared.tiers.cache.put_state(&self.shared.namespace, name, bytes).await;
         put.inspect_err(|error| tracing::debug!(%error, name, "what was learned is not stored")).is_ok()
@@ -242,7 +242,7 @@ impl Engine {
         self.shared.kicked.notify_one();
         let deadline = tokio::time::Instant::now() + timeout;
         let mut watermark = self.shared.watermark.subscribe();
-        // Rows that are numbered anew meanwhile, because the outbox was rebuilt, are waited for, too.
+        // Includes rows that are renumbered meanwhile because the outbox was rebuilt.
         let mut target = outbox.usage().last_seq;
         while let Ok(Ok(_)) =
             tokio::time::timeout_at(deadline, watermark.wait_for(|reached| *reached >= target)).await
@@ -279,8 +279,8 @@ impl Engine {
         self.shared.pull().await
     }
 
-    /// Purges what has expired at `now`, and by the durable tier's own time; returns up to which time. What is deleted
-    /// because of its age goes by that time: the clock of this machine may be wrong.
+    /// Purges records that have expired at `now` and by the durable tier's own time; returns the time up to
+    /// which it did. Deletion by age follows that time, because the clock of this machine may be wrong.
     ///
     /// # Errors
     /// Whatever the durable tier reports.
@@ -293,7 +293,7 @@ impl Engine {
         self.shared.closed.load(Ordering::Acquire)
     }
 
-    /// Returns true if a version of the record waits in the outbox.
+    /// Returns true if a version of the record is pending in the outbox.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -304,7 +304,8 @@ impl Engine {
         }
     }
 
-    /// In local mode, sees what other processes have committed until now; elsewhere the puller does in its time.
+    /// In local mode, reads the commits of other processes until now; otherwise the puller does so at its
+    /// interval.
     ///
     /// # Errors
     /// Whatever the durable tier reports.
@@ -320,7 +321,7 @@ impl Engine {
         self.shared.durable.count(&self.shared.namespace).await
     }
 
-    /// Makes dead letters wait again, those with these numbers or all; returns how many.
+    /// Makes dead letters pending again, those with these numbers or all; returns how many.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be written.
@@ -334,7 +335,7 @@ impl Engine {
         Ok(retried)
     }
 
-    /// Returns one page of dead letters behind `after`, oldest first; at the end, none.
+    /// Returns one page of dead letters after `after`, oldest first; at the end, none.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -373,14 +374,15 @@ impl Shared {
         }
     }
 
-    /// To be held while rows that this instance did not append come into the outbox: the drain may see them before they are
-    /// marked. Until it is dropped all rows count as such.
+    /// Must be held while rows that this instance did not append enter the outbox: the drain may see them
+    /// before they are marked. Until it is dropped, all rows count as such.
     fn recovering(&self) -> Recovering<'_> {
         self.recovering.fetch_add(1, Ordering::AcqRel);
         Recovering(self)
     }
 
-    /// Waits until the durable tier has rows that were appended while rows up to `renumbered` were numbered anew.
+    /// Waits until the durable tier has rows that were appended while rows up to `renumbered` were being
+    /// renumbered.
     async fn wait_durable(
         &self,
         (first, last): (Seq, Seq),

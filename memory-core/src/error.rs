@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Says what went wrong, as far as a caller can act on it.
+/// The kind of an error, for callers to act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -15,7 +15,7 @@ pub enum ErrorKind {
     InvalidInput,
     /// The named episode does not exist in this namespace.
     NotFound,
-    /// The operation contradicts the stored state (completing an episode twice, say).
+    /// The operation contradicts the stored state (completing an episode twice, for example).
     Conflict,
     /// A configured bound on rows or bytes is reached; nothing was stored.
     QuotaExceeded,
@@ -66,7 +66,7 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Says whether the same call may succeed later without anybody changing anything.
+/// Whether the same call may succeed later without any change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retry {
     /// Repeating the call later may succeed.
@@ -75,8 +75,7 @@ pub enum Retry {
     Permanent,
 }
 
-/// The field, the limit and the size found, behind [`ErrorKind::InvalidInput`] and
-/// [`ErrorKind::QuotaExceeded`].
+/// The field, the limit and the size found, of [`ErrorKind::InvalidInput`] and [`ErrorKind::QuotaExceeded`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitViolation {
     /// The offending field, as the API names it (`task.description`).
@@ -91,7 +90,7 @@ pub struct LimitViolation {
 
 /// An error with its kind, retry class, operation, context and source.
 ///
-/// The fields sit behind one pointer so that `Result<T, Error>` stays small.
+/// The fields are boxed so that `Result<T, Error>` stays small.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -133,7 +132,8 @@ impl Error {
             .with_context("field", field.to_owned())
     }
 
-    /// Refuses a setting outside its bounds, with [`ErrorKind::InvalidInput`] that names it, what was found and `bounds`.
+    /// Refuses a setting outside its bounds, with [`ErrorKind::InvalidInput`] that has its name, the value
+    /// found and `bounds`.
     pub fn check_setting(
         field: &str,
         found: impl fmt::Display,
@@ -162,7 +162,7 @@ impl Error {
         self
     }
 
-    /// Says what a person can do about it.
+    /// Adds a hint about what a person can do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -190,7 +190,7 @@ impl Error {
         self
     }
 
-    /// Returns what went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }

@@ -1,4 +1,5 @@
-//! The model, the storage traits with their conformance suite, and the tiered engine of agent-memory: what a backend needs.
+//! The parts of agent-memory that a backend needs: the model, the storage traits with their conformance suite,
+//! and the tiered engine.
 
 mod clock;
 mod engine;

@@ -1,4 +1,4 @@
-//! What the memory keeps: the domain types, one file a record kind, and [`Entity`], their closed sum.
+//! The domain types, one file a record kind, and [`Entity`], their closed sum.
 
 pub(crate) mod artifact;
 pub(crate) mod cycle;

@@ -1,13 +1,15 @@
-//! Which tools a task needs: predictors that learn from each episode, mixed and calibrated by their own past success.
+//! Predicts the tools that a task needs: predictors that learn from each episode, mixed and calibrated by their
+//! own past success.
 //!
-//! Two predictors are read off one sparse linear model of the domain (`linear`): its margin for the task as a whole, and
-//! its best margin for a single clause, because a task may ask for several things. The third is how
-//! often a tool is used behind the one that worked last, or at all if none did. A logistic regression over these (`mixture`, stacking after
-//! Wolpert, "Stacked Generalization", 1992) gives a probability, which is the prior of what the nearest episodes did from
-//! the point on that the task has come to (`cases`). There is a mixture for the start of a task, one for a task under way,
-//! and one for after a failure; each is fitted on predictions that the memory made for episodes that the model had not
-//! learned from yet. How many tools are named maximises the expected F1
-//! measure ([`by_expected_f1`]). Rules for people are read off the same model ([`Model::rules`]).
+//! Two predictors come from one sparse linear model of the domain (`linear`): its margin for the whole task,
+//! and its best margin for a single clause, because a task may ask for several things. The third is the
+//! frequency of a tool after the one that worked last, or its overall frequency if none did. A logistic
+//! regression over these (`mixture`, stacking after Wolpert, "Stacked Generalization", 1992) gives a
+//! probability. This is the prior for what the nearest episodes did from the task's current point on (`cases`).
+//! There is a mixture for the start of a task, one for a task under way, and one for after a failure. Each is
+//! fitted on predictions that the memory made for episodes before the model learned from them. The number of
+//! advised tools maximises the expected F1 measure ([`by_expected_f1`]). Rules for people are derived from the
+//! same model ([`Model::rules`]).
 
 mod cases;
 mod choice;

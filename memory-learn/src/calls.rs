@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::errors::{NAME, normalise};
 use crate::trace::Trace;
 
-/// Calls compared of one trace; of a longer one the first and the last half of so many.
+/// Calls compared of one trace; of a longer one half of this many from each end.
 pub(crate) const MAX_CALLS: usize = 256;
 /// Values of arguments that are looked for in errors: shorter ones may be any word, longer ones are no names.
 const MIN_PHRASE_BYTES: usize = 4;
@@ -22,7 +22,7 @@ pub(crate) struct Call<'t> {
     pub(crate) number: u32,
     /// The tool.
     pub(crate) tool: &'t str,
-    /// What was done.
+    /// The action.
     pub(crate) action: &'t Action,
 }
 
@@ -41,7 +41,7 @@ impl<'t> Call<'t> {
         }
     }
 
-    /// Returns the normalised error; what it was called with is no part of it.
+    /// Returns the normalised error, without the arguments of the call.
     pub(crate) fn error(&self) -> String {
         normalise(&without_arguments(self.raw_error(), self.action))
     }
@@ -73,8 +73,8 @@ impl<'t> Call<'t> {
     }
 }
 
-/// Replaces names that an action was called with by `<name>` where its error says them. Figures and identifiers have
-/// placeholders of their own; a word in lower case may be a mode, and what the error is about.
+/// Replaces names among an action's arguments by `<name>` where its error contains them. Figures and
+/// identifiers have their own placeholders; a lower-case word may be a mode, and the subject of the error.
 fn without_arguments<'e>(error: &'e str, action: &Action) -> Cow<'e, str> {
     let Value::Object(fields) = &action.arguments.0 else { return Cow::Borrowed(error) };
     let is_phrase = |value: &&str| {
@@ -83,7 +83,7 @@ fn without_arguments<'e>(error: &'e str, action: &Action) -> Cow<'e, str> {
             && value.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '-' | '\''))
     };
     let mut phrases: Vec<&str> = fields.values().filter_map(Value::as_str).filter(is_phrase).collect();
-    // A phrase before what is part of it, whatever the arguments are called.
+    // A phrase comes before its parts, whatever the arguments are called.
     phrases.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
     let mut said = Cow::Borrowed(error);
     for value in phrases {
@@ -109,8 +109,8 @@ fn without_arguments<'e>(error: &'e str, action: &Action) -> Cow<'e, str> {
     said
 }
 
-/// Hashes eight bytes at a time, as the Rust compiler's own tables do (FxHash): arguments can be long, and nothing hostile
-/// is to be gained from two calls that look the same.
+/// Hashes eight bytes at a time, as the Rust compiler's own tables do (FxHash): arguments can be long, and an
+/// attacker gains nothing from two calls that look the same.
 #[derive(Default)]
 pub(crate) struct WordHasher(u64);
 
@@ -148,7 +148,7 @@ pub(crate) fn calls(trace: &Trace) -> Vec<Call<'_>> {
     tools().take(MAX_CALLS / 2).chain(tools().skip(total - MAX_CALLS / 2)).collect()
 }
 
-/// Returns an argument's value as people write it: text without quotes, anything else as JSON.
+/// Returns an argument's value in its usual form: text without quotes, anything else as JSON.
 pub(crate) fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -156,7 +156,7 @@ pub(crate) fn value_text(value: &Value) -> String {
     }
 }
 
-/// Returns tools in the form in which they are told: `a → b → c`.
+/// Renders tools as `a → b → c`.
 pub(crate) fn path<'t>(tools: impl IntoIterator<Item = &'t str>) -> String {
     tools.into_iter().collect::<Vec<_>>().join(" → ")
 }

@@ -1,11 +1,12 @@
 //! How sure evidence makes: a Beta posterior with fading memory.
 //!
-//! An item's success is a Bernoulli rate with a Beta prior, so that its posterior is `Beta(prior_success + s,
-//! prior_failure + f)` with the weights `s` of the evidence for it and `f` of the evidence against it (Gelman et al.,
-//! "Bayesian Data Analysis", 3rd ed., section 2.4; with partial success counted in fractions). Older evidence counts
-//! less, twice over: a half-life in time, and a factor for each newer piece (the "beta reputation system" of Jøsang and
-//! Ismail, 2002, with its forgetting factor). Confidence is a low quantile of that posterior, never the bare rate: one
-//! success out of one is worth less than nineteen out of twenty.
+//! An item's success is a Bernoulli rate with a Beta prior, so that its posterior is
+//! `Beta(prior_success + s, prior_failure + f)` with the weights `s` of the evidence for it and `f` of the
+//! evidence against it (Gelman et al., "Bayesian Data Analysis", 3rd ed., section 2.4; with partial success
+//! counted in fractions). Older evidence counts less, twice over: a half-life in time, and a factor for each
+//! newer piece (the "beta reputation system" of Jøsang and Ismail, 2002, with its forgetting factor).
+//! Confidence is a low quantile of that posterior, never the bare rate: one success out of one is worth less
+//! than nineteen out of twenty.
 
 use std::time::Duration;
 
@@ -21,20 +22,20 @@ pub struct ConfidenceConfig {
     /// The weight of success that is assumed before there is evidence, in pieces of evidence; 1 by default (with
     /// `prior_failure` the uniform prior), from 0.01 to 100.
     pub prior_success: f64,
-    /// The weight of failure that is assumed before there is evidence, in pieces of evidence; 1 by default, from 0.01
-    /// to 100.
+    /// The weight of failure that is assumed before there is evidence, in pieces of evidence; 1 by default,
+    /// from 0.01 to 100.
     pub prior_failure: f64,
     /// The quantile of the posterior that counts as the lower bound; 0.10 by default, above 0 and below 0.5.
     ///
-    /// At 0.10 three successes out of three are worth 0.56, just above even odds; at 0.05 it takes four, and few tasks
-    /// recur that often.
+    /// At 0.10 three successes out of three are worth 0.56, just above even odds; at 0.05 it takes four, and
+    /// few tasks recur that often.
     pub quantile: f64,
     /// The time after which evidence weighs half; 90 days by default, at least a second.
     pub half_life: Duration,
     /// The weight that older evidence keeps for each newer piece; 0.97 by default, from 0.5 to 0.999.
     ///
-    /// At 0.97 evidence never weighs more than 33 pieces, and half of what an item is judged by are its last 23 uses,
-    /// so that a change in the world shows after a few dozen uses, however much came before.
+    /// At 0.97 the evidence never exceeds the weight of 33 pieces, and the last 23 uses have half of the
+    /// weight, so that a change in the world shows after a few dozen uses, however much evidence came before.
     pub fading: f64,
 }
 
@@ -86,34 +87,34 @@ impl ConfidenceConfig {
         1.0 / (1.0 - self.fading)
     }
 
-    /// Returns what is left of a weight after `age`.
+    /// Returns the remaining part of a weight after `age`.
     fn left_after(&self, age: Duration) -> f64 {
         (-age.as_secs_f64() / self.half_life.as_secs_f64()).exp2()
     }
 }
 
-/// How sure the evidence of a tally makes.
+/// Computes the confidence of counted evidence.
 pub trait Confidence: Sized {
-    /// Adds one piece of evidence; `success` in `0.0..=1.0` is split between the two weights, and counts as a success
-    /// from 0.5; what is not a number counts as 0.
+    /// Adds one piece of evidence. `success` in `0.0..=1.0` is split between the two weights, and counts as a
+    /// success from 0.5; a value that is not a number counts as 0.
     ///
-    /// What is newer than the rest fades it; what is older is discounted for its age instead. The result then depends a
-    /// little on the order of arrival: [`Tally::from_evidence`] does not.
+    /// Newer evidence fades the existing weights; older evidence is discounted for its age instead. The result
+    /// then depends slightly on the order of arrival; that of [`Tally::from_evidence`] does not.
     fn add(&mut self, success: f64, at: Timestamp, config: &ConfidenceConfig);
 
-    /// Returns what pieces of evidence, given as success and time in the order of `(time, id)`, add up to; the same
-    /// evidence gives the same tally, whatever happened in between.
+    /// Returns the sum of pieces of evidence, given as success and time in the order of `(time, id)`; the same
+    /// evidence always gives the same counts.
     fn from_evidence(evidence: impl IntoIterator<Item = (f64, Timestamp)>, config: &ConfidenceConfig)
     -> Self;
 
-    /// Returns what two tallies over different evidence add up to, as of the later of both.
+    /// Returns the sum of two counts of different evidence, as of the later of both.
     ///
-    /// Which pieces of one are newer than which of the other is not known any more, so that neither fades the other;
-    /// the weights stay within what fading allows.
+    /// The order in time of the pieces of both is not known any more, so neither fades the other; the weights
+    /// stay within the bound of fading.
     #[must_use]
     fn merge(&self, other: &Self, config: &ConfidenceConfig) -> Self;
 
-    /// Returns the tally with its weights as of `now`; as it is if `now` is earlier.
+    /// Returns the counts with their weights as of `now`; unchanged if `now` is earlier.
     #[must_use]
     fn at(&self, now: Timestamp, config: &ConfidenceConfig) -> Self;
 
@@ -211,7 +212,7 @@ fn posterior(tally: &Tally, now: Timestamp, config: &ConfidenceConfig) -> (f64, 
     )
 }
 
-/// Keeps the weights within what fading allows.
+/// Keeps the weights within the bound of fading.
 fn bound(tally: &mut Tally, config: &ConfidenceConfig) {
     let excess = tally.weight() / config.ceiling();
     if excess > 1.0 {
@@ -220,8 +221,8 @@ fn bound(tally: &mut Tally, config: &ConfidenceConfig) {
     }
 }
 
-/// Returns how sure it is that what a pattern says holds, in `0.0..=1.0`: of an anti-pattern, that it leads to failure;
-/// of every other, that it leads to success.
+/// Returns the confidence in a pattern, in `0.0..=1.0`: for an anti-pattern, that it leads to failure; for
+/// every other, that it leads to success.
 pub fn pattern_confidence(
     body: &PatternBody,
     tally: &Tally,

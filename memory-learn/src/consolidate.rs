@@ -15,23 +15,24 @@ use serde::{Deserialize, Serialize};
 pub struct ConsolidationConfig {
     /// How long there must be no work before a cycle starts; 30 seconds by default.
     pub idle_after: Duration,
-    /// The time from one cycle to the next; 6 hours by default, at least a second: evidence decays over weeks, so that
-    /// more often changes little.
+    /// The time from one cycle to the next; 6 hours by default, at least a second: evidence decays over weeks,
+    /// so that more often changes little.
     pub interval: Duration,
-    /// The most time a cycle may take; 2 seconds by default, at least a millisecond. What is left is done by the next.
+    /// The most time a cycle may take; 2 seconds by default, at least a millisecond. The next cycle continues
+    /// with the rest.
     pub budget: Duration,
-    /// The similarity of content from which two patterns are merged; 0.9 by default, from 0.5 to 1 (the same words and
-    /// tools in the same order).
+    /// The similarity of content from which two patterns are merged; 0.9 by default, from 0.5 to 1 (the same
+    /// words and tools in the same order).
     ///
     /// At 0.9 two sequences of ten tools may differ in one, and two of nine or fewer in none.
     pub merge_similarity: f64,
-    /// The confidence below which an item is pruned if there is enough evidence; 0.2 by default, from 0 to 0.5. What
-    /// nothing is known about has 0.1.
+    /// The confidence below which an item is pruned if there is enough evidence; 0.2 by default, from 0 to 0.5.
+    /// An item without evidence has 0.1.
     pub prune_below: f64,
     /// The evidence that is enough, in pieces as of now; 5 by default, at least 1.
     pub prune_evidence: f64,
-    /// The time without new evidence and use after which an item is pruned; 365 days by default, at least a day. By
-    /// then its evidence weighs a sixteenth.
+    /// The time without new evidence and use after which an item is pruned; 365 days by default, at least a
+    /// day. By then its evidence weighs a sixteenth.
     pub stale_after: Duration,
 }
 

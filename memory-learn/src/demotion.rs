@@ -1,28 +1,28 @@
-//! What becomes of an item whose uses go worse than episodes without it.
+//! Demotes items whose uses end worse than episodes without them.
 
 use memory_core::{Standing, Tally, Timestamp};
 
 use crate::confidence::{Confidence, ConfidenceConfig, quantile};
 
-/// The uses, in pieces of evidence as of now, from which an item may be demoted: with fewer, chance alone explains any
-/// result.
+/// The uses, in pieces of evidence as of now, from which an item may be demoted: with fewer, chance alone
+/// explains any result.
 const DEMOTE_FROM: f64 = 2.5;
 /// The uses, in pieces of evidence as of now, from which an item may be withheld.
 const WITHHOLD_FROM: f64 = 4.5;
-/// An item is demoted if what it achieves is below what is usual with this probability.
+/// An item is demoted if its success rate is below the baseline with this probability.
 ///
-/// It is asked after each use, so that chance gets many tries: of items that are as good as none, 5 % are demoted at a
+/// The test is repeated after each use, so chance gets many attempts: of useless items, 5 % are demoted at a
 /// time, and one in four at some time within 30 uses.
 const DEMOTE_SURENESS: f64 = 0.95;
-/// An item is withheld if the whole 95 % interval of what it achieves is below that of what is usual.
+/// An item is withheld if the whole 95 % interval of its success rate is below that of the baseline.
 const WITHHOLD_SURENESS: f64 = 0.975;
 /// The share of its score that a demoted item keeps: below most that are as relevant, above those that hardly are.
 const DEMOTED_SHARE: f64 = 0.5;
 
 /// Judges an item by its uses after a recall against the episodes of the same domain without it; `all` has both.
 ///
-/// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance once too
-/// little of it is left.
+/// Evidence of uses fades with time, so that an item that is withheld, and hence not used, gets another chance
+/// once too little of it is left.
 pub fn standing(used: &Tally, all: &Tally, now: Timestamp, config: &ConfidenceConfig) -> Standing {
     let uses = used.at(now, config).weight();
     if uses < DEMOTE_FROM {
@@ -41,7 +41,7 @@ pub fn standing(used: &Tally, all: &Tally, now: Timestamp, config: &ConfidenceCo
     }
 }
 
-/// Takes the uses of an item out of the tally of all episodes, in which each counts in full.
+/// Removes the uses of an item from the counts of all episodes, in which each counts fully.
 fn without(all: &Tally, used: &Tally) -> Tally {
     Tally {
         successes: all.successes.saturating_sub(used.successes),
@@ -74,7 +74,7 @@ mod tests {
         Tally::from_evidence((0..all).map(|i| (piece(i), Timestamp(0))), &ConfidenceConfig::default())
     }
 
-    /// Returns the tally of the episodes without an item and those with it, each in full.
+    /// Returns the counts of the episodes without an item and those with it, each counting fully.
     fn both(others: &Tally, used: &Tally) -> Tally {
         Tally {
             successes: others.successes + used.successes,
@@ -98,11 +98,11 @@ mod tests {
         check((0, 6), (80, 20), Standing::Withheld);
         check((16, 4), (80, 20), Standing::Active);
         check((20, 0), (10, 90), Standing::Active);
-        // What is used more often than not sets no baseline for itself.
+        // An item used in most episodes is no baseline for itself.
         check((0, 25), (6, 0), Standing::Withheld);
         // Where nearly everything fails, failing is no fault of the item.
         check((0, 6), (5, 95), Standing::Active);
-        // Without anything to compare with, only what fails more than not is demoted.
+        // Without a baseline, only an item that fails more often than not is demoted.
         check((0, 6), (0, 0), Standing::Demoted);
     }
 

@@ -1,4 +1,4 @@
-//! Error texts: what they have in common, their class, how alike two are.
+//! Error texts: their normal form, their class, and their similarity.
 
 mod names;
 mod words;
@@ -18,29 +18,30 @@ use crate::shape::pieces;
 
 /// The longest normalised text, in bytes.
 const MAX_BYTES: usize = 200;
-/// Of a long text only this many bytes at the start are read…
+/// A long text is read up to this many bytes at the start…
 const HEAD_BYTES: usize = 4_000;
 /// … and this many at the end, where tracebacks have their message.
 const TAIL_BYTES: usize = 1_000;
-/// What a shared placeholder counts in [`similarity`], beside 1 for a shared word.
+/// The weight of a shared placeholder in [`similarity`]; a shared word has 1.
 const PLACEHOLDER_WEIGHT: f64 = 0.25;
-/// What likeness counts of errors of different classes: `connection refused` is not `permission denied`, however alike
-/// the words around.
+/// The factor on the similarity of errors of different classes: `connection refused` is not
+/// `permission denied`, however similar the surrounding words.
 const OTHER_CLASS: f64 = 0.5;
-/// What likeness counts of lines that say no more than that something failed.
+/// The factor on the similarity of lines that only announce a failure.
 const ANNOUNCED: f64 = 0.6;
 /// Lines of one error that are compared.
 const MAX_TELLING: usize = 6;
 /// Lines of an error that are looked at.
 const MAX_LINES: usize = 50;
 
-/// Returns what an error text has in common with others of its kind: its first telling line in lower case, with figures,
-/// ids, paths, quoted values and names replaced by `<n>`, `<id>`, `<path>`, `<text>` and `<name>`; at most 200 bytes.
+/// Returns the normal form of an error text: its first informative line in lower case, with figures, ids,
+/// paths, quoted values and names replaced by `<n>`, `<id>`, `<path>`, `<text>` and `<name>`; at most 200
+/// bytes.
 pub(crate) fn normalise(error: &str) -> String {
     normal_line(telling_lines(error, true).first().map_or("", |line| line.as_str()))
 }
 
-/// Returns the normalised lines by which an error is looked for, the most telling first.
+/// Returns the normalised lines by which an error is searched, the most informative first.
 pub fn normal_lines(error: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in telling_lines(error, false) {
@@ -59,7 +60,7 @@ fn without_values(line: &str) -> String {
     cut(strip_labels(masked.trim()), MAX_BYTES).trim_end().to_owned()
 }
 
-/// Returns a description with placeholders for what varies, in the case it has.
+/// Returns a description with placeholders for varying parts, in its original case.
 pub(crate) fn generalised(text: &str) -> String {
     mask(&without_names(text), false).trim().to_owned()
 }
@@ -80,7 +81,7 @@ fn mask(line: &str, lowercase: bool) -> String {
         let gap = &line[at..piece.start];
         at = piece.end;
         match piece.shape.placeholder() {
-            // "3, 4 and 5": one figure or several say the same.
+            // "3, 4 and 5": one figure or several are equivalent.
             Some(placeholder) if placeholder == last_placeholder && is_list_gap(gap) => {}
             Some(placeholder) => {
                 push_gap(&mut out, gap);
@@ -106,7 +107,7 @@ fn mask(line: &str, lowercase: bool) -> String {
     out
 }
 
-/// Returns a word without the figure behind it, and whether there is one: `node40` is one of many nodes.
+/// Returns a word without its final figure, and whether it has one: `node40` is one of many nodes.
 fn without_number(word: &str) -> (&str, bool) {
     let name = word.trim_end_matches(|c: char| c.is_ascii_digit());
     let is_name = name.len() > 1 && name.chars().all(char::is_alphabetic);
@@ -127,7 +128,7 @@ fn class_of(line: &str) -> ErrorCategory {
         .map_or(ErrorCategory::Other, |(category, _)| *category)
 }
 
-/// Returns true if the words of an identifier say what kind of error it is (`NotFound`, `rate_limit_exceeded`).
+/// Returns true if the words of an identifier name a kind of error (`NotFound`, `rate_limit_exceeded`).
 fn classifies(identifier: &str) -> bool {
     let mut words = String::with_capacity(identifier.len() + 4);
     let mut lowercase = false;
@@ -143,9 +144,9 @@ fn classifies(identifier: &str) -> bool {
     SIGNS.iter().any(|sign| words.contains(sign)) || class_of(&words) != ErrorCategory::Other
 }
 
-/// Returns how alike an error as it came is to a known one, in `0.0..=1.0`: the highest similarity of a line that says
-/// what went wrong to one of the known error's. If all lines that were asked about only announce a failure, the same
-/// announcement of the same thing counts in full.
+/// Returns the similarity of an error to a known one, in `0.0..=1.0`: the highest similarity of one of its
+/// informative lines to one of the known error's. If all lines of the query only announce a failure, the same
+/// announcement of the same subject counts fully.
 pub fn likeness(asked: &str, known: &str, example: &str) -> f64 {
     let mut asked: Vec<(String, String)> =
         telling_lines(asked, false).into_iter().map(|line| (normal_line(&line), line)).collect();
@@ -169,7 +170,7 @@ pub fn likeness(asked: &str, known: &str, example: &str) -> f64 {
     best
 }
 
-/// Returns true if an error says more than that there was one.
+/// Returns true if an error contains more than an announcement of a failure.
 pub(crate) fn says_something(error: &str) -> bool {
     tokens(&normalise(error)).iter().any(|token| !token.starts_with('<') && !is_announcing(token))
 }
@@ -185,8 +186,8 @@ pub(crate) fn repeats(error: &str, other: &str, names: &str) -> bool {
     cut_short || shares && own.iter().all(|token| known.contains(token) || is_announcing(token))
 }
 
-/// Returns how alike two normalised error texts are, in `0.0..=1.0`: the Dice coefficient of their stemmed words, with
-/// placeholders counting less; half of it if they are of different classes.
+/// Returns the similarity of two normalised error texts, in `0.0..=1.0`: the Dice coefficient of their stemmed
+/// words, with placeholders weighing less; half of it if they are of different classes.
 pub(crate) fn similarity(a: &str, b: &str) -> f64 {
     let classes = [a, b].map(class_of);
     let differ = classes[0] != classes[1] && !classes.contains(&ErrorCategory::Other);
@@ -215,8 +216,7 @@ fn tokens(error: &str) -> BTreeSet<String> {
     tokens
 }
 
-/// Returns the lines that say what went wrong, those first that do more than announce a failure; the first alone if no
-/// others are wanted.
+/// Returns the informative lines, those first that do more than announce a failure; only the first if `first`.
 fn telling_lines(error: &str, first: bool) -> Vec<String> {
     let error = error.trim();
     if error.starts_with('{')
@@ -257,13 +257,13 @@ fn telling_lines(error: &str, first: bool) -> Vec<String> {
     telling
 }
 
-/// Returns true if a normalised line says no more than that something failed.
+/// Returns true if a normalised line only announces a failure.
 fn announces(normal: &str) -> bool {
     let mut words = normal.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.all(|word| is_announcing(word) || matches!(word, "n" | "id" | "path") || shaped(word))
 }
 
-/// Returns true for what is a figure or a word of no more than a letter.
+/// Returns true for a figure or a word of at most one letter.
 fn shaped(word: &str) -> bool {
     word.chars().count() == 1 || word.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -281,7 +281,7 @@ fn json_message(value: &Value) -> Option<String> {
     })
 }
 
-/// Removes labels that say no more than that it is an error, unless nothing is left.
+/// Removes labels that only announce an error, unless nothing is left.
 fn strip_labels(text: &str) -> &str {
     let mut text = text;
     while let Some(rest) = LABELS.iter().find_map(|label| text.strip_prefix(label)) {
@@ -299,7 +299,7 @@ fn is_list_gap(gap: &str) -> bool {
     gap.is_empty() || gap.chars().all(|c| matches!(c, ',' | ';' | '/' | '-' | ':' | '|'))
 }
 
-/// Appends what is between two pieces, with runs of spaces as one.
+/// Appends the text between two pieces, with runs of spaces as one.
 fn push_gap(out: &mut String, gap: &str) {
     for c in gap.chars() {
         let c = if c.is_whitespace() { ' ' } else { c };
@@ -319,7 +319,7 @@ fn says(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// Returns the start of a text, at most so many bytes.
+/// Returns the start of a text, at most this many bytes.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
@@ -328,7 +328,7 @@ pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
-/// Returns the end of a text, at most so many bytes.
+/// Returns the end of a text, at most this many bytes.
 fn cut_front(text: &str, bytes: usize) -> &str {
     let mut start = text.len().saturating_sub(bytes);
     while !text.is_char_boundary(start) {

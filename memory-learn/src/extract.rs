@@ -1,4 +1,4 @@
-//! What recurs in an episode and its like: six strategies, each looking at the same cluster.
+//! Recurring patterns of an episode and similar ones: six strategies, each over the same cluster.
 //!
 //! A pattern is returned only if the episode itself shows it, whether it succeeded or not, so that the episode is
 //! evidence on it. Identities follow from domain, kind of task and content: near-identical episodes show the same
@@ -20,25 +20,25 @@ use crate::identity::id_of;
 use crate::trace::Trace;
 use crate::way_out::incidents_among;
 
-/// What an episode teaches.
+/// The items learned from an episode.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Extracted {
-    /// What recurs, without tally and confidence.
+    /// Recurring patterns, without counts and confidence.
     pub patterns: Vec<Pattern>,
     /// The errors it had.
     pub failures: Vec<Failure>,
-    /// The procedure that it follows, if it tells one.
+    /// The procedure that it follows, if there is one.
     pub playbook: Option<Playbook>,
 }
 
 /// A pattern before it has an identity.
 struct Found {
     body: PatternBody,
-    /// What tells it from other patterns of its strategy.
+    /// The part that distinguishes it from other patterns of its strategy.
     identity: String,
 }
 
-/// Returns what an episode teaches beside similar ones, the most similar first.
+/// Returns the items that an episode yields together with similar ones, the most similar first.
 pub fn extract(trace: &Trace, similar: &[Trace]) -> Extracted {
     let cluster = Cluster::new(trace, similar);
     let incidents = incidents_among(&cluster, cluster.own());
@@ -54,15 +54,15 @@ pub fn extract(trace: &Trace, similar: &[Trace]) -> Extracted {
     Extracted { patterns, failures: failure::lessons(&cluster, &incidents), playbook }
 }
 
-/// Extracts, and returns how many items were found: what a benchmark can measure.
+/// Extracts, and returns how many items were found, for benchmarks.
 #[cfg(feature = "testing")]
 pub fn extracted(trace: &Trace, similar: &[Trace]) -> usize {
     let found = extract(trace, similar);
     found.patterns.len() + found.failures.len() + usize::from(found.playbook.is_some())
 }
 
-/// Tells the procedure of an episode from others that went the same way, whatever their tasks say: what varies among
-/// them is no part of it. Its identity, and the words that it is found by, stay.
+/// Extracts the procedure of an episode from others with the same course, whatever their tasks are: values that
+/// vary among them are no part of it. Its identity, and the words by which it is found, stay.
 pub fn tell_among(extracted: &mut Extracted, trace: &Trace, others: &[Trace]) {
     let cluster = Cluster::new(trace, others);
     let (Some(held), Some(workflow)) = (&mut extracted.playbook, workflow::find(&cluster)) else { return };

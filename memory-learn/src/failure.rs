@@ -1,4 +1,4 @@
-//! Lessons from errors: what led to them and what got over them.
+//! Lessons from errors: their causes and the recoveries from them.
 
 use std::collections::HashSet;
 
@@ -21,16 +21,16 @@ const MAX_EPISODES: usize = 16;
 const MAX_EXAMPLE_BYTES: usize = 1_000;
 /// Episodes that must fail with a value, and none succeed, so that the value counts as the cause.
 const MIN_SAME_VALUE: usize = 3;
-/// What is compared: not all that there is.
+/// The scope of the comparison: not all episodes.
 const HERE: &str = "in this and similar episodes";
-/// Similar episodes in which the tool worked that must all have called another one before, so that its lack counts as the
-/// cause: a few may all happen to.
+/// Similar episodes in which the tool worked that must all have called another one before, so that its lack
+/// counts as the cause: a few may all happen to.
 const MIN_PRECEDED: usize = 3;
 /// Calls of a tool that a failing one is contrasted with.
 const MAX_CONTRASTED: usize = 64;
 
-/// Returns the lessons of an episode: one for each kind of error it had, and one for failing as a whole, unless how it
-/// ended only repeats one of the errors.
+/// Returns the lessons of an episode: one for each kind of error it had, and one for failing as a whole, unless
+/// how it ended only repeats one of the errors.
 pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<Failure> {
     let mut lessons: Vec<Failure> =
         incidents.iter().take(MAX_LESSONS).map(|incident| lesson(cluster, incident)).collect();
@@ -46,8 +46,8 @@ pub(crate) fn lessons(cluster: &Cluster<'_>, incidents: &[Incident<'_>]) -> Vec<
     lessons
 }
 
-/// Adds what an episode shows to what is known of an error. The counts add up: merging the same episode twice counts it
-/// twice, unless the caller sees to it.
+/// Merges an episode's observation of an error into the known lesson. Counts add up: merging the same episode
+/// twice counts it twice, unless the caller prevents that.
 pub fn merge(old: Option<Failure>, seen: Failure) -> Failure {
     let Some(old) = old else { return seen };
     let (newer, older) = if seen.last_at >= old.last_at { (seen, old) } else { (old, seen) };
@@ -122,8 +122,9 @@ fn blank(cluster: &Cluster<'_>, tool: &str, error: &str, example: &str) -> Failu
     }
 }
 
-/// Returns how the failing call differs from every call of the tool that worked, here and in similar episodes: in a tool
-/// that they call before, in an argument's presence, or in a value that is a word and that several episodes failed with.
+/// Returns how the failing call differs from every call of the tool that worked, here and in similar episodes:
+/// in a tool that they call before, in an argument's presence, or in a value that is a word and that several
+/// episodes failed with.
 fn root_cause(cluster: &Cluster<'_>, incident: &Incident<'_>) -> Option<String> {
     let failed = incident.failed;
     let mut worked: Vec<(&Member<'_>, usize)> = Vec::new();
@@ -220,7 +221,7 @@ fn preceding_cause(
             !failing.iter().any(|(member, at)| precedes(member, *at, before))
                 && worked.iter().all(|(member, at)| precedes(member, *at, before))
         });
-    // The one of which the error speaks is the likeliest to matter, then the nearest one before.
+    // The one that the error mentions is the most probable cause, then the nearest one before.
     let said = words_of(&incident.error);
     let own = words_of(tool);
     let spoken_of =

@@ -8,8 +8,8 @@ use memory_recall::tokenize::{label_key, stem, tokenize};
 use crate::identity::id_of;
 use crate::shape::{Shape, pieces};
 
-/// Returns the fingerprint of a task, 32 hexadecimal digits: equal for tasks of one kind and domain whose descriptions
-/// differ in figures, ids, dates, paths, quoted values, case, forms of words and word order alone.
+/// Returns the fingerprint of a task, 32 hexadecimal digits: equal for tasks of one kind and domain whose
+/// descriptions differ in figures, ids, dates, paths, quoted values, case, forms of words and word order alone.
 pub fn fingerprint(task: &Task) -> String {
     let [kind, domain] = [&task.kind, &task.domain].map(|label| label_key(label.as_deref()));
     let terms = terms(&task.description);
@@ -31,7 +31,8 @@ fn terms(text: &str) -> BTreeSet<String> {
         }
     });
     if !words {
-        // A task that is all values (one quoted sentence, say) is told from others by what they say.
+        // A task that consists of values only (one quoted sentence, for example) is identified by their
+        // content.
         pieces(text, |piece| {
             if piece.shape == Shape::Quoted {
                 add_words(piece.text, &mut terms);

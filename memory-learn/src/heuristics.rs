@@ -1,4 +1,5 @@
-//! Rules `condition → action`: their identity, how new evidence refines them, and what holds between their conditions.
+//! Rules `condition → action`: their identity, their refinement by new evidence, and relations between their
+//! conditions.
 
 pub(crate) mod conflict;
 pub mod generalise;
@@ -11,7 +12,7 @@ use crate::identity;
 
 /// Returns the identifier of a heuristic: the same domain, condition, advice and tool are the same heuristic.
 pub fn id_of(domain: Option<&str>, condition: &RuleCondition, advice: Advice, tool: &str) -> HeuristicId {
-    // The sign tells an absent part from an empty one.
+    // The sign distinguishes an absent part from an empty one.
     let part = |part: Option<&str>| part.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
     let advice = match advice {
         Advice::Use => "use",

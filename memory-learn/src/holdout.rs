@@ -1,12 +1,12 @@
-//! Which recalls are held back, so that what memory is worth can be measured.
+//! Which recalls are withheld, to measure the benefit of memory.
 
 use memory_core::{RecallId, split_mix};
 
 /// Returns true if a recall is to be held back; `share` in `0.0..=1.0` of them are.
 ///
-/// The decision depends on seed and identifier alone, so that it is independent of what was asked and found, and can be
-/// checked later. Only a recall that has something to show is worth asking about: one that is empty anyway would count
-/// tasks nothing is known about as tasks without memory.
+/// The decision depends on seed and identifier only, so that it is independent of query and answer, and can be
+/// checked later. Call this only for a recall with something to show: otherwise tasks without relevant memory
+/// would count as tasks with withheld memory.
 pub fn withhold(seed: u64, recall: RecallId, share: f64) -> bool {
     let id = recall.0.as_u128();
     let mut state = seed;

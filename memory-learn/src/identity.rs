@@ -1,11 +1,12 @@
-//! Identities that follow from content, so that what is learned twice is one item.
+//! Identities derived from content, so that learning twice gives one item.
 
 use uuid::Uuid;
 
 /// The UUIDv5 namespace of learned items. Changing it gives every learned item a new identity.
 const SPACE: Uuid = Uuid::from_u128(0x6f1f_4c0e_5d0a_4f5b_9b3e_2a64_7c1d_90e7);
 
-/// Returns the identifier (a UUIDv5) of these parts in this order; equal parts give equal identifiers on every machine.
+/// Returns the identifier (a UUIDv5) of these parts in this order; equal parts give equal identifiers on every
+/// machine.
 pub(crate) fn id_of(parts: &[&str]) -> Uuid {
     let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
     for part in parts {

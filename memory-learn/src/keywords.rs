@@ -1,4 +1,4 @@
-//! What tells an episode from others beside its task: what the user said later, and the ids its steps name.
+//! Words that discriminate an episode besides its task: later messages of the user, and the ids in its steps.
 
 use std::collections::HashMap;
 
@@ -15,16 +15,16 @@ pub(crate) const MAX_KEYWORDS: usize = 128;
 const MAX_TELLING: usize = 3_072;
 /// Other words kept while collecting.
 const MAX_WORDS: usize = 1_024;
-/// Of a longer text only this many bytes at its start are read.
+/// A longer text is read up to this many bytes at its start.
 const MAX_TEXT_BYTES: usize = 2_000;
 /// Values read of one action's arguments.
 const MAX_VALUES: usize = 256;
-/// Words shorter or longer than this, in characters, tell little.
+/// Words shorter or longer than this, in characters, are uninformative.
 const WORD_CHARS: std::ops::RangeInclusive<usize> = 2..=40;
 /// Ids longer than this, in bytes, are encoded data.
 const MAX_ID_BYTES: usize = 64;
 
-/// How much a word tells, the most telling first.
+/// The information of a word, the most informative first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Id,
@@ -42,15 +42,16 @@ struct Candidate {
     order: usize,
 }
 
-/// Collects the telling words of actions, in bounded memory: words of notes and of the user's messages, and ids among
-/// arguments. Not of observations of tools nor of the agent's own messages, which say the same in every episode.
+/// Collects the informative words of actions, in bounded memory: words of notes and of the user's messages, and
+/// ids among arguments. Observations of tools and the agent's own messages are excluded, because they are the
+/// same in every episode.
 #[derive(Debug, Clone, Default)]
 pub struct Keywords {
     candidates: HashMap<String, Candidate>,
     words: usize,
 }
 
-/// What of a text is read.
+/// The part of a text that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     All,
@@ -88,7 +89,7 @@ impl Keywords {
         }
     }
 
-    /// Returns the most telling words, at most 128, the most telling first.
+    /// Returns the most informative words, at most 128, the most informative first.
     pub fn finish(self) -> Vec<String> {
         select(self.candidates.into_values().collect())
     }
@@ -158,7 +159,7 @@ impl Keywords {
     }
 }
 
-/// Chooses the most telling words: ids, names and dates by how often they occur, then other words, the rarer first.
+/// Chooses the most informative words: ids, names and dates by frequency, then other words, the rarer first.
 fn select(mut candidates: Vec<Candidate>) -> Vec<String> {
     let rank = |candidate: &Candidate| match candidate.class {
         Class::Word => (Class::Word, candidate.count, usize::MAX - candidate.surface.len(), candidate.order),

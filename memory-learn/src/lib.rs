@@ -1,4 +1,5 @@
-//! Learning for agent-memory, free of I/O: completed episodes in; probabilities of tools, and what else they teach, out.
+//! Learning for agent-memory, free of I/O: computes probabilities of tools, and other learned items, from
+//! completed episodes.
 //!
 //! Pure functions over domain types, without clock and chance.
 //!

@@ -1,4 +1,4 @@
-//! What memory is worth: success with it against success without it.
+//! The benefit of memory: success with it against success without it.
 
 use std::collections::BTreeMap;
 
@@ -40,12 +40,13 @@ impl Share {
     }
 }
 
-/// What memory is worth: the difference in success between episodes that were shown a recall and episodes whose recall
-/// was withheld.
+/// The benefit of memory: the difference in success between episodes that were shown a recall and episodes
+/// whose recall was withheld.
 ///
-/// The interval is Newcombe's hybrid score interval (R. G. Newcombe, "Interval estimation for the difference between
-/// independent proportions", Statistics in Medicine 17, 1998, method 10). A partial success enters with its fraction;
-/// the variance of fractions is never above that of a rate with the same mean, so that the interval is wide enough.
+/// The interval is Newcombe's hybrid score interval (R. G. Newcombe, "Interval estimation for the difference
+/// between independent proportions", Statistics in Medicine 17, 1998, method 10). A partial success enters with
+/// its fraction; the variance of fractions is never above that of a rate with the same mean, so that the
+/// interval is wide enough.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Lift {
@@ -79,10 +80,10 @@ impl Lift {
     }
 }
 
-/// Measures what memory is worth, over all episodes first and then by domain in order of the name, however it is spelled; the
-/// spelling that sorts first stands for all.
+/// Measures the benefit of memory, over all episodes first and then by domain in order of the name, regardless
+/// of spelling; the spelling that sorts first represents all.
 ///
-/// Episodes that nobody recalled anything for, and those whose recall found nothing, count on neither side.
+/// Episodes without a recall, and those whose recall found nothing, count on neither side.
 pub fn lift(episodes: &[Episode]) -> Vec<Lift> {
     let mut overall = [Share::default(); 2];
     let mut domains: BTreeMap<String, (&str, [Share; 2])> = BTreeMap::new();
@@ -153,7 +154,7 @@ mod tests {
             ),
             episode("web", failure.clone(), Some((true, false))),
             episode("air", success.clone(), Some((false, true))),
-            // Nobody asked, nothing was found, not over yet.
+            // No recall, an empty recall, and an open episode.
             episode("web", failure.clone(), None),
             episode("web", failure, Some((false, false))),
             episode("web", None, Some((false, true))),

@@ -1,4 +1,4 @@
-//! How learning goes, day by day.
+//! The progress of learning, by day.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use memory_recall::tokenize::normalize_label;
 
 use crate::identity::id_of;
 
-/// Returns the id of the record; it follows from what is measured, so that measuring again replaces.
+/// Returns the id of the record; it derives from the metric's subject, so that measuring again replaces it.
 pub fn record_id(metric: &Metric) -> String {
     let part = |label: Option<String>| label.map_or_else(|| "-".to_owned(), |text| format!("+{text}"));
     let normal = |label: &Option<String>| part(label.as_deref().map(normalize_label));
@@ -22,7 +22,7 @@ pub fn day_of(at: Timestamp) -> Timestamp {
     Timestamp(at.day() * DAY_MS)
 }
 
-/// What episodes are measured together: all, or those of one agent, kind of task or domain.
+/// The episodes that are measured together: all, or those of one agent, kind of task or domain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Slice {
     agent: Option<String>,
@@ -35,7 +35,7 @@ impl Slice {
         Self { task_kind: Some(kind.to_owned()), ..Self::default() }
     }
 
-    /// Returns what is the same for every spelling of kind and domain.
+    /// Returns the slice with kind and domain in normal spelling.
     fn normalized(&self) -> Self {
         let label = |label: &Option<String>| label.as_deref().map(normalize_label);
         Self { agent: self.agent.clone(), task_kind: label(&self.task_kind), domain: label(&self.domain) }
@@ -77,14 +77,15 @@ struct Figures {
 /// - `success_rate`: the mean success; a partial one counts its fraction;
 /// - `reward`: the mean reward;
 /// - `reuse_rate`: the share of episodes that used something recalled;
-/// - `time_saved_ms`: how much less time an episode took than usual, on average; usual is the median of the same task
-///   (fingerprint) before that day. Episodes without measured time or earlier ones take no part; below 0 if they took
-///   longer;
-/// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by domain; by
-///   agent those that one of its episodes until then is named as showing, of the newest that a pattern names.
+/// - `time_saved_ms`: how much less time an episode took than usual, on average; usual is the median of the
+///   same task (fingerprint) before that day. Episodes without measured time or earlier ones take no part;
+///   below 0 if they took longer;
+/// - `patterns`: how many of today's patterns were known by the end of the day, over all, by kind and by
+///   domain; by agent those that name one of its episodes until then, among the newest that a pattern names.
 ///
-/// `episodes` are those of the day and, to know what is usual, earlier ones; `patterns` are all. Figures over no
-/// episode are left out. Kinds and domains are one however they are spelled; the spelling that sorts first stands for all.
+/// `episodes` are those of the day and, as a baseline, earlier ones; `patterns` are all. Metrics over no
+/// episode are left out. Kinds and domains are compared regardless of spelling; the spelling that sorts first
+/// represents all.
 pub fn metrics(day: Timestamp, episodes: &[Episode], patterns: &[Pattern]) -> Vec<Metric> {
     let end = day.0.saturating_add(DAY_MS);
     let ended = |episode: &Episode| episode.outcome.as_ref().and(episode.completed_at);

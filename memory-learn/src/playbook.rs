@@ -24,8 +24,9 @@ pub struct FilledPlaybook {
 }
 
 impl FilledPlaybook {
-    /// Leaves out the steps that are done, in order, and those before the last of them that it went without; and what only these
-    /// steps need. A use of a tool before something that is still `needed` is another one.
+    /// Leaves out the steps that are done, in order, and the skipped ones before the last of them, with
+    /// everything that only these steps need. A use of a tool before a step that is still `needed` counts as a
+    /// different use.
     pub fn after(mut self, done: &[String], needed: impl Fn(&str) -> bool) -> Self {
         let mut behind = 0;
         for tool in done {
@@ -50,14 +51,14 @@ pub trait Fill: Sized {
     /// Fills the placeholders with values by name; those without a value stay and are reported as missing.
     fn instantiate(&self, values: &BTreeMap<String, String>) -> FilledPlaybook;
 
-    /// Guesses values from the text of a task; of two that fit neither is taken.
+    /// Guesses values from the text of a task; if two fit, neither is used.
     ///
-    /// First by a text that says what the title says, word by word ("Deploy {service} to {region}"), then by what stands
-    /// around a placeholder there ("the {service} service"), then words that have the shape
-    /// that a placeholder's earlier values had (`#W6067464` where they were `#W1234567`): those before which the
-    /// placeholder's name stands, then any. A short figure says too little by its shape alone. Placeholders that are
-    /// neither in the title nor had values of a telling shape get none. Where earlier values were names of several words
-    /// (`Aa Aa`), only such a name is one, behind or before the word that stands so in the title.
+    /// First by a text that matches the title word by word ("Deploy {service} to {region}"), then by the words
+    /// around a placeholder there ("the {service} service"), then by words with the shape of the placeholder's
+    /// earlier values (`#W6067464` where they were `#W1234567`): first those preceded by the placeholder's
+    /// name, then any. The shape of a short figure is too unspecific. Placeholders that are neither in the
+    /// title nor had values of a specific shape get none. Where earlier values were names of several words
+    /// (`Aa Aa`), only such a name is accepted, after or before the adjacent word of the title.
     fn suggest_values(&self, text: &str) -> BTreeMap<String, String>;
 }
 
@@ -126,7 +127,8 @@ impl<'t> Guesses<'t> {
         }
     }
 
-    /// Takes pairs of placeholders and words that fit, the best named first, as long as neither fits another as well.
+    /// Takes pairs of placeholders and words that fit, the best named first, as long as neither fits another as
+    /// well.
     fn settle(&mut self, mut fitting: Vec<(usize, &String, &'t str)>) {
         loop {
             fitting.retain(|(_, name, word)| !self.values.contains_key(*name) && !self.taken.contains(word));
@@ -148,10 +150,10 @@ struct Pattern<'t> {
 /// A word of a title.
 enum Slot<'t> {
     Word(&'t str),
-    /// Placeholders and what is written together with them (`v{version}`, `{kind}/{name}`).
+    /// Placeholders and the text attached to them (`v{version}`, `{kind}/{name}`).
     Named {
         before: &'t str,
-        /// Each with what is written behind it, up to the next one.
+        /// Each with the text between it and the next one.
         names: Vec<(&'t str, &'t str)>,
     },
     /// Anything.
@@ -168,7 +170,7 @@ impl<'t> Slot<'t> {
         let names: Option<Vec<(&str, &str)>> = pieces.map(|piece| piece.split_once('}')).collect();
         match names {
             Some(names) if names.is_empty() => Self::Word(word),
-            // Where nothing is between two placeholders a text does not tell where the one ends.
+            // Without text between two placeholders, the end of the first is unknown.
             Some(names) if names.iter().rev().skip(1).all(|(_, behind)| !behind.is_empty()) => {
                 Self::Named { before, names }
             }
@@ -197,7 +199,7 @@ impl<'t> Pattern<'t> {
         Self { words: split(title, |c| ends_word(c) && !matches!(c, '{' | '}')).map(Slot::of).collect() }
     }
 
-    /// Returns the values that a text gives if it says what the title says, word by word, somewhere and only there.
+    /// Returns the values of a text that matches the title word by word, at exactly one place.
     fn values<'w>(&self, words: &[&'w str], shape: impl Fn(&str) -> &'t str) -> Vec<(&'t str, &'w str)> {
         let mut found: Vec<Vec<(&'t str, &'w str)>> = Vec::new();
         let is_open = |slot: &Slot<'t>| match slot {
@@ -258,8 +260,8 @@ impl<'t> Pattern<'t> {
         }
     }
 
-    /// Returns how much of what is around a place of the title is around a word, too; zero if that says too little. A value
-    /// of the shape that earlier ones had needs one side, any other word both.
+    /// Returns how many of the words around a place of the title are around a word, too; zero if they are too
+    /// few. A value with the shape of earlier ones needs one side, any other word both.
     fn alike(&self, place: usize, words: &[&str], at: usize, value: &str, shape: &str) -> usize {
         let side = |offset: isize| {
             let own = place.checked_add_signed(offset).and_then(|place| self.words.get(place));
@@ -294,8 +296,8 @@ fn fits(word: &str, shape: &str) -> bool {
     mask(word) == shape || wide_mask(word) == shape
 }
 
-/// Returns the shape that at least three quarters of the values have in common, if it tells them from other words; empty
-/// if not.
+/// Returns the shape that at least three quarters of the values share, if it distinguishes them from other
+/// words; otherwise empty.
 pub(crate) fn common_shape(values: &[String]) -> String {
     let telling = |shape: &str| shape.contains(['9', 'X', '@']);
     if 4 * values.iter().filter(|value| is_name(value)).count() >= 3 * values.len().max(1) {
@@ -329,7 +331,7 @@ fn split(text: &str, ends: impl Fn(char) -> bool) -> impl Iterator<Item = &str> 
         .map(|word| {
             let around = |c: char| matches!(c, '.' | ':' | '!' | '?' | '\'' | '‘' | '’');
             let word = word.trim_matches(around);
-            // What belongs to a thing is told of the thing.
+            // The possessor counts as the word.
             ["'s", "’s"].iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word)
         })
         .filter(|word| !word.is_empty())
@@ -497,7 +499,7 @@ mod tests {
         let check = |done: &[&str], tools: &[&str], missing: &[&str]| check_where("", done, tools, missing);
         check(&[], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
         check(&["sh"], &["sh: test {b}", "end"], &["b"]);
-        // While something before it is needed it was used for something else.
+        // While a step before it is needed, the tool was used for something else.
         check_where("get", &["sh"], &["get: id={a}", "sh: make", "sh: test {b}", "end"], &["a", "b"]);
         check_where("sh", &["get", "end"], &["sh: make", "sh: test {b}", "end"], &["b"]);
         check(&["get", "look", "sh"], &["sh: test {b}", "end"], &["b"]);

@@ -1,4 +1,4 @@
-//! What got over an error within a trace, and what was tried in vain.
+//! Successful and failed recoveries from an error within a trace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +15,18 @@ const REACH: usize = 24;
 const REPLACEMENT_REACH: usize = 4;
 /// Calls between the failing and the working one that count as part of the recovery.
 const MAX_BETWEEN: usize = 4;
-/// The longest phrase that is told, in bytes.
+/// The longest phrase that is rendered, in bytes.
 const MAX_PHRASE_BYTES: usize = 120;
 /// The longest note of a call that is kept, in bytes.
 const MAX_NOTE_BYTES: usize = 160;
 /// Distinct errors looked at in one trace.
 const MAX_ERRORS: usize = 32;
-/// Calls after a failing one within which another tool that fails counts as a remedy tried in vain.
+/// Calls after a failing one within which another tool that fails counts as a failed remedy.
 const VAIN_REACH: usize = 8;
-/// Remedies tried in vain that one kind of error has in a trace.
+/// Failed remedies of one kind of error in a trace.
 const MAX_VAIN: usize = 8;
 
-/// One kind of error in a trace and what got over it.
+/// One kind of error in a trace and the recovery from it.
 #[derive(Debug, Clone)]
 pub(crate) struct Incident<'t> {
     /// The first call that failed so.
@@ -37,28 +37,29 @@ pub(crate) struct Incident<'t> {
     pub(crate) error: String,
     /// The numbers of all steps that failed so.
     pub(crate) steps: Vec<u32>,
-    /// What got over it; `None` if nothing did.
+    /// The successful recovery; `None` if there was none.
     pub(crate) recovery: Option<Response<'t>>,
-    /// What was done about it in vain, each once.
+    /// The failed attempts, each once.
     pub(crate) vain: Vec<Response<'t>>,
 }
 
 impl Incident<'_> {
-    /// Leaves out of what was done in vain what got over it in the end.
+    /// Removes the successful recovery from the failed attempts.
     pub(crate) fn drop_vain_that_worked(&mut self) {
         let helped = self.recovery.as_ref().map(Response::calls);
         self.vain.retain(|vain| Some(vain.calls()) != helped);
     }
 }
 
-/// What was done about an error, as the calls of a trace.
+/// A response to an error, as the calls of a trace.
 #[derive(Debug, Clone)]
 pub(crate) struct Response<'t> {
     /// Calls between the failing and the last call: of other tools, or of the same one for something else.
     pub(crate) between: Vec<Call<'t>>,
-    /// The call after them: of the same tool, or of one used instead; of a remedy whose own call failed, that call.
+    /// The call after them: of the same tool, or of one used instead; for a remedy whose own call failed, that
+    /// call.
     pub(crate) last: Call<'t>,
-    /// What is different in its arguments, if it is of the same tool.
+    /// The changes of its arguments, if it is of the same tool.
     pub(crate) changes: Vec<Change<'t>>,
 }
 
@@ -67,14 +68,14 @@ pub(crate) struct Response<'t> {
 pub(crate) struct Change<'t> {
     /// The argument.
     pub(crate) name: &'t str,
-    /// What it was; `None` if it was not there.
+    /// The old value; `None` if there was none.
     pub(crate) from: Option<&'t Value>,
-    /// What it became; `None` if it was left out.
+    /// The new value; `None` if it was left out.
     pub(crate) to: Option<&'t Value>,
 }
 
 impl Change<'_> {
-    /// Returns what kind of change it is, without values.
+    /// Returns the kind of change, without values.
     pub(crate) fn kind(&self) -> ArgumentChange {
         let name = self.name.to_owned();
         match (self.from, self.to) {
@@ -95,7 +96,7 @@ impl Change<'_> {
         }
     }
 
-    /// Says what to call with instead of what failed; `None` if the values say nothing to who reads them.
+    /// Renders the changed call; `None` if the values are meaningless to the reader.
     pub(crate) fn advice(&self) -> Option<String> {
         let said = |value: &Value| {
             constant(value).map(ArgumentValue::Word).or_else(|| phrase(value).map(ArgumentValue::Phrase))
@@ -112,15 +113,15 @@ impl Change<'_> {
 }
 
 impl Response<'_> {
-    /// Returns what is the same of responses that do the same: tools and kinds of change, without values; but with the
-    /// command of a tool that runs any.
+    /// Returns the identity of responses with the same actions: tools and kinds of change, without values; but
+    /// with the command of a tool that runs any.
     pub(crate) fn identity(&self) -> Vec<RemedyCall> {
         let arguments = self.changes.iter().map(Change::kind).collect();
         let last = RemedyCall { arguments, ..RemedyCall::new(self.last.tool) };
         self.between.iter().map(|call| self.named(call)).chain([last]).collect()
     }
 
-    /// Returns the calls as a lesson tells them.
+    /// Returns the calls as a lesson stores them.
     pub(crate) fn calls(&self) -> Vec<RemedyCall> {
         let note = |call: &Call<'_>| {
             let what = call.action.description.lines().next().unwrap_or("").trim();
@@ -135,7 +136,7 @@ impl Response<'_> {
         between.chain([last]).collect()
     }
 
-    /// Names a call between: its tool, and of the tool of the last call what it was called with.
+    /// Names an intermediate call: its tool, and for the tool of the last call also its arguments.
     pub(crate) fn named(&self, call: &Call<'_>) -> RemedyCall {
         let commands = commands(call).filter(|_| call.tool == self.last.tool);
         let set = |(name, value): (&str, &Value)| {
@@ -179,7 +180,7 @@ fn runs_another(failed: &Call<'_>, call: &Call<'_>) -> bool {
 /// Returns the errors of a trace in order, each kind once.
 pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
     let mut incidents: Vec<Incident<'t>> = Vec::new();
-    // Of each: its first failure since the tool last worked, and its last one.
+    // For each: its first failure since the tool last worked, and its last one.
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for (at, call) in calls.iter().enumerate().filter(|(_, call)| !call.worked()) {
         let error = call.error();
@@ -202,7 +203,7 @@ pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
         let incident = &mut incidents[known];
         incident.last = at;
         incident.steps.push(call.number);
-        // What followed the first failure did not help if it failed again; what followed the last one counts.
+        // Calls after the first failure did not help if it failed again; those after the last one count.
         incident.recovery = recovery(calls, &calls[*first], at);
         add_vain(calls, &calls[*first], at, incident);
     }
@@ -210,10 +211,10 @@ pub(crate) fn incidents<'t>(calls: &[Call<'t>]) -> Vec<Incident<'t>> {
     incidents
 }
 
-/// Adds what was done in vain between a failure and the next call of the same tool, or of one that took its place: calls of
-/// other tools that failed by then, with what worked before them; and that next call with what worked before it, if it
-/// came to the same error. A tool that failed before, or works after all, was not called to help. If the failed tool is
-/// never called again, only what failed at once counts.
+/// Adds the failed attempts between a failure and the next call of the same tool, or of one that replaced it:
+/// calls of other tools that failed by then, with the successful calls before them; and that next call with the
+/// successful calls before it, if it caused the same error. A tool that failed before, or works later, was not
+/// called as a remedy. If the failed tool is never called again, only calls that failed immediately count.
 fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut Incident<'t>) {
     if incident.vain.len() == MAX_VAIN {
         return;
@@ -252,8 +253,8 @@ fn add_vain<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize, incident: &mut 
     }
 }
 
-/// Returns the calls that worked, one a tool; the last few, which are likeliest to have been meant to help. Of a failed tool
-/// that runs any command those of the same program, and the one that the others end with.
+/// Returns the successful calls, one a tool; the last few, which most probably were meant to help. For a failed
+/// tool that runs any command, those of the same program, and the last successful call.
 pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>> {
     let mut seen = BTreeSet::new();
     let worked: Vec<&Call<'t>> = calls.iter().filter(|call| call.worked()).collect();
@@ -269,11 +270,11 @@ pub(crate) fn between<'t>(calls: &[Call<'t>], failed: &Call<'_>) -> Vec<Call<'t>
     between
 }
 
-/// Returns what got over the failure of a call: the next attempt with the same tool that worked, or another tool that took
-/// its place. `first` is the first failure since the tool last worked.
+/// Returns the recovery from the failure of a call: the next successful attempt with the same tool, or another
+/// tool used instead. `first` is the first failure since the tool last worked.
 ///
-/// A tool that runs any command is attempted again by the same program; if the very same command works later on, what was
-/// done until then got over the error.
+/// A tool that runs any command is attempted again by the same program. If exactly the same command works
+/// later, the calls until then were the recovery.
 fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Response<'t>> {
     let failed = calls[at];
     let after = &calls[at + 1..calls.len().min(at + 1 + REACH)];
@@ -298,8 +299,8 @@ fn recovery<'t>(calls: &[Call<'t>], first: &Call<'t>, at: usize) -> Option<Respo
     Some(Response { between: Vec::new(), last: *instead, changes: Vec::new() })
 }
 
-/// Returns how the arguments of a call differ from those of the first that failed, as far as they differ from those of the
-/// last that did, too.
+/// Returns how the arguments of a call differ from those of the first that failed, as far as they differ from
+/// those of the last that did, too.
 fn changes<'t>(first: &Call<'t>, failed: &Call<'t>, to: &Call<'t>) -> Vec<Change<'t>> {
     let mut changes = Vec::new();
     first.arguments(|name, value| {
@@ -325,14 +326,15 @@ fn shares_argument(a: &Call<'_>, b: &Call<'_>) -> bool {
     shared
 }
 
-/// Returns a value that is a short phrase, such as a command line, with placeholders for what varies.
+/// Returns a value that is a short phrase, such as a command line, with placeholders for varying parts.
 fn phrase(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
     let words = text.split_whitespace().filter(|part| shape_of(part) == Shape::Word).take(2).count();
     (text.len() <= MAX_PHRASE_BYTES && !text.contains(['\n', '`']) && words == 2).then(|| values_out(text))
 }
 
-/// Returns a phrase with placeholders for figures, ids and addresses; paths and quoted text belong to what was done.
+/// Returns a phrase with placeholders for figures, ids and addresses; paths and quoted text belong to the
+/// action.
 fn values_out(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
@@ -437,7 +439,7 @@ mod tests {
         );
         check(vec![refused("cash"), Action::tool("unlock").error("no lock"), pay("cash")], &["unlock"]);
         check(vec![refused("cash"), refused("cash")], &["pay"]);
-        // It worked after all, the error became another one, or the remedy is what helped in the end.
+        // It worked later, the error changed, or the remedy helped in the end.
         let unlock = || Action::tool("unlock");
         check(vec![refused("cash"), unlock().error("no key"), unlock(), pay("cash")], &[]);
         check(vec![refused("cash"), pay("card").error("no such card")], &[]);
@@ -448,7 +450,7 @@ mod tests {
         check([refused("cash")].into_iter().chain(many).collect(), &told);
         let key = || Action::tool("get_key");
         check(vec![refused("cash"), key(), unlock().error("jams"), pay("cash")], &["get_key, then unlock"]);
-        // What failed before, after another tool took the place, or much later was not called to help.
+        // A call that failed before, after another tool was used instead, or much later was not a remedy.
         let jammed = || unlock().error("jams");
         let vain = |actions: Vec<Action>| {
             let trace = trace(1, success(), actions);

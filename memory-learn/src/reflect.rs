@@ -1,4 +1,4 @@
-//! What an episode teaches, in sentences that point at its steps.
+//! Reflection on an episode, in sentences that refer to its steps.
 
 mod contrast;
 mod own;
@@ -9,26 +9,26 @@ use memory_core::{Insight, Reflection, Result};
 use crate::extract::cluster::Cluster;
 use crate::trace::Trace;
 
-/// Says what an episode teaches. Applications plug in their own (a language model, say) in place of
+/// Reflects on an episode. Applications may supply their own (a language model, for example) in place of
 /// [`ContrastReflector`].
 #[async_trait]
 pub trait Reflector: Send + Sync + std::fmt::Debug {
-    /// Reflects on a completed episode beside similar ones, the most similar first.
+    /// Reflects on a completed episode with similar ones, the most similar first.
     ///
-    /// It runs off the path of those who record episodes. Dropping the future is harmless: the episode is reflected on
-    /// again later.
+    /// It runs off the path of those who record episodes. Dropping the future is harmless: the episode is
+    /// reflected on again later.
     ///
     /// # Errors
-    /// Whatever keeps it from reflecting; the episode stays due, and is tried again.
+    /// Any error while reflecting; the episode stays due, and is tried again.
     async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection>;
 }
 
-/// Reflects by contrast: errors and what got over them, repeated calls, and what similar episodes that ended otherwise
-/// did otherwise: tools and their order, how often a tool worked, values on which those agree. Every sentence names
-/// tools, errors or figures of the episode; where there is nothing to say it says nothing.
+/// Reflects by contrast: errors and recoveries, repeated calls, and differences to similar episodes with
+/// another outcome: tools and their order, the success of a tool, common values. Every sentence names tools,
+/// errors or figures of the episode; without findings the reflection is empty.
 #[derive(Debug, Clone)]
 pub struct ContrastReflector {
-    /// The most insights in each of the three lists, the most telling first; 5 by default.
+    /// The most insights in each of the three lists, the most informative first; 5 by default.
     pub max_insights: usize,
 }
 
@@ -46,7 +46,7 @@ impl Reflector for ContrastReflector {
         own::reflect(&cluster, &mut notes);
         contrast::reflect(&cluster, &mut notes);
         let most_telling = |mut notes: Vec<Note>| {
-            // A stable sort: equally telling notes stay in the order in which they were made.
+            // A stable sort: equally informative notes stay in their original order.
             notes.sort_by_key(|note| std::cmp::Reverse(note.weight));
             notes.into_iter().take(self.max_insights).map(|note| note.insight).collect()
         };
@@ -60,7 +60,7 @@ impl Reflector for ContrastReflector {
     }
 }
 
-/// A statement and how telling it is.
+/// A statement and its weight.
 struct Note {
     weight: u32,
     insight: Insight,

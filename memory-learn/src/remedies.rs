@@ -1,4 +1,4 @@
-//! What is known of the remedies for an error: what worked, what was in vain, and which to try first.
+//! Remedies for an error: which ones worked, which failed, and which to try first.
 
 use std::cmp::Reverse;
 
@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::errors::generalised;
 use crate::recovery::Incident;
 
-/// Remedies kept that got over the error.
+/// The most successful remedies kept.
 const MAX_WORKED: usize = 16;
 /// Remedies kept that never did.
 const MAX_VAIN: usize = 16;
 
-/// Returns what one episode shows of an error. What let it go on is no fix if the episode failed all the same; what was in
-/// vain was so however it ended.
+/// Returns the remedies that one episode shows for an error. A remedy in a failed episode is no fix; a failed
+/// attempt counts whatever the outcome.
 pub(crate) fn seen(incident: &Incident<'_>, succeeded: bool, at: Timestamp) -> Vec<Remedy> {
     let worked = incident.recovery.as_ref().filter(|_| succeeded).map(|response| Remedy {
         calls: response.calls(),
@@ -43,10 +43,10 @@ pub(crate) fn seen(incident: &Incident<'_>, succeeded: bool, at: Timestamp) -> V
     seen
 }
 
-/// Puts together what was seen of remedies, best first. Those that differ in values and names alone are one, told
-/// without them; a remedy of which a call failed is that one that begins with its calls, if there is one. Counts add up, unless
-/// one of the episodes is counted already (`known`). The order of the two does not matter, except for what was dropped
-/// for being too many and for remedies that are known later than that a call of them failed.
+/// Merges remedies, best first. Those that differ only in values and names are one, without these values; a
+/// remedy of which a call failed is the one that begins with its calls, if there is one. Counts add up, unless
+/// one of the episodes is counted already (`known`). The order of the two does not matter, except for remedies
+/// dropped for being too many and for remedies that become known after a call of them failed.
 pub(crate) fn merge(one: Vec<Remedy>, other: Vec<Remedy>, known: bool) -> Vec<Remedy> {
     let add = |a: u32, b: u32| if known { a.max(b) } else { a.saturating_add(b) };
     let mut merged: Vec<(Vec<RemedyCall>, Remedy)> = Vec::new();
@@ -86,7 +86,7 @@ fn in_order(mut remedies: Vec<(Vec<RemedyCall>, Remedy)>) -> Vec<Remedy> {
         0 => 2,
         _ => u8::from(!remedy.works()),
     };
-    // How often it worked of the times it was tried, drawn to even by one time each way; in parts of a million.
+    // Its success rate, smoothed towards even by one success and one failure; in parts of a million.
     let share = |it: &Remedy| {
         (u64::from(it.worked) + 1) * 1_000_000 / (u64::from(it.worked) + u64::from(it.failed) + 2)
     };
@@ -97,7 +97,7 @@ fn in_order(mut remedies: Vec<(Vec<RemedyCall>, Remedy)>) -> Vec<Remedy> {
         };
         order(a).cmp(&order(b)).then_with(|| a_key.cmp(b_key))
     });
-    // What worked last is likeliest to work now.
+    // The remedy that worked last most probably works now.
     let works = remedies.iter().take_while(|(_, it)| it.works());
     let last = works.enumerate().max_by_key(|(place, (_, it))| (it.worked_at, Reverse(*place)));
     if let Some((place, _)) = last {
@@ -107,14 +107,14 @@ fn in_order(mut remedies: Vec<(Vec<RemedyCall>, Remedy)>) -> Vec<Remedy> {
     remedies.retain(|(_, it)| {
         let (count, most) = if it.worked > 0 { (&mut worked, MAX_WORKED) } else { (&mut in_vain, MAX_VAIN) };
         *count += 1;
-        // What somebody ruled on stays, so that the ruling can be seen and taken back.
+        // A remedy with a ruling stays, so that people can see and withdraw the ruling.
         *count <= most || it.ruling.is_some()
     });
     remedies.into_iter().map(|(_, remedy)| remedy).collect()
 }
 
-/// Returns what is the same of remedies that are one: notes without what varies in them, and no difference in case but of
-/// tools and the names of arguments.
+/// Returns the common form of equal remedies: notes without their varying values, and case only in tools and
+/// the names of arguments.
 pub(crate) fn key(calls: &[RemedyCall]) -> Vec<RemedyCall> {
     let mut calls = general(calls);
     for call in &mut calls {
@@ -126,13 +126,13 @@ pub(crate) fn key(calls: &[RemedyCall]) -> Vec<RemedyCall> {
     calls
 }
 
-/// Identifies a remedy by its calls, which are not kept: they may quote an episode that is forgotten later. Calls that differ in
-/// values and notes alone are one remedy.
+/// Identifies a remedy by its calls, which are not kept: they may quote an episode that is forgotten later.
+/// Calls that differ in values and notes alone are one remedy.
 pub fn id_of(calls: &[RemedyCall]) -> String {
     content_hash(&json!(key(calls)).to_string())
 }
 
-/// Returns calls with placeholders for what varies in what they are for.
+/// Returns calls with placeholders for the varying parts of their purposes.
 fn general(calls: &[RemedyCall]) -> Vec<RemedyCall> {
     let without_values = |call: &RemedyCall| RemedyCall { note: generalised(&call.note), ..call.clone() };
     calls.iter().map(without_values).collect()

@@ -1,4 +1,4 @@
-//! The reward of a completed episode, with every factor that leads to it.
+//! The reward of a completed episode, with all its factors.
 //!
 //! `total = outcome × efficiency × complexity × quality + learning bonus`. Each factor stays within its configured
 //! bounds, so that the total does too.
@@ -27,7 +27,7 @@ impl FactorBounds {
     }
 }
 
-/// Sets what episodes are rewarded for.
+/// Configures the reward of episodes.
 ///
 /// With the defaults the total lies in `0.0..=1.9`; an ordinary success of moderate complexity scores about 1, the
 /// worst success 0.32 and the best failure 0.1.
@@ -35,17 +35,17 @@ impl FactorBounds {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RewardConfig {
-    /// What a success is worth; 1 by default. A partial one is worth its share of the way from `failure`.
+    /// The value of a success; 1 by default. A partial one has its share of the way from `failure`.
     pub success: f64,
-    /// What a failure or an abstention is worth; 0 by default.
+    /// The value of a failure or an abstention; 0 by default.
     pub failure: f64,
     /// The bounds of efficiency; 0.6 to 1.2 by default.
     pub efficiency: FactorBounds,
-    /// What steps count for in efficiency; 0.7 by default.
+    /// The weight of steps in efficiency; 0.7 by default.
     pub steps_weight: f64,
-    /// What time counts for in efficiency; 0.3 by default.
+    /// The weight of time in efficiency; 0.3 by default.
     pub time_weight: f64,
-    /// So many episodes count as much as the prior over how many steps a task takes; 3 by default.
+    /// The weight of the prior for the number of steps of a task, in episodes; 3 by default.
     pub prior_episodes: f64,
     /// The prior: steps that a simple task takes; 3 by default.
     pub simple_steps: f64,
@@ -59,17 +59,17 @@ pub struct RewardConfig {
     pub moderate_factor: f64,
     /// The factor of a complex task; 1.2 by default.
     pub complex_factor: f64,
-    /// The bounds of quality; 0.6 to 1.25 by default. What nobody measured counts as 1.
+    /// The bounds of quality; 0.6 to 1.25 by default. Without measures, quality is 1.
     pub quality: FactorBounds,
-    /// What the share of tests passed counts for in quality; 0.35 by default.
+    /// The weight of the share of tests passed in quality; 0.35 by default.
     pub tests_weight: f64,
-    /// What lint findings count for in quality; 0.1 by default.
+    /// The weight of lint findings in quality; 0.1 by default.
     pub lint_weight: f64,
-    /// What a review counts for in quality; 0.2 by default.
+    /// The weight of a review in quality; 0.2 by default.
     pub review_weight: f64,
-    /// What the user's acceptance counts for in quality; 0.35 by default.
+    /// The weight of the user's acceptance in quality; 0.35 by default.
     pub acceptance_weight: f64,
-    /// The share of quality that errors nobody recovered from can take away; 0.2 by default.
+    /// The share of quality that unrecovered errors can remove; 0.2 by default.
     pub unrecovered_penalty: f64,
     /// The most that the learning bonus can be; 0.1 by default.
     pub max_bonus: f64,
@@ -108,11 +108,11 @@ impl Default for RewardConfig {
 }
 
 impl RewardConfig {
-    /// Checks that every setting makes sense: figures are finite and not negative, bounds in order, a success worth
-    /// no less than a failure, and a harder task no less than an easier one, nor shorter by the prior.
+    /// Checks that every setting makes sense: figures are finite and not negative, bounds in order, a success
+    /// worth no less than a failure, and a harder task no less than an easier one, nor shorter by the prior.
     ///
     /// # Errors
-    /// `InvalidInput` that names the setting, what was found and its limits.
+    /// `InvalidInput` with the setting, the value found and its limits.
     pub fn validate(&self) -> Result<()> {
         let share = 0.0..=1.0;
         let not_negative = 0.0..=f64::MAX;
@@ -168,7 +168,7 @@ impl RewardConfig {
     }
 }
 
-/// What a reward is computed from.
+/// The inputs of a reward.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewardInput {
     /// How the episode ended; `None` counts as a failure.
@@ -177,28 +177,28 @@ pub struct RewardInput {
     pub confidence: f64,
     /// The steps it took.
     pub steps: u32,
-    /// The time it took in milliseconds; `None` if nobody measured it.
+    /// The duration in milliseconds; `None` if it was not measured.
     pub duration_ms: Option<u64>,
     /// How hard the task is.
     pub complexity: Complexity,
-    /// The measures of what it produced.
+    /// The measured quality of its artifacts.
     pub qualities: Vec<Quality>,
     /// Steps that failed.
     pub errors: u32,
-    /// Those of them that it got over.
+    /// Those of them that it recovered from.
     pub recovered: u32,
     /// How new the task is, in `0.0..=1.0`.
     pub novelty: f64,
 }
 
-/// What tasks like this one usually take in this memory.
+/// The usual effort of similar tasks in this memory.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usual {
-    /// How many episodes say so.
+    /// The number of episodes for this.
     pub episodes: u32,
     /// Their mean number of steps.
     pub steps: f64,
-    /// Their mean time in milliseconds; `None` if nobody measured it.
+    /// Their mean duration in milliseconds; `None` if it was not measured.
     pub duration_ms: Option<f64>,
 }
 
@@ -238,10 +238,10 @@ pub fn score(
     Reward { episode, at, total, outcome, efficiency, complexity, quality, learning_bonus, learned: false }
 }
 
-/// Returns how the steps and the time compare with what is usual: the weighted geometric mean of usual over actual.
+/// Returns the efficiency: the weighted geometric mean of usual over actual steps and time.
 ///
-/// With `n` episodes known, the usual number of steps is shrunk towards the prior of the task's complexity as if that
-/// were `prior_episodes` more; there is no prior for time, whose weight is `n / (n + prior_episodes)` of its own.
+/// With `n` known episodes, the usual number of steps is shrunk towards the prior of the task's complexity as
+/// if that were `prior_episodes` more. Time has no prior; its weight is `n / (n + prior_episodes)`.
 fn efficiency(input: &RewardInput, usual: &Usual, config: &RewardConfig) -> f64 {
     let known = f64::from(usual.episodes);
     let prior = config.prior_episodes;
@@ -262,7 +262,7 @@ fn efficiency(input: &RewardInput, usual: &Usual, config: &RewardConfig) -> f64 
     config.efficiency.clamp(mean)
 }
 
-/// Returns what the measures of quality say together, less what errors nobody recovered from take away.
+/// Returns the combined measures of quality, less the penalty for unrecovered errors.
 fn quality(input: &RewardInput, config: &RewardConfig) -> f64 {
     let mut sum = 0.0;
     let mut weight = 0.0;
@@ -298,7 +298,7 @@ fn quality(input: &RewardInput, config: &RewardConfig) -> f64 {
     config.quality.clamp(measured * (1.0 - lost))
 }
 
-/// Returns what is added for something new: the same for a success and a failure.
+/// Returns the bonus for novelty: the same for a success and a failure.
 fn learning_bonus(input: &RewardInput, config: &RewardConfig) -> f64 {
     let novelty = if input.novelty.is_nan() { 0.0 } else { input.novelty.clamp(0.0, 1.0) };
     let recovery = if input.errors == 0 {
@@ -533,7 +533,7 @@ mod tests {
             prop_assert!(with(&|input| input.novelty = input.novelty.max(share)) >= base);
             for at in 0..input.qualities.len() {
                 let quality = |change: &dyn Fn(&mut Quality)| with(&|input| change(&mut input.qualities[at]));
-                // The first test of an episode makes quality measured, which is another factor.
+                // The first test of an episode adds a measured quality, which is another factor.
                 let tested = input.qualities.iter().any(|quality| quality.tests_passed > Some(0) || quality.tests_failed > Some(0));
                 if tested {
                     prop_assert!(quality(&|quality| quality.tests_passed = quality.tests_passed.map(|n| n + more)) >= base - 1e-12);

@@ -1,4 +1,4 @@
-//! What somebody decided about what was learned.
+//! Rulings by people on learned items.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Rulings {
         self.0.is_empty()
     }
 
-    /// Returns what was decided about an item.
+    /// Returns the ruling on an item.
     pub fn on(&self, item: ItemId) -> Option<Decision> {
         self.0.get(&*item.to_string()).copied()
     }
@@ -39,14 +39,14 @@ impl Rulings {
         self.0.get(&*id).copied()
     }
 
-    /// Returns true if somebody rejected a remedy, whichever lesson it is of.
+    /// Returns true if a remedy was rejected, in whichever lesson.
     pub fn rejects_remedy(&self, calls: &[RemedyCall]) -> bool {
         let remedy = remedies::id_of(calls);
         let is_of = |id: &str| id.strip_suffix(&*remedy).is_some_and(|item| item.ends_with(':'));
         self.0.iter().any(|(id, decision)| *decision == Decision::Rejected && is_of(id))
     }
 
-    /// Returns true if something says what was decided about it; that may be taken back by now.
+    /// Returns true if an item carries a ruling; it may have been withdrawn since.
     fn is_noted(entity: &Entity) -> bool {
         match entity {
             Entity::Pattern(pattern) => pattern.ruling.is_some(),
@@ -59,7 +59,7 @@ impl Rulings {
         }
     }
 
-    /// Notes in something learned what was decided about it, and nothing else than that.
+    /// Sets an item's ruling, and changes nothing else.
     pub fn noted(&self, mut entity: Arc<Entity>) -> Arc<Entity> {
         let is_ruled_on =
             matches!(entity.kind(), Kind::Pattern | Kind::Heuristic | Kind::Playbook | Kind::Failure);

@@ -1,4 +1,5 @@
-//! Tells what varies between texts of one kind (figures, ids, paths, quoted values) from the words that stay.
+//! Distinguishes values that vary between texts of one kind (figures, ids, paths, quoted values) from the words
+//! that stay.
 
 /// Quoted text longer than this, in bytes, is text like any other.
 const MAX_QUOTED_BYTES: usize = 80;
@@ -10,7 +11,7 @@ const FILE_ENDINGS: &[&str] = &[
     "toml", "ts", "tsx", "txt", "xml", "yaml", "yml", "zip",
 ];
 
-/// What a piece of text looks like.
+/// The shape of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shape {
     /// A word or an identifier in words (`get_user`).
@@ -30,7 +31,7 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// Returns the placeholder that stands for what varies; `None` for a word.
+    /// Returns the placeholder for a varying part; `None` for a word.
     pub(crate) fn placeholder(self) -> Option<&'static str> {
         match self {
             Self::Word => None,
@@ -45,7 +46,7 @@ impl Shape {
 /// A piece of a text; between pieces there are only spaces and punctuation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece<'t> {
-    /// What it looks like.
+    /// Its shape.
     pub(crate) shape: Shape,
     /// The text, without quotes.
     pub(crate) text: &'t str,
@@ -99,15 +100,15 @@ fn quoted(text: &str, at: usize, open: char, previous: char) -> Option<(usize, u
     None
 }
 
-/// Returns true for what stands between words and values: spaces, quotes other than the apostrophe, brackets, and the signs
-/// of lists and assignments.
+/// Returns true for separators between words and values: spaces, quotes other than the apostrophe, brackets,
+/// and the signs of lists and assignments.
 pub(crate) fn separates(c: char) -> bool {
     const SIGNS: &str = "\"`“”,;()[]{}<>|=…";
     c.is_whitespace() || SIGNS.contains(c)
 }
 
-/// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end; of a run that is all
-/// punctuation, the whole of it.
+/// Returns the length of the run up to the next space, quote or bracket, without punctuation at its end; the
+/// whole run if it is only punctuation.
 fn chunk_len(text: &str) -> usize {
     let run = &text[..text.find(separates).unwrap_or(text.len())];
     match run.trim_end_matches(['.', ':', '!', '?', '\'', '*']).len() {
@@ -144,7 +145,7 @@ fn classify<'t>(text: &'t str, start: usize, end: usize, emit: &mut impl FnMut(P
         let part = part.trim_end_matches(['-', '.', '_']);
         if part.chars().any(char::is_alphanumeric) {
             let shape = shape_of(part);
-            // `#1234` is an id; the sign of `#topic` says nothing.
+            // `#1234` is an id; the sign of `#topic` is meaningless.
             let sign = if shape == Shape::Word { sign } else { 0 };
             emit(Piece { shape, text: &part[sign..], start: at + sign, end: at + part.len() });
         }
@@ -227,8 +228,9 @@ fn is_date(run: &str) -> bool {
     of_three('-') || of_three('/') || of_three('.') || clock
 }
 
-/// Returns the mask of a value: figures are `9`, capitals `A`, runs of small letters one `a`; the rest stays. Values of
-/// one kind share a mask: `#W6067464` and `#W1234567` are `#A9999999`, `mia_li_3668` and `omar_davis_3817` `a_a_9999`.
+/// Returns the mask of a value: figures are `9`, capitals `A`, runs of small letters one `a`; the rest stays.
+/// Values of one kind share a mask: `#W6067464` and `#W1234567` are `#A9999999`, `mia_li_3668` and
+/// `omar_davis_3817` `a_a_9999`.
 pub(crate) fn mask(value: &str) -> String {
     let mut mask = String::with_capacity(value.len());
     for c in value.chars() {

@@ -1,4 +1,4 @@
-//! What learning reads.
+//! The inputs of learning.
 
 use memory_core::{Artifact, Episode, Step};
 

@@ -1,21 +1,21 @@
 //! How an episode succeeded although an error stayed: by a tool that is otherwise not called.
 //!
-//! What follows an error that nothing got over may be the next step of the procedure as well as the way out of it. Similar
-//! episodes tell: where the failed tool worked, the procedure goes on, and the way out is not taken.
+//! The calls after an error without a recovery may be the next step of the procedure or a workaround. Similar
+//! episodes decide: where the failed tool worked, the procedure continues, and the workaround is not taken.
 
 use crate::calls::Call;
 use crate::extract::cluster::{Cluster, Member};
 use crate::recovery::{Incident, Response, between, incidents};
 
-/// Calls after the last failure within which the way out begins.
+/// Calls after the last failure within which the workaround begins.
 const REACH: usize = 4;
 /// Similar episodes in which the failed tool worked that must be there to compare with.
 const MIN_COMPARED: usize = 2;
 /// The share of them that may call the tool, too.
 const SHARED: f64 = 0.25;
 
-/// Returns the errors of an episode of a cluster in order, each kind once, with what was done instead where a success got
-/// over one no other way.
+/// Returns the errors of an episode of a cluster in order, each kind once, with the workaround if a success
+/// recovered from one in no other way.
 pub(crate) fn incidents_among<'t>(cluster: &Cluster<'t>, member: &Member<'t>) -> Vec<Incident<'t>> {
     let mut incidents = incidents(&member.calls);
     if member.succeeded {

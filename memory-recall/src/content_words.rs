@@ -1,10 +1,10 @@
-//! Words that say something, apart from those that any text has.
+//! Content words, as opposed to function words.
 
 use std::borrow::Cow;
 
 use crate::tokenize::stem;
 
-/// Function words and greetings of English, that tell nothing about what a task needs; sorted.
+/// English function words and greetings, which say nothing about the needs of a task; sorted.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "about", "above", "after", "again", "all", "am", "an", "and", "any", "are", "as", "at", "be",
     "been", "before", "being", "below", "between", "both", "but", "by", "ca", "can", "could", "did", "do",

@@ -1,4 +1,4 @@
-//! What recall keeps of a record to search it.
+//! The searchable form of a record.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ pub enum Field {
     Tools,
     /// The outcome's text.
     Outcome,
-    /// What the user said after the task, and ids that an episode's steps name; error texts of failure lessons.
+    /// Messages of the user after the task, and ids that an episode's steps name; error texts of failure
+    /// lessons.
     Keywords,
 }
 
@@ -43,25 +44,25 @@ impl Field {
     }
 }
 
-/// Whether and how an episode ended; whether what was learned may be shown.
+/// Whether and how an episode ended; whether a learned item may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentState {
-    /// Of an episode: it has no outcome yet.
+    /// For an episode: it has no outcome yet.
     Open,
-    /// Of an episode: the task was done.
+    /// For an episode: the task was done.
     Success,
-    /// Of an episode: a part of the task was done.
+    /// For an episode: a part of the task was done.
     Partial,
-    /// Of an episode: the task was not done.
+    /// For an episode: the task was not done.
     Failure,
-    /// Of an episode: the agent declined or was told to stop.
+    /// For an episode: the agent declined or was stopped.
     Abstained,
-    /// Of what was learned.
+    /// For a learned item.
     Active,
-    /// Of what was learned: never shown. Of a ruling: that it rejects.
+    /// For a learned item: never shown. For a ruling: that it rejects.
     Rejected,
-    /// Of a ruling: that it pins.
+    /// For a ruling: that it pins.
     Pinned,
     /// Of an episode: it ended, and nobody knows how. It is found, and counts for nothing.
     Unknown,
@@ -86,7 +87,7 @@ impl DocumentState {
         matches!(self, Self::Success | Self::Partial | Self::Failure | Self::Abstained)
     }
 
-    /// Returns how much of the task was done, in `0.0..=1.0`; `None` if nobody tried to the end.
+    /// Returns how much of the task was done, in `0.0..=1.0`; `None` if the attempt was not completed.
     pub(crate) fn success(self) -> Option<f64> {
         match self {
             Self::Success => Some(1.0),
@@ -118,7 +119,7 @@ impl From<Decision> for DocumentState {
     }
 }
 
-/// The searchable form of a record: its terms by field, and what ranking and filters need.
+/// The searchable form of a record: its terms by field, and the data for ranking and filters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchDocument {
     /// The version of the record it was made from.
@@ -128,19 +129,20 @@ pub struct SearchDocument {
     pub expires_at: Option<Timestamp>,
     /// The terms of each field with their counts; each field at most once, its terms sorted.
     pub terms: Vec<(Field, TermCounts)>,
-    /// Of an episode, whether and how it ended; of what was learned, whether it may be shown; of a ruling, what it says.
+    /// For an episode, whether and how it ended; for a learned item, whether it may be shown; for a ruling, its
+    /// decision.
     pub state: DocumentState,
     /// The kind of task.
     pub task_kind: Option<String>,
     /// The task's domain.
     pub domain: Option<String>,
-    /// Who did it: of an episode, the task's agent.
+    /// The agent: for an episode, that of the task.
     pub agent: Option<String>,
     /// The task's tags.
     pub tags: Vec<String>,
-    /// When the episode started; when what was learned was last updated.
+    /// When the episode started, or the learned item was last updated.
     pub started_at: Timestamp,
-    /// The reward of an episode, the confidence of what was learned; 0 if there is none.
+    /// The reward of an episode, or the confidence of a learned item; 0 if there is none.
     pub score: f32,
     /// The tools used, in order of first use.
     pub tools: Vec<String>,
@@ -155,7 +157,7 @@ pub struct SearchDocument {
 }
 
 impl SearchDocument {
-    /// Identifies the rules by which terms are made. Documents stored under another number must be made anew.
+    /// Identifies the rules by which terms are made. Documents stored under another number must be rebuilt.
     pub const ANALYSIS: u16 = 11;
 
     /// Makes the document of an episode.
@@ -223,7 +225,7 @@ impl SearchDocument {
         }
     }
 
-    /// Makes the document of a ruling: no words, only what was decided.
+    /// Makes the document of a ruling: no words, only the decision.
     fn of_ruling(record: &Record, decision: Decision) -> Self {
         let nothing = Learned {
             task: Vec::new(),
@@ -251,7 +253,7 @@ impl SearchDocument {
     }
 }
 
-/// What is searched of something learned.
+/// The searched fields of a learned item.
 struct Learned<'a> {
     task: Vec<&'a str>,
     tools: Vec<&'a str>,
@@ -334,7 +336,7 @@ impl<'a> Learned<'a> {
         Self {
             task: Vec::new(),
             tools: vec![failure.tool.as_str()],
-            // Every line of the error finds it, not the most telling one alone.
+            // Every line of the error finds it, not only the most informative one.
             keywords: vec![failure.error.as_str(), failure.category.as_str(), failure.example.as_str()],
             domain: failure.domain.as_deref(),
             task_kind: failure.task_kind.as_deref(),

@@ -1,18 +1,18 @@
-//! What turns texts into vectors.
+//! The interface that turns texts into vectors.
 
 use std::fmt;
 
 use async_trait::async_trait;
 use memory_core::Result;
 
-/// Turns texts into vectors whose inner product says how alike their meanings are.
+/// Turns texts into vectors whose inner product is the similarity of their meanings.
 ///
-/// Everything works without one; with one, recall also finds what uses other words.
+/// Everything works without one; with one, recall also finds episodes in other words.
 #[async_trait]
 pub trait Embedder: Send + Sync + fmt::Debug {
-    /// Returns the stable identity of what makes the vectors: provider, model and revision.
+    /// Returns the stable identity of the source of vectors: provider, model and revision.
     ///
-    /// Vectors of different identities are not comparable: when it changes, every text is embedded anew.
+    /// Vectors of different identities are not comparable: when it changes, every text is embedded again.
     fn model(&self) -> &str;
 
     /// Returns the length of every vector.
@@ -20,15 +20,16 @@ pub trait Embedder: Send + Sync + fmt::Debug {
 
     /// Embeds texts: one vector of unit length a text, in the order of the texts.
     ///
-    /// A text too long for the model is cut, never refused. A text in which the model finds nothing (an empty one, say)
-    /// gets a vector of zeros, which is like no other. The call may be dropped at any time; nothing is kept.
+    /// A text too long for the model is cut, never refused. A text without content for the model (an empty one,
+    /// for example) gets a vector of zeros, which is similar to no other. The call may be dropped at any time;
+    /// nothing is kept.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](memory_core::ErrorKind::Unavailable) when the provider does not answer (or not in time), or answers
-    /// with what cannot be used; [`InvalidInput`](memory_core::ErrorKind::InvalidInput) when it refuses these texts;
-    /// [`Unauthorized`](memory_core::ErrorKind::Unauthorized) when it refuses the credentials. Either all texts get their
-    /// vectors, or none.
+    /// [`Unavailable`](memory_core::ErrorKind::Unavailable) when the provider does not answer (in time), or its
+    /// answer is unusable; [`InvalidInput`](memory_core::ErrorKind::InvalidInput) when it refuses these texts;
+    /// [`Unauthorized`](memory_core::ErrorKind::Unauthorized) when it refuses the credentials. Either all texts
+    /// get their vectors, or none.
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>>;
 }
 

@@ -1,9 +1,9 @@
 //! Ranks episodes by groups of near-identical ones.
 //!
-//! One episode's text is a noisy witness of its task: the same task tried several times tells more, so an episode is worth
-//! what it and its likes are worth together. The likes are looked for among the candidates of the query, from what the
-//! index holds at that time: nothing about groups is stored, so answers do not depend on the history of changes, and
-//! an episode that the query does not admit takes no part in any group.
+//! The text of one episode is noisy evidence of its task, and several attempts at the same task are better
+//! evidence, so an episode scores as its group does. Similar episodes are searched among the candidates of the
+//! query, in the current state of the index: nothing about groups is stored, so answers do not depend on the
+//! history of changes, and an episode that the query excludes is in no group.
 
 mod contrast;
 mod forecast;
@@ -22,35 +22,37 @@ use crate::rank::{Candidate, Hit, Search};
 pub use contrast::Contrast;
 use links::Links;
 
-/// Candidates looked at; more if more are asked for.
+/// Candidates examined; more if the query asks for more.
 const CANDIDATES: usize = 64;
-/// What an episode's own score adds to the mean of its group, so that members differ.
+/// The weight of an episode's own score on top of the mean of its group, so that members differ.
 const OWN: f64 = 0.05;
-/// The power of a task's mass by which its score is divided: a long task has more words to match by chance than BM25's
-/// own normalisation takes off.
+/// The power of a task's mass by which its score is divided: a long task has more chance matches than BM25's
+/// own normalisation compensates.
 const MASS_POWER: f64 = 0.2;
-/// What each repeat of a kind of task counts against the one before, so that another one that is about as likely is
-/// shown too.
+/// The factor on the score of each repeat of a kind of task relative to the one before, so that another kind
+/// with a similar score is shown, too.
 const REPEAT: f64 = 0.97;
 
-/// The age at which an episode counts as half as recent, in days; evidence on what was learned fades as fast by default.
+/// The age at which an episode counts as half as recent, in days; by default the evidence of learned items
+/// fades at the same rate.
 const RECENCY_HALF_LIFE_DAYS: f64 = 90.0;
 
-/// What episodes say about a task.
+/// The result of a search among episodes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EpisodeHits {
     /// The best episodes, best first.
     pub hits: Vec<Hit>,
-    /// The expected success, in `0.0..=1.0`, and the weight of the evidence, in episodes; `None` if nothing relevant
-    /// was tried to the end, and for a query of some outcomes only.
+    /// The expected success, in `0.0..=1.0`, and the weight of the evidence, in episodes; `None` if no relevant
+    /// episode was completed, and for a query of some outcomes only.
     pub forecast: Option<(f64, f64)>,
-    /// What sets the failures of the best group apart, the most telling first.
+    /// The differences between failures and successes of the best group, the most discriminating first.
     pub contrasts: Vec<Contrast>,
 }
 
-/// Finds the best episodes of a shard: the fit of each is the mean over its group plus a little of its own, its score a
-/// little less for a low reward and for age, and after one of a group others of it yield to another group that is about
-/// as good. Of equals the one with more words in common comes first, then with the higher reward, then the newer key.
+/// Finds the best episodes of a shard. The fit of each is the mean over its group plus a small share of its
+/// own. A low reward and age lower its score slightly, and after one of a group the others rank below another
+/// group of about the same score. Among equals the one with more common words comes first, then the higher
+/// reward, then the newer key.
 pub(crate) fn search(
     shard: &Shard,
     query: &RecallQuery,
@@ -78,7 +80,7 @@ pub(crate) fn search(
     }
 }
 
-/// The candidates with what their groups are worth.
+/// The candidates with the scores of their groups.
 struct Ranked<'s> {
     /// With the parts and the score of the group.
     candidates: Vec<Candidate<'s>>,
@@ -110,7 +112,7 @@ impl<'s> Ranked<'s> {
             let reward = f64::from(entry.score.max(0.0));
             let is_open = entry.state == State::Open;
             candidate.parts.reward = Some(if is_open { 0.5 } else { reward / (1.0 + reward) });
-            // In whole days: what is asked again on the same day scores the same.
+            // In whole days: a query repeated on the same day gets the same scores.
             let days = search.now.day().saturating_sub(entry.at.day()) as f64;
             candidate.parts.recency = Some(0.5_f64.powf(days / RECENCY_HALF_LIFE_DAYS));
             candidate.fit = candidate.parts.fit();
@@ -177,7 +179,7 @@ impl<'s> Ranked<'s> {
         let (count, successes) = tried
             .fold((0, 0), |(count, successes), success| (count + 1, successes + u32::from(success == 1.0)));
         if count > 0 {
-            // Beside a failure the successes are what to compare it with.
+            // For a failure the successes are the comparison.
             let failed = entry.state.success() == Some(0.0);
             reasons.push(match successes {
                 0 => format!("{count} near-duplicates: none succeeded"),
@@ -189,14 +191,14 @@ impl<'s> Ranked<'s> {
     }
 }
 
-/// Returns the mean of a value over a candidate and those it is linked with, with a little more of its own.
+/// Returns the mean of a value over a candidate and its links, with a higher weight for its own.
 fn over_group(values: &[f64], own: usize, linked: &[u8]) -> f64 {
     let sum: f64 = values[own] + linked.iter().map(|other| values[usize::from(*other)]).sum::<f64>();
     (sum / (1 + linked.len()) as f64 + OWN * values[own]) / (1.0 + OWN)
 }
 
-/// Returns true unless two episodes with these tools do different things: more than half of the tools of the one that uses
-/// fewer are the other's, too. Texts with the same names in them may ask for anything.
+/// Returns true unless two episodes with these tools do different things: more than half of the tools of the
+/// one that uses fewer are used by the other, too. Texts with the same names may ask for anything.
 pub fn goes_along(one: &[&str], other: &[&str]) -> bool {
     let shared = one.iter().filter(|tool| other.contains(tool)).count();
     let fewer = one.len().min(other.len());

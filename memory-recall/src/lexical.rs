@@ -30,9 +30,9 @@ use tasks::Tasks;
 
 /// An in-memory BM25 index over search documents; a change is visible to the next search.
 ///
-/// Namespaces share nothing, and each kind has statistics of its own: how common a word is among episodes says
+/// Namespaces share nothing, and each kind has its own statistics: the frequency of a word among episodes says
 /// nothing about patterns. Changes are guarded by revision: they may come in any order and repeatedly, and an
-/// older version never replaces a newer one, nor brings back what was removed.
+/// older version never replaces a newer one, nor brings back a removed document.
 #[derive(Debug, Default)]
 pub struct LexicalIndex {
     shards: HashMap<(Namespace, Kind), Shard>,
@@ -56,8 +56,8 @@ impl LexicalIndex {
 
     /// Removes a document as of a revision; returns false if the index has a newer version.
     ///
-    /// The revision is remembered, so that an older version that comes late stays out. Memory for that is bounded:
-    /// of more than 65,536 removals of one kind the older ones are forgotten.
+    /// The revision is remembered, so that a late older version stays out. This memory is bounded: beyond
+    /// 65,536 removals of one kind the oldest are forgotten.
     pub fn remove(&mut self, key: &Key, revision: Revision) -> bool {
         let removed = self.shard(key).remove(&key.id, revision);
         if removed
@@ -152,7 +152,7 @@ impl LexicalIndex {
         self.search_within(Reach::All, namespace, kind, query, now)
     }
 
-    /// Does the same among the newest documents with the query's most telling words alone.
+    /// Searches only the newest documents that contain the query's rarest words.
     pub fn search_newest(
         &self,
         namespace: &Namespace,
@@ -175,7 +175,7 @@ impl LexicalIndex {
         rank::search(shard, query, now, &self.rejected(namespace, kind), reach)
     }
 
-    /// Returns the ids of the documents of a kind that somebody rejected.
+    /// Returns the ids of the rejected documents of a kind.
     fn rejected(&self, namespace: &Namespace, kind: Kind) -> HashSet<&str> {
         let rulings = self.held(namespace, Kind::Ruling).into_iter().flat_map(Shard::entries);
         let of_kind = |entry: &'_ Entry| entry.id.split_once(':').is_some_and(|(of, _)| of == kind.name());
@@ -185,7 +185,7 @@ impl LexicalIndex {
             .collect()
     }
 
-    /// Returns what was decided about what was learned, by the id of the ruling.
+    /// Returns the rulings on learned items, by the id of the ruling.
     pub fn rulings(&self, namespace: &Namespace) -> impl Iterator<Item = (Arc<str>, Decision)> {
         let entries = self.held(namespace, Kind::Ruling).into_iter().flat_map(Shard::entries);
         let decided = |entry: &Entry| match entry.state {
@@ -202,8 +202,8 @@ impl LexicalIndex {
         (!entry.is_expired(now)).then(|| (entry.agent.clone(), entry.at))
     }
 
-    /// Returns the episodes that help most with a task, what they say about its end, and what went wrong with tasks like
-    /// it.
+    /// Returns the episodes that help most with a task, a forecast of its outcome, and the problems of similar
+    /// tasks.
     ///
     /// `semantic` has the cosines of the record ids nearest in meaning; empty without a model.
     pub fn search_episodes(
@@ -217,8 +217,8 @@ impl LexicalIndex {
             .map_or_else(EpisodeHits::default, |shard| groups::search(shard, query, now, semantic))
     }
 
-    /// Returns the record ids of the completed episodes of a domain, or of those without one: newest first, of equals the
-    /// newer key; at most `newest`, and only those whose agent is admitted.
+    /// Returns the record ids of the completed episodes of a domain, or of those without one: newest first,
+    /// among equals the newer key; at most `newest`, and only those whose agent is admitted.
     pub fn episodes_of(
         &self,
         namespace: &Namespace,
@@ -238,7 +238,8 @@ impl LexicalIndex {
         self.held(namespace, Kind::Episode).map_or(0, |shard| shard.census.count(&label_key(domain)))
     }
 
-    /// Returns the domains of completed episodes in the form in which they are compared; `None` for those without one.
+    /// Returns the domains of completed episodes in the form in which they are compared; `None` for those
+    /// without one.
     pub fn domains(&self, namespace: &Namespace) -> Vec<Option<String>> {
         let named = |domain: &str| (!domain.is_empty()).then(|| domain.to_owned());
         self.held(namespace, Kind::Episode)
@@ -250,7 +251,8 @@ impl LexicalIndex {
         self.held(namespace, kind).map_or(0, |shard| shard.stamp)
     }
 
-    /// Returns what was learned of a kind for a domain, or for tasks without one, by key; what is rejected included.
+    /// Returns the learned items of a kind for a domain, or for tasks without one, by key, including rejected
+    /// ones.
     pub fn learned_of(&self, namespace: &Namespace, kind: Kind, domain: Option<&str>) -> Vec<Key> {
         let Some(shard) = self.held(namespace, kind) else { return Vec::new() };
         let domain = label_key(domain);
@@ -260,7 +262,7 @@ impl LexicalIndex {
         keys
     }
 
-    /// Returns what tasks of a namespace usually take.
+    /// Returns the usual effort of tasks of a namespace.
     pub fn tasks(&self, namespace: &Namespace) -> Option<&TaskFigures> {
         self.tasks.get(namespace).map(Tasks::figures)
     }

@@ -23,5 +23,5 @@ pub mod text;
 pub mod tokenize;
 pub mod vector;
 
-/// A hash table for what is looked up often. Seeded anew in each process, and faster than the standard one.
+/// A hash table for frequent lookups. Seeded randomly in each process, and faster than the standard one.
 pub(crate) type Table<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

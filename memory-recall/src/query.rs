@@ -1,22 +1,23 @@
-//! What recall is asked.
+//! The query of a recall.
 
 use memory_core::{RecallId, Task, Verdict};
 
 use crate::tokenize::same_label;
 
-/// Asks for what helps with a task: episodes, and what was learned from them.
+/// A query for help with a task: episodes, and items learned from them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RecallQuery {
-    /// The task at hand, in words.
+    /// The current task, in words.
     pub text: String,
     /// The kind of work; episodes of the same kind rank higher.
     pub kind: Option<String>,
     /// The subject area; episodes of the same domain rank higher.
     pub domain: Option<String>,
-    /// Only what these agents did, and what was learned from that; empty for any, also for none. Compared as labels are.
+    /// Only episodes of these agents, and items learned from them; empty for any, also for none. Compared like
+    /// labels.
     pub agents: Vec<String>,
-    /// Nothing that these agents did, nor what was learned from them alone.
+    /// Excludes episodes of these agents, and items learned only from them.
     pub not_agents: Vec<String>,
     /// Labels, searched like words of the text.
     pub tags: Vec<String>,
@@ -48,12 +49,12 @@ pub struct FailedCall {
 }
 
 impl RecallQuery {
-    /// The most episodes one query may ask for.
+    /// The most episodes of one query.
     pub const MAX_LIMIT: usize = 100;
     /// The default of [`RecallQuery::min_relevance`].
     pub const MIN_RELEVANCE: f64 = 0.10;
 
-    /// Asks what helps with a task, with the five most relevant completed episodes.
+    /// Creates a query for help with a task, with the five most relevant completed episodes.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -72,12 +73,12 @@ impl RecallQuery {
         }
     }
 
-    /// Asks with what a task says: its description, its kind and its domain.
+    /// Creates a query from a task: its description, its kind and its domain.
     pub fn for_task(task: &Task) -> Self {
         Self { kind: task.kind.clone(), domain: task.domain.clone(), ..Self::new(&task.description) }
     }
 
-    /// Asks the same about another text.
+    /// Creates the same query for another text.
     #[must_use]
     pub fn about(&self, text: impl Into<String>) -> Self {
         Self { text: text.into(), ..self.clone() }
@@ -97,14 +98,15 @@ impl RecallQuery {
         self
     }
 
-    /// Admits what an agent did, and what was learned from that; given several times, any of them.
+    /// Admits episodes of an agent, and items learned from them; given several times, those of any of the
+    /// agents.
     #[must_use]
     pub fn agent(mut self, agent: impl Into<String>) -> Self {
         self.agents.push(agent.into());
         self
     }
 
-    /// Leaves out what an agent did, and what was learned from it alone.
+    /// Excludes episodes of an agent, and items learned only from them.
     #[must_use]
     pub fn not_agent(mut self, agent: impl Into<String>) -> Self {
         self.not_agents.push(agent.into());
@@ -139,14 +141,14 @@ impl RecallQuery {
         self
     }
 
-    /// Names the tools whose calls have worked so far, in order. Recall then looks for what comes next.
+    /// Names the tools whose calls have worked so far, in order. Recall then looks for the next steps.
     #[must_use]
     pub fn done(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.done = tools.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Names the call that failed last: its tool and its error. Recall then looks for what fixed errors like it.
+    /// Names the call that failed last: its tool and its error. Recall then looks for fixes of similar errors.
     #[must_use]
     pub fn failed(mut self, tool: impl Into<String>, error: impl Into<String>) -> Self {
         self.failed = Some(FailedCall { tool: Some(tool.into()), error: error.into() });
@@ -160,20 +162,20 @@ impl RecallQuery {
         self
     }
 
-    /// Says which recall was the first for the same episode. With a hold-out share
-    /// this one is held back if that one was: an episode is with memory or without it from beginning to end.
+    /// Names the first recall for the same episode. With a hold-out share this one is withheld if that one was:
+    /// an episode runs completely with memory or completely without it.
     #[must_use]
     pub fn following(mut self, first: RecallId) -> Self {
         self.following = Some(first);
         self
     }
 
-    /// Returns true if only what some agents did is asked for.
+    /// Returns true if the query is restricted to some agents.
     pub fn is_by_agent(&self) -> bool {
         !self.agents.is_empty() || !self.not_agents.is_empty()
     }
 
-    /// Returns true if what an agent did is asked for; `None` did what names no agent.
+    /// Returns true if the query includes an agent's episodes; `None` stands for records that name no agent.
     pub fn admits_agent(&self, agent: Option<&str>) -> bool {
         let names = |list: &[String]| agent.is_some_and(|agent| list.iter().any(|it| same_label(it, agent)));
         (self.agents.is_empty() || names(&self.agents)) && !names(&self.not_agents)
@@ -184,7 +186,7 @@ impl RecallQuery {
         !self.done.is_empty() || self.failed_tool().is_some()
     }
 
-    /// Returns true for what is of a domain that is not the one asked about.
+    /// Returns true for an item of another domain than the query's.
     pub fn is_elsewhere(&self, domain: Option<&str>) -> bool {
         self.domain.as_deref().zip(domain).is_some_and(|(asked, domain)| !same_label(asked, domain))
     }

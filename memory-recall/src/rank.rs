@@ -29,22 +29,22 @@ const SEMANTIC_WEIGHT: f64 = 0.40;
 const KEYWORD_WEIGHT: f64 = 0.30;
 const DOMAIN_WEIGHT: f64 = 0.20;
 const KIND_WEIGHT: f64 = 0.10;
-/// Little: of episodes that are about as good, the one that went the same way comes first. With 0.10 the simulated agent of
-/// `memory eval lift` does worse (69 % of the gap closed in runs of 400 tasks with seeds 1 to 4, against 70 % so and 71 %
-/// without).
+/// Small: among episodes of about equal scores, the one with the same course so far comes first. With 0.10 the
+/// simulated agent of `memory eval lift` does worse (69 % of the gap closed in runs of 400 tasks with seeds 1
+/// to 4, against 70 % with this value and 71 % without).
 const PROGRESS_WEIGHT: f64 = 0.02;
-/// What no reward, and what great age takes off an episode's score. Little: how it went says what to do, not whether it is
-/// about the same. With 0.01 to 0.08 for the reward, trajectories are found as without (`hit_at_1` 0.87 and 0.88,
-/// `recall_at_3` 0.843 to 0.850).
+/// The most that a missing reward, and great age, subtract from an episode's score. Small: the result of an
+/// episode says what to do, not whether it is similar. With 0.01 to 0.08 for the reward, trajectories are found
+/// as without (`hit_at_1` 0.87 and 0.88, `recall_at_3` 0.843 to 0.850).
 const WORTH: f64 = 0.04;
-/// The least cosine at which a document with none of the query's words is relevant: sentences about different things
-/// are below it with every embedding model that the project supports.
+/// The least cosine at which a document with none of the query's words is relevant: sentences about different
+/// things are below it with every embedding model that the project supports.
 const MIN_COSINE: f64 = 0.40;
 
-/// A document found, with what its score is made of.
+/// A document found, with the parts of its score.
 ///
-/// The score is the mean of the parts weighed 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind, 0.02 progress, over
-/// the parts that are in play, in `0.0..=1.0`. Of episodes, a low reward takes off up to 4 % and age up to 4 %, and each
+/// The score is the mean of the available parts, weighted 0.40 semantic, 0.30 support, 0.20 domain, 0.10 kind,
+/// 0.02 progress, in `0.0..=1.0`. For episodes, a low reward subtracts up to 4 % and age up to 4 %, and each
 /// repeat of a kind of task counts 3 % less than the one before.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -53,37 +53,37 @@ pub struct Hit {
     pub key: Key,
     /// How well it fits, in `0.0..=1.0`.
     pub score: f64,
-    /// What the score is made of.
+    /// The parts of the score.
     pub parts: ScoreParts,
     /// Why it was found, in words.
     pub reasons: Vec<String>,
 }
 
-/// What a score is made of; each part in `0.0..=1.0`.
+/// The parts of a score; each in `0.0..=1.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ScoreParts {
-    /// The cosine of its vector and the query's, averaged with that of the episodes found that are nearly the same as
-    /// it; `None` without vectors.
+    /// The cosine of its vector and the query's, averaged with that of the episodes found that are nearly the
+    /// same as it; `None` without vectors.
     pub semantic: Option<f64>,
-    /// The BM25 score of the query's words as a share of the highest that any document could reach (of a query of more
-    /// than five words, correspondingly less); 0 with no word in common. A word that no document of the namespace has
-    /// lowers it for all of them, so that a query about something else stays low.
+    /// The BM25 score of the query's words as a share of the highest that any document could reach (for a query
+    /// of more than five words, correspondingly less); 0 with no word in common. A word that no document of the
+    /// namespace has lowers it for all of them, so that a query about another subject stays low.
     pub keyword: f64,
-    /// What counts of the keyword score: of an episode, after a correction for long tasks, averaged with those of the
-    /// episodes found that are nearly the same as it, as a share of the best if that exceeds 1; else the same as
+    /// The part of the keyword score that counts. For an episode: corrected for long tasks, averaged with those
+    /// of nearly identical episodes found, as a share of the best if that exceeds 1; otherwise the same as
     /// [`ScoreParts::keyword`].
     pub support: f64,
     /// 1 for the same domain, 0 for another or none; `None` if the query names none.
     pub domain: Option<f64>,
     /// 1 for the same kind of task, 0 for another; `None` if the query names none.
     pub kind: Option<f64>,
-    /// Of an episode, when the task is under way: the share of the tools used so far that it used, too; one that failed
-    /// last must have failed in it. `None` before the first step.
+    /// For an episode, when the task is under way: the share of the tools used so far that it used, too; one
+    /// that failed last must have failed in it. `None` before the first step.
     pub progress: Option<f64>,
-    /// Of an episode: `r / (1 + r)` of its reward `r`; 0.5 while it is open.
+    /// For an episode: `r / (1 + r)` of its reward `r`; 0.5 while it is open.
     pub reward: Option<f64>,
-    /// Of an episode: 1 on the day that it started (UTC), half as much with each 90 days.
+    /// For an episode: 1 on the day that it started (UTC), half as much with each 90 days.
     pub recency: Option<f64>,
 }
 
@@ -94,7 +94,7 @@ impl ScoreParts {
         self.fit() * worth(self.reward) * worth(self.recency)
     }
 
-    /// Returns what of the score says how well a document fits the query.
+    /// Returns the part of the score for how well a document fits the query.
     pub(crate) fn fit(&self) -> f64 {
         mean([
             (SEMANTIC_WEIGHT, self.semantic),
@@ -105,19 +105,20 @@ impl ScoreParts {
         ])
     }
 
-    /// Returns what of the score tells tasks of one domain and kind apart: words and meaning.
+    /// Returns the part of the score that discriminates between tasks of one domain and kind: words and
+    /// meaning.
     pub(crate) fn likeness(&self) -> f64 {
         mean([(SEMANTIC_WEIGHT, self.semantic), (KEYWORD_WEIGHT, Some(self.support))])
     }
 
-    /// Returns what of the score says whether domain and kind agree; 1 if the query names neither.
+    /// Returns the part of the score for agreement of domain and kind; 1 if the query names neither.
     pub(crate) fn labels(&self) -> f64 {
         let labels = [(DOMAIN_WEIGHT, self.domain), (KIND_WEIGHT, self.kind)];
         if self.domain.is_none() && self.kind.is_none() { 1.0 } else { mean(labels) }
     }
 }
 
-/// Returns the weighed mean of the parts that are in play, of which there is at least one.
+/// Returns the weighted mean of the available parts, of which there is at least one.
 fn mean<const N: usize>(parts: [(f64, Option<f64>); N]) -> f64 {
     let (mut sum, mut weights) = (0.0, 0.0);
     for (weight, part) in parts {
@@ -134,11 +135,11 @@ fn mean<const N: usize>(parts: [(f64, Option<f64>); N]) -> f64 {
 pub(crate) enum Reach {
     /// All of them.
     All,
-    /// The newest with the query's most telling words, so that the cost does not grow with the shard.
+    /// The newest documents with the query's rarest words, so that the cost does not grow with the shard.
     Newest,
 }
 
-/// Finds the best documents of a shard, each by itself; those whose ids are `rejected` are none.
+/// Finds the best documents of a shard, each scored alone, without those whose ids are `rejected`.
 pub(crate) fn search(
     shard: &Shard,
     query: &RecallQuery,
@@ -171,10 +172,11 @@ pub(crate) struct Search<'s> {
     plan: Plan<'s>,
     /// By slot: the cosines of the documents nearest in meaning.
     semantic: Table<u32, f32>,
-    /// The cosine taken for documents that `semantic` does not have: it has the nearest ones, so at most the least of
-    /// them; just that, so that documents whose vectors are not there yet are not held back.
+    /// The cosine for documents that `semantic` does not have: it has the nearest ones, so theirs is at most
+    /// its least value. Exactly that value is used, so that documents without vectors so far are not ranked
+    /// down.
     lowest: f64,
-    /// What the query names, as the shard's entries have it; within that `None` if none of them does.
+    /// The query's labels, as the shard's entries have them; the inner `None` if no entry has it.
     domain: Option<Option<&'s Arc<str>>>,
     kind: Option<Option<&'s Arc<str>>>,
     progress: Option<Progress<'s>>,
@@ -245,7 +247,8 @@ impl<'s> Search<'s> {
         self.share_beyond(raw).min(1.0)
     }
 
-    /// Returns a BM25 score as a share of the highest; above 1 for a document that a long query fits better than that.
+    /// Returns a BM25 score as a share of the highest; above 1 for a document that a long query fits better
+    /// than that.
     pub(crate) fn share_beyond(&self, raw: f32) -> f64 {
         if raw > 0.0 { f64::from(raw / self.plan.ceiling) } else { 0.0 }
     }
@@ -271,12 +274,12 @@ impl<'s> Search<'s> {
         scored
     }
 
-    /// Goes by the state alone where that is enough: most documents that are met are looked at no further.
+    /// Decides by the state alone where possible: most documents are not read further.
     fn admits(&self, slot: u32) -> bool {
         let Some(state) = self.shard.state(slot) else { return false };
         let entry = || self.shard.entry(slot);
         let of_agent = || entry().is_some_and(|entry| self.query.admits_agent(entry.agent.as_deref()));
-        // Nobody is the agent of what was learned.
+        // Learned items have no agent.
         let by_agent = self.query.is_by_agent() && state != State::Active;
         let is_rejected = |rejected: &HashSet<&str>| {
             !rejected.is_empty() && entry().is_none_or(|entry| rejected.contains(&*entry.id))
@@ -287,7 +290,7 @@ impl<'s> Search<'s> {
             && !self.rejected.is_some_and(is_rejected)
     }
 
-    /// Returns the parts for a document by itself with this BM25 score.
+    /// Returns the parts for a document alone with this BM25 score.
     fn parts(&self, slot: u32, raw: f32) -> ScoreParts {
         let entry = || self.shard.entry(slot);
         let equal = |wanted: Option<&Arc<str>>, held: Option<&Arc<str>>| match (wanted, held) {
@@ -312,7 +315,8 @@ impl<'s> Search<'s> {
         }
     }
 
-    /// Says which words of the query the document has, by field and in order of weight, and which labels agree.
+    /// Returns the words of the query that the document has, by field and in order of weight, and the matching
+    /// labels.
     pub(crate) fn reasons(&self, slot: u32, parts: &ScoreParts) -> Vec<String> {
         let mut reasons = words(slot, &self.plan).into_iter().collect::<Vec<_>>();
         if let Some(cosine) = parts.semantic
@@ -339,26 +343,26 @@ impl<'s> Search<'s> {
 pub(crate) struct Candidate<'s> {
     pub(crate) slot: u32,
     pub(crate) entry: &'s Entry,
-    /// The BM25 score itself, which tells apart what is beyond the ceiling.
+    /// The raw BM25 score, which distinguishes documents above the ceiling.
     pub(crate) raw: f32,
-    /// How well it fits; what is shown also counts what it is worth.
+    /// How well it fits; the displayed score also counts reward and age.
     pub(crate) fit: f64,
     pub(crate) parts: ScoreParts,
 }
 
 impl Candidate<'_> {
-    /// Best first; of equals the newer key.
+    /// Best first; among equals the newer key.
     fn order(&self, other: &Self) -> Ordering {
         let by_fit = other.fit.total_cmp(&self.fit).then(other.raw.total_cmp(&self.raw));
         by_fit.then_with(|| other.entry.id.cmp(&self.entry.id))
     }
 }
 
-/// Returns whether documents in a state are asked for.
+/// Returns whether the query includes documents in a state.
 fn admits(query: &RecallQuery, state: State) -> bool {
     let is = |verdict: &Verdict| state == State::from(*verdict);
     match state {
-        // Outcomes are asked of episodes.
+        // Filters by outcome apply to episodes.
         State::Active => return true,
         State::Rejected => return false,
         _ => {}
@@ -370,7 +374,7 @@ fn admits(query: &RecallQuery, state: State) -> bool {
     }
 }
 
-/// Says which words of the query a document has, by field and in order of weight; `None` if it has none.
+/// Returns the words of the query that a document has, by field and in order of weight; `None` if it has none.
 fn words(slot: u32, plan: &Plan<'_>) -> Option<String> {
     let mut words: BTreeMap<Field, Vec<&str>> = BTreeMap::new();
     for term in &plan.terms {

@@ -23,7 +23,7 @@ const ENCODING: Configuration<LittleEndian, Varint, Limit<DOCUMENT_LIMIT>> =
 pub struct SharedIndex(RwLock<LexicalIndex>);
 
 impl SharedIndex {
-    /// Asks the index; no change is made meanwhile.
+    /// Reads the index; no change is made meanwhile.
     pub fn with<T>(&self, ask: impl FnOnce(&LexicalIndex) -> T) -> T {
         ask(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -136,7 +136,8 @@ mod tests {
         document.downcast().ok().map(|document| *document)
     }
 
-    /// Another number in `SearchDocument::ANALYSIS` goes with other bytes here: stored documents are made again then.
+    /// Other bytes here require another number in `SearchDocument::ANALYSIS`: stored documents are then
+    /// rebuilt.
     #[test]
     fn golden_bytes_of_a_document() {
         let bytes = document().encode().unwrap();

@@ -1,4 +1,4 @@
-//! What tasks usually take: figures by fingerprint, and by kind and domain.
+//! The usual effort of tasks: figures by fingerprint, and by kind and domain.
 
 use std::collections::BTreeMap;
 use std::iter::Sum;
@@ -74,7 +74,7 @@ impl Sum for TaskGroup {
     }
 }
 
-/// What an episode is counted with.
+/// The values with which an episode is counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Counting {
     fingerprint: Box<str>,
@@ -105,12 +105,12 @@ impl Counting {
 pub struct TaskFigures {
     by_fingerprint: Table<Box<str>, TaskGroup>,
     by_kind: Table<Box<str>, TaskGroup>,
-    /// By record id: what the episode was counted with.
+    /// By record id: the values with which the episode was counted.
     counted: Table<Box<str>, (Box<str>, Box<str>, TaskGroup)>,
 }
 
 impl TaskFigures {
-    /// Counts an episode in place of what it was counted with before; not any more without anything to count it with.
+    /// Replaces the values with which an episode is counted; without new values it is no longer counted.
     pub(crate) fn replace(&mut self, id: &str, counting: Option<&Counting>) {
         self.remove(id);
         if let Some(counting) = counting {
@@ -141,7 +141,7 @@ impl TaskFigures {
         self.counted.insert(id.into(), (fingerprint, kind, group));
     }
 
-    /// Returns what an episode is counted with: fingerprint, steps and duration in milliseconds.
+    /// Returns the values with which an episode is counted: fingerprint, steps and duration in milliseconds.
     pub(crate) fn counted(&self, id: &str) -> Option<(&str, u64, u64)> {
         let (fingerprint, _, group) = self.counted.get(id)?;
         Some((fingerprint, group.steps, group.duration_ms))

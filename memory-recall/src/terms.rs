@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Holds the terms of one field with their counts, in the order in which they were given.
 ///
-/// All terms are kept in one text, so that a document of a hundred terms is a few blocks of memory: 100,000 of them are
-/// read when a memory opens.
+/// All terms are kept in one text, so that a document of a hundred terms is a few blocks of memory: 100,000 of
+/// them are read when a memory opens.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermCounts {
     text: String,

@@ -14,7 +14,7 @@ const MAX_TERM_BYTES: usize = 64;
 /// Compounds of more parts than this (tables, rulers, encoded data) are not joined.
 const MAX_COMPOUND_PARTS: usize = 8;
 
-/// Words too common to tell one text from another; sorted.
+/// Words too common to discriminate texts; sorted.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could",
     "d", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "here", "his", "how", "i",
@@ -29,7 +29,7 @@ const STOP_WORDS: &[&str] = &[
 pub struct Token<'a> {
     /// The term as it is indexed.
     pub term: &'a str,
-    /// What the text says.
+    /// The original text.
     pub surface: &'a str,
     /// The number of the word in the text; all terms of one compound share it.
     pub word: usize,
@@ -72,7 +72,7 @@ pub fn label_key(label: Option<&str>) -> String {
     label.map(normalize_label).unwrap_or_default()
 }
 
-/// Finds the next word; returns it and the text behind it.
+/// Finds the next word; returns it and the text after it.
 fn next_word(text: &str) -> Option<(&str, &str)> {
     let start = text.find(char::is_alphanumeric)?;
     let text = &text[start..];
@@ -158,8 +158,8 @@ fn emit_pairs(run: &str, word: usize, emit: &mut impl FnMut(Token<'_>)) {
     }
 }
 
-/// Returns the English stem that forms of a word share (`booking`, `booked`: `book`); `None` for what is no plain
-/// ASCII word: identifiers, numbers and other scripts have no forms.
+/// Returns the English stem that forms of a word share (`booking`, `booked`: `book`); `None` for anything but a
+/// plain ASCII word: identifiers, numbers and other scripts have no forms.
 pub fn stem(term: &str) -> Option<Cow<'_, str>> {
     let word = term.len() >= 3 && term.bytes().all(|byte| byte.is_ascii_lowercase());
     word.then(|| Stemmer::new(Algorithm::English).stem(term))

@@ -19,9 +19,10 @@ const BLOCK: usize = 512;
 
 /// Finds the vectors most like another, exactly: an index of one shard (one kind in one namespace).
 ///
-/// Vectors are kept as directions in 16 bits a component (an inner product is off by about 10⁻⁶), 2 bytes each plus the
-/// key. A search scans 8-bit approximations with known error bounds and computes the rest for the few rows that may be
-/// among the best, so its answer is that of a full scan. Answers do not depend on the history of changes.
+/// Vectors are kept as directions in 16 bits a component (an inner product is off by about 10⁻⁶), 2 bytes each
+/// plus the key. A search scans 8-bit approximations with known error bounds and computes the rest for the few
+/// rows that may be among the best, so its answer is that of a full scan. Answers do not depend on the history
+/// of changes.
 #[derive(Debug)]
 pub struct VectorIndex {
     rows: Rows,
@@ -115,8 +116,8 @@ impl VectorIndex {
         true
     }
 
-    /// Computes the cosine similarity of a query to one key's vector, −1 to 1; `None` without such a vector, or for a
-    /// query of zeros.
+    /// Computes the cosine similarity of a query to one key's vector, −1 to 1; `None` without such a vector, or
+    /// for a query of zeros.
     ///
     /// # Errors
     ///
@@ -129,15 +130,16 @@ impl VectorIndex {
         Ok(self.by_key.get(key).map(|row| self.rows.exact(&query, *row as usize)))
     }
 
-    /// Finds the `limit` keys that pass the filter and whose vectors have the highest cosine similarity to the query.
+    /// Finds the `limit` keys that pass the filter and whose vectors have the highest cosine similarity to the
+    /// query.
     ///
-    /// Returns them with the similarity (−1 to 1), highest first, equal ones by key; none for a query of zeros. The
-    /// filter is asked only about keys that may be among the answers.
+    /// Returns them with the similarity (−1 to 1), highest first, equal ones by key; none for a query of zeros.
+    /// The filter is only called for keys that may be among the answers.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](memory_core::ErrorKind::InvalidInput) when the query has other dimensions, or a component that is
-    /// not finite.
+    /// [`InvalidInput`](memory_core::ErrorKind::InvalidInput) when the query has other dimensions, or a
+    /// component that is not finite.
     pub fn search(
         &self,
         query: &[f32],
@@ -178,7 +180,7 @@ impl VectorIndex {
     /// Returns the rows that may be among the best `limit`, with the most their similarity may be, highest first.
     fn candidates(&self, query: &Query, limit: usize, filter: impl Fn(&Key) -> bool) -> Vec<(f32, u32)> {
         let mut candidates = Vec::new();
-        // The highest lower bounds seen, the least of them on top: what a row must be able to reach.
+        // The highest lower bounds seen, the least of them on top: a row must be able to reach it.
         let mut floors: BinaryHeap<std::cmp::Reverse<Total>> = BinaryHeap::new();
         let mut floor = f32::NEG_INFINITY;
         let mut estimates = [0; BLOCK];

@@ -1,4 +1,4 @@
-//! What redb stores into: a file, whose length is watched and bounded.
+//! The storage backend of redb: a file with an observed and bounded length.
 
 use std::fmt::Debug;
 use std::fs::OpenOptions;
@@ -23,7 +23,7 @@ pub(crate) fn file_opener(path: &Path) -> Opener {
     })
 }
 
-/// The length of a database file, shared between its [`Bounded`] backend and whoever watches it.
+/// The length of a database file, shared between its [`Bounded`] backend and its observer.
 #[derive(Debug, Default)]
 pub(crate) struct FileSize {
     bytes: AtomicU64,

@@ -25,7 +25,7 @@ use write::Writer;
 
 /// Key bytes → cache entry.
 const RECORDS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
-/// Key bytes → last use, size in bytes, expiry (`u64::MAX` for never): what eviction and expiry need to know
+/// Key bytes → last use, size in bytes, expiry (`u64::MAX` for never): the data for eviction and expiry,
 /// without reading the records.
 const LEDGER: TableDefinition<&[u8], (u64, u64, u64)> = TableDefinition::new("ledger");
 /// Key bytes → search document.
@@ -34,9 +34,9 @@ const DOCUMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("documents
 const SNAPSHOTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("snapshots");
 /// Key bytes → mark of a document put or removed since the snapshot of its namespace was stored.
 const CHANGED: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changed");
-/// Namespace, name and number → part of what was learned.
+/// Namespace, name and number → part of the learned state.
 const STATES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("states");
-/// Name → what the cache keeps about itself.
+/// Name → the cache's data about itself.
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 
 /// The layout of the tables; a file of another layout is rebuilt.
@@ -59,7 +59,7 @@ pub struct CacheOptions {
     pub limit_bytes: u64,
     /// The memory redb may use for pages, in bytes; 32 MiB by default.
     pub page_cache_bytes: usize,
-    /// Tells when a record is filled; the machine's clock by default.
+    /// The clock for the time at which a record is cached; the machine's by default.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -88,7 +88,7 @@ impl CacheOptions {
         self
     }
 
-    /// Sets the clock that tells when a record is filled.
+    /// Sets the clock for the time at which a record is cached.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -98,13 +98,13 @@ impl CacheOptions {
 
 /// Caches records and search documents in a redb file.
 ///
-/// Commits are not durable by themselves: after a crash the file holds what it held at some earlier commit,
-/// records, documents and cursor together. A damaged file is set aside and a new one started; a damaged entry
-/// is a miss.
+/// Commits alone are not durable: after a crash the file has the state of some earlier commit, records,
+/// documents and cursor together. A damaged file is renamed and a new one started; a damaged entry is a miss.
 ///
-/// The futures of its methods do their work on the calling thread, in the first poll. A read takes microseconds, and
-/// waits, without blocking the thread, while the file is compacted; [`memory_core::Cache::persist`] syncs the file, and
-/// [`memory_core::Cache::evict`] may compact it, so call those two where blocking is allowed.
+/// The futures of its methods do their work on the calling thread, in the first poll. A read takes
+/// microseconds, and waits, without blocking the thread, while the file is compacted.
+/// [`memory_core::Cache::persist`] syncs the file, and [`memory_core::Cache::evict`] may compact it, so call
+/// those two where blocking is allowed.
 pub struct RedbCache {
     /// `None` for a backend that is no file.
     path: Option<PathBuf>,
@@ -118,7 +118,8 @@ pub struct RedbCache {
     compacting: watch::Sender<bool>,
     /// Counts openings, so that a failure is answered by one reopening however many calls saw it.
     generation: AtomicU64,
-    /// The opening in which the file has lost nothing that it was given since the first one, or since it was emptied.
+    /// The opening in which the file has lost nothing that it was given since the first one, or since it was
+    /// emptied.
     whole_since: AtomicU64,
     /// Serialises writers. Lock order: writer, then database, then touched.
     writer: Mutex<Writer>,
@@ -130,7 +131,7 @@ pub struct RedbCache {
     report: Mutex<OpenReport>,
 }
 
-/// What became of a file that was opened again.
+/// The state of a file that was reopened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opened {
     AsItWas,
@@ -163,8 +164,9 @@ impl std::fmt::Debug for RedbCache {
 impl RedbCache {
     /// Opens a cache file, or creates it and its folder.
     ///
-    /// What is not a readable cache file of this version is renamed to `<name>.corrupt-<unix milliseconds>` and
-    /// a new one started ([`RedbCache::opened`] tells); the two latest such copies are kept.
+    /// A file that is not a readable cache file of this version is renamed to
+    /// `<name>.corrupt-<unix milliseconds>` and a new one started (see [`RedbCache::opened`]); the two latest
+    /// such copies are kept.
     ///
     /// # Errors
     /// [`memory_core::ErrorKind::Conflict`] if another process has the file open,
@@ -205,7 +207,7 @@ impl RedbCache {
         Self::build(None, "test backend".into(), opener, options)
     }
 
-    /// Returns what was found when the file was opened, or last had to be opened again.
+    /// Returns the report of the latest opening or reopening of the file.
     pub fn opened(&self) -> OpenReport {
         lock(&self.report).clone()
     }
@@ -217,7 +219,7 @@ impl RedbCache {
     /// Opens the file afresh, rebuilding it if it cannot be read.
     fn reopen(&self, writer: &mut Writer) -> Outcome<Opened> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The old handle goes first: it holds the file's lock.
+        // The old handle is dropped first, because it holds the file's lock.
         *database = None;
         let ((opened, figures), how) = match self.open_once() {
             Err(Failure::Damaged(reason) | Failure::Newer(reason)) => {
@@ -249,8 +251,8 @@ impl RedbCache {
         Ok(())
     }
 
-    /// Brings the cache back after a failed operation: closes the file and opens it again, or starts a new
-    /// one. If even that fails, the next use tries again. `generation` is the opening that failed.
+    /// Recovers the cache after a failed operation: closes the file and reopens it, or starts a new one. If
+    /// even that fails, the next use tries again. `generation` is the opening that failed.
     fn recover(&self, writer: &mut Writer, generation: u64, failure: &Failure) {
         if self.generation.load(Ordering::Acquire) != generation {
             return;
@@ -276,7 +278,7 @@ impl RedbCache {
         }
     }
 
-    /// Returns false if something that the file was given since the first opening, or since it was emptied, may be gone.
+    /// Returns false if data written since the first opening, or since the cache was emptied, may be lost.
     fn is_whole(&self) -> bool {
         self.generation.load(Ordering::Acquire) == self.whole_since.load(Ordering::Acquire)
     }
@@ -290,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    /// A runtime with one thread, on which everything else would stand still.
+    /// A runtime with one thread, on which everything else would stop.
     #[test]
     fn a_read_during_compaction_blocks_nobody() {
         let folder = tempfile::tempdir().unwrap();

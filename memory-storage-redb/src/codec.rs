@@ -1,8 +1,8 @@
 //! The byte forms of everything kept in redb: checksummed frames around bincode.
 //!
-//! Nothing else in this crate names bincode. Every decoder takes bytes from a file that may have been damaged
-//! or written by somebody else: it answers with [`Unreadable`], never with a panic, and allocates at most
-//! `PAYLOAD_LIMIT` bytes beyond its input.
+//! Nothing else in this crate names bincode. Every decoder takes bytes from a file that may be damaged or
+//! forged: it answers with [`Unreadable`], never with a panic, and allocates at most `PAYLOAD_LIMIT` bytes
+//! beyond its input.
 
 use std::fmt;
 
@@ -38,11 +38,12 @@ pub(crate) use snapshot::{check_mark, encode_mark};
 /// The most bytes a decoded payload may claim, in all its fields together.
 pub(crate) const PAYLOAD_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Says why stored bytes cannot be read. A cache treats it as a miss, the outbox sets the row aside.
+/// The reason why stored bytes cannot be read. A cache treats it as a miss, the outbox makes the row a dead
+/// letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// The bytes are shorter or longer than their header says, or too short for a header.
+    /// The bytes are shorter or longer than their header states, or too short for a header.
     Length,
     /// The bytes are not of this sort.
     Magic,

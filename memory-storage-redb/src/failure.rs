@@ -1,4 +1,4 @@
-//! What redb can answer instead of data, classified in one place.
+//! Errors of redb, classified in one place.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,7 +65,7 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(source: io::Error) -> Self {
         match source.kind() {
-            // How redb and the file system say that the content is not what it should be.
+            // redb and the file system report invalid content by these.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::IsADirectory => {
                 Self::Damaged(source.to_string())
             }
@@ -82,7 +82,7 @@ impl From<redb::Error> for Failure {
             redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
                 Self::Io(io::Error::other(source.to_string()))
             }
-            // Everything else says that the content, or what redb made of it in memory, is not as it must be.
+            // Every other error means that the content, or redb's state in memory, is invalid.
             other => Self::Damaged(other.to_string()),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn key_within(namespace: &Namespace, bytes: &[u8]) -> Option<Key> {
     Some(Key::new(namespace, kind.parse::<Kind>().ok()?, id))
 }
 
-/// Returns what all keys of one namespace start with.
+/// Returns the common prefix of all keys of one namespace.
 pub(crate) fn namespace_prefix(namespace: &Namespace) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(namespace.as_str().len() + 1 + 16 + ID_LIMIT / 2);
     bytes.extend_from_slice(namespace.as_str().as_bytes());
@@ -36,7 +36,7 @@ pub(crate) fn namespace_prefix(namespace: &Namespace) -> Vec<u8> {
     bytes
 }
 
-/// Returns what all keys of one namespace and kind start with.
+/// Returns the common prefix of all keys of one namespace and kind.
 pub(crate) fn kind_prefix(namespace: &Namespace, kind: Kind) -> Vec<u8> {
     let mut bytes = namespace_prefix(namespace);
     bytes.extend_from_slice(kind.name().as_bytes());
@@ -44,8 +44,7 @@ pub(crate) fn kind_prefix(namespace: &Namespace, kind: Kind) -> Vec<u8> {
     bytes
 }
 
-/// Returns the first byte string behind all that start with `prefix`, which ends in or holds a byte below
-/// `0xff`.
+/// Returns the first byte string after all that start with `prefix`, which contains a byte below `0xff`.
 pub(crate) fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
@@ -57,7 +56,7 @@ pub(crate) fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     end
 }
 
-/// Bytes behind the key in a version key: a zero byte, clock, writer and sequence number.
+/// Bytes after the key in a version key: a zero byte, clock, writer and sequence number.
 const VERSION_SUFFIX: usize = 25;
 
 /// Encodes one waiting version of a key, so that byte order is the order of revisions within the key.

@@ -1,9 +1,9 @@
 //! The local tier of agent-memory on redb: a bounded cache and a write-ahead outbox.
 //!
 //! Each running process takes an instance folder with [`Slots::claim`] and keeps two files in it, because their
-//! lives differ: [`RedbCache`] may lose anything at any time and is rebuilt when it cannot be read;
-//! [`RedbOutbox`] must lose nothing that it has acknowledged, and is salvaged. [`OrphanFolders`] takes over
-//! the outboxes of processes that no longer run. The byte forms of what is stored are in [`codec`].
+//! requirements differ: [`RedbCache`] may lose anything at any time and is rebuilt when it cannot be read;
+//! [`RedbOutbox`] must not lose any acknowledged row, and is salvaged. [`OrphanFolders`] adopts the outboxes of
+//! processes that no longer run. The byte formats are in [`codec`].
 //!
 //! ```
 //! use memory_core::{Cache, EpisodeId, Episode, IdSource, Key, Namespace, Outbox, Record, RevisionClock, Store};

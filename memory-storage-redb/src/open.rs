@@ -11,15 +11,15 @@ use redb::{Builder, Database};
 use crate::backend::{Bounded, FileSize, Opener};
 use crate::failure::{Failure, Outcome, guarded};
 
-/// Says what was found when a file was opened.
+/// The report of opening a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenReport {
     /// Why a new file was started in the place of one that could not be read; `None` if the file was fine or
     /// did not exist.
     pub rebuilt: Option<String>,
-    /// Where the unreadable file went.
+    /// The new path of the unreadable file.
     pub set_aside: Option<PathBuf>,
-    /// Rows that were found in the unreadable file and wait again in the new one (outbox only).
+    /// Rows that were found in the unreadable file and are pending again in the new one (outbox only).
     pub recovered: u64,
 }
 
@@ -39,8 +39,8 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let database = self.0.take();
-        // redb writes when it closes, and panics if damage has stopped it before; what was committed durably
-        // does not depend on it.
+        // redb writes when it closes, and panics if damage has stopped it before; durable commits do not depend
+        // on it.
         if let Err(failure) = guarded(|| {
             drop(database);
             Ok(())
@@ -115,7 +115,7 @@ pub(crate) fn prune_set_aside(path: &Path, keep: usize) -> Outcome<()> {
         let entry = entry.map_err(Failure::Io)?;
         let name = entry.file_name();
         let stamp = name.to_string_lossy().strip_prefix(&prefix).map(str::parse::<u128>);
-        // A folder that stood in the file's place is somebody else's: it is never deleted.
+        // A folder in the file's place is foreign: it is never deleted.
         let is_file = entry.file_type().map_err(Failure::Io)?.is_file();
         if let (true, Some(Ok(stamp))) = (is_file, stamp) {
             copies.push((stamp, entry.path()));
@@ -130,7 +130,7 @@ pub(crate) fn prune_set_aside(path: &Path, keep: usize) -> Outcome<()> {
 
 /// Makes renames and new files in the folder of `path` survive power loss.
 pub(crate) fn sync_folder(path: &Path) -> Outcome<()> {
-    // Only Unix lets a folder be opened and synced; elsewhere the file system journals names itself.
+    // Only Unix allows opening and syncing a folder; elsewhere the file system itself journals names.
     if cfg!(unix) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = fs::File::open(folder.unwrap_or(Path::new("."))).map_err(Failure::Io)?;
@@ -139,7 +139,7 @@ pub(crate) fn sync_folder(path: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Returns the path beside `path` whose name ends in `suffix`.
+/// Returns the path next to `path` whose name ends in `suffix`.
 pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(suffix);

@@ -1,4 +1,4 @@
-//! Adopting what instances that no longer run have left in their outboxes.
+//! Adopts the outboxes of instances that no longer run.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +18,7 @@ const OUTBOX_FILE: &str = "outbox.redb";
 const BATCH_ROWS: usize = 500;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Finds the outboxes of instances that no longer run, beside one's own.
+/// Finds the outboxes of instances that no longer run, next to one's own.
 ///
 /// A row is removed from the orphan only after it is durable in the new outbox: a crash between the two
 /// delivers it twice, which changes nothing, because the higher revision wins. Dead letters
@@ -28,12 +28,12 @@ pub struct OrphanFolders {
     root: PathBuf,
     own: PathBuf,
     options: OutboxOptions,
-    /// Outboxes that held nothing to adopt when last looked at, and what the file was like then.
+    /// Outboxes without anything to adopt at the last check, with the state of the file then.
     empty: Mutex<HashMap<PathBuf, (u64, SystemTime)>>,
 }
 
 impl OrphanFolders {
-    /// Looks below `root`, where the slots are, at all slots but `own`.
+    /// Examines all slots below `root` but `own`.
     pub fn new(root: impl Into<PathBuf>, own: &Slot) -> Self {
         Self {
             root: root.into(),
@@ -103,8 +103,8 @@ impl Orphans for OrphanFolders {
             Err(error) => return Adopted { error: Some(error), ..adopted },
         };
         for folder in folders {
-            // One damaged orphan does not keep the others from being adopted, and what does not fit stays where it is
-            // until there is room.
+            // One damaged orphan does not keep the others from being adopted. Rows that do not fit stay in
+            // their file until there is room.
             if let Err(error) = self.adopt_one(folder, into, now, &mut adopted) {
                 adopted.error.get_or_insert(error);
             }

@@ -1,4 +1,4 @@
-//! The write-ahead outbox of remote mode: what a caller was told is kept, until the durable tier has it.
+//! The write-ahead outbox of remote mode: it keeps acknowledged writes until the durable tier has them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,11 +28,11 @@ use figures::Figures;
 use recent::Recent;
 use salvage::FailedSalvage;
 
-/// Sequence number → row, whether it waits or is in the tail; and under [`FIGURES_SEQ`] the figures, because
-/// the page of the newest rows is the one that every append writes anyway.
+/// Sequence number → row, pending or acknowledged; and under [`FIGURES_SEQ`] the figures, because every append
+/// writes the page of the newest rows anyway.
 const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
-/// [`crate::keys::version_key`] of each waiting row that no acknowledged version supersedes, up to
-/// [`Figures::indexed`]; of newer rows see [`recent`].
+/// [`crate::keys::version_key`] of each pending row that no acknowledged version supersedes, up to
+/// [`Figures::indexed`]; for newer rows see [`recent`].
 const VERSIONS: TableDefinition<&[u8], ()> = TableDefinition::new("versions");
 /// Sequence number of an acknowledged row → when it was acknowledged, its size in bytes.
 const TAIL: TableDefinition<u64, (u64, u64)> = TableDefinition::new("tail");
@@ -42,7 +42,7 @@ const DEAD_LETTERS: TableDefinition<u64, &[u8]> = TableDefinition::new("dead_let
 /// The key of the figures, above every row's.
 const FIGURES_SEQ: u64 = u64::MAX;
 
-/// A file in which nothing waits is shrunk on opening once it is four times larger than what it keeps and this.
+/// On opening, a file without pending rows is shrunk if it is larger than this and four times its content.
 const SPARE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Settings of an outbox.
@@ -55,8 +55,8 @@ pub struct OutboxOptions {
     pub limit_bytes: u64,
     /// The bound on the size of the acknowledged rows kept, in bytes; 64 MiB by default.
     pub tail_bytes: u64,
-    /// The age from which a row that is found in a damaged file becomes a dead letter unless the file's tables say that it
-    /// waits; 7 days by default, which is how long tombstones are kept at least.
+    /// The age from which a row found in a damaged file becomes a dead letter unless the file's tables list it
+    /// as pending; 7 days by default, which is the shortest time that tombstones are kept.
     pub stale_after: Duration,
     /// The memory redb may use for pages, in bytes; 32 MiB by default.
     pub page_cache_bytes: usize,
@@ -114,8 +114,8 @@ impl OutboxOptions {
 /// Keeps acknowledged writes in a redb file until the durable tier has them.
 ///
 /// An append is one durable commit: on return its rows survive power loss, whatever happens to the process.
-/// Acknowledging, refusing and trimming go to memory first and reach the disk with the next durable
-/// commit; after a crash a row may wait again that had been sent, which is harmless.
+/// Acknowledging, refusing and trimming first change memory and reach the disk with the next durable commit;
+/// after a crash a row may be pending again although it was sent, which is harmless.
 ///
 /// After a failed commit the outbox refuses to write until [`memory_core::Outbox::reopen`]: a sync is never
 /// retried, because the kernel may have dropped the pages it could not write.
@@ -128,10 +128,10 @@ pub struct RedbOutbox {
     options: OutboxOptions,
     /// `None` only while the file cannot be opened.
     database: RwLock<Option<Opened>>,
-    /// Serialises writers. Lock order: writer, then database, then what is recent, then usage.
+    /// Serialises writers. Lock order: writer, then database, then recent rows, then usage.
     writer: Mutex<Writer>,
     usage: Mutex<OutboxUsage>,
-    /// No row below this number waits; kept apart so that reading never waits for a writer.
+    /// No row below this number is pending; stored separately so that reading never waits for a writer.
     first_waiting: AtomicU64,
     report: Mutex<OpenReport>,
     /// The last salvage, if it failed.
@@ -140,7 +140,7 @@ pub struct RedbOutbox {
     salvage_limit_bytes: u64,
 }
 
-/// An open file, and what belongs to it but is not in it.
+/// An open file, and its state in memory.
 struct Opened {
     handle: Handle,
     recent: RwLock<Recent>,
@@ -167,11 +167,11 @@ impl std::fmt::Debug for RedbOutbox {
 }
 
 impl RedbOutbox {
-    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on how much waits in
-    /// it. A file from which everything has been sent gives back the space that an outage took.
+    /// Opens an outbox file, or creates it and its folder, in a time that does not depend on the number of
+    /// pending rows. A file without any releases the space that an outage took.
     ///
     /// A file that redb cannot read is renamed to `<name>.corrupt-<unix milliseconds>`, never deleted; every
-    /// row in it whose checksum holds is moved to a new file. [`RedbOutbox::opened`] tells.
+    /// row in it whose checksum holds is moved to a new file. See [`RedbOutbox::opened`].
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] if another process has the file open, [`ErrorKind::Io`] if the operating system
@@ -208,7 +208,7 @@ impl RedbOutbox {
         Self::build(None, "test backend".into(), opener, options)
     }
 
-    /// Returns what was found when the file was opened, or last had to be opened again.
+    /// Returns the report of the latest opening or reopening of the file.
     pub fn opened(&self) -> OpenReport {
         lock(&self.report).clone()
     }
@@ -244,7 +244,7 @@ impl RedbOutbox {
 
     fn reopen_or_salvage(&self, known_damage: Option<String>, last_seq: Seq) -> Outcome<Figures> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The old handle goes first: it holds the file's lock.
+        // The old handle is dropped first, because it holds the file's lock.
         *database = None;
         self.finish_salvage()?;
         let opened = match known_damage {
@@ -263,7 +263,7 @@ impl RedbOutbox {
         let mut database = open_database(&self.opener, &self.size, self.options.page_cache_bytes)?;
         let (mut figures, mut recent) = guarded(|| figures::prepare(database.get()?))?;
         if figures.tail_bytes > self.options.tail_bytes {
-            // A process may end before it has trimmed the tail: then the next one does.
+            // A process may end before it has trimmed acknowledged rows: then the next one does.
             let trim = |change: &mut Change<'_>| tail::trim(change, Timestamp(0), self.options.tail_bytes);
             let (trimmed, change) =
                 guarded(|| append::commit(database.get()?, &recent, figures, Sync::Now, trim))?;
@@ -307,8 +307,8 @@ impl RedbOutbox {
         self.read_with_recent(operation, |_| (), |transaction, ()| read(transaction))
     }
 
-    /// Runs a read that begins with what is recent. A row that leaves it for the index meanwhile is not missed: it leaves
-    /// after the commit that puts it there, and the read sees what was committed when it looked.
+    /// Runs a read that begins with the recent rows. It does not miss a row that moves to the index meanwhile:
+    /// the row moves after the commit that puts it there, and the read sees the commits from before it started.
     fn read_with_recent<L, T>(
         &self,
         operation: &'static str,

@@ -20,7 +20,7 @@ enum Unsynced {
     SetLen(usize),
 }
 
-/// What a disk refuses.
+/// The calls that a disk refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Write,
@@ -30,13 +30,13 @@ enum Fault {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What survives power loss.
+    /// The content that survives power loss.
     durable: Vec<u8>,
-    /// What a running program sees.
+    /// The content that a running program sees.
     visible: Vec<u8>,
     /// The difference between the two, in order.
     unsynced: Vec<Unsynced>,
-    /// Power goes after this many more calls.
+    /// Power fails after this many more calls.
     calls_left: Option<u64>,
     dead: bool,
     fault: Option<Fault>,
@@ -60,7 +60,7 @@ impl Disk {
         self.state().fault = fault;
     }
 
-    /// Cuts the power after so many calls.
+    /// Cuts the power after this many calls.
     fn cut_power_after(&self, calls: u64) {
         self.state().calls_left = Some(calls);
     }
@@ -69,8 +69,8 @@ impl Disk {
         self.state().dead = true;
     }
 
-    /// Turns the power on again: of the writes since the last sync any subset has arrived, each whole, torn at
-    /// a sector, or not at all, as the seed decides.
+    /// Restores the power: any subset of the writes since the last sync has arrived, each whole, torn at a
+    /// sector, or not at all, as the seed decides.
     fn restore_power(&self, random: &SeededIds) {
         let mut state = self.state();
         let State { durable, unsynced, .. } = &mut *state;

@@ -1,4 +1,4 @@
-//! FilledPlaybook folders: each running process has one of its own, numbered from 0.
+//! Instance folders: each running process has one of its own, numbered from 0.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ const LOCK_FILE: &str = "lock";
 /// The name of a cache in an instance folder.
 const CACHE_FILE: &str = "cache.redb";
 
-/// A cache that no process has written to for this long, and none holds, is deleted: it takes space, and still has what
-/// has been forgotten since.
+/// A cache that no process holds, and none has written to for this long, is deleted: it takes space, and still
+/// contains episodes forgotten since.
 const CACHE_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The most processes that may share one root; reaching it means that locks are not given back.
@@ -28,8 +28,8 @@ pub struct Slots;
 
 impl Slots {
     /// Takes the smallest numbered folder below `root` that no process holds, with whatever an earlier process
-    /// left in it, and creates it if all existing ones are held. Deletes the caches of other folders that no process
-    /// holds and none has written to for 7 days.
+    /// left in it, and creates it if all existing ones are held. Deletes the caches of other folders that no
+    /// process holds and none has written to for 7 days.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if the operating system refuses.
@@ -49,8 +49,8 @@ impl Slots {
     }
 }
 
-/// Deletes the caches below `root` that nobody holds and that are older than [`CACHE_KEPT`]. What cannot be looked at or
-/// deleted stays: a cache costs space and nothing else.
+/// Deletes the caches below `root` that no process holds and that are older than [`CACHE_KEPT`]. A cache that
+/// cannot be examined or deleted stays: it only costs space.
 fn delete_stale_caches(root: &Path, own: &Path, now: SystemTime) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let folder = entry.path();
@@ -63,7 +63,7 @@ fn delete_stale_caches(root: &Path, own: &Path, now: SystemTime) {
         if !is_slot || folder == own || !is_stale() {
             continue;
         }
-        // Held while the file goes. It may have been used between the two looks.
+        // Held while the file is deleted. It may have been used between the two checks.
         let Ok(Some(_slot)) = Slot::try_lock(folder) else { continue };
         if is_stale()
             && let Err(error) = fs::remove_file(&cache)
@@ -77,7 +77,7 @@ fn delete_stale_caches(root: &Path, own: &Path, now: SystemTime) {
 #[derive(Debug)]
 pub struct Slot {
     path: PathBuf,
-    /// The lock goes with the handle, also when the process is killed.
+    /// The lock is released with the handle, also when the process is killed.
     _lock: File,
 }
 

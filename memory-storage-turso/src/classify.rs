@@ -1,22 +1,22 @@
-//! What an error of the database client means. The only place that looks into its text.
+//! Classifies errors of the database client. This is the only place that reads their text.
 
 use libsql::ffi;
 use memory_core::{Error, ErrorKind};
 
-/// What the store itself does about a failure, before its caller hears of it.
+/// The store's own response to a failure, before its caller gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recovery {
     /// Nothing.
     Report,
-    /// The connection is at fault, not the server: once more on a new one.
+    /// The connection is at fault, not the server: retry on a new one.
     Reconnect,
     /// Another writer was in the way: again after a moment.
     Retry,
-    /// The answer was more than this client takes: a read asks for less.
+    /// The answer was larger than this client accepts: a read requests less.
     Split,
-    /// The schema is not there: the database behind the address is another one, or was emptied.
+    /// The schema is missing: the database at the address is another one, or was emptied.
     Migrate,
-    /// The file connection must be opened anew before the next write; the failed step is not repeated.
+    /// The file connection must be reopened before the next write; the failed step is not repeated.
     Reopen,
 }
 
@@ -39,7 +39,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// A kind, what to do, and what a person can do.
+/// A kind, the recovery, and a hint for people.
 type Class = (ErrorKind, Recovery, Option<&'static str>);
 
 /// How the error begins that ends an answer beyond this client's bound.
@@ -114,13 +114,12 @@ fn open(message: &str) -> Class {
     }
 }
 
-/// Classifies what a server, or the way to it, answered.
+/// Classifies the answer of a server, or an error on the way to it.
 ///
-/// What is not recognised is taken for an outage: a row is given up only when the server itself says that it
-/// refuses it.
+/// An unknown error counts as an outage: a row is given up only when the server itself refuses it.
 fn remote(text: &str) -> Class {
     use Recovery::{Migrate, Reconnect, Report, Retry};
-    // SQLite has no code of its own for it.
+    // SQLite has no separate code for it.
     if ["no such table: ", "no such column: "].iter().any(|sign| text.contains(sign)) {
         return (
             ErrorKind::Unavailable,
@@ -131,7 +130,7 @@ fn remote(text: &str) -> Class {
     if text.contains("malformed JSON") {
         return (ErrorKind::Corrupt, Report, None);
     }
-    // This client's own bound, see `remote/connector.rs`: the server is well.
+    // This client's own bound, see `remote/connector.rs`: the server is healthy.
     if text.contains(ANSWER_TOO_LONG) {
         return (ErrorKind::Unavailable, Recovery::Split, None);
     }
@@ -155,7 +154,7 @@ fn remote(text: &str) -> Class {
             "TRANSACTION_TIMEOUT" | "TRANSACTION_BUSY" => (ErrorKind::Busy, Report, None),
             "BLOCKED" => unauthorized,
             _ if code.starts_with("AUTH_") => unauthorized,
-            // The server's own trouble, which another day may cure.
+            // A problem of the server itself, which may be temporary.
             _ if [
                 "FULL",
                 "IOERR",

@@ -1,10 +1,12 @@
 //! The durable tier of agent-memory: a libsql file, or a shared sqld / Turso database.
 //!
-//! Both stores implement [`memory_core::Store`] and [`memory_core::Durable`] over the same SQL: one `records` table,
-//! a revision-guarded upsert, a change feed by commit number, and a view per kind for people with an SQL tool.
+//! Both stores implement [`memory_core::Store`] and [`memory_core::Durable`] over the same SQL: one `records`
+//! table, a revision-guarded upsert, a change feed by commit number, and a view per kind for people with an SQL
+//! tool.
 //!
 //! - [`LocalStore`]: a file on this machine, shared by any number of processes. A commit is fsynced when it returns.
-//! - `RemoteStore` (feature `remote`): sqld or Turso Cloud over HTTP. Every call has a deadline; the server may be away.
+//! - `RemoteStore` (feature `remote`): sqld or Turso Cloud over HTTP. Every call has a deadline; the server may
+//!   be away.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

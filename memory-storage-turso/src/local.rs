@@ -69,8 +69,8 @@ impl Default for LocalOptions {
 /// Any number of processes may open the same file; writes take turns by an advisory lock on `<file>.lock`.
 ///
 /// Calls never block an async runtime: reads and writes run on threads of their own. Only a
-/// [`commit`](Store::commit) polled outside any tokio runtime runs on the calling thread, which saves the hop. A call
-/// whose future is dropped may still take effect.
+/// [`commit`](Store::commit) polled outside any tokio runtime runs on the calling thread, which saves the hop.
+/// A call whose future is dropped may still take effect.
 pub struct LocalStore {
     inner: Arc<Inner>,
 }
@@ -92,10 +92,10 @@ impl LocalStore {
     /// Blocks while another process migrates.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a path that cannot be a database of this store (a folder, a database of
-    /// something else), [`ErrorKind::Corrupt`] for a file that is no database or a damaged one,
+    /// [`ErrorKind::InvalidInput`] for a path that cannot be a database of this store (a folder, another
+    /// program's database), [`ErrorKind::Corrupt`] for a file that is no database or a damaged one,
     /// [`ErrorKind::Unsupported`] for a newer schema, [`ErrorKind::Io`] where the system refuses,
-    /// [`ErrorKind::Busy`] if another process holds the lock for too long. Each says what to do.
+    /// [`ErrorKind::Busy`] if another process holds the lock for too long. Each has a hint.
     pub fn open(path: &Path, options: LocalOptions) -> Result<Self> {
         let inner = Inner::open(path, options).map_err(|error| named(error, path))?;
         Ok(Self { inner: Arc::new(inner) })

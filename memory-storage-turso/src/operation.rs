@@ -1,4 +1,5 @@
-//! What a store does, as values that run on any [`Session`]: the SQL is written once for files and servers.
+//! The operations of a store, as values that run on any [`Session`]: the SQL is written once for files and
+//! servers.
 
 mod changes;
 mod commit;
@@ -38,7 +39,7 @@ pub(crate) enum Access {
 
 /// One operation of a store. Running it again, after a lost answer or on another connection, is safe.
 pub(crate) trait Operation: Send + Sync + 'static {
-    /// What it answers.
+    /// The result.
     type Answer: Send + 'static;
 
     /// Its name in errors.
@@ -53,8 +54,8 @@ pub(crate) trait Operation: Send + Sync + 'static {
 
 /// Reports an answer that ended before its last row.
 ///
-/// The client takes a stream that ends early for the end of the rows, so every query of many rows asks for something
-/// that only a complete answer has.
+/// The client takes a stream that ends early for the end of the rows, so every query of many rows asks for
+/// something that only a complete answer has.
 pub(crate) fn truncated(operation: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable, operation, "the answer was cut off before its end")
 }

@@ -27,11 +27,11 @@ pub use options::RemoteOptions;
 
 /// Keeps records on sqld or Turso Cloud.
 ///
-/// Connecting is lazy: the server is first asked by the first call, which also migrates the schema. Every call has a
-/// deadline, uses one connection of a bounded pool, and needs a tokio runtime with I/O and time enabled.
+/// Connecting is lazy: the server is first asked by the first call, which also migrates the schema. Every call
+/// has a deadline, uses one connection of a bounded pool, and needs a tokio runtime with I/O and time enabled.
 ///
-/// After [`ErrorKind::Unavailable`] the outcome of a commit is unknown; repeating it is safe. A call whose future is
-/// dropped gives its connection up; what it had sent may still take effect.
+/// After [`ErrorKind::Unavailable`] the outcome of a commit is unknown; repeating it is safe. A call whose
+/// future is dropped gives up its connection; a request already sent may still take effect.
 pub struct RemoteStore {
     shared: Shared,
 }
@@ -47,8 +47,8 @@ impl RemoteStore {
     /// Prepares a store; the server need not be there.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a URL or token that cannot work, [`ErrorKind::Unsupported`] for a URL scheme
-    /// that is not served, [`ErrorKind::Io`] if the system has no TLS root certificates.
+    /// [`ErrorKind::InvalidInput`] for a URL or token that cannot work, [`ErrorKind::Unsupported`] for a URL
+    /// scheme that is not served, [`ErrorKind::Io`] if the system has no TLS root certificates.
     pub fn connect(options: RemoteOptions) -> Result<Self> {
         let pool = Pool::new(&options)?;
         Ok(Self { shared: Shared { options, pool, migrated: Mutex::new(false) } })
@@ -75,7 +75,7 @@ impl Shared {
         let deadlines = self.options.deadlines;
         let limit = if O::ACCESS == Access::Read { deadlines.read } else { deadlines.write };
         match tokio::time::timeout(limit, self.migrate_and_run(operation)).await {
-            // What a write met is an outage: nothing says that its rows are at fault.
+            // A failed write is an outage: there is no evidence that its rows are at fault.
             Ok(Err(Failure { error, recovery: Recovery::Split })) if O::ACCESS == Access::Read => {
                 Err(Error::new(ErrorKind::Rejected, O::NAME, error.message()))
             }
@@ -106,7 +106,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs an operation: once more if the connection was at fault, a few times if another writer was in the way.
+    /// Runs an operation: repeated once if the connection was at fault, a few times if another writer was in
+    /// the way.
     ///
     /// A connection returns to the pool only after a success: one that failed, or whose call was dropped in the
     /// middle, may have a stream or a transaction open.
@@ -134,7 +135,7 @@ impl Shared {
     }
 }
 
-/// How long to wait before each further try when the server says that its database is locked.
+/// How long to wait before each further attempt when the server reports a locked database.
 const BUSY_PAUSES_MS: [u64; 8] = [3, 7, 15, 30, 60, 120, 240, 480];
 
 async fn run_guarded<O: Operation>(operation: &O, session: &Session) -> Result<O::Answer, Failure> {
@@ -159,7 +160,7 @@ impl Operation for Migrate {
     }
 }
 
-/// Returns true for a read that the server, or this client, refuses: but for its size there is no reason to.
+/// Returns true for a read that the server, or this client, refuses: size is the only reason to.
 fn is_too_large(error: &Error) -> bool {
     error.kind() == ErrorKind::Rejected
 }

@@ -1,4 +1,4 @@
-//! The schema: tables, the trigger behind the feed's figures, and a view and indexes per kind.
+//! The schema: tables, the trigger that maintains the feed's figures, and a view and indexes per kind.
 
 use memory_core::{Error, ErrorKind, Kind, KindSpec};
 
@@ -8,18 +8,19 @@ use crate::session::Session;
 
 /// The version of the schema that this program writes and the newest it reads.
 ///
-/// It rises with every migration, and with every change of a kind's name, view or columns, because
-/// views and indexes are made anew only then.
+/// It rises with every migration, and with every change of a kind's name, view or columns, because only then
+/// are views and indexes recreated.
 pub const SCHEMA_VERSION: u64 = 5;
 
 const NAME: &str = "open schema";
 
-/// What leads from one version to the next: entry 0 makes version 1. Only additions, each safe to repeat.
+/// The migrations from one version to the next: entry 0 makes version 1. Only additions, each safe to repeat.
 const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [V1, V2, V3, V4, V5];
 
-/// `seq` numbers commits. `purged_seq` is the highest number ever purged, so that no number is given out twice;
-/// `tombstone_floor` is the highest number of a purged row that a reader of the feed must have seen: a tombstone, or a
-/// record without an expiry that somebody deleted by hand. A reader that had seen the latter cannot know of its end.
+/// `seq` numbers commits. `purged_seq` is the highest number ever purged, so that no number is reused.
+/// `tombstone_floor` is the highest number of a purged row that a reader of the feed must have seen: a
+/// tombstone, or a record without an expiry that was deleted by hand. A reader that had seen the latter cannot
+/// know of its end.
 const V1: &str = "
 CREATE TABLE IF NOT EXISTS records (
   namespace TEXT NOT NULL,
@@ -53,22 +54,22 @@ CREATE TRIGGER IF NOT EXISTS records_purged AFTER DELETE ON records BEGIN
 END;
 ";
 
-/// Learning: the kinds that it adds have their views and indexes from the script; evidence takes the place of uses of
-/// patterns, which nothing wrote.
+/// Learning: the kinds that it adds have their views and indexes from the script; evidence takes the place of
+/// uses of patterns, which nothing wrote.
 const V2: &str = "
 DROP INDEX IF EXISTS records_pattern_use_pattern;
 DROP INDEX IF EXISTS records_pattern_use_episode;
 ";
 
-/// The view of heuristics tells their whole condition.
+/// The view of heuristics shows their whole condition.
 const V3: &str = "";
 
-/// What belongs to a forgotten episode (one whose tombstone is final: bit 62 of the revision) is not taken any more, however
-/// late it arrives; [`Kind::owner_of`] says the same of ids.
+/// Rows of a forgotten episode (one whose tombstone is final: bit 62 of the revision) are no longer accepted,
+/// however late they arrive; [`Kind::owner_of`] defines the same for ids.
 ///
-/// Each commit has a random token, so that a client can tell a database that was restored or forked from the one that it
-/// read. Purging remembers the time that it believes, so that a clock which jumps ahead deletes nothing; a database from
-/// before begins with the time of its newest record.
+/// Each commit has a random token, so that a client can distinguish a restored or forked database from the one
+/// that it read. Purging stores the time that it believes, so that a clock that jumps ahead deletes nothing; an
+/// older database begins with the time of its newest record.
 const V4: &str = "
 CREATE TABLE IF NOT EXISTS agent_memory_commits (seq INTEGER PRIMARY KEY, token INTEGER NOT NULL);
 INSERT OR IGNORE INTO agent_memory_commits (seq, token)
@@ -132,7 +133,8 @@ pub(crate) async fn is_current(session: &Session) -> Result<bool, Failure> {
     Ok(version(session).await? >= SCHEMA_VERSION)
 }
 
-/// Returns the version found, 0 for a database without our tables, and refuses what this program must not touch.
+/// Returns the version found, 0 for a database without our tables, and refuses databases that this program must
+/// not change.
 async fn version(session: &Session) -> Result<u64, Failure> {
     let mut answer = session.query(NAME, LOOK, Vec::new()).await?;
     let mut cells = answer.pop().ok_or_else(|| truncated(NAME))?;
@@ -147,7 +149,7 @@ async fn version(session: &Session) -> Result<u64, Failure> {
     let mut answer = session.query(NAME, newest, Vec::new()).await?;
     let version = answer.pop().ok_or_else(|| truncated(NAME))?.integer(NAME)?;
     check_version(version)?;
-    // Somebody dropped a table: every migration may be repeated.
+    // A table was dropped by hand: every migration may be repeated.
     Ok(if version == SCHEMA_VERSION && !whole { 0 } else { version })
 }
 
@@ -162,8 +164,8 @@ pub(crate) fn check_version(version: u64) -> Result<(), Error> {
 /// The tables that the migrations make.
 const OWN_TABLES: u64 = 5;
 
-/// Asks whether the schema is ours, how many of its tables there are, and which tables there are otherwise. Names that start with an underscore,
-/// `sqlite_` or `libsql_` belong to the database itself.
+/// Asks whether the schema is ours, how many of its tables there are, and which tables there are otherwise.
+/// Names that start with an underscore, `sqlite_` or `libsql_` belong to the database itself.
 const LOOK: &str = "
 SELECT count(*) FILTER (WHERE name = 'agent_memory_schema'),
   count(*) FILTER (WHERE name IN
@@ -190,7 +192,7 @@ fn newer(version: u64) -> Error {
     .with_hint("upgrade this program; nothing was changed in the database")
 }
 
-/// Writes the statements that lead from a version to the newest, with views and indexes of all kinds anew.
+/// Writes the statements from a version to the newest, with recreated views and indexes of all kinds.
 pub(crate) fn script(from: u64) -> String {
     let mut script = String::new();
     for (migration, version) in MIGRATIONS.iter().zip(1..).filter(|(_, version)| *version > from) {
@@ -219,8 +221,8 @@ fn view(spec: &KindSpec, script: &mut String) {
     ));
 }
 
-/// Writes the indexes behind the columns of a kind that are filtered on. SQLite appends the primary key, so each is
-/// also in order of ids.
+/// Writes the indexes for the columns of a kind that queries filter on. SQLite appends the primary key, so each
+/// is also in order of ids.
 fn indexes(spec: &KindSpec, script: &mut String) {
     for column in spec.columns.iter().filter(|column| column.indexed) {
         let (kind, name, path) = (spec.name, column.name, column.path);

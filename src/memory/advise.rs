@@ -1,5 +1,5 @@
-//! Which tools a task needs, and in which order: what the model of its domain predicts, under the rulings of people, and after
-//! an error what got over errors like it.
+//! The tools that a task needs, in order: the prediction of its domain's model, subject to rulings of people,
+//! and after an error the remedy of similar errors.
 
 mod after_error;
 mod rulings;
@@ -43,14 +43,14 @@ pub(crate) struct DeadEnd {
     pub(crate) failed: usize,
     /// In how many of the newest, without a break.
     pub(crate) failed_last: usize,
-    /// In how many it was tried here.
+    /// The episodes in which it was tried here.
     pub(crate) tried: usize,
     /// The newest of those in which it failed.
     pub(crate) episodes: Vec<EpisodeId>,
 }
 
 impl DeadEnd {
-    /// Says how often it failed.
+    /// Renders how often it failed.
     pub(crate) fn times(&self) -> String {
         let Self { failed, failed_last, tried, .. } = self;
         match (*failed, *failed_last) {
@@ -62,12 +62,12 @@ impl DeadEnd {
     }
 }
 
-/// What is advised.
+/// The advice.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Advised {
     /// The tools, in the order of use.
     pub(crate) tools: Vec<ToolAdvice>,
-    /// What failed at this point of tasks like this one, the surest first.
+    /// Calls that failed at this point of similar tasks, the most certain first.
     pub(crate) dead_ends: Vec<DeadEnd>,
     /// The tools that this task needs less than most do.
     pub(crate) for_others: HashSet<String>,
@@ -75,8 +75,9 @@ pub(crate) struct Advised {
 
 /// Advises on tools for a task of these clauses.
 ///
-/// `heuristics` are those of the domain as stored: a rule for a tool that is rejected or withheld and whose condition holds
-/// takes its tool out, and so does one that is pinned against it; a rule that is pinned adds its tool.
+/// `heuristics` are those of the domain as stored: a rule for a tool that is rejected or withheld and whose
+/// condition holds takes its tool out, and so does one that is pinned against it; a rule that is pinned adds
+/// its tool.
 pub(crate) fn advise(
     clauses: &[String],
     query: &RecallQuery,
@@ -89,7 +90,7 @@ pub(crate) fn advise(
         Query::new(&query.text).kind(query.kind.as_deref()).done(&query.done).failed(query.failed_tool());
     let is_known = words(&query.text).any(|word| model.knows(word))
         || query.done.iter().map(String::as_str).chain(query.failed_tool()).any(|tool| model.uses(tool));
-    // Of what nobody ever spoke of, how often tools are used says nothing.
+    // If the model knows none of the text, the frequency of tools is no evidence.
     let advice = if is_known { model.predict(&asked) } else { memory_learn::advise::Advice::default() };
     let mut predictions = advice.tools;
     let irrelevant = predictions.iter().filter(|it| it.named.is_none() && it.probability < it.base_rate);
@@ -125,8 +126,8 @@ fn episode(id: u128) -> EpisodeId {
     EpisodeId(uuid::Uuid::from_u128(id))
 }
 
-/// Says why a tool is advised: the words that speak for it and against it, what the nearest episodes did, how often it is
-/// used; and names the rules and episodes behind it. Returns `None` if that it is used is all that speaks for it.
+/// Explains why a tool is advised: the words for and against it, the tools of the nearest episodes, how often
+/// it is used; and names the supporting rules and episodes. Returns `None` if its frequency is the only reason.
 fn explained(
     it: &Prediction,
     query: &RecallQuery,
@@ -135,7 +136,7 @@ fn explained(
 ) -> Option<ToolAdvice> {
     let mut reasons = Vec::new();
     let mut words = model.words_for(&query.text, &it.tool);
-    // They have weights, but tell a person nothing.
+    // They have weights, but are meaningless to a person.
     words.retain(|(word, _)| term(word).is_some() && !word.chars().all(|c| c.is_ascii_digit()));
     let most = words.first().map_or(0.0, |(_, share)| *share);
     if let Some(words) = telling(words.iter().map(|(word, share)| (word, *share))) {
@@ -152,7 +153,7 @@ fn explained(
     if reasons.is_empty() {
         return None;
     }
-    // What hardly speaks against it is noise.
+    // Weak counter-evidence is noise.
     let against = words.iter().rev().map(|(word, share)| (word, -share));
     if let Some(words) = telling(against.filter(|(_, share)| *share > 0.5 * most)) {
         reasons.push(format!("words against it: {words}"));
@@ -163,7 +164,8 @@ fn explained(
     Some(ToolAdvice { tool: it.tool.clone(), confidence: it.probability, part: it.clause, reasons, items })
 }
 
-/// Returns the words, the most telling first, that make up half of what is above 0; at most [`WORDS`], `None` without any.
+/// Returns the words, the most discriminating first, that make up half of the sum above 0; at most [`WORDS`],
+/// `None` without any.
 fn telling<'w>(words: impl Iterator<Item = (&'w String, f64)> + Clone) -> Option<String> {
     let total: f64 = words.clone().map(|(_, share)| share.max(0.0)).sum();
     let mut sum = 0.0;
@@ -176,7 +178,7 @@ fn telling<'w>(words: impl Iterator<Item = (&'w String, f64)> + Clone) -> Option
     (!telling.is_empty()).then(|| telling.join(", "))
 }
 
-/// Says how many tasks: `1 task`, `3 tasks`.
+/// Renders a number of tasks: `1 task`, `3 tasks`.
 fn times(count: u32) -> String {
     if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
 }

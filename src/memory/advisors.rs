@@ -1,9 +1,10 @@
 //! Keeps a model of each domain's tools in step with the episodes, and in the cache file.
 //!
-//! A model is derived from episodes: the durable tier knows nothing of it, and each process learns its own from the same
-//! episodes. It is stored in the cache so that a new process answers without learning again. What this process learns from
-//! or forgets is noted at once; what others recorded is taken up when it is more than a few episodes, and by
-//! consolidation. Without a model in the cache, or with one of another version, the episodes are learned from again.
+//! A model is derived from episodes: the durable tier does not store it, and each process learns its own from
+//! the same episodes. The cache stores it, so that a new process can answer without learning again. Episodes
+//! that this process completes or forgets are noted at once; those of others are included when they exceed a
+//! small share, and by consolidation. Without a model in the cache, or with one of another version, the process
+//! learns from the episodes again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -22,18 +23,20 @@ pub(super) type Domain = Option<String>;
 
 /// Episodes read with one request.
 const READ_AT_ONCE: usize = 250;
-/// Episodes that others recorded or forgot, as a share of those learned from, from which recall learns from them first.
+/// Episodes that others recorded or forgot, as a share of those learned from, from which recall learns from
+/// them first.
 const WORTHWHILE: f64 = 0.02;
-/// Episodes that are learned from between two times that the model is stored, as a share of all: storing costs as much as
-/// the model is large.
+/// Episodes that are learned from between two times that the model is stored, as a share of all: storing costs
+/// as much as the model is large.
 const STORED_AT: f64 = 0.1;
-/// The newest episodes that a recall learns from before it answers, where this process has no model of them: about a second.
-/// Consolidation learns from the rest. A model of some agents' episodes is learned from as many.
+/// The newest episodes that a recall learns from before it answers, where this process has no model of them:
+/// about a second. Consolidation learns from the rest. A model of some agents' episodes is learned from as
+/// many.
 const AT_ONCE: usize = 2_500;
 /// Filters by agent whose models are kept.
 const BY_AGENT: u64 = 8;
 
-/// A domain, the agents that are asked for, and those that are not.
+/// A domain, the included agents, and the excluded ones.
 type ByAgent = (Domain, Vec<String>, Vec<String>);
 
 /// How right the advice on tools has been in a domain.
@@ -48,7 +51,8 @@ pub struct AdviceSkill {
     pub tools: usize,
     /// The newest episodes whose tools were predicted before they were learned from, at most 300.
     pub predictions: usize,
-    /// The mean F1 measure of the predicted set of tools against those that worked, in `0.0..=1.0`; `None` without any.
+    /// The mean F1 measure of the predicted set of tools against those that worked, in `0.0..=1.0`; `None`
+    /// without any.
     pub mean_f1: Option<f64>,
     /// Mentions of tools that were not learned because the domain has too many.
     pub dropped: u64,
@@ -66,7 +70,7 @@ pub(super) struct Advisor {
     compared: Option<usize>,
 }
 
-/// A model, shared by those who ask it.
+/// A model, shared by its users.
 pub(super) type Shared = Arc<RwLock<Advisor>>;
 
 /// The models of a namespace, by domain.
@@ -74,7 +78,7 @@ pub(super) struct Advisors {
     records: Arc<Records>,
     backlog: Arc<Backlog>,
     held: Mutex<BTreeMap<Domain, Shared>>,
-    /// Episodes of this process that came, changed or went.
+    /// Episodes of this process that were added, changed or removed.
     noted: Mutex<BTreeMap<Domain, BTreeSet<EpisodeId>>>,
     by_agent: moka::sync::Cache<ByAgent, (u64, Shared)>,
     /// Held while a model is changed.
@@ -93,7 +97,7 @@ impl Advisors {
         }
     }
 
-    /// Notes that an episode of a domain came, changed or went.
+    /// Notes that an episode of a domain was added, changed or removed.
     pub(super) fn note(&self, domain: Option<&str>, episode: EpisodeId) {
         lock(&self.noted).entry(domain.map(normalize_label)).or_default().insert(episode);
     }
@@ -116,7 +120,7 @@ fn names(domain: &Domain) -> [String; 2] {
 }
 
 impl Advisors {
-    /// Returns the model for a query: of its domain, or of what the agents did that are asked for.
+    /// Returns the model for a query: of its domain, or of the included agents' episodes.
     pub(super) async fn advisor(&self, domain: Option<&str>, query: &RecallQuery) -> Result<Shared> {
         let domain = domain.map(normalize_label);
         if query.is_by_agent() {
@@ -145,7 +149,7 @@ impl Advisors {
         let _changing = self.changing.lock().await;
         let advisor = self.held_or_stored(domain).await;
         let is_learning = self.make_learn(domain, &advisor).await;
-        // What cannot be read is not learned from, and no reason to compare once more.
+        // Unreadable episodes are not learned from, and are no reason to compare again.
         let compared = changing(&advisor, |advisor| advisor.compared.unwrap_or(advisor.model.len()));
         if !is_learning || self.known(domain) != compared {
             self.compare(domain, &advisor, usize::MAX).await?;
@@ -154,7 +158,7 @@ impl Advisors {
         Ok((advisor, episodes))
     }
 
-    /// Learns from what was noted, forgets what is gone, and stores models that changed much.
+    /// Learns from noted episodes, forgets removed ones, and stores models that changed much.
     pub(super) async fn learn_noted(&self) -> Result<()> {
         self.take_up_noted().await?;
         let _changing = self.changing.lock().await;
@@ -164,7 +168,7 @@ impl Advisors {
         Ok(())
     }
 
-    /// Learns from what was noted, and forgets what is gone.
+    /// Learns from noted episodes, and forgets removed ones.
     pub(super) async fn take_up_noted(&self) -> Result<()> {
         let _changing = self.changing.lock().await;
         loop {
@@ -179,7 +183,8 @@ impl Advisors {
     async fn learn_these(&self, domain: &Domain, noted: &BTreeSet<EpisodeId>) -> Result<()> {
         let advisor = self.held_or_stored(domain).await;
         if !self.make_learn(domain, &advisor).await {
-            // There is no model of the episodes before: all are learned from, but what is noted once its turn comes.
+            // There is no model of earlier episodes: learn from all of them, except noted ones, which have
+            // their own turn.
             let waits = self.backlog.waiting();
             return self.compare_but(&waits, domain, &advisor, usize::MAX).await;
         }
@@ -189,7 +194,7 @@ impl Advisors {
         Ok(())
     }
 
-    /// Compares the models with the episodes: of every domain, as long as `stop` does not say so.
+    /// Compares the models of all domains with the episodes, until `stop` returns true.
     pub(super) async fn compare_all(&self, stop: impl Fn() -> bool) -> Result<()> {
         let domains = self.records.index.with(|index| index.domains(self.records.engine.namespace()));
         for domain in domains {
@@ -229,7 +234,7 @@ impl Advisors {
         held.iter().map(|(domain, advisor)| (domain.clone(), advisor.clone())).collect()
     }
 
-    /// Stores what was learned since.
+    /// Stores models with unstored changes.
     pub(super) async fn store_models(&self) {
         let _changing = self.changing.lock().await;
         for (domain, advisor) in self.held() {
@@ -277,7 +282,7 @@ impl Advisors {
         let learns = stored.is_none();
         let advisor = Advisor { model: stored.unwrap_or_default(), learns, ..Advisor::default() };
         let advisor = Arc::new(RwLock::new(advisor));
-        // Whatever domain somebody asks for: nothing is kept of those that there are not.
+        // Queries may name any domain: nothing is kept for domains that do not exist.
         if self.known(domain) > 0 || !asking(&advisor, Model::is_empty) {
             lock(&self.held).insert(domain.clone(), advisor.clone());
         }
@@ -301,12 +306,13 @@ impl Advisors {
         })
     }
 
-    /// Learns from the episodes of a domain that the model lacks, the newest `most` of them, and forgets those that are gone.
+    /// Learns from the episodes of a domain that the model lacks, the newest `most` of them, and forgets
+    /// deleted ones.
     async fn compare(&self, domain: &Domain, advisor: &Shared, most: usize) -> Result<()> {
         self.compare_but(&BTreeSet::new(), domain, advisor, most).await
     }
 
-    /// The same, but for episodes that wait.
+    /// The same, except for pending episodes.
     async fn compare_but(
         &self,
         waits: &BTreeSet<EpisodeId>,
@@ -349,7 +355,8 @@ impl Advisors {
         Ok(())
     }
 
-    /// Learns from these episodes as they are now; forgets those that are gone, or of another domain.
+    /// Learns from the current versions of these episodes; forgets those that were deleted or moved to another
+    /// domain.
     async fn learn_of(&self, domain: &Domain, advisor: &Shared, ids: &[EpisodeId]) -> Result<()> {
         let space = self.records.engine.namespace();
         let keys: Vec<Key> = ids.iter().map(|id| Key::episode(space, *id)).collect();
@@ -366,7 +373,7 @@ impl Advisors {
         let learned = tokio::task::spawn_blocking(move || {
             for id in ids {
                 let example = episodes.remove(&id).map(|episode| example(&episode));
-                // Locked for one episode at a time: who asks does not wait for all.
+                // Locked for one episode at a time, so that a query does not wait for all of them.
                 changing(&advisor, |advisor| {
                     let before = advisor.model.len();
                     let changed = match example {
@@ -393,8 +400,8 @@ impl Advisors {
         }
     }
 
-    /// Stores a model in the cache, which may do without: then it is learned again. What could not be stored is stored with
-    /// the next change, or on closing.
+    /// Stores a model in the cache. After a failure it is stored with the next change, or on closing. A model
+    /// that the cache lacks is learned again.
     async fn store_model(&self, domain: &Domain, advisor: &Shared) {
         changing(advisor, |advisor| advisor.model.calibrate());
         let shared = advisor.clone();
@@ -420,8 +427,8 @@ impl Advisors {
     }
 }
 
-/// Returns what the model learns from an episode: which tools did what the task needed, in the order in which they first
-/// did, which it speaks against, and its calls.
+/// Returns the training example of an episode: the tools that did what the task needed, in the order of their
+/// first success, the tools that it is evidence against, and its calls.
 fn example(episode: &Episode) -> Example {
     let worked = |used: &&ToolUse| used.failures < used.calls;
     let named = |attempt: &Attempt| {
@@ -433,7 +440,7 @@ fn example(episode: &Episode) -> Example {
     used.sort_by_key(|used| first_success(used).unwrap_or(usize::MAX));
     let failed: Vec<&ToolUse> = episode.tools.iter().filter(|it| !worked(it)).collect();
     let success = episode.success_share().unwrap_or(0.0);
-    // Of an episode that failed with other tools, those that worked are not to blame.
+    // If other tools failed in a failed episode, its successful ones are not to blame.
     let credited = success >= 0.5 || !failed.is_empty();
     let (used, failed) = if credited { (used, failed) } else { (Vec::new(), episode.tools.iter().collect()) };
     let name = |it: &ToolUse| it.tool.clone();

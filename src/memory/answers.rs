@@ -23,7 +23,8 @@ impl Deref for Found {
     }
 }
 
-/// What an episode owns or was learned, in order, and how current the list is; dereferences to a slice.
+/// The records that an episode owns, or that were learned, in order, with the freshness of the list;
+/// dereferences to a slice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Listed<T> {
     /// The items.
@@ -40,7 +41,7 @@ impl<T> Deref for Listed<T> {
     }
 }
 
-/// Asks for episodes; the default asks for all, newest first, 50 a page.
+/// A filter for episodes; the default matches all, newest first, 50 a page.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EpisodeQuery {
@@ -81,7 +82,7 @@ impl Default for EpisodeQuery {
 }
 
 impl EpisodeQuery {
-    /// Asks for open episodes only.
+    /// Matches open episodes only.
     pub fn open() -> Self {
         Self { open: Some(true), ..Self::default() }
     }
@@ -114,7 +115,7 @@ impl EpisodeQuery {
         self
     }
 
-    /// Continues behind a page.
+    /// Continues after a page.
     #[must_use]
     pub fn after(mut self, after: Option<String>) -> Self {
         self.after = after;
@@ -149,7 +150,7 @@ impl EpisodeQuery {
 pub struct EpisodePage {
     /// The episodes.
     pub episodes: Vec<Episode>,
-    /// Where the next page starts; `None` behind the last.
+    /// Where the next page starts; `None` after the last.
     pub next: Option<String>,
     /// How current the page is.
     pub freshness: Freshness,
@@ -164,7 +165,7 @@ pub struct Status {
     /// The engine.
     #[serde(flatten)]
     pub engine: EngineStatus,
-    /// What people should know of damage and repairs since opening.
+    /// Notices about damage and repairs since opening.
     pub warnings: Vec<String>,
     /// Secrets redacted since opening.
     pub redactions: u64,

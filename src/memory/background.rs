@@ -1,4 +1,4 @@
-//! What a memory does in the background: loads vectors, learns, and consolidates when that is due.
+//! The background work of a memory: loads vectors, learns, and consolidates when that is due.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::memory::Inner;
 use crate::memory::rules::Refresh;
 
-/// How often what other processes left behind is looked for.
+/// The interval at which due episodes of other processes are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// When consolidation is due.
@@ -30,7 +30,7 @@ impl Schedule {
         Self { seen: 0, quiet_since: now, last_cycle: now, news: false }
     }
 
-    /// Returns what is due now, if anything.
+    /// Returns the trigger that is due now, if any.
     pub(super) fn trigger(&mut self, activity: u64, config: &ConsolidationConfig) -> Option<Trigger> {
         let now = Instant::now();
         if activity != self.seen {
@@ -48,7 +48,7 @@ impl Schedule {
     }
 }
 
-/// Loads vectors, learns and consolidates in the background until the memory is gone.
+/// Loads vectors, learns and consolidates in the background until the memory is closed.
 pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
     let mut schedule = Schedule::new();
     let mut swept_at: Option<Instant> = None;
@@ -60,7 +60,7 @@ pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
             }
             let round = inner.round(&mut schedule, &mut swept_at).await;
             if let Err(error) = &round {
-                // What is due stays due; another attempt follows.
+                // The episodes stay due; another attempt follows.
                 tracing::debug!(%error, "learning waits");
             }
             inner.records.engine.note_learning(round.as_ref().err());
@@ -77,10 +77,10 @@ pub(super) async fn run(inner: Weak<Inner>, wake: Arc<Notify>) {
 }
 
 impl Inner {
-    /// Does what is due in the background.
+    /// Runs one round of due background work.
     async fn round(self: &Arc<Self>, schedule: &mut Schedule, swept_at: &mut Option<Instant>) -> Result<()> {
         let sweeps = swept_at.is_none_or(|at| at.elapsed() >= SWEEP);
-        // A provider that fails holds up vectors and nothing else.
+        // A failing provider delays vectors only.
         let vectors = match &self.vectors {
             Some(vectors) if sweeps || vectors.gap().is_some() => vectors.keep_in_step().await,
             _ => Ok(()),
@@ -92,11 +92,12 @@ impl Inner {
             return vectors;
         }
         if sweeps {
-            // On opening whatever is due; later only what another process seems to have left behind.
+            // On opening all due episodes; later only those that another process seems to have left.
             self.learner.find_due(if swept_at.is_none() { Duration::ZERO } else { SWEEP }).await?;
             *swept_at = Some(Instant::now());
         }
-        // When nobody else holds the memory any more, what is left waits for the next one who opens it.
+        // When this task holds the last reference to the memory, the rest waits for the next process that opens
+        // it.
         let learned = self.learner.learn_all(|| Arc::strong_count(self) == 1).await?;
         if learned.episodes > 0 {
             let _gate = self.backlog.gate.lock().await;

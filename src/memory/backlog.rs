@@ -1,4 +1,4 @@
-//! What waits to be learned from, and who goes first.
+//! Episodes that wait to be learned from, and their order.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use memory_core::{EpisodeId, lock};
 use tokio::sync::Notify;
 
-/// Episodes that are due to be learned from, and what the work in the background gives way to.
+/// Due episodes, and the state by which background work yields to the application and to other services.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     due: Mutex<BTreeSet<EpisodeId>>,
@@ -73,7 +73,7 @@ impl Backlog {
         lock(&self.due).clone()
     }
 
-    /// Returns the oldest episodes that are due, at most so many.
+    /// Returns the oldest due episodes, at most `most`.
     pub(super) fn oldest(&self, most: usize) -> Vec<EpisodeId> {
         lock(&self.due).iter().take(most).copied().collect()
     }

@@ -25,7 +25,7 @@ pub struct MemoryConfig {
     pub quotas: Quotas,
     /// How fast episodes may be started or recorded; unlimited by default.
     pub rate_limit: Option<RateLimit>,
-    /// What is redacted before storage; common secret shapes by default.
+    /// Redacts texts before storage; common formats of secrets by default.
     pub redactor: Redactor,
     /// What is learned, and when.
     pub learning: LearningConfig,
@@ -37,8 +37,8 @@ pub struct MemoryConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LearningConfig {
-    /// Whether episodes are learned from in the background, and consolidation runs by itself; true by default. Without,
-    /// [`crate::memory::Memory::learn`] and [`crate::memory::Memory::consolidate`] do it on demand.
+    /// Whether episodes are learned from, and consolidation runs, in the background; true by default.
+    /// Otherwise, [`crate::memory::Memory::learn`] and [`crate::memory::Memory::consolidate`] do it on demand.
     pub background: bool,
     /// How episodes are scored.
     pub reward: RewardConfig,
@@ -46,10 +46,9 @@ pub struct LearningConfig {
     pub confidence: ConfidenceConfig,
     /// When and how much is consolidated.
     pub consolidation: ConsolidationConfig,
-    /// Who reflects on episodes; [`ContrastReflector`] by default.
+    /// The reflector for episodes; [`ContrastReflector`] by default.
     pub reflector: Arc<dyn Reflector>,
-    /// The share of recalls that are held back, in `0.0..=1.0`, so that what memory is worth can be measured; 0 by
-    /// default.
+    /// The share of recalls that are withheld, in `0.0..=1.0`, to measure the benefit of memory; 0 by default.
     pub hold_out: f64,
     /// The seed that decides which recalls are held back; 0 by default.
     pub hold_out_seed: u64,

@@ -32,7 +32,7 @@ const SWEPT_OWNERS: usize = 200;
 /// Notes a cycle keeps.
 const NOTES: usize = 20;
 
-/// What ends a cycle before its time.
+/// Reasons to end a cycle early.
 struct Limits {
     /// The time by which things are too old: that of the durable tier.
     now: Timestamp,
@@ -42,30 +42,31 @@ struct Limits {
     activity: Option<u64>,
 }
 
-/// What the last cycle had no time for.
+/// Work that the last cycle had no time for.
 #[derive(Debug, Clone)]
 enum Left {
-    /// This piece, what follows it, and the rest.
+    /// This piece, the following ones, and the rest.
     Items(Piece),
-    /// What comes behind the items, from this step on.
+    /// Work after the items, from this step on.
     Rest(usize),
 }
 
 impl Memory {
-    /// Consolidates what was learned: merges near-duplicate patterns, counts items anew so that old evidence counts less,
-    /// prunes, generalises, removes what has expired, and measures; records the cycle and returns it.
+    /// Consolidates learned items: merges near-duplicate patterns, recounts evidence so that old evidence
+    /// weighs less, prunes, generalises, removes expired items, and updates metrics; records the cycle and
+    /// returns it.
     ///
-    /// `budget` is the time after which it begins nothing more; that of the configuration if `None`. At least one piece is
-    /// done, and what is left is done next time, as long as the memory stays open.
+    /// `budget` is the time after which it begins nothing more; that of the configuration if `None`. At least
+    /// one piece is done, and the next cycle continues with the rest, as long as the memory stays open.
     ///
     /// # Errors
-    /// Whatever the tiers report; what was done until then is kept.
+    /// Errors of the tiers; work done until then is kept.
     pub async fn consolidate(&self, budget: Option<Duration>) -> Result<Cycle> {
         self.inner.consolidation.consolidate(Trigger::Demand, budget).await
     }
 }
 
-/// Merges, prunes and measures what was learned.
+/// Merges, prunes and measures learned items.
 pub(super) struct Consolidation {
     pub(super) records: Arc<Records>,
     pub(super) backlog: Arc<Backlog>,
@@ -78,16 +79,16 @@ pub(super) struct Consolidation {
     pub(super) progress: Progress,
 }
 
-/// How far cycles have come that ended before their time.
+/// The progress of cycles that ended early.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// How far was looked for what lost its episode.
+    /// How far the sweep for items without episodes has come.
     swept_to: Mutex<Option<Arc<str>>>,
-    /// The same for what lost the episode that owns it: steps, artifacts, reflections.
+    /// The same for records whose owning episode is gone: steps, artifacts, reflections.
     swept_owned_to: Mutex<[Option<Arc<str>>; 3]>,
     /// The last day that was measured.
     measured_to: Mutex<Option<Timestamp>>,
-    /// What there was no time for.
+    /// Unfinished work.
     left: Mutex<Option<Left>>,
 }
 
@@ -99,9 +100,9 @@ impl Consolidation {
 
     pub(super) async fn consolidate(&self, trigger: Trigger, budget: Option<Duration>) -> Result<Cycle> {
         let clock = self.records.engine.clock();
-        // What somebody elsewhere has pinned by now is not pruned.
+        // Items that another process has pinned by now are not pruned.
         self.records.engine.pull().await?;
-        // What goes because of its age goes by the durable tier's time, not by a clock that may be wrong.
+        // Expiry follows the durable tier's time, not this machine's clock, which may be wrong.
         let purged = self.records.engine.purge(self.records.engine.now()).await?;
         let limits = Limits {
             now: purged.until,
@@ -126,8 +127,8 @@ impl Consolidation {
             self.advisors.learn_noted().await?;
             self.rules.refresh_heuristics(Refresh::Changed).await?;
         }
-        // What the last cycle had no time for comes first: none may keep the rest waiting for ever.
-        // An error leaves it as it was.
+        // Work left by the last cycle comes first, so that no part is postponed for ever. An error leaves it
+        // unchanged.
         let left = lock(&self.progress.left).clone();
         let (from, left) = match left {
             Some(Left::Rest(from)) => (Some(from), None),
@@ -158,8 +159,8 @@ impl Consolidation {
         Ok(cycle)
     }
 
-    /// Does what comes behind the items, from a step on, and at least a part of that one: however little time there is, each
-    /// cycle gets further. Returns the step that is left.
+    /// Runs the steps after the items, beginning with `from`, and at least a part of that one: however small
+    /// the budget, each cycle makes progress. Returns the step to continue with.
     async fn consolidate_rest(&self, limits: &Limits, from: usize) -> Result<Option<usize>> {
         let mut step = from;
         loop {
@@ -184,7 +185,7 @@ impl Consolidation {
                     self.advisors.compare_all(|| self.is_over(limits)).await?;
                     true
                 }
-                // Last: it asks the durable tier episode by episode, and goes on where it stopped by itself.
+                // Last: it asks the durable tier episode by episode, and remembers its own position.
                 _ => {
                     self.sweep_owned(limits).await?;
                     return Ok(None);
@@ -208,7 +209,7 @@ impl Consolidation {
         worked || self.records.engine.is_closed()
     }
 
-    /// Goes over what was learned, from a piece that was left or from the start; returns the piece that is left.
+    /// Consolidates the items, from a given piece or from the start; returns the piece to continue with.
     async fn consolidate_items(
         &self,
         limits: &Limits,
@@ -233,7 +234,7 @@ impl Consolidation {
                 return Ok(Some(piece));
             }
             started = true;
-            // Held a piece at a time: a learner that waits goes first.
+            // Held for one piece at a time, so that a waiting learner goes first.
             let _gate = self.backlog.gate.lock().await;
             let (mut evidence, mut freshness) = (Vec::new(), Freshness::Fresh);
             for item in piece.needs() {
@@ -259,8 +260,8 @@ impl Consolidation {
         Ok(None)
     }
 
-    /// Withdraws what was derived from episodes that are gone: another process may have learned from one while it was
-    /// forgotten, and retention removes episodes, too. What it does not get to is for the next cycle.
+    /// Withdraws items derived from deleted episodes: another process may have learned from one while it was
+    /// forgotten, and retention deletes episodes, too. The next cycle continues with the rest.
     async fn sweep_orphans(&self, limits: &Limits) -> Result<()> {
         let space = self.records.engine.namespace();
         for _ in 0..SWEPT / SWEPT_TOGETHER {
@@ -296,8 +297,9 @@ impl Consolidation {
         Ok(())
     }
 
-    /// Removes steps and artifacts of episodes that were forgotten: another process may have added to one meanwhile. Only
-    /// those that the durable tier has the tombstone of: the head of another one may be on its way, or set aside.
+    /// Removes steps and artifacts of forgotten episodes: another process may have added to one meanwhile. Only
+    /// for episodes with a tombstone in the durable tier: the head of another one may still be on its way, or a
+    /// dead letter.
     async fn sweep_owned(&self, limits: &Limits) -> Result<()> {
         let space = self.records.engine.namespace();
         let mut from = lock(&self.progress.swept_owned_to).clone();
@@ -314,7 +316,7 @@ impl Consolidation {
                     from[at] = Some(first.key.id.clone());
                     continue;
                 };
-                // Behind all that it owns: `;` comes after `:`.
+                // After everything that it owns: `;` sorts after `:`.
                 from[at] = Some(format!("{owner};").into());
                 let key = Key::episode(space, owner);
                 let known = self.records.index.with(|index| index.is_live(&key, limits.now));
@@ -338,8 +340,8 @@ impl Consolidation {
         Ok(())
     }
 
-    /// Takes episodes that are gone out of what names them: another process may have written back, with what it learned
-    /// itself, what it had read before they were forgotten. What it does not get to is for the next cycle.
+    /// Removes deleted episodes from the items that name them: another process may have written back items that
+    /// it had read before the episodes were forgotten. The next cycle continues with the rest.
     async fn sweep_names(&self, limits: &Limits) -> Result<()> {
         if self.records.engine.index_freshness() != Freshness::Fresh {
             return Ok(());
@@ -376,8 +378,8 @@ impl Consolidation {
         Ok(())
     }
 
-    /// Computes the learning metrics of the days that the newest episodes ended on. Returns false if its time was over
-    /// before the last of them.
+    /// Computes the learning metrics of the days that the newest episodes ended on. Returns false if its time
+    /// was over before the last of them.
     async fn measure(&self, limits: &Limits) -> Result<bool> {
         let (episodes, all) = self.newest_episodes().await?;
         let patterns: Vec<Pattern> = self.records.all(Kind::Pattern, Entity::as_pattern).await?.items;
@@ -392,9 +394,9 @@ impl Consolidation {
             for metric in metrics(day, &episodes, &patterns) {
                 let id = metrics::record_id(&metric);
                 let known = held.get(&id);
-                // Of a day that is seen in part only, what was measured over more episodes stays.
+                // If only part of a day is visible, a metric that covers more episodes stays.
                 let fuller = known.is_some_and(|known| !all && known.samples > metric.samples);
-                // Of a pattern only the newest episodes are named, of which none may be the agent's any more.
+                // A pattern names only its newest episodes, and none of these may be the agent's any more.
                 let named = metric.agent.is_some() && metric.name == "patterns";
                 let fuller = fuller || named && known.is_some_and(|known| known.value > metric.value);
                 if known != Some(&metric) && !fuller {

@@ -1,8 +1,8 @@
-//! What a batch of learning is about to write.
+//! The records that a batch of learning is about to write.
 //!
-//! What is learned is read, changed and written whole. Another process may change it in between: people rule on it, others
-//! learn or forget. So a draft knows the versions that it was made from, and is made anew, a few times, if the durable tier
-//! has newer ones by the time it is committed.
+//! Learned items are read, changed and written whole. Another process may change an item in between: people
+//! rule on it, others learn or forget. So a draft records the versions that it was made from. If the durable
+//! tier has newer ones at commit time, the draft is made again, a few times.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,11 +19,11 @@ pub(in crate::memory) struct Draft<'a> {
     read: Mutex<BTreeMap<Key, Option<Revision>>>,
 }
 
-/// What becomes of a record.
+/// The fate of a record.
 enum Drafted {
     Put(Box<Entity>),
     Remove,
-    /// Removed, and nobody brings it back.
+    /// Removed for good.
     Forget,
 }
 
@@ -69,14 +69,14 @@ impl<'a> Draft<'a> {
         self.records.insert(key, Drafted::Remove);
     }
 
-    /// Removes an episode so that no version of it, and nothing that belongs to it, comes back, whoever has one.
+    /// Removes an episode so that no version of it, and none of its records, can come back from any process.
     pub(in crate::memory) fn forget(&mut self, id: EpisodeId) {
         let key = self.key(Kind::Episode, id.to_string());
         self.records.insert(key, Drafted::Forget);
     }
 
-    /// Returns true unless another process has changed since what this draft was made from; the caches know the newer
-    /// versions then. While the durable tier is away, what was read is what there is.
+    /// Returns true unless another process has changed a record that this draft was made from; the caches then
+    /// know the newer versions. While the durable tier is away, the versions read are the only ones known.
     ///
     /// # Errors
     /// Whatever the durable tier reports but that it is away.

@@ -24,19 +24,20 @@ use crate::memory::vectors::Vectors;
 use crate::memory::writing::Writing;
 use crate::memory::{LearningConfig, Memory, unknown_steps};
 
-/// Other episodes behind an item from which its texts are made again when one of them is forgotten.
+/// Other supporting episodes from which an item's texts are rebuilt when one of them is forgotten.
 const RELEARNED: usize = 8;
 
 impl Memory {
-    /// Forgets an episode with its steps and artifacts and everything derived from it, here and in the durable tier:
-    /// what it alone showed is removed, what others show too is computed anew without it. Returns false if there is
-    /// none.
+    /// Forgets an episode with its steps and artifacts and everything derived from it, here and in the durable
+    /// tier. Items that only it supports are removed, others are recomputed without it. Returns false if there
+    /// is none.
     ///
-    /// It stays forgotten: its tombstone is kept for ever and wins over every version of the episode, also one that a
-    /// machine without a connection completes later, and the durable tier takes nothing any more that belongs to it.
+    /// It stays forgotten: its tombstone is kept for ever and wins over every version of the episode, also one
+    /// that a machine without a connection completes later, and the durable tier takes nothing any more that
+    /// belongs to it.
     ///
     /// # Errors
-    /// `Unavailable` when the durable tier must say which steps there are and does not answer.
+    /// `Unavailable` when the durable tier must list the steps and does not answer.
     pub async fn forget(&self, id: EpisodeId) -> Result<bool> {
         let forgotten = self.inner.forgetter.forget(id).await?;
         self.inner.consolidation.measure_all_days();
@@ -44,7 +45,7 @@ impl Memory {
     }
 }
 
-/// Takes out of the memory what derives from an episode.
+/// Removes everything derived from an episode.
 pub(super) struct Forgetter {
     pub(super) records: Arc<Records>,
     pub(super) traces: Arc<Traces>,
@@ -57,23 +58,25 @@ pub(super) struct Forgetter {
     pub(super) learning: Arc<LearningConfig>,
 }
 
-/// What forgetting an episode has others do.
+/// Work that forgetting an episode causes for other records.
 #[derive(Default)]
 struct Again {
     /// Episodes to learn from again.
     due: BTreeSet<EpisodeId>,
-    /// What others tell, as a procedure of several or by themselves, each asked once for all items.
+    /// The items that other episodes yield, as part of a procedure or on their own; each is extracted once for
+    /// all items.
     told: BTreeMap<(EpisodeId, bool), Option<(bool, Extracted)>>,
 }
 
 impl Forgetter {
     /// As [`Memory::forget`].
     pub(super) async fn forget(&self, id: EpisodeId) -> Result<bool> {
-        // While something is learned from it, the episode stays; afterwards what was learned is found below.
+        // The lock keeps the episode while a batch learns from it; items learned meanwhile are found below.
         let _gate = self.backlog.gate.lock().await;
         let key = Key::episode(self.records.engine.namespace(), id);
         let (description, domain, completed_at) = match self.records.engine.read(&key).await {
-            // What cannot be read can be forgotten; what it says by itself is not known then.
+            // An unreadable episode can be forgotten, although the items that it supports on its own are then
+            // unknown.
             Err(error) if error.kind() == ErrorKind::Corrupt => (None, None, None),
             read => {
                 let known = read?.record.and_then(|record| record.entity?.as_episode().cloned());
@@ -92,7 +95,7 @@ impl Forgetter {
             }
         };
         {
-            // Whoever adds to the episode has done so by now, or finds it gone.
+            // Concurrent writers have finished by now, or find the episode gone.
             let _nobody_writes = self.writing.forget(id).await;
             for kind in [Kind::Step, Kind::Artifact] {
                 let owned = self.records.owned(kind, id).await?;
@@ -101,7 +104,7 @@ impl Forgetter {
                 }
                 owned.ids().for_each(|id| draft.remove(kind, id));
             }
-            // It may have been completed meanwhile; then it is due, and learned from by nobody.
+            // It may have been completed meanwhile; then it is due, but must not be learned from.
             if draft.has(Kind::Reward, id.to_string()).await? {
                 draft.remove(Kind::Reward, id.to_string());
             }
@@ -120,7 +123,7 @@ impl Forgetter {
         self.advisors.note(domain.as_deref(), id);
         self.advisors.learn_noted().await?;
         self.rules.refresh_heuristics(Refresh::Changed).await?;
-        // What was forgotten is not to be in any file.
+        // A forgotten episode must not stay in any file.
         self.advisors.store_models().await;
         Ok(true)
     }
@@ -146,7 +149,7 @@ impl Forgetter {
         Ok(again.due)
     }
 
-    /// Withdraws what an episode that is gone left in one item; returns the episodes to learn from again.
+    /// Withdraws the contribution of a deleted episode from one item; returns the episodes to learn from again.
     pub(super) async fn withdraw_from(
         &self,
         item: ItemId,
@@ -158,8 +161,8 @@ impl Forgetter {
         Ok(again.due)
     }
 
-    /// Computes an item's figures anew from its evidence, without that of one episode; removes it if nothing shows it
-    /// any more.
+    /// Recomputes an item's counts from its evidence, without that of one episode; removes it if no evidence is
+    /// left.
     async fn recount(
         &self,
         item: ItemId,
@@ -218,7 +221,8 @@ impl Forgetter {
                 *playbook = retold_playbook(playbook.clone(), told);
             }
             Entity::Failure(failure) if observed => {
-                // Its texts may be those of the forgotten episode: others that had it tell it again.
+                // Its texts may be those of the forgotten episode, so they are extracted again from others that
+                // had it.
                 for other in tellers {
                     again.due.insert(other);
                     self.make_due(other, draft).await?;
@@ -226,7 +230,7 @@ impl Forgetter {
                 named(&mut failure.episodes);
                 retold(failure, &all);
             }
-            // A heuristic derives from the episodes themselves, and is computed anew after this.
+            // A heuristic derives from the episodes themselves, and is recomputed after this.
             Entity::Heuristic(heuristic) => {
                 heuristic.used = used;
                 named(&mut heuristic.supporting);
@@ -243,9 +247,9 @@ impl Forgetter {
         Ok(())
     }
 
-    /// Makes an item's texts anew from the newest of these episodes that still shows it, as if the forgotten one had never
-    /// been; `None` if none does. A procedure, which has `named` episodes, is told by those that succeeded alone: others
-    /// follow one whose values are another episode's.
+    /// Rebuilds an item's texts from the newest of these episodes that still shows it, as if the forgotten one
+    /// had never existed; `None` if none does. A procedure, which has `named` episodes, is extracted from
+    /// successful ones only: others may follow a procedure with another episode's values.
     async fn told_again<T>(
         &self,
         tellers: &[EpisodeId],
@@ -270,7 +274,7 @@ impl Forgetter {
         Ok(None)
     }
 
-    /// Removes the metrics of a day; those of the episodes that are left are computed anew by the next consolidation.
+    /// Removes the metrics of a day; the next consolidation recomputes those of the remaining episodes.
     async fn withdraw_metrics(&self, at: Timestamp, draft: &mut Draft<'_>) -> Result<()> {
         let day = format!("{:015}:", day_of(at).0);
         let mut scan = Scan::new(self.records.engine.namespace(), Kind::Metric).prefix(day).limit(500);
@@ -284,7 +288,8 @@ impl Forgetter {
         }
     }
 
-    /// Adds to a draft that the vector of an episode that is being forgotten goes, if no other has the same text.
+    /// Adds to a draft the removal of the vector of an episode that is being forgotten, if no other episode has
+    /// the same text.
     pub(super) async fn withdraw_vector(
         &self,
         id: EpisodeId,
@@ -309,7 +314,7 @@ impl Forgetter {
         Ok(())
     }
 
-    /// Drops what is kept of an episode for learning.
+    /// Drops the cached data of an episode for learning.
     pub(super) fn drop_kept(&self, id: EpisodeId) {
         self.backlog.done(id);
         self.traces.forget(id);
@@ -332,13 +337,13 @@ impl Forgetter {
     }
 }
 
-/// Takes everything out of a failure lesson that one episode told, and its counts from the evidence.
+/// Removes everything from a failure lesson that came from one episode, and takes its counts from the evidence.
 fn retold(failure: &mut Failure, all: &Tally) {
     failure.occurrences = all.successes + all.failures;
     failure.resolved = all.successes;
     failure.example.clone_from(&failure.error);
     failure.root_cause = None;
-    // An episode that the lesson names is counted in its remedies; what is learned again adds to none.
+    // An episode that the lesson names is already counted in its remedies; learning again adds to none.
     failure.episodes.clear();
     failure.remedies.clear();
 }

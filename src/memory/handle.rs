@@ -23,14 +23,14 @@ pub struct OpenEpisode {
     inner: Arc<Inner>,
     episode: Episode,
     totals: Totals,
-    /// Told apart from other handles of the same episode, in this process too: their steps must not meet in one key.
+    /// Distinguishes handles of the same episode, also within one process: their steps must not share a key.
     writer: u64,
-    /// Steps may be stored that the totals miss, or the reverse: the durable tier was away when they were summed up, or
-    /// a write ended without a clear answer.
+    /// Steps may be stored that the totals miss, or the reverse: the durable tier was away when they were
+    /// summed up, or a write ended without a clear answer.
     uncertain: bool,
 }
 
-/// What completing sums up.
+/// The totals that completing adds up.
 #[derive(Debug, Clone, Default)]
 struct Totals {
     last_number: u32,
@@ -68,7 +68,7 @@ impl OpenEpisode {
         Self { inner, episode, totals, writer, uncertain: false }
     }
 
-    /// Rebuilds the totals from what is stored.
+    /// Rebuilds the totals from stored records.
     pub(super) fn resumed(
         inner: Arc<Inner>,
         episode: Episode,
@@ -113,8 +113,8 @@ impl OpenEpisode {
     /// Cancelling the future does not cancel the write; the number is then used up.
     ///
     /// # Errors
-    /// `InvalidInput` for an action over a limit or an episode that is full, `Conflict` if the episode was completed
-    /// elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    /// `InvalidInput` for an action over a limit or an episode that is full, `Conflict` if the episode was
+    /// completed elsewhere, `NotFound` if it was forgotten, and errors of the commit.
     pub async fn step(&mut self, action: impl Into<Action>) -> Result<u32> {
         let action = action.into();
         let inner = self.inner.clone();
@@ -171,8 +171,8 @@ impl OpenEpisode {
         Ok(id)
     }
 
-    /// Commits what is counted already: what was cancelled may be stored, and what comes next must neither overwrite nor
-    /// forget it.
+    /// Commits a record that is counted already: a cancelled write may still be stored, and later writes must
+    /// neither overwrite nor omit it.
     async fn commit_counted(&mut self, record: Record, redactions: u32, before: Totals) -> Result<()> {
         let certain = !std::mem::replace(&mut self.uncertain, true);
         match self.inner.records.engine.commit(vec![record]).await {
@@ -217,7 +217,7 @@ impl OpenEpisode {
         let _writing = inner.recorder.writing.add_to(self.episode.id).await;
         self.must_be_open("complete").await?;
         if self.uncertain {
-            // Commits are in order: once the head is written again, no cancelled step can come behind the count.
+            // Commits are in order: once the head is written again, no cancelled step can follow the count.
             match inner.records.engine.commit(vec![inner.records.version_of(&self.episode)?]).await {
                 Err(error) if !error.is_transient() => return Err(error),
                 _ => {}
@@ -247,24 +247,25 @@ impl OpenEpisode {
             inner.recorder.conclude(self.totals.observed.clone(), &TaskFigures::default(), &mut episode);
         let record = inner.records.version_of(&episode)?;
         inner.recorder.encoded_len("complete", "episode", &record)?;
-        // One commit: an episode is completed and due to be learned from, or neither. The head comes first: nobody may see
-        // that it is due and not that it is completed.
+        // One commit: an episode is completed and due to be learned from, or neither. The head comes first: no
+        // reader may see that it is due before it sees that it is completed.
         inner.records.engine.commit(vec![record, inner.recorder.version_of_reward(reward)]).await?;
         inner.recorder.count_redactions(redactions);
         inner.backlog.due(episode.id);
         Ok(episode)
     }
 
-    /// Notes what was recalled for this episode, so that completing it becomes evidence for or against the items that
-    /// [`OpenEpisode::note_use`] names, and for what memory is worth.
+    /// Notes a recall for this episode. On completion it becomes evidence for or against the items that
+    /// [`OpenEpisode::note_use`] names, and counts in the measured benefit of memory.
     ///
-    /// Of several recalls for one episode all items count, up to 200. Whether the episode counts as one without memory
-    /// the first one says that had something to show: that was drawn before anything happened, while episodes that go
-    /// badly recall more often. Further recalls should name the first ([`memory_recall::query::RecallQuery::following`]), so that
-    /// they are withheld, too.
+    /// If there are several recalls for one episode, all items count, up to 200. The first recall with
+    /// something to show decides whether the episode counts as one without memory: it was drawn before anything
+    /// happened, while episodes that go badly recall more often. Further recalls should name the first
+    /// ([`memory_recall::query::RecallQuery::following`]), so that they are withheld, too.
     ///
     /// # Errors
-    /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and what the commit reports.
+    /// `Conflict` if the episode was completed elsewhere, `NotFound` if it was forgotten, and errors of the
+    /// commit.
     pub async fn note_recall(&mut self, recall: &Recall) -> Result<()> {
         let mut noted = self.episode.recall.clone();
         let held = noted.get_or_insert_with(RecallUse::default);
@@ -304,7 +305,8 @@ impl OpenEpisode {
         let mut noted = self.episode.clone();
         noted.recall = recall;
         let record = inner.records.version_of(&noted)?;
-        // Noted before the commit: it may be stored although its answer does not come, and completing writes the head anew.
+        // Noted before the commit: it may be stored although its answer is lost, and completing rewrites the
+        // head.
         let before = std::mem::replace(&mut self.episode, noted);
         let committed = inner.records.engine.commit(vec![record]).await;
         if committed.as_ref().is_err_and(nothing_stored) {
@@ -313,11 +315,12 @@ impl OpenEpisode {
         committed
     }
 
-    /// Checks that nobody else completed or forgot the episode, as far as is known here.
+    /// Checks that no other handle completed or forgot the episode, as far as this process knows.
     async fn must_be_open(&self, operation: &'static str) -> Result<()> {
         match self.inner.records.open_episode(operation, self.id()).await {
             Ok(_) => Ok(()),
-            // Recording goes on while the durable tier is away and the head has left this machine's caches.
+            // Recording continues while the durable tier is away and this machine's caches no longer have the
+            // head.
             Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => Ok(()),
             Err(error) => Err(error),
         }

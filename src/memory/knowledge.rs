@@ -1,4 +1,4 @@
-//! What was learned, to list, explain and correct.
+//! Learned items: list, explain and correct them.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::memory::advisors::AdviceSkill;
 use crate::memory::recalled::Recalled;
 use crate::memory::{Inner, Listed, Memory};
 
-/// What a memory has learned; [`Memory::knowledge`] gives it.
+/// The learned items of a memory; see [`Memory::knowledge`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Knowledge<'a> {
     pub(super) inner: &'a Inner,
 }
 
-/// A heuristic with the evidence behind it.
+/// A heuristic with its supporting evidence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -32,14 +32,14 @@ pub struct Explanation {
     pub supporting: Vec<Episode>,
     /// The episodes that contradict it, likewise.
     pub contradicting: Vec<Episode>,
-    /// What became of it where it was recalled, oldest first.
+    /// The uses after a recall, oldest first.
     pub uses: Vec<Evidence>,
     /// How current all of it is; if stale, episodes and uses may be missing.
     pub freshness: Freshness,
 }
 
-/// How often a task was done, and what it took. Two tasks are one if they differ in values alone: their fingerprints are
-/// equal.
+/// How often a task was done, with its usual effort. Two tasks are the same if they differ only in values:
+/// their fingerprints are equal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TaskRecord {
@@ -56,7 +56,7 @@ pub struct TaskRecord {
 }
 
 impl Memory {
-    /// Returns what was learned, to list, explain and correct.
+    /// Returns access to the learned items: to list, explain and correct them.
     pub fn knowledge(&self) -> Knowledge<'_> {
         Knowledge { inner: &self.inner }
     }
@@ -87,12 +87,12 @@ impl Knowledge<'_> {
         self.all(Kind::Failure, Entity::as_failure).await
     }
 
-    /// Finds lessons of errors like one, the likest with a fix first, at most three: of `domain`, if it is given; those of
-    /// `tool` count a little more.
+    /// Finds lessons of errors similar to one, the most similar with a fix first, at most three. With `domain`,
+    /// only from that domain; lessons of `tool` rank slightly higher.
     ///
     /// # Errors
-    /// `InvalidInput` for an error that is empty or longer than an observation may be, and for labels over their limit;
-    /// whatever the tiers report.
+    /// `InvalidInput` for an error that is empty or longer than an observation may be, and for labels over
+    /// their limit; whatever the tiers report.
     pub async fn failures_like(
         &self,
         error: &str,
@@ -122,7 +122,7 @@ impl Knowledge<'_> {
         self.all(Kind::Playbook, Entity::as_playbook).await
     }
 
-    /// Lists what was pinned and rejected, also of what is not there any more.
+    /// Lists the pinned and rejected items, including items that no longer exist.
     ///
     /// # Errors
     /// Whatever the tiers report.
@@ -138,8 +138,8 @@ impl Knowledge<'_> {
         self.all(Kind::Metric, Entity::as_metric).await
     }
 
-    /// Returns how right the advice on tools has been lately, by domain: each completed episode is predicted before it is
-    /// learned from. It is as this process has it, and asks no tier.
+    /// Returns how right the advice on tools has been lately, by domain: each completed episode is predicted
+    /// before it is learned from. This is the state of this process; no tier is asked.
     pub async fn advice_skill(&self) -> Vec<AdviceSkill> {
         self.inner.advisors.advice_skill().await
     }
@@ -160,8 +160,8 @@ impl Knowledge<'_> {
         self.inner.records.evidence_on(item).await
     }
 
-    /// Returns the score of an episode; `None` until it is completed. While the durable tier is away, it is the score
-    /// that is known here.
+    /// Returns the score of an episode; `None` until it is completed. While the durable tier is away, it is the
+    /// score that is known here.
     ///
     /// # Errors
     /// Whatever the tiers report.
@@ -169,8 +169,8 @@ impl Knowledge<'_> {
         Ok(self.one(Kind::Reward, &episode.to_string(), Entity::as_reward).await?.0)
     }
 
-    /// Returns what an episode taught; `None` until it was learned from. While the durable tier is away, it is what is
-    /// known here.
+    /// Returns the items learned from an episode; `None` until it was learned from. While the durable tier is
+    /// away, returns the items known here.
     ///
     /// # Errors
     /// Whatever the tiers report.
@@ -178,7 +178,7 @@ impl Knowledge<'_> {
         Ok(self.one(Kind::Reflection, &episode.to_string(), Entity::as_reflection).await?.0)
     }
 
-    /// Explains a heuristic by the episodes and uses behind it.
+    /// Explains a heuristic by its episodes and uses.
     ///
     /// # Errors
     /// `NotFound` for an unknown heuristic; whatever the tiers report.
@@ -194,7 +194,7 @@ impl Knowledge<'_> {
         Ok(Explanation { heuristic, supporting, contradicting, uses, freshness })
     }
 
-    /// Returns how often a task was done before, up to the values in it, and what it usually took.
+    /// Returns how often a task was done before, ignoring its values, and its usual effort.
     ///
     /// # Errors
     /// When the memory cannot be opened to the end.
@@ -215,8 +215,8 @@ impl Knowledge<'_> {
         })
     }
 
-    /// Measures what memory is worth: success of the episodes that were shown a recall against those whose recall was
-    /// withheld, over all and by domain.
+    /// Measures the benefit of memory: success of the episodes that were shown a recall against those whose
+    /// recall was withheld, over all and by domain.
     ///
     /// # Errors
     /// Whatever the tiers report.
@@ -234,7 +234,7 @@ impl Knowledge<'_> {
         Ok((found.ok_or_else(unknown)?, freshness))
     }
 
-    /// Reads the episodes that are still there; what nobody answers for at the moment is left out.
+    /// Reads the episodes that still exist; unreachable ones are left out.
     async fn episodes(&self, ids: &[memory_core::EpisodeId]) -> Result<Listed<Episode>> {
         let (mut items, mut freshness) = (Vec::new(), Freshness::Fresh);
         for id in ids {

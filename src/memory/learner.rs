@@ -1,8 +1,8 @@
 //! The learner: turns completed episodes into knowledge, off the callers' path.
 //!
-//! An episode is due from the commit that completes it (its reward says `learned: false`) to the commit that holds
-//! everything learned from it (which says `learned: true`): a crash in between loses nothing, and learning starts over
-//! from what is due. What is learned has ids derived from content, so that two processes that learn from the same
+//! An episode is due from the commit that completes it (its reward has `learned: false`) to the commit with
+//! everything learned from it (`learned: true`). A crash in between loses nothing: learning starts again with
+//! the due episodes. Ids of learned items derive from content, so two processes that learn from the same
 //! episode write the same records.
 
 mod episode;
@@ -34,10 +34,10 @@ pub(super) use episode::retold;
 const BATCH: usize = 32;
 /// Episodes of a batch that are read at once: few, because each may have 10 MiB.
 const READ_AHEAD: usize = 8;
-/// How often a batch is made anew because another process has changed what it was made from.
+/// How often a batch is repeated because another process has changed the records that it was made from.
 pub(super) const ATTEMPTS: usize = 3;
 
-/// What [`Memory::learn`] did.
+/// The result of [`Memory::learn`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Learned {
@@ -60,12 +60,12 @@ pub(super) struct Learner {
 }
 
 impl Memory {
-    /// Learns from everything that is due, and waits for it. Episodes are learned from in the background anyway, unless
-    /// that is switched off.
+    /// Learns from all due episodes, and waits for it. Background learning does the same unless it is switched
+    /// off.
     ///
     /// # Errors
-    /// `Unavailable` when the durable tier must say which steps an episode has and does not answer; what is due stays
-    /// due.
+    /// `Unavailable` when the durable tier must list the steps of an episode and does not answer; the episodes
+    /// stay due.
     pub async fn learn(&self) -> Result<Learned> {
         self.inner.learner.find_due(Duration::ZERO).await?;
         let mut learned = self.inner.learner.learn_all(|| false).await?;
@@ -100,10 +100,10 @@ impl Learner {
         }
     }
 
-    /// Learns batch by batch until nothing is due, or until `stop` says so.
+    /// Learns batch by batch until no episode is due, or until `stop` returns true.
     ///
-    /// An episode that cannot be learned from does not stop the others: its error is returned at the end, it stays due in
-    /// the store, and another attempt is made when it is looked for again.
+    /// An episode that cannot be learned from does not stop the others: its error is returned at the end, it
+    /// stays due in the store, and another attempt is made when it is looked for again.
     pub(super) async fn learn_all(&self, stop: impl Fn() -> bool) -> Result<Learned> {
         let mut learned = Learned::default();
         let mut failure = None;
@@ -113,7 +113,8 @@ impl Learner {
             if batch.is_empty() || stop() {
                 return failure.map_or(Ok(learned), Err);
             }
-            // The models learn from the batches before meanwhile; what fails is noted, and tried again at the end.
+            // The models learn from the previous batches meanwhile; failed episodes are noted and retried at
+            // the end.
             let advisors = self.advisors.clone();
             let models = tokio::spawn(async move { advisors.take_up_noted().await });
             let drafted = self.learn_from(&batch).await;
@@ -141,7 +142,8 @@ impl Learner {
                 }
             }
             drop(gate);
-            // Off the gate: a provider may take its time. Its errors are the reason that recall gives for going by words.
+            // Off the gate: a provider may take its time. Its errors are the reason that recall gives for going
+            // by words.
             if let Some(vectors) = &self.vectors
                 && let Err(error) = vectors.complete(Some(&batch)).await
             {
@@ -154,16 +156,18 @@ impl Learner {
     /// Learns from a batch of episodes in one commit; returns how many records it wrote.
     async fn learn_from(&self, batch: &[EpisodeId]) -> Result<u64> {
         let mut attempts = 1..=ATTEMPTS;
-        // Whoever reflects may be slow and dear: each episode is reflected on once, however often the rest is made anew.
+        // A reflector may be slow and expensive: each episode is reflected on once, even if the rest is
+        // repeated.
         let mut reflections = BTreeMap::new();
         let records = loop {
             let mut draft = Draft::new(&self.records);
             for some in batch.chunks(READ_AHEAD) {
-                // Learning finds them in memory; what fails here fails there again, with its error.
+                // Fills the cache for learning; an error here occurs there again.
                 drop(futures_util::future::join_all(some.iter().map(|id| self.traces.trace(*id))).await);
                 for id in some {
                     self.learn_episode(*id, &mut reflections, &mut draft).await?;
-                    // What is read is in memory, mostly: the application's other tasks would wait for the whole batch.
+                    // Most reads are served from memory without waiting, so the application's other tasks would
+                    // otherwise wait for the whole batch.
                     tokio::task::yield_now().await;
                 }
             }

@@ -1,4 +1,4 @@
-//! What a running episode shows of how it goes: what the reward is computed from.
+//! The signals of a running episode that the reward is computed from.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Observed {
     qualities: Vec<Quality>,
 }
 
-/// A failure that the tool itself has not got over so far.
+/// A failure from which the tool itself has not recovered so far.
 #[derive(Debug, Clone)]
 struct Failing {
     tool: String,
@@ -50,16 +50,16 @@ impl Observed {
         self.qualities.push(quality.clone());
     }
 
-    /// Returns the failures that the episode got over: those after which the same tool worked, and of a success also those
-    /// that it got round with another tool.
+    /// Returns the failures that the episode recovered from: those after which the same tool worked, and in a
+    /// success also those that it worked around with another tool.
     fn recovered(&self, outcome: Option<&Outcome>) -> u32 {
         let succeeded = outcome.is_some_and(|outcome| outcome.success_share() >= 1.0);
         let round = self.failing.iter().filter(|failing| succeeded && failing.got_round).count();
         self.recovered + round as u32
     }
 
-    /// Scores a completed episode by what its task usually takes and how new it is, in `0.0..=1.0`, and notes the reward and
-    /// the telling words in its head.
+    /// Scores a completed episode by its task's usual effort and its novelty, in `0.0..=1.0`, and stores the
+    /// reward and the discriminating words in its head.
     pub(super) fn conclude(
         self,
         usual: &Usual,

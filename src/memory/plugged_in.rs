@@ -1,4 +1,5 @@
-//! Code that the application plugs in: a panic in it fails that call alone, not the task in the background that made it.
+//! Code that the application plugs in: a panic in it fails that call alone, not the task in the background that
+//! made it.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -35,13 +36,13 @@ impl Embedder for PluggedIn<dyn Embedder> {
 #[async_trait]
 impl Reflector for PluggedIn<dyn Reflector> {
     async fn reflect(&self, trace: &Trace, similar: &[Trace]) -> Result<Reflection> {
-        // Of this episode: the others can be reflected on.
+        // An error of this episode: the others can be reflected on.
         let refused = |problem| Error::invalid("reflect", "episode", problem);
         caught(self.0.reflect(trace, similar), refused).await
     }
 }
 
-/// Awaits a call; a panic becomes an error. What the call was at is dropped with it.
+/// Awaits a call; a panic becomes an error. The state of the call is dropped with it.
 async fn caught<T>(call: impl Future<Output = Result<T>>, error: impl Fn(String) -> Error) -> Result<T> {
     let mut call = pin!(call);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
@@ -60,7 +61,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    /// Panics when asked about the word.
+    /// Panics on this word.
     #[derive(Debug)]
     struct Touchy(&'static str);
 

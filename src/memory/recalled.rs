@@ -23,7 +23,7 @@ pub struct RecalledEpisode {
     pub id: EpisodeId,
     /// How well it fits, in `0.0..=1.0`.
     pub score: f64,
-    /// What the score is made of.
+    /// The parts of the score.
     pub parts: ScoreParts,
     /// Why it was recalled.
     pub reasons: Vec<String>,
@@ -31,11 +31,11 @@ pub struct RecalledEpisode {
     pub episode: Episode,
 }
 
-/// Who did what something is from, and when.
+/// The agents and times that an item comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Origin {
-    /// The agents of the episodes that it names and that are still there, in order of the alphabet; those that name no agent
-    /// add none.
+    /// The agents of the episodes that it names and that are still there, in order of the alphabet; those that
+    /// name no agent add none.
     pub agents: Vec<String>,
     /// When the newest of these episodes began; `None` if none is there any more.
     pub latest: Option<Timestamp>,
@@ -73,47 +73,47 @@ pub struct Recalled<T> {
     pub score: f64,
     /// Why it was recalled.
     pub reasons: Vec<String>,
-    /// Whose episodes it is from, and of when.
+    /// The agents and times of its episodes.
     pub origin: Origin,
-    /// What was learned.
+    /// The learned item.
     pub item: T,
 }
 
-/// A tool that what was learned speaks for.
+/// A tool that the learned items suggest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ToolAdvice {
     /// The tool.
     pub tool: String,
-    /// The probability that the task needs it, as far as the evidence goes, in `0.0..=1.0`.
+    /// The probability that the task needs it, by the evidence, in `0.0..=1.0`.
     pub confidence: f64,
-    /// The part of the task that asks for it, from 0 in order of the text.
+    /// The part of the task that needs it, from 0 in order of the text.
     pub part: usize,
-    /// What speaks for it.
+    /// The reasons for it.
     pub reasons: Vec<String>,
-    /// The items behind it, the most telling first.
+    /// The supporting items, the most discriminating first.
     pub items: Vec<ItemId>,
 }
 
-/// Something that went wrong with tasks like this.
+/// A problem of similar tasks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Warning {
-    /// What to look out for.
+    /// The warning.
     pub text: String,
     /// The tools concerned.
     pub tools: Vec<String>,
     /// How sure it is, in `0.0..=1.0`.
     pub score: f64,
-    /// What it derives from.
+    /// The item that it derives from.
     pub item: ItemId,
     /// Some of the episodes that show it.
     pub episodes: Vec<EpisodeId>,
-    /// Whose they are, and of when.
+    /// The agents and times of the episodes.
     pub origin: Origin,
 }
 
-/// A playbook, with as many placeholders filled as the task says.
+/// A playbook, with placeholders filled from the task where possible.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SuggestedPlaybook {
@@ -123,7 +123,7 @@ pub struct SuggestedPlaybook {
     pub part: Option<usize>,
     /// The playbook.
     pub playbook: Playbook,
-    /// Whose episodes it is from, and of when.
+    /// The agents and times of its episodes.
     pub origin: Origin,
     /// Its steps with the values found in the task; those done already are left out.
     pub steps: Vec<PlaybookStep>,
@@ -131,7 +131,7 @@ pub struct SuggestedPlaybook {
     pub missing: Vec<String>,
 }
 
-/// How far a task has come.
+/// The progress of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -141,12 +141,12 @@ pub enum Phase {
     UnderWay,
     /// The last step failed.
     Recovering,
-    /// All that some episode alike needed to succeed is done, and nothing speaks for more.
+    /// Everything that some similar episode needed to succeed is done, and there is no evidence for more.
     Finishing,
 }
 
 impl Phase {
-    /// Says what the phase means for the next step; `None` where the rest of the answer does.
+    /// Returns the consequence of the phase for the next step; `None` if the rest of the answer states it.
     pub fn advice(self) -> Option<&'static str> {
         (self == Self::Finishing)
             .then_some("tasks like this succeeded with the tools used so far: check the result")
@@ -171,7 +171,7 @@ pub struct Recall {
     pub id: RecallId,
     /// The parts that the task was split into, in order.
     pub task_parts: Vec<String>,
-    /// How far the task has come, by the tools used so far and the last error.
+    /// The progress of the task, by the tools used so far and the last error.
     pub phase: Phase,
     /// The episodes, best first; empty if nothing relevant is known.
     pub episodes: Vec<RecalledEpisode>,
@@ -179,18 +179,18 @@ pub struct Recall {
     pub tools: Vec<ToolAdvice>,
     /// Patterns, best first.
     pub patterns: Vec<Recalled<Pattern>>,
-    /// Heuristics that apply, the most telling first.
+    /// Heuristics that apply, the most discriminating first.
     pub heuristics: Vec<Recalled<Heuristic>>,
-    /// What went wrong with tasks like this, the surest first.
+    /// Problems of similar tasks, the most certain first.
     pub warnings: Vec<Warning>,
-    /// Lessons of errors like [`memory_recall::query::RecallQuery::last_error`], with what got over them and what was in vain: those that were
-    /// got over before those that never were, and the most similar first.
+    /// Lessons of errors like [`memory_recall::query::RecallQuery::last_error`], with successful and failed
+    /// remedies: resolved errors before unresolved ones, and the most similar first.
     pub fixes: Vec<Recalled<Failure>>,
     /// A procedure to follow.
     pub playbook: Option<SuggestedPlaybook>,
     /// How a task like this is likely to end; `None` if nothing relevant is known.
     pub forecast: Option<Forecast>,
-    /// Whether the answer was held back on purpose, to measure what memory is worth.
+    /// Whether the answer was withheld on purpose, to measure the benefit of memory.
     pub withheld: bool,
     /// How many episodes were searched.
     pub searched: usize,
@@ -239,8 +239,8 @@ impl Recall {
         items
     }
 
-    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens: warnings and fixes, then what to
-    /// do, then episodes. Empty if there is nothing to say.
+    /// Renders the answer as Markdown for a prompt, at most about `max_tokens` tokens: warnings and fixes, then
+    /// advice, then episodes. Empty if there is nothing to show.
     pub fn to_prompt(&self, max_tokens: usize) -> String {
         let items: Vec<PromptItem<'_>> = self
             .episodes
@@ -250,8 +250,9 @@ impl Recall {
         to_prompt(&self.sections(), &items, max_tokens)
     }
 
-    /// Renders the answer as [`Recall::to_prompt`] does, between two marks that nothing within it can forge: recorded text
-    /// that says the marks loses them. Whoever reads the prompt can be told that what is between them is data.
+    /// Renders the answer as [`Recall::to_prompt`] does, between two marks that its content cannot forge: the
+    /// marks are removed from recorded text. The reader of the prompt can be instructed that everything between
+    /// them is data.
     ///
     /// ```text
     /// <recalled-memory id="01936f3e-…">
@@ -319,13 +320,13 @@ impl Recall {
     }
 }
 
-/// Says how many episodes speak for and against something, whose, and of when.
+/// Renders how many episodes support and contradict an item, of which agents, and from when.
 fn counted(tally: &Tally, origin: &Origin) -> String {
     let from = if origin.latest.is_some() { format!("; {origin}") } else { String::new() };
     format!(" ({} for, {} against{from})", tally.successes, tally.failures)
 }
 
-/// Says whose episodes something is from, and of when.
+/// Renders the agents and times of an item's episodes.
 fn told(origin: &Origin) -> String {
     if origin.latest.is_some() { format!(" ({origin})") } else { String::new() }
 }

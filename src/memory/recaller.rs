@@ -1,4 +1,4 @@
-//! Recall: what is known that helps with a task, put together.
+//! Recall: puts together everything known that helps with a task.
 
 mod advice;
 mod fixes;
@@ -32,28 +32,28 @@ use crate::redact::Redactor;
 
 use advice::{NEIGHBOURS, neighbour};
 
-/// Episodes nearest in meaning that are candidates besides those found by words.
+/// Candidate episodes nearest in meaning, in addition to those found by words.
 const SEMANTIC: usize = 64;
-/// The same where only some agents' are asked for: of the nearest, many may be others'.
+/// The same if the query is restricted to some agents: many of the nearest episodes may be others'.
 const SEMANTIC_BY_AGENT: usize = 1_024;
 /// Parts of a task that are recalled for by themselves.
 const SEARCHED_PARTS: usize = 4;
 /// The relevance below which a pattern or playbook is not shown.
 const LEARNED_RELEVANCE: f64 = 0.2;
-/// The score from which what is found for a part is shown although the task as a whole does not find it, and what is of
-/// another domain than was asked about.
+/// The least score of a result for a part of the task if the task as a whole does not find it, and of a result
+/// from another domain.
 const PART_SCORE: f64 = 0.5;
 
 impl Memory {
-    /// Finds what is known that helps with a task: episodes, tools, patterns, heuristics, warnings, fixes and a playbook;
-    /// finding nothing is a legal answer.
+    /// Finds known items that help with a task: episodes, tools, patterns, heuristics, warnings, fixes and a
+    /// playbook. An empty answer is valid.
     ///
-    /// The same store and query give the same answer, but for its id; with a hold-out share
-    /// ([`LearningConfig::hold_out`](crate::learning::LearningConfig::hold_out)) the id, or that of the recall that this one follows, decides whether the
-    /// answer is held back.
+    /// The same store and query give the same answer, except for its id. With a hold-out share
+    /// ([`LearningConfig::hold_out`](crate::learning::LearningConfig::hold_out)) the id, or that of the recall
+    /// that this one follows, decides whether the answer is withheld.
     ///
     /// # Errors
-    /// `InvalidInput` for a query over a limit, and what the tiers report.
+    /// `InvalidInput` for a query over a limit, and errors of the tiers.
     pub async fn recall(&self, query: impl Into<RecallQuery>) -> Result<Recall> {
         self.inner.backlog.active();
         self.inner.recaller.recall(&query.into()).await
@@ -111,15 +111,15 @@ impl Recaller {
         recall.warnings.sort_by(|a, b| b.score.total_cmp(&a.score));
         recall.task_parts = task_parts;
         recall.phase = phase(query, &recall);
-        // Of what is done there is no step left but those of other cases.
+        // A finishing task has no steps left except those of other cases.
         if recall.phase != Phase::Finishing {
             self.add_playbook(query, now, &for_others, &mut recall).await?;
         }
         Ok(recall)
     }
 
-    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails. The model, which may be
-    /// somebody else's, sees the redacted text.
+    /// Returns the episodes nearest in meaning; `None` without a model, or while its provider fails. The model,
+    /// possibly a third party's, gets the redacted text.
     async fn semantic(&self, query: &RecallQuery, recall: &mut Recall) -> Option<HashMap<Arc<str>, f32>> {
         let vectors = self.vectors.as_deref()?;
         let text = query.text.clone();
@@ -135,7 +135,7 @@ impl Recaller {
         }
     }
 
-    /// Adds what the parts of a task find that the task as a whole does not, in the place of the last ones.
+    /// Adds results for parts of a task that the whole task does not find, replacing the last results.
     fn with_parts(
         &self,
         mut hits: Vec<Hit>,
@@ -152,14 +152,15 @@ impl Recaller {
             let asked = query.about(part).limit(1);
             let best = self.records.index.with(|index| index.search(space, Kind::Episode, &asked, now));
             let new = |hit: &Hit| hits.iter().chain(&found).all(|held| held.key != hit.key);
-            // Where the task as a whole finds nothing, a part is asked as if it were alone.
+            // If the whole task finds nothing, a part is treated as a query of its own.
             let found_at_all = |hit: &Hit| hit.score >= PART_SCORE || hits.is_empty();
             let best: Vec<Hit> = best.into_iter().filter(|hit| found_at_all(hit) && new(hit)).collect();
             found.extend(best.into_iter().map(|hit| found_for(part, hit)));
         }
         found.truncate(if hits.is_empty() { query.limit } else { query.limit / 2 });
         hits.truncate(query.limit - found.len());
-        // How like a part it is says nothing of how like the task as a whole: no more than those in front of it.
+        // Similarity to a part says nothing about similarity to the whole task: these score no higher than the
+        // hits before them.
         let least = hits.last().map_or(1.0, |hit| hit.score);
         for hit in &mut found {
             hit.score = hit.score.min(least);
@@ -168,8 +169,8 @@ impl Recaller {
         hits
     }
 
-    /// Reads what was found, all at once. What is gone by now is left out, what is only from agents that are not asked for,
-    /// and what is out of reach, which the answer says.
+    /// Reads the results concurrently. Deleted ones, and those only from agents that the query excludes, are
+    /// left out. Unreachable ones are left out, too, and the answer says so.
     async fn reach(
         &self,
         hits: Vec<Hit>,
@@ -188,7 +189,7 @@ impl Recaller {
                         reached.push(Reached { hit, entity: self.records.noted(entity), origin });
                     }
                 }
-                // The index knows more than this machine has at hand; the answer says how much is missing.
+                // The index knows more records than this machine can reach; the answer counts the missing ones.
                 Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                     recall.out_of_reach += 1;
                 }
@@ -215,8 +216,8 @@ impl Recaller {
         Ok(())
     }
 
-    /// Returns who did these episodes, and when the newest began, as far as they are still there and asked for; `None` if
-    /// only some agents are asked for, and they did none.
+    /// Returns the agents of these episodes, and when the newest began, as far as they still exist and the
+    /// query includes them; `None` if the query includes only some agents, and none of the episodes is theirs.
     fn origin(&self, episodes: &[EpisodeId], query: &RecallQuery, now: Timestamp) -> Option<Origin> {
         let space = self.records.engine.namespace();
         let mut origin = Origin::default();
@@ -230,7 +231,7 @@ impl Recaller {
         (origin.latest.is_some() || !query.is_by_agent()).then_some(origin)
     }
 
-    /// Returns so many of what was learned, if they are at least so relevant.
+    /// Returns at most this many learned items with at least this relevance.
     fn search_learned(
         &self,
         kind: Kind,
@@ -238,7 +239,7 @@ impl Recaller {
         (limit, least): (usize, f64),
         now: Timestamp,
     ) -> Vec<Hit> {
-        // Whose episodes something is from is seen once it is read.
+        // The agents of an item are known only once it is read.
         let limit = if query.is_by_agent() { RecallQuery::MAX_LIMIT } else { limit };
         let mut asked = query.clone().limit(limit.min(RecallQuery::MAX_LIMIT)).min_relevance(least);
         asked.outcomes.clear();
@@ -270,7 +271,7 @@ fn asking(parts: &[String]) -> &[String] {
     if parts.len() < 2 { &[] } else { &parts[..parts.len().min(SEARCHED_PARTS)] }
 }
 
-/// Says of what was found that it was for a part.
+/// Marks a result as found for a part of the task.
 fn found_for(part: &str, mut hit: Hit) -> Hit {
     hit.reasons.insert(0, format!("like a part of the task: {}", part.trim()));
     hit

@@ -33,9 +33,9 @@ pub struct Recording {
     /// Identifies the episode in its source, so that recording it again changes nothing: a file's name and line, a
     /// trace id, a hash of the content. 1 to 1,000 bytes.
     pub source_key: String,
-    /// What was asked.
+    /// The task.
     pub task: Task,
-    /// What was done, in order.
+    /// The actions, in order.
     pub actions: Vec<Action>,
     /// What was produced, in order.
     pub artifacts: Vec<NewArtifact>,
@@ -91,11 +91,11 @@ impl Recording {
     }
 }
 
-/// What became of a recording.
+/// The result of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recorded {
-    /// It was not known, as far as could be asked, and is stored now.
+    /// It was not known, as far as the tiers answered, and is stored now.
     New(EpisodeId),
     /// It was recorded before; nothing was changed.
     Known(EpisodeId),
@@ -103,7 +103,7 @@ pub enum Recorded {
     Forgotten(EpisodeId),
 }
 
-/// Rows and bytes that are committed together, about: well below what may wait for the committer.
+/// The approximate number of rows and bytes committed together: well below the committer's queue.
 const MAX_ROWS: usize = 4_000;
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -117,13 +117,13 @@ impl Memory {
         results.pop().unwrap_or_else(|| Err(given_up()))
     }
 
-    /// Records finished episodes, each atomically, and scores them as if one after the other: what is new or usual
-    /// depends on those before, whichever is stored first. Commits are shared, which makes this many times faster than
-    /// one [`Memory::record`] after another.
+    /// Records finished episodes, each atomically, and scores them in order: novelty and usual effort depend on
+    /// the episodes before, whichever is stored first. The episodes share commits, which is many times faster
+    /// than one [`Memory::record`] after another.
     ///
-    /// Returns what became of each, in their order and with the errors of [`Memory::record`]. One whose source key came
-    /// before in the same call is known, or fails as that one does when it is stored. Once one exceeds the rate, so do
-    /// all new ones behind it.
+    /// Returns the result of each, in order and with the errors of [`Memory::record`]. A recording whose source
+    /// key came earlier in the same call is known, or fails if that one fails. Once one exceeds the rate limit,
+    /// so do all new ones after it.
     pub async fn record_all(&self, recordings: Vec<Recording>) -> Vec<Result<Recorded>> {
         let recorder = &self.inner.recorder;
         recorder.backlog.active();
@@ -195,7 +195,8 @@ impl Memory {
                 }
                 Ok(Read { record: Some(_), .. }) => Ok(Looked::Known(Recorded::Known(id))),
                 Ok(_) => Ok(Looked::New(id)),
-                // Recording goes on while the durable tier is away; if it does know the episode, it keeps what it has.
+                // Recording continues while the durable tier is away; if that tier does have the episode, it
+                // keeps its version.
                 Err(error) if error.is_transient() || error.kind() == ErrorKind::Unauthorized => {
                     Ok(Looked::New(id))
                 }
@@ -212,12 +213,12 @@ enum Looked {
     Known(Recorded),
 }
 
-/// What becomes of a recording.
+/// The result of a recording.
 enum Fate {
     Settled(Result<Recorded>),
     /// It is to be committed.
     Prepared,
-    /// What becomes of the one at that place, which has the same source key.
+    /// The result of the recording at that place, which has the same source key.
     Of(usize),
 }
 
@@ -241,8 +242,8 @@ fn given_up() -> Error {
     Error::new(ErrorKind::Closed, "record", "the runtime stopped; whether the episode is stored is not known")
 }
 
-/// Episodes that are committed together. None of them is before the last one is scored: recall would know some of them, and
-/// they would count twice.
+/// Episodes that are committed together. None of them is before the last one is scored: recall would know some
+/// of them, and they would count twice.
 #[derive(Default)]
 struct Batch {
     /// With the place of each in the answer.
@@ -293,7 +294,7 @@ struct Prepared {
     redactions: u32,
 }
 
-/// Checks, redacts and commits what an application hands in.
+/// Checks, redacts and commits an application's input.
 pub(super) struct Recorder {
     pub(super) records: Arc<Records>,
     pub(super) traces: Arc<Traces>,
@@ -305,13 +306,14 @@ pub(super) struct Recorder {
     pub(super) rate: Option<RateLimiter>,
     pub(super) redactor: Redactor,
     pub(super) ids: Arc<dyn IdSource>,
-    /// Secrets replaced in what was stored.
+    /// Secrets replaced in stored texts.
     pub(super) redactions: AtomicU64,
     pub(super) learning: Arc<LearningConfig>,
 }
 
 impl Recorder {
-    /// Scores a completed episode. `ahead` are the figures of episodes that came before it and that recall does not know yet.
+    /// Scores a completed episode. `ahead` are the figures of episodes that came before it and that recall does
+    /// not know yet.
     pub(super) fn conclude(&self, observed: Observed, ahead: &TaskFigures, episode: &mut Episode) -> Reward {
         let (usual, novelty) = self.usual(ahead, episode);
         observed.conclude(&usual, novelty, &self.learning.reward, episode)
@@ -323,7 +325,7 @@ impl Recorder {
         self.records.engine.version(key, Some(Entity::Reward(reward)))
     }
 
-    /// Returns what episodes like this one usually take, and how new it is, in `0.0..=1.0`.
+    /// Returns the usual effort of similar episodes, and how new this one is, in `0.0..=1.0`.
     fn usual(&self, ahead: &TaskFigures, episode: &Episode) -> (Usual, f64) {
         self.records.index.with(|index| {
             let known = index.tasks(self.records.engine.namespace());
@@ -342,7 +344,8 @@ impl Recorder {
         })
     }
 
-    /// So many episodes of the very same task say more about what is usual than others of its kind.
+    /// From this many episodes of exactly the same task, they describe the usual effort better than others of
+    /// its kind.
     const ENOUGH: u32 = 3;
 
     pub(super) fn take_token(&self) -> Result<()> {
@@ -382,8 +385,8 @@ impl Recorder {
 }
 
 impl Recorder {
-    /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall may not know
-    /// yet; this one is added to them.
+    /// Checks a recording, redacts it and makes its records. `ahead` are the figures of episodes that recall
+    /// may not know yet; this one is added to them.
     async fn prepare(
         &self,
         id: EpisodeId,
@@ -452,8 +455,8 @@ impl Recorder {
             records.push(record);
         }
         self.limits.check_episode_bytes("record", bytes)?;
-        // The head behind its steps, and behind it what makes it due: rows may reach a server in several batches, and
-        // nobody may see the later of these without the earlier.
+        // The head after its steps, and the reward after the head: rows may reach a server in several batches,
+        // and no reader may see a later one of these without the earlier ones.
         records.push(head);
         records.push(first_version(self.version_of_reward(reward)));
         ahead.count_episode(&episode);

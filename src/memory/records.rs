@@ -1,4 +1,4 @@
-//! Reads records and makes their next versions: what every service of a memory works on.
+//! Reads records and makes their next versions, for every service of a memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use memory_storage_redb::Slot;
 
 use crate::memory::Listed;
 
-/// The engine, the index over what it holds, and what people ruled.
+/// The engine, the index over its records, and the rulings.
 pub(super) struct Records {
     pub(super) engine: Engine,
     pub(super) index: Arc<SharedIndex>,
@@ -81,15 +81,16 @@ impl Records {
         Ok(Listed { items, freshness })
     }
 
-    /// Returns true if the steps at hand can be taken for all of an episode's: nobody else can have logged into one
-    /// that the server has not seen, and otherwise none is missing from 1 to the last.
+    /// Returns true if the available steps are all steps of an episode: no other process can have recorded into
+    /// one that the server has not seen, and otherwise none is missing from 1 to the last.
     pub(super) fn holds_all(&self, id: EpisodeId, steps: &[Step]) -> Result<bool> {
         let contiguous = (1..).zip(steps).all(|(number, step)| step.number == number);
         let head = Key::episode(self.engine.namespace(), id);
         Ok(contiguous && (!steps.is_empty() || self.engine.is_pending(&head)?))
     }
 
-    /// Returns an item as the store has it, whatever the caches last saw of it: another process may have changed it.
+    /// Returns an item as the store has it, whatever the caches last saw of it: another process may have
+    /// changed it.
     pub(super) async fn stored(&self, item: ItemId) -> Result<Option<Entity>> {
         let scan = Scan::new(self.engine.namespace(), item.kind()).prefix(item.record_id()).limit(1);
         let (page, _) = self.engine.scan_fresh(&scan).await?;
@@ -98,7 +99,7 @@ impl Records {
         Ok(entity.map(|entity| Arc::unwrap_or_clone(self.noted(entity))))
     }
 
-    /// Returns how episodes go by domain: what the uses of an item are measured against.
+    /// Returns the success rates by domain: the baseline for the uses of an item.
     pub(super) fn baselines(&self) -> Baselines {
         let space = self.engine.namespace();
         let now = self.engine.now();
@@ -112,7 +113,7 @@ impl Records {
     pub(super) async fn evidence_on(&self, item: ItemId) -> Result<Listed<Evidence>> {
         let scan = Scan::new(self.engine.namespace(), Kind::Evidence).prefix(format!("{item}:"));
         let mut evidence = self.gathered(scan, Entity::as_evidence).await?;
-        // What a clock that is ahead left must not age the rest.
+        // A record from a clock that is ahead must not age the others.
         let now = self.engine.now();
         evidence.items.iter_mut().for_each(|evidence| evidence.at = evidence.at.min(now));
         evidence.items.sort_by_key(|evidence| (evidence.at, evidence.episode));
@@ -148,20 +149,22 @@ impl Records {
         }
     }
 
-    /// Returns true if there is no such episode any more, as the durable tier has it: forgotten, or purged. While that is
-    /// away, nothing is known to be gone. Forgetting leaves a tombstone for ever: a head that is not there, and is too young
-    /// to be purged, is on its way, or a dead letter of another machine.
+    /// Returns true if the durable tier no longer has such an episode: forgotten, or purged. While that tier is
+    /// away, the answer is false. Forgetting leaves a permanent tombstone: a head that is missing, and is too
+    /// young to be purged, is on its way, or a dead letter of another machine.
     pub(super) async fn is_gone(&self, id: EpisodeId) -> Result<bool> {
         let key = Key::episode(self.engine.namespace(), id);
         Ok(match self.engine.durable_version(&key).await? {
             None => false,
-            // What has expired is gone once it is purged: by the durable tier's time, not by a clock that may be wrong.
+            // Expired records count as deleted once they are purged, which follows the durable tier's time, not
+            // a clock that may be wrong.
             Some(Some(record)) => record.is_tombstone(),
             Some(None) => self.may_be_purged(id) && !self.engine.is_pending(&key)?,
         })
     }
 
-    /// Returns true if an episode is so old that it may have expired. The id of an imported one has no time: it counts as old.
+    /// Returns true if an episode is so old that it may have expired. The id of an imported one has no time: it
+    /// counts as old.
     fn may_be_purged(&self, id: EpisodeId) -> bool {
         let (seconds, nanos) = id.0.get_timestamp().map_or((0, 0), |at| at.to_unix());
         let started = Timestamp(seconds * 1_000 + u64::from(nanos) / 1_000_000);
@@ -173,7 +176,7 @@ impl Records {
         self.index.with(|index| index.is_live(&key, now))
     }
 
-    /// Returns all that was decided, as far as this process has heard of it.
+    /// Returns all rulings that this process knows.
     pub(super) fn rulings(&self) -> Arc<Rulings> {
         let space = self.engine.namespace();
         let mut held = lock(&self.ruled);
@@ -186,7 +189,7 @@ impl Records {
         held.1.clone()
     }
 
-    /// Notes in a record's content what was decided about it.
+    /// Adds its ruling to a record's content.
     pub(super) fn noted(&self, entity: Arc<Entity>) -> Arc<Entity> {
         self.rulings().noted(entity)
     }
@@ -219,7 +222,7 @@ pub(super) struct Baselines {
 }
 
 impl Baselines {
-    /// Returns the tally of a domain; of tasks without one for `None`.
+    /// Returns the counts of a domain; of tasks without one for `None`.
     pub(super) fn of_domain(&self, domain: Option<&str>) -> Tally {
         let key = memory_recall::tokenize::label_key(domain);
         let (episodes, successes) = self.by_domain.get(key.as_str()).copied().unwrap_or_default();

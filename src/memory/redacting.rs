@@ -4,11 +4,12 @@ use memory_core::{Error, ErrorKind, Result};
 
 use crate::redact::Redactor;
 
-/// Larger texts are redacted on the runtime's blocking threads, in bytes: smaller ones take less than a millisecond.
+/// Larger texts are redacted on the runtime's blocking threads, in bytes: smaller ones take less than a
+/// millisecond.
 const INLINE_BYTES: usize = 64 << 10;
 
 impl Redactor {
-    /// Redacts what an application hands in, on a blocking thread if it has more than 64 KiB; returns it and how many
+    /// Redacts an application's input, on a blocking thread if it has more than 64 KiB; returns it and how many
     /// secrets were replaced. Cancelling the future stores nothing.
     ///
     /// # Errors

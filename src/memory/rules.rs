@@ -1,7 +1,8 @@
 //! Keeps the stored heuristics in step with the episodes that they derive from.
 //!
-//! Heuristics are read off the model of a domain ([`memory_learn::advise::Model::rules`]): which word tells which tool apart is
-//! a question about all of its episodes. What people ruled and what became of uses is kept over every computation.
+//! Heuristics are derived from the model of a domain ([`memory_learn::advise::Model::rules`]): which word
+//! discriminates which tool depends on all of its episodes. Rulings and the results of uses survive every
+//! computation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -24,18 +25,18 @@ use crate::memory::draft::Draft;
 use crate::memory::records::Records;
 use crate::memory::{LearningConfig, Listed};
 
-/// New episodes, as a share of those known, from which it is worth computing heuristics anew in the background.
+/// New episodes, as a share of the known ones, from which heuristics are recomputed in the background.
 const WORTHWHILE: f64 = 0.1;
 /// The most heuristics for using a tool in one domain, and the most against using one; the best are kept.
 const MOST: [usize; 2] = [200, 50];
-/// A heuristic whose lower bound is less tells little more than that the tool exists.
+/// A heuristic with a smaller lower bound says little more than that the tool exists.
 const CONFIDENT_FROM: f64 = 0.3;
 /// The episodes that support a heuristic, at least: one is chance.
 const LEAST_SUPPORT: u32 = 2;
 /// Newest episodes for and against that a heuristic names.
 const NAMED_EPISODES: usize = 16;
 
-/// Which heuristics are computed anew.
+/// Which heuristics are recomputed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refresh {
     /// Those of the domains where enough is new.
@@ -53,7 +54,7 @@ pub(super) struct Rules {
     backlog: Arc<Backlog>,
     advisors: Arc<Advisors>,
     learning: Arc<LearningConfig>,
-    /// What was computed last, by domain.
+    /// The latest result, by domain.
     computed: Mutex<BTreeMap<Domain, Arc<Vec<Heuristic>>>>,
     /// Domains whose heuristics are out of step, with how many episodes are new.
     stale: Mutex<BTreeMap<Domain, usize>>,
@@ -81,12 +82,12 @@ impl Rules {
         }
     }
 
-    /// Notes that an episode of a domain came, changed or went.
+    /// Notes that an episode of a domain was added, changed or removed.
     pub(super) fn note(&self, domain: Option<&str>) {
         *lock(&self.stale).entry(domain.map(normalize_label)).or_default() += 1;
     }
 
-    /// Computes heuristics anew where that is due and stores them; returns how many records were written.
+    /// Recomputes and stores due heuristics; returns how many records were written.
     pub(super) async fn refresh_heuristics(&self, which: Refresh) -> Result<u64> {
         let stale: BTreeSet<Domain> = {
             let refreshed = lock(&self.refreshed);
@@ -110,8 +111,8 @@ impl Rules {
         Ok(written)
     }
 
-    /// Computes and stores the heuristics of domains that this process has not looked at, one after the other until `stop`
-    /// says so: another process may have ended before it did.
+    /// Computes and stores the heuristics of domains that this process has not computed yet, in order, until
+    /// `stop` returns true: another process may have ended before it did so.
     pub(super) async fn refresh_others(&self, stop: impl Fn() -> bool) -> Result<()> {
         let space = self.records.engine.namespace();
         for domain in self.records.index.with(|index| index.domains(space)) {
@@ -131,7 +132,8 @@ impl Rules {
         Ok(())
     }
 
-    /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they must wait.
+    /// Computes the heuristics of a domain and stores them; returns how many were written, or `None` if they
+    /// must wait.
     async fn refresh_domain(&self, domain: &Domain) -> Result<Option<u64>> {
         let (advisor, episodes) = self.advisors.learned_advisor(domain).await?;
         let heuristics = self.heuristics_of(domain.as_deref(), &advisor, self.records.engine.now()).await?;
@@ -139,7 +141,7 @@ impl Rules {
         // Computed is computed: while nothing can be stored it is not done again for each episode.
         lock(&self.refreshed).insert(domain.clone(), episodes);
         match episodes {
-            // Whatever domain somebody asks for: nothing is kept of those that there are not.
+            // Queries may name any domain: nothing is kept for domains that do not exist.
             0 => drop(lock(&self.computed).remove(domain)),
             _ => drop(lock(&self.computed).insert(domain.clone(), heuristics.clone())),
         }
@@ -151,7 +153,7 @@ impl Rules {
         lock(&self.computed).get(&domain.map(normalize_label)).cloned().unwrap_or_default()
     }
 
-    /// Returns the heuristics that a model gives, the most telling first.
+    /// Returns the heuristics of a model, the most discriminating first.
     pub(super) async fn heuristics_of(
         &self,
         domain: Option<&str>,
@@ -171,8 +173,8 @@ impl Rules {
                 });
             }
         });
-        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics whenever computed. One
-        // from the future has no say in what is old.
+        // As of the newest episode, not of the wall clock: the same episodes give the same heuristics at any
+        // time. An episode from the future must not make others look old.
         let as_of = at.values().max().copied().unwrap_or(Timestamp(0)).min(now);
         let sheet = Sheet { domain, at: &at, as_of, confidence: &self.learning.confidence };
         let mut heuristics: Vec<Heuristic> = rules.iter().map(|rule| sheet.heuristic(rule)).collect();
@@ -191,7 +193,8 @@ impl Rules {
         Ok(heuristics)
     }
 
-    /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of reach.
+    /// Returns the heuristics of a domain as stored, those that are ruled out included, and how many are out of
+    /// reach.
     pub(super) async fn stored_heuristics(
         &self,
         domain: Option<&str>,
@@ -217,7 +220,7 @@ impl Rules {
         for (known, read) in revisions.into_iter().zip(self.records.engine.read_each(&keys).await?) {
             match read {
                 Ok(read) => {
-                    // The index hears of a change before the layers below it do.
+                    // The index gets a change before the layers below it do.
                     current &= read.record.as_ref().map(|record| record.revision) >= known;
                     let entity =
                         read.record.and_then(|record| record.entity).map(|entity| self.records.noted(entity));
@@ -236,12 +239,12 @@ impl Rules {
         Ok((heuristics, out_of_reach))
     }
 
-    /// Writes the heuristics that changed, and removes those that nothing supports any more; returns how many, or `None`
-    /// if it is not known what is stored: a ruling that this machine has not heard of must not be written over.
+    /// Writes the heuristics that changed, and removes those without support. Returns how many, or `None` if
+    /// the stored state is unknown: a ruling that this machine does not know must not be overwritten.
     async fn store_heuristics(&self, domain: &Domain, heuristics: &[Heuristic]) -> Result<Option<u64>> {
         let Listed { items: held, freshness } =
             self.records.all(Kind::Heuristic, Entity::as_heuristic).await?;
-        // The index may be a pull behind; what somebody ruled on just now stays.
+        // The index may be one pull late; rulings made just now must stay.
         let rulings = self.records.all(Kind::Ruling, Entity::as_ruling).await?;
         if freshness.or_staler(rulings.freshness) != Freshness::Fresh {
             return Ok(None);
@@ -257,7 +260,7 @@ impl Rules {
             .collect();
         let computed: BTreeMap<_, &Heuristic> =
             heuristics.iter().map(|heuristic| (heuristic.id, heuristic)).collect();
-        // A special rule stays out for as long as a general one says all that it says.
+        // A special rule stays out as long as a general rule covers it.
         let is_special = |id: &HeuristicId, of: &Heuristic| {
             let covered = |special: &&Heuristic| computed.get(&of.id).is_some_and(|it| covers(it, special));
             computed.get(id).is_none_or(covered)
@@ -291,7 +294,7 @@ impl Rules {
                 draft.remove(Kind::Heuristic, id.to_string());
                 continue;
             }
-            // A ruling stays with its condition; of the episodes that showed it nothing does.
+            // A ruling keeps its condition, but nothing of the episodes that showed it.
             let ruled = Heuristic {
                 tally: Tally::default(),
                 confidence: Tally::default().lower_bound(Timestamp(0), &self.learning.confidence),
@@ -312,7 +315,7 @@ impl Rules {
     }
 }
 
-/// What every heuristic of one domain is made with.
+/// The common inputs for the heuristics of one domain.
 struct Sheet<'s> {
     domain: Option<&'s str>,
     /// When episodes began.

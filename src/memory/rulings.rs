@@ -1,4 +1,4 @@
-//! What people ruled about what was learned.
+//! Rulings by people on learned items.
 
 use memory_core::{
     Decision, Entity, Error, ErrorKind, FailureId, ItemId, Kind, RemedyCall, Result, Ruling, Standing,
@@ -11,11 +11,12 @@ use crate::memory::draft::Draft;
 use crate::memory::learner::ATTEMPTS;
 
 impl Knowledge<'_> {
-    /// Pins or rejects an item, or with `None` lets its evidence decide again. What was decided is a record of its own
-    /// ([`Ruling`]): it survives the item being learned anew, and the item being forgotten with its episodes.
+    /// Pins or rejects an item, or with `None` lets its evidence decide again. A ruling is a separate record
+    /// ([`Ruling`]): it survives when the item is learned again, or is forgotten with its episodes.
     ///
     /// # Errors
-    /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and what the commit reports.
+    /// `InvalidInput` for an episode (forget it instead), `NotFound` for an unknown item, and errors of the
+    /// commit.
     pub async fn set_ruling(&self, item: ItemId, decision: Option<Decision>) -> Result<()> {
         if item.kind() == Kind::Episode {
             return Err(Error::invalid("rule", "item", "an episode is not ruled on")
@@ -24,11 +25,11 @@ impl Knowledge<'_> {
         self.decide(item, None, decision).await
     }
 
-    /// Pins or rejects one remedy of a failure lesson, by its calls ([`memory_core::Remedy::calls`]), or with `None` lets its
-    /// evidence decide again.
+    /// Pins or rejects one remedy of a failure lesson, by its calls ([`memory_core::Remedy::calls`]), or with
+    /// `None` lets its evidence decide again.
     ///
     /// # Errors
-    /// `NotFound` for an unknown lesson or remedy, and what the commit reports.
+    /// `NotFound` for an unknown lesson or remedy, and errors of the commit.
     pub async fn set_remedy_ruling(
         &self,
         failure: FailureId,
@@ -59,7 +60,7 @@ impl Knowledge<'_> {
                 held => held.is_some(),
             };
             let Some(decision) = decision else {
-                // What is gone can be released all the same: should it come back, its evidence decides.
+                // A ruling can also be withdrawn if its item is gone: if it comes back, its evidence decides.
                 if !known && draft.get(Kind::Ruling, &*id).await?.is_none() {
                     return Err(unknown(item, calls));
                 }

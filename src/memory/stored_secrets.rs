@@ -1,7 +1,8 @@
-//! Redacting what is stored already, with the rules of today.
+//! Redacts stored records with the current rules.
 //!
-//! A pass reads every record once, kind by kind. Whatever is found in a part of an episode, the episode is redacted as a
-//! whole, in one commit: its words are in its head, too, and what was learned from it is withdrawn and learned anew.
+//! A pass reads every record once, kind by kind. If any record of an episode has a secret, the whole episode is
+//! redacted in one commit: its words are in its head, too, and everything learned from it is withdrawn and
+//! learned again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,11 +26,11 @@ use crate::redact::{Redactor, marks};
 /// Records read at a time.
 const PAGE: usize = 200;
 
-/// What a pass over stored records does with the secrets that it finds.
+/// The treatment of secrets found by a pass over stored records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RedactionPass {
-    /// Tells them, and changes nothing.
+    /// Reports them, and changes nothing.
     DryRun,
     /// Replaces them.
     Apply,
@@ -47,7 +48,7 @@ pub struct SecretsFound {
     pub rules: BTreeMap<String, u64>,
 }
 
-/// A part of a pass over what is stored; [`Memory::redact_stored`] returns it.
+/// A part of a pass over stored records; [`Memory::redact_stored`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct RedactedPage {
@@ -55,24 +56,24 @@ pub struct RedactedPage {
     pub checked: u64,
     /// Those with secrets. With [`RedactionPass::Apply`] these are replaced.
     pub found: Vec<SecretsFound>,
-    /// The keys of records that do not decode: what they hold is not known. They can be forgotten.
+    /// The keys of records that do not decode, so their content is unknown. They can be forgotten.
     pub unreadable: Vec<String>,
-    /// Where the next part begins; `None` behind the last.
+    /// Where the next part begins; `None` after the last.
     pub next: Option<String>,
 }
 
 impl Memory {
-    /// Goes over one part of what is stored, with the redaction rules of this memory: from the beginning, or from where
-    /// [`RedactedPage::next`] says. Repeat it until there is no next part. A pass may be stopped and taken up anywhere,
-    /// and going over the same part twice changes nothing more.
+    /// Redacts one part of the stored records with the rules of this memory: from the beginning, or from
+    /// [`RedactedPage::next`]. Repeat until there is no next part. A pass may be interrupted and resumed
+    /// anywhere, and a repeated part changes nothing more.
     ///
-    /// With [`RedactionPass::Apply`] an episode with secrets is redacted as a whole, and what was learned from it is learned
-    /// anew. Copies remain where the durable tier keeps old pages and backups, in the caches of machines that have not
-    /// heard of the change yet, and in dead letters.
+    /// With [`RedactionPass::Apply`] an episode with secrets is redacted as a whole, and is learned from again.
+    /// Copies remain in old pages and backups of the durable tier, in the caches of machines that have not
+    /// received the change yet, and in dead letters.
     ///
     /// # Errors
-    /// `InvalidInput` for a place that no pass returned, `Unavailable` while the durable tier does not answer; what was
-    /// redacted until then stays so.
+    /// `InvalidInput` for a place that no pass returned, `Unavailable` while the durable tier does not answer;
+    /// records redacted until then stay redacted.
     pub async fn redact_stored(&self, pass: RedactionPass, from: Option<&str>) -> Result<RedactedPage> {
         let inner = &self.inner;
         inner.backlog.active();
@@ -116,7 +117,7 @@ impl Memory {
     }
 }
 
-/// Replaces secrets in what is stored.
+/// Replaces secrets in stored records.
 pub(super) struct StoredSecrets {
     pub(super) records: Arc<Records>,
     pub(super) backlog: Arc<Backlog>,
@@ -128,7 +129,7 @@ pub(super) struct StoredSecrets {
 }
 
 impl StoredSecrets {
-    /// Returns what the rules find in a record; `None` if that is nothing.
+    /// Returns the secrets in a record by these rules; `None` if there are none.
     async fn secrets_in(&self, record: &Record) -> Result<Option<SecretsFound>> {
         let Some(entity) = &record.entity else { return Ok(None) };
         let (redacted, count) = self
@@ -158,7 +159,7 @@ impl StoredSecrets {
             Some(Entity::Artifact(artifact)) => Some(artifact.episode),
             _ => None,
         };
-        // What belongs to an episode whose head is gone, or out of reach, is a record like any other.
+        // A record of an episode whose head is gone, or unreachable, is redacted on its own.
         if let Some(owner) = owner
             && self.redact_episode(owner).await?
         {
@@ -172,7 +173,7 @@ impl StoredSecrets {
             let Some(mut entity) = draft.get(kind, &*id).await? else { return Ok(()) };
             self.redactor.redact_entity(&mut entity);
             match kind {
-                // They name what they are about in their ids, and are computed anew.
+                // Their ids contain their subject; they are recomputed.
                 Kind::Metric => draft.remove(kind, &*id),
                 _ => draft.put(&*id, entity),
             }
@@ -183,11 +184,11 @@ impl StoredSecrets {
         self.records.engine.commit(draft.into_records()).await
     }
 
-    /// Redacts an episode with all that belongs to it; what it taught is withdrawn, and it is due to be learned from again.
-    /// Returns false if there is no such episode.
+    /// Redacts an episode with all its records. Items learned from it are withdrawn, and it is due to be
+    /// learned from again. Returns false if there is no such episode.
     async fn redact_episode(&self, id: EpisodeId) -> Result<bool> {
         let _gate = self.backlog.gate.lock().await;
-        // Whoever adds to the episode has done so by now, or waits.
+        // Concurrent writers have finished by now, or wait.
         let _nobody_writes = self.writing.forget(id).await;
         let mut attempts = 1..=ATTEMPTS;
         let (draft, old, again) = loop {

@@ -7,7 +7,8 @@ use memory_learn::trace::Trace;
 
 use crate::memory::records::Records;
 
-/// The bytes of traces that are kept in memory, for contrast with the next episodes: a few hundred of usual length.
+/// The bytes of traces that are kept in memory, for contrast with the next episodes: a few hundred of usual
+/// length.
 const BYTES: u64 = 32 << 20;
 
 /// Reads episodes with their steps and artifacts.
@@ -30,12 +31,12 @@ impl Traces {
         self.cache.insert(trace.episode.id, Arc::new(trace));
     }
 
-    /// Drops what is kept of an episode.
+    /// Drops the cached data of an episode.
     pub(super) fn forget(&self, episode: EpisodeId) {
         self.cache.invalidate(&episode);
     }
 
-    /// Reads an episode with its steps and artifacts; `None` if it is open or gone.
+    /// Reads an episode with its steps and artifacts; `None` if it is open or deleted.
     pub(super) async fn trace(&self, id: EpisodeId) -> Result<Option<Arc<Trace>>> {
         if let Some(trace) = self.cache.get(&id) {
             return Ok(Some(trace));

@@ -1,8 +1,8 @@
 //! Vectors of episodes: made in the background, kept as records, searched in memory.
 //!
-//! A vector stands for the text of a task and is kept under the hash of that text and the model: equal texts are
-//! embedded once, and what another model made is not used. A provider that fails delays vectors, never recording or
-//! recall: recall goes on by words, and says so.
+//! A vector represents the text of a task and is stored under the hash of that text and the model: equal texts
+//! are embedded once, and vectors of another model are not used. A failing provider delays vectors, never
+//! recording or recall: recall then matches words only, and reports that.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -64,7 +64,7 @@ impl Vectors {
     /// Returns the episodes whose tasks mean most nearly the same as a text, with the cosine similarity.
     ///
     /// # Errors
-    /// What the provider reports.
+    /// Errors of the provider.
     pub(super) async fn search(&self, text: &str, limit: usize) -> Result<Vec<(Key, f32)>> {
         let vectors = self.embedder.embed(&[text.to_owned()]).await?;
         let vector = vectors.into_iter().next().ok_or_else(no_vector)?;
@@ -106,11 +106,12 @@ pub(super) fn no_vector() -> Error {
 }
 
 impl Memory {
-    /// Waits until every episode has its vector; returns at once without a model. Vectors are made in the background
-    /// anyway.
+    /// Waits until every episode has its vector; returns at once without a model. Vectors are also computed in
+    /// the background.
     ///
     /// # Errors
-    /// What the provider or the tiers report; recall then goes by words where vectors are missing, and says so.
+    /// Errors of the provider or the tiers; recall then matches words only where vectors are missing, and
+    /// reports that.
     pub async fn complete_vectors(&self) -> Result<()> {
         match &self.inner.vectors {
             Some(vectors) => vectors.keep_in_step().await,
@@ -120,12 +121,12 @@ impl Memory {
 }
 
 impl Vectors {
-    /// Loads the vectors that are stored, and makes those that are missing, of these episodes or of all.
+    /// Loads the stored vectors, and computes missing ones, of these episodes or of all.
     pub(super) async fn complete(&self, only: Option<&[EpisodeId]>) -> Result<()> {
         let _making = self.making.lock().await;
         let made = self.make(only).await;
         match &made {
-            // What some have says nothing about the others.
+            // Success of some says nothing about the others.
             Ok(()) if only.is_some() => {}
             Ok(()) => *lock(&self.gap) = None,
             Err(error) => *lock(&self.gap) = Some(format!("some vectors could not be made: {error}")),
@@ -133,8 +134,8 @@ impl Vectors {
         made
     }
 
-    /// Loads and makes all vectors, if that is not done; then keeps them in step with the recall index: episodes that
-    /// others recorded get theirs, and those of episodes that are gone, or have expired, are dropped.
+    /// Loads and computes all vectors, if that is not done. Then keeps them consistent with the recall index:
+    /// new episodes of others get vectors, and those of deleted or expired episodes are dropped.
     ///
     /// # Errors
     /// As [`Memory::complete_vectors`].
@@ -158,7 +159,7 @@ impl Vectors {
             Some(ids) => self.of_these_without(ids).await?,
             None => self.episodes_without().await?,
         };
-        // What the index does not have (yet) recall cannot show: its turn comes.
+        // Recall cannot show an episode that the index does not have (yet); its vector follows later.
         let now = self.records.engine.now();
         self.records.index.with(|index| missing.retain(|(key, _)| index.is_live(key, now)));
         if missing.is_empty() {
@@ -189,7 +190,8 @@ impl Vectors {
             if made.len() != texts.len() {
                 return Err(no_vector());
             }
-            // The provider took its time: of what was forgotten meanwhile no vector may stay. Forgetting holds the gate.
+            // The provider took time: episodes forgotten meanwhile must not keep a vector. Forgetting holds the
+            // lock.
             let _gate = self.backlog.gate.lock().await;
             let now = self.records.engine.now();
             let mut records = Vec::with_capacity(made.len());
@@ -298,7 +300,7 @@ impl Vectors {
         Ok(stored)
     }
 
-    /// Removes the vectors of other models, once this one has made all of its own; returns how many.
+    /// Removes the vectors of other models, once this model has computed all of its own; returns how many.
     pub(super) async fn drop_foreign(&self) -> Result<u32> {
         if self.gap().is_some() {
             return Ok(0);

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use memory_core::EpisodeId;
 
-/// Locks that are held for reading from the look at an episode to the commit that adds to it; forgetting holds one for
-/// writing, so that nothing of the episode comes behind its tombstones. Episodes share few enough of them that forgetting
-/// one hardly ever holds up another.
+/// Locks that are held for reading from the check of an episode to the commit that adds to it. Forgetting holds
+/// one for writing, so that no record of the episode follows its tombstones. Few enough episodes share a lock
+/// that forgetting one hardly ever delays another.
 #[derive(Default)]
 pub(super) struct Writing([tokio::sync::RwLock<()>; 32]);
 
 impl Writing {
-    /// Waits at most so long for those who add to the episode: one of them may never be polled again.
+    /// The longest wait for writers of the episode: one of them may never be polled again.
     const PATIENCE: Duration = Duration::from_secs(5);
 
     fn of(&self, id: EpisodeId) -> &tokio::sync::RwLock<()> {
@@ -23,7 +23,7 @@ impl Writing {
         self.of(id).read().await
     }
 
-    /// Waits for those who add to an episode, and holds off others; `None` if one of them takes too long.
+    /// Waits for the writers of an episode, and blocks new ones; `None` if one of them takes too long.
     pub(super) async fn forget(&self, id: EpisodeId) -> Option<tokio::sync::RwLockWriteGuard<'_, ()>> {
         tokio::time::timeout(Self::PATIENCE, self.of(id).write()).await.ok()
     }

@@ -1,4 +1,5 @@
-//! Secrets told by the name they are given to: `DB_PASSWORD=…`, `"api_key": "…"`, `--token …`, "the password is …".
+//! Secrets recognised by the name of their variable or field: `DB_PASSWORD=…`, `"api_key": "…"`, `--token …`,
+//! "the password is …".
 
 use crate::redact::field::{Name, classify};
 use crate::redact::shape;
@@ -32,8 +33,8 @@ macro_rules! value {
 
 pub(super) use value;
 
-/// A name that ends in a secret word, a separator (with a type before it in some languages), and a value in quotes or
-/// up to a space. JSON within a string has backslashes before its quotes.
+/// A name that ends in a secret word, a separator (with a type before it in some languages), and a value in
+/// quotes or up to a space. JSON within a string has backslashes before its quotes.
 pub(super) const PATTERN: &str = concat!(
     r"(?P<name>",
     secret_name!(),
@@ -55,15 +56,15 @@ pub(super) const PROSE_PATTERN: &str = concat!(
     r#"(?:"(?P<double>[^"\s]{4,})"|'(?P<single>[^'\s]{4,})'|`(?P<tick>[^`\s]{4,})`|(?P<bare>[^\s"'`,;]{4,}))"#,
 );
 
-/// What a pattern found, and where.
+/// A match of a pattern, and its place.
 pub(super) struct Found<'t> {
     /// The name it is assigned to; empty where the pattern has none.
     pub(super) name: &'t str,
     /// The text before.
     pub(super) before: &'t str,
-    /// What may be a secret.
+    /// The possible secret.
     pub(super) secret: &'t str,
-    /// The text behind.
+    /// The text after it.
     pub(super) after: &'t str,
 }
 
@@ -83,15 +84,15 @@ pub(super) fn secret_length(found: &Found<'_>) -> Option<usize> {
     } else {
         accepted(value, bare(name, value, found))
     };
-    // What a sign ends may go on behind it.
+    // A value that ends at a sign may continue after it.
     match plain {
         Some(_) if !found.after.starts_with(['&', ';', ',']) => plain,
         _ => odd_password(name, found).or(plain),
     }
 }
 
-/// Returns the length of a password with signs in it, which code would have too, where a line holds nothing but a name and
-/// its value: `DB_PASSWORD=!QAZ2wsx&3edc`. It goes on to the next space.
+/// Returns the length of a password that contains signs of code, on a line with only a name and its value:
+/// `DB_PASSWORD=!QAZ2wsx&3edc`. It extends to the next space.
 fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
     if name != Name::Password {
         return None;
@@ -108,7 +109,7 @@ fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
     }
     let rest = found.after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\'));
     let more = &found.after[..rest.unwrap_or(found.after.len())];
-    // A further assignment behind `&` or `;` is another value.
+    // A further assignment after `&` or `;` is another value.
     let more = if more.contains('=') { "" } else { more };
     let ends_line =
         found.after[more.len()..].trim_start_matches([' ', '\t', '"', '\'']).starts_with(['\n', '\r', '#'])
@@ -122,7 +123,8 @@ fn odd_password(name: Name, found: &Found<'_>) -> Option<usize> {
         .then_some(found.secret.len() + more.len())
 }
 
-/// Returns true if the quote before the value ends a string that the name is in: `prompt='Password: ', stream=None`.
+/// Returns true if the quote before the value ends a string that the name is in:
+/// `prompt='Password: ', stream=None`.
 fn closes_a_prompt(found: &Found<'_>) -> bool {
     let Some(at) = found.before.rfind(found.name) else { return false };
     let opening = found.before[..at].chars().next_back();
@@ -174,8 +176,9 @@ fn bare(name: Name, value: &str, found: &Found<'_>) -> bool {
     }
 }
 
-/// Returns true if a word without digits stands where nothing but a value can: `PASSWORD=letmein` up to a space, or
-/// `password: letmein` alone on its line. In code and in sentences such a word is a variable or a remark.
+/// Returns true if a word without digits stands where nothing but a value can: `PASSWORD=letmein` up to a
+/// space, or `password: letmein` alone on its line. In code and in sentences such a word is a variable or a
+/// remark.
 fn word_alone(value: &str, tight: bool, found: &Found<'_>) -> bool {
     let plain = value.chars().all(|c| c.is_alphanumeric() || c == '-') && value.len() == found.secret.len();
     let named_alike = value.to_ascii_lowercase().contains("pass");
@@ -196,19 +199,19 @@ fn word_alone(value: &str, tight: bool, found: &Found<'_>) -> bool {
     }
 }
 
-/// Returns how many bytes of a word said to be a password are one; `None` if it is not.
+/// Returns how many bytes of a word called a password are one; `None` if it is not.
 pub(super) fn prose_length(found: &Found<'_>) -> Option<usize> {
     let quoted = found.before.ends_with(['"', '\'', '`']);
     let value = if quoted { found.secret } else { trim_punctuation(found.secret) };
     if shape::placeholder(value) || shape::is_remark(value) || shape::code(value) && !shape::odd(value) {
         return None;
     }
-    // Said to be it, or only named beside it.
+    // Stated to be the password, or only mentioned next to it.
     let said = {
         let end = found.before.trim_end_matches(['"', '\'', '`', ' ', '\t', ':']);
         !end.ends_with(found.name)
     };
-    // Beside the word, an id is what it is about; and `pwd` is a command.
+    // Next to the word, an id names the subject; and `pwd` is a command.
     if !said && !quoted && (shape::id(value) || found.name.eq_ignore_ascii_case("pwd")) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Redaction of what applications hand in, and of what is stored.
+//! Redaction of input from applications, and of stored records.
 
 use memory_core::{Action, Entity, Episode, NewArtifact, Outcome, RemedyCall, Task};
 
@@ -50,7 +50,8 @@ impl Redactor {
         self.redact_task(&mut episode.task) + outcome + self.redact_texts(tools.chain(&mut episode.keywords))
     }
 
-    /// Replaces the secrets in every text of a stored record; returns how many. What identifies it, or others, stays.
+    /// Replaces the secrets in every text of a stored record; returns how many. Identifiers of this and other
+    /// records stay.
     pub(crate) fn redact_entity(&self, entity: &mut Entity) -> u32 {
         match entity {
             Entity::Episode(episode) => self.redact_episode(episode),

@@ -1,4 +1,4 @@
-//! Names of fields and variables that say their value is secret.
+//! Names of fields and variables with secret values.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub(super) enum Name {
     Key,
     /// A token: the name has other meanings too, so the value must look random.
     Token,
-    /// Short for a password, and for what a test does: the value must be no word or count.
+    /// An abbreviation of password that also means the result of a test: the value must be no word or count.
     Pass,
     /// Any sort of key: the value must be long and random.
     Random,
@@ -24,7 +24,7 @@ pub(super) enum Name {
     Basic,
 }
 
-/// Words behind a secret one that say which secret it is, or in what form.
+/// Words after a secret word that say which secret it is, or its format.
 const WHICH: &[&str] = &[
     "prod",
     "production",
@@ -206,8 +206,8 @@ const OTHER_TOKENS: &[&str] = &[
     "text",
 ];
 
-/// Tells what a name promises; `None` if nothing secret. Case, `_`, `-`, `.` and spaces do not matter, nor do words behind
-/// that say which one it is (`DB_PASSWORD_PROD`, `password1`).
+/// Returns the class of secret that a name announces; `None` if none. Case, `_`, `-`, `.` and spaces are
+/// ignored, and so are words after it that say which one it is (`DB_PASSWORD_PROD`, `password1`).
 pub(super) fn classify(name: &str) -> Option<Name> {
     let mut words = words(name);
     let last = words.iter().rposition(|word| !WHICH.contains(&word.as_str()) && !is_number(word))?;
@@ -267,7 +267,7 @@ fn is_number(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Replaces the value of a JSON field whose name says it is secret; returns how many values.
+/// Replaces the value of a JSON field with a secret name; returns how many values.
 pub(super) fn redact(name: &str, value: &mut Value) -> u32 {
     match class_of(name) {
         Some(class) => redact_value(class, value, name.ends_with(['s', 'S'])),
@@ -275,7 +275,7 @@ pub(super) fn redact(name: &str, value: &mut Value) -> u32 {
     }
 }
 
-/// Tells what the name of a field, a header or a variable promises.
+/// Returns the class of secret that the name of a field, a header or a variable announces.
 pub(super) fn class_of(name: &str) -> Option<Name> {
     match name.trim().to_ascii_lowercase().as_str() {
         "authorization" | "proxy-authorization" => Some(Name::Key),
@@ -286,8 +286,8 @@ pub(super) fn class_of(name: &str) -> Option<Name> {
     .or_else(|| classify(name))
 }
 
-/// Replaces a value that somebody called secret, and those in a list or in an object that only wraps it.
-/// A `plural` name calls all that is in it secret.
+/// Replaces a value with a secret name, and those in a list or in an object that only wraps it. A `plural` name
+/// makes everything in it secret.
 pub(super) fn redact_value(class: Name, value: &mut Value, plural: bool) -> u32 {
     const WRAPS: &[&str] = &[
         "value",
@@ -334,7 +334,7 @@ pub(super) fn is_secret(class: Name, text: &str) -> bool {
     if if class == Name::Password { shape::place(trimmed) } else { shape::reference(trimmed) } {
         return false;
     }
-    // Nothing but marks is left of what was redacted before.
+    // Only marks of an earlier redaction are left.
     let mut rest = trimmed;
     while let Some((0, behind)) = next_mark(rest) {
         rest = rest[behind..].trim_start();

@@ -1,10 +1,11 @@
-//! Names and values side by side: `{"name": "DB_PASSWORD", "value": "…"}`, `["--password", "…"]`, `["Authorization", "…"]`.
+//! Names and values side by side: `{"name": "DB_PASSWORD", "value": "…"}`, `["--password", "…"]`,
+//! `["Authorization", "…"]`.
 
 use serde_json::{Map, Value};
 
 use crate::redact::field::{Name, class_of, redact_value};
 
-/// What holds the name in a pair, and what the value.
+/// Fields that hold the name in a pair, and those that hold the value.
 const NAMES: [&str; 12] = [
     "name",
     "key",
@@ -22,7 +23,7 @@ const NAMES: [&str; 12] = [
 const VALUES: [&str; 8] =
     ["value", "val", "content", "data", "default", "secret", "stringvalue", "defaultvalue"];
 
-/// Returns what an object that pairs a name with a value promises of the value.
+/// Returns the class of secret that an object with a name and a value announces.
 fn promised(fields: &Map<String, Value>) -> Option<Name> {
     fields.iter().find_map(|(name, value)| {
         let names = NAMES.contains(&name.to_ascii_lowercase().as_str());
@@ -32,7 +33,7 @@ fn promised(fields: &Map<String, Value>) -> Option<Name> {
 
 /// Replaces the value of an object that pairs it with the name of a secret; returns how many.
 pub(super) fn redact_object(fields: &mut Map<String, Value>) -> u32 {
-    // What a cluster keeps as a secret.
+    // The content of a Kubernetes secret.
     if fields.get("kind").and_then(Value::as_str) == Some("Secret") {
         let held = fields.iter_mut().filter(|(name, _)| matches!(name.as_str(), "data" | "stringData"));
         return held.map(|(_, held)| redact_value(Name::Key, held, true)).sum();
@@ -42,8 +43,8 @@ pub(super) fn redact_object(fields: &mut Map<String, Value>) -> u32 {
     values.map(|(_, value)| redact_value(class, value, false)).sum()
 }
 
-/// Replaces the arguments behind options that take a secret, and the second of two where the first names one; returns how
-/// many.
+/// Replaces the arguments after options that take a secret, and the second of two where the first names one;
+/// returns how many.
 pub(super) fn redact_list(items: &mut [Value]) -> u32 {
     let mut count = 0;
     let pair = items.len() == 2;

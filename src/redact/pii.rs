@@ -1,4 +1,4 @@
-//! Data about persons: off unless asked for.
+//! Personal data: off by default.
 
 /// Returns true for a number whose check digit is right.
 ///

@@ -1,4 +1,4 @@
-//! What everyday texts hold: secrets that must go, and look-alikes that must stay. All values are made up.
+//! Everyday texts: secrets that must go, and similar text that must stay. All values are invented.
 
 use serde_json::{Value, json};
 

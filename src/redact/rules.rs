@@ -11,21 +11,21 @@ pub(super) struct BuiltIn {
     pub(super) trigger: &'static str,
     /// The secret is the group of that name, or the whole match.
     pub(super) pattern: &'static str,
-    /// The shape by itself, for secrets that are glued to something.
+    /// The format alone, for secrets adjacent to other text.
     pub(super) glued: Option<&'static str>,
     pub(super) accept: Accept,
 }
 
-/// Decides whether what a pattern found is a secret.
+/// Decides whether a match is a secret.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Accept {
-    /// The shape says enough.
+    /// The format is sufficient.
     Always,
     /// Letters and digits.
     Mixed,
     /// Letters of both cases and digits.
     Cased,
-    /// Exactly this long: a longer run is something else.
+    /// Exactly this long: a longer run is no secret of this kind.
     Length(usize),
     /// A private key block that holds a key.
     KeyBlock,
@@ -37,15 +37,15 @@ pub(super) enum Accept {
     UrlPassword,
     /// The value of an assignment to a secret name.
     Assignment,
-    /// A password said in a sentence.
+    /// A password in a sentence.
     Prose,
     /// The value of a cookie header.
     Cookie,
-    /// A password behind an option of a command or a statement.
+    /// A password after an option of a command or a statement.
     Argument,
-    /// What somebody says to be a password.
+    /// A word that a sentence calls a password.
     Said,
-    /// The text of an element whose name says that it is secret.
+    /// The text of an element with a secret name.
     Element,
     /// A number of a payment card.
     Card,
@@ -56,7 +56,7 @@ pub(super) enum Accept {
 }
 
 impl Accept {
-    /// Returns how many bytes of what was found are the secret; `None` if it is none.
+    /// Returns how many bytes of the match are the secret; `None` if it is none.
     pub(super) fn length(self, found: &Found<'_>) -> Option<usize> {
         let secret = found.secret;
         let whole = |accepted: bool| accepted.then_some(secret.len());
@@ -103,8 +103,8 @@ impl Accept {
     }
 }
 
-/// Returns the length of a key block that holds a key. One without an end, cut off somewhere, goes up to the last line
-/// of the key.
+/// Returns the length of a key block that holds a key. A truncated block without an end extends to the last
+/// line of the key.
 fn key_block_length(block: &str) -> Option<usize> {
     let mut end = None;
     let mut start = 0;
@@ -115,7 +115,7 @@ fn key_block_length(block: &str) -> Option<usize> {
         if run.len() >= 32 || last_line {
             end = Some(behind);
         }
-        // What separates runs may be longer than a byte.
+        // A separator between runs may be longer than a byte.
         start = behind + block[behind..].chars().next().map_or(0, char::len_utf8);
     }
     let complete = block.ends_with("KEY-----") || block.ends_with("BLOCK-----");
@@ -137,7 +137,8 @@ fn is_base64(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
 }
 
-/// What may stand right before a secret: the start of a word, an escape (`\n`, `%20`, `\u0022`), a colour code.
+/// Characters that may precede a secret directly: the start of a word, an escape (`\n`, `%20`, `\u0022`), a
+/// colour code.
 macro_rules! edge {
     () => {
         r"(?:(?-u:\b)|\\+[nrtbf]|%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\x1b\[[0-9;]*m)"
@@ -170,7 +171,7 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     rule(
         "private-key",
         "PRIVATE KEY",
-        // The body ends at the next five dashes, so that what one match scans no other scans again.
+        // The body ends at the next five dashes, so that no two matches scan the same text.
         r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-{1,4}[^-])*(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?",
         Accept::KeyBlock,
     ),
@@ -532,7 +533,8 @@ mod tests {
             for pattern in [rule.trigger, rule.pattern] {
                 let regex = Regex::new(pattern).unwrap_or_else(|error| panic!("{}: {error}", rule.name));
                 assert!(!regex.is_match(""), "{}", rule.name);
-                // The tables for it are not compiled in: what other crates of a test enable must not hide that.
+                // The Unicode tables for it are not compiled in; features that other crates enable in tests
+                // must not hide that.
                 assert!(!pattern.contains("(?i:") && !pattern.contains("(?i)"), "{}", rule.name);
             }
         }

@@ -1,11 +1,11 @@
-//! Tells what looks like a secret from what does not.
+//! Distinguishes secrets from other text by their format.
 
 /// Returns true for text with letters and digits, as random keys have and words do not.
 pub(super) fn mixed(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Returns true for what stands for a secret without being one: `${TOKEN}`, `<your key>`, `****`, `null`, …
+/// Returns true for a placeholder instead of a secret: `${TOKEN}`, `<your key>`, `****`, `null`, …
 pub(super) fn placeholder(text: &str) -> bool {
     const WORDS: &[&str] = &[
         "none",
@@ -155,15 +155,15 @@ pub(super) fn is_remark(word: &str) -> bool {
     REMARKS.contains(&word.trim_end_matches(['.', ',', ':', '!']))
 }
 
-/// Returns true for text that reads like a sentence about a secret: "must be at least 8 characters". A passphrase has
-/// hardly more than one of its words.
+/// Returns true for text that reads like a sentence about a secret: "must be at least 8 characters". A
+/// passphrase has hardly more than one of its words.
 pub(super) fn sentence(text: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
     let count = text.split_whitespace().take(40).filter(|word| is_remark(word)).count();
     count > 1 && is_remark(first)
 }
 
-/// Returns true for what people choose as passwords: figures or signs among letters, or both cases.
+/// Returns true for typical passwords: figures or signs among letters, or both cases.
 pub(super) fn password_like(text: &str) -> bool {
     let letters = text.chars().any(char::is_alphabetic);
     let cases = text.chars().any(char::is_uppercase) && text.chars().any(char::is_lowercase);
@@ -195,7 +195,8 @@ pub(super) fn random(text: &str) -> bool {
     changes * 5 >= text.len()
 }
 
-/// Returns true for a value that says where a password is: a path that machines have, a URL, a call to fetch it.
+/// Returns true for a value that names the location of a password: a path that machines have, a URL, a call to
+/// fetch it.
 pub(super) fn place(text: &str) -> bool {
     const ROOTS: [&str; 14] = [
         "/etc/",
@@ -218,7 +219,7 @@ pub(super) fn place(text: &str) -> bool {
         || is_constant(text)
 }
 
-/// Returns true for what only looks like a reference by its first sign: `$uperS3cret`.
+/// Returns true for a text that resembles a reference only by its first sign: `$uperS3cret`.
 pub(super) fn odd(text: &str) -> bool {
     let environment = ["env.", "process.env", "os.environ", "secrets.", "vault:", "env:"]
         .iter()
@@ -229,7 +230,8 @@ pub(super) fn odd(text: &str) -> bool {
     text.len() >= 8 && mixed(text) && !variable(text) && !text.contains(' ') && !environment
 }
 
-/// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a call.
+/// Returns true for a reference to a value instead of one: `$NAME`, `${…}`, `$(…)`, `<…>`, `{{…}}`, `%NAME%`, a
+/// call.
 pub(super) fn variable(text: &str) -> bool {
     let inner =
         text.strip_prefix('$').or_else(|| text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')));
@@ -250,7 +252,8 @@ pub(super) fn variable(text: &str) -> bool {
     named || wrapped || call || text.starts_with("${") || text.starts_with("{{") || text.starts_with("$(")
 }
 
-/// Returns true for a quoted value that says where the secret is: a path, a URL, the name of a constant.
+/// Returns true for a quoted value that names the location of the secret: a path, a URL, the name of a
+/// constant.
 pub(super) fn reference(text: &str) -> bool {
     (text.contains("://") && !text.contains('@')) || is_constant(text) || is_path(text)
 }

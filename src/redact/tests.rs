@@ -1,4 +1,4 @@
-//! Both directions: what is secret goes, what is not stays.
+//! Both directions: secrets are replaced, other text stays.
 
 use memory_core::{Action, NewArtifact, Outcome, Task};
 use proptest::prelude::*;
@@ -246,7 +246,7 @@ fn hostile_text_takes_linear_time() {
     }
 }
 
-/// What must stay as it is.
+/// Text that must stay unchanged.
 const HARMLESS: &[&str] = &[
     "",
     "The quick brown fox",
@@ -555,7 +555,7 @@ proptest! {
     }
 }
 
-/// Returns what of the secrets stays, and how many there are.
+/// Returns the secrets that remain, and how many there are.
 fn left_over() -> (Vec<String>, usize) {
     let redactor = Redactor::default();
     let (texts, values) = (probes::secrets(), probes::json_secrets());

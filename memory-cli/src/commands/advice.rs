@@ -1,4 +1,4 @@
-//! How what was learned looks in an answer, to people.
+//! Renders learned items of an answer for people.
 
 use agent_memory::learning::{Failure, Heuristic, Origin, Pattern, Recalled, Tally};
 use agent_memory::{Forecast, Phase, Recall, SuggestedPlaybook, ToolAdvice, Warning};
@@ -11,7 +11,7 @@ const MOST_LINES: usize = 3;
 /// Fixes and reasons that are shown of one item; `--json` has all.
 const MOST_TEXTS: usize = 3;
 
-/// Returns the lines of what was learned, the most useful first; empty if there is none.
+/// Returns the lines of learned items, the most useful first; empty if there are none.
 pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
     let mut page = Page { lines: Vec::new(), columns };
     if recall.task_parts.len() > 1 {
@@ -31,7 +31,7 @@ pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
     page.lines
 }
 
-/// Returns the lines of what is known of errors like the last one; empty if there is nothing.
+/// Returns the lines about errors like the last one; empty if there are none.
 pub(super) fn fixes(recall: &Recall, columns: usize) -> Vec<String> {
     let mut page = Page { lines: Vec::new(), columns };
     page.fixes(&recall.fixes);
@@ -51,7 +51,7 @@ impl Page {
         self.lines.push(paint(style::TITLE, title));
     }
 
-    /// Appends a text behind a mark, wrapped.
+    /// Appends a wrapped text after a mark.
     fn item(&mut self, mark: &str, content: &str) {
         let indent = text::width(mark) + 3;
         let room = self.columns.saturating_sub(indent).max(20);
@@ -199,12 +199,12 @@ fn some(texts: &[String]) -> String {
     shown.join("; ")
 }
 
-/// Says whose episodes something is from, and of when.
+/// Renders the agents and times of an item's episodes.
 fn from(origin: &Origin) -> String {
     if origin.latest.is_some() { format!("; from {origin}") } else { String::new() }
 }
 
-/// Says how many episodes speak for and against something.
+/// Renders how many episodes support and contradict an item.
 fn tally(tally: &Tally) -> String {
     format!("{} for, {} against", text::number(tally.successes.into()), text::number(tally.failures.into()))
 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let session = Session::open(global, output).await?;
     let learned = session.memory.learn().await?;
-    // What is left is known to this process alone: without a budget it goes on to the end.
+    // Only this process knows the remaining work, so without a budget it continues to the end.
     let budget = arguments.budget_ms.map_or(Duration::MAX, |budget| Duration::from_millis(budget.into()));
     let cycle = session.memory.consolidate(Some(budget)).await?;
     if output.is_json() {

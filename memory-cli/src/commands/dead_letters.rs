@@ -81,7 +81,7 @@ pub(super) async fn drop_some(
     }
     let session = Session::open(global, output).await?;
     let chosen = match export {
-        // What is not in the file is not dropped.
+        // Only dead letters that were written to the file are dropped.
         Some(path) => write_file(&session, seqs, path).await?,
         None => write_all(&session, seqs, &mut io::sink(), Path::new("nowhere")).await?,
     };
@@ -106,7 +106,8 @@ async fn write_file(session: &Session, seqs: &[u64], path: &Path) -> Result<Vec<
     Ok(written)
 }
 
-/// Writes dead letters, one object a line: those with these numbers, or all if there are none. Returns their numbers.
+/// Writes dead letters, one object a line: those with these numbers, or all if there are none. Returns their
+/// numbers.
 async fn write_all(
     session: &Session,
     seqs: &[u64],

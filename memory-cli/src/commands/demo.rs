@@ -1,4 +1,4 @@
-//! `memory demo`: the main job on a shipped sample, told in sections.
+//! `memory demo`: the main use on a bundled sample, in sections.
 
 mod telling;
 
@@ -21,11 +21,11 @@ use telling::Telling;
 
 /// Episodes of made-up agents, in the two shapes that `memory import` reads.
 const SAMPLE: &[u8] = include_bytes!("../../data/sample.jsonl");
-/// Marks the live episode, so that the next run can tell it from others.
+/// Marks the live episode, so that the next run can recognise it.
 const LIVE_RUN: &str = "memory-demo-live";
-/// A task like some of the sample, asked for before and after learning from it.
+/// A task similar to some of the sample, recalled before and after learning from it.
 const TASK: &str = "Deploy version 3.2.1 of the invoices service to production.";
-/// How it goes: what was done, and the error that came then.
+/// The course of the task: the calls so far, and the error that followed.
 const DONE: [&str; 1] = ["deploy_service"];
 const FAILED: &str = "check_rollout";
 const ERROR: &str =
@@ -49,7 +49,7 @@ pub(crate) async fn run(global: &Global, arguments: &DemoArgs, output: &mut Outp
     };
     let mut told = Telling::new(output, arguments.verbose);
     told.opening(&folder)?;
-    // It learns where the story says so.
+    // The demo learns explicitly, at its own steps.
     let memory = Memory::builder().path(&folder).background_learning(false).open().await?;
     told.warnings(&memory)?;
 
@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, arguments: &DemoArgs, output: &mut Outp
     told.section("Import what agents did before, and learn from it")?;
     let sample = import(&memory).await?;
     told.imported(&sample)?;
-    // A memory of the demo's own folder has all at once.
+    // The memory in the demo's own folder has everything at once.
     memory.learn().await?;
     let learned = known(&memory).await?.unwrap_or_default();
     told.learned(&knowledge(&learned))?;
@@ -147,7 +147,7 @@ struct Imported {
     taken: Duration,
 }
 
-/// The sample has no bad lines; a test says so.
+/// The sample has no bad lines; a test checks that.
 struct Unwatched;
 
 impl Sink for Unwatched {
@@ -263,7 +263,7 @@ async fn ask(memory: &Memory, query: RecallQuery) -> Result<Answer, Failure> {
     Ok(Answer { recall, taken: start.elapsed() })
 }
 
-/// What was found after opening again.
+/// The state after reopening.
 struct Reopened {
     closing: Duration,
     opening: Duration,

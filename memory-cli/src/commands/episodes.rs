@@ -1,4 +1,4 @@
-//! `memory episodes`: list, show with what learning made of it, forget.
+//! `memory episodes`: list, show with the items learned from it, forget.
 
 use agent_memory::{
     Artifact, Episode, EpisodeId, EpisodeQuery, Error, ErrorKind, Freshness, Memory, Role, Step, Verdict,
@@ -294,9 +294,9 @@ async fn find(memory: &Memory, id: &str) -> Result<EpisodeId, Failure> {
 
 /// Reads a whole id.
 fn parse(id: &str) -> Result<EpisodeId, Failure> {
-    /// Columns of a wrong id that are told again.
+    /// Columns of a wrong id that are repeated in the error.
     const TOLD: usize = 60;
-    // The source repeats the whole of what was given.
+    // The source repeats the complete input.
     id.parse::<EpisodeId>().map_err(|error| {
         let told = text::cut(&text::one_line(id), TOLD);
         Error::invalid("parse id", "id", format!("“{told}” is not an episode id"))

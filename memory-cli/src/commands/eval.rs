@@ -27,7 +27,7 @@ pub(crate) async fn run(
     refuse("--namespace", global.namespace.is_some(), why)?;
     let endpoint = endpoint(global)?;
     if let Some(endpoint) = &endpoint {
-        // Recall would go on by words without it, and the report would tell of another provider than it names.
+        // Without it recall would match words only, and the report would name a provider that was not used.
         endpoint.embed(&["hello".to_owned()]).await?;
     }
     let by = Means { model: global.embedding_model.clone(), endpoint };
@@ -40,7 +40,7 @@ pub(crate) async fn run(
             EvalCommand::Lift(arguments) => lift::run(arguments, &by, output).await,
         }
     };
-    // Dropped when somebody stops it: its folder has what the files say, and goes with it.
+    // Dropped when the user stops it, together with its temporary folder.
     tokio::select! {
         done = evaluation => done.map(|()| Exit::Done),
         () = stopped() => Err(Failure::Command {
@@ -73,7 +73,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Waits until somebody asks the process to end.
+/// Waits until the process is asked to end.
 async fn stopped() {
     let interrupted = async {
         if tokio::signal::ctrl_c().await.is_err() {

@@ -1,4 +1,4 @@
-//! `memory failures`: list and show the errors that were met, with their causes and what fixed them.
+//! `memory failures`: list and show errors, with their causes and fixes.
 
 use std::cmp::Ordering;
 

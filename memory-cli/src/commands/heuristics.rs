@@ -1,4 +1,4 @@
-//! `memory heuristics`: list what was learned as rules, explain one, and say what to do with it.
+//! `memory heuristics`: list, explain, pin and reject learned rules.
 
 use std::cmp::Ordering;
 

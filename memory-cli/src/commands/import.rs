@@ -32,7 +32,7 @@ pub(crate) async fn run(
     // Before anything is recorded: are all files there?
     let sources = arguments.files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
     let learn = !arguments.no_learn;
-    // Learning waits until all is recorded: then it does not depend on which line was recorded first.
+    // Learning waits until everything is recorded, so that it does not depend on which line was recorded first.
     let session = Session::open_with(global, output, |builder| builder.background_learning(false)).await?;
     let start = Instant::now();
     let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);
@@ -90,7 +90,7 @@ pub(crate) async fn run(
             Some(Ok(Some(learned))) => {
                 output.line(format!("  the memory now knows: {}", knowledge(&learned)))?;
             }
-            // Recorded it is all the same, and what is due stays due.
+            // The episode is recorded nevertheless, and stays due.
             Some(Err(error)) => {
                 let remark = format!("nothing was learned yet, later commands catch up: {error}");
                 output.note("note", style::UNSURE, text::one_line(&remark))?;
@@ -159,7 +159,7 @@ impl<'o> Watcher<'o> {
 }
 
 impl Watcher<'_> {
-    /// Goes over from reading to learning.
+    /// Switches from reading to learning.
     fn learns(&self) {
         if let Ok(style) = ProgressStyle::with_template("{spinner} learning {elapsed}") {
             self.bar.set_style(style);
@@ -233,8 +233,8 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
     Ok(())
 }
 
-/// Returns how many records of each kind of knowledge there are; `None` while not all has arrived at the durable tier, which
-/// counts them.
+/// Returns how many records of each kind of knowledge there are; `None` while not all has arrived at the
+/// durable tier, which counts them.
 pub(super) async fn known(memory: &Memory) -> Result<Option<BTreeMap<&'static str, u64>>, Error> {
     // One that does not answer is not waited for.
     let breaker = memory.status().await.engine.breaker;
@@ -257,7 +257,7 @@ pub(super) fn knowledge(learned: &BTreeMap<&'static str, u64>) -> String {
     if counted.is_empty() { "nothing that holds so far".into() } else { counted.join(", ") }
 }
 
-/// Writes a number with its noun and the verb that goes with it.
+/// Writes a number with its noun and the matching verb.
 fn were(count: u64, noun: &str) -> String {
     format!("{} {}", text::count(count, noun), if count == 1 { "was" } else { "were" })
 }

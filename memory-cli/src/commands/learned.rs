@@ -1,4 +1,4 @@
-//! What the commands on what was learned have in common: listing, finding by id, and telling evidence.
+//! Common parts of the commands on learned items: listing, finding by id, and rendering evidence.
 
 use std::cmp::Ordering;
 
@@ -29,7 +29,7 @@ const USES_SHOWN: usize = 10;
 pub(super) trait Item: Serialize + Sized {
     /// The name of one, in messages and as a field of `--json`.
     const ONE: &'static str;
-    /// The name of several, which is that of the command, too.
+    /// The plural, which is also the name of the command.
     const MANY: &'static str;
     /// The command that lists all of them.
     const LIST: &'static str;
@@ -46,10 +46,10 @@ pub(super) trait Item: Serialize + Sized {
     /// Returns whether recall may answer with it.
     fn is_recalled(&self) -> bool;
 
-    /// Returns what somebody decided about it.
+    /// Returns its ruling.
     fn ruling(&self) -> Option<Decision>;
 
-    /// Returns the one of its remedies that is told so.
+    /// Returns its remedy with this rendered text.
     fn remedy(&self, _told: &str) -> Option<&Remedy> {
         None
     }
@@ -65,11 +65,11 @@ pub(super) trait Item: Serialize + Sized {
     /// Returns the cells of [`Item::HEADINGS`].
     fn cells(&self) -> Vec<Cell>;
 
-    /// Returns what it says.
+    /// Returns its statement.
     fn sentence(&self) -> String;
 }
 
-/// A kind of item that is shown with the episodes and uses behind it.
+/// A kind of item that is shown with its supporting episodes and uses.
 pub(super) trait Shown: Item {
     /// The heading of the episodes.
     const EPISODES: &'static str;
@@ -103,15 +103,15 @@ pub(super) async fn run<T: Shown>(
     Ok(Exit::Done)
 }
 
-/// What to decide, and about what.
+/// A decision, and its item.
 #[derive(Debug)]
 pub(super) struct Verb<'a> {
     pub(super) id: &'a str,
-    /// One of its remedies, as it is told.
+    /// One of its remedies, as rendered.
     pub(super) remedy: Option<&'a str>,
     /// `None` releases.
     pub(super) decision: Option<Decision>,
-    /// What it takes back, for a verb that does.
+    /// The decision that it withdraws, for a verb that does.
     pub(super) undoes: Option<Decision>,
 }
 
@@ -182,7 +182,7 @@ pub(super) async fn rule<T: Item>(
     Ok(Exit::Done)
 }
 
-/// Returns something as an object with what was decided about it.
+/// Returns an item as an object with its ruling.
 pub(super) fn with_ruling(item: &impl Serialize, ruling: Option<Decision>) -> Value {
     let mut object = json!(item);
     object["ruling"] = json!(ruling);
@@ -300,7 +300,7 @@ pub(super) fn standing(standing: Standing, ruling: Option<Decision>) -> (&'stati
     }
 }
 
-/// Says how sure something is, and why.
+/// Renders the confidence in an item, and its evidence.
 pub(super) fn sure(confidence: f64, tally: &Tally) -> String {
     format!(
         "{confidence:.2}, the lower bound of what {} for and {} against allow (weights {:.1} and {:.1} by age)",
@@ -308,7 +308,7 @@ pub(super) fn sure(confidence: f64, tally: &Tally) -> String {
     )
 }
 
-/// Says how episodes went that used something.
+/// Renders the outcomes of the episodes that used an item.
 pub(super) fn used(used: &Tally) -> String {
     format!(
         "in {} that succeeded and {} that did not",
@@ -317,7 +317,7 @@ pub(super) fn used(used: &Tally) -> String {
     )
 }
 
-/// Shows an item with the episodes and uses behind it.
+/// Shows an item with its supporting episodes and uses.
 pub(super) async fn show<T: Shown>(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Failure> {
     let Found { item, mut freshness } = find::<T>(memory, id).await?;
     let uses = memory.knowledge().evidence(item.id()).await?;
@@ -368,7 +368,7 @@ pub(super) fn state_line(state: &str, look: Style) -> String {
     format!("{}{}", paint(style::FAINT, format!("{:<8}", "state")), paint(look, state))
 }
 
-/// Tells episodes under a heading, a line each.
+/// Lists episodes under a heading, one a line.
 pub(super) fn tell_episodes(title: &str, episodes: &[Episode], output: &mut Output) -> Result<(), Failure> {
     if episodes.is_empty() {
         return Ok(());
@@ -388,7 +388,7 @@ pub(super) fn tell_episodes(title: &str, episodes: &[Episode], output: &mut Outp
     Ok(())
 }
 
-/// Tells how the episodes went that were shown or used it, the newest first.
+/// Lists the outcomes of the episodes that were shown or used it, the newest first.
 pub(super) fn tell_uses(uses: &[Evidence], output: &mut Output) -> Result<(), Failure> {
     if uses.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `memory lift`: what memory is worth, by the episodes whose recall was withheld.
+//! `memory lift`: the benefit of memory, measured by the episodes whose recall was withheld.
 
 use agent_memory::learning::{Lift, Share};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `memory patterns`: list and show what recurs in episodes.
+//! `memory patterns`: list and show recurring patterns of episodes.
 
 use std::cmp::Ordering;
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(
     learned::run::<Pattern>(session, command, output).await
 }
 
-/// Returns the episodes that speak for and against it: what failing episodes do is borne out by failures.
+/// Returns the counts of episodes for and against it: failures confirm an anti-pattern.
 fn backing(pattern: &Pattern) -> Tally {
     match pattern.body {
         PatternBody::AntiPattern { .. } => pattern.tally.opposite(),

@@ -47,7 +47,7 @@ pub(crate) async fn run(
     if let Err(error) = session.memory.complete_vectors().await
         && !output.is_json()
     {
-        // The answer goes by words then, and its object says why.
+        // The answer then matches words only, and its object gives the reason.
         output.note("note", style::UNSURE, text::one_line(error.message()))?;
     }
     let recall = session.memory.recall(query).await?;
@@ -128,7 +128,7 @@ pub(crate) fn object(recall: &Recall, prompt: Option<&str>) -> Value {
     object
 }
 
-/// Returns the lines of an answer for people: what was learned, then episodes.
+/// Returns the lines of an answer for people: learned items, then episodes.
 pub(super) fn lines(recall: &Recall, columns: usize) -> Vec<String> {
     let mut lines = advice::lines(recall, columns);
     if !recall.episodes.is_empty() {
@@ -163,11 +163,11 @@ fn tell(recall: &Recall, output: &mut Output) -> Result<(), Failure> {
     view::tell_stale(recall.freshness, output)
 }
 
-/// Says that the answer does not fit into a prompt of so many tokens, and how many it takes.
+/// Reports that the answer does not fit into a prompt of this many tokens, and how many it needs.
 fn too_few(render: impl Fn(usize) -> String, tokens: usize) -> String {
     /// More than any single item takes.
     const PLENTY: usize = 1 << 16;
-    // What fits a budget fits any larger one.
+    // A prompt that fits a budget fits any larger one.
     let (mut short, mut enough) = (tokens, PLENTY.max(tokens + 1));
     while short + 1 < enough {
         let middle = short.midpoint(enough);
@@ -176,7 +176,7 @@ fn too_few(render: impl Fn(usize) -> String, tokens: usize) -> String {
     format!("What is known does not fit into {tokens} tokens; the least that shows any of it is {enough}.")
 }
 
-/// Says why there is no answer.
+/// Explains why there is no answer.
 pub(crate) fn silence(recall: &Recall) -> String {
     let searched = text::count(recall.searched as u64, "episode");
     if recall.withheld {

@@ -1,4 +1,4 @@
-//! What was recalled for an episode, and what of it was used, for people.
+//! Renders the recalls of an episode and the used items, for people.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::text;
 /// Items that are shown; `--json` has all.
 const SHOWN: usize = 12;
 
-/// Returns the lines of what was recalled, what was used first.
+/// Returns the lines of the recalled items, used ones first.
 pub(super) async fn lines(
     memory: &Memory,
     recall: &RecallUse,
@@ -52,7 +52,7 @@ pub(super) async fn lines(
     Ok(lines)
 }
 
-/// Returns what the items say that are still there.
+/// Returns the statements of the items that still exist.
 async fn sentences(
     memory: &Memory,
     items: &[ItemId],

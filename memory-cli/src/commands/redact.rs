@@ -1,4 +1,4 @@
-//! `memory redact`: today's redaction rules over what is stored already.
+//! `memory redact`: the current redaction rules applied to stored records.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -45,7 +45,7 @@ pub(crate) async fn run(
             Err(error) => break Some(error),
         }
     };
-    // What was withdrawn is learned anew at once: until then recall lacks it.
+    // Withdrawn items are learned again at once, because recall lacks them until then.
     let failed = match failed {
         None if arguments.apply && !sum.found.is_empty() => session.memory.learn().await.err(),
         failed => failed,
@@ -76,7 +76,7 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-/// What all parts of a pass found.
+/// The sums over all parts of a pass.
 #[derive(Default)]
 struct Sum {
     checked: u64,

@@ -1,4 +1,4 @@
-//! How the score of an episode and what it taught look to people.
+//! Renders the score of an episode and its reflection for people.
 
 use agent_memory::learning::{Reflection, Reward};
 

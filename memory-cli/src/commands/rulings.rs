@@ -1,4 +1,4 @@
-//! `memory rulings`: what was pinned and rejected.
+//! `memory rulings`: the pinned and rejected items.
 
 use agent_memory::learning::Ruling;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `memory stats`: what was learned, how much of it is junk, and how learning goes.
+//! `memory stats`: the learned items, the share of junk, and the progress of learning.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,20 +34,21 @@ pub(crate) async fn run(global: &Global, output: &mut Output) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
-/// What is stored of one kind of item.
+/// The stored items of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(super) struct Items {
     count: usize,
-    /// Items that say the same as another of the same domain: same content, or the same advice resting on exactly the
-    /// same episodes.
+    /// Items equal to another of the same domain: same content, or the same advice from exactly the same
+    /// episodes.
     duplicates: usize,
-    /// Items that helped nobody yet: never used in an episode that succeeded, and not confirmed by a second episode.
+    /// Items that have not helped yet: never used in a successful episode, and not confirmed by a second
+    /// episode.
     never_useful: usize,
     /// Items that no episode used, whether or not they were confirmed.
     never_used: usize,
 }
 
-/// How much of what was learned is junk.
+/// The share of junk among learned items.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Junk {
     pub(super) items: BTreeMap<&'static str, Items>,
@@ -175,7 +176,7 @@ impl Junk {
     }
 }
 
-/// Counts items: what each says, and the tallies of its uses and of the episodes that showed it.
+/// Counts items: the statement of each, and the counts of its uses and of the episodes that showed it.
 fn count<T>(items: &[T], said: fn(&T) -> String, tallies: impl Fn(&T) -> (Tally, Tally)) -> Items {
     let mut known = BTreeSet::new();
     let mut counted = Items { count: items.len(), ..Items::default() };

@@ -53,7 +53,7 @@ pub(super) fn object(
     Ok(object)
 }
 
-/// Returns what opening had to repair, and what earlier repairs left in the folder.
+/// Returns the repairs of opening, and files that earlier repairs left in the folder.
 fn warnings(status: &Status, corrupt: &[CorruptFile]) -> Vec<String> {
     status.warnings.iter().cloned().chain(corrupt.iter().map(CorruptFile::meaning)).collect()
 }
@@ -130,7 +130,7 @@ pub(super) fn lines(
             format!(", the oldest from {}", text::ago(Duration::from_millis(age)))
         });
         let figures = match outbox.rows {
-            // What no server has answered for, or what could not be read, may not have arrived.
+            // Records that no server has acknowledged, or that could not be read, may not have arrived.
             0 if engine.sync.last_sync.is_none() || corrupt.iter().any(|file| file.is_outbox) => {
                 "nothing waits".into()
             }
@@ -184,7 +184,7 @@ pub(super) fn lines(
     lines
 }
 
-/// Tells how many records of each kind there are.
+/// Renders how many records of each kind there are.
 pub(super) fn counted(records: Option<&BTreeMap<&'static str, u64>>) -> String {
     let Some(records) = records else { return "unknown: the durable tier does not answer".into() };
     let counted: Vec<String> = records

@@ -14,7 +14,7 @@ use crate::output::style::{self, paint};
 use crate::session::Session;
 use crate::text;
 
-/// What to send again before everything else is sent.
+/// The dead letters to send again before everything else.
 enum Retry<'a> {
     Nothing,
     All,
@@ -55,11 +55,11 @@ async fn sync(global: &Global, seconds: u32, retry: Retry<'_>, output: &mut Outp
     let dead = engine.outbox.map_or(0, |outbox| outbox.dead_letters);
     let dead_letters = session.memory.dead_letters(0, DEAD_LETTERS_SHOWN).await?;
     session.close().await?;
-    // Opening in remote mode succeeds without an answer: here the answer is what is asked for.
+    // Opening in remote mode succeeds without the server, but this command needs its answer.
     if let Some(error) = failed {
         return Err(error.into());
     }
-    // Until the rows are gone they are counted, whether they were sent before or while this ran.
+    // Rows are counted until they are gone, whether they were sent before or while this ran.
     let sent = waiting.saturating_sub(left);
     if output.is_json() {
         output.object(&json!({

@@ -93,7 +93,7 @@ pub(super) fn recalled(recall: &Recall, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Appends a named text, wrapped behind its name, in at most so many lines; nothing for an empty text.
+/// Appends a text wrapped after its name, in at most this many lines; nothing for an empty text.
 pub(super) fn field(
     lines: &mut Vec<String>,
     margin: &str,
@@ -116,7 +116,7 @@ pub(super) fn field(
     }
 }
 
-/// Returns how current an answer is, as `--json` shows it: milliseconds behind, `null` if it is current.
+/// Returns the age of an answer, as `--json` shows it: in milliseconds, `null` if it is current.
 pub(super) fn stale_ms(freshness: Freshness) -> Value {
     match freshness {
         Freshness::Fresh => Value::Null,
@@ -124,7 +124,7 @@ pub(super) fn stale_ms(freshness: Freshness) -> Value {
     }
 }
 
-/// Tells people that an answer may not be current.
+/// Informs people that an answer may be out of date.
 pub(super) fn tell_stale(freshness: Freshness, output: &mut Output) -> Result<(), Failure> {
     let Freshness::Stale { age } = freshness else { return Ok(()) };
     let remark = format!("the durable tier does not answer; this is what was known {}", text::ago(age));

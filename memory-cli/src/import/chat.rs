@@ -1,7 +1,7 @@
 //! Conversations in the OpenAI chat format, with a reward: `{task_id, trial, reward, messages}`.
 //!
-//! Other fields (`instruction`, `reference_actions`) belong to whoever judges the agent. The agent never saw them, so
-//! they are not its experience and stay out.
+//! Other fields (`instruction`, `reference_actions`) are for the evaluation of the agent. The agent never saw
+//! them, so they are not its experience and are left out.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use super::line::{BadLine, Cutter, Defaults, Labels, Parsed, read_fields, scalar
 
 /// The kind of task unless the line names one.
 const KIND: &str = "conversation";
-/// What a call observed whose result the source does not have.
+/// The observation of a call without a result in the source.
 const NO_RESULT: &str = "(the source has no result)";
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ struct Part {
 }
 
 impl Content {
-    /// Returns the text; what is no text is named.
+    /// Returns the text; a part that is not text becomes its name.
     fn into_text(self) -> String {
         match self {
             Self::Text(text) => text,
@@ -81,7 +81,8 @@ struct Function {
     arguments: Value,
 }
 
-/// Reads a conversation as an episode whose task is the first message of the user: what later questions look like.
+/// Reads a conversation as an episode whose task is the first message of the user, because later queries look
+/// like it.
 pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> {
     let (chat, labels): (Conversation, Labels) = read_fields(line, "not a conversation")?;
     if !(0.0..=1.0).contains(&chat.reward) {
@@ -106,7 +107,7 @@ pub(super) fn read(line: Value, defaults: &Defaults) -> Result<Parsed, BadLine> 
     Ok(Parsed { recording, truncated: cutter.truncated })
 }
 
-/// A call that waits for its result.
+/// A call without a result so far.
 struct Waiting {
     action: usize,
     id: Option<String>,
@@ -129,7 +130,7 @@ impl Transcript {
         let text = message.content.map(Content::into_text).unwrap_or_default();
         match message.role.as_str() {
             "tool" | "function" => self.result(message.tool_call_id.as_deref(), message.name, text),
-            // Instructions to the agent, not what happened.
+            // Instructions to the agent, not events.
             "system" | "developer" => {}
             "user" if self.task.is_none() => {
                 if !text.trim().is_empty() {
@@ -162,8 +163,8 @@ impl Transcript {
         self.actions.push(Action::tool(function.name).arguments(arguments));
     }
 
-    /// Gives a result to the first call that waits for it: by id, else by name, else the next in order. Sources
-    /// give several calls the same id, so an id alone does not identify one.
+    /// Assigns a result to the first call without one: by id, otherwise by name, otherwise the next in order.
+    /// Sources give several calls the same id, so an id alone does not identify one.
     fn result(&mut self, id: Option<&str>, name: Option<String>, text: String) {
         let text = self.cutter.observation(text);
         let by_id = id.and_then(|id| self.waiting.iter().position(|call| call.id.as_deref() == Some(id)));
@@ -204,7 +205,7 @@ impl Transcript {
                 Outcome::success(summary)
             };
         }
-        // Nobody said why: the reward is all that the source has.
+        // The source gives no reason, only the reward.
         let mut outcome = Outcome::failure("");
         if let Some(error) = self.last_error.take() {
             outcome = outcome.last_error(self.cutter.outcome(error));
@@ -216,7 +217,7 @@ impl Transcript {
     }
 }
 
-/// Returns what somebody said; of a role that is neither the user's nor the agent's, with its name.
+/// Returns a message; one of a role other than the user's or the agent's has its role's name.
 fn said_by(role: &str, text: String) -> Action {
     match role {
         "user" => Action::message(Role::User, text),
@@ -228,10 +229,10 @@ fn said_by(role: &str, text: String) -> Action {
 /// How the first line of a result starts that is an error, in lower case.
 const ERROR_STARTS: [&str; 5] =
     ["traceback (most recent call last)", "fatal:", "panic:", "command failed", "failed "];
-/// What follows "error" where something failed, in lower case.
+/// Words that follow "error" in the report of a failure, in lower case.
 const ERROR_WHILE: [&str; 6] = [" calling", " executing", " in ", " reading", " running", " while"];
 
-/// Tells whether a tool's result is an error: text that starts so, or an object that says so.
+/// Returns true if a tool's result is an error: a text that starts like one, or an object that reports one.
 fn is_error(text: &str) -> bool {
     let text = text.trim_start();
     if let Ok(Value::Object(fields)) = serde_json::from_str(text) {
@@ -247,7 +248,7 @@ fn is_error(text: &str) -> bool {
     error || ERROR_STARTS.iter().any(|start| line.starts_with(start)) || line.ends_with(": command not found")
 }
 
-/// Tells whether an object says that something failed.
+/// Returns true if an object reports a failure.
 fn says_error(fields: &serde_json::Map<String, Value>) -> bool {
     let is_there = |name: &str| match fields.get(name) {
         None | Some(Value::Null | Value::Bool(false)) => false,

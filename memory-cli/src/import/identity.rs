@@ -1,4 +1,4 @@
-//! What makes a line the same line again: its content, however its fields are ordered and spaced.
+//! The identity of a line: its content, regardless of the order and spacing of its fields.
 
 use serde_json::Value;
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! What lines of every shape have in common.
+//! Common parts of all formats of lines.
 
 use agent_memory::redaction::Redactor;
 use agent_memory::{Limits, Recording, Task};
@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadLine(pub(crate) String);
 
-/// What lines that do not say are.
+/// Defaults for fields that a line lacks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Defaults {
     pub(crate) domain: Option<String>,
@@ -52,12 +52,12 @@ impl Labels {
     }
 }
 
-/// Tells what is wrong without "at line 1", which is not the line of the file.
+/// Returns the reason without "at line 1", which is not the line of the file.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
 }
 
-/// Reads the fields of a line, and its labels; what is wrong is said with the field.
+/// Reads the fields of a line, and its labels; an error names the field.
 pub(super) fn read_fields<T: DeserializeOwned>(line: Value, what: &str) -> Result<(T, Labels), BadLine> {
     let bad = |error: serde_path_to_error::Error<serde_json::Error>| {
         let (field, reason) = (error.path().to_string(), reason(error.inner()));
@@ -72,7 +72,7 @@ pub(super) fn read_fields<T: DeserializeOwned>(line: Value, what: &str) -> Resul
     Ok((serde_path_to_error::deserialize(line).map_err(bad)?, labels))
 }
 
-/// Texts cut to the limits, with a mark that says so.
+/// Texts cut to the limits, with a mark.
 ///
 /// A text is redacted before it is cut: no rule knows the first half of a secret.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Cutter {
         Self { limits: defaults.limits.clone(), redactor: defaults.redactor.clone(), truncated: 0 }
     }
 
-    /// Cuts what a step observed.
+    /// Cuts the observation of a step.
     pub(super) fn observation(&mut self, text: String) -> String {
         self.cut(text, self.limits.observation_chars)
     }

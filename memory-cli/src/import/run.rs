@@ -22,7 +22,7 @@ const BATCH_LINES: usize = 64;
 const BATCH_BYTES: usize = 16 << 20;
 /// The longest line, in bytes.
 pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
-/// Lines without a time of their own that are taken to be of the same millisecond: about as fast as they are recorded.
+/// Lines without a time that share one millisecond: about as fast as they are recorded.
 const LINES_A_MS: u64 = 8;
 /// Bad lines that are remembered for the report; all are counted.
 const MAX_TOLD: usize = 100;
@@ -35,7 +35,7 @@ pub(crate) struct BadPlace {
     pub(crate) reason: String,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Tally {
     /// Lines read, without empty ones.
@@ -57,11 +57,11 @@ pub(crate) struct Tally {
     pub(crate) bad_lines: BTreeSet<BadPlace>,
 }
 
-/// Who watches an import.
+/// Receives the progress of an import.
 pub(crate) trait Sink {
-    /// So many more bytes were read.
+    /// This many more bytes were read.
     fn read(&mut self, bytes: u64);
-    /// A line was bad; the first hundred are told.
+    /// A line was bad; the first hundred are reported.
     fn bad(&mut self, place: &BadPlace) -> std::io::Result<()>;
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Import<'s> {
     /// Read, but not recorded, and how many bytes that are.
     batch: Vec<Read>,
     bytes: usize,
-    /// The batch before it. One at a time: what a line is worth depends on those before it.
+    /// The previous batch. One at a time, because the score of a line depends on those before it.
     recording: Option<JoinHandle<Vec<Done>>>,
     /// When the import began.
     begun: Timestamp,
@@ -126,13 +126,13 @@ impl<'s> Import<'s> {
     /// nothing is under way, whether or not it failed.
     pub(crate) async fn file(&mut self, name: &str, reader: impl BufRead) -> Result<(), Failure> {
         let read = self.lines(name, reader).await;
-        // What was read before the failure is recorded all the same.
+        // Lines read before the failure are recorded nevertheless.
         let begun = self.begin().await;
         let settled = self.settle().await;
         read.and(begun).and(settled)
     }
 
-    /// Ends the import and returns what it did.
+    /// Ends the import and returns its result.
     pub(crate) fn into_tally(self) -> Tally {
         self.tally
     }
@@ -171,8 +171,8 @@ impl<'s> Import<'s> {
         mut parsed: Parsed,
         bytes: usize,
     ) -> Result<(), Failure> {
-        // What is learned follows the order of the lines but for those of one millisecond. None is from the future, however
-        // many lines before it were known or bad.
+        // Learning follows the order of the lines, except within one millisecond. No line is from the future,
+        // however many lines before it were known or bad.
         let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS).min(SystemClock::new().now());
         parsed.recording.at.get_or_insert(at);
         if self.batch.len() >= BATCH_LINES || !self.batch.is_empty() && self.bytes + bytes > BATCH_BYTES {
@@ -180,7 +180,7 @@ impl<'s> Import<'s> {
         }
         self.batch.push(Read { file: file.clone(), line, parsed });
         self.bytes += bytes;
-        // What came before a bad line is recorded and what comes after is not: one at a time.
+        // Lines before a bad one are recorded and lines after it are not, so lines go one at a time.
         if self.strict {
             self.begin().await?;
             self.settle().await?;
@@ -188,7 +188,7 @@ impl<'s> Import<'s> {
         Ok(())
     }
 
-    /// Begins to record what was read, once the batch before it is recorded.
+    /// Starts recording the lines read, once the previous batch is recorded.
     async fn begin(&mut self) -> Result<(), Failure> {
         let settled = self.settle().await;
         self.bytes = 0;
@@ -197,7 +197,7 @@ impl<'s> Import<'s> {
         settled
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no recording is in flight.
     async fn settle(&mut self) -> Result<(), Failure> {
         let mut failed = None;
         let Some(recording) = self.recording.take() else { return Ok(()) };
@@ -246,7 +246,7 @@ impl<'s> Import<'s> {
 async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
     let recordings: Vec<&Recording> = batch.iter().map(|read| &read.parsed.recording).collect();
     let mut results = patiently(&memory, &recordings).await;
-    // Kept here, but not there in time (`ack = "durable"`): the memory knows it when asked again.
+    // Stored here, but not on the server in time (`ack = "durable"`): the memory knows it on the next attempt.
     let is_kept = |result: &Result<Recorded, Error>| {
         result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)
     };
@@ -265,7 +265,7 @@ async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
     batch.into_iter().zip(results).zip(confirmed).map(done).collect()
 }
 
-/// Records, and waits where the memory limits the rate.
+/// Records, and waits when the memory limits the rate.
 async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Recorded, Error>> {
     let mut results: Vec<Result<Recorded, Error>> = Vec::with_capacity(recordings.len());
     // One at a time once the rate is reached.
@@ -287,7 +287,7 @@ async fn patiently(memory: &Memory, recordings: &[&Recording]) -> Vec<Result<Rec
     results
 }
 
-/// Tells why the memory refuses an episode, and at which step.
+/// Explains why the memory refuses an episode, and at which step.
 fn refusal(error: &Error) -> String {
     let step = error.context().iter().find(|(name, _)| *name == "step");
     step.map_or_else(|| error.message().to_owned(), |(_, step)| format!("step {step}: {}", error.message()))

@@ -1,4 +1,4 @@
-//! What becomes of an engine whose cache fails.
+//! Tests of an engine whose cache fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

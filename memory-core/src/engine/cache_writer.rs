@@ -1,8 +1,8 @@
 //! The cache writer: one thread that writes to the cache file, in order, off the callers' path.
 //!
-//! Until a committed record is in the cache file, the overlay holds it, so that a reader who misses the hot
-//! layer never meets an older version below it. Order matters too: the pull cursor is written behind the
-//! records it covers.
+//! Until a committed record is in the cache file, the overlay holds it, so that a reader that misses the hot
+//! layer never gets an older version from below. Order matters, too: the pull cursor is written after the
+//! records that it covers.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -43,8 +43,8 @@ pub(crate) enum CacheWork {
 /// Records that may wait for the cache file; past it the committer waits, so memory stays bounded.
 const MAX_WAITING: usize = 65_536;
 
-/// How long records and documents wait for company, and how many records are company enough: a transaction for each
-/// commit would take the processor from those who write.
+/// How long records and documents wait to be batched, and the size of a full batch: a transaction for each
+/// commit would take the processor from writers.
 const LINGER: Duration = Duration::from_millis(20);
 const COMPANY: usize = 1_024;
 
@@ -52,7 +52,7 @@ const COMPANY: usize = 1_024;
 struct Queue {
     work: Vec<CacheWork>,
     waiting: usize,
-    /// Something is queued that does not wait for company.
+    /// Work is queued that must not wait for a batch.
     urgent: bool,
     closed: bool,
 }
@@ -81,10 +81,10 @@ pub(crate) struct CacheWriter {
     failures: AtomicU64,
     panics: AtomicU64,
     last_error: Mutex<Option<String>>,
-    /// Whether search documents are missing in the cache file. The cursor stays behind them until it starts over, so
-    /// that the next opening reads what they are of once more.
+    /// Whether search documents are missing in the cache file. The cursor then stays before them until the
+    /// caches start over, so that the next opening reads their records again.
     incomplete: AtomicBool,
-    /// Whether the index and the documents in the cache file differ by more than what is queued.
+    /// Whether the index and the documents in the cache file differ by more than the queued work.
     apart: AtomicBool,
     /// How many search documents were written since the snapshot in the cache file was made; the most without one.
     changed: AtomicU64,
@@ -119,7 +119,8 @@ impl CacheWriter {
         Ok(cache_writer)
     }
 
-    /// Puts committed records into the overlay and queues them for the cache file. Blocks while too much waits.
+    /// Puts committed records into the overlay and queues them for the cache file. Blocks while too many are
+    /// queued.
     pub(crate) fn committed(&self, records: Vec<Record>) {
         {
             let mut overlay = write(&self.overlay);
@@ -136,7 +137,7 @@ impl CacheWriter {
             queue = self.space.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         if queue.closed {
-            // Nobody would take them out again.
+            // No thread would remove them again.
             drop(queue);
             self.release(&records);
             return;
@@ -148,13 +149,13 @@ impl CacheWriter {
     pub(crate) fn push(&self, work: CacheWork) {
         let queue = lock(&self.queue);
         if queue.closed {
-            // Nobody would do it; a barrier's waiter learns by its sender being dropped.
+            // No thread would do it; dropping the sender informs a barrier's waiter.
             return;
         }
         self.enqueue(queue, work);
     }
 
-    /// Wakes the thread for the first work and for what is due; in between it waits for company.
+    /// Wakes the thread for the first work and for due work; other work waits to be batched.
     fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, work: CacheWork) {
         queue.push(work);
         let wake = queue.is_due() || queue.work.len() == 1;
@@ -190,12 +191,13 @@ impl CacheWriter {
         self.panics.load(Ordering::Relaxed)
     }
 
-    /// Notes that the cache file has a snapshot, since which so many search documents were written.
+    /// Notes that the cache file has a snapshot, and the number of search documents written since.
     pub(crate) fn snapshot_made(&self, changed: u64) {
         self.changed.store(changed, Ordering::Relaxed);
     }
 
-    /// Notes that the index differs from the documents in the cache file: until both start over no snapshot is made.
+    /// Notes that the index differs from the documents in the cache file: until both start over no snapshot is
+    /// made.
     pub(crate) fn set_apart(&self) {
         self.apart.store(true, Ordering::Relaxed);
     }
@@ -261,7 +263,7 @@ impl CacheWriter {
                     .inspect_err(|_| self.incomplete.store(true, Ordering::Relaxed))
             }
             CacheWork::Outdate(changed) => cache.run(|cache| outdate(cache, &changed)).or_else(|error| {
-                // What cannot be compared goes.
+                // Entries that cannot be compared are removed.
                 let keys: Vec<Key> = changed.iter().map(|(key, _)| key.clone()).collect();
                 cache.run(|cache| cache.remove(&keys)).or_else(|_| {
                     self.incomplete.store(true, Ordering::Relaxed);
@@ -288,7 +290,7 @@ impl CacheWriter {
             }
         };
         if let Err(error) = result {
-            // The cache is disposable: what failed costs time, and the status tells.
+            // The cache is disposable: a failure only costs time, and the status reports it.
             self.failures.fetch_add(1, Ordering::Relaxed);
             *lock(&self.last_error) = Some(error.to_string());
             tracing::warn!(%error, "the cache file could not be written");
@@ -340,7 +342,7 @@ impl<'a> Contained<'a> {
     }
 }
 
-/// Leaves nobody waiting when the thread ends.
+/// Releases all waiters when the thread ends.
 struct End<'a>(&'a CacheWriter);
 
 impl Drop for End<'_> {

@@ -1,4 +1,4 @@
-//! Closing, and what is left behind.
+//! Closing, and the report of unsent records.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::engine::{Engine, Shared, supervise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::lock;
 
-/// How long closing waits for tasks to end by themselves.
+/// How long closing waits for tasks to end.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What [`Engine::close`] left behind.
+/// The records that [`Engine::close`] left unsent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct PendingReport {
-    /// Rows that still wait in the outbox; the next instance sends them.
+    /// Rows pending in the outbox; the next instance sends them.
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
@@ -26,11 +26,11 @@ pub struct PendingReport {
 }
 
 impl Engine {
-    /// Refuses further writes, drains the outbox for at most `timeout` and as long as the durable tier answers, and ends
-    /// threads and tasks. Closing twice is harmless.
+    /// Refuses further writes, drains the outbox for at most `timeout` and as long as the durable tier answers,
+    /// and ends threads and tasks. Closing twice is harmless.
     ///
     /// # Errors
-    /// Whatever the durable tier reports on closing; what could not be sent is not an error but in the answer.
+    /// Errors of the durable tier on closing; unsent records are not an error but part of the answer.
     pub async fn close(&self, timeout: Duration) -> Result<PendingReport> {
         let shared = self.shared.clone();
         if shared.closed.swap(true, Ordering::AcqRel) {
@@ -58,7 +58,7 @@ impl Engine {
         let grace = tokio::time::Instant::now() + if reachable { GRACE } else { Duration::ZERO };
         for mut task in tasks {
             if tokio::time::timeout_at(grace, &mut task).await.is_err() {
-                // It waits for the durable tier; all it could lose is time.
+                // It waits for the durable tier; aborting it can only cost time.
                 task.abort();
                 let _cancelled = task.await;
             }

@@ -28,7 +28,7 @@ const GROUP_BYTES: usize = 4 << 20;
 /// A caller's write: all of it or nothing.
 pub(crate) struct Write {
     pub(crate) records: Vec<Record>,
-    /// What recall learns from the records.
+    /// The changes of the recall index by the records.
     pub(crate) documents: Vec<DocumentChange>,
     /// The encoded size, about.
     pub(crate) bytes: usize,
@@ -45,11 +45,11 @@ struct Request {
 /// Where commits go.
 pub(crate) enum Target {
     Durable(Arc<dyn Durable>),
-    /// With the number up to which rows were numbered anew because the outbox was rebuilt.
+    /// With the number up to which rows were renumbered because the outbox was rebuilt.
     Outbox(Arc<dyn Outbox>, Arc<AtomicU64>),
 }
 
-/// Called on the committer's thread for what was committed, before its callers wake.
+/// Called on the committer's thread for committed writes, before their callers wake.
 pub(crate) type OnCommit = Box<dyn Fn(Vec<Write>) + Send>;
 
 #[derive(Default)]
@@ -115,8 +115,8 @@ impl Committer {
     /// Queues a write and waits for its commit. Cancelling the wait does not cancel the write.
     ///
     /// # Errors
-    /// `QuotaExceeded` if too much waits already, `Closed` after [`Committer::close`], or the commit's own
-    /// error; in each case nothing of the write is stored, unless the error says that the outcome is unknown.
+    /// `QuotaExceeded` if the queue is full, `Closed` after [`Committer::close`], or the commit's own error; in
+    /// each case nothing of the write is stored, unless the error says that the outcome is unknown.
     pub(crate) async fn commit(&self, write: Write) -> Result<Place> {
         let (reply, committed) = oneshot::channel();
         {
@@ -124,7 +124,7 @@ impl Committer {
             if queue.closed {
                 return Err(closed());
             }
-            // The bounds hold back many callers; one write that is larger than they are goes through by itself.
+            // The bounds hold back many callers; one write that is larger than they are is admitted alone.
             let alone = queue.requests.is_empty();
             let found = queue.rows + write.records.len();
             if found > self.shared.max_rows && !alone {
@@ -142,11 +142,11 @@ impl Committer {
         committed.await.unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Waits until all that is committed by now has been handed on: to caches and recall, too.
+    /// Waits until everything committed so far has been handed on: to caches and recall, too.
     pub(crate) async fn settle(&self) {
         let begun = self.shared.begun.load(Ordering::Acquire);
         let mut done = self.shared.done.subscribe();
-        // An error would mean that the sender is gone, but it is here.
+        // An error would mean that the sender is dropped, but it exists here.
         let _ended = done.wait_for(|done| *done >= begun).await;
     }
 
@@ -249,7 +249,7 @@ impl Worker {
                     writes.push(write);
                     replies.push((reply, place));
                 }
-                // What is stored is stored: who asked for it is told so, whatever becomes of the caches.
+                // The commit is stored, so its callers get success, whatever happens to the caches.
                 let _panicked = self.shared.contained("hand on a commit", || (self.on_commit)(writes));
                 for (reply, place) in replies {
                     let _cancelled = reply.send(Ok(place));
@@ -309,7 +309,7 @@ impl Drop for End {
     }
 }
 
-/// Returns true for what may be the fault of one row, a panic included: storing a row twice is storing it once.
+/// Returns true for an error that one row may cause, a panic included: storing a row twice is storing it once.
 fn blames_content(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -399,7 +399,8 @@ mod tests {
         while durable.get(std::slice::from_ref(&key)).await.unwrap() == [None] {
             tokio::task::yield_now().await;
         }
-        // That one is being handed on; this one waits behind it, and the next would wait behind two.
+        // The first one is being handed on; this one waits for it, and the next would be the second in the
+        // queue.
         let waits = queue(1);
         while committer.waiting() == 0 {
             tokio::task::yield_now().await;

@@ -34,16 +34,18 @@ pub struct EngineConfig {
     pub missing_ttl: Duration,
     /// How often the change feed is pulled; 100 ms by default in local mode, 1 s in remote mode.
     pub poll_interval: Option<Duration>,
-    /// How long the first recall or read waits for the first pull in remote mode, from opening on, if the server answers
-    /// at all; 3 s by default. Writes do not wait.
+    /// How long the first recall or read waits for the first pull in remote mode, from opening on, if the
+    /// server answers at all; 3 s by default. Writes do not wait.
     pub first_pull: Duration,
-    /// How long they wait for a server that does not answer, from opening on; 1 s by default, as RFC 6298 has it for an
-    /// unknown one. A server that is known to take longer gets longer, up to `first_pull`; one that is known to be away
-    /// is not waited for.
+    /// How long they wait for a server that does not answer, from opening on; 1 s by default, as RFC 6298 has
+    /// it for an unknown one. A server that is known to be slower gets longer, up to `first_pull`; one that is
+    /// known to be away gets no wait.
     pub first_answer: Duration,
-    /// Rows that may wait for the committer; 16,384 by default. A single write of more goes through when none waits.
+    /// Rows that may wait for the committer; 16,384 by default. A single larger write is admitted when none
+    /// waits.
     pub queue_rows: usize,
-    /// Bytes that may wait for the committer; 64 MiB by default. A single write of more goes through when none waits.
+    /// Bytes that may wait for the committer; 64 MiB by default. A single larger write is admitted when none
+    /// waits.
     pub queue_bytes: usize,
     /// Rows sent to the durable tier at once; 128 by default.
     pub batch_rows: usize,
@@ -55,14 +57,13 @@ pub struct EngineConfig {
     pub attempts: u32,
     /// The circuit breaker around the durable tier in remote mode.
     pub breaker: BreakerConfig,
-    /// How long records of a kind are kept after their last change; overrides what the kind declares.
+    /// How long records of a kind are kept after their last change; overrides the default of the kind.
     pub retention: BTreeMap<Kind, Option<Duration>>,
     /// How long tombstones are kept; 7 days by default. A cache that was away longer starts over.
     pub tombstone_retention: Duration,
-    /// How long acknowledged rows stay in the outbox's tail, for a server that loses commits; 10 min by
-    /// default.
+    /// How long acknowledged rows stay in the outbox, for a server that loses commits; 10 min by default.
     pub tail_retention: Duration,
-    /// How often upkeep runs (eviction, checkpoint, tail, orphans); 30 s by default.
+    /// How often upkeep runs (eviction, checkpoint, trimming of acknowledged rows, orphans); 30 s by default.
     pub upkeep_interval: Duration,
     /// How often expired records are purged from the durable tier; 10 min by default.
     pub purge_interval: Duration,

@@ -1,4 +1,4 @@
-//! Search documents: of records, into the recall index, and from the cache file on opening.
+//! Search documents: from records into the recall index, and from the cache file on opening.
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -47,8 +47,8 @@ fn document_of(index: &dyn SearchIndex, record: &Record) -> Option<DocumentChang
     }
 }
 
-/// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the index has
-/// newer versions of, or does not take, are taken out: the cache file must not have them either.
+/// Applies documents to the index; `None` removes, at the revision of the record it came from. Those that the
+/// index has newer versions of, or does not take, are taken out: the cache file must not have them either.
 pub(super) fn index_documents(
     index: &dyn SearchIndex,
     records: &[Record],
@@ -98,13 +98,13 @@ pub(super) fn decoded(index: &dyn SearchIndex, page: Documents) -> Decoded {
 }
 
 impl Shared {
-    /// Fills the index from the cache file, whose position is `cursor`.
+    /// Fills the index from the cache file with the position `cursor`.
     pub(super) async fn load_documents(&self, cursor: &Cursor) -> Result<()> {
         if !cursor.database.is_empty() && !cursor.database.starts_with(&self.identity("")) {
             // Made in another way; the first pull starts over.
             return Ok(());
         }
-        // Without a position, what is in the snapshot would not come again.
+        // Without a position, the feed would not repeat the records in the snapshot.
         let loaded = if cursor.database.is_empty() { None } else { self.load_snapshot().await? };
         let unreadable = match loaded {
             Some(unreadable) => unreadable,
@@ -113,7 +113,7 @@ impl Shared {
         // A file that breaks while it is read is replaced by an empty one, which has no position either.
         let replaced = self.tiers.cache.cursor().await? != *cursor;
         if unreadable > 0 || replaced {
-            // What is missing does not come by again by itself: recall would not know of it for ever.
+            // The feed does not repeat a missing document: recall would never have it.
             self.cache_writer.set_apart();
             lock(&self.progress).damaged = true;
             let what = if replaced { "the".to_owned() } else { unreadable.to_string() };
@@ -146,7 +146,7 @@ impl Shared {
         Ok(unreadable)
     }
 
-    /// Starts to read a page of search documents behind a key; frees a page that is done with where pages are made.
+    /// Starts to read a page of search documents after a key; frees a used page on the thread that makes pages.
     fn read_documents(
         &self,
         after: Option<Key>,
@@ -161,7 +161,7 @@ impl Shared {
         })
     }
 
-    /// Fills the index from what waits in the outbox.
+    /// Fills the index from the pending rows of the outbox.
     pub(super) async fn load_pending(&self) -> Result<()> {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.spec().searchable) {
             let mut scan = Scan::new(&self.namespace, kind);
@@ -171,7 +171,7 @@ impl Shared {
                 let Some(mut pending) = pending else { return Ok(()) };
                 let next =
                     pending.last().filter(|_| pending.len() == PENDING).map(|last| last.key.id.clone());
-                // The change feed may have brought a newer version before, and does not bring it again.
+                // The change feed may have listed a newer version before, and does not repeat it.
                 let keys: Vec<Key> = pending.iter().map(|record| record.key.clone()).collect();
                 let mut cached = self.tiers.cache.get(&keys).await.unwrap_or_default().into_iter();
                 pending.retain(|record| !cached.next().flatten().is_some_and(|it| it.supersedes(record)));

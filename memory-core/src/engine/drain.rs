@@ -1,10 +1,11 @@
 //! The drain: sends the outbox to the durable tier in order.
 //!
-//! A batch is one atomic, idempotent upsert, so a lost answer only means the same batch again. What keeps a batch from
-//! getting through is bisected down to single rows. A row that the durable tier refuses becomes a dead letter, and the rest
-//! goes on. A row that does not get through while the durable tier answers otherwise (too large for a slow link, or refused
-//! on the way because of what it says) is a suspect: what is behind it goes first, and once that gets through and the
-//! suspect has failed often enough, it is a dead letter, too. As long as nothing gets through, the fault is not the rows'.
+//! A batch is one atomic, idempotent upsert, so after a lost answer the same batch is sent again. A batch that
+//! does not get through is bisected down to single rows. A row that the durable tier refuses becomes a dead
+//! letter, and the rest continues. A row that does not get through while the durable tier answers otherwise
+//! (too large for a slow link, or refused on the way because of its content) is a suspect: rows after it are
+//! sent first, and once they get through and the suspect has failed often enough, it becomes a dead letter,
+//! too. As long as nothing gets through, the rows are not at fault.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,20 +20,20 @@ use crate::store::record::Seq;
 use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::OutboxRow;
 
-/// How long the drain waits for company for the first row that is appended.
+/// How long the drain waits to batch rows after the first one that is appended.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// The longest pause between attempts when nothing says how long to wait.
+/// The longest pause between attempts without another hint.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a suspect is tried before it is a dead letter.
 const TRIES: u32 = 3;
 
-/// So many rows in a row may be refused for the same reason. Whatever refuses more may be at fault itself: the others are
-/// suspects.
+/// This many rows in a row may be refused for the same reason. After that the server itself may be at fault,
+/// and further rows are suspects.
 const REFUSED_ALIKE: u32 = 8;
 
-/// Once there are so many suspects and nothing got through, the rest need not be tried.
+/// With this many suspects and nothing delivered, further rows are not tried.
 const MOST_SUSPECTS: usize = 64;
 
 /// The least share of a full batch that is sent at once.
@@ -51,7 +52,7 @@ pub(super) struct Suspects {
 #[derive(Debug)]
 struct Suspect {
     tries: u32,
-    /// What [`Suspects::delivered`] was when it first failed.
+    /// The value of [`Suspects::delivered`] when it first failed.
     since: u64,
     refused: bool,
 }
@@ -83,7 +84,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// One key's newest waiting version, and the older ones that it settles.
+/// One key's newest pending version, and the older ones that it replaces.
 #[derive(Clone)]
 struct Send {
     newest: OutboxRow,
@@ -97,8 +98,8 @@ impl Send {
 }
 
 impl Shared {
-    /// Waits a moment for more rows, unless somebody waits for these: a batch for each row would take the disk and the
-    /// processor from those who write.
+    /// Waits briefly for more rows, unless a caller waits for these: a batch for each row would take the disk
+    /// and the processor from writers.
     async fn linger(&self) {
         if self.config.ack == Ack::Durable {
             return;
@@ -109,7 +110,7 @@ impl Shared {
         }
     }
 
-    /// Sends everything that waits.
+    /// Sends all pending rows.
     async fn drain(&self) -> Result<()> {
         let Some(outbox) = self.outbox().cloned() else { return Ok(()) };
         let mut rows = self.peek(0).await?;
@@ -122,7 +123,7 @@ impl Shared {
                     self.watermark.send_replace(last.last_seq);
                     return Ok(());
                 }
-                // Rows were appended since, or retried ones wait: look again, behind the suspects.
+                // Rows were appended since, or retried ones wait: look again, after the suspects.
                 rows = self.peek(0).await?;
                 let suspects = rows.iter().take_while(|row| self.is_suspect(row.seq)).count();
                 if suspects < rows.len() {
@@ -134,7 +135,8 @@ impl Shared {
                 }
                 continue;
             };
-            // What has expired may be purged as soon as it arrives. Once in a pass: older versions of what was renewed wait, too.
+            // Expired rows may be purged as soon as they arrive. Once in a pass: older versions of renewed rows
+            // wait, too.
             let now = self.now();
             let expired = |row: &OutboxRow| row.record.is_expired(now) && !row.record.is_tombstone();
             if !renewed && rows.iter().any(expired) {
@@ -143,8 +145,8 @@ impl Shared {
                 rows = self.peek(0).await?;
                 continue;
             }
-            // By this machine's clock nothing has; what the server says is known once it has told its time. By that time it is
-            // also noted when the rows were sent.
+            // None has expired by this machine's clock; the server's time is not known yet. It also becomes the
+            // time at which the rows count as sent.
             if !self.reads_by_server() {
                 self.ask_time().await?;
                 if self.reads_by_server() {
@@ -164,7 +166,7 @@ impl Shared {
         }
     }
 
-    /// Moves the watermark to a row behind which nothing waits but suspects, and those are not passed.
+    /// Moves the watermark to a row after which only suspects are pending; it does not pass those.
     fn reach(&self, last: Seq) {
         let first_suspect = lock(&self.suspects).rows.first_key_value().map(|(seq, _)| *seq);
         let last = first_suspect.map_or(last, |seq| last.min(seq - 1));
@@ -179,7 +181,7 @@ impl Shared {
         lock(&self.suspects).rows.contains_key(&seq)
     }
 
-    /// Tries rows that are all suspects once more, each by itself.
+    /// Tries rows that are all suspects again, each alone.
     async fn try_suspects(&self, rows: Vec<OutboxRow>) -> Result<()> {
         let mut failed = None;
         for send in coalesce(rows) {
@@ -198,13 +200,13 @@ impl Shared {
             }
         }
         match failed {
-            // It says of itself when to try again; the durable tier is there.
+            // The error has its own time to retry; the durable tier is there.
             Some(error) => Err(Error::new(ErrorKind::Busy, "send the outbox", error.to_string())),
             None => Ok(()),
         }
     }
 
-    /// Notes that a row failed by itself; returns true once it is to be a dead letter.
+    /// Notes that a row failed alone; returns true once it must become a dead letter.
     fn suspect(&self, seq: Seq, error: &Error) -> bool {
         let mut suspects = lock(&self.suspects);
         let (since, refused) = (suspects.delivered, blames_rows(error));
@@ -251,7 +253,7 @@ impl Shared {
                 if refused && self.refused_alike(&error) <= REFUSED_ALIKE {
                     self.bury(&send, &error.to_string()).await?;
                     if !send.older.is_empty() {
-                        // What it would have settled was accepted, too, and may be fit to be kept.
+                        // The older versions that it would have replaced were accepted, too, and may be valid.
                         parts.push(coalesce(send.older));
                     }
                 } else {
@@ -280,7 +282,7 @@ impl Shared {
             return Ok(());
         }
         let records: Vec<Record> = part.iter().map(|send| send.newest.record.clone()).collect();
-        // No page of the change feed from before they arrive may come into the caches behind that.
+        // No page of the change feed from before their arrival may enter the caches after this.
         let _turn = if self.recovered(part).is_empty() { None } else { Some(self.pulling.lock().await) };
         self.durable.commit(&records).await?;
         self.outdate_recovered(part).await;
@@ -294,13 +296,13 @@ impl Shared {
         let share = self.shrunk.load(Ordering::Relaxed);
         self.shrunk.store((share - (share / 4).max(1)).max(1), Ordering::Relaxed);
         self.acknowledge(seqs).await?;
-        // Only now: what is found to be lost is sent again from the tail.
+        // Only now: rows that are found to be lost are sent again from the acknowledged rows.
         lock(&self.sent).note(records.iter());
         Ok(())
     }
 
-    /// Returns true if the durable tier answers although it did not take a batch, or give a page: what is in it may be the reason. If it is
-    /// busy, it is not.
+    /// Returns true if the durable tier answers although it did not take a batch, or return a page: the content
+    /// may be the reason. If the tier is busy, the content is not.
     pub(super) async fn answers(&self, error: &Error) -> bool {
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized) {
             return false;
@@ -336,9 +338,9 @@ impl Shared {
             .collect()
     }
 
-    /// Takes what is older than rows that this instance did not append out of the caches before they leave the outbox: a read
-    /// must not fall through to an older version that a killed instance's cache file was left with, or that the durable
-    /// tier was asked for before it had the rows.
+    /// Removes older versions of rows that this instance did not append from the caches before the rows leave
+    /// the outbox. Otherwise a read could return an older version that a killed instance left in its cache
+    /// file, or that was requested from the durable tier before it had the rows.
     async fn outdate_recovered(&self, sent: &[Send]) {
         let sent = self.recovered(sent);
         if sent.is_empty() {
@@ -348,7 +350,8 @@ impl Shared {
         self.next_generation();
         self.cache_writer.push(CacheWork::Outdate(sent.clone()));
         self.cache_writer.settle().await;
-        // As when the feed was applied: first below, then above, and nothing that was read before comes in between.
+        // As when the feed was applied: first below, then above, and nothing that was read before comes in
+        // between.
         self.next_generation();
         for (key, revision) in &sent {
             self.missing.invalidate(key);

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::CachedRecord;
 
-/// What the hot layer holds and how it does.
+/// Usage and statistics of the hot layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct HotUsage {
@@ -73,7 +73,7 @@ impl Hot {
         self.records.invalidate_all();
     }
 
-    /// Forgets what has expired at `now`.
+    /// Drops entries that have expired at `now`.
     pub(crate) fn forget_expired(&self, now: Timestamp) {
         let expired: Vec<Key> = self
             .records

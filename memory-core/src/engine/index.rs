@@ -1,4 +1,5 @@
-//! What the engine asks of a search index, which it keeps in step with its records and does not understand.
+//! The interface of a search index. The engine keeps it consistent with its records and does not know its
+//! content.
 
 use std::any::Any;
 
@@ -7,8 +8,8 @@ use crate::model::kind::Kind;
 use crate::store::record::{Key, Namespace, Record, Revision};
 use crate::store::traits::StoredDocument;
 
-/// An index over records, in memory. The engine gives it every version that was committed or pulled, and stores its
-/// documents and its snapshot in the cache.
+/// An index over records, in memory. The engine gives it every version that was committed or pulled, and stores
+/// its documents and its snapshot in the cache.
 pub trait SearchIndex: Send + Sync {
     /// Identifies how documents are made and encoded. Documents stored under another number are made again.
     fn analysis(&self) -> u16;
@@ -25,7 +26,8 @@ pub trait SearchIndex: Send + Sync {
     /// Returns the index of a namespace as bytes, for [`SearchIndex::restore`]; `None` if it has no such form.
     fn snapshot(&self, namespace: &Namespace) -> Option<Vec<u8>>;
 
-    /// Replaces the whole index by a snapshot; false, and nothing changes, if another version of the program made it.
+    /// Replaces the whole index by a snapshot; false, and nothing changes, if another version of the program
+    /// made it.
     fn restore(&self, namespace: &Namespace, snapshot: Vec<u8>) -> bool;
 
     /// Returns how many documents of a kind a namespace has.
@@ -35,8 +37,8 @@ pub trait SearchIndex: Send + Sync {
     fn bytes(&self) -> usize;
 }
 
-/// The index while it is changed. Changes are guarded by revision: an older version never replaces a newer one, and never
-/// brings back what was removed.
+/// The index during a change. Changes are guarded by revision: an older version never replaces a newer one, and
+/// never brings back a removed document.
 pub trait IndexWriter {
     /// Adds or replaces a document; false if the index has this version or a newer one, or has removed it.
     fn upsert(&mut self, key: &Key, document: &dyn IndexDocument) -> bool;
@@ -69,5 +71,5 @@ pub trait IndexDocument: Any + Send + Sync {
     fn encode(&self) -> Option<Vec<u8>>;
 }
 
-/// What becomes of a record's document; `None` removes it.
+/// The new document of a record; `None` removes it.
 pub(crate) type DocumentChange = (Key, Option<Box<dyn IndexDocument>>);

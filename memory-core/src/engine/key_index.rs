@@ -1,4 +1,4 @@
-//! A search index for tests of what is below recall.
+//! A search index for tests of the layers below recall.
 
 use std::any::Any;
 use std::collections::BTreeMap;

@@ -31,15 +31,15 @@ use crate::store::traits::{Durable, Tiers};
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 impl Engine {
-    /// Assembles an engine, which keeps `index` in step with its records, and starts its threads and tasks on the current
-    /// tokio runtime.
+    /// Assembles an engine, which keeps `index` in step with its records, and starts its threads and tasks on
+    /// the current tokio runtime.
     ///
-    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and writes are
-    /// accepted at once; see [`Engine::ready`].
+    /// With an outbox the engine is in remote mode: it opens whether or not the durable tier answers, and
+    /// writes are accepted at once; see [`Engine::ready`].
     ///
     /// # Errors
-    /// Whatever the cache reports on reading its cursor and documents; in local mode also what the durable tier
-    /// reports on the first pull.
+    /// Errors of the cache on reading its cursor and documents; in local mode also those of the durable tier on
+    /// the first pull.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -143,7 +143,7 @@ impl Engine {
         shared.load_documents(&cursor).await?;
         lock(&shared.progress).cursor = cursor;
         if shared.tiers.outbox.is_none() {
-            // The file is here: what it says is part of opening.
+            // The file is local, so reading it is part of opening.
             shared.pull().await?;
         }
         Ok(())
@@ -164,8 +164,9 @@ impl Engine {
         *lock(&self.tasks) = tasks;
     }
 
-    /// Waits until recall and reads know what waits in the outbox and, if the durable tier answers within
-    /// [`EngineConfig::first_pull`], what it has. Writes need not wait for that; reads do by themselves.
+    /// Waits until recall and reads include the pending rows of the outbox and, if the durable tier answers
+    /// within [`EngineConfig::first_pull`], its records. Writes need not wait for that; reads wait by
+    /// themselves.
     ///
     /// # Errors
     /// `Io` when the outbox cannot be read.
@@ -211,7 +212,7 @@ impl Shared {
     }
 }
 
-/// What the committer does with a commit before its callers wake: caches and recall see it at once.
+/// The committer's work after a commit before its callers wake: caches and recall see the commit at once.
 struct HandOn {
     hot: Arc<Hot>,
     cache_writer: Arc<CacheWriter>,

@@ -7,8 +7,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::traits::Outbox;
 
 impl Shared {
-    /// Asks the outbox off the async workers; `None` without one. A file that failed is opened again, recovered to its last
-    /// durable commit or salvaged, and asked once more: no moment of a full disk may close it for good.
+    /// Calls the outbox off the async workers; `None` without one. A file that failed is reopened, recovered to
+    /// its last durable commit or salvaged, and called again: a moment of a full disk must not close it for
+    /// good.
     pub(super) async fn ask_outbox<T: Send + 'static>(
         &self,
         ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,
@@ -26,7 +27,7 @@ impl Shared {
         answer.await.map(Some)
     }
 
-    /// As [`Shared::ask_outbox`], on this thread as long as the file is well: for what reads ask, which is short.
+    /// As [`Shared::ask_outbox`], on this thread as long as the file is intact: for the short queries of reads.
     pub(super) async fn ask_outbox_here<T: Send + 'static>(
         &self,
         ask: impl Fn(&dyn Outbox) -> Result<T> + Send + 'static,
@@ -39,7 +40,7 @@ impl Shared {
     }
 }
 
-/// Opens the outbox again. If it was rebuilt, its rows have new numbers, behind all that were handed out before.
+/// Reopens the outbox. If it was rebuilt, its rows have new numbers, above all that were assigned before.
 pub(super) fn reopen(outbox: &dyn Outbox, renumbered: &AtomicU64) -> Result<()> {
     let before = outbox.usage().last_seq;
     outbox.reopen()?;

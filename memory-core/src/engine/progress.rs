@@ -1,4 +1,4 @@
-//! What the engine's background tasks report.
+//! Reports of the engine's background tasks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::store::traits::Cursor;
 /// Warnings kept for the status.
 const MAX_WARNINGS: usize = 100;
 
-/// A puller that has not come to the end of the feed for so many intervals, and for so long, has stopped.
+/// A puller that has not reached the end of the feed for this many intervals, and for this long, has stopped.
 const PULLS_MISSED: u32 = 10;
 const LONGEST_PULL: Duration = Duration::from_secs(30);
 
-/// A background task, as far as its errors are concerned; the first is the most telling.
+/// A background task, for its errors; the first is the most informative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Task {
     Drain,
@@ -42,7 +42,7 @@ impl Task {
     }
 }
 
-/// What the background tasks report.
+/// The reports of the background tasks.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) last_sync: Option<Timestamp>,
@@ -50,7 +50,7 @@ pub(super) struct Progress {
     pub(super) errors: BTreeMap<Task, String>,
     /// The position in the change feed, and of which database.
     pub(super) cursor: Cursor,
-    /// The last commit of the database when it was asked.
+    /// The last commit of the database at the latest request.
     pub(super) head: Seq,
     /// The floor of the change feed when a page was last applied.
     pub(super) floor: Seq,
@@ -62,11 +62,11 @@ pub(super) struct Progress {
     pub(super) pulls: u64,
     /// When the last of them ended.
     pub(super) pulled_at: Option<Instant>,
-    /// When the durable tier was last seen to have what it had acknowledged by then.
+    /// When the durable tier was last seen to have the rows that it had acknowledged by then.
     pub(super) looked_at: Option<Timestamp>,
     /// The durable tier was away, and has not answered a pull since.
     pub(super) away: bool,
-    /// What people should know of damage and repairs, each once.
+    /// Notices about damage and repairs, each once.
     pub(super) warnings: Vec<String>,
     /// How far this machine's clock is ahead of the server's, in milliseconds.
     pub(super) clock_ahead_ms: Option<i64>,
@@ -84,14 +84,14 @@ impl Progress {
 }
 
 impl Engine {
-    /// Returns what people should know of damage and repairs since opening.
+    /// Returns notices about damage and repairs since opening.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.shared.tiers.warnings.clone();
         warnings.extend(lock(&self.shared.progress).warnings.iter().cloned());
         warnings
     }
 
-    /// Notes how background learning went, for the status.
+    /// Notes the result of background learning, for the status.
     pub fn note_learning(&self, error: Option<&Error>) {
         match error {
             Some(error) => self.shared.report(Task::Learn, error),
@@ -99,7 +99,8 @@ impl Engine {
         }
     }
 
-    /// Returns how current the recall index is: stale while the change feed cannot be read, or nobody reads it.
+    /// Returns the freshness of the recall index: stale while the change feed cannot be read, or no task reads
+    /// it.
     pub fn index_freshness(&self) -> Freshness {
         let progress = lock(&self.shared.progress);
         let reads = match progress.pulled_at {
@@ -122,7 +123,7 @@ impl Shared {
         tracing::debug!(%error, "background work failed");
         let mut progress = lock(&self.progress);
         progress.errors.insert(task, error.to_string());
-        // A refusal by the breaker says nothing new.
+        // A refusal by the breaker is no news.
         progress.away |= error.kind() == ErrorKind::Unavailable && error.retry_after().is_none();
     }
 

@@ -14,7 +14,7 @@ use crate::model::kind::Kind;
 use crate::store::record::{Key, Record, WriterId};
 use crate::store::traits::{Changes, ChangesQuery, Cursor};
 
-/// Changes asked for at once, if the way to the durable tier is wide enough.
+/// Changes requested at once, if the connection to the durable tier is fast enough.
 pub(super) const PAGE: usize = 500;
 /// By how much a page shrinks after one that took too long; it grows by such a part with each that did not.
 const SHRINK: usize = 4;
@@ -39,8 +39,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Names what a position belongs to: the database, and the way search documents are made from its records. When
-    /// either changes, caches and documents start over.
+    /// Identifies the owner of a position: the database, and the version of the rules that make search
+    /// documents from its records. When either changes, caches and documents start over.
     pub(super) fn identity(&self, database: &str) -> String {
         format!("{}:{database}", self.index.analysis())
     }
@@ -48,11 +48,11 @@ impl Shared {
     /// Reads the change feed to its end.
     pub(super) async fn pull(&self) -> Result<()> {
         let was_away = loop {
-            // One page at a time: the cursor must not be moved by two. In between rows may be sent that no page may be
-            // on its way beside.
+            // One page at a time, because two would both move the cursor. Between pages, rows may be sent that
+            // must not overlap with a page.
             let _turn = self.pulling.lock().await;
             let cursor = lock(&self.progress).cursor.clone();
-            // What is sent from here on the answer may not have.
+            // The answer may lack rows that are sent from here on.
             let (sent, asked_at) = (lock(&self.sent).clone(), self.clock.monotonic());
             let changes = self.page_behind(&cursor).await?;
             self.note_server_time(changes.now);
@@ -73,8 +73,8 @@ impl Shared {
                 }
                 lock(&self.sent).done(&sent);
             }
-            // The position is not written before what it covers: a commit that the durable tier has may be on its way to
-            // the caches.
+            // The position must not be written before the records that it covers: a commit that the durable
+            // tier has may still be on its way to the caches.
             self.committer.settle().await;
             let complete = changes.next >= changes.head || changes.next <= cursor.seq;
             self.apply(changes).await;
@@ -100,15 +100,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Asks for the changes behind a position: as many as the durable tier can answer in time. Of a commit that is too large
-    /// for that by itself, it asks for the keys, and then record by record.
+    /// Requests the changes after a position: as many as the durable tier can answer in time. For a commit that
+    /// is too large on its own, it requests the keys, and then record by record.
     async fn page_behind(&self, cursor: &Cursor) -> Result<Changes> {
         let mut query = ChangesQuery {
             namespaces: vec![self.namespace.clone()],
             after: cursor.seq,
             limit: self.page.load(Ordering::Relaxed),
             bodies: Kind::ALL.into_iter().filter(|kind| kind.spec().searchable).collect(),
-            // What this instance writes is handed on when it is committed: here it only shows that it has arrived.
+            // This instance's own writes are handed on when they are committed: here they only confirm their
+            // arrival.
             own: lock(&self.progress).caught_up.then(|| self.revisions.writer()),
         };
         let mut changes = loop {
@@ -134,15 +135,16 @@ impl Shared {
         for change in changes.changes.iter_mut().filter(|change| change.key.kind.spec().searchable) {
             match self.durable.get(std::slice::from_ref(&change.key)).await {
                 Ok(mut found) => change.record = found.pop().flatten(),
-                // It is read when somebody asks for it; recall does without it.
+                // It is read on demand; recall works without it.
                 Err(error) => self.unreadable.note(change.key.to_string(), &error),
             }
         }
         Ok(changes)
     }
 
-    /// Sends what the durable tier has acknowledged since a time once more: one that acknowledges before its own fsync may
-    /// have lost it with its power, and rows that it still has are not changed by another copy.
+    /// Sends the rows that the durable tier has acknowledged since a time again: a tier that acknowledges
+    /// before its own fsync may have lost them in a power failure, and another copy does not change rows that
+    /// it still has.
     async fn replay_tail(&self, since: Timestamp, why: &'static str) -> Result<()> {
         let now = self.now();
         let recovering = self.recovering();
@@ -155,7 +157,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Resets the caches if the position means nothing to the database that answered, or they lack what is behind it.
+    /// Resets the caches if the position is invalid for the database that answered, or if the caches lack
+    /// earlier purges.
     async fn must_start_over(&self, cursor: &Cursor, changes: &Changes, sent: &Sent) -> Result<bool> {
         let fresh = cursor.seq == 0;
         let known = cursor.database.split_once(':');
@@ -183,22 +186,22 @@ impl Shared {
         Ok(true)
     }
 
-    /// Notes that what a page lists has arrived, and takes out of it what this instance wrote.
+    /// Notes the arrival of the rows on a page, and removes those of this instance from it.
     fn take_own(&self, mut changes: Changes, own: Option<WriterId>) -> Changes {
         lock(&self.sent).seen(&changes.changes);
         changes.changes.retain(|change| own != Some(change.revision.writer));
         changes
     }
 
-    /// Returns true if the durable tier does not have what it acknowledged, as far as the change feed did not list it. What
-    /// this instance sends moves no position in the feed until that is read, and a new instance may know no position at
-    /// all: only the rows themselves tell.
+    /// Returns true if the durable tier lacks acknowledged rows that the change feed did not list. Rows sent by
+    /// this instance move no position in the feed until it is read, and a new instance may have no position at
+    /// all: only the rows themselves are evidence.
     async fn has_lost(&self, sent: &Sent) -> Result<bool> {
         let unseen = lock(&self.sent).unseen_of(sent);
         if unseen.is_empty() {
             return Ok(false);
         }
-        // What belongs to a forgotten episode is not taken; what had expired, or was deleted long ago, may be purged.
+        // The tier refuses rows of a forgotten episode; expired or long deleted rows may be purged.
         let owner = |key: &Key| {
             let owner = key.kind.owner_of(&key.id).unwrap_or(&key.id);
             Key::new(&key.namespace, Kind::Episode, owner)
@@ -206,8 +209,8 @@ impl Shared {
         let keys: Vec<Key> = unseen.iter().flat_map(|(key, _)| [key.clone(), owner(key)]).collect();
         let found = self.durable.get(&keys).await?;
         let now = self.now();
-        // What lost against a newer version: the feed told of that one before, perhaps to an index that was loaded with what
-        // waited since.
+        // A row that lost against a newer version: the feed listed that one earlier, perhaps to an index that
+        // was since loaded from pending rows.
         let newer = unseen.iter().zip(found.chunks(2)).filter_map(|((_, sent), found)| {
             found[0].as_ref().filter(|record| record.revision > sent.revision).cloned()
         });
@@ -244,8 +247,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Empties the caches, to read the change feed from its start; and sends what is left of what was sent once more, if the
-    /// database is `what` it should not be. Should that fail, what was `sent` is looked for again.
+    /// Empties the caches, to read the change feed from its start. If the database is `what` it should not be,
+    /// the kept acknowledged rows are sent again. If that fails, the rows in `sent` are looked for again.
     async fn start_over(&self, changes: &Changes, what: Option<&'static str>, sent: &Sent) -> Result<()> {
         if let Some(what) = what {
             self.warn(format!(
@@ -256,7 +259,7 @@ impl Shared {
         }
         self.hot.clear();
         self.missing.invalidate_all();
-        // Before the cache file: a snapshot that is made behind it must have nothing of before.
+        // Before the cache file: a snapshot made after it must not contain earlier documents.
         self.index.change(&mut |index| index.clear());
         self.unreadable.clear();
         self.cache_writer.push(CacheWork::Clear);
@@ -312,7 +315,7 @@ impl Shared {
         if !outdated.is_empty() {
             self.cache_writer.push(CacheWork::Outdate(outdated));
         }
-        // Behind what it covers: the cache writer works in order.
+        // After the records that it covers: the cache writer works in order.
         self.cache_writer.push(CacheWork::Cursor(cursor));
         // Only when the cache file has the new versions may the hot layer drop the old ones, or a read in between
         // would bring them back.

@@ -21,17 +21,17 @@ use crate::store::traits::CachedRecord;
 
 pub(crate) use flights::Flights;
 
-/// Records that are asked for with one request, at most.
+/// The most records of one request.
 const TOGETHER: usize = 64;
 
 /// How current an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Freshness {
-    /// Within the promise: at most one TTL behind another writer.
+    /// Current: at most one TTL older than another writer's version.
     #[default]
     Fresh,
-    /// The durable tier could not be asked; this is what was known `age` ago.
+    /// The durable tier could not be asked; this is the version known `age` ago.
     Stale {
         /// How long ago the answer was current, as far as is known.
         age: Duration,
@@ -74,8 +74,8 @@ impl Engine {
     /// Reads one record.
     ///
     /// # Errors
-    /// `Unavailable` or `Unauthorized` when only the durable tier could know and it does not answer; `Corrupt` when
-    /// what it answers does not decode.
+    /// `Unavailable` or `Unauthorized` when only the durable tier could have the record and it does not answer;
+    /// `Corrupt` when its answer does not decode.
     pub async fn read(&self, key: &Key) -> Result<Read> {
         let now = self.shared.clock.now();
         let wanted = Wanted::of(key, &self.shared.hot);
@@ -87,10 +87,11 @@ impl Engine {
         reads.pop().unwrap_or_else(|| Err(unanswered(key)))
     }
 
-    /// Reads some records, in the order of the keys: of what is not at hand, up to 64 with one request.
+    /// Reads some records, in the order of the keys; up to 64 that are not cached share one request.
     ///
     /// # Errors
-    /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as [`Engine::read`].
+    /// When the memory cannot be opened to the end, or the outbox not be read; for each record, as
+    /// [`Engine::read`].
     pub async fn read_each(&self, keys: &[Key]) -> Result<Vec<Result<Read>>> {
         let now = self.shared.clock.now();
         self.read_wanted(keys.iter().map(|key| Wanted::of(key, &self.shared.hot)).collect(), now).await
@@ -100,7 +101,7 @@ impl Engine {
         let shared = &self.shared;
         let is_at_hand =
             |wanted: &Wanted<'_>| wanted.known.as_ref().is_some_and(|known| shared.is_fresh(known, now));
-        // What is hot this instance wrote or read: it need not wait.
+        // Hot records were written or read by this instance, so they need not wait.
         if !shared.ready.initialized() && !wanted.iter().all(is_at_hand) {
             shared.ready().await?;
             for wanted in wanted.iter_mut().filter(|wanted| !is_at_hand(wanted)) {
@@ -119,11 +120,12 @@ impl Engine {
         Ok(wanted.into_iter().map(read).collect())
     }
 
-    /// Reads many records for a computation over all of them, in the order of the keys: of what is not at hand, all with
-    /// one request, and without making room for it in the layers above.
+    /// Reads many records for a computation over all of them, in the order of the keys. All that are not cached
+    /// share one request, and do not evict others from the layers above.
     ///
     /// # Errors
-    /// As [`Engine::read`]; while the durable tier is away, what was known of a record last is taken, if there is any.
+    /// As [`Engine::read`]; while the durable tier is away, the last known version of a record is used, if
+    /// there is any.
     pub async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
         let shared = &self.shared;
         shared.ready().await?;
@@ -178,7 +180,7 @@ impl Engine {
 /// A record that is read.
 struct Wanted<'k> {
     key: &'k Key,
-    /// What was known of it last, however long ago.
+    /// Its last known version, of any age.
     known: Option<Arc<CachedRecord>>,
     /// The answer, once there is one.
     read: Option<Result<Read>>,
@@ -191,19 +193,21 @@ impl<'k> Wanted<'k> {
 }
 
 impl Shared {
-    /// What seems to be from the future is as old as a clock that was set back makes it: nobody knows.
+    /// A record that seems to be from the future was cached before the clock was set back, so its age is
+    /// unknown.
     fn is_fresh(&self, cached: &CachedRecord, now: Timestamp) -> bool {
         cached.filled_at <= now && now.since(cached.filled_at) < self.config.ttl
     }
 
-    /// Returns when the cache file must have been filled to say what is fresh: a killed instance may have left an older
-    /// version in it than it had sent, until the first pull puts that right. To be asked before the file is.
+    /// Returns the time from which entries of the cache file may count as fresh: a killed instance may have
+    /// left an older version in it than it had sent, until the first pull corrects that. Must be called before
+    /// the file is read.
     fn trusted_since(&self) -> Timestamp {
         let pulled = self.outbox().is_none() || lock(&self.progress).pulls > 0;
         if pulled { Timestamp(0) } else { self.opened_at }
     }
 
-    /// Returns what the durable tier answered, unless it has a revision that no clock can have made.
+    /// Returns the durable tier's answer, unless it has a revision that no clock can have made.
     fn stored(&self, record: Option<Record>) -> Result<Option<Record>> {
         if let Some(record) = &record {
             self.check_stored(&record.key, record.revision, record.is_tombstone())?;
@@ -211,7 +215,7 @@ impl Shared {
         Ok(record)
     }
 
-    /// Takes note of a version that a caller sees: what it writes next must supersede it, whatever this machine's clock
+    /// Notes a version that a caller sees: its next write must supersede it, whatever this machine's clock
     /// says.
     pub(super) fn note_read(&self, record: Option<&Record>) {
         if let Some(record) = record {
@@ -224,13 +228,14 @@ impl Shared {
         *lock(&self.feed_generation)
     }
 
-    /// Begins another: what was read before fills nothing from here on. To be called before the cache file has what the
-    /// feed brings, and once more when it has, before the hot layer.
+    /// Begins a new generation: reads that began before fill no caches from here on. Must be called before the
+    /// cache file gets the changes from the feed, and once more after that, before the hot layer.
     pub(super) fn next_generation(&self) {
         *lock(&self.feed_generation) += 1;
     }
 
-    /// Fills caches with what was read in a generation, unless another has begun: it may be older than what that brings.
+    /// Fills caches with the result of a read of a generation, unless another has begun: the result may be
+    /// older than that one's changes.
     fn fill_in(&self, generation: u64, fill: impl FnOnce()) {
         let current = lock(&self.feed_generation);
         if *current == generation {
@@ -238,7 +243,7 @@ impl Shared {
         }
     }
 
-    /// Answers what is not answered yet.
+    /// Answers the keys that are still unanswered.
     async fn read_below(&self, wanted: &mut [Wanted<'_>], now: Timestamp) -> Result<()> {
         let mut below: Vec<&mut Wanted<'_>> = wanted.iter_mut().filter(|it| it.read.is_none()).collect();
         if below.is_empty() {
@@ -249,7 +254,7 @@ impl Shared {
             if let Some(record) = record {
                 let newer = wanted.known.as_ref().filter(|known| known.record.supersedes(&record));
                 let record = newer.map_or(record, |known| known.record.clone());
-                // What waits may be older than what the change feed has brought: it goes no further up.
+                // A pending version may be older than a change from the feed, so it is not cached above.
                 wanted.read = Some(Ok(Read::fresh(Some(record))));
             }
         }
@@ -292,7 +297,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Returns what this instance has written and the tiers below may not have yet, in the order of the keys.
+    /// Returns this instance's writes that the tiers below may not have yet, in the order of the keys.
     async fn overlaid_or_pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>> {
         let mut found: Vec<Option<Record>> = keys.iter().map(|key| self.cache_writer.overlaid(key)).collect();
         let below: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
@@ -307,7 +312,8 @@ impl Shared {
         if pending.is_empty() {
             return Ok(found);
         }
-        // A row that waits again, after an outage or a crash, may be older than what the change feed has brought since.
+        // A row that is pending again, after an outage or a crash, may be older than a version from the change
+        // feed.
         let waiting: Vec<Key> = pending.iter().map(|(record, _)| record.key.clone()).collect();
         let mut cached = self.tiers.cache.lookup(&waiting).await.unwrap_or_default();
         cached.resize(waiting.len(), None);

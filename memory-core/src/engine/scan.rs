@@ -12,8 +12,8 @@ use crate::store::record::{Key, Record};
 use crate::store::traits::Outbox;
 
 impl Engine {
-    /// Returns one page, and how current it is. While the durable tier is away the page holds what this
-    /// machine knows, and says so.
+    /// Returns one page, and its freshness. While the durable tier is away the page has the records that this
+    /// machine knows, marked as stale.
     ///
     /// # Errors
     /// `InvalidInput` for an undeclared column or a limit of 0; `Corrupt` and `Io` from either tier.
@@ -22,7 +22,8 @@ impl Engine {
         let shared = &self.shared;
         shared.ready().await?;
         let now = shared.now();
-        // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not never.
+        // Pending versions are read first: a row that is sent and trimmed in between is then seen twice, not
+        // never.
         let pending = match shared.outbox() {
             Some(outbox) if outbox.usage().rows > 0 => {
                 let asked = scan.clone();
@@ -72,7 +73,7 @@ fn overlay(scan: &Scan, mut page: Page, pending: Vec<Record>) -> Page {
     if pending.len() == pending_limit(scan)
         && let Some(last) = pending.last()
     {
-        // There may be more pending versions behind the last one: what lies there is for the next page.
+        // There may be more pending versions after the last one: they belong to the next page.
         let end = last.key.id.clone();
         let reached = |id: &str| match scan.order {
             Order::Ascending => id <= end.as_ref(),
@@ -85,7 +86,7 @@ fn overlay(scan: &Scan, mut page: Page, pending: Vec<Record>) -> Page {
     }
     let mut merged: BTreeMap<_, Record> =
         page.records.into_iter().map(|record| (record.key.id.clone(), record)).collect();
-    // Behind the page's last id the durable tier may have records that belong between pending ones.
+    // After the page's last id the durable tier may have records that belong between pending ones.
     let within = |id: &str| match (&page.next, scan.order) {
         (None, _) => true,
         (Some(last), Order::Ascending) => id <= last.as_ref(),
@@ -111,7 +112,7 @@ fn overlay(scan: &Scan, mut page: Page, pending: Vec<Record>) -> Page {
     let durable_next = page.next;
     let cut = Page::cut(records, scan.limit);
     let next = cut.next.or(durable_next);
-    // What lies behind the page's end comes by again, and what waits here is readable.
+    // Records after the page's end are read again by the next page, and pending ones are readable.
     page.unreadable.retain(|id| next.as_deref().is_none_or(|end| scan.order.reaches(id, end)));
     Page { next, records: cut.records, unreadable: page.unreadable }
 }

@@ -1,20 +1,20 @@
-//! What the durable tier has acknowledged and was not seen to have since.
+//! Rows that the durable tier has acknowledged but that were not seen in it since.
 
 use std::collections::HashMap;
 
 use crate::store::record::{Key, Record, Revision};
 use crate::store::traits::Change;
 
-/// How many rows are asked for by key at once.
+/// How many rows are requested by key at once.
 pub(super) const LOOKED_UP: usize = 64;
 
-/// The most rows that are remembered; of more, a random part.
+/// The most rows that are remembered; beyond it, a random part.
 const REMEMBERED: usize = 4_096;
 
 /// The newest version of each record that was sent and not seen since.
 ///
-/// A server that is restored loses what it acknowledged after its backup. The change feed lists what it has; what was sent
-/// and is not listed may be lost.
+/// A server that is restored loses rows that it acknowledged after its backup. The change feed lists the rows
+/// that it has; acknowledged rows that are not listed may be lost.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sent(HashMap<Key, Version>);
 
@@ -45,7 +45,7 @@ impl Sent {
         }
     }
 
-    /// Removes what the change feed lists, in this version or a later one.
+    /// Removes rows that the change feed lists, in this version or a later one.
     pub(super) fn seen(&mut self, changes: &[Change]) {
         if self.0.is_empty() {
             return;
@@ -57,13 +57,14 @@ impl Sent {
         }
     }
 
-    /// Returns what was there `before` and is unchanged since: all of it, or a random part of [`LOOKED_UP`].
+    /// Returns the entries of `before` that are unchanged since: all of them, or a random part of
+    /// [`LOOKED_UP`].
     pub(super) fn unseen_of(&self, before: &Self) -> Vec<(Key, Version)> {
         let unchanged = before.0.iter().filter(|(key, version)| self.0.get(key) == Some(version));
         unchanged.map(|(key, version)| (key.clone(), *version)).take(LOOKED_UP).collect()
     }
 
-    /// Removes what was there `before`.
+    /// Removes the entries of `before`.
     pub(super) fn done(&mut self, before: &Self) {
         self.0.retain(|key, version| before.0.get(key) != Some(version));
     }

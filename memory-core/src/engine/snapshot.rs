@@ -1,14 +1,15 @@
 //! The snapshot of the recall index in the cache file, from which opening loads it.
 //!
-//! Snapshot and changed documents say the same as all documents, because:
+//! A snapshot with the changed documents equals all documents, because:
 //!
-//! - the index has every document before the cache writer is told of it, and the cache writer alone writes documents and snapshots. So
-//!   a snapshot that is made in the cache writer's turn has every document that is in the file then, and each that is written
-//!   or removed later counts as changed;
-//! - what a snapshot may have besides, or lack, comes again by the change feed, whose position is written behind the
-//!   documents that it covers. What has expired it lacks, and no search would find;
-//! - no snapshot is made once documents could not be written or read, or the index has others: those of rows that waited in
-//!   the outbox, which are not in the file before the feed returns them.
+//! - the index has every document before the cache writer gets it, and only the cache writer writes documents
+//!   and snapshots. So a snapshot made by the cache writer has every document that is in the file at that time,
+//!   and each that is written or removed later counts as changed;
+//! - documents that a snapshot has in addition, or lacks, come again by the change feed, whose position is
+//!   written after the documents that it covers. A snapshot lacks expired documents, which no search would
+//!   find;
+//! - no snapshot is made once documents could not be written or read, or the index has others: those of rows
+//!   that waited in the outbox, which are not in the file before the feed returns them.
 
 use tokio::runtime::Handle;
 
@@ -25,12 +26,12 @@ use crate::store::traits::{Cache, IndexSnapshot};
 const PAGE: usize = 2_000;
 /// Fewer documents are read as fast without a snapshot.
 const LEAST_DOCUMENTS: u64 = 2_000;
-/// A snapshot is made anew once one in so many documents has changed.
+/// A snapshot is made again once one in this many documents has changed.
 const RENEWED_AT: u64 = 20;
 
 impl Shared {
-    /// Fills the index from the snapshot in the cache file and what has changed since; returns how many documents could not
-    /// be read, or `None` without a snapshot.
+    /// Fills the index from the snapshot in the cache file and the changes since; returns how many documents
+    /// could not be read, or `None` without a snapshot.
     pub(super) async fn load_snapshot(&self) -> Result<Option<u64>> {
         let (cache, index) = (self.tiers.cache.clone(), self.index.clone());
         let (namespace, runtime) = (self.namespace.clone(), Handle::current());
@@ -69,7 +70,8 @@ async fn load(cache: &dyn Cache, index: &dyn SearchIndex, namespace: &Namespace)
     Ok(Some(Loaded { changed: changed.len() as u64, unreadable }))
 }
 
-/// Stores a snapshot of the index if it has documents enough, of which enough have changed; returns whether it did.
+/// Stores a snapshot of the index if it has enough documents and enough of them have changed; returns whether
+/// it did.
 pub(super) async fn renew(
     cache: &dyn Cache,
     index: &dyn SearchIndex,

@@ -1,4 +1,4 @@
-//! What the engine says of itself.
+//! The status of the engine.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const NAMED: usize = 20;
 pub enum Mode {
     /// A libsql file on this machine.
     Local,
-    /// A server, behind an outbox.
+    /// A server, through an outbox.
     Remote,
 }
 
@@ -30,7 +30,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OutboxStatus {
-    /// Rows that wait to be sent.
+    /// Unsent rows.
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
@@ -50,7 +50,7 @@ pub struct OutboxStatus {
     pub tail_bytes: u64,
 }
 
-/// How sync goes.
+/// The state of sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SyncStatus {
@@ -60,14 +60,14 @@ pub struct SyncStatus {
     pub last_error: Option<String>,
     /// The position in the change feed.
     pub position: Seq,
-    /// The last commit that the durable tier had when it was asked.
+    /// The last commit of the durable tier at the latest request.
     pub head: Seq,
     /// Records that this program cannot read and passes over.
     pub unreadable: u64,
     /// The names of some of them, as `namespace/kind/id`; at most 20.
     pub unreadable_records: Vec<String>,
-    /// How far this machine's clock is ahead of the server's, in milliseconds, negative if it is behind; `None` in local
-    /// mode and before the server has told.
+    /// How far this machine's clock is ahead of the server's, in milliseconds, negative if it is slow; `None`
+    /// in local mode and before the server's time is known.
     pub clock_ahead_ms: Option<i64>,
 }
 
@@ -99,12 +99,12 @@ pub struct EngineStatus {
     pub indexed: u64,
     /// Its estimated size in memory, in bytes.
     pub index_bytes: u64,
-    /// Live records of each kind in the durable tier; `None` when it cannot be asked now.
+    /// Live records of each kind in the durable tier; `None` when it is unavailable.
     pub records: Option<BTreeMap<&'static str, u64>>,
 }
 
 impl Engine {
-    /// Reports the state. Asks the durable tier for its counts unless the breaker says that it is away.
+    /// Reports the state. Asks the durable tier for its counts unless the breaker is open.
     pub async fn status(&self) -> EngineStatus {
         let shared = &self.shared;
         let breaker = shared.breaker.as_ref().map(|breaker| breaker.status());

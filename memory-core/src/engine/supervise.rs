@@ -1,4 +1,4 @@
-//! Background tasks and what becomes of them when they panic: the panic is reported, and the task begins again.
+//! Background tasks and their supervision: a panic is reported, and the task restarts.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const STEADY: Duration = Duration::from_secs(60);
 
-/// Runs `task` on the current runtime until it ends by itself; aborting the handle aborts it.
+/// Runs `task` on the current runtime until it returns; aborting the handle aborts it.
 pub fn supervised<F, Run>(
     name: &'static str,
     report: impl Fn(Option<&Error>) + Send + 'static,
@@ -46,10 +46,10 @@ where
     })
 }
 
-/// Runs something that may panic on what it is given; a panic is an error.
+/// Calls a function that may panic; a panic becomes an error.
 ///
 /// # Errors
-/// `Corrupt` that says what the panic said.
+/// `Corrupt` with the panic's message.
 pub(crate) fn contained<T>(name: &'static str, run: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(name, panic.as_ref()))
 }

@@ -21,16 +21,16 @@ use crate::store::traits::ChangesQuery;
 /// Clocks that differ by less are taken to agree.
 const AGREEMENT: Duration = Duration::from_secs(60);
 
-/// From which difference on people are told.
+/// The difference from which the memory warns people.
 const REMARKABLE: Duration = Duration::from_secs(300);
 
-/// A revision that is further ahead was made by no clock: damage, or forgery. A wrong clock may be years ahead, and what it
-/// wrote is kept; but one record near the end of the range would leave no revision that is higher.
+/// A revision that is further ahead was made by no clock: it is damaged or forged. A wrong clock may be years
+/// ahead, and its records are kept; but one record near the end of the range would leave no higher revision.
 const FAR: Duration = Duration::from_secs(500 * 366 * 86_400);
 
 impl Engine {
-    /// Returns the time by which records expire: that of the server as last told, as soon as this machine's clock is
-    /// more than a minute off; else the clock's.
+    /// Returns the time by which records expire: the server's latest time, as soon as this machine's clock is
+    /// more than a minute off; otherwise the clock's.
     pub fn now(&self) -> Timestamp {
         self.shared.now()
     }
@@ -42,7 +42,7 @@ impl Shared {
         if self.reads_by_server() { self.told() } else { self.clock.now() }
     }
 
-    /// Returns the time by which records that are written now expire: the server's as soon as it is told.
+    /// Returns the time for the expiry of records that are written now: the server's as soon as it is known.
     fn told(&self) -> Timestamp {
         let wall = self.clock.now();
         let base = self.server_epoch.load(Ordering::Acquire);
@@ -54,7 +54,7 @@ impl Shared {
         if server.since(wall).max(wall.since(server)) < AGREEMENT { wall } else { server }
     }
 
-    /// Takes note of the durable tier's time, told a moment ago. In local mode it is this machine's own.
+    /// Notes the durable tier's current time. In local mode it is this machine's own.
     pub(super) fn note_server_time(&self, server: Timestamp) {
         if self.outbox().is_none() || server < Timestamp::EARLIEST {
             return;
@@ -73,8 +73,9 @@ impl Shared {
         }
     }
 
-    /// Returns when a record that is written now was made, as far as its expiry goes; `None` if nobody knows. A clock that
-    /// is behind what was written before is not right, one that was never set tells nothing: no record is born expired.
+    /// Returns the creation time of a record that is written now, for its expiry; `None` if it is unknown. A
+    /// clock that is behind earlier writes is wrong, and one that was never set is useless: no record may be
+    /// expired when it is written.
     pub(super) fn born(&self, now: Timestamp, revision: Revision) -> Option<Timestamp> {
         let told = self.server_epoch.load(Ordering::Acquire) != 0;
         let born = if told { now } else { now.max(revision.at()) };
@@ -103,12 +104,13 @@ impl Shared {
         }
     }
 
-    /// Returns true once what expires is hidden by the time that the server has told.
+    /// Returns true once expiry follows the server's time.
     pub(super) fn reads_by_server(&self) -> bool {
         self.reads_by_server.load(Ordering::Acquire)
     }
 
-    /// Goes over to the server's time once it is told: first what waits is renewed, so that none of it is hidden in between.
+    /// Switches to the server's time once it is known. Pending rows are renewed first, so that none of them is
+    /// hidden meanwhile.
     ///
     /// # Errors
     /// Whatever the outbox reports.
@@ -116,7 +118,7 @@ impl Shared {
         if self.reads_by_server() || self.server_epoch.load(Ordering::Acquire) == 0 {
             return Ok(());
         }
-        // What is on its way with an expiry by this machine's clock; what comes behind is stamped.
+        // Waits for writes with an expiry by this machine's clock; later writes are stamped.
         let barrier = Write { records: Vec::new(), documents: Vec::new(), bytes: 0 };
         self.committer.commit(barrier).await?;
         self.renew_waiting().await?;
@@ -141,7 +143,8 @@ impl Shared {
         self.read_by_server_time().await
     }
 
-    /// Gives a record that is about to be written and has expired its time anew: it was made before the server told the time.
+    /// Renews the expiry of a record that is about to be written and has expired: it was made before the
+    /// server's time was known.
     pub(super) fn stamp(&self, record: &mut Record) {
         let told = self.server_epoch.load(Ordering::Acquire) != 0;
         if let Some(kept) = self.config.retention_of(record.key.kind).filter(|_| told) {
@@ -152,8 +155,8 @@ impl Shared {
         }
     }
 
-    /// Gives what waits to be sent and has expired its time anew: it may be of a clock that was behind before the server told
-    /// its time, and nothing expires before it has been sent.
+    /// Renews the expiry of pending rows that have expired: they may be from a slow clock, before the server's
+    /// time was known, and no row expires before it has been sent.
     ///
     /// # Errors
     /// Whatever the outbox reports.
@@ -185,7 +188,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Commits records of this instance's own making, without waiting for the durable tier.
+    /// Commits records that this instance itself makes, without waiting for the durable tier.
     async fn append(&self, records: Vec<Record>) -> Result<()> {
         let bytes = records.iter().map(encoded_size).sum::<Result<usize>>()?;
         let documents = documents_of(self.index.as_ref(), &records, &self.unreadable);
@@ -200,7 +203,7 @@ impl Shared {
     /// Refuses a revision of the far future, and that of a live record which claims to be final.
     ///
     /// # Errors
-    /// `InvalidInput` that names revision, limit and what was found.
+    /// `InvalidInput` with revision, limit and the value found.
     pub(super) fn check_revision(
         &self,
         operation: &'static str,
@@ -221,7 +224,7 @@ impl Shared {
         ))
     }
 
-    /// As [`Shared::check_revision`], for what a tier answered.
+    /// As [`Shared::check_revision`], for an answer of a tier.
     pub(super) fn check_stored(&self, key: &Key, revision: Revision, tombstone: bool) -> Result<()> {
         let checked = self.check_revision("read", key, revision, tombstone);
         checked.map_err(|error| Error::new(ErrorKind::Corrupt, "read", error.message().to_owned()))

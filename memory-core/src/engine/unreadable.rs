@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::id::lock;
 
-/// How many are known by name; of more only the number is.
+/// How many are stored by name; beyond it they are only counted.
 const NAMED: usize = 1_000;
 
 /// Which records were passed over, each once.

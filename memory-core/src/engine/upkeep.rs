@@ -1,4 +1,4 @@
-//! Upkeep: eviction, checkpoints, the outbox's tail, orphaned outboxes, expired records.
+//! Upkeep: eviction, checkpoints, acknowledged outbox rows, orphaned outboxes, expired records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             _ = shutdown.wait_for(|down| *down) => return,
             () = tokio::time::sleep(shared.config.upkeep_interval) => {}
         }
-        // By a clock that nobody sets: one that was set back by a year must not put off purging for as long.
+        // By the monotonic clock: a wall clock set back by a year must not delay purging for as long.
         let elapsed = shared.clock.monotonic();
         let purge = purged_at.is_none_or(|at| elapsed.saturating_sub(at) >= shared.config.purge_interval);
         if purge {
@@ -84,7 +84,8 @@ impl Shared {
         results.into_iter().collect()
     }
 
-    /// Purges what has expired at `now`, and by the durable tier's own time; caches and recall follow, no further.
+    /// Purges records that have expired at `now` and by the durable tier's own time; caches and recall follow,
+    /// no further.
     pub(super) async fn purge(&self, now: Timestamp) -> Result<Purged> {
         let purged = self.durable.delete_expired(now).await?;
         if let Some(ahead) = purged.disbelieved {
@@ -103,9 +104,9 @@ impl Shared {
         Ok(purged)
     }
 
-    /// Drops what the outbox keeps of rows that were sent, once the server was seen to have them when they were older than
-    /// what a server may lose. By what it keeps a machine notices, however long it slept, that a server was restored
-    /// meanwhile.
+    /// Drops acknowledged rows of the outbox, once the server was seen to have them at an age beyond which it
+    /// cannot lose them. By the kept rows a machine notices, even after a long sleep, that a server was
+    /// restored meanwhile.
     pub(super) async fn trim_tail(&self) -> Result<()> {
         let Some(looked_at) = lock(&self.progress).looked_at else { return Ok(()) };
         let before = looked_at.minus(self.config.tail_retention);

@@ -1,4 +1,4 @@
-//! What became of rows that callers wait for.
+//! The fate of rows that callers wait for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use crate::id::lock;
 use crate::store::record::Seq;
 
-/// The rows that the durable tier refused, with the reasons, as long as somebody who may have appended them waits.
+/// The rows that the durable tier refused, with the reasons, as long as a possible caller waits.
 #[derive(Default)]
 pub(super) struct Verdicts {
     state: Mutex<State>,
@@ -18,7 +18,7 @@ struct State {
     /// How many were refused before those that are kept.
     before: u64,
     refused: VecDeque<(Seq, String)>,
-    /// From which refusal on somebody follows, and how many do.
+    /// The first refusal that each follower sees, and the number of followers.
     followers: BTreeMap<u64, usize>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Following<'a> {
 }
 
 impl Verdicts {
-    /// Follows what is refused from now on.
+    /// Follows refusals from now on.
     pub(super) fn follow(&self) -> Following<'_> {
         let mut state = lock(&self.state);
         let from = state.before + state.refused.len() as u64;

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::{ArtifactId, EpisodeId};
 use crate::model::json::Json;
 
-/// Measures of how good an artifact is; each is `None` where nobody measured it.
+/// Quality measures of an artifact; each is `None` if it was not measured.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Quality {
@@ -66,8 +66,7 @@ impl Quality {
     }
 }
 
-/// What an application says about something it produced; the engine adds ids and time to make it an
-/// [`Artifact`].
+/// An application's description of an artifact; the engine adds ids and time to make it an [`Artifact`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewArtifact {
@@ -155,7 +154,7 @@ pub struct Artifact {
     pub episode: EpisodeId,
     /// When it was recorded.
     pub at: Timestamp,
-    /// What it is.
+    /// The artifact.
     pub product: NewArtifact,
 }
 

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// What set a consolidation cycle off.
+/// The trigger of a consolidation cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// Somebody asked.
+    /// An explicit call.
     Demand,
     /// There was no work for a while.
     Idle,
@@ -16,10 +16,10 @@ pub enum Trigger {
     Interval,
 }
 
-/// What a consolidation cycle ("dream cycle") did.
+/// The results of a consolidation cycle ("dream cycle").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cycle {
-    /// What set it off.
+    /// Its trigger.
     pub trigger: Trigger,
     /// When it started.
     pub started_at: Timestamp,
@@ -27,7 +27,7 @@ pub struct Cycle {
     pub duration_ms: u64,
     /// Patterns merged into near-duplicates.
     pub merged: u32,
-    /// Items whose confidence was computed anew with older evidence counting less.
+    /// Items whose confidence was recomputed with older evidence weighing less.
     pub decayed: u32,
     /// Items removed for lack of evidence.
     pub pruned: u32,
@@ -37,6 +37,6 @@ pub struct Cycle {
     pub expired: u32,
     /// Whether it stopped before its end, because work arrived or its time was over.
     pub interrupted: bool,
-    /// What it did, in words, for the most telling of it.
+    /// Descriptions of its most important changes.
     pub notes: Vec<String>,
 }

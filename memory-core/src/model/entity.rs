@@ -108,7 +108,7 @@ impl Entity {
         }
     }
 
-    /// Returns what recall does with it by its uses; `None` for kinds that are not judged by uses.
+    /// Returns its status by uses, to change it; `None` for kinds that are not judged by uses.
     pub fn standing_mut(&mut self) -> Option<&mut Standing> {
         match self {
             Self::Pattern(pattern) => Some(&mut pattern.standing),

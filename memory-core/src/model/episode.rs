@@ -69,8 +69,8 @@ impl Attempt {
 
     /// Adds itself to the course so far.
     ///
-    /// Until another tool works for the first time, the same tool with the same result is noted once: what is tried
-    /// over and over tells no more than what was tried.
+    /// Until another tool works for the first time, the same tool with the same result is noted once:
+    /// repetitions add no information.
     fn add_to(self, course: &mut Vec<Attempt>) {
         if course.len() >= Self::MAX {
             return;
@@ -83,16 +83,16 @@ impl Attempt {
     }
 }
 
-/// What was recalled for an episode, and what of it was used.
+/// The recall for an episode, and which of its items were used.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecallUse {
     /// The recall.
     pub recall: Option<RecallId>,
     /// The items it answered with.
     pub shown: Vec<ItemId>,
-    /// Those that the application says were used.
+    /// Those that the application reported as used.
     pub used: Vec<ItemId>,
-    /// Whether the answer was held back to measure what memory is worth.
+    /// Whether the answer was withheld to measure the benefit of memory.
     pub withheld: bool,
 }
 
@@ -106,14 +106,13 @@ fn certain() -> f64 {
     1.0
 }
 
-/// The head of an episode: its task, and once completed its outcome and totals. Steps are records of their
-/// own.
+/// The head of an episode: its task, and once completed its outcome and totals. Steps are separate records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Episode {
     /// The identifier.
     pub id: EpisodeId,
-    /// What was asked.
+    /// The task.
     pub task: Task,
     /// Whether it still takes steps.
     pub status: EpisodeStatus,
@@ -131,8 +130,8 @@ pub struct Episode {
     pub steps: u32,
     /// The tools used, in order of first use; empty until completed.
     pub tools: Vec<ToolUse>,
-    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed, and for episodes
-    /// recorded before there were courses.
+    /// The calls in their order, without repeats, at most [`Attempt::MAX`]; empty until completed, and for
+    /// episodes recorded before there were courses.
     #[serde(default)]
     pub course: Vec<Attempt>,
     /// The sum of the steps' durations in milliseconds; 0 until completed.
@@ -147,10 +146,10 @@ pub struct Episode {
     /// The reward; `None` until completed.
     #[serde(default)]
     pub reward: Option<f64>,
-    /// Words of the steps that tell the episode from others (names, ids, dates); empty until completed.
+    /// Words of the steps that discriminate the episode (names, ids, dates); empty until completed.
     #[serde(default)]
     pub keywords: Vec<String>,
-    /// What was recalled for it; `None` if nobody asked.
+    /// Its recall; `None` if there was none.
     #[serde(default)]
     pub recall: Option<RecallUse>,
 }
@@ -237,7 +236,7 @@ mod tests {
         check("", "");
         check(". a+ . b+", "a+ b+");
         check("a- a- b- a- a+ a+ a+", "a- b- a+");
-        // Once another tool has worked, what failed before may be tried anew.
+        // Once another tool has worked, a failed call may be tried again.
         check("a- b+ a- a- c+ a- b+ b+", "a- b+ a- c+ a- b+");
         check("a+ b- a+ b- b+ a+ b-", "a+ b- b+ a+ b-");
     }

@@ -1,4 +1,4 @@
-//! Append-only evidence, and what it adds up to.
+//! Append-only evidence, and its sums.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,13 +88,13 @@ impl<'de> Deserialize<'de> for ItemId {
     }
 }
 
-/// What an episode had to do with an item.
+/// The relation of an episode to an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceRole {
     /// Learning saw the item at work in the episode.
     Observed,
-    /// The item was recalled for the episode, and the application says that it was used.
+    /// The item was recalled for the episode, and the application reported its use.
     Used,
     /// The item was recalled for the episode and not used.
     Shown,
@@ -113,15 +113,15 @@ impl EvidenceRole {
 
 /// One piece of evidence on an item: an episode that had to do with it, and how that ended.
 ///
-/// There is at most one for an item, episode and role: recording it again is recording it once. Statistics of items
-/// derive from these records, so that processes that learn at the same time lose nothing.
+/// There is at most one for an item, episode and role: recording it again is recording it once. Statistics of
+/// items derive from these records, so that processes that learn at the same time lose nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The item.
     pub item: ItemId,
     /// The episode.
     pub episode: EpisodeId,
-    /// What the episode had to do with it.
+    /// The relation of the episode to it.
     pub role: EvidenceRole,
     /// When the episode ended.
     pub at: Timestamp,
@@ -129,7 +129,7 @@ pub struct Evidence {
     pub success: f64,
     /// The episode's reward.
     pub reward: f64,
-    /// How long the episode took, in milliseconds; `None` if nobody measured it.
+    /// The duration of the episode, in milliseconds; `None` if it was not measured.
     pub duration_ms: Option<u64>,
     /// The circumstances, in words: kind, domain, agent.
     pub context: String,
@@ -142,7 +142,7 @@ impl Evidence {
     }
 }
 
-/// What pieces of evidence add up to, with older ones counting less.
+/// The sum of pieces of evidence, with older ones weighing less.
 ///
 /// The weights are those as of [`Tally::as_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -160,14 +160,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Returns the tally with its weights taken for those of `now` if it is of the future: a clock that was ahead made it,
-    /// and what comes now must not count for old beside it.
+    /// Returns the counts with `now` as their time if they are from the future: a clock that was ahead made
+    /// them, and new evidence must not count as old relative to them.
     #[must_use]
     pub fn until(self, now: Timestamp) -> Self {
         Self { as_of: self.as_of.min(now), ..self }
     }
 
-    /// Returns the tally with evidence for and against exchanged.
+    /// Returns the counts with evidence for and against exchanged.
     #[must_use]
     pub fn opposite(&self) -> Self {
         Self {
@@ -179,7 +179,7 @@ impl Tally {
         }
     }
 
-    /// Returns how much evidence there is, in pieces, as of [`Tally::as_of`].
+    /// Returns the weight of the evidence, in pieces, as of [`Tally::as_of`].
     pub fn weight(&self) -> f64 {
         self.success_weight + self.failure_weight
     }
@@ -195,15 +195,15 @@ impl Tally {
     }
 }
 
-/// What recall does with an item, by how it fared where it was used after a recall.
+/// How recall treats an item, by the results of its uses after a recall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It is recalled.
     #[default]
     Active,
-    /// Its uses went worse than episodes without it: it ranks lower.
+    /// Its uses ended worse than episodes without it: it ranks lower.
     Demoted,
-    /// Its uses went clearly worse: it is not recalled.
+    /// Its uses ended clearly worse: it is not recalled.
     Withheld,
 }

@@ -9,18 +9,18 @@ use crate::id::{EpisodeId, FailureId};
 use crate::model::remedy::Remedy;
 use crate::model::ruling::Decision;
 
-/// A class of errors, by what their messages say.
+/// A class of errors, by the words of their messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCategory {
     /// It took too long.
     Timeout,
-    /// What was named is not there.
+    /// A named thing does not exist.
     NotFound,
     /// It is not allowed.
     Permission,
-    /// What was handed in is wrong.
+    /// The input is wrong.
     InvalidInput,
     /// It contradicts the state that there is.
     Conflict,
@@ -60,23 +60,24 @@ impl fmt::Display for ErrorCategory {
     }
 }
 
-/// What is known of one kind of error.
+/// A lesson about one kind of error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The identifier, derived from domain, tool and the normalised error.
     pub id: FailureId,
     /// The class of error.
     pub category: ErrorCategory,
-    /// The error text with what varies (numbers, ids, paths, quoted text, names) replaced by placeholders.
+    /// The error text with varying parts (numbers, ids, paths, quoted text, names) replaced by placeholders.
     pub error: String,
     /// The error text as it was last seen.
     pub example: String,
     /// The tool that failed; empty if the episode failed as a whole.
     pub tool: String,
-    /// What led to it, as far as contrast with episodes that did not fail shows.
+    /// Its cause, as far as contrast with episodes that did not fail shows.
     pub root_cause: Option<String>,
-    /// What was done about it, best first: what got over it and was not in vain since (what did so last, then what does
-    /// so most surely), what was in vain since, and what never helped. At most sixteen that got over it, and sixteen others.
+    /// Its remedies, best first: those that worked and have not failed since (the last to work first, then the
+    /// most reliable), those that have failed since, and those that never worked. At most sixteen that worked,
+    /// and sixteen others.
     pub remedies: Vec<Remedy>,
     /// The subject area.
     pub domain: Option<String>,
@@ -84,7 +85,7 @@ pub struct Failure {
     pub task_kind: Option<String>,
     /// Episodes that had it.
     pub occurrences: u32,
-    /// Episodes that had it, got over it and succeeded.
+    /// Episodes that had it, recovered from it and succeeded.
     pub resolved: u32,
     /// Some of the newest episodes that had it.
     pub episodes: Vec<EpisodeId>,
@@ -92,14 +93,14 @@ pub struct Failure {
     pub first_at: Timestamp,
     /// When it was last seen.
     pub last_at: Timestamp,
-    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    /// The ruling on it. Not stored with it: the [`crate::Ruling`] is a separate record.
     #[serde(skip)]
     pub ruling: Option<Decision>,
 }
 
 impl Failure {
-    /// Returns what got over it at least once, best first, those that somebody pinned before the others; what somebody
-    /// rejected is left out.
+    /// Returns the remedies that worked at least once, best first, pinned ones before the others; rejected ones
+    /// are left out.
     pub fn helped(&self) -> impl Iterator<Item = &Remedy> {
         let ruled = |pinned: bool| {
             let is_one = move |it: &&Remedy| it.helped() && it.is_pinned() == pinned;
@@ -108,7 +109,7 @@ impl Failure {
         ruled(true).chain(ruled(false))
     }
 
-    /// Returns what never helped, the newest first; but what somebody rejected or pinned.
+    /// Returns the remedies that never worked, the newest first, except rejected and pinned ones.
     pub fn in_vain(&self) -> impl Iterator<Item = &Remedy> {
         self.remedies.iter().filter(|it| it.worked == 0 && it.ruling.is_none())
     }

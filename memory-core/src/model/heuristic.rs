@@ -36,7 +36,7 @@ impl fmt::Display for RuleCondition {
     }
 }
 
-/// What a heuristic says about a tool.
+/// A heuristic's advice on a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Advice {
@@ -53,24 +53,24 @@ pub struct Heuristic {
     pub id: HeuristicId,
     /// When it applies.
     pub condition: RuleCondition,
-    /// What it says about the tool.
+    /// Its advice on the tool.
     pub advice: Advice,
     /// The tool.
     pub tool: String,
-    /// What to do, in words.
+    /// The advised action, in words.
     pub action: String,
     /// The subject area it was learned in.
     pub domain: Option<String>,
     /// The episodes for and against.
     pub tally: Tally,
-    /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
+    /// The lower bound of the Beta posterior over the counts when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
     /// The uses after a recall.
     pub used: Tally,
-    /// What recall does with it, by those uses.
+    /// How recall treats it, by those uses.
     pub standing: Standing,
-    /// How much the condition tells about the action: the natural logarithm of the odds with the condition over the
-    /// odds without.
+    /// How strongly the condition predicts the action: the natural logarithm of the odds with the condition
+    /// over the odds without.
     pub weight: f64,
     /// Some of the newest episodes that support it.
     pub supporting: Vec<EpisodeId>,
@@ -78,7 +78,7 @@ pub struct Heuristic {
     pub contradicting: Vec<EpisodeId>,
     /// More special heuristics that it replaces.
     pub generalises: Vec<HeuristicId>,
-    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    /// The ruling on it. Not stored with it: the [`crate::Ruling`] is a separate record.
     #[serde(skip)]
     pub ruling: Option<Decision>,
     /// When it was created.
@@ -94,12 +94,12 @@ impl Heuristic {
         format!("{sign}{}: {}", self.condition, self.action)
     }
 
-    /// Returns true if it is kept whatever its evidence, because somebody said so.
+    /// Returns true if a person pinned it: it is kept whatever its evidence.
     pub fn is_pinned(&self) -> bool {
         self.ruling == Some(Decision::Pinned)
     }
 
-    /// Returns true if it is never recalled, because somebody said so.
+    /// Returns true if a person rejected it: it is never recalled.
     pub fn is_rejected(&self) -> bool {
         self.ruling == Some(Decision::Rejected)
     }

@@ -343,8 +343,8 @@ const SPECS: [KindSpec; 14] = [
 ];
 
 impl Kind {
-    /// Returns the episode that a record of this kind belongs to, by the record's id; `None` for kinds that stand by
-    /// themselves. Once the episode is forgotten, stores take no such record any more.
+    /// Returns the episode that a record of this kind belongs to, by the record's id; `None` for kinds that
+    /// stand by themselves. Once the episode is forgotten, stores take no such record any more.
     pub fn owner_of(self, id: &str) -> Option<&str> {
         match self {
             Self::Step | Self::Artifact | Self::Reward | Self::Reflection => id.split(':').next(),

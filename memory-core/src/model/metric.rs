@@ -1,4 +1,4 @@
-//! How learning goes, over time.
+//! The progress of learning, over time.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 /// One figure about one day, for one agent, kind of task and domain, or over all of them (`None`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// What is measured: `success_rate`, `reward`, `reuse_rate`, `patterns` or `time_saved_ms`.
+    /// Its name: `success_rate`, `reward`, `reuse_rate`, `patterns` or `time_saved_ms`.
     pub name: String,
     /// The figure.
     pub value: f64,

@@ -15,7 +15,7 @@ pub enum Verdict {
     Partial,
     /// The task was not done.
     Failure,
-    /// The agent declined or was told to stop.
+    /// The agent declined or was stopped.
     Abstained,
     /// Nobody knows: the source of a transcript does not say, and nothing in it shows. Nothing is learned from it.
     Unknown,
@@ -40,33 +40,33 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How an episode ended. As text it is everything said about that.
+/// How an episode ended. As text it has all its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Flat", try_from = "Flat")]
 #[non_exhaustive]
 pub enum Outcome {
     /// The task was done.
     Success {
-        /// What was achieved.
+        /// The achievement.
         summary: String,
     },
     /// A part of the task was done.
     Partial {
         /// The share that was done, in `0.0..=1.0`.
         fraction: f64,
-        /// What was achieved and what was not.
+        /// The achieved and the missing parts.
         summary: String,
     },
     /// The task was not done.
     Failure {
-        /// Why not; may be empty if nobody said so.
+        /// The reason; may be empty.
         error: String,
         /// The last error that the agent met.
         last_error: Option<String>,
-        /// What the agent said last. It is no error, and may well claim the opposite.
+        /// The agent's last message. It is no error, and may claim the opposite.
         last_message: Option<String>,
     },
-    /// The agent declined or was told to stop.
+    /// The agent declined or was stopped.
     Abstained {
         /// Why.
         reason: String,
@@ -120,7 +120,7 @@ impl Outcome {
         self
     }
 
-    /// Sets what the agent said last, if this is a failure; what other outcomes have to say is their summary or reason.
+    /// Sets the agent's last message, if this is a failure; other outcomes have a summary or reason instead.
     #[must_use]
     pub fn last_message(mut self, text: impl Into<String>) -> Self {
         if let Self::Failure { last_message, .. } = &mut self {
@@ -158,7 +158,7 @@ impl Outcome {
         }
     }
 
-    /// Returns every text of it: what [`Outcome::text`] returns, the last error and the last message.
+    /// Returns all its texts: the result of [`Outcome::text`], the last error and the last message.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let (error, message) = match self {
             Self::Failure { last_error, last_message, .. } => {

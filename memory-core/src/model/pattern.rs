@@ -1,4 +1,4 @@
-//! What recurs in episodes.
+//! Recurring patterns of episodes.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::model::playbook::PlaybookStep;
 use crate::model::remedy::{RemedyCall, in_words};
 use crate::model::ruling::Decision;
 
-/// What recurs.
+/// A recurring pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -31,28 +31,28 @@ pub enum PatternBody {
         /// The tools not chosen.
         alternatives: Vec<String>,
     },
-    /// An error and what fixed it.
+    /// An error and its remedy.
     ErrorRecovery {
         /// The normalised error text.
         error: String,
-        /// The calls that got over it.
+        /// The calls that recovered from it.
         remedy: Vec<RemedyCall>,
     },
-    /// What tasks in this context have in common.
+    /// The common properties of tasks in this context.
     Context {
         /// Labels and terms of the context.
         features: Vec<String>,
         /// The tools to use in it, in the usual order.
         tools: Vec<String>,
     },
-    /// What failing episodes do that succeeding ones of the same cluster do not.
+    /// A behaviour of failing episodes that succeeding ones of the same cluster lack.
     AntiPattern {
-        /// What they do.
+        /// Their behaviour.
         behaviour: Behaviour,
-        /// What follows.
+        /// Its consequence.
         consequence: Consequence,
     },
-    /// A sequence of steps with placeholders for what varies.
+    /// A sequence of steps with placeholders for varying parts.
     WorkflowTemplate {
         /// The steps.
         steps: Vec<PlaybookStep>,
@@ -86,7 +86,7 @@ impl fmt::Display for DecisionPlace {
     }
 }
 
-/// Something that episodes do or leave undone. Of two that the same episodes show, the first in this order is told.
+/// An action or omission of episodes. Of two with the same episodes, the first in this order is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Behaviour {
@@ -177,7 +177,7 @@ impl fmt::Display for Behaviour {
     }
 }
 
-/// What follows from a behaviour.
+/// The consequence of a behaviour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consequence {
@@ -209,11 +209,11 @@ pub enum Strategy {
     ToolSequence,
     /// One action chosen over others under a condition.
     DecisionPoint,
-    /// An error and what got over it.
+    /// An error and its remedy.
     ErrorRecovery,
-    /// What tasks in a context have in common.
+    /// The common properties of tasks in a context.
     Context,
-    /// What failing episodes do.
+    /// A behaviour of failing episodes.
     AntiPattern,
     /// Steps with placeholders.
     WorkflowTemplate,
@@ -281,7 +281,7 @@ impl PatternBody {
         }
     }
 
-    /// Returns the tools that it says to use.
+    /// Returns the tools that it recommends.
     pub fn tools(&self) -> Vec<&str> {
         match self {
             Self::ToolSequence { tools } | Self::Context { tools, .. } => {
@@ -294,7 +294,7 @@ impl PatternBody {
         }
     }
 
-    /// Returns true for a sequence of tools that were all used, in its order: it has nothing more to say.
+    /// Returns true for a sequence of tools that were all used, in its order: nothing is left of it.
     pub fn is_done(&self, done: &[String]) -> bool {
         let Self::ToolSequence { tools } = self else { return false };
         let mut done = done.iter();
@@ -303,7 +303,7 @@ impl PatternBody {
 }
 
 impl fmt::Display for PatternBody {
-    /// Says what recurs, in words.
+    /// Renders the pattern in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ToolSequence { tools } => write!(f, "used in this order: {}", tools.join(" → ")),
@@ -323,7 +323,7 @@ impl fmt::Display for PatternBody {
     }
 }
 
-/// A pattern: its content and what its evidence adds up to.
+/// A pattern: its content and the sum of its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     /// The identifier, derived from domain, kind of task and content.
@@ -334,19 +334,19 @@ pub struct Pattern {
     pub domain: Option<String>,
     /// The kind of task it was found in.
     pub task_kind: Option<String>,
-    /// What recurs.
+    /// The recurring pattern.
     pub body: PatternBody,
-    /// The words that tasks of its episodes have in common, the most telling first.
+    /// The words that tasks of its episodes share, the most discriminating first.
     pub terms: Vec<String>,
-    /// What its [`crate::Evidence`] adds up to.
+    /// The sum of its [`crate::Evidence`].
     pub tally: Tally,
-    /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
+    /// The lower bound of the Beta posterior over the counts when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
     /// The uses after a recall.
     pub used: Tally,
-    /// What recall does with it, by those uses.
+    /// How recall treats it, by those uses.
     pub standing: Standing,
-    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    /// The ruling on it. Not stored with it: the [`crate::Ruling`] is a separate record.
     #[serde(skip)]
     pub ruling: Option<Decision>,
     /// Some of the newest episodes that show it.

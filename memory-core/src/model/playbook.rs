@@ -14,12 +14,12 @@ use crate::model::ruling::Decision;
 pub struct PlaybookStep {
     /// The tool to call.
     pub tool: String,
-    /// What to do, with placeholders written `{name}`.
+    /// The instruction, with placeholders written `{name}`.
     pub instruction: String,
 }
 
 impl fmt::Display for PlaybookStep {
-    /// Writes `tool: instruction`; the tool alone if there is no more to say.
+    /// Writes `tool: instruction`; only the tool if there is no instruction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.instruction.as_str() {
             "" => write!(f, "{}", self.tool),
@@ -33,7 +33,7 @@ impl fmt::Display for PlaybookStep {
 pub struct Playbook {
     /// The identifier, derived from domain, kind of task and steps.
     pub id: PlaybookId,
-    /// What it is for: the task of the newest episode that told it, with `{name}` or `…` for what varies.
+    /// Its purpose: the task of the newest source episode, with `{name}` or `…` for varying parts.
     pub title: String,
     /// The subject area.
     pub domain: Option<String>,
@@ -41,25 +41,26 @@ pub struct Playbook {
     pub steps: Vec<PlaybookStep>,
     /// The placeholders' names.
     pub placeholders: Vec<String>,
-    /// The shape that earlier values of each placeholder have in common, in the placeholders' order: figures as `9`, capitals
-    /// as `A`, runs of small letters as `a` (`#A9999999`), names of several words as `Aa Aa`; empty if they have none.
+    /// The shape that earlier values of each placeholder have in common, in the placeholders' order: figures as
+    /// `9`, capitals as `A`, runs of small letters as `a` (`#A9999999`), names of several words as `Aa Aa`;
+    /// empty if they have none.
     #[serde(default)]
     pub shapes: Vec<String>,
     /// The kind of task it is for.
     pub task_kind: Option<String>,
-    /// The words that tasks of its episodes have in common, the most telling first.
+    /// The words that tasks of its episodes share, the most discriminating first.
     pub terms: Vec<String>,
     /// Some of the newest episodes it comes from.
     pub sources: Vec<EpisodeId>,
-    /// What its [`crate::Evidence`] adds up to.
+    /// The sum of its [`crate::Evidence`].
     pub tally: Tally,
-    /// The lower bound of the Beta posterior over the tally when it was last computed, in `0.0..=1.0`.
+    /// The lower bound of the Beta posterior over the counts when it was last computed, in `0.0..=1.0`.
     pub confidence: f64,
     /// The uses after a recall.
     pub used: Tally,
-    /// What recall does with it, by those uses.
+    /// How recall treats it, by those uses.
     pub standing: Standing,
-    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    /// The ruling on it. Not stored with it: the [`crate::Ruling`] is a separate record.
     #[serde(skip)]
     pub ruling: Option<Decision>,
     /// When it was created.

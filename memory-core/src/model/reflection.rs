@@ -1,4 +1,4 @@
-//! What an episode teaches.
+//! The reflection on an episode.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,17 +14,17 @@ pub struct Insight {
     pub steps: Vec<u32>,
 }
 
-/// What worked, what failed and what to do differently.
+/// Insights from an episode: successes, failures and improvements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reflection {
     /// The episode reflected on.
     pub episode: EpisodeId,
     /// When.
     pub at: Timestamp,
-    /// What worked.
+    /// Successful actions.
     pub worked: Vec<Insight>,
-    /// What failed.
+    /// Failures.
     pub failed: Vec<Insight>,
-    /// What to do differently.
+    /// Suggested improvements.
     pub improve: Vec<Insight>,
 }

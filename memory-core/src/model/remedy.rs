@@ -1,4 +1,4 @@
-//! What was done about an error.
+//! Remedies for an error.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::model::ruling::Decision;
 
-/// Something that was done about an error, and what came of it. What differs in values and notes alone is one.
+/// A response to an error, and its results. Responses that differ only in values and notes are one.
 ///
-/// As text it is its calls with what came of them: `login, then deploy (3 times)`.
+/// As text it is its calls with their results: `login, then deploy (3 times)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remedy {
-    /// The calls, in order; the last is the one that failed before, or one that took its place. Where one of the calls
-    /// failed itself, and so the remedy did, it is the last.
+    /// The calls, in order; the last is the one that failed before, or one that took its place. Where one of
+    /// the calls failed itself, and so the remedy did, it is the last.
     pub calls: Vec<RemedyCall>,
-    /// Episodes that succeeded in which it got over the error.
+    /// Successful episodes in which it recovered from the error.
     pub worked: u32,
     /// Episodes, however they ended, in which the error came again after it, or a call of it failed.
     pub failed: u32,
-    /// When it last got over the error; `None` if it never did.
+    /// When it last recovered from the error; `None` if it never did.
     pub worked_at: Option<Timestamp>,
-    /// When it was last in vain.
+    /// When it last failed.
     pub failed_at: Option<Timestamp>,
-    /// What somebody decided about it. Not stored with it: the [`crate::Ruling`] is a record of its own.
+    /// The ruling on it. Not stored with it: the [`crate::Ruling`] is a separate record.
     #[serde(skip)]
     pub ruling: Option<Decision>,
 }
@@ -33,13 +33,13 @@ pub struct Remedy {
 pub struct RemedyCall {
     /// The tool, as it was recorded.
     pub tool: String,
-    /// What was different in its arguments from the call that failed, or what it was called with.
+    /// The differences of its arguments from the call that failed, or its arguments.
     pub arguments: Vec<ArgumentChange>,
-    /// What it was for, in the words of the episode; empty if nothing was said.
+    /// Its purpose, in the words of the episode; empty if none was stated.
     pub note: String,
 }
 
-/// A difference in one argument of a call. A value is told only where it means something in another episode.
+/// A difference in one argument of a call. It has a value only if that is meaningful in other episodes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArgumentChange {
@@ -71,7 +71,7 @@ pub enum ArgumentChange {
     Set {
         /// The argument.
         name: String,
-        /// What it was set to.
+        /// The new value.
         value: ArgumentValue,
     },
 }
@@ -98,29 +98,29 @@ impl Remedy {
         tools
     }
 
-    /// Says what it does: its calls, in words.
+    /// Renders its calls in words.
     pub fn text(&self) -> String {
         in_words(&self.calls)
     }
 
-    /// Returns true if it got over the error at least once or is pinned, and nobody rejected it.
+    /// Returns true if it worked at least once or is pinned, and is not rejected.
     pub(crate) fn helped(&self) -> bool {
         self.ruling != Some(Decision::Rejected) && (self.worked > 0 || self.is_pinned())
     }
 
-    /// Returns true if it is the remedy whatever its evidence, because somebody said so.
+    /// Returns true if a person pinned it: it is the remedy whatever its evidence.
     pub fn is_pinned(&self) -> bool {
         self.ruling == Some(Decision::Pinned)
     }
 
-    /// Returns true if it got over the error and was not in vain since.
+    /// Returns true if it worked and has not failed since.
     pub fn works(&self) -> bool {
         self.worked > 0 && self.worked_at >= self.failed_at
     }
 }
 
 impl RemedyCall {
-    /// Creates a call of `tool` that differs in nothing and says nothing.
+    /// Creates a call of `tool` without differences and note.
     pub fn new(tool: impl Into<String>) -> Self {
         Self { tool: tool.into(), arguments: Vec::new(), note: String::new() }
     }
@@ -170,7 +170,7 @@ impl ArgumentChange {
         }
     }
 
-    /// Returns the values that it tells, for changing in place.
+    /// Returns its values, for changing in place.
     pub fn values_mut(&mut self) -> Vec<&mut String> {
         let mut texts = self.texts_mut();
         texts.remove(0);
@@ -178,7 +178,7 @@ impl ArgumentChange {
     }
 }
 
-/// Says calls in words, in their order.
+/// Renders calls in words, in their order.
 pub fn in_words(calls: &[RemedyCall]) -> String {
     calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", then ")
 }
@@ -238,7 +238,7 @@ impl fmt::Display for Remedy {
 pub(crate) mod tests {
     use super::*;
 
-    /// Makes calls of tools that say nothing else.
+    /// Makes calls of tools without differences and notes.
     pub(crate) fn calls(tools: &[&str]) -> Vec<RemedyCall> {
         tools.iter().copied().map(RemedyCall::new).collect()
     }

@@ -14,15 +14,15 @@ pub struct Reward {
     pub at: Timestamp,
     /// The score.
     pub total: f64,
-    /// What the outcome alone is worth.
+    /// The score of the outcome alone.
     pub outcome: f64,
-    /// Steps and time against what this kind of task usually takes.
+    /// Steps and time, compared with the usual effort of this kind of task.
     pub efficiency: f64,
     /// How hard the task is.
     pub complexity: f64,
     /// Tests, lint, review, acceptance, recovery from errors.
     pub quality: f64,
-    /// What was new.
+    /// The bonus for novelty.
     pub learning_bonus: f64,
     /// Whether the episode was learned from; until then it is due.
     pub learned: bool,

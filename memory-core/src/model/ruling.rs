@@ -1,11 +1,11 @@
-//! What somebody ruled about something learned.
+//! Rulings by people on learned items.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::model::evidence::ItemId;
 
-/// What somebody decided about something learned.
+/// A decision by a person on a learned item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -25,15 +25,16 @@ impl Decision {
     }
 }
 
-/// A decision on an item, or on one remedy of a failure lesson. It is a record of its own: what is learned anew, by whichever
-/// process, cannot take it back, and it holds for what comes back under the same id.
+/// A decision on an item, or on one remedy of a failure lesson. It is a separate record: learning again, by any
+/// process, does not undo it, and it applies to an item that comes back under the same id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ruling {
-    /// What it is about.
+    /// Its item.
     pub item: ItemId,
-    /// Of a failure lesson, the remedy that it is about, by a hash of its calls; `None` if it is about the whole.
+    /// For a failure lesson, the remedy that the ruling is about, by a hash of its calls; `None` if it is about
+    /// the whole.
     pub remedy: Option<String>,
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
     /// When.
     pub at: Timestamp,

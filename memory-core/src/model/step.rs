@@ -31,15 +31,15 @@ impl StepResult {
     }
 }
 
-/// Who says a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Whom the agent works for: learning reads what they say after the task.
+    /// The person whom the agent works for: learning reads their messages after the task.
     User,
     /// The agent itself.
     Assistant,
-    /// Anybody else.
+    /// Any other author.
     Other,
 }
 
@@ -54,19 +54,19 @@ impl Role {
     }
 }
 
-/// What an application says about one action; the engine adds number and time to make it a [`Step`].
+/// An application's description of one action; the engine adds number and time to make it a [`Step`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Action {
     /// The tool called (`bash`, `search_flights`); empty for an action without a tool.
     pub tool: String,
-    /// What was done, in words.
+    /// The action, in words.
     pub description: String,
     /// The arguments of the call.
     pub arguments: Json,
-    /// What came back.
+    /// The result.
     pub observation: String,
-    /// Of a message, who says it; the observation is its text.
+    /// The author, if it is a message; the observation is its text.
     pub role: Option<Role>,
     /// How it ended.
     pub result: StepResult,
@@ -90,12 +90,12 @@ impl Action {
         Self { role: Some(role), observation: text.into(), ..Self::default() }
     }
 
-    /// Creates an action without a tool, such as a thought. [`Action::message`] is for what is said.
+    /// Creates an action without a tool, such as a thought. For messages use [`Action::message`].
     pub fn note(description: impl Into<String>) -> Self {
         Self { description: description.into(), ..Self::default() }
     }
 
-    /// Says what was done.
+    /// Sets the description of the action.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
@@ -109,7 +109,7 @@ impl Action {
         self
     }
 
-    /// Sets what came back.
+    /// Sets the result.
     #[must_use]
     pub fn observation(mut self, observation: impl Into<String>) -> Self {
         self.observation = observation.into();
@@ -166,7 +166,7 @@ pub struct Step {
     pub writer: u64,
     /// When it was logged.
     pub at: Timestamp,
-    /// What was done.
+    /// The action.
     pub action: Action,
 }
 

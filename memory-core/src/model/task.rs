@@ -1,4 +1,4 @@
-//! What an agent was asked to do.
+//! Tasks of an agent.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,15 +15,15 @@ pub enum Complexity {
     /// The default.
     #[default]
     Moderate,
-    /// Many steps, or steps that depend on what earlier ones find.
+    /// Many steps, or steps that depend on the results of earlier ones.
     Complex,
 }
 
-/// A task: what was asked, and the labels that tell similar tasks from others.
+/// A task: its description, and the labels that distinguish similar tasks from others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Task {
-    /// What was asked, in the user's words.
+    /// The description, in the user's words.
     pub description: String,
     /// The kind of work (`debugging`, `booking`, …), as the application names it.
     pub kind: Option<String>,

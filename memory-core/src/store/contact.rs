@@ -1,4 +1,5 @@
-//! What processes of one machine tell each other of a server: whether it is away, and how long it takes to answer.
+//! Information about a server that the processes of one machine share: whether it is away, and how long it
+//! takes to answer.
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// What is known of a server.
+/// The shared information about a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Contact {
     /// That it is away; `None` if it answered last.
@@ -22,11 +23,11 @@ pub struct Contact {
 pub struct Outage {
     /// Since when.
     pub since: Timestamp,
-    /// When to ask the server again.
+    /// The time of the next request to the server.
     pub probe_at: Timestamp,
-    /// How often in a row it was asked in vain.
+    /// The number of consecutive failed attempts.
     pub exponent: u32,
-    /// What went wrong last.
+    /// The latest error.
     pub reason: String,
 }
 
@@ -76,7 +77,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Keeps what is to be held.
+    /// Holds the guard of a turn.
     pub fn new(held: impl Any + Send) -> Self {
         Self { _held: Box::new(held) }
     }
@@ -88,12 +89,12 @@ impl fmt::Debug for Turn {
     }
 }
 
-/// Where processes of one machine keep what they know of a server. Whatever fails is as if nothing were known.
+/// Where processes of one machine share information about a server. After an error nothing is known.
 pub trait Contacts: Send + Sync + fmt::Debug {
-    /// Returns what is known; the default if nothing is.
+    /// Returns the shared information; the default if there is none.
     fn recall(&self) -> Contact;
 
-    /// Tells the others.
+    /// Shares information with other processes.
     fn note(&self, contact: &Contact);
 
     /// Makes this process the one that probes; `None` while another one is.

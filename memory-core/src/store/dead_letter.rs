@@ -1,4 +1,4 @@
-//! Dead letters: rows that were not delivered, kept until somebody decides about them.
+//! Dead letters: rows that were not delivered, kept until a person decides about them.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub struct DeadLetter {
     pub reason: String,
     /// When.
     pub at: Timestamp,
-    /// What was to be sent; `None` if it does not decode.
+    /// The unsent record; `None` if it does not decode.
     pub record: Option<Record>,
     /// The stored bytes if the record does not decode; otherwise empty.
     pub raw: Vec<u8>,
@@ -26,9 +26,10 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// Returns the dead letter with the durable form of its record, for an export of one object a line.
     ///
-    /// The fields are `seq`, `at` (milliseconds since 1970) and `reason`, then those of the durable row: `namespace`,
-    /// `kind`, `id`, `revision`, `writer`, `updated_at`, `expires_at` (or null) and `body` (null for a tombstone). If the
-    /// record does not decode, `raw` (hexadecimal) stands in place of the row's fields.
+    /// The fields are `seq`, `at` (milliseconds since 1970) and `reason`, then those of the durable row:
+    /// `namespace`, `kind`, `id`, `revision`, `writer`, `updated_at`, `expires_at` (or null) and `body` (null
+    /// for a tombstone). If the record does not decode, `raw` (hexadecimal) stands in place of the row's
+    /// fields.
     ///
     /// # Errors
     /// Those of [`Row::encode`].

@@ -3,8 +3,9 @@
 //! A wrapper is a [`Layer`]: one function around any call. [`Layered`] forwards every method of [`Store`] and
 //! [`Durable`] through it, so forwarding is written once and a layer cannot forget a method.
 //!
-//! Order, from the outside: `Breaker(Retry(Timeout(store)))`. A breaker inside a retry would count each attempt and be
-//! hammered while it is open; a timeout outside a retry would cut the retries short instead of each attempt.
+//! Order, from the outside: `Breaker(Retry(Timeout(store)))`. A breaker inside a retry would count each attempt
+//! and be hammered while it is open; a timeout outside a retry would cut the retries short instead of each
+//! attempt.
 
 pub(crate) mod breaker;
 #[cfg(feature = "testing")]
@@ -48,7 +49,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns true for operations that change what is stored.
+    /// Returns true for operations that change stored records.
     pub fn writes(self) -> bool {
         matches!(self, Self::Commit | Self::DeleteExpired | Self::Maintain)
     }
@@ -68,7 +69,7 @@ pub trait Layer: Send + Sync {
         Fut: Future<Output = Result<T>> + Send + 'a;
 }
 
-/// A durable store behind a layer.
+/// A durable store inside a layer.
 pub struct Layered<L> {
     layer: L,
     inner: Arc<dyn Durable>,
@@ -126,7 +127,7 @@ impl<L: Layer> Durable for Layered<L> {
     }
 
     async fn close(&self) -> Result<()> {
-        // Closing is never refused, retried or cut short: it frees what the store holds.
+        // Closing is never refused, retried or cut short: it frees the store's resources.
         self.inner.close().await
     }
 }

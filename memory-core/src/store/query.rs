@@ -9,7 +9,7 @@ use crate::model::entity::{Scalar, follow};
 use crate::model::kind::Kind;
 use crate::store::record::{Namespace, Record};
 
-/// In which order of ids a scan goes; ids that are UUIDv7 make it the order of creation.
+/// The order of ids in a scan; with UUIDv7 ids it is the order of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// Oldest first.
@@ -38,7 +38,7 @@ pub struct Condition {
     pub equals: Scalar,
 }
 
-/// Asks for the live records of one kind in one namespace, page by page.
+/// A query for the live records of one kind in one namespace, page by page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
     /// The namespace.
@@ -49,7 +49,7 @@ pub struct Scan {
     pub prefix: Option<String>,
     /// Only records that meet all of these.
     pub conditions: Vec<Condition>,
-    /// Continue behind this id, in scan order.
+    /// Continue after this id, in scan order.
     pub after: Option<Arc<str>>,
     /// The order.
     pub order: Order,
@@ -58,7 +58,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Asks for all records of a kind, oldest first, 100 a page.
+    /// Creates a query for all records of a kind, oldest first, 100 a page.
     pub fn new(namespace: &Namespace, kind: Kind) -> Self {
         Self {
             namespace: namespace.clone(),
@@ -85,7 +85,7 @@ impl Scan {
         self
     }
 
-    /// Continues behind an id.
+    /// Continues after an id.
     #[must_use]
     pub fn after(mut self, after: Option<Arc<str>>) -> Self {
         self.after = after;
@@ -129,7 +129,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Returns true if the id lies behind the cursor and has the prefix.
+    /// Returns true if the id is after the cursor and has the prefix.
     pub fn admits_id(&self, id: &str) -> bool {
         let behind = match (self.after.as_deref(), self.order) {
             (None, _) => true,
@@ -167,10 +167,10 @@ impl Scan {
 pub struct Page {
     /// The records in scan order; tombstones are left out.
     pub records: Vec<Record>,
-    /// Where the next page starts ([`Scan::after`]); `None` behind the last page.
+    /// Where the next page starts ([`Scan::after`]); `None` after the last page.
     pub next: Option<Arc<str>>,
-    /// The ids of records that the scan passed over because they do not decode. Whether they meet its conditions is not
-    /// known.
+    /// The ids of records that the scan passed over because they do not decode. Whether they meet its
+    /// conditions is not known.
     pub unreadable: Vec<Arc<str>>,
 }
 

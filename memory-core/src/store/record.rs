@@ -120,15 +120,15 @@ pub type Seq = u64;
 
 /// A version of a record: a hybrid logical clock with the writer's id as tie-break. The higher one wins.
 ///
-/// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 61 bits: 45 bits of milliseconds (up to the year
-/// 3084), 16 of counter. Two bits above them say what cannot be undone, and win over every version without them, whenever
-/// and by whomever that was written: a completed episode over an open one, and the tombstone of an id that is never used
-/// again over both.
+/// Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), packed into 61 bits: 45 bits of milliseconds (up
+/// to the year 3084), 16 of counter. Two bits above them mark irreversible states and win over every version
+/// without them, at any time and by any writer: a completed episode over an open one, and the tombstone of an
+/// id that is never used again over both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Revision {
     /// Milliseconds since the epoch, shifted left by 16, plus the counter; below 2^63.
     pub clock: u64,
-    /// Who wrote it.
+    /// The writer.
     pub writer: WriterId,
 }
 
@@ -162,8 +162,8 @@ impl Revision {
         Self { clock: self.clock | Self::COMPLETED, ..self }
     }
 
-    /// Returns the revision of the same content with another expiry: higher than this one, and lower than any that is issued
-    /// behind it. `None` where there is none between.
+    /// Returns the revision of the same content with another expiry: higher than this one, and lower than any
+    /// that is issued after it. `None` if there is none between.
     pub(crate) fn renewed(self) -> Option<Self> {
         let writer = WriterId::new(self.writer.0 + 1);
         (writer > self.writer).then_some(Self { writer, ..self })
@@ -212,7 +212,7 @@ impl RevisionClock {
 /// A write hands the store a record; there is no separate mutation type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// What it is a version of.
+    /// The key of the record.
     pub key: Key,
     /// Which version.
     pub revision: Revision,

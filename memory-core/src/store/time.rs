@@ -1,22 +1,22 @@
-//! Which time of its own a store believes when it purges.
+//! The time that a store believes when it purges.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// A clock that is further than this ahead of the time believed has jumped.
+/// A clock that is further than this ahead of the believed time has jumped.
 const JUMP: Duration = Duration::from_secs(86_400);
 
-/// How long, by its own account, a clock must go on after a jump until it is believed. Whoever set it wrong has as long to
-/// notice; what has expired is hidden meanwhile, but not deleted.
+/// How long, by its own account, a clock must run after a jump until it is believed. This is the time to notice
+/// and correct a wrong clock; expired records are hidden meanwhile, but not deleted.
 const PROBATION: Duration = Duration::from_secs(7 * 86_400);
 
-/// What a store remembers of its clock, so that a wrong one deletes nothing.
+/// A store's record of its clock, so that a wrong one deletes nothing.
 ///
 /// A store that rests for long meets a jump, too, and purges a week later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreTime {
-    /// The latest time believed; 0 before the first.
+    /// The latest believed time; 0 before the first.
     pub believed: Timestamp,
     /// When the clock was seen ahead of that for the first time, by the clock itself.
     pub jumped_to: Option<Timestamp>,
@@ -36,8 +36,8 @@ impl StoreTime {
         }
     }
 
-    /// Returns the time to purge by, for a caller who wants to purge by `asked`, and how far the clock is ahead of what
-    /// is believed. After [`StoreTime::see`].
+    /// Returns the time to purge by, for a caller that wants to purge by `asked`, and how far the clock is
+    /// ahead of the believed time. Must be called after [`StoreTime::see`].
     pub fn purge_by(self, now: Timestamp, asked: Timestamp) -> (Timestamp, Option<Duration>) {
         let disbelieved = self.jumped_to.map(|_| now.since(self.believed));
         (asked.min(now).min(self.believed), disbelieved)

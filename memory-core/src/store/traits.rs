@@ -14,7 +14,7 @@ use crate::store::dead_letter::DeadLetter;
 use crate::store::query::{Page, Scan};
 use crate::store::record::{Key, Namespace, Record, Revision, Seq, WriterId};
 
-/// What both tiers do. All methods are batch-first.
+/// The methods of both tiers. All are batch-first.
 ///
 /// A store merges by revision: a version is applied only if it is higher than the one stored, so a batch
 /// applied twice, or out of order, ends in the same state. A durable store takes no live record that belongs to a
@@ -36,37 +36,38 @@ pub trait Store: Send + Sync {
     /// Returns one page of live records. Expired records that are not purged yet are included.
     async fn scan(&self, scan: &Scan) -> Result<Page>;
 
-    /// Purges the records and tombstones of every namespace that have expired at `now`, and by the store's own time: a
-    /// caller whose clock is wrong deletes nothing. A store whose own time jumps ahead does not believe it at once.
+    /// Purges the records and tombstones of every namespace that have expired at `now` and by the store's own
+    /// time: a caller with a wrong clock deletes nothing. A store whose own time jumps ahead does not believe
+    /// it at once.
     async fn delete_expired(&self, now: Timestamp) -> Result<Purged>;
 
     /// Checks that the store answers.
     async fn health(&self) -> Result<()>;
 }
 
-/// What a purge did.
+/// The result of a purge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Purged {
-    /// How many records and tombstones went.
+    /// The number of purged records and tombstones.
     pub records: u64,
-    /// The time up to which what has expired was purged: that of the caller or, if earlier, of the store.
+    /// The time up to which expired records were purged: that of the caller or, if earlier, of the store.
     pub until: Timestamp,
-    /// How far the store's time is ahead of the time it believes, if it does not believe it yet.
+    /// How far the store's time is ahead of the believed time, if it is not believed yet.
     pub disbelieved: Option<Duration>,
 }
 
-/// Asks for what has changed behind a position of the change feed.
+/// Requests the changes after a position of the change feed.
 #[derive(Debug, Clone)]
 pub struct ChangesQuery {
     /// Only these namespaces.
     pub namespaces: Vec<Namespace>,
-    /// Only commits behind this one.
+    /// Only commits after this one.
     pub after: Seq,
     /// About how many changes to return; a commit is never split, so there may be more.
     pub limit: usize,
-    /// For which kinds to return the records themselves; of others only key and revision.
+    /// The kinds whose records are returned; for others only key and revision.
     pub bodies: Vec<Kind>,
-    /// Returns only key and revision of the versions that this writer made, of whatever kind: it has them.
+    /// Returns only key and revision of the versions that this writer made, of any kind: it has them.
     pub own: Option<WriterId>,
 }
 
@@ -77,7 +78,7 @@ pub struct Change {
     pub key: Key,
     /// Its revision now.
     pub revision: Revision,
-    /// The record, for the kinds asked for.
+    /// The record, for the requested kinds.
     pub record: Option<Record>,
 }
 
@@ -86,33 +87,33 @@ pub struct Change {
 pub struct Changes {
     /// The changed records in commit order; each record at most once, in its latest version.
     pub changes: Vec<Change>,
-    /// The position to ask from next time.
+    /// The position for the next request.
     pub next: Seq,
     /// The number of the last commit in the database. A head below a position seen before means that the
     /// server has lost acknowledged commits.
     pub head: Seq,
     /// Tombstones up to here may have been purged: a reader whose position is lower and not 0 must start over.
     pub floor: Seq,
-    /// Identifies the database; another identity means another database behind the same address.
+    /// Identifies the database; another identity means another database at the same address.
     pub database: String,
-    /// The token of the commit `next`: random, so that two databases which share a past and went apart differ in it.
-    /// `None` if the database has none for it.
+    /// The token of the commit `next`: random, so that two databases that diverged differ in it. `None` if the
+    /// database has none for it.
     pub token: Option<u64>,
-    /// The token of the commit that the query asked to go on behind. If it is not the one that was handed out with that
-    /// position, the database is not the one that was read, but a backup or a fork of it.
+    /// The token of the commit at the query's position. If it differs from the one returned with that position,
+    /// the database is not the one that was read, but a backup or a fork of it.
     pub anchor: Option<u64>,
-    /// The time by the database's own clock.
+    /// The time of the database's own clock.
     pub now: Timestamp,
-    /// A revision of the last commit: whoever writes next must not be behind it. `None` if there is none any more.
+    /// A revision of the last commit: the next write must be higher. `None` if there is no commit any more.
     pub latest: Option<Revision>,
-    /// Keys of the rows whose kind or body this program cannot read, as far as they can be told; they are passed over.
+    /// Keys of the rows whose kind or body this program cannot read, as far as known; they are skipped.
     pub unreadable: Vec<String>,
 }
 
-/// What the durable tier adds: the change feed, for caches and other processes.
+/// The methods of the durable tier: the change feed, for caches and other processes.
 #[async_trait]
 pub trait Durable: Store {
-    /// Returns what has changed, oldest first.
+    /// Returns the changes, oldest first.
     async fn changes(&self, query: &ChangesQuery) -> Result<Changes>;
 
     /// Counts the live records of each kind in a namespace. Kinds without any are left out.
@@ -125,7 +126,7 @@ pub trait Durable: Store {
     async fn close(&self) -> Result<()>;
 }
 
-/// What a cache holds and how it does.
+/// Usage and statistics of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct CacheUsage {
     /// Cached records.
@@ -155,9 +156,9 @@ pub struct Cursor {
     pub token: Option<u64>,
 }
 
-/// What the cache tier adds: eviction, usage, the pull cursor and the search documents.
+/// The methods of the cache tier: eviction, usage, the pull cursor and the search documents.
 ///
-/// A cache may lose anything at any time; what it keeps is a consistent prefix of what it was given.
+/// A cache may lose anything at any time; the rest is a consistent prefix of the writes to it.
 #[async_trait]
 pub trait Cache: Store {
     /// Returns the record of each key with the time it was filled; expired by TTL or not. Reading counts as
@@ -170,8 +171,8 @@ pub trait Cache: Store {
     /// Returns the pull cursor; the default before the first.
     async fn cursor(&self) -> Result<Cursor>;
 
-    /// Sets the pull cursor. What was committed before is never lost without the cursor going back too: once a cache has
-    /// lost something it keeps its older cursor, or none, until it is cleared.
+    /// Sets the pull cursor. Earlier commits are never lost without the cursor going back, too: once a cache
+    /// has lost something it keeps its older cursor, or none, until it is cleared.
     async fn set_cursor(&self, cursor: &Cursor) -> Result<()>;
 
     /// Evicts least recently used records until the file is under its limit; returns how many.
@@ -180,34 +181,34 @@ pub trait Cache: Store {
     /// Returns figures for the status.
     async fn usage(&self) -> Result<CacheUsage>;
 
-    /// Stores search documents by key, or removes those that are `None`. They are outside LRU. One that is older than what
-    /// the cache has of its key, document or record, is passed over.
+    /// Stores search documents by key, or removes those that are `None`. They are outside LRU. One that is
+    /// older than the cache's version of its key, document or record, is skipped.
     async fn put_documents(&self, documents: &[(Key, Option<StoredDocument>)]) -> Result<()>;
 
-    /// Returns up to `limit` search documents of a namespace behind `after`, in key order; at the end, none.
+    /// Returns up to `limit` search documents of a namespace after `after`, in key order; at the end, none.
     async fn documents(&self, namespace: &Namespace, after: Option<&Key>, limit: usize) -> Result<Documents>;
 
     /// Returns the search documents of keys; keys without one are left out.
     async fn documents_of(&self, keys: &[Key]) -> Result<Documents>;
 
-    /// Stores the snapshot of a namespace's recall index in place of an earlier one: all documents are part of it until
-    /// they are put or removed again. A cache without room for it keeps none.
+    /// Stores the snapshot of a namespace's recall index in place of an earlier one: all documents are part of
+    /// it until they are put or removed again. A cache without room for it keeps none.
     async fn put_snapshot(&self, namespace: &Namespace, snapshot: &[u8]) -> Result<()>;
 
-    /// Returns the snapshot of a namespace with what has changed since; `None` without one that can be read.
+    /// Returns the snapshot of a namespace with the changes since; `None` without a readable one.
     async fn snapshot(&self, namespace: &Namespace) -> Result<Option<IndexSnapshot>>;
 
-    /// Stores what was learned from a namespace's episodes under a name, in place of what was there; `None` removes it. The
-    /// cache does not understand it. A cache without room for it keeps none.
+    /// Stores bytes derived from a namespace's episodes under a name, replacing the earlier ones; `None`
+    /// removes them. The cache does not interpret them. A cache without room for them keeps none.
     async fn put_state(&self, namespace: &Namespace, name: &str, bytes: Option<&[u8]>) -> Result<()>;
 
-    /// Returns what was stored under a name; `None` without anything that can be read.
+    /// Returns the bytes stored under a name; `None` without readable ones.
     async fn state(&self, namespace: &Namespace, name: &str) -> Result<Option<Vec<u8>>>;
 
     /// Forgets everything: records, documents, snapshots, states and cursor.
     async fn clear(&self) -> Result<()>;
 
-    /// Makes what was written so far durable, as far as a cache is.
+    /// Makes the writes so far durable, as far as a cache is.
     async fn persist(&self) -> Result<()>;
 }
 
@@ -254,14 +255,14 @@ pub struct OutboxRow {
     pub seq: Seq,
     /// When it was appended.
     pub appended_at: Timestamp,
-    /// What to send.
+    /// The record to send.
     pub record: Record,
 }
 
-/// What an outbox holds.
+/// The usage of an outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct OutboxUsage {
-    /// Rows that wait to be sent.
+    /// Unsent rows.
     pub rows: u64,
     /// Their encoded size, in bytes.
     pub bytes: u64,
@@ -273,7 +274,7 @@ pub struct OutboxUsage {
     pub dead_letters: u64,
     /// Their encoded size with the reasons, in bytes.
     pub dead_letter_bytes: u64,
-    /// Acknowledged rows kept in the tail.
+    /// Acknowledged rows that are kept.
     pub tail_rows: u64,
     /// Their encoded size, in bytes.
     pub tail_bytes: u64,
@@ -289,32 +290,32 @@ pub trait Outbox: Send + Sync {
     /// sequence number of the last.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::QuotaExceeded`] with the figures when the rows would not fit beside what waits and the dead
-    /// letters; nothing is appended.
-    /// Any other error leaves the outbox closed for writing until [`Outbox::reopen`].
+    /// [`crate::ErrorKind::QuotaExceeded`] with the figures when the rows would not fit in addition to pending
+    /// rows and dead letters; nothing is appended. Any other error leaves the outbox closed for writing until
+    /// [`Outbox::reopen`].
     fn append(&self, records: &[Record], now: Timestamp) -> Result<Seq>;
 
-    /// Reopens the file after a failed commit, recovering to the last durable one. Sequence numbers continue above
-    /// all that were handed out before, also when the file had to be made anew.
+    /// Reopens the file after a failed commit, recovering to the last durable one. Sequence numbers continue
+    /// above all that were assigned before, also when the file had to be rebuilt.
     fn reopen(&self) -> Result<()>;
 
-    /// Returns waiting rows behind `after` in order, up to both limits but at least one if any waits. A row
-    /// that does not decode becomes a dead letter and is passed over.
+    /// Returns pending rows after `after` in order, up to both limits but at least one if there is any. A row
+    /// that does not decode becomes a dead letter and is skipped.
     fn peek(&self, after: Seq, limit_rows: usize, limit_bytes: usize) -> Result<Vec<OutboxRow>>;
 
-    /// Moves waiting rows with these numbers to the tail: the durable tier has them. Not durable by itself; after a
-    /// crash they may be waiting again.
+    /// Marks pending rows with these numbers as acknowledged: the durable tier has them. Not durable until the
+    /// next commit; after a crash they may be pending again.
     fn ack(&self, seqs: &[Seq], now: Timestamp) -> Result<()>;
 
     /// Moves a waiting row to the dead letters.
     fn refuse(&self, seq: Seq, reason: &str, now: Timestamp) -> Result<()>;
 
-    /// Returns one page of dead letters behind `after`, oldest first: at most `limit`, and fewer if they are large. At the
-    /// end, none.
+    /// Returns one page of dead letters after `after`, oldest first: at most `limit`, and fewer if they are
+    /// large. At the end, none.
     fn dead_letters(&self, after: Seq, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Makes dead letters that decode wait again, durably, with new numbers: those with these numbers, or all. Returns
-    /// how many.
+    /// Makes dead letters that decode pending again, durably, with new numbers: those with these numbers, or
+    /// all. Returns how many.
     fn retry_dead_letters(&self, seqs: Option<&[Seq]>, now: Timestamp) -> Result<u64>;
 
     /// Adds dead letters of another outbox, durably, with new numbers and their reasons and times.
@@ -326,45 +327,45 @@ pub trait Outbox: Send + Sync {
     /// Deletes the dead letters with these numbers, durably and for good; returns how many there were.
     fn drop_dead_letters(&self, seqs: &[Seq]) -> Result<u64>;
 
-    /// Makes the rows of the tail that were acknowledged at `since` or later wait again, durably; returns how many. Older
-    /// ones stay until they are trimmed. For a server that lost commits.
+    /// Makes rows acknowledged at `since` or later pending again, durably; returns how many. Older ones stay
+    /// until they are trimmed. For a server that lost commits.
     fn replay_tail(&self, since: Timestamp, now: Timestamp) -> Result<u64>;
 
-    /// Returns up to `limit` rows of the tail, from the first to the last, rather such whose ids nobody else makes
-    /// ([`Kind::has_unique_ids`]): a version by somebody else may stand in for one that was lost.
+    /// Returns up to `limit` acknowledged rows, from the first to the last, preferring those with ids that no
+    /// other writer makes ([`Kind::has_unique_ids`]): another writer's version may hide a lost one.
     fn sample_tail(&self, limit: usize) -> Result<Vec<Record>>;
 
-    /// Drops rows of the tail acknowledged before `before`, and the oldest beyond the tail's bound in bytes.
+    /// Drops rows acknowledged before `before`, and the oldest acknowledged ones beyond their bound in bytes.
     fn trim_tail(&self, before: Timestamp) -> Result<()>;
 
     /// Returns the latest waiting version of each key.
     fn pending(&self, keys: &[Key]) -> Result<Vec<Option<Record>>>;
 
-    /// Returns the latest waiting version of each record, tombstones too, whose id a scan of this namespace, kind,
-    /// prefix and cursor would visit, in scan order and at most `limit`. The scan's conditions are ignored: a version
-    /// that does not meet them still hides an older one that does.
+    /// Returns the latest pending version of each record, tombstones too, whose id a scan of this namespace,
+    /// kind, prefix and cursor would visit, in scan order and at most `limit`. The scan's conditions are
+    /// ignored: a version that does not meet them still hides an older one that does.
     fn pending_scan(&self, scan: &Scan, limit: usize) -> Result<Vec<Record>>;
 
     /// Returns figures for status and backpressure. Never touches the disk.
     fn usage(&self) -> OutboxUsage;
 }
 
-/// What taking over orphaned outboxes came to.
+/// The result of adopting orphaned outboxes.
 #[derive(Debug, Default)]
 pub struct Adopted {
-    /// Rows that wait in the new outbox now.
+    /// Rows that are pending in the new outbox now.
     pub rows: u64,
     /// Dead letters that are in the new outbox now.
     pub dead_letters: u64,
-    /// What was damaged or could not be read, for people.
+    /// Damaged or unreadable files, as text for people.
     pub warnings: Vec<String>,
     /// The first error, if a folder could not be adopted; the others were.
     pub error: Option<Error>,
 }
 
-/// Takes over what other instances left behind.
+/// Adopts the outboxes of dead instances.
 pub trait Orphans: Send + Sync {
-    /// Moves the waiting rows and the dead letters of every outbox that nobody holds into `into`.
+    /// Moves the pending rows and the dead letters of every outbox that no process holds into `into`.
     fn adopt(&self, into: &dyn Outbox, now: Timestamp) -> Adopted;
 }
 
@@ -377,9 +378,9 @@ pub struct Tiers {
     pub cache: Arc<dyn Cache>,
     /// The outbox and its orphans; present in remote mode.
     pub outbox: Option<(Arc<dyn Outbox>, Arc<dyn Orphans>)>,
-    /// What other processes of this machine know of the durable tier; `None` if they tell each other nothing.
+    /// The information about the durable tier that processes of this machine share; `None` if they share none.
     pub contacts: Option<Arc<dyn Contacts>>,
-    /// What had to be repaired or set aside on opening them, for people to read.
+    /// Repairs and renamed files on opening them, as text for people.
     pub warnings: Vec<String>,
 }
 

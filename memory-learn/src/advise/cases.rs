@@ -1,9 +1,10 @@
-//! The episodes nearest to a task, and what they did at the point that it has come to.
+//! The episodes nearest to a task, and their actions at the point that the task has reached.
 //!
-//! Nearest neighbours by the cosine of the words' inverse document frequencies (`IBk`: Aha et al., "FilledPlaybook-based Learning
-//! Algorithms", 1991), among the newest episodes. A point of a course is the set of tools that have worked so far; an episode
-//! that was at a similar point, by the Jaccard index of the two sets, has less of a say. Where neighbours had the same tool
-//! fail there, they alone are asked (back-off, Katz, 1987).
+//! Nearest neighbours by the cosine of the words' inverse document frequencies (`IBk`: Aha et al.,
+//! "Instance-based Learning Algorithms", 1991), among the newest episodes. A point of a course is the set of
+//! tools that have worked so far; an episode that was at a similar point, by the Jaccard index of the two sets,
+//! has a lower weight. If the same tool failed in neighbours at that point, only these are used (back-off,
+//! Katz, 1987).
 
 use std::collections::BTreeMap;
 
@@ -13,17 +14,18 @@ use hashbrown::HashMap;
 use super::params::Params;
 use super::rows::Tool;
 
-/// What is half as similar as the most similar counts an eighth of it. In cross-validation on BFCL, F1 is 0.669 with 3, 0.650
-/// with 2 and 0.635 with 1.
+/// An episode half as similar as the most similar has an eighth of its weight. In cross-validation on BFCL, F1
+/// is 0.669 with 3, 0.650 with 2 and 0.635 with 1.
 const SHARPNESS: i32 = 3;
 /// Episodes that were at no point as near as this were on another way.
 const NEAR: f32 = 0.5;
-/// What fails at least so probably is a dead end: half an episode quite like the task, and none against it.
+/// A tool with at least this probability of failure is a dead end: half an episode similar to the task, and
+/// none against it.
 const DEAD_FROM: f32 = 1.0 / 3.0;
 /// Episodes named for one tool.
 const NAMED: usize = 3;
 
-/// What a completed episode did.
+/// The actions of a completed episode.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Case {
     /// The buckets of its words, sorted.
@@ -80,7 +82,7 @@ pub(super) struct Point<'a> {
     pub(super) failed: Option<Tool>,
 }
 
-/// A place of an episode's course beside a point.
+/// A position in an episode's course, relative to a point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct At {
     near: f32,
@@ -91,24 +93,24 @@ struct At {
     has_all: bool,
 }
 
-/// An episode that is asked.
+/// A neighbouring episode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Neighbour {
     pub(super) id: u128,
     pub(super) similarity: f32,
 }
 
-/// What neighbours say about the tools that a task still needs.
+/// The neighbours' votes on the tools that a task still needs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Votes {
-    /// The weight of those that say something about every tool.
+    /// The weight of those that are evidence on every tool.
     all: f32,
     /// By tool: the weight of those in which it worked, and of those that speak about it alone.
     tools: Vec<(Tool, f32, f32)>,
 }
 
 impl Votes {
-    /// Returns the weight of the neighbours in which a tool worked, and of all that say something about it.
+    /// Returns the weight of the neighbours in which a tool worked, and of all that are evidence on it.
     pub(super) fn on(&self, tool: Tool) -> (f32, f32) {
         let of = self.tools.iter().find(|(of, ..)| *of == tool);
         of.map_or((0.0, self.all), |(_, used, alone)| (*used, self.all + alone))
@@ -125,7 +127,7 @@ impl Votes {
     fn take(&mut self, case: &Case, place: usize, weight: f32) {
         self.all += if case.silent { 0.0 } else { weight };
         if case.silent {
-            // Of an episode that failed, what failed in it speaks against itself.
+            // Failed calls of a failed episode are no evidence for themselves.
             let mut failed: Vec<Tool> = case.course[place..].iter().map(|(tool, _)| *tool).collect();
             failed.retain(|tool| !case.course.contains(&(*tool, true)));
             failed.sort_unstable();
@@ -137,13 +139,13 @@ impl Votes {
     }
 }
 
-/// The neighbours of a task at a point: how much each says, the newest first.
+/// The neighbours of a task at a point with their weights, the newest first.
 pub(super) struct Circle<'c> {
     asked: Vec<(u128, &'c Case, At, f32, f32)>,
 }
 
 impl Circle<'_> {
-    /// Returns what the neighbours say, by likeness alone and with the newest counting most.
+    /// Returns the neighbours' votes, by similarity only and with the newest weighted most.
     pub(super) fn votes(&self) -> [Votes; 2] {
         let mut votes = [Votes::default(), Votes::default()];
         for (_, case, at, weight, recent) in &self.asked {
@@ -161,7 +163,8 @@ impl Circle<'_> {
         users.map(|(id, ..)| *id).take(NAMED).collect()
     }
 
-    /// Returns by how much more of the neighbours used one tool before another one than behind it.
+    /// Returns the weight of the neighbours that used one tool before another, minus that of those that used it
+    /// after.
     pub(super) fn precedence(&self, first: Tool, second: Tool) -> f32 {
         let mut sum = 0.0;
         for (_, case, at, _, recent) in self.asked.iter().filter(|(_, case, ..)| !case.silent) {
@@ -173,7 +176,7 @@ impl Circle<'_> {
         sum
     }
 
-    /// Returns what failed at this point and did not lead on, the surest first.
+    /// Returns the calls that failed at this point without any progress after them, the most certain first.
     pub(super) fn dead_ends(&self, done: &[Tool]) -> Vec<Dead> {
         let mut tried: BTreeMap<Tool, (f32, f32, Dead)> = BTreeMap::new();
         for (id, case, at, _, recent) in self.asked.iter().filter(|(_, _, at, ..)| at.has_all) {
@@ -207,7 +210,8 @@ impl Circle<'_> {
         let mut dead: Vec<Dead> = tried
             .into_values()
             .map(|(failed, passed, dead)| Dead { probability: failed / (failed + passed + 1.0), ..dead })
-            // What failed once on the way to a success (a test that shows the bug) may well have been part of it.
+            // A call that failed once on the way to a success (a test that shows the bug) may have been part of
+            // it.
             .filter(|it| it.probability >= DEAD_FROM && 2 * it.failed > it.tried)
             .filter(|it| it.failed > 1 || it.lost > 0)
             .collect();
@@ -222,7 +226,7 @@ pub(super) struct Dead {
     pub(super) tool: Tool,
     /// That it fails again, in `0.0..1.0`.
     pub(super) probability: f32,
-    /// In how many episodes it failed, in how many of the newest without a break, and in how many it was tried.
+    /// In how many episodes it failed, in how many of the newest consecutively, and in how many it was tried.
     pub(super) failed: usize,
     pub(super) failed_last: usize,
     pub(super) tried: usize,
@@ -241,8 +245,8 @@ impl Dead {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Cases {
     pub(super) held: BTreeMap<u128, Case>,
-    /// By the bucket of a word: the episodes that have it, in order. `None` until something changes: who only asks is faster
-    /// with a look at each episode than with making this.
+    /// By the bucket of a word: the episodes that have it, in order. `None` until something changes: a process
+    /// that only answers is faster by scanning the episodes than by building this.
     postings: Option<HashMap<u32, Vec<u128>, FixedState>>,
 }
 
@@ -296,8 +300,8 @@ impl Cases {
         }
     }
 
-    /// Returns at most so many of the episodes nearest to a text, the nearest first.
-    /// `information` has the squared inverse document frequency of a word, 0 if no episode has it.
+    /// Returns at most this many of the episodes nearest to a text, the nearest first. `information` has the
+    /// squared inverse document frequency of a word, 0 if no episode has it.
     pub(super) fn nearest(
         &self,
         words: &[u32],

@@ -2,14 +2,14 @@
 
 use super::mixture::logistic;
 
-/// Probabilities are kept away from 0 and 1 by so much before odds are taken.
+/// The minimum distance of probabilities from 0 and 1 before odds are taken.
 const LEAST: f64 = 1e-9;
-/// Bisection is exact enough after so many.
+/// Bisection is exact enough after this many steps.
 const HALVINGS: usize = 40;
 
-/// Returns how many of the most probable tools to name: the number with the greatest expected F1 measure, where the
-/// expectation is approximated by that of numerator and denominator (Nan et al., "Optimizing F-measure", 2012).
-/// `probabilities` are sorted, the greatest first; 0 only if there are none.
+/// Returns how many of the most probable tools to name: the number with the greatest expected F1 measure, where
+/// the expectation is approximated by that of numerator and denominator (Nan et al., "Optimizing F-measure",
+/// 2012). `probabilities` are sorted, the greatest first; 0 only if there are none.
 pub fn by_expected_f1(probabilities: &[f64]) -> usize {
     let total: f64 = probabilities.iter().sum();
     let (mut sum, mut best, mut count) = (0.0, -1.0, 0);
@@ -23,8 +23,9 @@ pub fn by_expected_f1(probabilities: &[f64]) -> usize {
     count
 }
 
-/// Raises probabilities, all by the same log odds, so that they sum up to at least one: a task needs a tool. What is said of
-/// texts unlike all before is all little, and says which tool is likeliest nevertheless.
+/// Raises probabilities, all by the same log odds, so that they sum up to at least one: a task needs a tool.
+/// For texts unlike all earlier ones all probabilities are small, but their order still names the most probable
+/// tool.
 pub(super) fn sum_to_one(probabilities: &mut [f64]) {
     let odds: Vec<f64> = probabilities
         .iter()
@@ -43,8 +44,8 @@ pub(super) fn sum_to_one(probabilities: &mut [f64]) {
     probabilities.iter_mut().zip(raised(high)).for_each(|(probability, raised)| *probability = raised);
 }
 
-/// Like [`by_expected_f1`], where no tool at all may be needed: none is named if that is likelier to be right than the best number is
-/// expected to be, the F1 measure of two empty sets being 1.
+/// Like [`by_expected_f1`], where no tool at all may be needed: none is named if that is likelier to be right
+/// than the best number is expected to be, the F1 measure of two empty sets being 1.
 pub(super) fn by_expected_f1_or_none(probabilities: &[f64]) -> usize {
     let count = by_expected_f1(probabilities);
     let total: f64 = probabilities.iter().sum();

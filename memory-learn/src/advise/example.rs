@@ -1,4 +1,4 @@
-//! What the model learns from and what it is asked.
+//! Inputs of the model: examples and queries.
 
 use memory_recall::text::{Feature, clauses, features, label, vocabulary};
 
@@ -33,23 +33,23 @@ impl Example {
         self
     }
 
-    /// Sets the tools that the episode speaks against: that failed, or did not lead to success.
+    /// Sets the tools that the episode is evidence against: those that failed, or did not lead to success.
     #[must_use]
     pub fn against<S: Into<String>>(mut self, tools: impl IntoIterator<Item = S>) -> Self {
         self.against = tools.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the calls in their order: the tool, and whether it worked. Without it, the tools used are taken for all that was
-    /// called.
+    /// Sets the calls in their order: the tool, and whether it worked. Without it, the used tools count as all
+    /// calls.
     #[must_use]
     pub fn course<S: Into<String>>(mut self, calls: impl IntoIterator<Item = (S, bool)>) -> Self {
         self.course = calls.into_iter().map(|(tool, worked)| (tool.into(), worked)).collect();
         self
     }
 
-    /// Says that nothing follows for tools that are in neither list: the episode failed, and one of them may have been
-    /// missing.
+    /// Declares that nothing follows for tools that are in neither list: the episode failed, and one of them
+    /// may have been missing.
     #[must_use]
     pub fn silent_about_others(mut self, silent: bool) -> Self {
         self.silent = silent;
@@ -57,7 +57,7 @@ impl Example {
     }
 }
 
-/// What the model is asked about.
+/// A query to the model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
     pub(super) text: Text,
@@ -66,7 +66,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Asks about a task.
+    /// Creates a query for a task.
     pub fn new(text: &str) -> Self {
         Self { text: Text::new(text), ..Self::default() }
     }

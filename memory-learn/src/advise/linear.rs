@@ -1,15 +1,15 @@
 //! A sparse linear classifier a tool, over hashed words and character n-grams, that learns one episode at a time.
 //!
-//! It minimises the L2-regularised squared hinge loss one-vs-rest by dual coordinate descent (Hsieh et al., "A Dual
-//! Coordinate Descent Method for Large-scale Linear SVM", 2008): each episode has one dual variable a tool, an episode is
-//! optimised when it arrives and again when it is replayed, as in LASVM (Bordes et al., 2005). The minimum is unique, so
-//! the order of arrival matters no more than optimisation is short of it, and than newer episodes count more where they
-//! contradict older ones. The weights are the sum of the episodes' shares:
-//! forgetting an episode takes its share out.
+//! It minimises the L2-regularised squared hinge loss one-vs-rest by dual coordinate descent (Hsieh et al., "A
+//! Dual Coordinate Descent Method for Large-scale Linear SVM", 2008): each episode has one dual variable a
+//! tool, an episode is optimised when it arrives and again when it is replayed, as in LASVM (Bordes et al.,
+//! 2005). The minimum is unique, so the order of arrival matters no more than optimisation is short of it, and
+//! than newer episodes count more where they contradict older ones. The weights are the sum of the episodes'
+//! shares: forgetting an episode takes its share out.
 //!
-//! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in scikit-learn). Document
-//! frequencies change with each episode, so weights are kept free of them: the score of a text is
-//! `Σ idf² · tf · weight / norm`.
+//! Features count `1 + ln(count)`, times their inverse document frequency, at norm 1 (TF-IDF as in
+//! scikit-learn). Document frequencies change with each episode, so weights are kept free of them: the score of
+//! a text is `Σ idf² · tf · weight / norm`.
 
 use memory_recall::text::Feature;
 
@@ -20,13 +20,13 @@ use super::rows::{Rows, Tool};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Linear {
     pub(super) rows: Rows,
-    /// Of the constant feature, by tool.
+    /// The weight of the constant feature, by tool.
     pub(super) bias: Vec<f32>,
     /// Episodes learned from.
     pub(super) episodes: u32,
 }
 
-/// What an episode contributes.
+/// The contribution of an episode.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Share {
     /// One over the norm of its features when last optimised.
@@ -52,7 +52,7 @@ impl Linear {
         features.iter().for_each(|feature| table.entry(feature.bucket).episodes += 1);
     }
 
-    /// The same, taken back; what no episode has any more is dropped.
+    /// The inverse; a feature without episodes is dropped.
     pub(super) fn uncount(&mut self, features: &[Feature]) {
         self.episodes = self.episodes.saturating_sub(1);
         let table = self.rows.table();
@@ -93,7 +93,7 @@ impl Linear {
         margins
     }
 
-    /// Returns what each feature of a text adds to the margin of a tool, by bucket.
+    /// Returns the contribution of each feature of a text to the margin of a tool, by bucket.
     pub(super) fn contributions(&self, features: &[Feature], tool: Tool) -> Vec<(u32, f32)> {
         let norm = self.weigh(features).norm;
         let of = |feature: &Feature| {
@@ -106,7 +106,8 @@ impl Linear {
         features.iter().filter_map(of).collect()
     }
 
-    /// Optimises an episode's dual variables, one a tool that it says something about. `margins` are those of the text now.
+    /// Optimises an episode's dual variables, one for each tool with a label. `margins` are the current ones of
+    /// the text.
     pub(super) fn optimise(
         &mut self,
         (text, margins): (&Weighed, &[f32]),
@@ -117,7 +118,7 @@ impl Linear {
         let scale = 1.0 / text.norm;
         // The share was added with the scale that held then.
         let drift = if share.scale > 0.0 { scale / share.scale } else { 1.0 };
-        // Of norm 1 but for the constant feature.
+        // The norm is 1, plus the constant feature.
         let own = 1.0 + params.bias * params.bias;
         let slack = 0.5 / (params.cost * (1.0 - share.faded).max(f32::EPSILON));
         let mut held = std::mem::take(&mut share.duals).into_iter().peekable();

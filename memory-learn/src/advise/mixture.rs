@@ -1,20 +1,21 @@
-//! Mixes what the predictors say into probabilities, by how right they were.
+//! Mixes the predictors' outputs into probabilities, by their past accuracy.
 //!
-//! A logistic regression over the predictors with weights that are not negative, but for one (stacking: Wolpert, 1992; Breiman, "Stacked
-//! Regressions", 1996) gives a probability. It is the prior of what the nearest episodes say (Dirichlet smoothing: Zhai and
-//! Lafferty, "A Study of Smoothing Methods for Language Models", 2001): the more alike they are, the more they count. How
-//! much the prior weighs, and whether newer neighbours count more, is what predicted best.
+//! A logistic regression over the predictors with weights that are not negative, except for one (stacking:
+//! Wolpert, 1992; Breiman, "Stacked Regressions", 1996) gives a probability. It is the prior of the nearest
+//! episodes' votes (Dirichlet smoothing: Zhai and Lafferty, "A Study of Smoothing Methods for Language Models",
+//! 2001): the more similar they are, the more they count. The weight of the prior, and whether newer neighbours
+//! count more, are the values that predicted best.
 
 use std::collections::VecDeque;
 
 use super::params::Params;
 
-/// What is known of one tool for one task: the margin for the whole and the best margin for a clause; and as log odds, how
-/// often the tool is used behind the tool that worked last, or at all if none did.
+/// The predictors of one tool for one task: the margin for the whole, the best margin for a clause, and as log
+/// odds the frequency of the tool after the tool that worked last, or its overall frequency if none did.
 pub(super) const PREDICTORS: usize = 3;
-/// At the start, how often a tool is used may speak against it: the margins of rare tools are too small (logit adjustment: Menon
-/// et al., "Long-tail Learning via Logit Adjustment", 2021). With a weight that can't be negative F1 is 0.684 in
-/// cross-validation on BFCL, and 0.702 with one that can.
+/// At the start, the frequency of a tool may count against it: the margins of rare tools are too small (logit
+/// adjustment: Menon et al., "Long-tail Learning via Logit Adjustment", 2021). With a non-negative weight F1 is
+/// 0.684 in cross-validation on BFCL, and 0.702 with an unrestricted one.
 const USUAL: usize = 2;
 const WEIGHTS: usize = PREDICTORS + 1;
 /// Newton's method converges in fewer steps or not at all.
@@ -24,19 +25,20 @@ const SWEEPS: usize = 50;
 /// Weights of the prior that are compared, in episodes quite like the task; the last is without neighbours.
 const STRENGTHS: [f32; 8] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, f32::INFINITY];
 
-/// What is usual is left only for what is better by this much of log likelihood: half the 5 % quantile of chi-square with one
-/// degree of freedom (likelihood-ratio test).
+/// The default is replaced only by a setting that is better by this much log likelihood: half the 5 % quantile
+/// of chi-square with one degree of freedom (likelihood-ratio test).
 const SIGNIFICANT: f64 = 1.92;
 
-/// What is said about a tool.
+/// The inputs for one tool.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Said {
     pub(super) by: [f32; PREDICTORS],
-    /// By likeness alone, and with the newest counting most: the weight of the neighbours in which it worked, and of all.
+    /// By similarity only, and with the newest counting most: the weight of the neighbours in which it worked,
+    /// and of all.
     pub(super) near: [(f32, f32); 2],
 }
 
-/// What was said about a tool, and what came of it.
+/// The inputs for one tool, and the outcome.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Verdict {
     pub(super) said: Said,
@@ -52,12 +54,12 @@ pub(super) struct Record {
     pub(super) verdicts: Vec<Verdict>,
 }
 
-/// Probabilities of what is said.
+/// Computes probabilities from the inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mixture {
     /// By predictor; then the constant.
     pub(super) weights: [f64; WEIGHTS],
-    /// What the prior weighs beside the neighbours.
+    /// The weight of the prior relative to the neighbours.
     pub(super) strength: f32,
     /// Whether newer neighbours count more.
     pub(super) recent: bool,
@@ -68,7 +70,8 @@ pub(super) struct Mixture {
 }
 
 impl Default for Mixture {
-    /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest neighbours half.
+    /// Before anything is known margins count twice, as in Platt scaling with a slope of 2, and the newest
+    /// neighbours half.
     fn default() -> Self {
         let weights = [1.0, 1.0, 0.0, 0.0];
         Self { weights, strength: 0.5, recent: true, window: VecDeque::new(), new: 0 }
@@ -107,7 +110,7 @@ impl Mixture {
         self.new += before - self.window.len();
     }
 
-    /// Fits the weights to the window, from where they are, then what the neighbours count.
+    /// Fits the weights to the window, starting from the current ones, then the weight of the neighbours.
     pub(super) fn fit(&mut self, is_start: bool, params: &Params) {
         self.new = 0;
         let verdicts = || self.window.iter().flat_map(|record| &record.verdicts);
@@ -183,7 +186,7 @@ impl Mixture {
         weights
     }
 
-    /// Chooses what the prior weighs, and which neighbours count, by the logarithmic loss over the window.
+    /// Chooses the weight of the prior, and which neighbours count, by the logarithmic loss over the window.
     fn weigh_neighbours(&mut self) {
         let mut losses = [[0.0; STRENGTHS.len()]; 2];
         for verdict in self.window.iter().flat_map(|record| &record.verdicts) {
@@ -209,7 +212,7 @@ impl Mixture {
     }
 }
 
-/// Returns the posterior mean of a probability by neighbours, of which some speak for it.
+/// Returns the posterior mean of a probability by neighbours, of which some are evidence for it.
 fn smoothed(prior: f64, (used, all): (f32, f32), strength: f32) -> f64 {
     if strength.is_infinite() {
         return prior;
@@ -234,8 +237,8 @@ fn softplus(odds: f64) -> f64 {
     if odds > 30.0 { odds } else { odds.exp().ln_1p() }
 }
 
-/// Returns the step to the minimum of a quadratic of which the lower triangle of the Hessian is given, each coordinate at its
-/// least or above, by coordinate descent.
+/// Returns the step to the minimum of a quadratic of which the lower triangle of the Hessian is given, each
+/// coordinate at its least or above, by coordinate descent.
 fn step(
     hessian: &[[f64; WEIGHTS]; WEIGHTS],
     gradient: &[f64; WEIGHTS],

@@ -16,7 +16,7 @@ use super::packed::Packed;
 use super::params::Params;
 use super::rows::Tool;
 
-/// A mixture is fitted while learning once one in so many of its predictions is new.
+/// While learning, a mixture is refitted once one in this many of its predictions is new.
 const REFIT: usize = 4;
 /// Pseudo-counts of how often a tool is used, and not: Jeffreys' prior of a proportion.
 const JEFFREYS: f32 = 0.5;
@@ -32,14 +32,14 @@ pub(super) struct Learned {
     pub(super) against: Vec<Tool>,
     pub(super) silent: bool,
     pub(super) share: Share,
-    /// The buckets of the names that are its own words, or its kind.
+    /// The buckets of the names that are the text's own words, or its kind.
     pub(super) named: Vec<u32>,
     /// The older episodes that it contradicted, and the share of its weight that each lost: it gets it back.
     pub(super) contradicted: Vec<(u128, f32)>,
 }
 
 impl Learned {
-    /// Returns whether the episode speaks for a tool; `None` if it says nothing.
+    /// Returns whether the episode is evidence for a tool or against it; `None` if neither.
     fn says(&self, tool: Tool) -> Option<bool> {
         if self.used.contains(&tool) {
             Some(true)
@@ -51,15 +51,15 @@ impl Learned {
     }
 }
 
-/// What the tools of a domain are needed for, learned from its episodes.
+/// Predicts the tools that tasks of a domain need, learned from its episodes.
 ///
-/// Learning an episode costs the same however many there are; forgetting one takes out what it contributed.
+/// The cost of learning an episode does not depend on their number; forgetting one removes its contribution.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Model {
     pub(super) params: Params,
     pub(super) tools: Vec<String>,
     pub(super) places: HashMap<String, Tool, FixedState>,
-    /// Episodes that used each tool, and those that say anything about tools in general.
+    /// Episodes that used each tool, and those that are evidence on tools in general.
     pub(super) users: Vec<u32>,
     pub(super) linear: Linear,
     /// For a task of which nothing is done.
@@ -70,7 +70,7 @@ pub struct Model {
     pub(super) recovering: Mixture,
     pub(super) order: Order,
     pub(super) cases: Cases,
-    /// By bucket: what words and kinds of task are called.
+    /// By bucket: the names of words and kinds of task.
     pub(super) names: HashMap<u32, Name, FixedState>,
     pub(super) episodes: Vec<Learned>,
     pub(super) ids: HashMap<u128, u32, FixedState>,
@@ -82,16 +82,16 @@ pub struct Model {
     pub(super) stored: u32,
 }
 
-/// What a feature that has a name of its own is called.
+/// The name of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
-    /// Episodes that have this very name: it is kept no longer, whatever else falls into the bucket.
+    /// Episodes with exactly this name: without any the name is dropped, even if others share the bucket.
     pub(super) episodes: u32,
     pub(super) is_kind: bool,
     pub(super) name: Box<str>,
 }
 
-/// What the model says about a tool.
+/// The prediction for a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// The tool.
@@ -104,17 +104,18 @@ pub struct Prediction {
     pub clause: usize,
     /// Among the tools to name, its place in the order of use; `None` if it is not to be named.
     pub named: Option<usize>,
-    /// The log odds that each predictor adds: the task as a whole, its best clause, how often the tool is used behind the
-    /// one that worked last, or at all if none did.
+    /// The log odds that each predictor adds: the whole task, its best clause, and the frequency of the tool
+    /// after the one that worked last, or its overall frequency if none did.
     pub shares: [f64; PREDICTORS],
-    /// Of the nearest episodes, as they are weighed, the share in which it worked; `None` if none is like the task or they do
-    /// not count.
+    /// The weighted share of the nearest episodes in which it worked; `None` if none is similar to the task or
+    /// they do not count.
     pub neighbours: Option<f64>,
-    /// Of the nearest episodes, those in which it worked from this point on, the newest first; of tools to name alone.
+    /// The nearest episodes in which it worked from this point on, the newest first; only for tools that are
+    /// advised.
     pub episodes: Vec<u128>,
 }
 
-/// A tool that failed at this point of the nearest episodes, and did not lead on.
+/// A tool that failed at this point of the nearest episodes, without any progress after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadEnd {
     /// The tool.
@@ -125,18 +126,18 @@ pub struct DeadEnd {
     pub failed: usize,
     /// In how many of the newest, without a break.
     pub failed_last: usize,
-    /// In how many it was tried here.
+    /// The number of episodes in which it was tried here.
     pub tried: usize,
     /// The newest of those in which it failed.
     pub episodes: Vec<u128>,
 }
 
-/// What the model says about a task, the most probable tool first.
+/// The predictions for a task, the most probable tool first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Advice {
     /// About each tool that is not done with.
     pub tools: Vec<Prediction>,
-    /// What failed at this point, the surest first.
+    /// Tools that fail at this point, the most certain first.
     pub dead_ends: Vec<DeadEnd>,
 }
 
@@ -263,8 +264,8 @@ impl Model {
         self.fit(|mixture| mixture.new * REFIT >= mixture.window.len());
     }
 
-    /// Forgets an episode: takes out its share of the weights, its counts and its predictions. Returns false if it was not
-    /// learned from.
+    /// Forgets an episode: takes out its share of the weights, its counts and its predictions. Returns false if
+    /// it was not learned from.
     pub fn forget(&mut self, id: u128) -> bool {
         let Some(place) = self.ids.remove(&id) else { return false };
         let forgotten = self.episodes.swap_remove(place as usize);
@@ -298,7 +299,7 @@ impl Model {
         true
     }
 
-    /// Fits the mixtures to the newest predictions if there are new ones: before advice is asked for.
+    /// Fits the mixtures to the newest predictions if there are new ones: before a query.
     pub fn calibrate(&mut self) {
         self.fit(|mixture| mixture.new > 0);
     }
@@ -313,7 +314,7 @@ impl Model {
         }
     }
 
-    /// Says which tools a task needs, or still needs; nothing if nothing was learned.
+    /// Predicts the tools that a task needs, or still needs; none if nothing was learned.
     pub fn predict(&self, query: &Query) -> Advice {
         let margins = self.margins(&query.text);
         let mut done: Vec<Tool> = Vec::new();
@@ -369,8 +370,9 @@ impl Model {
         let may_be_over = !is_start && query.failed.is_none();
         let count =
             if may_be_over { by_expected_f1_or_none(&probabilities) } else { by_expected_f1(&probabilities) };
-        // In order of use: that of the clauses that speak for them, except where significantly many episodes used one before
-        // the other; within a clause, that of the nearest episodes, then that which is more usual.
+        // In order of use: that of the clauses that speak for them, except where significantly many episodes
+        // used one before the other; within a clause, that of the nearest episodes, then that which is more
+        // usual.
         let mut named: Vec<usize> = (0..count).collect();
         named.sort_by_key(|at| found[*at].1.clause);
         sort(&mut named, |a, b| {
@@ -398,8 +400,8 @@ impl Model {
         Advice { tools: found.into_iter().map(|(_, it)| it).collect(), dead_ends }
     }
 
-    /// Returns what each word of a text adds to the margin of a tool, with its character n-grams; the most first. A feature
-    /// of several words counts for each alike.
+    /// Returns the contribution of each word of a text to the margin of a tool, with its character n-grams; the
+    /// most first. A feature of several words counts equally for each.
     pub fn words_for(&self, text: &str, tool: &str) -> Vec<(String, f64)> {
         let Some(tool) = self.places.get(tool) else { return Vec::new() };
         let whole: HashMap<u32, f32, FixedState> =
@@ -452,9 +454,10 @@ impl Model {
         places
     }
 
-    /// Takes from the nearest episodes that used other tools of their weight, the more, the more alike the texts and the less
-    /// alike the tools are (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning and Forgetting", 1993): what a
-    /// task needs may have changed. Returns the places of those that lost most.
+    /// Reduces the weight of the nearest episodes that used other tools: the more similar the texts and the
+    /// less similar the tools, the more (locally weighted forgetting: Salganicoff, "Density-Adaptive Learning
+    /// and Forgetting", 1993), because the needs of a task may have changed. Returns the places of those that
+    /// lost most.
     fn fade(&mut self, learned: &mut Learned, neighbours: &[Neighbour]) -> Vec<usize> {
         let mut lost: Vec<(f32, usize)> = Vec::new();
         for Neighbour { id, similarity } in neighbours.iter().take(self.params.neighbours) {
@@ -484,8 +487,8 @@ impl Model {
         self.episodes[place] = replayed;
     }
 
-    /// Predicts an episode before it is learned from, at its start and at a point of its course drawn at random, and keeps for
-    /// the mixtures what came of it.
+    /// Predicts an episode before it is learned from, at its start and at a random point of its course, and
+    /// keeps the results for the mixtures.
     fn test(&mut self, learned: &Learned, text: &Text, case: &Case, neighbours: &[Neighbour]) {
         if self.episodes.is_empty() || learned.silent {
             return;
@@ -548,8 +551,8 @@ impl Model {
         learned.share = share;
     }
 
-    /// Returns what the predictors say of the tools that an episode needed at a point where some were done, and of some of the
-    /// others.
+    /// Returns the predictors' outputs for the tools that an episode needed at a point where some were done,
+    /// and for some of the others.
     fn verdicts(
         &self,
         mixture: &Mixture,
@@ -587,14 +590,14 @@ impl Model {
         verdicts
     }
 
-    /// Returns the nearest episodes, more than are asked: those are that were at the same point.
+    /// Returns the nearest episodes, more than are used: those at the same point are selected later.
     fn neighbours(&self, words: &[u32]) -> Vec<Neighbour> {
         let most = self.params.neighbours * self.params.under_way;
         self.cases.nearest(words, most, |word| self.linear.information(word), &self.params)
     }
 
-    /// Keeps what words and kinds are called; returns the buckets of those names that are the text's own. Of several in one
-    /// bucket the first has it.
+    /// Keeps the names of words and kinds; returns the buckets of those names that are the text's own. If
+    /// several share a bucket, the first has it.
     fn name(&mut self, text: &Text) -> Vec<u32> {
         let mut named = Vec::with_capacity(text.words.len());
         let words = text.words.iter().map(|it| (it, false));
@@ -629,7 +632,7 @@ impl Model {
         Margins { whole, clause }
     }
 
-    /// Returns what each predictor says of a tool.
+    /// Returns the output of each predictor for a tool.
     fn said(&self, tool: Tool, margins: &Margins, votes: &[Votes; 2], last: Option<Tool>) -> Said {
         let place = usize::from(tool);
         let users = self.users[place] as f32;

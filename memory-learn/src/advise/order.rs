@@ -8,7 +8,7 @@ use super::rows::Tool;
 /// McNemar's statistic from which an order is no chance: chi-square with one degree of freedom, 5 %.
 const SIGNIFICANT: f64 = 3.84;
 
-/// How often a tool first worked before another one, of the episodes that used both.
+/// How often a tool first worked before another one, among the episodes that used both.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Order {
     pub(super) before: HashMap<(Tool, Tool), u32, FixedState>,
@@ -33,15 +33,16 @@ impl Order {
         self.before.get(&(first, second)).copied().unwrap_or(0)
     }
 
-    /// Returns true if one tool comes before another: more often, and for those of different clauses significantly so.
+    /// Returns true if one tool comes before another: more often, and for those of different clauses
+    /// significantly so.
     pub(super) fn precedes(&self, (first, clause): (Tool, usize), (second, other): (Tool, usize)) -> bool {
         let (there, back) = (f64::from(self.before(first, second)), f64::from(self.before(second, first)));
         there > back && (clause == other || (there - back).powi(2) > SIGNIFICANT * (there + back))
     }
 }
 
-/// Moves items before those that they precede: each is inserted where most pairs agree (insertion sort by a relation that
-/// need not be transitive).
+/// Moves items before those that they precede: each is inserted where most pairs agree (insertion sort by a
+/// relation that need not be transitive).
 pub(super) fn sort<T>(items: &mut [T], precedes: impl Fn(&T, &T) -> bool) {
     for at in 1..items.len() {
         let mut place = at;
@@ -65,7 +66,7 @@ mod tests {
         let mut tools = [1, 2, 3, 4];
         sort(&mut tools, |a, b| order.precedes((*a, 0), (*b, 0)));
         assert_eq!(tools, [3, 1, 2, 4]);
-        // Of different clauses a usual order counts only where it is no chance.
+        // Between clauses a usual order counts only if it is significant.
         let apart = |order: &Order| {
             let mut tools = [1, 3];
             sort(&mut tools, |a, b| order.precedes((*a, usize::from(*a)), (*b, usize::from(*b))));

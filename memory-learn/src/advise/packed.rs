@@ -2,8 +2,8 @@
 
 use memory_recall::text::{BUCKETS, Feature, PRECISION};
 
-/// Features sorted by bucket: of each, as LEB128, the distance of its bucket to the one before and its weight in units of
-/// [`PRECISION`]. About three bytes a feature.
+/// Features sorted by bucket: for each, as LEB128, the distance of its bucket to the one before and its weight
+/// in units of [`PRECISION`]. About three bytes a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Packed(Box<[u8]>);
 

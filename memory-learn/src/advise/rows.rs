@@ -1,7 +1,7 @@
 //! The weights of the features: a table that changes, or the bytes that one was stored in, which only answer.
 //!
-//! Who asks about one task needs some hundred of a hundred thousand rows: they are found in the bytes by bisection, and nothing
-//! else of them is looked at.
+//! A query for one task needs about a hundred of a hundred thousand rows: bisection finds them in the bytes,
+//! and the others are not read.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 /// A tool's place in the model.
 pub(super) type Tool = u16;
 
-/// What is known of a feature.
+/// The statistics of a feature.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Row {
     /// Episodes that have it.
@@ -41,7 +41,7 @@ impl Table {
         &mut rows[place as usize]
     }
 
-    /// Counts an episode less for a feature; what no episode has any more is dropped.
+    /// Removes an episode from a feature's count; a feature without episodes is dropped.
     pub(super) fn uncount(&mut self, bucket: u32) {
         let Some(place) = self.places.get(&bucket).copied() else { return };
         let row = &mut self.rows[place as usize];
@@ -169,8 +169,8 @@ const BUCKETS: usize = 0;
 const EPISODES: usize = 1;
 const ENDS: usize = 2;
 
-/// Rows as they are stored: how many rows and weights; the columns of the rows' features, sorted, their episodes, and where
-/// their weights end; then the columns of the weights and their tools.
+/// Rows as they are stored: how many rows and weights; the columns of the rows' features, sorted, their
+/// episodes, and where their weights end; then the columns of the weights and their tools.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     bytes: Vec<u8>,
@@ -182,8 +182,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Makes it of bytes in which the rows start at a place, with the tools that there are; returns where they end as well.
-    /// `None` if the bytes are too few.
+    /// Makes it of bytes in which the rows start at a place, with the tools that there are; returns where they
+    /// end as well. `None` if the bytes are too few.
     pub(super) fn new(bytes: Vec<u8>, at: usize, tools: usize) -> Option<Self> {
         let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
         let (count, weights) = (number(at)?, number(at + 4)?);

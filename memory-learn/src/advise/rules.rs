@@ -1,4 +1,5 @@
-//! Rules for people, read off the model: what a word, a kind of task or the tool used before says about a tool.
+//! Rules for people, derived from the model: the effect of a word, a kind of task or the previous tool on a
+//! tool.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,9 @@ use super::rows::Tool;
 const WORDS: usize = 8;
 /// A likelihood ratio that chance reaches one time in twenty: chi-square with one degree of freedom.
 const SIGNIFICANT: f64 = 3.84;
-/// A tool that so many of the episodes used is always used.
+/// A tool that this share of the episodes used is always used.
 const ALWAYS: f64 = 0.8;
-/// A tool that fails in so many of its episodes fails whatever the task.
+/// A tool that fails in this share of its episodes fails whatever the task.
 const FAILS: f64 = 0.5;
 
 /// When a rule applies.
@@ -30,18 +31,18 @@ pub enum Condition {
     After(String),
 }
 
-/// What a condition says about a tool.
+/// The effect of a condition on a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// When it applies.
     pub condition: Condition,
     /// The tool.
     pub tool: String,
-    /// Whether it says that the tool fails, of those that called it; else that it is needed.
+    /// Whether the tool fails for those that called it; otherwise it is needed.
     pub against: bool,
     /// The episodes in which the condition held, each with whether it supports the rule, in no order.
     pub evidence: Vec<(u128, bool)>,
-    /// Episodes in which the condition did not hold, and those of them that support what the rule says.
+    /// Episodes in which the condition did not hold, and those of them that support the rule's claim.
     pub without: (usize, usize),
 }
 
@@ -56,7 +57,7 @@ enum Key {
 type Found = BTreeMap<(Key, Tool, bool), Vec<(u128, bool)>>;
 
 impl Model {
-    /// Returns what words, kinds and tools used before say about tools, as far as that is no chance.
+    /// Returns the significant effects of words, kinds and previous tools on tools.
     pub fn rules(&self) -> Vec<Rule> {
         let mut found = Found::new();
         let mut of_feature: HashMap<u32, Vec<(Tool, bool)>, FixedState> = HashMap::default();
@@ -64,8 +65,8 @@ impl Model {
             of_feature.entry(bucket).or_default().push((tool, against));
         }
         let failing = self.failing();
-        // Of all episodes: those that say something of a tool's need and those that used it; those that called it and those
-        // in which it failed.
+        // Over all episodes: those that are evidence on a tool's need and those that used it; those that called
+        // it and those in which it failed.
         let mut totals: BTreeMap<(Tool, bool), (usize, usize)> = BTreeMap::new();
         let speaking = self.episodes.iter().filter(|it| !it.silent).count();
         for (tool, users) in (0..).zip(&self.users) {
@@ -120,7 +121,7 @@ impl Model {
         let mut by_tool: Vec<Vec<(f32, u32)>> = vec![Vec::new(); self.tools.len()];
         for bucket in self.names.keys() {
             let Some(place) = self.linear.rows.place(*bucket) else { continue };
-            // By what it adds over all episodes that have it.
+            // By its total contribution over all episodes that have it.
             let told = self.linear.information(*bucket) * self.linear.rows.episodes(place) as f32;
             self.linear.rows.each_weight(place, |tool, weight| {
                 if weight > 0.0 {
@@ -158,7 +159,7 @@ impl Model {
         failing
     }
 
-    /// Adds what came next after each tool, where it did at least twice.
+    /// Adds the tools that followed each tool at least twice.
     fn followers(&self, found: &mut Found) {
         let mut pairs: BTreeMap<Tool, BTreeMap<Tool, Vec<u128>>> = BTreeMap::new();
         let mut all: BTreeMap<Tool, Vec<u128>> = BTreeMap::new();
@@ -179,7 +180,7 @@ impl Model {
     }
 }
 
-/// Returns whether an episode supports that a tool is needed, or that it fails; `None` if it says nothing of that.
+/// Returns whether an episode supports that a tool is needed, or that it fails; `None` if it is no evidence.
 fn supports(it: &Learned, tool: Tool, against: bool) -> Option<bool> {
     let (used, failed) = (it.used.contains(&tool), it.against.binary_search(&tool).is_ok());
     match against {
@@ -188,7 +189,8 @@ fn supports(it: &Learned, tool: Tool, against: bool) -> Option<bool> {
     }
 }
 
-/// Returns twice the log of the likelihood ratio (G) of two proportions over one, where the first is the greater; else 0.
+/// Returns twice the log of the likelihood ratio (G) of two proportions over one, if the first is the greater;
+/// otherwise 0.
 fn likelihood_ratio((n, hits): (usize, usize), (m, others): (usize, usize)) -> f64 {
     let (n, hits, m, others) = (n as f64, hits as f64, m as f64, others as f64);
     if n == 0.0 || m == 0.0 || hits / n <= others / m {

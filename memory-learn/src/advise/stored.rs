@@ -1,8 +1,8 @@
-//! The model as bytes: what answers, and what learning goes on from, apart, so that a process that only asks reads the
-//! smaller part.
+//! The model as bytes. The parts for answering and for further learning are separate, so that a process that
+//! only answers reads the smaller one.
 //!
-//! Little-endian numbers; a magic number with the version in front, CRC-32C behind. Bytes of another version, or damaged
-//! ones, are no model: it is learned from the episodes again.
+//! Little-endian numbers; a magic number with the version first, CRC-32C last. Bytes of another version, and
+//! damaged ones, are rejected: the model is then learned from the episodes again.
 
 use std::collections::VecDeque;
 
@@ -15,12 +15,13 @@ use super::params::Params;
 use super::rows::Stored;
 use super::rows::Tool;
 
-/// Of what answers: raised with every change of the form, of features or of what numbers mean.
+/// The version of the part for answering: raised with every change of the format, of features or of the meaning
+/// of numbers.
 const ANSWERS: u32 = 0x4d4c_4106;
-/// Of what learning goes on from.
+/// The part for further learning.
 const LEARNS: u32 = 0x4d4c_4c08;
 
-/// Bytes of the checksum behind.
+/// Bytes of the checksum at the end.
 const CHECKSUM: usize = 4;
 
 /// Bytes that are no model of this version, or are damaged.
@@ -28,7 +29,7 @@ const CHECKSUM: usize = 4;
 pub struct Damaged;
 
 impl Model {
-    /// Returns what [`Model::decode`] makes a model of that answers.
+    /// Returns the bytes from which [`Model::decode`] makes a model for answering.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new(ANSWERS);
         out.number(self.linear.episodes);
@@ -41,7 +42,7 @@ impl Model {
         }
         for mixture in [&self.start, &self.middle, &self.recovering] {
             mixture.weights.iter().for_each(|weight| out.bytes(&weight.to_le_bytes()));
-            // Infinity, of a mixture without neighbours, is no number here.
+            // The infinite strength of a mixture without neighbours is not stored as a number.
             out.float(if mixture.strength.is_finite() { mixture.strength } else { 0.0 });
             out.bytes(&[u8::from(mixture.recent)]);
         }
@@ -129,7 +130,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Returns what [`Model::resume`] needs beside these bytes of [`Model::encode`].
+    /// Returns the bytes that [`Model::resume`] needs in addition to these of [`Model::encode`].
     pub fn encode_learning(&self, answers: &[u8]) -> Vec<u8> {
         let mut out = Writer::new(LEARNS);
         out.number(checksum_of(answers));
@@ -174,7 +175,8 @@ impl Model {
     /// Makes a model that answers ready to learn.
     ///
     /// # Errors
-    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] for those that the model was decoded from.
+    /// [`Damaged`] for anything but the bytes of [`Model::encode_learning`] for those that the model was
+    /// decoded from.
     pub fn resume(mut self, bytes: &[u8]) -> Result<Self, Damaged> {
         let mut from = Reader::new(bytes, LEARNS)?;
         if from.number()? != self.stored {
@@ -324,7 +326,7 @@ impl<'a> Reader<'a> {
         self.array().map(Tool::from_le_bytes)
     }
 
-    /// Reads how many follow, of at least so many bytes each.
+    /// Reads the number of following items, each of at least this many bytes.
     fn count(&mut self, least: usize) -> Result<usize, Damaged> {
         let count = self.number()? as usize;
         if count > self.0.len() / least { Err(Damaged) } else { Ok(count) }

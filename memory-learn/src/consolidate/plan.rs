@@ -26,11 +26,11 @@ pub enum Piece {
     Match(PatternId),
     /// Merge the second pattern into the first.
     Merge(PatternId, PatternId),
-    /// Compute an item anew from its evidence as of now, or remove it.
+    /// Recompute an item from its evidence as of now, or remove it.
     Recount(ItemId),
-    /// Find the heuristics that lose a conflict; computing them anew then demotes them.
+    /// Find the heuristics that lose a conflict; recomputing them then demotes them.
     Resolve,
-    /// Remove special heuristics that say no more than general ones.
+    /// Remove special heuristics that general ones cover.
     Generalise,
 }
 
@@ -54,7 +54,7 @@ pub struct Known<'a> {
     pub complete: bool,
 }
 
-/// What a piece changes, to be committed as one.
+/// The changes of a piece, to be committed as one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Changes {
     /// Records to write, by identifier.
@@ -63,21 +63,21 @@ pub struct Changes {
     pub remove: Vec<(Kind, String)>,
     /// Patterns merged into near-duplicates.
     pub merged: u32,
-    /// Items whose confidence or standing was computed anew and has changed.
+    /// Items whose confidence or status changed when recomputed.
     pub decayed: u32,
     /// Items removed for lack of evidence.
     pub pruned: u32,
-    /// Heuristics that went with more general ones.
+    /// Heuristics that more general ones replaced.
     pub generalised: u32,
-    /// What was done, in words.
+    /// Descriptions of the changes.
     pub notes: Vec<String>,
 }
 
-/// A cycle over what was learned: first near-duplicates, then each item by itself, then heuristics among each other.
+/// A cycle over learned items: first near-duplicates, then each item alone, then heuristics among each other.
 ///
-/// It holds the items as they will be once the changes it gave are committed. The caller takes [`Consolidator::next_piece`],
-/// reads the evidence it needs, calls [`Consolidator::run`], commits, and may stop at any time: each piece leaves the
-/// whole consistent, and the next cycle finds what is left.
+/// It holds the items as they will be once its changes are committed. The caller takes
+/// [`Consolidator::next_piece`], reads the evidence that it needs, calls [`Consolidator::run`] and commits. It
+/// may stop at any time: each piece leaves all items consistent, and the next cycle finds the rest.
 #[derive(Debug)]
 pub struct Consolidator {
     now: Timestamp,
@@ -136,7 +136,8 @@ impl Consolidator {
         }
     }
 
-    /// Goes on with a piece that an earlier cycle did not get to; if there is none such any more, from the start.
+    /// Continues with a piece that an earlier cycle did not reach; if it no longer exists, starts from the
+    /// beginning.
     pub fn go_on_with(&mut self, left: &Piece) {
         let from = match left {
             // Found by looking at the second one.
@@ -152,13 +153,13 @@ impl Consolidator {
                 self.matched.entry(group_of(pattern)).or_default().push(id);
             }
         }
-        // A cycle may do no more than one piece: what only prepares one is none.
+        // A cycle may do no more than one piece; preparing a piece does not count as one.
         if let Piece::Merge(_, duplicate) = left {
             self.pieces.pop_front();
             self.find_duplicate(*duplicate);
         }
         if let Piece::Recount(ItemId::Heuristic(_)) = left {
-            // Which of them lose a conflict each cycle finds anew; it was noted by the one that came to it first.
+            // Each cycle recomputes which of them lose a conflict; the first one noted it.
             self.resolve_conflicts();
         }
     }
@@ -168,8 +169,8 @@ impl Consolidator {
         self.pieces.pop_front()
     }
 
-    /// Replaces an item by what is stored of it now; `None`: it is gone. Between two pieces others learn and forget, and
-    /// no piece may write what they replaced or removed.
+    /// Replaces an item by its stored version; `None` if it was deleted. Between two pieces others learn and
+    /// forget, and no piece may overwrite what they replaced or removed.
     pub fn renew(&mut self, item: ItemId, stored: Option<Entity>) {
         match (item, stored) {
             (ItemId::Pattern(id), Some(Entity::Pattern(pattern))) => {
@@ -201,8 +202,8 @@ impl Consolidator {
         }
     }
 
-    /// Does a piece. `known` is the evidence on the items the piece needs; `baseline` gives the tally of the episodes of
-    /// a domain without the item.
+    /// Runs a piece. `known` is the evidence on the items that the piece needs; `baseline` gives the counts of
+    /// the episodes of a domain without the item.
     pub fn run(
         &mut self,
         piece: Piece,
@@ -266,7 +267,7 @@ fn reaches(evidence: &[Evidence], item: ItemId, first_at: Timestamp) -> bool {
     evidence.iter().any(|piece| piece.item == item && piece.at <= first_at)
 }
 
-/// Returns what the evidence adds up to: where learning saw the item at work, and where it was used after a recall.
+/// Returns the sums of the evidence: observed while learning, and used after a recall.
 fn tallies<'a>(
     evidence: impl IntoIterator<Item = &'a Evidence>,
     config: &ConfidenceConfig,

@@ -32,7 +32,7 @@ impl Content {
             PatternBody::AntiPattern { behaviour, consequence } => {
                 vec![words(&behaviour.to_string()), words(&consequence.to_string())]
             }
-            // By their tools first: many words alike say nothing for steps with other tools.
+            // By their tools first: common words mean nothing for steps with other tools.
             PatternBody::WorkflowTemplate { steps, placeholders: _ } => vec![
                 steps.iter().map(|step| step.tool.clone()).collect(),
                 steps.iter().flat_map(|step| words(&step.to_string())).collect(),
@@ -45,8 +45,8 @@ impl Content {
         Self { parts, negations }
     }
 
-    /// Returns the similarity, in `0.0..=1.0`, if it is at least `least`. Contents that differ in a negation are not
-    /// similar, however many words they share.
+    /// Returns the similarity, in `0.0..=1.0`, if it is at least `least`. Contents that differ in a negation
+    /// are not similar, however many words they share.
     pub(crate) fn similarity(&self, other: &Self, least: f64) -> Option<f64> {
         if self.parts.len() != other.parts.len() || self.negations != other.negations {
             return None;

@@ -1,11 +1,11 @@
-//! Names in error texts: what is called so or so varies from error to error of one kind.
+//! Names in error texts: they vary between errors of one kind.
 
 use std::borrow::Cow;
 
 use crate::errors::classifies;
 use crate::shape::{Shape, separates, shape_of};
 
-/// What stands for a name.
+/// The placeholder of a name.
 pub(crate) const NAME: &str = "<name>";
 
 /// Words before a name; sorted.
@@ -31,8 +31,8 @@ const VERBS: &[&str] = &[
     "was",
 ];
 
-/// Replaces identifiers with `::` or dots, hosts, snake-case words and words that stand where names stand (`crate x is …`)
-/// by `<name>`, versions by `<n>`. Names of types that say what kind of error it is stay.
+/// Replaces identifiers with `::` or dots, hosts, snake-case words and words in the place of a name
+/// (`crate x is …`) by `<name>`, versions by `<n>`. Names of types that name a kind of error stay.
 pub(super) fn without_names(line: &str) -> Cow<'_, str> {
     let named = line.contains(['.', '_', '@']) || line.contains("::") || line.contains("localhost");
     if !named && !NOUNS.iter().any(|noun| line.to_ascii_lowercase().contains(noun)) {
@@ -75,7 +75,7 @@ fn ends_name(c: char) -> bool {
     separates(c) || c == '\''
 }
 
-/// Returns what stands for a run without spaces, if it is a name or a version.
+/// Returns the placeholder for a run without spaces, if it is a name or a version.
 fn substitute(run: &str) -> Option<String> {
     if !run.contains(char::is_alphanumeric) {
         return None;

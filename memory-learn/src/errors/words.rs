@@ -1,12 +1,12 @@
-//! The words by which error texts are told apart.
+//! The words that classify error texts.
 
 use memory_core::ErrorCategory;
 
-/// Prefixes that say no more than that it is an error.
+/// Prefixes that only announce an error.
 pub(super) const LABELS: &[&str] =
     &["error:", "err:", "fatal:", "exception:", "failed:", "failure:", "error -", "error "];
 
-/// Words that tell the line with the message from lines around it.
+/// Words that distinguish the line with the message from the lines around it.
 pub(super) const SIGNS: &[&str] = &[
     "error",
     "fail",
@@ -114,7 +114,7 @@ pub(super) const ANNOUNCING: &[&str] = &[
     "zero",
 ];
 
-/// The classes and what their messages say, the most specific class first.
+/// The classes and the words of their messages, the most specific class first.
 pub(super) const CATEGORIES: &[(ErrorCategory, &[&str])] = &[
     (ErrorCategory::Timeout, &["timed out", "timeout", "time out", "deadline", "no answer", "took too long"]),
     (

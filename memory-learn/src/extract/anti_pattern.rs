@@ -1,8 +1,8 @@
-//! What failing episodes of a cluster do that succeeding ones do not.
+//! Behaviours of failing episodes of a cluster that succeeding ones lack.
 //!
-//! A behaviour is told by Fisher's exact test (one-sided) over the cluster's episodes, failed or not, with the behaviour
-//! or without. Many behaviours are tested on few episodes, so that some found are chance; the evidence of later
-//! episodes tells those.
+//! A behaviour is selected by Fisher's exact test (one-sided) over the cluster's episodes, failed or not, with
+//! the behaviour or without. Many behaviours are tested on few episodes, so some findings are chance; the
+//! evidence of later episodes refutes those.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use crate::recovery::{constant, incidents};
 const MAX_FOUND: usize = 3;
 /// Failing episodes that must show a behaviour.
 const MIN_FAILURES: usize = 3;
-/// The probability that chance alone parts the episodes so clearly, from which a behaviour is not told.
+/// The probability of a separation this clear by chance, above which a behaviour is not reported.
 const SIGNIFICANCE: f64 = 0.05;
 /// Identical calls that are a repetition.
 const REPETITION: u32 = 3;
@@ -80,7 +80,7 @@ fn vocabulary<'t>(cluster: &Cluster<'t>) -> Vec<&'t str> {
     uses.into_iter().filter(|(_, uses)| *uses >= 2).map(|(tool, _)| tool).take(MAX_TOOLS).collect()
 }
 
-/// What one episode does.
+/// The behaviours of one episode.
 struct Facts<'t> {
     /// Where each tool of the vocabulary is called first.
     first: Vec<Option<usize>>,
@@ -88,8 +88,8 @@ struct Facts<'t> {
     ends_failing: Option<&'t str>,
     /// Tool, argument and value.
     values: HashSet<(&'t str, &'t str, &'t Value)>,
-    /// The tools of the vocabulary that it could not come to: it failed, and stopped at an error of a tool after which
-    /// those that succeeded call them.
+    /// The tools of the vocabulary that it could not come to: it failed, and stopped at an error of a tool
+    /// after which those that succeeded call them.
     beyond: Vec<bool>,
 }
 
@@ -125,7 +125,8 @@ impl<'t> Facts<'t> {
     }
 }
 
-/// Marks what failing episodes left undone because they had stopped before: that follows from failing, and is no cause.
+/// Marks actions that failing episodes omitted because they had stopped before: this follows from failing, and
+/// is no cause.
 fn mark_beyond(cluster: &Cluster<'_>, vocabulary: &[&str], facts: &mut [Facts<'_>]) {
     let succeeding: Vec<usize> =
         (0..facts.len()).filter(|member| cluster.members[*member].succeeded).collect();
@@ -149,7 +150,7 @@ fn mark_beyond(cluster: &Cluster<'_>, vocabulary: &[&str], facts: &mut [Facts<'_
     }
 }
 
-/// Calls `emit` with each behaviour of the first episode: which episodes show it, and what makes it.
+/// Calls `emit` with each behaviour of the first episode: the episodes that show it, and its elements.
 fn contrast(facts: &[Facts<'_>], vocabulary: &[&str], mut emit: impl FnMut(&[bool], &dyn Fn() -> Behaviour)) {
     let mut by = vec![false; facts.len()];
     let mut test = |shows: &dyn Fn(&Facts<'_>) -> bool, behaviour: &dyn Fn() -> Behaviour| {
@@ -209,8 +210,8 @@ fn consequence(cluster: &Cluster<'_>, by: &[bool]) -> Consequence {
     most.map_or(Consequence::NotDone, |((tool, error), _)| Consequence::Fails { tool, error })
 }
 
-/// Returns the probability that at least `a` of `failures` and at most `c` of `successes` show a behaviour by chance: the
-/// upper tail of the hypergeometric distribution (Fisher's exact test).
+/// Returns the probability that at least `a` of `failures` and at most `c` of `successes` show a behaviour by
+/// chance: the upper tail of the hypergeometric distribution (Fisher's exact test).
 fn fisher(a: usize, failures: usize, c: usize, successes: usize) -> f64 {
     let shown = a + c;
     let all = choose(failures + successes, shown);

@@ -15,7 +15,7 @@ use crate::trace::Trace;
 const MAX_SIMILAR: usize = 16;
 /// Terms that an item gets from the tasks of its episodes.
 const MAX_TERMS: usize = 12;
-/// Of a longer description only this many bytes at its start are read.
+/// A longer description is read up to this many bytes at its start.
 const MAX_DESCRIPTION_BYTES: usize = 2_000;
 
 /// One episode of a cluster.
@@ -87,8 +87,8 @@ impl<'t> Cluster<'t> {
     }
 }
 
-/// Returns the words that the task of the first member shares with at least half of the others, the most shared first.
-/// The names that it calls its tools with are no such words: who it was for is not what it was about.
+/// Returns the words that the task of the first member shares with at least half of the others, the most shared
+/// first. Names among the arguments of its tools are excluded: they name the customer, not the subject.
 fn shared_terms(members: &[Member<'_>]) -> Vec<String> {
     let mut own = words(members[0].trace);
     let of_names = words_of_names(&members[0].calls);

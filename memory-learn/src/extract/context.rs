@@ -1,4 +1,4 @@
-//! What successful episodes of one context have in common.
+//! Common tools of successful episodes of one context.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::extract::cluster::Cluster;
 const MIN_SUCCESSES: usize = 3;
 /// The share of them that must use a tool, so that it belongs to the context.
 const SHARE: f64 = 0.8;
-/// Tools recommended; a longer list says nothing.
+/// Tools recommended; a longer list is uninformative.
 const MAX_TOOLS: usize = 8;
 /// Terms among the features.
 const MAX_TERMS: usize = 6;

@@ -39,7 +39,7 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
         let mut alternatives = BTreeSet::new();
         for (member, choices) in cluster.members.iter().zip(&choices) {
             let Some(choice) = choices.get(place) else { continue };
-            // What failed was no good choice, however the episode got over it.
+            // A failed call was no good choice, even if the episode recovered from it.
             let success = if choice.worked { member.trace.success() } else { 0.0 };
             if choice.tool == *action {
                 with.add(success);
@@ -61,18 +61,18 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
             ));
         }
     }
-    // A stable sort: equally telling decisions stay in the order of their places.
+    // A stable sort: equally discriminating decisions stay in the order of their places.
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
     found.into_iter().take(MAX_FOUND).map(|(_, _, found)| found).collect()
 }
 
-/// What an episode called at a place.
+/// The call of an episode at a place.
 struct Choice<'t> {
     tool: &'t str,
     worked: bool,
 }
 
-/// Returns what an episode chose when it first came to each place.
+/// Returns an episode's choice on first reaching each place.
 fn choices<'t>(member: &Member<'t>) -> BTreeMap<Place<'t>, Choice<'t>> {
     let mut choices = BTreeMap::new();
     let mut place = Place::Start;
@@ -140,7 +140,7 @@ mod tests {
             let PatternBody::DecisionPoint { place, .. } = &found.body else { unreachable!() };
             assert_ne!(*place, DecisionPlace::Start, "{:?}", found.body);
         }
-        // The one that looked first went the better way, whatever became of the others later.
+        // The one that looked first made the better choice, whatever happened to the others later.
         let own = tools(4, success(), "look refund");
         let similar = [tools(5, success(), "look refund"), refund(1)];
         let found = find(&Cluster::new(&own, &similar));

@@ -1,4 +1,4 @@
-//! Errors and what got over them.
+//! Errors and the recoveries from them.
 
 use memory_core::PatternBody;
 use serde_json::json;

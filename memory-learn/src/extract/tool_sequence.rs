@@ -1,8 +1,8 @@
 //! Tools that are called in the same order in many episodes.
 //!
-//! Frequent closed subsequences, found level by level as PrefixSpan grows prefixes (Pei et al., "PrefixSpan: mining
-//! sequential patterns efficiently by prefix-projected pattern growth", ICDE 2001), with a bound on the calls between
-//! two members of the sequence, and a beam instead of the full search.
+//! Frequent closed subsequences, found level by level as PrefixSpan grows prefixes (Pei et al., "PrefixSpan:
+//! mining sequential patterns efficiently by prefix-projected pattern growth", ICDE 2001), with a bound on the
+//! calls between two members of the sequence, and a beam instead of the full search.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -50,7 +50,7 @@ impl Places {
         self
     }
 
-    /// Returns the places up to `reach` behind these.
+    /// Returns the places up to `reach` after these.
     fn behind(&self, reach: u32) -> Self {
         let mut behind = Self::default();
         for shift in 1..=reach {
@@ -103,7 +103,7 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Vec<Found> {
     let places: Vec<Vec<Places>> = cluster.members.iter().map(|member| places(member, &ids)).collect();
     let alone = places.len() == 1;
     let needed = if alone { 1 } else { 2.max(places.len().div_ceil(2)) };
-    // One episode alone shows what it did, not what may come between.
+    // A single episode shows its own calls, not which others may come between.
     let reach = if alone { 1 } else { REACH };
     let mut level: Vec<Grown> = (0..tools.len())
         .map(|tool| Grown {
@@ -167,7 +167,7 @@ fn grow(level: &[Grown], places: &[Vec<Places>], needed: usize, reach: u32) -> V
     next
 }
 
-/// Chooses sequences that say different things: a part of one that is chosen says nothing new.
+/// Chooses distinct sequences: a part of a chosen one adds nothing.
 fn choose(mut candidates: Vec<Grown>) -> Vec<Grown> {
     candidates.sort_by_cached_key(Grown::rank);
     let mut chosen: Vec<Grown> = Vec::new();

@@ -1,4 +1,4 @@
-//! The procedure that successful episodes of a cluster share, with placeholders for what varies.
+//! The procedure that successful episodes of a cluster share, with placeholders for varying parts.
 
 mod align;
 mod segments;
@@ -16,14 +16,14 @@ use crate::extract::cluster::{Cluster, Member};
 use align::{align, compared};
 use template::Template;
 
-/// Steps of the longest procedure that is told.
+/// Steps of the longest procedure.
 const MAX_STEPS: usize = 20;
-/// Calls that are aligned; of a longer episode the first ones.
+/// The most calls that are aligned; a longer episode contributes its first ones.
 const MAX_ALIGNED: usize = 48;
 
 /// A procedure.
 pub(super) struct Workflow {
-    /// What tells it from other procedures.
+    /// The part that distinguishes it from other procedures.
     identity: String,
     pub(super) title: String,
     pub(super) steps: Vec<PlaybookStep>,
@@ -32,8 +32,8 @@ pub(super) struct Workflow {
 }
 
 impl Workflow {
-    /// Returns what tells it from other procedures: its tools in order, with the program that a command runs. Steps alike
-    /// in a row are one there: how often one is done depends on the task.
+    /// Returns the part that distinguishes it from other procedures: its tools in order, with the program that
+    /// a command runs. Equal consecutive steps count as one: their number depends on the task.
     pub(super) fn identity(&self) -> &str {
         &self.identity
     }
@@ -50,8 +50,8 @@ impl Workflow {
     }
 }
 
-/// Returns the procedure that the episode follows: its own if it succeeded, as far as successful similar ones agree; that
-/// of the most similar success if it failed in spite of following it.
+/// Returns the procedure that the episode follows: its own if it succeeded, as far as successful similar ones
+/// agree; that of the most similar success if it failed in spite of following it.
 pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     let own = cluster.own();
     let base = if own.succeeded { own } else { cluster.similar().iter().find(|member| member.succeeded)? };
@@ -63,7 +63,7 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
         let theirs = successful(member);
         let partners = align(&features, &compared(&theirs));
         let shared = partners.iter().flatten().count();
-        // One that shares less goes another way: it has no say in how this one goes.
+        // An episode that shares fewer calls follows another procedure, and is ignored here.
         if shared > 0 && 2 * shared >= calls.len().min(theirs.len()) {
             others.push(Other { task: task(member), calls: theirs, partners });
         }
@@ -72,7 +72,8 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     let ends =
         |other: &&Other<'_>| shared.iter().any(|at| other.partners[*at] == Some(other.calls.len() - 1));
     if !shared.contains(&end) && 2 * others.iter().filter(ends).count() < others.len() {
-        // Only the start is common to all, each goes on otherwise: none has a say but those that end the same way.
+        // If only the start is common and every episode continues differently, only those with the same end
+        // count.
         others.retain(|other| other.partners[end].is_some());
         shared = agreed(&others, calls.len());
     }
@@ -91,15 +92,15 @@ pub(super) fn find(cluster: &Cluster<'_>) -> Option<Workflow> {
     Some(workflow)
 }
 
-/// A success that goes much the same way.
+/// A success with a similar course.
 struct Other<'t> {
     task: &'t str,
     calls: Vec<Call<'t>>,
-    /// The place of the call that does what each of the base's does.
+    /// The place of the partner of each of the base's calls.
     partners: Vec<Option<usize>>,
 }
 
-/// Returns the places of the base's calls, of which there are so many, that at least half of the others make.
+/// Returns the places of the base's calls, given their number, that at least half of the others make.
 fn agreed(others: &[Other<'_>], calls: usize) -> Vec<usize> {
     let made = |at: &usize| others.iter().filter(|other| other.partners[*at].is_some()).count();
     (0..calls).filter(|at| made(at) >= others.len().div_ceil(2)).collect()
@@ -158,7 +159,7 @@ fn identity(columns: &[Column<'_>]) -> String {
     for column in columns {
         let tool = column.call.tool;
         let part = column.program().map_or_else(|| tool.to_owned(), |program| format!("{tool}({program})"));
-        // Without arguments nothing says that it is the same step once more.
+        // Without arguments nothing shows that it repeats the same step.
         let mut bare = true;
         column.call.arguments(|_, _| bare = false);
         if bare || parts.last() != Some(&part) {
@@ -168,7 +169,7 @@ fn identity(columns: &[Column<'_>]) -> String {
     parts.join(" ")
 }
 
-/// Returns the calls that worked, with what repeats the call before it (another try, another look) as one.
+/// Returns the successful calls, with repetitions of the previous call (another attempt, another look) as one.
 fn successful<'t>(member: &Member<'t>) -> Vec<Call<'t>> {
     let mut calls: Vec<Call<'t>> = member.calls.iter().filter(|call| call.worked()).copied().collect();
     calls.dedup_by(|later, call| repeats(later, call));
@@ -416,7 +417,7 @@ mod tests {
         check("find look escalate", &[usual, usual], "find look escalate");
         check("find look escalate", &[usual, usual, "find ask look escalate"], "find look escalate");
         check("find look credit mail", &["find update", "find look send", usual], usual);
-        // What this one alone did at the end is no part of it.
+        // A final call of this episode only is no part of it.
         check("find look credit mail smile", &[usual, usual], usual);
         check("find look credit mail smile", &["find look credit mail wave", usual, usual], usual);
     }

@@ -12,7 +12,7 @@ use crate::heuristics::implies;
 const EXCLUSIVE_FROM: usize = 2;
 /// The better-supported of two stays alone if its lower bound is this much above the other's.
 const MARGIN: f64 = 0.1;
-/// The confidence from which a special rule counts as an exception from a general one that says the opposite.
+/// The confidence from which a special rule counts as an exception from a contradicting general one.
 const EXCEPTION: f64 = 0.5;
 
 /// A conflict that evidence decides.
@@ -24,8 +24,9 @@ pub(crate) struct Demotion {
     pub(crate) demoted: HeuristicId,
 }
 
-/// Decides conflicts by evidence: of each pair the better-supported stays. Pairs that are about equally supported both
-/// stay, and so do an exception and its rule. Somebody's ruling outranks evidence: what is pinned is never demoted.
+/// Resolves conflicts by evidence: the better-supported heuristic of each pair stays. If both are about equally
+/// supported, both stay, and so do an exception and its rule. A ruling outranks evidence: a pinned heuristic is
+/// never demoted.
 pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &ConfidenceConfig) -> Vec<Demotion> {
     let mut decisions: Vec<Demotion> = pairs(heuristics)
         .filter_map(|(a, b)| {
@@ -46,9 +47,9 @@ pub(crate) fn resolve(heuristics: &[Heuristic], now: Timestamp, config: &Confide
     decisions
 }
 
-/// Returns the pairs that contradict each other, in order of their identifiers: conditions of one domain that are equal or
-/// of which one implies the other, with opposite advice on one tool, or with different tools that exclude each other. What
-/// is rejected takes no part.
+/// Returns the contradicting pairs, in order of their identifiers: conditions of one domain that are equal or
+/// of which one implies the other, with opposite advice on one tool, or with different tools that exclude each
+/// other. Rejected heuristics are ignored.
 ///
 /// Tools exclude each other if several episodes that support the one contradict the other, and none supports both.
 fn pairs(heuristics: &[Heuristic]) -> impl Iterator<Item = (&Heuristic, &Heuristic)> {
@@ -131,7 +132,7 @@ mod tests {
         check([rule(&["a"], yes, "t", 5, 2), rule(&["a"], no, "t", 5, 2)], true, None);
         check([rule(&["a"], yes, "t", 20, 1), rule(&["b"], no, "t", 3, 3)], false, None);
         check([rule(&["a"], yes, "t", 20, 1), rule(&["a"], yes, "t", 3, 3)], false, None);
-        // A sure exception stays beside its rule; an unsure one does not.
+        // A certain exception stays next to its rule; an uncertain one does not.
         check([rule(&["a"], yes, "t", 30, 1), rule(&["a", "b"], no, "t", 6, 0)], true, None);
         check([rule(&["a"], yes, "t", 30, 1), rule(&["a", "b"], no, "t", 2, 2)], true, Some(1));
     }

@@ -15,12 +15,13 @@ pub(crate) struct Generalised {
     pub(crate) special: Vec<HeuristicId>,
 }
 
-/// Finds special heuristics that say no more than a general one of the same domain, advice and tool: their conditions
-/// imply its condition, and they are no surer than it. Both were measured over the same episodes, so that nothing is
-/// taken for general that was not seen to be.
+/// Finds special heuristics that a general one of the same domain, advice and tool covers: their conditions
+/// imply its condition, and they are not more certain. Both were measured over the same episodes, so that no
+/// rule becomes general without evidence.
 ///
-/// What is rejected or withheld neither generalises nor is generalised; what somebody pinned stays beside the general
-/// one. Of several general ones the surest stands for a special one. The order of `heuristics` does not matter.
+/// Rejected and withheld heuristics neither generalise nor are generalised; a pinned one stays next to the
+/// general one. Of several general ones the most certain replaces a special one. The order of `heuristics` does
+/// not matter.
 pub(crate) fn generalise(heuristics: &[Heuristic]) -> Vec<Generalised> {
     let mut groups: BTreeMap<(Option<&str>, Advice, &str), Vec<&Heuristic>> = BTreeMap::new();
     for rule in heuristics.iter().filter(|rule| !rule.is_rejected() && rule.standing != Standing::Withheld) {
@@ -44,7 +45,7 @@ pub(crate) fn generalise(heuristics: &[Heuristic]) -> Vec<Generalised> {
     found.into_iter().map(in_order).collect()
 }
 
-/// Returns true if one heuristic says all that another says, for which the first is the more general.
+/// Returns true if one heuristic covers another completely, as the more general one.
 pub fn covers(general: &Heuristic, special: &Heuristic) -> bool {
     general.condition != special.condition
         && implies(&special.condition, &general.condition)

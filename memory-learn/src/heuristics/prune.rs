@@ -1,14 +1,14 @@
-//! What is not worth keeping.
+//! Selects items that are not worth keeping.
 
 use memory_core::{Heuristic, HeuristicId, Tally, Timestamp};
 
 use crate::confidence::{Confidence, ConfidenceConfig};
 use crate::consolidate::ConsolidationConfig;
 
-/// Returns the heuristics to remove: those whose lower bound is under the floor although there is enough evidence, and
-/// those that nothing was heard of for long.
+/// Returns the heuristics to remove: those whose lower bound is under the floor although there is enough
+/// evidence, and those without new evidence for a long time.
 ///
-/// What somebody ruled on stays, so that the ruling can be seen and taken back.
+/// An item with a ruling stays, so that people can see and withdraw the ruling.
 pub(crate) fn prune(
     heuristics: &[Heuristic],
     now: Timestamp,
@@ -69,7 +69,7 @@ mod tests {
         let rule = |for_it, against| heuristic(&["a"], Advice::Use, "t", for_it, against);
         check(rule(8, 2), 0, false);
         check(rule(1, 9), 0, true);
-        // Too little evidence to tell, at first and again once it has faded.
+        // Too little evidence to decide, at first and again once it has faded.
         check(rule(0, 2), 0, false);
         check(rule(1, 9), 180, false);
         check(rule(8, 2), 364, false);

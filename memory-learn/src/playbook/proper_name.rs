@@ -6,13 +6,13 @@ use memory_recall::content_words::term;
 pub(super) const SHAPE: &str = "Aa Aa";
 /// The most words of one.
 const MAX_WORDS: usize = 4;
-/// What joins the words of a name without a capital (`Jan de Wit`).
+/// Lower-case words within a name (`Jan de Wit`).
 const PARTICLES: &[&str] = &[
     "al", "bin", "da", "das", "de", "del", "della", "den", "der", "di", "dos", "du", "el", "ibn", "la", "le",
     "ten", "ter", "van", "von", "zu", "zum", "zur",
 ];
 
-/// Returns true for a name of several words, each with a capital but for particles within it.
+/// Returns true for a name of several words, each with a capital except for particles within it.
 pub(crate) fn is_name(value: &str) -> bool {
     let words: Vec<&str> = value.split(' ').collect();
     let [first, inner @ .., last] = &words[..] else { return false };
@@ -22,11 +22,12 @@ pub(crate) fn is_name(value: &str) -> bool {
         && inner.iter().all(|word| is_capitalised(word) || PARTICLES.contains(word))
 }
 
-/// Returns the name that stands in a text where the placeholder stands in a title: behind the same word, or else before the
-/// same word; `None` if there is none, or more than one.
+/// Returns the name at the place in a text where the title has the placeholder: after the same word, or
+/// otherwise before the same word; `None` if there is none, or more than one.
 pub(super) fn value<'t>(title: &str, placeholder: &str, text: &'t str) -> Option<&'t str> {
     let (before, behind) = title.split_once(&format!("{{{placeholder}}}"))?;
-    // The first word of a sentence has a capital for that: it belongs to a name only where the title begins so, too.
+    // The first word of a sentence has a capital for that: it belongs to a name only where the title begins so,
+    // too.
     let begins = begins_sentence(before);
     let found: Vec<(usize, usize)> = names(text)
         .into_iter()
@@ -64,8 +65,8 @@ pub(crate) fn names_in(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between them, and
-/// particles within.
+/// Returns where the names of a text are: the longest runs of words with a capital, with single spaces between
+/// them, and particles within.
 fn names(text: &str) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut run: Option<(usize, usize)> = None;
@@ -73,7 +74,7 @@ fn names(text: &str) -> Vec<(usize, usize)> {
     for word in text.split(' ') {
         let start = at;
         at += word.len() + 1;
-        // Punctuation ends a run; so does the end of what belongs to somebody.
+        // Punctuation ends a run, and so does a possessive ending.
         let bare = word.trim_end_matches(|c: char| !c.is_alphanumeric());
         let bare = ["'s", "’s"].iter().find_map(|ending| bare.strip_suffix(ending)).unwrap_or(bare);
         let inner = bare.trim_start_matches(|c: char| !c.is_alphanumeric());
@@ -95,13 +96,13 @@ fn names(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-/// Returns true if a sentence begins behind a text.
+/// Returns true if a sentence begins after a text.
 fn begins_sentence(before: &str) -> bool {
     let before = before.trim_end();
     before.is_empty() || before.ends_with(['.', '!', '?', ':'])
 }
 
-/// Returns the last word of a text, without punctuation behind it.
+/// Returns the last word of a text, without final punctuation.
 fn last_word(text: &str) -> Option<&str> {
     let text = text.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '}');
     text.split_whitespace().next_back()

@@ -1,4 +1,4 @@
-//! What an episode did otherwise than similar ones.
+//! Differences between an episode and similar ones.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::extract::cluster::{Cluster, Member};
 use crate::recovery::constant;
 use crate::reflect::{Notes, counted, note};
 
-/// The share of similar successes that must agree on what the episode is contrasted with.
+/// The share of similar successes that must agree on a contrast.
 const AGREE: f64 = 0.75;
 /// Steps that a statement points at.
 const MAX_STEPS: usize = 8;
@@ -117,8 +117,8 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
-    /// Returns the step at which a missing tool would have been called, and the tool of that step; the last step if
-    /// successes call it at the end.
+    /// Returns the step at which a missing tool would have been called, and the tool of that step; the last
+    /// step if successes call it at the end.
     fn where_missing(&self, tool: &str) -> (u32, Option<&'t str>) {
         for member in &self.successes {
             let Some(at) = member.calls.iter().position(|call| call.tool == tool) else { continue };
@@ -169,7 +169,8 @@ impl<'t> Sides<'_, 't> {
         notes.improve.push(note(50, format!("call {way}, as {said} did"), [last.number]));
     }
 
-    /// Arguments for which similar successes agree on a value, where this failure has another; neither is of the tasks.
+    /// Arguments for which similar successes agree on a value, where this failure has another; neither is of
+    /// the tasks.
     fn what_is_set_otherwise(&self, notes: &mut Notes) {
         let mut seen = BTreeSet::new();
         for call in &self.own.calls {
@@ -231,7 +232,7 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
-    /// The way from tool to tool, if similar failures went it as well and no similar success did.
+    /// A transition from tool to tool that similar failures made as well and no similar success did.
     fn the_way_of_failures(&self, notes: &mut Notes) {
         let own = way(self.own);
         let alike = |members: &[&Member<'_>]| members.iter().filter(|member| way(member) == own).count();
@@ -244,7 +245,7 @@ impl<'t> Sides<'_, 't> {
         notes.failed.push(note(28, text, self.own.calls.iter().map(|call| call.number).take(MAX_STEPS)));
     }
 
-    /// Tools that similar successes do without.
+    /// Tools that similar successes do not use.
     fn detours(&self, notes: &mut Notes) {
         let successes = self.successes.len();
         if successes < 2 {
@@ -265,7 +266,7 @@ impl<'t> Sides<'_, 't> {
         }
     }
 
-    /// Says how many of the similar successes agree; `None` if too few do.
+    /// Renders how many of the similar successes agree; `None` if too few do.
     fn agreeing(&self, count: usize) -> Option<String> {
         let all = self.successes.len();
         if count == 0 || (count as f64) < AGREE * all as f64 {
@@ -290,7 +291,8 @@ fn way<'t>(member: &Member<'t>) -> Vec<&'t str> {
     way
 }
 
-/// Returns the values that an argument of a tool has in an episode; `None` if it has none, or one that is no constant.
+/// Returns the values that an argument of a tool has in an episode; `None` if it has none, or one that is no
+/// constant.
 fn constants(member: &Member<'_>, tool: &str, name: &str) -> Option<BTreeSet<String>> {
     let calls = member.calls.iter().filter(|call| call.tool == tool);
     let values: Option<BTreeSet<String>> =

@@ -1,4 +1,4 @@
-//! What an episode shows by itself and through errors that similar ones share.
+//! Findings from an episode alone and from errors that similar ones share.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use crate::way_out::incidents_among;
 const REPETITION: usize = 3;
 /// Steps that a statement points at.
 const MAX_STEPS: usize = 8;
-/// How alike two normalised errors are that count as one.
+/// The similarity of two normalised errors that count as one.
 const SAME_ERROR: f64 = 0.7;
 
 pub(super) fn reflect(cluster: &Cluster<'_>, notes: &mut Notes) {
@@ -49,7 +49,7 @@ fn recovered(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes
         notes.improve.push(note(45, text, steps()));
     } else if !recovery.changes.is_empty() {
         let changes: Vec<String> = recovery.changes.iter().filter_map(Change::advice).collect();
-        // Changed values that say nothing are no advice.
+        // Changed values without a meaning are no advice.
         if !changes.is_empty() {
             let text =
                 format!("call {tool} {} from the start: it failed with {error:?} before", changes.join(", "));
@@ -58,7 +58,7 @@ fn recovered(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes
     }
 }
 
-/// Tells how a failed episode went on after an error: that is nothing to repeat.
+/// Notes how a failed episode continued after an error: this is not recommended.
 fn went_on(incident: &Incident<'_>, recovery: &Response<'_>, notes: &mut Notes) {
     let (tool, error) = (incident.failed.tool, &incident.error);
     let between = recovery.between.iter().map(|call| call.number);
@@ -82,7 +82,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
         format!("{tool} failed {times}with {error:?}, and nothing fixed it"),
         steps(),
     ));
-    // How similar episodes got over it.
+    // The recoveries of similar episodes.
     let fixes = cluster.similar().iter().filter(|member| member.succeeded).flat_map(|member| {
         let incidents = incidents_among(cluster, member).into_iter();
         let same = incidents
@@ -95,7 +95,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
     for (identity, fix) in fixes {
         counts.entry(identity).or_insert((0, fix)).0 += 1;
     }
-    // Of equally frequent fixes the first in order of identity, so that the choice repeats.
+    // Among equally frequent fixes the first in order of identity, so that the choice is repeatable.
     let best = counts.into_values().rev().max_by_key(|(count, _)| *count);
     if let Some((count, fix)) = best {
         let in_others =
@@ -105,7 +105,7 @@ fn unrecovered(cluster: &Cluster<'_>, incident: &Incident<'_>, notes: &mut Notes
     }
 }
 
-/// Tells of one call made again and again.
+/// Notes repeated calls.
 fn repetitions(cluster: &Cluster<'_>, notes: &mut Notes) {
     let mut calls: HashMap<u64, Vec<usize>> = HashMap::new();
     let own = &cluster.own().calls;

@@ -1,4 +1,4 @@
-//! What sets the failures of a group apart from its successes.
+//! The differences between failures and successes of a group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,22 +17,23 @@ const MAX_CONTRASTS: usize = 2;
 const MIN_PROBABILITY: f64 = 0.6;
 /// The least number of failed episodes that show it: one alone may have failed for any reason.
 const MIN_FAILING: usize = 2;
-/// The most that succeeding episodes may use a tool, beside how much failing ones do: what all use tells nothing.
+/// The largest share of succeeding episodes that may use a tool of a contrast: a tool that all use does not
+/// discriminate.
 const COMMON: f64 = 0.9;
 /// The share of the best score from which an episode is near enough to bear a contrast out…
 const NEAR: f64 = 0.3;
 /// … and the most of these.
 const MAX_NEAR: usize = 24;
-/// The weight, in episodes, of how often a tool's users fail elsewhere.
+/// The weight, in episodes, of a tool's failure rate elsewhere.
 const PRIOR: f64 = 2.0;
-/// What an error of the tool itself counts against its mere use.
+/// The weight of an error of the tool itself relative to its mere use.
 const ERROR_FACTOR: f64 = 2.0;
-/// The score from which an episode of another domain than was asked about is compared with others.
+/// The score from which an episode of another domain than the query's is compared with others.
 const FOREIGN_FROM: f64 = 0.5;
-/// What a tool counts that was only used when another one had failed.
+/// The weight of a tool that was only used after another one had failed.
 const LATE_FACTOR: f64 = 0.25;
 
-/// A tool whose use, or whose omission, goes with failure in a group of near-identical episodes.
+/// A tool whose use, or whose omission, correlates with failure in a group of near-identical episodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
     /// The tool.
@@ -41,8 +42,8 @@ pub struct Contrast {
     pub omitted: bool,
     /// The probability of failure, in `0.0..=1.0`.
     pub probability: f64,
-    /// How telling it is: the probability weighed by how rare the tool is elsewhere and how many of the failures it
-    /// covers; at least 0, comparable within one answer.
+    /// How discriminating it is: the probability, weighted by the rarity of the tool elsewhere and by its share
+    /// of the failures; at least 0, comparable within one answer.
     pub(crate) score: f64,
     /// The failed episodes that show it, the best match first.
     pub failing: Vec<Key>,
@@ -50,7 +51,7 @@ pub struct Contrast {
     pub succeeding: Vec<Key>,
 }
 
-/// Who of the group used a tool.
+/// The members of the group that used a tool.
 #[derive(Default)]
 struct Users<'s> {
     failing: Vec<&'s Entry>,
@@ -68,9 +69,10 @@ struct Sides<'s> {
     tools: BTreeMap<Arc<str>, Users<'s>>,
 }
 
-/// Returns the most telling contrasts of a group that the episodes near it bear out, and tools near by that nobody used who
-/// succeeded: episodes that failed are often less alike than those that succeeded. Of a tool that is done there is nothing
-/// left to decide. Episodes of another domain than was asked about say something only if they are quite like the task.
+/// Returns the most discriminating contrasts of a group that nearby episodes confirm, and tools of nearby
+/// failures that no success used: failed episodes are often less similar than successful ones. Tools that are
+/// done are left out. Episodes of another domain than the query's count only if they are very similar to the
+/// task.
 pub(super) fn contrasts(
     ranked: &Ranked<'_>,
     shard: &Shard,
@@ -98,7 +100,7 @@ pub(super) fn contrasts(
     let around = Sides::new(near.into_iter());
     let mut found = group.contrasts(&around, shard);
     found.retain(|contrast| contrast.probability >= MIN_PROBABILITY && !query.done.contains(&contrast.tool));
-    // Stable: of equals the tool that comes first in the alphabet.
+    // Stable: among equals the tool that comes first in the alphabet.
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CONTRASTS);
     found
@@ -133,7 +135,7 @@ impl<'s> Sides<'s> {
         sides
     }
 
-    /// Returns what sets the failures of a group apart, with what is around it.
+    /// Returns the contrasts of a group, given the episodes around it.
     fn contrasts(&self, around: &Sides<'_>, shard: &Shard) -> Vec<Contrast> {
         let none = Users::default();
         let mut found = Vec::new();
@@ -204,8 +206,8 @@ impl<'s> Sides<'s> {
         })
     }
 
-    /// Episodes that stopped at an error before they could have come to the tool did not fail for want of it; nor is a tool
-    /// wanted that half of the successes do without.
+    /// Episodes that stopped at an error before they could reach the tool did not fail for lack of it; nor is a
+    /// tool needed that half of the successes do not use.
     fn omitted(
         &self,
         around: &Sides<'_>,
@@ -250,8 +252,8 @@ fn without<'s>(all: &[&'s Entry], users: &[&Entry]) -> Vec<&'s Entry> {
     all.iter().copied().filter(|entry| !users.iter().any(|user| user.id == entry.id)).collect()
 }
 
-/// Returns true if a failed episode used a tool only behind the failure of another one, which most that succeeded with that
-/// one never saw: what went wrong had gone wrong by then.
+/// Returns true if a failed episode used a tool only after the failure of another one that most successes with
+/// that tool never had: the actual error came earlier.
 fn came_late(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
     let used = entry.tools.iter().take_while(|used| &*used.name != tool);
     used.filter(|used| used.failed).any(|failed| {
@@ -262,8 +264,8 @@ fn came_late(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
     })
 }
 
-/// Returns true if an episode stopped at the failure of a tool after which others, that succeeded, used this one: none of
-/// the tools that it used later is one that they use later.
+/// Returns true if an episode stopped at the failure of a tool after which others, that succeeded, used this
+/// one: none of the tools that it used later is one that they use later.
 fn stopped_before(entry: &Entry, tool: &str, succeeding: &[&Entry]) -> bool {
     let place = |other: &Entry, name: &str| other.tools.iter().position(|used| &*used.name == name);
     let later = |name: &str, than: &str| {

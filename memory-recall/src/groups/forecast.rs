@@ -2,21 +2,21 @@
 
 use super::Ranked;
 
-/// Groups that say something.
+/// The most groups used.
 const MAX_GROUPS: usize = 8;
-/// How fast the weight of a group falls with its likeness to the task. That leaves out what the score says of domain and
-/// kind: where all episodes have the same, it only draws the weights together.
+/// How fast the weight of a group falls with decreasing similarity to the task. The similarity excludes domain
+/// and kind: if these are the same for all episodes, they only make the weights more equal.
 const POWER: i32 = 8;
-/// What an episode of another domain and kind counts beside one of the same.
+/// The weight of an episode of another domain and kind relative to one of the same.
 const OTHER_LABELS: f64 = 0.5;
-/// What is expected without evidence: even. Not the share of successes, which says nothing about this task.
+/// The expectation without evidence: even. The share of successes says nothing about this task.
 const PRIOR: f64 = 0.5;
-/// What an episode counts that went another way than the task has gone so far, beside one that went the same.
+/// The weight of an episode with another course than the task so far, relative to one with the same course.
 const OTHER_WAY: f64 = 0.25;
 
-/// Returns the expected success and the weight of the evidence in episodes: the shares of success of the best groups,
-/// each drawn to even by one episode, weighed by how like the task they are against one such weight of no evidence. Once the task is
-/// under way, episodes count the more the more went the same way.
+/// Returns the expected success and the weight of the evidence in episodes: the success rates of the best
+/// groups, each smoothed towards even by one episode, weighted by similarity to the task against one such
+/// weight of no evidence. Once the task is under way, episodes weigh more the more of its course they share.
 pub(super) fn forecast(ranked: &Ranked<'_>, groups: &[Vec<usize>]) -> Option<(f64, f64)> {
     let groups = &groups[..groups.len().min(MAX_GROUPS)];
     let parts = |group: &[usize]| ranked.candidates[group[0]].parts;

@@ -4,15 +4,15 @@ use crate::rank::{Candidate, Search};
 
 /// The most episodes that one is linked with.
 const MAX_LINKS: usize = 3;
-/// The least cosine of episodes that are nearly the same: two trials of one task are above 0.20 in 99 of 100 cases, trials
-/// of different tasks below 0.18 (customers' conversations, each a task tried four times).
+/// The least cosine of nearly identical episodes: two trials of one task are above 0.20 in 99 of 100 cases,
+/// trials of different tasks below 0.18 (customers' conversations, each a task tried four times).
 const MIN_COSINE: f64 = 0.15;
 /// The least cosine as a share of that of the nearest.
 const NEAR_SHARE: f64 = 0.5;
-/// Sums of weights are of integers, in this many parts to one: the order of terms, which depends on the history of the
-/// index, must not show in the last digits.
+/// Sums of weights are of integers, in this many parts to one: the order of terms, which depends on the history
+/// of the index, must not show in the last digits.
 const PARTS: f64 = 65_536.0;
-/// Terms of fewer documents are rare: most terms are, and what they weigh is computed once.
+/// Terms of fewer documents are rare: most terms are, and their weight is computed once.
 const RARE: usize = 256;
 /// Bits that a place among the candidates takes: there are at most 128.
 const PLACE_BITS: u32 = 7;
@@ -62,9 +62,9 @@ impl Links {
     }
 }
 
-/// Links each of at most 128 candidates with those that say nearly the same: by the cosine of their words in task and
-/// later talk, each word once, weighed by how rare it is. Returns also the mass of each one's task: the sum of its words'
-/// inverse document frequencies.
+/// Links each of at most 128 candidates with nearly identical ones: by the cosine of their words in task and
+/// later messages, each word once, weighted by its rarity. Also returns the mass of each one's task: the sum of
+/// its words' inverse document frequencies.
 pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links, Vec<f64>) {
     let count = candidates.len();
     debug_assert!(count <= 1 << PLACE_BITS);
@@ -89,7 +89,7 @@ pub(super) fn find(search: &Search<'_>, candidates: &[Candidate<'_>]) -> (Links,
     let mut of_rare: [Option<(u64, u64)>; RARE] = [None; RARE];
     let id = |word: u64| word >> (PLACE_BITS + 1);
     let shared: Vec<&[u64]> = words.chunk_by(|a, b| id(*a) == id(*b)).collect();
-    // In a loop of its own, in which the processor waits for many terms at the same time.
+    // In a separate loop, so that the processor waits for many terms at the same time.
     let frequencies: Vec<usize> =
         shared.iter().map(|sharing| search.shard.frequency(id(sharing[0]) as u32).max(1)).collect();
     for (sharing, frequency) in shared.into_iter().zip(frequencies) {

@@ -197,7 +197,7 @@ fn contrasts_name_what_failures_did_and_successes_did_not() {
         (SEATS, &[("get_user", 0), ("get_seats", 0), ("update_cabin", 0)], true),
         (BAGS, &[("get_user", 0)], true),
         ("water the plants", &[("get_user", 0)], true),
-        // Much the same words, and something else was done.
+        // Similar words, but a different action.
         (SEATS, &[("get_user", 0), ("sell_seats", 0)], true),
         (SEATS, &[("get_user", 0), ("sell_seats", 0)], true),
     ]);
@@ -208,7 +208,7 @@ fn contrasts_name_what_failures_did_and_successes_did_not() {
     failing.sort_unstable();
     assert_eq!(failing, [1, 2]);
     assert_eq!(contrasts[1].succeeding.len(), 2);
-    // Prior 0.5 of two episodes, as nobody else used it: (2 + 1) / (2 + 2); twice as telling for the error.
+    // Prior 0.5 of two episodes, as no other one used it: (2 + 1) / (2 + 2); twice the weight for the error.
     assert!((contrasts[0].probability - 0.75).abs() < 1e-9);
     assert!((contrasts[0].score - 0.75 * 9.0_f64.ln() * 2.0).abs() < 1e-9);
     assert!(ask(&index, BAGS).contrasts.is_empty());
@@ -383,7 +383,7 @@ fn of_what_fits_as_well_the_more_rewarding_and_the_newer_comes_first() {
         assert_eq!(numbers(&found), expected, "{rewards:?} {ages:?}");
         found.hits[0].clone()
     };
-    // Of equals the newer key is first.
+    // Among equals the newer key is first.
     check([1.0, 1.0], [0, 0], [2, 1]);
     check([1.0, 0.2], [0, 0], [1, 2]);
     check([1.0, 1.0], [0, 90], [1, 2]);
@@ -392,7 +392,7 @@ fn of_what_fits_as_well_the_more_rewarding_and_the_newer_comes_first() {
     assert!((best.score - 0.98 * 0.98 * best.parts.support).abs() < 1e-6, "{best:?}");
 }
 
-/// What a document of random words says, by number.
+/// The content of a document of random words, by number.
 type Corpus = Vec<(Vec<u8>, bool)>;
 
 fn text(words: &[u8]) -> String {

@@ -16,7 +16,7 @@ impl Writer {
         self.0.push(number as u8);
     }
 
-    /// Appends 0 for none, else 1 and the number.
+    /// Appends 0 for none, otherwise 1 and the number.
     pub(in crate::lexical) fn optional(&mut self, number: Option<u64>) {
         self.number(number.is_some().into());
         number.into_iter().for_each(|number| self.number(number));
@@ -27,31 +27,31 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Appends a text behind its length.
+    /// Appends a text preceded by its length.
     pub(in crate::lexical) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         self.fixed(text.as_bytes());
     }
 
-    /// Appends what another writer has.
+    /// Appends the content of another writer.
     pub(in crate::lexical) fn append(&mut self, other: &Self) {
         self.fixed(&other.0);
     }
 
-    /// The same behind its length.
+    /// The same, preceded by its length.
     pub(in crate::lexical) fn section(&mut self, section: &Self) {
         self.number(section.0.len() as u64);
         self.fixed(&section.0);
     }
 
-    /// Appends numbers of four bytes each behind their length in bytes.
+    /// Appends numbers of four bytes each, preceded by their length in bytes.
     pub(in crate::lexical) fn numbers(&mut self, numbers: impl ExactSizeIterator<Item = u32>) {
         self.number(4 * numbers.len() as u64);
         numbers.for_each(|number| self.fixed(&number.to_le_bytes()));
     }
 
-    /// Appends byte strings: where each begins and the last one ends, and the strings themselves. `None` if they are too
-    /// large for that.
+    /// Appends byte strings: where each begins and the last one ends, and the strings themselves. `None` if
+    /// they are too large for that.
     pub(in crate::lexical) fn slices(&mut self, slices: impl ExactSizeIterator<Item = Self>) -> Option<()> {
         let (mut begins, mut all) = (Vec::with_capacity(slices.len() + 1), Self::default());
         begins.push(0);
@@ -81,7 +81,7 @@ impl<'t> Numbered<'t> {
     }
 }
 
-/// Reads what a [`Writer`] has written; `None` where it cannot have.
+/// Reads the output of a [`Writer`]; `None` where it is invalid.
 #[derive(Debug)]
 pub(in crate::lexical) struct Reader<'b>(&'b [u8]);
 
@@ -136,13 +136,13 @@ impl<'b> Reader<'b> {
         std::str::from_utf8(self.section()?.0).ok()
     }
 
-    /// Returns what is left as numbers of four bytes each.
+    /// Returns the remaining bytes as numbers of four bytes each.
     pub(in crate::lexical) fn numbers(&self) -> Vec<u32> {
         let (numbers, _) = self.0.as_chunks();
         numbers.iter().map(|number| u32::from_le_bytes(*number)).collect()
     }
 
-    /// Reads bytes behind their length, to be read apart.
+    /// Reads length-prefixed bytes as a separate reader.
     pub(in crate::lexical) fn section(&mut self) -> Option<Self> {
         let length = self.count(1)?;
         let (section, rest) = self.0.split_at_checked(length)?;

@@ -1,4 +1,5 @@
-//! What the completed episodes of a shard come to: who used which tool, and in which order they started.
+//! The collection statistics of a shard's completed episodes: which tools each used, and in which order they
+//! started.
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ pub(crate) struct ToolFigures {
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     tools: Table<Arc<str>, ToolFigures>,
-    /// By domain (empty for none): the slots of the completed episodes in order of start, of equals in order of id.
+    /// By domain (empty for none): the slots of the completed episodes in order of start, among equals in order
+    /// of id.
     lessons: Table<Arc<str>, Vec<u32>>,
     completed: usize,
 }
@@ -85,7 +87,7 @@ impl Census {
         }
     }
 
-    /// Takes the entry of a slot, which `entry` still returns, out of what is counted.
+    /// Removes the entry of a slot, which `entry` still returns, from the statistics.
     pub(super) fn subtract<'e>(&mut self, slot: u32, entry: impl Fn(u32) -> Option<&'e Entry>) {
         let Some(own) = entry(slot) else { return };
         for used in &own.tools {

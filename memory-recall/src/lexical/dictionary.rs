@@ -13,12 +13,12 @@ use smol_str::SmolStr;
 use super::entry::Posting;
 use super::frozen::Frozen;
 
-/// A term and the documents that have it. Within one cache line: opening a memory of 100,000 episodes touches terms some
-/// eight million times, in no order.
+/// A term and the documents that have it. Within one cache line: opening a memory of 100,000 episodes touches
+/// terms some eight million times, in no order.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Term {
-    /// Mostly short enough to lie here itself.
+    /// Mostly short enough to be stored inline.
     text: SmolStr,
     /// Slots ascending. An empty list is a free id. Most terms are in one or two documents.
     postings: SmallVec<[Posting; 2]>,
@@ -26,20 +26,21 @@ struct Term {
     last: u32,
 }
 
-/// A term as the table has it: what tells nearly all others apart without a look at the text, and the id.
+/// A term in the table: bits of its hash, which distinguish nearly all terms without a look at the text, and
+/// the id.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     hash: u32,
     id: u32,
 }
 
-/// The postings of a term of a snapshot, once somebody asked for them or changed them.
+/// The postings of a term of a snapshot, once they were read or changed.
 type Thawed = OnceLock<Box<Vec<Posting>>>;
 
 /// Gives terms numbers, and keeps their postings.
 ///
-/// The terms of a snapshot, if there is one, keep its numbers, whether or not a document still has them; others are
-/// numbered behind them.
+/// The terms of a snapshot, if there is one, keep its numbers, whether or not a document still has them; other
+/// terms are numbered after them.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     frozen: Option<Arc<Frozen>>,
@@ -65,13 +66,14 @@ impl Dictionary {
         ids.map(|id| (id, self.text(id), self.frequency(id))).filter(|(_, _, frequency)| *frequency > 0)
     }
 
-    /// Returns the hash that [`Dictionary::likely`] goes by.
+    /// Returns the hash for [`Dictionary::likely`].
     pub(super) fn hash(&self, text: &str) -> u64 {
         self.hasher.hash_one(text)
     }
 
-    /// Returns the id that a term of this hash most likely has; [`Dictionary::is`] tells. Looked up apart from the texts,
-    /// so that the processor waits for many of them at the same time. Terms of a snapshot are not found so.
+    /// Returns the id that a term of this hash most likely has; [`Dictionary::is`] verifies it. This lookup
+    /// does not read the texts, so that the processor waits for many of them at the same time. It does not find
+    /// terms of a snapshot.
     pub(super) fn likely(&self, hash: u64) -> Option<u32> {
         self.table.find(hash, |row| row.hash == hash as u32).map(|row| row.id)
     }
@@ -126,7 +128,7 @@ impl Dictionary {
         }
     }
 
-    /// The same, without keeping what had to be decoded.
+    /// The same, without keeping the decoded postings.
     pub(super) fn postings_once(&self, id: u32) -> Cow<'_, [Posting]> {
         match self.thawed.get(id as usize) {
             Some(thawed) if thawed.get().is_none() => Cow::Owned(self.read(id, Frozen::postings)),

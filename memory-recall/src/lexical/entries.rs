@@ -1,4 +1,4 @@
-//! The documents of a shard by slot; those of a snapshot are decoded when somebody asks for them.
+//! The documents of a shard by slot; those of a snapshot are decoded on first use.
 
 use std::mem::size_of;
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ type Cell = OnceLock<Option<Box<Entry>>>;
 pub(super) struct Entries {
     frozen: Option<Arc<Frozen>>,
     cells: Vec<Cell>,
-    /// The states by themselves, `None` for a free slot: what a search asks of most documents that it meets.
+    /// The states alone, `None` for a free slot: a search reads no more of most documents.
     states: Vec<Option<State>>,
 }
 
@@ -43,7 +43,7 @@ impl Entries {
         self.states.get(slot as usize).copied().flatten()
     }
 
-    /// Returns the document of a slot, which is free then.
+    /// Removes and returns the document of a slot.
     pub(super) fn take(&mut self, slot: u32) -> Option<Box<Entry>> {
         self.get(slot)?;
         self.states[slot as usize] = None;

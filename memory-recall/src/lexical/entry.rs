@@ -1,4 +1,4 @@
-//! What the index keeps of a document besides its postings.
+//! The index's data of a document besides its postings.
 
 use std::sync::{Arc, OnceLock};
 
@@ -32,26 +32,26 @@ pub(crate) struct Entry {
     pub(crate) id: Arc<str>,
     pub(crate) revision: Revision,
     pub(crate) expires_at: Option<Timestamp>,
-    /// How an episode ended, or whether what was learned is rejected.
+    /// How an episode ended, or whether a learned item is rejected.
     pub(crate) state: State,
     /// Normalised, see [`normalize_label`]; shared by all entries of the shard that have it.
     pub(crate) kind: Arc<str>,
     /// The same.
     pub(crate) domain: Option<Arc<str>>,
-    /// Who did it, as recorded; of an episode.
+    /// The agent of an episode, as recorded.
     pub(crate) agent: Option<Arc<str>>,
-    /// The reward of an episode, the confidence of what was learned; 0 if there is none.
+    /// The reward of an episode, or the confidence of a learned item; 0 if there is none.
     pub(crate) score: f32,
-    /// When an episode started; when what was learned was last updated.
+    /// When an episode started, or a learned item was last updated.
     pub(crate) at: Timestamp,
-    /// The tools of an episode, in order of first use; empty of what was learned.
+    /// The tools of an episode, in order of first use; empty for learned items.
     pub(crate) tools: Box<[UsedTool]>,
-    /// Its terms, by ascending id; of a document of a snapshot once somebody asked for them, see
+    /// Its terms, by ascending id; for a document of a snapshot only after first use, see
     /// [`Shard::terms`](super::shard::Shard::terms).
     pub(super) terms: OnceLock<Box<[TermRef]>>,
 }
 
-/// A term of a document: the id, and whether it is a word of the task or of what the user said later.
+/// A term of a document: the id, and whether it is a word of the task or of the user's later messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TermRef(u32);
 
@@ -59,7 +59,7 @@ impl TermRef {
     const TASK: u32 = 1;
     const KEYWORD: u32 = 2;
 
-    /// What it has besides the id.
+    /// The bits besides the id.
     pub(super) const FLAGS: u32 = Self::TASK | Self::KEYWORD;
     pub(super) const FLAG_BITS: u32 = 2;
     /// One more than the highest id.

@@ -1,8 +1,8 @@
-//! A shard of a snapshot, read in place: nothing is decoded before somebody asks for it.
+//! A shard of a snapshot, read in place: nothing is decoded before its first use.
 //!
-//! The parts are flat: offsets into bytes, and hash tables of numbers that are searched where they lie. What is read is
-//! checked where it is read, since the bytes come from a file: a part that is damaged is as good as empty, and never out
-//! of bounds.
+//! The parts are flat: offsets into bytes, and hash tables of numbers that are searched in place. Each read is
+//! checked, since the bytes come from a file: a damaged part acts as an empty one, and never causes an access
+//! out of bounds.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::tokenize::stem;
 /// The documents, terms and postings of a shard as its snapshot has them.
 #[derive(Debug)]
 pub(super) struct Frozen {
-    /// Of the whole snapshot.
+    /// The bytes of the whole snapshot.
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) labels: Vec<Arc<str>>,
     pub(super) tools: Vec<Arc<str>>,
     /// Frequency and fields of postings, by number.
     pub(super) shapes: Vec<(u16, u8)>,
-    /// By slot: what the entry has, and what is counted of the task.
+    /// By slot: the entry, and the task's statistics.
     pub(super) records: Slices,
     /// By id of the document, the slot.
     pub(super) slots: Lookup,
@@ -40,11 +40,11 @@ pub(super) struct Frozen {
     pub(super) forward: Slices,
 }
 
-/// What is counted of an episode's task: fingerprint, steps, duration in milliseconds.
+/// The statistics of an episode's task: fingerprint, steps, duration in milliseconds.
 pub(super) type Counted<'b> = (&'b str, u32, u64);
 
 impl Frozen {
-    /// Returns how many bytes of the snapshot are the shard's, but for tables of labels and tools.
+    /// Returns the shard's size within the snapshot in bytes, without tables of labels and tools.
     pub(super) fn size(&self) -> usize {
         let slices = [&self.records, &self.texts, &self.postings, &self.forward];
         let numbers = [&self.slots.0, &self.terms.0, &self.stems.0, &self.groups];
@@ -139,7 +139,7 @@ impl Frozen {
         self.record(slot).map(|(entry, _)| entry)
     }
 
-    /// The same with what is counted of the task, if it is.
+    /// The same with the task's statistics, if it is counted.
     pub(super) fn record(&self, slot: u32) -> Option<(Entry, Option<Counted<'_>>)> {
         let record = &mut Reader::new(self.records.get(&self.bytes, slot));
         let label = |number: u64| self.labels.get(usize::try_from(number).ok()?).cloned();
@@ -198,7 +198,7 @@ impl Numbers {
     }
 }
 
-/// Byte strings one behind the other, with where each begins and where the last one ends.
+/// Consecutive byte strings, with the start of each and the end of the last one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slices {
     pub(super) begins: Numbers,
@@ -220,8 +220,8 @@ impl Slices {
     }
 }
 
-/// A hash table with linear probing over places of a power of two, of which at most half are taken: 0 for a free place,
-/// else one more than the number.
+/// A hash table with linear probing over a power of two of places, of which at most half are used: 0 for a free
+/// place, otherwise one more than the number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lookup(pub(super) Numbers);
 
@@ -261,8 +261,8 @@ impl Lookup {
     }
 }
 
-/// FNV-1a (Fowler, Noll, Vo) of 64 bits, with the high bits folded into the low ones that tables go by; the same in every
-/// process and on every machine.
+/// FNV-1a (Fowler, Noll, Vo) of 64 bits, with the high bits folded into the low ones that tables go by; the
+/// same in every process and on every machine.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -13,7 +13,7 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Keeps a label that has so many uses.
+    /// Keeps a label with this number of uses.
     pub(super) fn keep(&mut self, label: Arc<str>, uses: usize) {
         self.shared.insert(label, uses);
     }
@@ -32,7 +32,7 @@ impl Labels {
         label
     }
 
-    /// Gives back what [`Labels::share`] gave.
+    /// Releases a label from [`Labels::share`].
     pub(super) fn release(&mut self, label: Arc<str>) {
         if let Some(uses) = self.shared.get_mut(&label) {
             *uses = uses.saturating_sub(1);

@@ -1,8 +1,8 @@
 //! The inverted index of one kind in one namespace, changed in place.
 //!
 //! Every change is exact at once: posting lists, document frequencies and the average length are those of the
-//! live documents, so that any history of changes gives the answers of an index built anew. A document keeps its
-//! slot when it changes, and only the terms that differ touch their posting lists.
+//! live documents, so that any history of changes gives the answers of a newly built index. A document keeps
+//! its slot when it changes, and only terms that differ touch their posting lists.
 
 mod snapshot;
 
@@ -33,13 +33,13 @@ pub(super) const MAX_TOMBSTONES: usize = 65_536;
 pub(crate) struct Shard {
     namespace: Namespace,
     kind: Kind,
-    /// What the snapshot has, if the shard comes from one.
+    /// The snapshot's data, if the shard comes from one.
     frozen: Option<Arc<Frozen>>,
     dictionary: Dictionary,
-    /// Stem to the ids of its forms, but for those of the snapshot. The index holds words as they are; a search looks the
-    /// forms up.
+    /// Stem to the ids of its forms, except those of the snapshot. The index holds words unstemmed; a search
+    /// looks up the forms.
     forms: Table<Box<str>, Vec<u32>>,
-    /// The slots of the documents, but for those that have the slot that the snapshot gave them.
+    /// The slots of the documents, except for those that still have their slot of the snapshot.
     slots: Table<Arc<str>, u32>,
     entries: Entries,
     free_slots: Vec<u32>,
@@ -72,10 +72,10 @@ impl Shard {
     /// Units of frequency and length to one, so that field weights of tenths stay exact integers.
     pub(crate) const UNITS: f32 = 10.0;
 
-    /// The weight of a field in units: what BM25F (Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple
-    /// weighted fields", CIKM 2004) multiplies frequencies by before it saturates them. Labels are few and chosen
-    /// (1.5). Of an episode, tools, outcome and what was said later are not what a query looks like (0.1 to 0.2);
-    /// of what was learned, the tools are what it is about, and keywords stand beside the task (0.5).
+    /// The weight of a field in units: the factor by which BM25F (Robertson, Zaragoza, Taylor: "Simple BM25
+    /// extension to multiple weighted fields", CIKM 2004) multiplies frequencies before saturation. Labels are
+    /// few and chosen (1.5). An episode's tools, outcome and later messages differ from the text of a query
+    /// (0.1 to 0.2). For learned items, the tools are the subject, and keywords complement the task (0.5).
     fn weight(&self, field: Field) -> u32 {
         match (field, self.kind) {
             (Field::Task, _) => 10,
@@ -267,7 +267,7 @@ impl Shard {
         self.tombstones.shrink_to(2 * self.tombstones.len());
     }
 
-    /// Takes an entry out of its slot and out of what is counted; returns its terms, whose postings are still there.
+    /// Removes an entry from its slot and from the statistics; returns its terms, whose postings still exist.
     fn take_entry(&mut self, slot: u32) -> Box<[TermRef]> {
         let Some(entry) = self.entries.get(slot) else { return Box::default() };
         let terms = self.terms(slot, entry).into();
@@ -292,7 +292,7 @@ impl Shard {
         self.stamp = next_stamp();
     }
 
-    /// Removes what has expired at `now`; returns the ids.
+    /// Removes the documents that have expired at `now`; returns the ids.
     pub(super) fn purge_expired(&mut self, now: Timestamp) -> Vec<Arc<str>> {
         let expired = self.expiring.iter().filter(|(_, at)| **at <= now);
         let expired: Vec<(Arc<str>, u32)> =
@@ -307,7 +307,7 @@ impl Shard {
     pub(crate) fn find(&self, id: &str) -> Option<(u32, &Entry)> {
         let slot = match self.slots.get(id) {
             Some(slot) => *slot,
-            // By now it may be gone from there.
+            // It may have left its slot of the snapshot since.
             None => self.frozen.as_ref()?.slot(id)?,
         };
         self.entries.get(slot).filter(|entry| *entry.id == *id).map(|entry| (slot, entry))
@@ -388,7 +388,7 @@ impl Shard {
         }
     }
 
-    /// Brings the postings of a slot from its old terms to its new ones; both ascending.
+    /// Moves the postings of a slot from its old terms to its new ones; both ascending.
     fn replace_postings(&mut self, slot: u32, old: &[TermRef], new: &[(u32, Posting)]) {
         let (mut old, mut new) = (old.iter().map(|term| term.id()).peekable(), new.iter().peekable());
         loop {

@@ -15,10 +15,9 @@
 //! table:    numbers, see [`Lookup`](super::frozen::Lookup)
 //! ```
 //!
-//! Documents are numbered in order of their ids, terms from the most common one on; tombstones are left out. The bytes are
-//! those of one state of an index, whoever encodes it. They come back from a file, and most are read in place when
-//! somebody asks for them: what is read is checked, and nothing is allocated that the length of the bytes does not
-//! justify.
+//! Documents are numbered in order of their ids, terms by descending frequency; tombstones are left out. The
+//! bytes depend only on the state of the index. They are read back from a file, mostly in place on first use:
+//! every read is checked, and allocations are bounded by the length of the bytes.
 
 use std::sync::Arc;
 
@@ -30,12 +29,13 @@ use super::shard::Shard;
 use super::tasks::Tasks;
 use crate::document::SearchDocument;
 
-/// Counts the forms that snapshots have had, and the rules by which an entry of the index is made from a document: states,
-/// normalised labels, what is counted of a task. A snapshot of another number is none.
+/// Counts the versions of the snapshot format, and of the rules by which an entry of the index is made from a
+/// document: states, normalised labels, statistics of a task. A snapshot of another number is ignored.
 const FORMAT: u64 = 3;
 
 impl LexicalIndex {
-    /// Encodes what the index has of a namespace; `None` if that is too much for a snapshot (4 GiB of one sort).
+    /// Encodes the index's content of a namespace; `None` if that is too much for a snapshot (4 GiB of one
+    /// sort).
     pub(crate) fn snapshot(&self, namespace: &Namespace) -> Option<Vec<u8>> {
         let held = |kind| self.held(namespace, kind).filter(|shard| shard.len() > 0);
         let shards: Vec<(Kind, &Shard)> =
@@ -52,8 +52,8 @@ impl LexicalIndex {
         Some(snapshot.into_bytes())
     }
 
-    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::snapshot`] of this program
-    /// made.
+    /// Decodes an index of one namespace; `None` for anything but the bytes that [`LexicalIndex::snapshot`] of
+    /// this program made.
     ///
     /// It answers as one does that the same documents were put into.
     pub(crate) fn of_snapshot(namespace: &Namespace, bytes: Vec<u8>) -> Option<Self> {

@@ -1,4 +1,4 @@
-//! What tasks usually take, as far as a snapshot says so only counted once somebody asks.
+//! The usual effort of tasks; the part in a snapshot is only counted on first use.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +12,7 @@ use crate::tasks::{Counting, TaskFigures, TaskGroup};
 pub(super) struct Tasks {
     /// The episodes of a snapshot that are not counted yet.
     frozen: Option<Arc<Frozen>>,
-    /// What has changed since, in order: `None` for an episode that is counted no more.
+    /// Later changes, in order: `None` for an episode that is no longer counted.
     changes: Vec<(Arc<str>, Option<Counting>)>,
     figures: OnceLock<TaskFigures>,
 }
@@ -22,7 +22,7 @@ impl Tasks {
         Self { frozen: Some(frozen), ..Self::default() }
     }
 
-    /// Counts a completed episode, in place of what it was counted with before.
+    /// Counts a completed episode, replacing its previous values.
     pub(super) fn upsert(&mut self, id: &Arc<str>, document: &SearchDocument) {
         self.change(id, Counting::of(document));
     }

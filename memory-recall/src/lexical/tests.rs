@@ -111,7 +111,7 @@ fn labels_order_equals() {
     let task = || Task::new("deploy the service");
     let index =
         index([task().domain("web"), task().domain("cloud"), task().kind("ops").domain("web-api"), task()]);
-    // The shorter document first, of equals the newer.
+    // The shorter document first, among equals the newer.
     assert_eq!(found(&index, RecallQuery::new("deploy service")), [4, 2, 1, 3]);
     assert_eq!(found(&index, RecallQuery::new("deploy service").domain("WebAPI").kind("ops"))[0], 3);
     assert_eq!(found(&index, RecallQuery::new("deploy service").domain("Cloud")).first(), Some(&2));
@@ -175,7 +175,7 @@ fn older_versions_lose() {
     assert!(index.upsert(&key(1), &doc("gamma", 7)));
     assert_eq!(index.revision(&key(1)), Some(revision(7)));
     assert!(found(&index, "alpha").is_empty());
-    // A removal may come before what it removes.
+    // A removal may arrive before the document that it removes.
     assert!(index.remove(&key(2), revision(3)));
     assert!(!index.upsert(&key(2), &doc("late", 2)));
     index.prune_tombstones(Timestamp(1));
@@ -257,7 +257,7 @@ fn words(indexes: &[u8]) -> String {
 }
 
 fn put(key_number: u8, clock: u8, indexes: &[u8], domain: Option<u8>) -> (Key, SearchDocument) {
-    // A version has one content: what differs by revision only must differ in content too.
+    // A version has one content: documents that differ in revision must differ in content, too.
     let mut task = Task::new(format!("{} {}", words(indexes), WORDS[clock as usize % WORDS.len()]));
     task.domain = domain.map(|domain| format!("domain{}", domain % 3));
     (key(key_number.into()), document(&completed(task), clock.into()))
@@ -278,7 +278,8 @@ proptest! {
         changes in proptest::collection::vec(change(), 0..60),
         queries in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..6), 1..6),
     ) {
-        // Of several versions with one revision the first counts, as in the index; a removal beats a version of its own revision.
+        // The first of several versions with one revision wins, as in the index; a removal beats a version of
+        // its own revision.
         let mut state: BTreeMap<u8, (u8, Option<(Key, SearchDocument)>)> = BTreeMap::new();
         let mut index = LexicalIndex::new();
         for change in &changes {
@@ -353,7 +354,8 @@ proptest! {
             let mut expected = search(&index, all);
             expected.retain(|hit| hit.parts.keyword >= *floor);
             let query = query.limit(*limit).min_relevance(*floor);
-            // Who looks at the newest alone may miss some that have only common words, but scores none otherwise.
+            // A search of the newest only may miss some with only common words, but gives all others the same
+            // score.
             let newest = index.search_newest(&Namespace::default(), Kind::Episode, &query, NOW);
             prop_assert!(newest.iter().all(|hit| expected.contains(hit)));
             expected.truncate(*limit);

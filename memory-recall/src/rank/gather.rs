@@ -1,9 +1,9 @@
-//! Adds up BM25F scores without visiting what cannot be relevant.
+//! Adds up BM25F scores without visiting documents that cannot be relevant.
 //!
-//! The rarest words come first. Once all the words that are left could not lift a document with none of the earlier
-//! ones over the floor, and few documents are in reach of it, only documents that have scored are looked up in their long lists, and of these only those
-//! that can still be relevant and among the best. Each score that counts is the same sum in the same order as if every
-//! list had been added up whole.
+//! The rarest words come first. Once all the words that are left could not lift a document with none of the
+//! earlier ones over the floor, and few documents are in reach of it, only documents that have scored are
+//! looked up in their long lists, and of these only those that can still be relevant and among the best. Each
+//! score that counts is the same sum in the same order as if every list had been added up whole.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,15 @@ use crate::lexical::shard::{Posting, Shard};
 const B: f32 = 0.75;
 /// By how much a bound exceeds the sum it bounds, so that rounding (below 1e-7 a term) cannot make it too low.
 const SLACK: f64 = 1.001;
-/// With more documents than this that can still be relevant, adding up one more list whole is faster than looking at
-/// each of them.
+/// With more documents than this that can still be relevant, adding up one more list whole is faster than
+/// looking at each of them.
 const FEW: usize = 1_024;
-/// A list with fewer postings than so many a candidate is added up whole: that is faster than looking up each.
+/// A list with fewer postings than this many a candidate is added up whole: that is faster than looking up
+/// each.
 const POSTINGS_A_LOOKUP: usize = 16;
-/// Where only the newest documents count: how many of a query's words find them, how many documents each finds, how many
-/// postings of each are looked at for that, and how many documents for each that is asked for are scored in full.
+/// For a search of the newest documents: how many of a query's words find them, how many documents each finds,
+/// how many postings of each are examined for that, and how many documents for each requested one are scored in
+/// full.
 const TELLING_WORDS: usize = 8;
 const CHAMPIONS: usize = 128;
 const LOOKED_AT: usize = 2 * CHAMPIONS;
@@ -33,20 +35,21 @@ pub(super) struct Scored {
     pub(super) raw: f32,
 }
 
-/// What may be returned, as far as gathering has to know.
+/// The admissible results, as far as gathering needs to know.
 pub(super) struct Wanted<A, S> {
-    /// How many documents are asked for, at least 1.
+    /// The number of requested documents, at least 1.
     pub(super) limit: usize,
     /// The BM25 score below which a document is not relevant.
     pub(super) floor: f64,
-    /// Tells whether the query admits a document.
+    /// Returns whether the query admits a document.
     pub(super) admits: A,
     /// Returns the final score of a document with a given BM25 score; must not fall when that rises.
     pub(super) score: S,
 }
 
-/// Returns, in order of slots, every document that the query admits, that reaches the floor and that can be among the
-/// best; some that cannot be may be there too. All of `sums`, one a slot, must be zero, and are again afterwards.
+/// Returns, in order of slots, every document that the query admits, that reaches the floor and that can be
+/// among the best; some that cannot be may be there too. All of `sums`, one a slot, must be zero, and are again
+/// afterwards.
 pub(super) fn gather(
     shard: &Shard,
     plan: &Plan<'_>,
@@ -85,9 +88,9 @@ pub(super) fn gather(
     scored
 }
 
-/// Returns, in order of slots, those of the newest documents with the query's most telling words that may be among the best:
-/// the cost is the same however many documents there are. Champion lists by age (Manning, Raghavan, Schütze: "Introduction
-/// to Information Retrieval", 7.1.3); a slot stands for the age of its document.
+/// Returns, in order of slots, those of the newest documents with the query's rarest words that may be among
+/// the best: the cost does not depend on the number of documents. Champion lists by age (Manning, Raghavan,
+/// Schütze: "Introduction to Information Retrieval", 7.1.3); a slot represents the age of its document.
 pub(super) fn gather_newest(
     shard: &Shard,
     plan: &Plan<'_>,
@@ -116,7 +119,7 @@ pub(super) fn gather_newest(
     scored
 }
 
-/// Counts the sums that can still reach the floor with what is left.
+/// Counts the sums that can still reach the floor with the remaining terms.
 fn reaching(sums: &[f32], floor: f64, left: f64) -> usize {
     let least = (floor / SLACK - left) as f32;
     sums.iter().filter(|sum| **sum >= least).count()

@@ -1,4 +1,4 @@
-//! What a query asks of an index: its words, their forms, and what each is worth.
+//! The plan of a query: its words, their forms, and their weights.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use crate::tokenize::tokenize;
 pub(super) const K1: f32 = 1.2;
 /// The most one query term can contribute per unit of its weight.
 pub(super) const CEILING: f32 = K1 + 1.0;
-/// What another form of a query's word counts against the word itself.
+/// The weight of another form of a query's word relative to the word itself.
 const OTHER_FORM: f32 = 0.5;
-/// A query of more words than this need not be covered whole: one that tells a long story is answered by a document
-/// that shares part of it, so the score to reach grows with the square root of the words from here on.
+/// A query of more words than this need not be covered completely: a document that shares part of a long text
+/// answers it. So from here on the required score grows with the square root of the words.
 const STORY_WORDS: f32 = 5.0;
-/// Documents without any of the query's words that frequencies are counted as if there were besides the real ones: in a
-/// memory of one kind of task the words that all of its episodes have still say what a task is about.
+/// Virtual documents without any of the query's words, which are added to the real ones in frequencies: in a
+/// memory of one kind of task the words common to all episodes still describe the task.
 const PRIOR_DOCUMENTS: f32 = 100.0;
-/// What a short figure counts: that two texts have a 2 in common says next to nothing.
+/// The weight of a short figure: a common 2 in two texts means almost nothing.
 const FIGURE: f32 = 0.25;
 /// Figures of more digits are likely ids or codes.
 const FIGURE_DIGITS: usize = 3;
-/// A word with so many digits is the number of a thing (`W6067464`).
+/// A word with this many digits is the number of a thing (`W6067464`).
 const NUMBER_DIGITS: usize = 5;
-/// Of a longer query the words of least weight are left out.
+/// A longer query loses the words of least weight.
 const MAX_QUERY_WORDS: usize = 128;
 
 /// A term of the query that the index knows.
@@ -37,7 +37,7 @@ pub(super) struct QueryTerm<'s> {
 
 /// The query as the index sees it.
 pub(super) struct Plan<'s> {
-    /// Those of the highest weight first, which is the order in which contributions are added up.
+    /// The terms by descending weight, which is the order in which contributions are added up.
     pub(super) terms: Vec<QueryTerm<'s>>,
     /// The score that counts as 1.
     pub(super) ceiling: f32,
@@ -50,13 +50,14 @@ struct Word {
     /// The word of the text it belongs to, if that is a compound.
     compound: Option<usize>,
     joined: bool,
-    /// Its share in the compound; 1 for a word by itself.
+    /// Its share in the compound; 1 for a simple word.
     share: f32,
     /// Its id, if the index has it.
     own: Option<u32>,
     /// The ids of its other forms in the index, in order of the terms.
     forms: Vec<u32>,
-    /// Share times inverse document frequency; of a word that the index does not have, that of its rarest form.
+    /// Share times inverse document frequency; for a word that the index does not have, that of its rarest
+    /// form.
     weight: f32,
 }
 
@@ -66,7 +67,7 @@ impl Word {
     }
 }
 
-/// Returns BM25's inverse document frequency of a term that so many documents have; one that none has counts as if one had.
+/// Returns BM25's inverse document frequency of a term with this document frequency; 0 counts as 1.
 pub(super) fn idf(shard: &Shard, frequency: usize) -> f32 {
     let (documents, frequency) = (shard.len() as f32 + PRIOR_DOCUMENTS, frequency.max(1) as f32);
     (1.0 + (documents - frequency + 0.5) / (frequency + 0.5)).ln()
@@ -155,7 +156,7 @@ fn words(shard: &Shard, query: &RecallQuery) -> Vec<Word> {
             *known.entry((compound, word.joined)).or_default() |= word.is_known();
         }
     }
-    // Nor is a figure that nobody met before: the number of a version, or of an order, is not what a task is about.
+    // An unknown figure is dropped, too: the number of a version, or of an order, is not the subject of a task.
     words.retain(|word| {
         let other_form = word.compound.and_then(|compound| known.get(&(compound, !word.joined)));
         word.is_known() || (other_form != Some(&true) && !is_figure(&word.term) && !is_number(&word.term))

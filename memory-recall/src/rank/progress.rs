@@ -1,4 +1,4 @@
-//! How far an episode went the way that a task under way has gone.
+//! How much of the course of a task under way an episode shares.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::lexical::entry::Entry;
 use crate::lexical::shard::Shard;
 use crate::query::RecallQuery;
 
-/// What has happened to a task under way, by the names that the shard's entries share.
+/// The course of a task under way, by the names that the shard's entries share.
 pub(super) struct Progress<'s> {
     /// The tools that did their work, each once; `None` for one that no episode used.
     done: Vec<Option<&'s Arc<str>>>,
@@ -30,7 +30,7 @@ impl<'s> Progress<'s> {
         })
     }
 
-    /// Returns the share of what has happened that happened in an episode, too, in `0.0..=1.0`.
+    /// Returns the share of the course that an episode has in common, in `0.0..=1.0`.
     pub(super) fn share(&self, entry: &Entry) -> f64 {
         let used = |tool: &Option<&Arc<str>>| {
             tool.and_then(|tool| entry.tools.iter().find(|used| Arc::ptr_eq(&used.name, tool)))

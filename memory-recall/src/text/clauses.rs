@@ -1,4 +1,4 @@
-//! Splits a task into clauses, each of which may ask for something of its own.
+//! Splits a task into clauses, each of which may be a separate request.
 
 use super::words::words;
 
@@ -6,12 +6,12 @@ use super::words::words;
 const AFTER_COMMA: &[&str] = &["also", "and", "but", "then"];
 /// Words that start a new clause after "and"; English.
 const AFTER_AND: &[&str] = &["also", "then"];
-/// Fewer words ask for nothing.
+/// Fewer words are no request.
 const LEAST_WORDS: usize = 2;
 
-/// Splits a text at line ends, after sentence punctuation (`.`, `!`, `?`, `;` before white space), and before the
-/// conjunctions ", and", ", but", ", then", ", also", "and then" and "and also"; clauses of one word are left out. A text
-/// that gives no clause is one clause; an empty text gives none.
+/// Splits a text at line ends, after sentence punctuation (`.`, `!`, `?`, `;` before white space), and before
+/// the conjunctions ", and", ", but", ", then", ", also", "and then" and "and also"; clauses of one word are
+/// left out. A text that gives no clause is one clause; an empty text gives none.
 pub fn clauses(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start = 0;

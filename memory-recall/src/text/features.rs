@@ -1,8 +1,8 @@
 //! Turns a text into hashed features: its words, and the character 3- and 4-grams of its words.
 //!
-//! Character n-grams within words relate forms of one word in any language without a stemmer, as in scikit-learn's
-//! `char_wb` analyser. Features are hashed into a fixed number of buckets (Weinberger et al., "Feature Hashing for Large
-//! Scale Multitask Learning", 2009), which bounds a model's memory.
+//! Character n-grams within words relate forms of one word in any language without a stemmer, as in
+//! scikit-learn's `char_wb` analyser. Features are hashed into a fixed number of buckets (Weinberger et al.,
+//! "Feature Hashing for Large Scale Multitask Learning", 2009), which bounds a model's memory.
 
 use super::words::words;
 
@@ -12,13 +12,13 @@ pub const BUCKETS: u32 = 1 << 18;
 /// Characters of the n-grams.
 const GRAMS: std::ops::RangeInclusive<usize> = 3..=4;
 
-/// What a word counts beside one of its n-grams. Each word has about ten of these, so they lead at 1; the sweep
-/// (docs/evaluation.md): 1, 2 and 3 give F1 0.693, 0.702 and 0.697 in cross-validation on BFCL, 0.820 each on MetaTool, and
-/// 0.705, 0.708 and 0.706 on nine other pairs of files.
+/// The weight of a word relative to one of its n-grams. Each word has about ten of these, so they dominate at
+/// 1; the sweep (docs/evaluation.md): 1, 2 and 3 give F1 0.693, 0.702 and 0.697 in cross-validation on BFCL,
+/// 0.820 each on MetaTool, and 0.705, 0.708 and 0.706 on nine other pairs of files.
 const WORD: f32 = 2.0;
 
-/// What weights are multiples of, so that they can be kept in few bits; the least weight is 1. In cross-validation on BFCL F1 is
-/// 0.702 without rounding and 0.701 with it.
+/// The unit of weights, so that they fit into few bits; the least weight is 1. In cross-validation on BFCL F1
+/// is 0.702 without rounding and 0.701 with it.
 pub const PRECISION: f32 = 1.0 / 16.0;
 
 /// A feature of a text.
@@ -68,7 +68,7 @@ pub fn word(word: &str) -> Feature {
 }
 
 /// Returns the words of a text in lower case, each once with its bucket, sorted by bucket. Case is folded as in
-/// [`features`]; of words that share a bucket the first stands for all.
+/// [`features`]; if words share a bucket, the first represents all.
 pub fn vocabulary(text: &str) -> Vec<(u32, String)> {
     let mut found: Vec<(u32, String)> =
         words(text).map(|it| (word(it).bucket, it.chars().flat_map(char::to_lowercase).collect())).collect();

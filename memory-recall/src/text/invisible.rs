@@ -1,14 +1,16 @@
-//! Characters that show nothing, or change how the text around them is read: the one list for prompts and terminals.
+//! Characters that show nothing, or change how the text around them is read: the one list for prompts and
+//! terminals.
 //!
-//! Source: Unicode's `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), the general categories Cc and Co, the
-//! noncharacters, the line and paragraph separators, and the formats of category Cf that show nothing. The list holds
-//! what UTS #39 and "Trojan Source" (CVE-2021-42574) name. Code points that are merely unassigned stay.
+//! Source: Unicode's `Default_Ignorable_Code_Point` (`DerivedCoreProperties.txt`), the general categories Cc
+//! and Co, the noncharacters, the line and paragraph separators, and the formats of category Cf that show
+//! nothing. The list holds what UTS #39 and "Trojan Source" (CVE-2021-42574) name. Code points that are merely
+//! unassigned stay.
 //!
-//! Joiners stay between letters of scripts that need them and between emoji, a variation selector stays once behind an
-//! emoji or symbol. Lost: direction marks, soft hyphens, flags made of tags (England, Scotland, Wales), variants of
-//! ideographs and Mongolian letters, private-use symbols.
+//! Joiners stay between letters of scripts that need them and between emoji; one variation selector stays after
+//! an emoji or symbol. Lost: direction marks, soft hyphens, flags made of tags (England, Scotland, Wales),
+//! variants of ideographs and Mongolian letters, private-use symbols.
 
-/// Returns each character of a text with whether a reader can see it or needs it to read what is beside it.
+/// Returns each character of a text with whether a reader can see it or needs it to read adjacent ones.
 ///
 /// White space of category Cc (line ends, tabs) counts as not visible: the caller treats it first.
 pub fn visible_chars(text: &str) -> impl Iterator<Item = (char, bool)> + '_ {
@@ -22,7 +24,7 @@ pub fn visible_chars(text: &str) -> impl Iterator<Item = (char, bool)> + '_ {
     })
 }
 
-/// Tells whether a character shows nothing or steers its surroundings, whatever stands beside it.
+/// Returns whether a character is invisible or steers its surroundings, whatever the adjacent ones.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || u32::from(c) & 0xfffe == 0xfffe
@@ -33,7 +35,7 @@ fn is_invisible(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// Tells whether an invisible character has a meaning where it stands.
+/// Returns whether an invisible character has a meaning at its place.
 fn is_needed(before: Option<char>, c: char, after: Option<char>) -> bool {
     let Some(before) = before else { return false };
     match c {

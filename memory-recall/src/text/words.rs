@@ -1,7 +1,7 @@
 //! Splits a text into words.
 
-/// Iterates over the words of a text in order: maximal runs of letters, digits and underscores, as the pattern `\w+` of
-/// regular expressions finds them.
+/// Iterates over the words of a text in order: maximal runs of letters, digits and underscores, as the pattern
+/// `\w+` of regular expressions finds them.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }

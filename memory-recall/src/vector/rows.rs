@@ -13,8 +13,8 @@ const ROUNDING: f32 = 1e-4;
 /// A matrix of 16-bit components, each split as `high * 256 + low`.
 ///
 /// The high bytes alone are a quantisation to 8 bits whose error is known: a scan over them bounds every inner
-/// product from both sides, and only rows that may be among the best are looked at with their low bytes. The answer
-/// is that of a scan over all 16 bits, at half the memory traffic and a fourth of that of `f32`.
+/// product from both sides, and only rows that may be among the best are looked at with their low bytes. The
+/// answer is that of a scan over all 16 bits, at half the memory traffic and a fourth of that of `f32`.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     dimensions: usize,
@@ -23,7 +23,7 @@ pub(super) struct Rows {
     low: Vec<i8>,
     /// By row: the value of one unit of the 16-bit components.
     scales: Vec<f32>,
-    /// By row: the length of what the high bytes leave out.
+    /// By row: the length of the part that the high bytes omit.
     slacks: Vec<f32>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Query {
     exact: Vec<f32>,
     quantised: Vec<i16>,
     scale: f32,
-    /// The length of what the quantised form leaves out.
+    /// The length of the part that the quantised form omits.
     slack: f32,
 }
 

@@ -124,7 +124,7 @@ impl RedbCache {
         if let Some(after) = &scan.after {
             let cursor = [kind_prefix.as_slice(), after.as_bytes()].concat();
             match scan.order {
-                // The first byte string behind the cursor.
+                // The first byte string after the cursor.
                 Order::Ascending => low = low.max([cursor.as_slice(), &[0]].concat()),
                 Order::Descending => high = high.min(cursor),
             }

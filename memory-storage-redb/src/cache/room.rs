@@ -1,47 +1,47 @@
 //! How much of the file entries take, and when room must be made.
 //!
-//! redb never tells how many of its pages are in use without walking them, doubles the file when they run out,
-//! and frees the pages of a non-durable commit only at the next durable one. So the cache keeps its own upper
-//! estimate and makes room before redb would grow the file past the limit.
+//! redb cannot count its used pages without walking them, doubles the file when they run out, and frees the
+//! pages of a non-durable commit only at the next durable one. So the cache keeps its own upper estimate and
+//! makes room before redb would grow the file past the limit.
 
 /// redb's page size, in bytes.
 const PAGE: u64 = 4096;
 
-/// What redb keeps beside an entry, in bytes.
+/// redb's overhead for an entry, in bytes.
 const ENTRY_OVERHEAD: u64 = 24;
 
 /// Bytes of the file that no entry accounts for: header, allocator state, roots and branches of the tables.
 const FIXED: u64 = 512 * 1024;
 
-/// A ledger row beside its key.
+/// The size of a ledger row without its key.
 const LEDGER_ROW: u64 = 24;
 
 /// Estimates the bytes of leaf pages an entry takes, from above.
 fn leaf_bytes(pair: u64) -> u64 {
     let pair = pair + ENTRY_OVERHEAD;
     match PAGE / pair {
-        // It has a leaf to itself, of a power of two of pages.
+        // It has a leaf of its own, a power of two of pages.
         0 | 1 => pair.div_ceil(PAGE).next_power_of_two() * PAGE,
         // Keys that come and go at random leave leaves a little more than half full.
         fit => PAGE * 100 / (fit * 55),
     }
 }
 
-/// Estimates what a record takes with its ledger row.
+/// Estimates the space of a record with its ledger row.
 pub(super) fn record_charge(key: usize, value: u64) -> u64 {
     leaf_bytes(key as u64 + value) + leaf_bytes(key as u64 + LEDGER_ROW)
 }
 
-/// Estimates what a search document takes.
+/// Estimates the space of a search document.
 pub(super) fn document_charge(key: usize, value: u64) -> u64 {
     leaf_bytes(key as u64 + value)
 }
 
-/// Estimates the pages that changing one entry copies beside those of the entry itself: a leaf of records, a
-/// leaf of the ledger, a branch.
+/// Estimates the pages that changing one entry copies in addition to those of the entry itself: a leaf of
+/// records, a leaf of the ledger, a branch.
 pub(super) const CHURN_PER_CHANGE: u64 = 3 * PAGE;
 
-/// What to do before a write.
+/// The action required before a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     /// Nothing: it fits, or the file may still grow.
@@ -75,7 +75,7 @@ impl Room {
         Some(self.file.min(self.limit).saturating_sub(FIXED))
     }
 
-    /// Decides what a write of `incoming` bytes needs first.
+    /// Decides the action required before a write of `incoming` bytes.
     pub(super) fn before_write(self, incoming: u64) -> Need {
         let Some(capacity) = self.capacity() else { return Need::Nothing };
         let churn = self.churn.min(self.live);

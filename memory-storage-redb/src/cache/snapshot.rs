@@ -42,7 +42,7 @@ impl RedbCache {
             parts.push((key, bytes));
         }
         let incoming: u64 = parts.iter().map(|(key, bytes)| part_charge(key, bytes)).sum();
-        // By itself, so that room is made for one snapshot, not for two.
+        // First, so that room is made for one snapshot, not for two.
         self.drop_snapshot(namespace)?;
         if !self.has_room(incoming, "the snapshot of the recall index") {
             return Ok(());
@@ -144,7 +144,7 @@ fn read_parts(
             return Ok(Some(None));
         }
         if number == 0 {
-            // No more than a file of that many parts has; growing would copy what is there again and again.
+            // No more than a file of that many parts has. Without it, growing would copy the bytes repeatedly.
             bytes.reserve_exact(part.len().saturating_mul(parts.min(MOST_AT_ONCE) as usize));
         }
         bytes.extend_from_slice(part);

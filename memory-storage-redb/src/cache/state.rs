@@ -1,4 +1,4 @@
-//! What was learned from a namespace's episodes, as bytes that the cache does not understand, in parts.
+//! State learned from a namespace's episodes, as opaque bytes, in parts.
 
 use memory_core::{Namespace, Result};
 use redb::TableError;
@@ -11,7 +11,7 @@ use crate::keys::{namespace_prefix, prefix_end};
 /// How much a part has, in bytes: with key and frame a little less than a power of two of pages.
 const PART: usize = 1024 * 1024 - 1024;
 
-/// Returns what the keys of all parts start with: `namespace \0 name \0`.
+/// Returns the common prefix of the keys of all parts: `namespace \0 name \0`.
 fn prefix(namespace: &Namespace, name: &str) -> Vec<u8> {
     [namespace_prefix(namespace).as_slice(), name.as_bytes(), &[0]].concat()
 }

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome, guarded};
 use crate::keys::key_bytes;
 use crate::open::Handle;
 
-/// What the cache remembers of itself; stored with every commit.
+/// The cache's data about itself; stored with every commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Figures {
     /// The charge of all records and documents, in bytes.
@@ -90,7 +90,7 @@ pub(super) fn put_meta(transaction: &WriteTransaction, name: &str, value: &impl 
     Ok(())
 }
 
-/// A write transaction and what it does to the figures.
+/// A write transaction and its changes to the figures.
 pub(super) struct Change<'a> {
     pub(super) transaction: &'a WriteTransaction,
     pub(super) charge: u64,
@@ -135,7 +135,7 @@ impl RedbCache {
         self.transact(writer, Durability::None, run)
     }
 
-    /// Commits a transaction with the figures it leads to. After a failure the cache is brought back.
+    /// Commits a transaction with its figures. After a failure the cache is recovered.
     pub(super) fn transact(
         &self,
         writer: &mut Writer,
@@ -148,7 +148,7 @@ impl RedbCache {
             guarded(|| {
                 let mut transaction = database.begin_write()?;
                 transaction.set_durability(durability)?;
-                // A quick repair needs what only durable commits save.
+                // A quick repair needs data that only durable commits save.
                 transaction.set_quick_repair(durable);
                 let mut change = Change {
                     transaction: &transaction,
@@ -179,7 +179,7 @@ impl RedbCache {
         }
     }
 
-    /// Writes the uses since the last time to the ledger. What a failed commit loses only blurs LRU.
+    /// Writes the uses since the last time to the ledger. A failed commit only makes LRU less exact.
     fn flush_touched(&self, transaction: &WriteTransaction) -> Outcome<()> {
         let touched = std::mem::take(&mut *lock(&self.touched));
         if touched.is_empty() {
@@ -206,7 +206,7 @@ impl RedbCache {
         }
     }
 
-    /// Returns whether something that is made anew if it is missing fits beside what there is; warns if not.
+    /// Returns whether data that can be rebuilt fits in addition to the existing data; warns if not.
     pub(super) fn has_room(&self, incoming: u64, what: &str) -> bool {
         let (live, limit) = (self.room(&lock(&self.writer)).live, self.limit_bytes());
         let fits = live + incoming <= limit;
@@ -259,7 +259,7 @@ impl RedbCache {
         })
     }
 
-    /// Purges what has expired; returns how many.
+    /// Purges expired entries; returns how many.
     pub(super) fn purge(&self, now: Timestamp) -> Result<u64> {
         let purged = std::sync::atomic::AtomicU64::new(0);
         self.write("purge cache", 0, |change| {
@@ -300,8 +300,8 @@ impl RedbCache {
             let mut table = change.transaction.open_table(DOCUMENTS)?;
             let records = change.transaction.open_table(RECORDS)?;
             for (_, key, revision, bytes) in &entries {
-                // Versions may come out of order: a document neither replaces a newer one nor comes back behind the removal
-                // of its record.
+                // Versions may come out of order: a document neither replaces a newer one nor comes back after
+                // the removal of its record.
                 if let Some(revision) = revision {
                     let held =
                         table.get(key.as_slice())?.and_then(|it| document_revision(key, it.value()).ok());
@@ -328,7 +328,8 @@ impl RedbCache {
     pub(super) fn write_cursor(&self, cursor: &Cursor) -> Result<()> {
         self.write("write cursor", 0, |change| {
             if !self.is_whole() {
-                // It would go past what is gone: the one that the file has, if any, brings that back on the next opening.
+                // The new cursor would skip the lost data; the cursor in the file, if any, brings it back on
+                // the next opening.
                 return Ok(());
             }
             put_meta(change.transaction, META_CURSOR, &(cursor.database.as_str(), cursor.seq, cursor.token))
@@ -370,17 +371,17 @@ impl RedbCache {
         run(&mut self.database.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the file is not being compacted, without blocking the thread. One that begins right behind may still
-    /// hold up a read.
+    /// Waits until the file is not being compacted, without blocking the thread. A compaction that begins
+    /// directly after may still delay a read.
     pub(super) async fn readable(&self) {
         if *self.compacting.borrow() {
             let mut compacting = self.compacting.subscribe();
-            // An error would mean that the sender is gone, but it is here.
+            // An error would mean that the sender is dropped, but it exists here.
             let _ended = compacting.wait_for(|compacting| !compacting).await;
         }
     }
 
-    /// Shrinks the file to what it holds. Readers wait meanwhile.
+    /// Shrinks the file to its content. Readers wait meanwhile.
     pub(super) fn compact(&self, writer: &mut Writer) -> Outcome<()> {
         let generation = self.generation.load(Ordering::Acquire);
         let outcome = self.while_readers_wait(|database| {
@@ -397,7 +398,7 @@ impl RedbCache {
     }
 }
 
-/// Lets readers go on when it is dropped, by a panic too.
+/// Releases readers when it is dropped, by a panic too.
 struct Gate<'a>(&'a watch::Sender<bool>);
 
 impl Drop for Gate<'_> {

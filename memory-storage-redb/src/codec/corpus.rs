@@ -1,5 +1,5 @@
-//! The seeds of the fuzz targets: made from the golden bytes of today, checked by each test run, and written anew by
-//! `UPDATE_FUZZ_CORPUS=1 cargo test -p memory-storage-redb fuzz_seeds`.
+//! The seeds of the fuzz targets: made from the current golden bytes, checked by each test run, and rewritten
+//! by `UPDATE_FUZZ_CORPUS=1 cargo test -p memory-storage-redb fuzz_seeds`.
 
 use std::collections::BTreeMap;
 use std::fs;

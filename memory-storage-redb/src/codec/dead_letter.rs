@@ -20,7 +20,7 @@ pub(crate) struct DeadLetterEntry<'a> {
     pub(crate) row: &'a [u8],
 }
 
-/// Encodes a dead letter; `None` if it is longer than a frame can say.
+/// Encodes a dead letter; `None` if it is too long for a frame.
 pub(crate) fn encode_dead_letter(row: &[u8], reason: &str, at: Timestamp) -> Option<Vec<u8>> {
     let reason = cut(reason);
     let mut out = frame::start(SORT, FIXED_BYTES + reason.len() + row.len());

@@ -5,14 +5,13 @@ use memory_core::{Revision, StoredDocument, WriterId};
 use super::Unreadable;
 use super::frame::{self, Sort, u64_at};
 
-/// `schema` counts the shapes of the body; the search index has a number of its own for what it encodes.
+/// `schema` counts the shapes of the body; the search index has its own number for its encoding.
 pub(super) const SORT: Sort = Sort { magic: *b"AMsd", format: 1, schema: 8 };
 
 /// The clock and the writer of the revision.
 const FIXED_BYTES: usize = 16;
 
-/// Encodes a search document, bound to the bytes of the key it is stored under. Returns `None` if it is longer than a frame
-/// can say.
+/// Encodes a search document, bound to the bytes of its key. Returns `None` if it is too long for a frame.
 pub fn encode_document(key_bytes: &[u8], document: &StoredDocument) -> Option<Vec<u8>> {
     let mut out = frame::start(SORT, FIXED_BYTES + document.bytes.len());
     out.extend_from_slice(&document.revision.clock.to_le_bytes());

@@ -9,14 +9,14 @@
 //! 16..   body
 //! ```
 //!
-//! All integers are little-endian. The context is not stored: a value that turns up under another key than its
-//! own fails its checksum.
+//! All integers are little-endian. The context is not stored: a value under another key than its own fails its
+//! checksum.
 
 use super::Unreadable;
 
 pub(crate) const HEADER_BYTES: usize = 16;
 
-/// What tells one sort of content from another.
+/// The constants that distinguish one sort of content from another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sort {
     pub(super) magic: [u8; 4],
@@ -24,7 +24,7 @@ pub(super) struct Sort {
     pub(super) schema: u16,
 }
 
-/// Starts a frame; the body is appended to what this returns.
+/// Starts a frame; the body is appended to the result.
 pub(super) fn start(sort: Sort, capacity: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_BYTES + capacity);
     frame.extend_from_slice(&sort.magic);
@@ -34,7 +34,7 @@ pub(super) fn start(sort: Sort, capacity: usize) -> Vec<u8> {
     frame
 }
 
-/// Completes a frame whose body has been appended; `None` if the body is longer than a frame can say.
+/// Completes a frame whose body has been appended; `None` if the body is too long for a frame.
 pub(super) fn seal(mut frame: Vec<u8>, context: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(frame.len().checked_sub(HEADER_BYTES)?).ok()?;
     frame.get_mut(8..12)?.copy_from_slice(&length.to_le_bytes());
@@ -61,8 +61,8 @@ pub(super) fn open<'a>(sort: Sort, context: &[u8], frame: &'a [u8]) -> Result<&'
     Ok(body)
 }
 
-/// Puts a header with a fitting length and checksum before a body, whatever it holds: what an attacker would
-/// store who knows the format. `None` if the body is longer than a frame can say.
+/// Puts a header with a matching length and checksum before any body, as an attacker would who knows the
+/// format. `None` if the body is too long for a frame.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn reseal(sort: Sort, context: &[u8], body: &[u8]) -> Option<Vec<u8>> {
     let mut frame = start(sort, body.len());

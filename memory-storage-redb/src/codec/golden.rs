@@ -1,6 +1,6 @@
-//! Golden bytes: what earlier programs stored must still decode, to the same content, and encode to the same
-//! bytes. A change that breaks these needs another `schema` or `format` number (cache entries and documents, which
-//! may be lost), or a decoder for both (outbox rows, which may not).
+//! Golden bytes: records stored by earlier programs must still decode, to the same content, and encode to the
+//! same bytes. A change that breaks these needs another `schema` or `format` number (cache entries and
+//! documents, which may be lost), or a decoder for both (outbox rows, which may not).
 
 use memory_core::{Entity, Key, Kind, Record, Revision, Row, StoredDocument, Timestamp, WriterId};
 

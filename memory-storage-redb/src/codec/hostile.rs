@@ -1,4 +1,4 @@
-//! Bytes that nobody should have written: no panic, no abort, no more memory than the limit.
+//! Bytes that no program writes: no panic, no abort, no more memory than the limit.
 
 use memory_core::conformance::{entities, record};
 use memory_core::{Kind, Namespace, Record, Revision, StoredDocument, Timestamp, WriterId};
@@ -128,7 +128,8 @@ fn forged_lengths_do_not_allocate() {
     assert!(decode_dead_letter(&sealed(dead_letter::SORT, &[], &reason)).is_err());
 }
 
-/// Lengths that no payload may claim: near 2^64, and one above the limit; in the place of each byte of valid content.
+/// Lengths that no payload may claim: near 2^64, and one above the limit; in the place of each byte of valid
+/// content.
 #[test]
 fn forged_lengths_are_survived_wherever_they_stand() {
     let huge = [&[253_u8][..], &[0xff; 8]].concat();

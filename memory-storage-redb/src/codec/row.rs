@@ -1,4 +1,4 @@
-//! Outbox rows: the exact durable form of a record, so that any later program can send what this one wrote.
+//! Outbox rows: the exact durable form of a record, so that any later program can send the rows of this one.
 
 use memory_core::{Error, ErrorKind, Record, Result, Revision, Row, Timestamp, WriterId};
 use serde::{Deserialize, Serialize};
@@ -32,11 +32,11 @@ struct StoredRow<'a> {
 pub struct PendingRow {
     /// When it was appended.
     pub appended_at: Timestamp,
-    /// What to send.
+    /// The row to send.
     pub row: Row,
 }
 
-/// What the outbox needs to know of a row without taking it apart.
+/// The data that the outbox needs of a row without decoding it.
 pub(crate) struct RowHead<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) kind: &'a str,
@@ -100,7 +100,7 @@ pub fn decode_row(bytes: &[u8]) -> Result<PendingRow, Unreadable> {
     Ok(PendingRow { appended_at, row })
 }
 
-/// Decodes what identifies a row; its texts borrow from the input.
+/// Decodes the identity of a row; its texts borrow from the input.
 pub(crate) fn borrow_row(bytes: &[u8]) -> Result<RowHead<'_>, Unreadable> {
     let (appended_at, stored) = open_row(bytes)?;
     Ok(RowHead {

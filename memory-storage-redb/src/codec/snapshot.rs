@@ -9,8 +9,8 @@ pub(super) const MARK: Sort = Sort { magic: *b"AMic", format: 1, schema: 1 };
 /// The number of parts.
 const FIXED_BYTES: usize = 4;
 
-/// Encodes a part of a snapshot, bound to the bytes of the key it is stored under, with the number of all its parts.
-/// Returns `None` if it is longer than a frame can say.
+/// Encodes a part of a snapshot, bound to the bytes of its key, with the number of all its parts. Returns
+/// `None` if it is too long for a frame.
 pub fn encode_part(key_bytes: &[u8], parts: u32, content: &[u8]) -> Option<Vec<u8>> {
     let mut out = frame::start(PART, FIXED_BYTES + content.len());
     out.extend_from_slice(&parts.to_le_bytes());
@@ -28,8 +28,8 @@ pub fn decode_part<'b>(key_bytes: &[u8], bytes: &'b [u8]) -> Result<(u32, &'b [u
     Ok((parts, body.get(FIXED_BYTES..).ok_or(Unreadable::Content)?))
 }
 
-/// Encodes the mark of a document that has changed, bound to the bytes of its key: nothing but the checksum, so that no
-/// other key is taken for it.
+/// Encodes the mark of a document that has changed, bound to the bytes of its key: only the checksum, so that
+/// it is invalid under any other key.
 pub(crate) fn encode_mark(key_bytes: &[u8]) -> Option<Vec<u8>> {
     frame::seal(frame::start(MARK, 0), key_bytes)
 }

@@ -1,4 +1,4 @@
-//! Appending, and the commit that every change of the outbox goes through.
+//! Appending, and the commit of every change of the outbox.
 
 use std::sync::PoisonError;
 
@@ -23,13 +23,13 @@ pub(super) enum Sync {
     Later,
 }
 
-/// An open transaction with its tables, and the figures it leads to.
+/// An open transaction with its tables, and the resulting figures.
 pub(super) struct Change<'a> {
     pub(super) transaction: &'a WriteTransaction,
     pub(super) rows: Rows<'a>,
     pub(super) versions: Versions<'a>,
     pub(super) figures: Figures,
-    /// What is recent before the change.
+    /// The recent rows before the change.
     pub(super) recent: &'a Recent,
     pub(super) recent_change: RecentChange,
 }
@@ -51,13 +51,13 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// Puts the figures into the file; returns them and what becomes of the recent rows.
+    /// Puts the figures into the file; returns them and the change of the recent rows.
     pub(super) fn end(mut self) -> Outcome<(Figures, RecentChange)> {
         self.figures.store(&mut self.rows)?;
         Ok((self.figures, self.recent_change))
     }
 
-    /// Moves what is recent into the index, where rows added from now on go, too.
+    /// Moves the recent rows into the index, as well as rows added from now on.
     pub(super) fn index_all(&mut self) -> Outcome<()> {
         for version in self.recent_change.take(self.recent) {
             self.versions.insert(version, ())?;
@@ -98,7 +98,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Commits a change; returns the figures it leads to and what becomes of the recent rows.
+/// Commits a change; returns the resulting figures and the change of the recent rows.
 pub(super) fn commit(
     database: &Database,
     recent: &Recent,
@@ -111,7 +111,7 @@ pub(super) fn commit(
         Sync::Now => Durability::Immediate,
         Sync::Later => Durability::None,
     })?;
-    // Only durable commits save what a quick repair needs.
+    // Only durable commits save the data for a quick repair.
     transaction.set_quick_repair(sync == Sync::Now);
     let mut change = Change::begin(&transaction, figures, recent)?;
     run(&mut change)?;
@@ -163,8 +163,7 @@ impl RedbOutbox {
         Ok(())
     }
 
-    /// Commits a change with the figures it leads to. After a failure nothing may be written until the file
-    /// is opened again.
+    /// Commits a change with its figures. After a failure nothing may be written until the file is reopened.
     pub(super) fn transact(
         &self,
         operation: &'static str,

@@ -84,7 +84,7 @@ impl RedbOutbox {
         lock(&self.usage).last_seq
     }
 
-    /// Returns the numbers of the dead letters behind one, a page of them.
+    /// Returns a page of the numbers of dead letters after a number.
     fn dead_seqs(&self, after: Seq) -> Result<Vec<Seq>> {
         self.read("list dead letters", |read| {
             let mut seqs = Vec::new();
@@ -111,7 +111,7 @@ impl RedbOutbox {
             for seq in seqs {
                 let Some(stored) = letters.get(seq)?.map(|stored| stored.value().to_vec()) else { continue };
                 let letter = decode_dead_letter(&stored).ok();
-                // It must decode all the way: a kind that a newer program knows waits for that program.
+                // It must decode completely: a kind of a newer program waits for that program.
                 let letter = letter.filter(|letter| decode_record(letter.row).is_ok());
                 let Some(letter) = letter else { continue };
                 letters.remove(seq)?;
@@ -146,7 +146,7 @@ impl RedbOutbox {
         })
     }
 
-    /// Removes dead letters, durably: somebody has decided so, or another outbox has them.
+    /// Removes dead letters, durably: a person has decided so, or another outbox has them.
     pub(crate) fn drop_dead(&self, operation: &'static str, seqs: &[Seq]) -> Result<u64> {
         let mut dropped = 0;
         for page in seqs.chunks(PAGE_ROWS) {
@@ -186,8 +186,8 @@ fn read_letter(seq: Seq, stored: &[u8]) -> DeadLetter {
     }
 }
 
-/// Appends a row that is stored elsewhere in the file, as of `now`. Its version may be an old one, of which an acknowledged
-/// row has a newer, so that it must be in the index: see [`super::figures::Figures::indexed`].
+/// Appends a row that is stored elsewhere in the file, as of `now`. It may be an older version than an
+/// acknowledged row of its key, so it must be in the index: see [`super::figures::Figures::indexed`].
 pub(super) fn wait_again(change: &mut Change<'_>, row: &[u8], now: Timestamp) -> Outcome<()> {
     let damaged = |unreadable: crate::codec::Unreadable| Failure::Damaged(unreadable.to_string());
     let row = restamp_row(row, now).map_err(damaged)?;

@@ -14,13 +14,13 @@ use crate::keys::version_key;
 const LAYOUT: u32 = 3;
 const NAME: &str = "outbox figures";
 
-/// What an outbox holds.
+/// The usage of an outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Figures {
     layout: u32,
     /// The number of the last row ever appended; 0 before the first.
     pub(super) last_seq: u64,
-    /// No row below this number waits.
+    /// No row below this number is pending.
     pub(super) first_waiting: u64,
     /// Waiting rows.
     pub(super) rows: u64,
@@ -36,8 +36,8 @@ pub(super) struct Figures {
     pub(super) tail_rows: u64,
     /// Their size.
     pub(super) tail_bytes: u64,
-    /// Waiting rows up to this number are in the index of versions, unless an acknowledged version supersedes them; those
-    /// above it are not, and no acknowledged version supersedes them.
+    /// Waiting rows up to this number are in the index of versions, unless an acknowledged version supersedes
+    /// them; those above it are not, and no acknowledged version supersedes them.
     pub(super) indexed: u64,
 }
 
@@ -58,8 +58,8 @@ impl Figures {
         Ok(())
     }
 
-    /// Moves [`Figures::first_waiting`] past rows that no longer wait, and finds the age of the first that
-    /// does.
+    /// Moves [`Figures::first_waiting`] past rows that are no longer pending, and finds the age of the first
+    /// that is.
     pub(super) fn advance(
         &mut self,
         rows: &impl ReadableTable<u64, &'static [u8]>,
@@ -67,7 +67,7 @@ impl Figures {
     ) -> Outcome<()> {
         let mut first = None;
         each_waiting(self.first_waiting, rows, tail, |seq, row| {
-            // A row that does not decode has no age; it is set aside by the next peek.
+            // A row that does not decode has no age; the next peek makes it a dead letter.
             first = Some((seq, borrow_row(row).map_or(0, |row| row.appended_at.0)));
             false
         })?;
@@ -82,7 +82,7 @@ impl Figures {
     }
 }
 
-/// Checks that the file is an outbox, reads its figures and finds what is recent; lays out a new one.
+/// Checks that the file is an outbox, reads its figures and finds the recent rows; initialises a new file.
 pub(super) fn prepare(database: &Database) -> Outcome<(Figures, Recent)> {
     let read = database.begin_read()?;
     let rows = match read.open_table(ROWS) {
@@ -128,7 +128,7 @@ fn find_recent(
     Ok(recent)
 }
 
-/// Visits the waiting rows from a number on, in order, while `visit` says so.
+/// Visits the pending rows from a number on, in order, until `visit` returns false.
 pub(super) fn each_waiting(
     from: Seq,
     rows: &impl ReadableTable<u64, &'static [u8]>,
@@ -162,7 +162,7 @@ fn lay_out(database: &Database) -> Outcome<Figures> {
     Ok(figures)
 }
 
-/// Counts everything; takes a time proportional to what the outbox holds. All that waits counts as not indexed.
+/// Counts everything; takes a time proportional to the outbox. All pending rows count as not indexed.
 pub(super) fn recount(
     rows: &impl ReadableTable<u64, &'static [u8]>,
     tail: &impl ReadableTable<u64, (u64, u64)>,

@@ -1,4 +1,4 @@
-//! Reading what waits to be sent, in order.
+//! Reads pending rows, in order.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use super::{ROWS, RedbOutbox, TAIL};
 use crate::codec::decode_row;
 use crate::failure::Outcome;
 
-/// What a read found: rows, and numbers of rows that do not decode with the reason.
+/// The result of a read: rows, and numbers of rows that do not decode with the reason.
 #[derive(Default)]
 struct Found {
     rows: Vec<OutboxRow>,
@@ -24,7 +24,7 @@ impl RedbOutbox {
         limit_rows: usize,
         limit_bytes: usize,
     ) -> Result<Vec<OutboxRow>> {
-        // Acknowledged rows pile up in front of the first that waits; they are passed over in one step.
+        // Acknowledged rows accumulate before the first pending one; they are skipped in one step.
         let from = after.saturating_add(1).max(self.first_waiting.load(Ordering::Acquire));
         let found = self.read("read outbox", |read| collect(read, from, limit_rows, limit_bytes))?;
         self.bury_unreadable(&found.unreadable)?;

@@ -1,4 +1,4 @@
-//! Serving what waits: the newest waiting version of a record, for reading one's own writes.
+//! Serves pending rows: the newest pending version of a record, for reading one's own writes.
 
 use std::ops::Bound;
 
@@ -53,7 +53,7 @@ impl RedbOutbox {
         let mut high = prefix_end(&low);
         if let Some(after) = scan.after.as_deref() {
             match scan.order {
-                // Behind all versions of that id.
+                // After all versions of that id.
                 Order::Ascending => low = low.max([with_id(after).as_slice(), &[1]].concat()),
                 Order::Descending => high = high.min(with_id(after)),
             }
@@ -106,7 +106,7 @@ impl RedbOutbox {
     }
 }
 
-/// Joins the versions of the index and the recent ones, both in the order that `is_before` says.
+/// Merges the versions of the index and the recent ones, both in the order of `is_before`.
 fn merged(
     indexed: impl Iterator<Item = Outcome<Vec<u8>>>,
     recent: impl Iterator<Item = Vec<u8>>,

@@ -1,8 +1,9 @@
 //! The versions of the rows appended last, in memory until there are many.
 //!
-//! In the index a row has a page of its own to touch, once on coming and once on going, and most rows go a moment after
-//! they came. So new rows wait here, and go into the index by the thousand. What is here is not on disk: opening finds
-//! it again in the rows that are newer than [`super::figures::Figures::indexed`].
+//! In the index, a row touches a page of its own, once on insertion and once on removal, and most rows are
+//! removed a moment after they were inserted. So new rows stay here, and move into the index by the thousand.
+//! They are not on disk here: opening finds them in the rows that are newer than
+//! [`super::figures::Figures::indexed`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -11,7 +12,7 @@ use memory_core::Seq;
 
 use crate::keys::parse_version_key;
 
-/// Rows that may be here, and their bytes; an append for which there is no room moves them. What opening reads at most.
+/// The most rows here, and their bytes; an append without room moves them. This bounds the reading on opening.
 const LIMIT_ROWS: usize = if cfg!(test) { 8 } else { 1_024 };
 const LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -57,7 +58,7 @@ impl Recent {
     }
 }
 
-/// What a commit does to [`Recent`].
+/// The effect of a commit on [`Recent`].
 #[derive(Debug, Default)]
 pub(super) struct RecentChange {
     added: Vec<(Vec<u8>, u64)>,
@@ -85,7 +86,7 @@ impl RecentChange {
         self.removed.extend(recent.versions.keys().find(of_row).cloned());
     }
 
-    /// Returns what is left of `recent`, in order; it is all in the index after the commit.
+    /// Returns the remaining rows of `recent`, in order; they are all in the index after the commit.
     pub(super) fn take<'a>(&mut self, recent: &'a Recent) -> Vec<&'a [u8]> {
         let change = std::mem::replace(self, Self { indexes_all: true, ..Self::default() });
         debug_assert!(
@@ -110,7 +111,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_000);
 
-    /// What waits and may be served, as the rules say it.
+    /// A model of the pending rows and the versions that may be served.
     #[derive(Default)]
     struct Model {
         served: BTreeMap<(String, Revision), Record>,

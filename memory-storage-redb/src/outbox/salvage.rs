@@ -1,10 +1,10 @@
 //! Salvaging a damaged outbox file: every row whose checksum holds is found by its bytes, whatever redb makes
 //! of the rest.
 //!
-//! The file also holds rows that were acknowledged or superseded long ago, in pages that redb has freed. Sending one again
-//! is harmless while the durable tier has that record, or its tombstone. So what the file's own tables say counts first,
-//! and a row that they do not list waits again only while no tombstone of its time can have been purged; an older one
-//! becomes a dead letter.
+//! The file also holds rows that were acknowledged or superseded long ago, in pages that redb has freed.
+//! Sending one again is harmless while the durable tier has that record, or its tombstone. So the file's own
+//! tables take precedence. A row that they do not list becomes pending only while no tombstone of its time can
+//! have been purged; an older one becomes a dead letter.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -36,30 +36,30 @@ mod tests;
 /// How much of the file is looked at at once. Rows are far smaller than half of it.
 const WINDOW: usize = 2 * (PAYLOAD_LIMIT + 1024);
 
-/// What the new file is called until it is complete.
+/// The suffix of the new file until it is complete.
 const SALVAGED: &str = ".salvaged";
 
 /// Rows a transaction of the new file takes.
 const BATCH: usize = 1_000;
 
-/// How long a salvage that failed is not tried again: it reads the whole file, and what failed is mostly a full disk.
+/// How long a failed salvage is not repeated: it reads the whole file, and the usual cause is a full disk.
 const PAUSE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(30) };
 
 /// A salvage that failed.
 #[derive(Debug)]
 pub(super) struct FailedSalvage {
-    /// What is wrong with the file.
+    /// The damage of the file.
     pub(super) reason: String,
     failure: Failure,
     at: Instant,
 }
 
 impl RedbOutbox {
-    /// Starts a new file with the rows that can be found in the damaged one, which is set aside. Their numbers begin behind
-    /// `last_seq`.
+    /// Starts a new file with the rows that can be found in the damaged one, which is renamed. Their numbers
+    /// begin after `last_seq`.
     ///
-    /// The new file takes the place of the damaged one only when it is complete, so that a crash on the way
-    /// leaves one or the other. After a failure the next attempts fail alike until [`PAUSE`] is over.
+    /// The new file replaces the damaged one only when it is complete, so that a crash leaves one or the other.
+    /// After a failure the next attempts fail with the same error until [`PAUSE`] is over.
     pub(super) fn salvage(&self, reason: String, last_seq: Seq) -> Outcome<(Opened, Figures)> {
         let mut failed = lock(&self.failed_salvage);
         if let Some(failed) = failed.as_ref().filter(|failed| failed.at.elapsed() < PAUSE) {
@@ -69,7 +69,8 @@ impl RedbOutbox {
         let outcome = self.salvage_now(reason.clone(), last_seq);
         if let (Err(failure), Some(path)) = (&outcome, &self.path) {
             *failed = Some(FailedSalvage { reason, failure: failure.duplicate(), at: Instant::now() });
-            // An incomplete file would take space that the next attempt needs. Once the damaged one is away it is complete.
+            // An incomplete file would take space that the next attempt needs. Once the damaged one is away it
+            // is complete.
             if path.exists()
                 && let Err(failure) = remove_leftover(&sibling(path, SALVAGED))
             {
@@ -121,7 +122,7 @@ fn remove_leftover(path: &Path) -> Outcome<()> {
     }
 }
 
-/// Where a row is in the damaged file, and what is to become of it.
+/// The place of a row in the damaged file, and its treatment.
 #[derive(Debug, Clone)]
 struct Place {
     offset: u64,
@@ -136,11 +137,11 @@ enum Fate {
     Settled(Settled),
 }
 
-/// What is to be done with the rows of a damaged file.
+/// The treatment of the rows of a damaged file.
 struct Plan {
     /// The rows to keep, oldest version first.
     places: Vec<Place>,
-    /// The newest acknowledged version of each key in the tail: older ones that wait are not served.
+    /// The newest acknowledged version of each key: older pending ones are not served.
     acknowledged: HashMap<Vec<u8>, Revision>,
 }
 

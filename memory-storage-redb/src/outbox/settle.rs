@@ -1,4 +1,4 @@
-//! Acknowledging: rows that the durable tier has move to the tail.
+//! Acknowledging: marks rows that the durable tier has.
 
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -72,7 +72,7 @@ impl Indexed {
     }
 }
 
-/// Returns the size of a row that waits, and where it is indexed if it decodes.
+/// Returns the size of a pending row, and its place in the index if it decodes.
 pub(super) fn waiting_row(
     change: &Change<'_>,
     tail: &Tail<'_>,
@@ -88,7 +88,7 @@ pub(super) fn waiting_row(
 
 /// Rows that go on waiting although the durable tier has a newer version of their keys.
 struct Outdated<'a> {
-    /// The rows that wait no longer.
+    /// The rows that are no longer pending.
     settled: HashSet<&'a Seq>,
     found: bool,
 }
@@ -98,8 +98,8 @@ impl<'a> Outdated<'a> {
         Self { settled: settled.iter().collect(), found: false }
     }
 
-    /// Takes a version and all older ones of its key out of the index and of what is recent: once the durable tier has the
-    /// version, an older one that still waits must not be served in its place.
+    /// Removes a version and all older ones of its key from the index and the recent rows: once the durable
+    /// tier has the version, an older pending one must not be served in its place.
     fn forget_versions(&mut self, change: &mut Change<'_>, key: &[u8], through: &[u8]) -> Outcome<()> {
         let low = [key, &[0]].concat();
         for version in change.recent.range(&low, Bound::Included(through)) {
@@ -120,7 +120,8 @@ impl<'a> Outdated<'a> {
         Ok(())
     }
 
-    /// Lets the index say what it is without the outdated rows: opening would take those that are newer than it for current.
+    /// Moves all recent rows into the index if any are outdated: opening would otherwise treat rows newer than
+    /// the index as current.
     fn remember(self, change: &mut Change<'_>) -> Outcome<()> {
         if self.found { change.index_all() } else { Ok(()) }
     }

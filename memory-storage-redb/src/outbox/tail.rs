@@ -1,4 +1,4 @@
-//! The tail: rows that the durable tier has acknowledged, kept for a while in case it loses them.
+//! The tail: acknowledged rows, kept for a while in case the durable tier loses them.
 
 use memory_core::{Record, Result, Timestamp};
 use redb::ReadableTable;
@@ -11,8 +11,9 @@ use crate::codec::borrow_row;
 use crate::failure::Outcome;
 
 impl RedbOutbox {
-    /// Makes what was acknowledged at `since` or later wait again, with new numbers: whoever reads on behind the last row
-    /// seen sees them. Older rows stay: the records' tombstones may be gone, and nobody is to bring them back.
+    /// Makes rows acknowledged at `since` or later pending again, with new numbers, so that a reader that
+    /// continues after the last row sees them. Older rows stay: their records' tombstones may be gone, and the
+    /// rows must not come back.
     pub(super) fn replay(&self, since: Timestamp, now: Timestamp) -> Result<u64> {
         let mut writer = lock(&self.writer);
         self.check_writable("replay tail", &writer)?;
@@ -29,7 +30,7 @@ impl RedbOutbox {
             }
             for seq in seqs {
                 let Some(row) = change.rows.get(seq)?.map(|row| row.value().to_vec()) else { continue };
-                // A row of the tail that has become unreadable is on the server; it stays until trimmed.
+                // An unreadable acknowledged row is on the server; it stays until trimmed.
                 if borrow_row(&row).is_err() {
                     continue;
                 }
@@ -45,7 +46,7 @@ impl RedbOutbox {
         Ok(replayed)
     }
 
-    /// Returns rows that decode at equal distances, rather those that have an id of their own.
+    /// Returns rows that decode at equal distances, preferring those with an id that no other writer makes.
     pub(super) fn sample_of_tail(&self, limit: usize) -> Result<Vec<Record>> {
         self.read("read tail", |read| {
             let (rows, tail) = (read.open_table(ROWS)?, read.open_table(TAIL)?);
@@ -72,8 +73,8 @@ impl RedbOutbox {
         })
     }
 
-    /// Drops what is older than `before` and what exceeds the bound, oldest first. Makes everything so far
-    /// durable, so that a crash after it sends little again.
+    /// Drops acknowledged rows older than `before` and those exceeding the bound, oldest first. Makes
+    /// everything so far durable, so that a crash after it sends few rows again.
     pub(super) fn trim(&self, before: Timestamp) -> Result<()> {
         let mut writer = lock(&self.writer);
         self.check_writable("trim tail", &writer)?;
@@ -85,7 +86,7 @@ impl RedbOutbox {
     }
 }
 
-/// Drops rows of the tail that were acknowledged before `before`, and the oldest until it is under its bound.
+/// Drops rows acknowledged before `before`, and the oldest acknowledged ones until they are under their bound.
 pub(super) fn trim(change: &mut Change<'_>, before: Timestamp, limit_bytes: u64) -> Outcome<()> {
     let mut tail = change.tail()?;
     let mut dropped = Vec::new();

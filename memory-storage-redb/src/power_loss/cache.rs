@@ -14,8 +14,8 @@ fn key(n: u64) -> Key {
     Key::new(&Namespace::default(), Kind::Episode, format!("k{n}"))
 }
 
-/// Applies changes as a pull does, a record and then the cursor, until the power goes; returns the last cursor
-/// that was persisted for certain.
+/// Applies changes as a pull does, a record and then the cursor, until the power fails; returns the last cursor
+/// that was certainly persisted.
 async fn fill(cache: &RedbCache, from: u64, random: &SeededIds) -> u64 {
     let mut durable = 0;
     for seq in from..from + 30 {

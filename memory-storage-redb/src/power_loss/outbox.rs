@@ -14,7 +14,7 @@ fn open(disk: &Disk) -> RedbOutbox {
     RedbOutbox::open_with(disk.opener(), OutboxOptions::default().page_cache_bytes(1 << 20)).unwrap()
 }
 
-/// What the outbox must hold: content by key and revision, and whether the append was acknowledged.
+/// The required content of the outbox: content by key and revision, and whether the append was acknowledged.
 type Expected = BTreeMap<(String, Revision), (Record, bool)>;
 
 /// Reads everything that is kept, wherever; each version must be there once.

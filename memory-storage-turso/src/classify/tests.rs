@@ -1,8 +1,9 @@
-//! Golden texts of libsql 0.10.0 against sqld 0.24; `tests/it/remote_errors.rs` provokes the conditions themselves.
+//! Golden texts of libsql 0.10.0 against sqld 0.24; `tests/it/remote_errors.rs` provokes the conditions
+//! themselves.
 
 use super::*;
 
-/// Checks kind and recovery of an error whose text is a given one; the client's own type is private.
+/// Checks kind and recovery of an error with a given text; the client's own type is private.
 fn check_remote(text: &str, kind: ErrorKind, recovery: Recovery) {
     let failure = classify("commit", libsql::Error::Hrana(text.into()));
     assert_eq!((failure.error.kind(), failure.recovery), (kind, recovery), "{text}");

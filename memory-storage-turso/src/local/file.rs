@@ -45,7 +45,7 @@ pub(crate) fn prepare(path: &Path) -> Result<()> {
 pub(crate) fn writer(path: &Path) -> Result<Session> {
     guarded(NAME, || {
         let session = connect(path)?;
-        // Before anything is changed in a file of something else.
+        // Checked before anything is changed in another program's file.
         finish(crate::schema::check(&session))?;
         let mut mode = finish(session.query(NAME, "PRAGMA journal_mode = WAL", Vec::new()))?;
         let mode = mode.pop().map_or(Ok(None), |mut cells| cells.maybe_text(NAME))?;
@@ -89,7 +89,8 @@ fn connect(path: &Path) -> Result<Session> {
 
 /// Empties the write-ahead log into the database. The caller holds the write lock.
 ///
-/// Readers that still need the log make it end early, without an error and without a loss: the next one completes it.
+/// Readers that still need the log make it end early, without an error and without a loss: the next one
+/// completes it.
 pub(crate) fn checkpoint(session: &Session) -> Result<(), Failure> {
     const WAIT: Duration = Duration::from_millis(200);
     const NAME: &str = "checkpoint";

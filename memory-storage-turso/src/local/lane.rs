@@ -49,7 +49,7 @@ impl<C: Send + 'static> Lane<C> {
         let (reply, answer) = oneshot::channel();
         let job: Job<C> = Box::new(move |context| {
             let outcome = guarded(operation, || job(context));
-            // Nobody listens any more if the caller has given up.
+            // The receiver is gone if the caller has given up.
             let _ = reply.send(outcome);
         });
         let queued = self.jobs.send(job).is_ok();
@@ -61,7 +61,7 @@ impl<C: Send + 'static> Lane<C> {
         }
     }
 
-    /// Ends the threads when they have done what is queued, and waits for them.
+    /// Ends the threads when they have done the queued work, and waits for them.
     pub(crate) fn join(self) {
         drop(self.jobs);
         for thread in self.threads {

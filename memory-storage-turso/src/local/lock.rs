@@ -9,7 +9,7 @@ use memory_core::{Error, ErrorKind, Result};
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_millis(2);
 
-/// A lock file beside the database.
+/// A lock file next to the database.
 ///
 /// A write holds it exclusively, and so does a checkpoint: the bundled SQLite may lose a commit if one connection
 /// checkpoints while another writes, and a writer that holds it never meets `SQLITE_BUSY` from one of ours.

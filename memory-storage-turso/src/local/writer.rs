@@ -17,7 +17,7 @@ use crate::session::{Session, finish};
 /// How long opening waits for the lock before it looks whether it is needed.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The log is checkpointed by the write that brings it to so many times the size at which upkeep does so …
+/// The log is checkpointed by the write that brings it to this multiple of the size at which upkeep does so …
 const OVERDUE: u64 = 4;
 /// … but not below this: a checkpoint costs as much as several writes.
 const LEAST_OVERDUE: u64 = 1 << 20;
@@ -36,8 +36,8 @@ pub(crate) struct Writer {
 
 enum State {
     Open(Session),
-    /// There is none: others held the lock, or a write failed in a way that leaves the connection in doubt. The next write
-    /// opens the file.
+    /// There is none: others held the lock, or a write failed in a way that leaves the connection in doubt. The
+    /// next write opens the file.
     Absent,
     Closed,
 }
@@ -47,8 +47,8 @@ fn overdue(checkpoint_bytes: u64) -> u64 {
 }
 
 impl Writer {
-    /// Opens the file and migrates its schema, under the lock. If others keep the lock and there is nothing to migrate, the
-    /// first write does: who only reads need not wait for them.
+    /// Opens the file and migrates its schema, under the lock. If other processes keep the lock and no
+    /// migration is needed, the first write takes it: readers need not wait for them.
     pub(crate) fn open(path: &Path, lock_timeout: Duration, checkpoint_bytes: u64) -> Result<Self> {
         let lock = WriteLock::open(path)?;
         let open = |timeout| {
@@ -74,7 +74,7 @@ impl Writer {
     pub(crate) fn run<O: Operation>(&self, operation: &O) -> Result<O::Answer> {
         let answer = guarded(O::NAME, || self.with(O::NAME, |session| finish(operation.run(session))))?;
         if self.log_bytes() > self.overdue_bytes.load(Ordering::Relaxed) {
-            // What was written is written, whatever becomes of this; readers may keep the log, so that it is not tried at
+            // The write is committed, whatever happens here. Readers may keep the log, so this is not tried at
             // every write.
             if let Err(error) = guarded("checkpoint", || self.with("checkpoint", file::checkpoint)) {
                 tracing::debug!(%error, "the write-ahead log grows");
@@ -102,7 +102,7 @@ impl Writer {
 
     /// Checkpoints and drops the connection. `others` must end every other connection of this process.
     ///
-    /// Without the lock the connection is dropped all the same: nothing is lost, the log stays for the next opener.
+    /// The connection is dropped even without the lock: nothing is lost, the log stays for the next opener.
     pub(crate) fn close(&self, lock_timeout: Duration, others: impl FnOnce()) {
         let mut state = self.state();
         let wait = if matches!(*state, State::Open(_)) { lock_timeout } else { Duration::ZERO };

@@ -11,7 +11,7 @@ use crate::operation::{Access, NOW_MS, Operation, truncated};
 use crate::schema;
 use crate::session::{Cells, Session, integer, text};
 
-/// Reads what has changed behind a position.
+/// Reads the changes after a position.
 pub(crate) struct ReadChanges {
     pub(crate) query: ChangesQuery,
 }
@@ -33,13 +33,13 @@ struct Read {
     seq: Seq,
     /// The token of its commit.
     token: Option<u64>,
-    /// The row, or how its key reads if a column is not what it must be.
+    /// The row, or its key as text if a column is invalid.
     row: Result<Row, String>,
 }
 
 /// Which rows to read.
 enum Range {
-    /// At most so many behind a commit.
+    /// At most this many after a commit.
     After(Seq, usize),
     /// All of one commit.
     Of(Seq),
@@ -108,8 +108,8 @@ impl ReadChanges {
         values.push(integer(bound));
         values.extend(self.query.namespaces.iter().map(Namespace::as_str).map(text));
         values.push(integer(limit.min(i64::MAX as usize) as u64));
-        // The plus keeps SQLite from going through a whole namespace by its primary key: what is new is found by its
-        // commit number, or a look at a feed without news would read everything there is.
+        // The plus keeps SQLite from scanning a whole namespace by its primary key: it must find new rows by
+        // their commit number, or a query of a feed without news would read everything.
         let sql = format!(
             "SELECT * FROM (SELECT seq, namespace, kind, id, {VERSION_COLUMNS}, \
              CASE WHEN kind IN ({}){other} THEN {body} END, {}, NULL, NULL, NULL, NULL FROM records \

@@ -13,7 +13,7 @@ const PARAMETERS: usize = 8;
 /// The most rows of one statement: SQLite binds at most 32,766 parameters.
 const MAX_ROWS: usize = 4_000;
 
-/// The number of the commit being made: behind every one stored, every one purged and every one that has a token.
+/// The number of the current commit: above every stored one, every purged one and every one with a token.
 ///
 /// The statement reads it before it inserts its first row, so all its rows carry the same number; SQLite
 /// serialises writers, so a reader that has seen a number has seen every lower one.
@@ -42,7 +42,7 @@ impl Operation for Commit {
                 count => upsert(session, &statement(count, NEXT_SEQ), &self.rows).await,
             };
         }
-        // Several statements are one commit only with one number, which is therefore read first.
+        // Several statements form one commit only with one number, which is therefore read first.
         session.execute(Self::NAME, "BEGIN IMMEDIATE", Vec::new()).await?;
         let outcome = self.run_in_parts(session).await;
         let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };

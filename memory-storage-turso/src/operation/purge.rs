@@ -1,4 +1,4 @@
-//! Purges what has expired.
+//! Purges expired rows.
 
 use memory_core::{Purged, StoreTime, Timestamp};
 
@@ -9,17 +9,17 @@ use crate::session::{Session, integer};
 /// The most rows of one transaction, so that other writers get their turn.
 const BATCH: u64 = 500;
 
-/// How many of the latest commits keep their token. A reader that is further behind starts over.
+/// How many of the latest commits keep their token. A reader at an older position starts over.
 const TOKENS: u64 = 1_000_000;
 
-/// Deletes the rows that have expired at a time and by the time that the database believes. A trigger of the schema
-/// raises the feed's figures with each row.
+/// Deletes the rows that have expired at a time and by the time that the database believes. A trigger of the
+/// schema raises the feed's figures with each row.
 pub(crate) struct Purge {
     pub(crate) now: Timestamp,
 }
 
 impl Operation for Purge {
-    /// Whether more may be left, and what was purged.
+    /// Whether more may remain, and the purged rows.
     type Answer = (bool, Purged);
     const NAME: &'static str = "delete_expired";
     const ACCESS: Access = Access::Write;
@@ -37,7 +37,7 @@ impl Operation for Purge {
 }
 
 impl Purge {
-    /// Looks at the database's clock, remembers what it makes of it, and returns by which time to purge.
+    /// Reads the database's clock, stores the conclusion, and returns the time to purge by.
     async fn see_time(&self, session: &Session) -> Result<(Timestamp, Option<std::time::Duration>), Failure> {
         let sql = format!("SELECT {NOW_MS}, believed, jumped_to FROM agent_memory_time");
         let mut answer = session.query(Self::NAME, &sql, Vec::new()).await?;

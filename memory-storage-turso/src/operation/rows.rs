@@ -4,7 +4,7 @@ use memory_core::{Error, Kind, Namespace, Record, Row};
 
 use crate::session::Cells;
 
-/// The columns of a record behind its key; the body comes last.
+/// The columns of a record after its key; the body comes last.
 pub(crate) const VERSION_COLUMNS: &str = "revision, writer, updated_at, expires_at";
 
 /// Takes the version columns and the body, and joins them with a key.

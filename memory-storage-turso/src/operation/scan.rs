@@ -30,7 +30,7 @@ impl Operation for ReadPage {
         loop {
             let ask = wanted - records.len();
             let rows = match read(session, &step, ask, narrow).await {
-                // A condition met a body that is no JSON: what SQL cannot judge is judged here.
+                // A condition met a body that is no JSON, which SQL cannot evaluate: it is evaluated here.
                 Err(failure) if narrow && failure.error.kind() == ErrorKind::Corrupt => {
                     narrow = false;
                     continue;
@@ -51,7 +51,7 @@ impl Operation for ReadPage {
             }
             if complete || records.len() >= wanted {
                 let mut page = Page::cut(records, self.scan.limit);
-                // What lies behind the page's end comes by again.
+                // Rows after the page's end are read again.
                 let end = page.next.as_deref();
                 unreadable.retain(|id| end.is_none_or(|end| self.scan.order.reaches(id, end)));
                 page.unreadable = unreadable;
@@ -68,7 +68,7 @@ fn query(scan: &Scan, limit: usize, body: &str, narrow: bool) -> (String, Vec<Va
     let mut filter = format!("namespace = ? AND kind = '{}' AND deleted = 0", scan.kind);
     let mut values = vec![text(scan.namespace.as_str())];
     if let Some(prefix) = scan.prefix.as_deref().filter(|prefix| !prefix.is_empty()) {
-        // No printable character sorts behind the last code point.
+        // No printable character sorts after the last code point.
         filter.push_str(" AND id >= ? AND id < ?");
         values.extend([text(prefix), text(format!("{prefix}{}", char::MAX))]);
     }

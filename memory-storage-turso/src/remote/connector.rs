@@ -1,4 +1,4 @@
-//! Connects to the one server that was named, and bounds what it may answer.
+//! Connects to the configured server only, and bounds its answers.
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +15,8 @@ use crate::classify::ANSWER_TOO_LONG;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The most bytes of one answer, as they come over the wire: the client holds it in memory. Whoever asks for several
-/// records then asks for fewer; one takes at most 4 MiB, and twice that where all of it is escaped.
+/// The most bytes of one answer, as transferred: the client holds it in memory. A read of several records then
+/// requests fewer; one takes at most 4 MiB, and twice that if all of it is escaped.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Makes connections to one scheme, host and port, and to no other.
@@ -28,7 +28,7 @@ pub(crate) struct Connector<C> {
     server: Server,
 }
 
-/// What a connection leads to.
+/// The server of a connection.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Server {
     scheme: String,
@@ -85,7 +85,7 @@ where
 
 /// A connection that fails once an answer is too long.
 ///
-/// HTTP/1.1 asks one thing at a time, so what comes in between two writes belongs to one answer.
+/// HTTP/1.1 sends one request at a time, so all bytes between two writes belong to one answer.
 #[derive(Debug)]
 pub(crate) struct Bounded<S> {
     stream: S,

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future whose panic is an error: the client unwraps what a server sends (an error page that is not UTF-8, a row that
-/// is too short), and a stranger's answer must not take the caller's task down.
+/// A future whose panic is an error: the client unwraps what a server sends (an error page that is not UTF-8, a
+/// row that is too short), and a stranger's answer must not take the caller's task down.
 pub(crate) struct Guarded<F>(F);
 
 impl<F: Future + Unpin> Guarded<F> {
@@ -20,7 +20,7 @@ impl<F: Future + Unpin> Future for Guarded<F> {
     type Output = Result<F::Output, Box<dyn Any + Send>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // What a panic leaves behind is the connection, which is then dropped.
+        // After a panic only the connection is affected, which is then dropped.
         let future = Pin::new(&mut self.0);
         match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(poll) => poll.map(Ok),

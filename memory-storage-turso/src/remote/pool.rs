@@ -15,8 +15,8 @@ use crate::remote::options::RemoteOptions;
 use crate::remote::url;
 use crate::session::{Place, Session, finish};
 
-/// The server forgets an unused stream after 10 s and then fails every call on it; a connection idle for longer than
-/// this forgets its stream first.
+/// The server forgets an unused stream after 10 s and then fails every call on it; a connection idle for longer
+/// than this forgets its stream first.
 const STREAM_LIFETIME: Duration = Duration::from_secs(8);
 
 /// Upkeep drops connections that were idle for longer than this.

@@ -1,4 +1,4 @@
-//! What to do about the last error, before anything else.
+//! The remedy for the last error, which precedes all other advice.
 
 use memory_core::{FailureId, ItemId};
 use memory_recall::query::RecallQuery;
@@ -7,23 +7,23 @@ use super::rulings::Rulings;
 use super::{Advised, times};
 use crate::memory::ToolAdvice;
 
-/// Episodes in which another attempt must have worked after what is advised: one may have been an accident.
+/// Episodes in which another attempt must have worked after the advised calls: a single one may be an accident.
 const REPEATED: u32 = 2;
 
-/// What got over an error like the last one.
+/// A remedy for an error like the last one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Remedy {
     /// The tool that failed.
     pub(crate) failed: String,
-    /// The tools of the fix, in order; none if the tool was only ever called again in vain.
+    /// The tools of the fix, in order; none if repeating the tool always failed.
     pub(crate) tools: Vec<String>,
-    /// The fix, as it is told.
+    /// The fix, as rendered.
     pub(crate) text: String,
     /// The tool that it is known of, if that is not the one that failed.
     pub(crate) known_of: Option<String>,
     /// In how many episodes it worked.
     pub(crate) worked: u32,
-    /// Whether somebody pinned it: it stands whatever its evidence.
+    /// Whether a person pinned it: then it is valid whatever its evidence.
     pub(crate) pinned: bool,
     /// How sure it is, in `0.0..=1.0`.
     pub(crate) confidence: f64,
@@ -31,8 +31,8 @@ pub(crate) struct Remedy {
     pub(crate) lesson: FailureId,
 }
 
-/// Puts what got over the last error first. What only ever failed again is not advised; what goes round the tool that failed
-/// takes its place, if somebody pinned it or the model says so, too. Rulings outrank a remedy.
+/// Puts the remedy of the last error first. A call that only ever failed again is not advised; the workaround
+/// takes its place, if a person pinned it or the model agrees. Rulings outrank a remedy.
 pub(super) fn begin_with(remedy: &Remedy, query: &RecallQuery, rulings: &Rulings<'_>, advised: &mut Advised) {
     if remedy.tools.iter().any(|tool| rulings.is_out(tool)) {
         return;

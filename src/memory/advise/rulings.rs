@@ -1,4 +1,4 @@
-//! What somebody ruled, or what became of uses, about tools for a task.
+//! Rulings by people, and demotions by uses, about tools for a task.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use memory_recall::tokenize::normalize_label;
 
 use crate::memory::ToolAdvice;
 
-/// What somebody pinned calls for its tool so surely at least.
+/// The least probability of a tool that a pinned rule calls for.
 pub(crate) const PINNED: f64 = 0.9;
 
 /// The rules whose condition holds of a task.
@@ -47,17 +47,17 @@ impl<'h> Rulings<'h> {
         self.any(tool, |rule| rule.is_pinned() && rule.advice == Advice::Avoid)
     }
 
-    /// Returns true if a ruling, or what became of uses, is against a tool.
+    /// Returns true if a ruling, or a demotion by uses, is against a tool.
     pub(super) fn is_out(&self, tool: &str) -> bool {
         self.is_forbidden(tool) || self.any(tool, |rule| rule.advice == Advice::Use && !is_recalled(rule))
     }
 
-    /// Returns true if nothing is to be said against a tool: a rule for it is pinned, or one against it rejected.
+    /// Returns true if nothing may count against a tool: a rule for it is pinned, or one against it rejected.
     pub(super) fn is_spared(&self, tool: &str) -> bool {
         self.is_pinned(tool) || self.any(tool, |rule| rule.advice == Advice::Avoid && rule.is_rejected())
     }
 
-    /// Returns the rules for a tool, the surest first.
+    /// Returns the rules for a tool, the most certain first.
     pub(super) fn rules_for(&self, tool: &str) -> impl Iterator<Item = &'h Heuristic> {
         let rules = self.holding.iter().map(|(rule, _)| *rule);
         let mut rules: Vec<&Heuristic> = rules
@@ -67,7 +67,7 @@ impl<'h> Rulings<'h> {
         rules.into_iter()
     }
 
-    /// Adds what somebody pinned, whatever the model says of it.
+    /// Adds pinned tools, whatever the model predicts.
     pub(super) fn add_pinned(&self, tools: &mut Vec<ToolAdvice>) {
         let pinned = self.holding.iter().filter(|(rule, _)| rule.is_pinned() && rule.advice == Advice::Use);
         for (rule, part) in pinned {

@@ -6,8 +6,8 @@ use super::*;
 
 const TASK: &str = "Cancel the booking";
 
-/// Bookings that went like the courses before thirty that were cancelled and refunded, among other tasks; each call with
-/// whether it worked as its sign.
+/// Bookings that followed these courses before thirty that were cancelled and refunded, among other tasks; a
+/// sign after each call marks whether it worked.
 fn travel(courses: &[&str]) -> Model {
     let mut model = Model::new(Params::default());
     let mut ids = 0..;
@@ -124,7 +124,7 @@ fn a_known_error_begins_with_its_remedy() {
     let once = Remedy { worked: 1, ..remedy(&["unlock", "cancel"]) };
     assert_eq!(with(&once), usual, "an accident");
     assert_eq!(tools(&with(&Remedy { pinned: true, ..once }))[..2], ["unlock", "cancel"]);
-    // Round the tool that failed: only if the model says so, too, or somebody did.
+    // A workaround for the failed tool applies only if the model agrees, too, or a person pinned it.
     assert_eq!(with(&remedy(&["hand_over"])), usual);
     let round = with(&Remedy { pinned: true, ..remedy(&["hand_over"]) });
     assert_eq!(tools(&round)[0], "hand_over");

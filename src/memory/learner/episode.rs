@@ -28,7 +28,7 @@ const SIMILARITY: f64 = 0.25;
 /// Newest episodes that an item names.
 pub(in crate::memory) const NAMED_EPISODES: usize = 16;
 
-/// What was said of an episode, and the domain whose rules it changes.
+/// The reflection on an episode, and the domain whose rules it changes.
 #[derive(Debug)]
 pub(super) struct Reflected {
     reflection: Reflection,
@@ -36,7 +36,7 @@ pub(super) struct Reflected {
 }
 
 impl Learner {
-    /// Adds to a draft what an episode teaches.
+    /// Adds everything learned from an episode to a draft.
     pub(super) async fn learn_episode(
         &self,
         id: EpisodeId,
@@ -91,7 +91,7 @@ impl Learner {
         }
         let Extracted { patterns, failures, playbook } = extracted;
         let mut witness = Witness { known: self.known_evidence(id).await?, ..Witness::new(&trace) };
-        // An episode of a clock that is ahead is no younger than what is learned now.
+        // An episode from a clock that is ahead must not be newer than the time of learning.
         witness.at = witness.at.min(self.records.engine.now());
         for pattern in patterns {
             self.see_pattern(pattern, &witness, draft).await?;
@@ -125,7 +125,8 @@ impl Learner {
             .collect())
     }
 
-    /// Returns whether an episode succeeded, and what it teaches without another; `None` if it is open or gone.
+    /// Returns whether an episode succeeded, and the items that it yields on its own; `None` if it is open or
+    /// gone.
     pub(in crate::memory) async fn tell(
         &self,
         teller: EpisodeId,
@@ -142,8 +143,9 @@ impl Learner {
         Ok(Some((trace.succeeded(), extracted)))
     }
 
-    /// Tells the procedure that an episode follows from those that it is known from (`named`), beside those with a similar
-    /// task: these may all have the same values, and those of other words go the same way.
+    /// Extracts the procedure that an episode follows from the episodes that support it (`named`) and those
+    /// with a similar task: the latter may all have the same values, and episodes with other words may follow
+    /// the same procedure.
     pub(in crate::memory) async fn tell_among(
         &self,
         named: &[EpisodeId],
@@ -159,7 +161,7 @@ impl Learner {
         for id in named.iter().filter(|id| **id != trace.episode.id && Some(**id) != without) {
             let Some(found) = self.traces.trace(*id).await? else { continue };
             let task = &found.episode.task.description;
-            // The same task once more shows nothing new.
+            // Another attempt at the same task shows nothing new.
             let is_new = *task != trace.episode.task.description
                 && others.iter().all(|other| other.episode.task.description != *task);
             if is_new && found.succeeded() && others.len() < SIMILAR {
@@ -178,8 +180,8 @@ impl Learner {
         Ok(())
     }
 
-    /// Returns completed episodes like this one, the most similar first; if all of the nearest ended alike, behind them some
-    /// that ended otherwise: there is no contrast without.
+    /// Returns similar completed episodes, the most similar first. If all of the nearest ended alike, some with
+    /// another outcome follow, because contrast needs both.
     pub(in crate::memory) async fn similar(&self, trace: &Trace) -> Result<Vec<Trace>> {
         let mut similar = self.nearest(trace, &[], SIMILAR).await?;
         let succeeded = similar.iter().filter(|found| found.succeeded()).count();
@@ -194,7 +196,7 @@ impl Learner {
         Ok(similar)
     }
 
-    /// Returns the completed episodes most like this one, of those that ended so; of any if nothing is said.
+    /// Returns the most similar completed episodes with one of these outcomes; with any if `ended` is empty.
     async fn nearest(&self, trace: &Trace, ended: &[Verdict], limit: usize) -> Result<Vec<Trace>> {
         let task = &trace.episode.task;
         let mut query = RecallQuery::for_task(task).limit(limit + 1).min_relevance(SIMILARITY);
@@ -239,7 +241,8 @@ impl Learner {
                 (retold(held, playbook), Place::Teller)
             }
             Some(Entity::Playbook(held)) => (self.told_beside(held, witness).await?, Place::BehindTeller),
-            // The values of a procedure that a failing episode followed are another episode's, which it does not name.
+            // The values of a procedure that a failing episode followed are another episode's, which it does
+            // not name.
             _ if !witness.succeeded() => return Ok(()),
             _ => (playbook, Place::Newest),
         };
@@ -254,8 +257,8 @@ impl Learner {
         Ok(())
     }
 
-    /// Returns a playbook of few episodes told beside one more that ended before its teller: what the few have in common may
-    /// be chance. Those that come later on tell it themselves.
+    /// Returns a playbook of few episodes, extracted with one more that ended before its source episode: common
+    /// values of few episodes may be chance. Later episodes extract it themselves.
     async fn told_beside(&self, held: Playbook, witness: &Witness) -> Result<Playbook> {
         let Some(teller) = held.sources.first() else { return Ok(held) };
         if !witness.succeeded() || held.sources.len() >= SIMILAR || held.sources.contains(&witness.episode) {
@@ -287,7 +290,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Turns what was recalled for the episode into evidence.
+    /// Turns the recalls for the episode into evidence.
     async fn see_uses(&self, trace: &Trace, witness: &Witness, draft: &mut Draft<'_>) -> Result<()> {
         let Some(recall) = &trace.episode.recall else { return Ok(()) };
         for item in &recall.shown {
@@ -315,7 +318,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Sets how an item stands by its uses, beside how episodes of its domain go.
+    /// Sets the status of an item by its uses, compared with the success rate of its domain.
     pub(in crate::memory) fn judge(&self, entity: &mut Entity, at: Timestamp) {
         let (used, domain, held, ruling) = match entity {
             Entity::Pattern(held) => (&held.used, &held.domain, &mut held.standing, held.ruling),
@@ -331,8 +334,9 @@ impl Learner {
     }
 }
 
-/// Returns true if an episode tells a procedure: it succeeded, and none of the others that the procedure names did so later.
-/// By the episodes alone, so that it does not matter when and how often it is learned from.
+/// Returns true if an episode is the source of a procedure: it succeeded, and no other episode that the
+/// procedure names succeeded later. This depends on the episodes only, not on when and how often they are
+/// learned from.
 async fn tells(witness: &Witness, named: &[EpisodeId], draft: &Draft<'_>) -> Result<bool> {
     if !witness.succeeded() {
         return Ok(false);
@@ -350,7 +354,7 @@ async fn tells(witness: &Witness, named: &[EpisodeId], draft: &Draft<'_>) -> Res
     Ok(true)
 }
 
-/// Returns a playbook as another telling has it; what it is and what is known of its worth stay.
+/// Returns a playbook with newly extracted content; its identity and evidence stay.
 pub(in crate::memory) fn retold(held: Playbook, told: Playbook) -> Playbook {
     Playbook {
         title: told.title,
@@ -367,9 +371,10 @@ pub(in crate::memory) fn retold(held: Playbook, told: Playbook) -> Playbook {
 enum Place {
     /// In front, as the newest that came.
     Newest,
-    /// In front: it tells the procedure, and is named for as long as it does, in whatever order others come.
+    /// First: it is the source of the procedure, and is named for as long as it is, in whatever order others
+    /// arrive.
     Teller,
-    /// Behind the one that tells the procedure.
+    /// After the source of the procedure.
     BehindTeller,
 }
 
@@ -431,7 +436,8 @@ impl Witness {
 }
 
 impl Draft<'_> {
-    /// Adds a piece of evidence; returns false if it was there before, from learning from the same episode earlier.
+    /// Adds a piece of evidence; returns false if it was there before, from learning from the same episode
+    /// earlier.
     fn put_evidence(&mut self, witness: &Witness, item: ItemId, role: EvidenceRole, success: f64) -> bool {
         let evidence = witness.evidence(item, role, success);
         let id = evidence.record_id();

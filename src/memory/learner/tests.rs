@@ -194,7 +194,7 @@ async fn what_was_written_back_after_forgetting_goes_with_the_next_cycle() {
     assert!(before.sources.contains(&gone));
     memory.forget(gone).await.unwrap();
     assert!(!playbook(&memory).await.unwrap().sources.contains(&gone));
-    // Another process, away while it was forgotten, has added something to what it had read before.
+    // Another process, offline during the forgetting, has added to the version that it had read before.
     let mut draft = super::Draft::new(&memory.inner.records);
     draft.put(before.id.to_string(), before.clone());
     memory.inner.records.engine.commit(draft.into_records()).await.unwrap();
@@ -246,7 +246,7 @@ async fn forgetting_takes_an_episode_out_of_what_others_showed_too() {
         let playbooks = knowledge.playbooks().await.unwrap().items;
         format!("{patterns:?} {playbooks:?}")
     };
-    // The last one told it; the others go one by one, too, until nothing is left to tell it from.
+    // The last one is the source; the others are forgotten one by one, too, until none is left.
     for (id, (service, version)) in ids.into_iter().zip(RELEASES).rev() {
         assert!(memory.forget(id).await.unwrap());
         memory.learn().await.unwrap();
@@ -367,7 +367,7 @@ async fn a_playbook_that_disagrees_with_the_advice_is_not_suggested() {
     let items = ["espresso machine", "garden hose", "desk lamp", "tea kettle"];
     for n in 0..24 {
         let (asked, tool) = [("Exchange", "exchange_items"), ("Return", "return_items")][n % 2];
-        // Most of what is exchanged has this in common with the question, and hardly anything that is returned.
+        // Most exchanges share this with the query, and hardly any of the returned ones.
         let is_usual = n / 2 % 4 > 0;
         let item = if (n % 2 == 0) == is_usual { items[0] } else { items[1 + n / 2 % 3] };
         clock.advance(std::time::Duration::from_secs(60));
@@ -432,7 +432,7 @@ async fn a_task_of_several_wishes_gets_what_is_known_of_its_parts() {
     }
     let found = memory.recall("Paint the greenhouses near Lisbon, and mow the lawn").await.unwrap();
     assert_eq!(found.playbook, None);
-    // Much the same words, asked about elsewhere.
+    // Similar words, from another domain.
     let alike = RecallQuery::new("Cancel the unpaid order of plants #W7654321 at the nursery of my aunt");
     for (domain, fits) in [("shop", true), ("garden", false)] {
         let found = memory.recall(alike.clone().domain(domain)).await.unwrap();
@@ -480,7 +480,7 @@ async fn a_cycle_makes_way_for_work_and_the_next_one_goes_on() {
         let inner = memory.inner.clone();
         async move { inner.consolidation.consolidate(Trigger::Idle, None).await }
     });
-    // Until the cycle has started, and waits; then somebody asks.
+    // Waits until the cycle has started and is waiting; then a query arrives.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     memory.recall("release the mail service").await.unwrap();
     drop(gate);
@@ -522,7 +522,7 @@ async fn what_all_failures_left_out_is_seen_though_the_nearest_episodes_end_alik
         let outcome = if tested { Outcome::success("live") } else { Outcome::failure("rolled back") };
         episode.complete(outcome).await.unwrap();
     };
-    // So many of each that the nearest of one are all of its own sort.
+    // Enough of each sort that the nearest episodes of one are all of its own sort.
     for n in 0..24 {
         deploy(n, n < 14).await;
     }
@@ -563,7 +563,7 @@ async fn background_learning_begins_again_after_a_panic() {
     };
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
     let ids = Arc::new(SeededIds::new(7));
-    // What the learner looks for first.
+    // The first read of the learner.
     faults.then(Some(Operation::Scan), Fault::Panic);
     let memory = Memory::assemble(Namespace::default(), MemoryConfig::default(), tiers, clock.clone(), ids);
     let memory = memory.await.unwrap();

@@ -1,4 +1,4 @@
-//! The tools that are advised, and the heuristics behind the advice.
+//! The advised tools, and their supporting heuristics.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,8 @@ const OF_ONE_TOOL: usize = 2;
 pub(super) const NEIGHBOURS: usize = 5;
 
 impl Recaller {
-    /// Adds what is advised; returns what failed at this point of tasks like this one, and which tools are for others.
+    /// Adds the advised tools; returns the calls that failed at this point of similar tasks, and the tools that
+    /// belong to other tasks.
     pub(super) async fn add_tools(
         &self,
         clauses: &[String],
@@ -29,7 +30,7 @@ impl Recaller {
         now: Timestamp,
         recall: &mut Recall,
     ) -> Result<(Vec<DeadEnd>, HashSet<String>)> {
-        // A task that names no domain is taken for one of the domain of what is most like it.
+        // A task without a domain is treated as one of the domain of the most similar episode.
         let nearest = recall.episodes.first().and_then(|found| found.episode.task.domain.clone());
         let domain = query.domain.clone().or(nearest);
         let domain = domain.as_deref();
@@ -57,7 +58,7 @@ impl Recaller {
         Ok((advised.dead_ends, advised.for_others))
     }
 
-    /// Adds to the heuristics that are stored those `computed` now that are not, but that somebody ruled on.
+    /// Adds to the stored heuristics those `computed` now that are not stored but have a ruling.
     fn with_rulings(&self, stored: Arc<Vec<Heuristic>>, computed: &[Heuristic]) -> Arc<Vec<Heuristic>> {
         let rulings = self.records.rulings();
         let ruled = |rule: &Heuristic| {
@@ -70,7 +71,7 @@ impl Recaller {
         if new.is_empty() { stored } else { Arc::new(stored.iter().cloned().chain(new).collect()) }
     }
 
-    /// Advice may be as old as the last episode that was learned from; what was forgotten since then is not named.
+    /// Advice may be as old as the last learned episode; episodes forgotten since then are not named.
     pub(super) fn leave_out_forgotten(&self, now: Timestamp, tools: &mut [ToolAdvice]) {
         for advice in tools {
             advice.items.retain(|item| match item {
@@ -81,8 +82,8 @@ impl Recaller {
     }
 }
 
-/// Returns what the episodes that are asked for `show` by themselves, with what is `stored` of uses and rulings; and what
-/// somebody ruled on, whoever shows it.
+/// Returns the heuristics that the requested agents' episodes support (`shown`), with uses and rulings of the
+/// `stored` ones; and all heuristics with a ruling.
 fn of_those_asked(stored: &[Heuristic], shown: &[Heuristic]) -> Vec<Heuristic> {
     let mut stored: HashMap<_, &Heuristic> = stored.iter().map(|rule| (rule.id, rule)).collect();
     let own = shown.iter().map(|shown| match stored.remove(&shown.id) {
@@ -103,7 +104,7 @@ pub(super) fn neighbour(found: &RecalledEpisode) -> Neighbour {
     (worked.map(|used| used.tool.clone()).collect(), found.parts.support, success)
 }
 
-/// Returns the heuristics behind the advice, the most telling first.
+/// Returns the heuristics that support the advice, the most discriminating first.
 fn applied(tools: &[crate::memory::ToolAdvice], heuristics: &[Heuristic]) -> Vec<Recalled<Heuristic>> {
     let mut by_id: HashMap<_, _> =
         heuristics.iter().map(|heuristic| (ItemId::Heuristic(heuristic.id), heuristic)).collect();
@@ -119,7 +120,7 @@ fn applied(tools: &[crate::memory::ToolAdvice], heuristics: &[Heuristic]) -> Vec
         }
     }
     applied.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.id.cmp(&b.item.id)));
-    // Many words may call for one tool; two say enough.
+    // Many words may call for one tool; two are enough.
     let mut shown: HashMap<String, usize> = HashMap::new();
     applied.retain(|found| {
         let of_tool = shown.entry(found.item.tool.clone()).or_default();

@@ -1,4 +1,4 @@
-//! What errors like the last one were fixed by.
+//! Fixes of errors like the last one.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -19,15 +19,16 @@ use crate::memory::recaller::Recaller;
 const FIXES: usize = 3;
 /// Lessons that are compared, those with the most words in common.
 const CANDIDATES: usize = 32;
-/// What likeness counts of an error of another domain than was asked for: that one must be nearly the same.
+/// The factor on the similarity of an error of another domain than the query's: such an error must be nearly
+/// the same.
 const OTHER_DOMAIN: f64 = 0.7;
 /// The similarity from which two errors are the same problem.
 pub(super) const SAME_ERROR: f64 = 0.5;
-/// The similarity from which what fixed the one is the first thing to do about the other.
+/// The similarity from which the fix of one error is the first remedy for the other.
 const SAME_FIX: f64 = 0.7;
-/// The share of the episodes that got over an error in which the fix did that must be the first thing to do.
+/// The share of the recovered episodes in which a fix must have worked to be the first remedy.
 const USUAL: f64 = 0.75;
-/// A tool that was called again in vain so often, and never got over an error, is not called again.
+/// A tool is not called again if it failed this many times and never recovered from an error.
 const GIVEN_UP_FROM: u32 = 3;
 
 impl Recaller {
@@ -59,7 +60,8 @@ impl Recaller {
         for text in errors::normal_lines(error) {
             let mut asked = query.about(text);
             asked.tags.clear();
-            // A name that no error had before would outweigh all that they have in common: how alike they are is seen below.
+            // A name that no error had before would outweigh everything in common, so similarity is checked
+            // below.
             let mut hits = self.search_learned(Kind::Failure, &asked, (CANDIDATES, f64::MIN_POSITIVE), now);
             hits.retain(|hit| seen.insert(hit.key.id.clone()));
             for Reached { entity, origin, .. } in self.reach(hits, query, now, recall).await? {
@@ -84,9 +86,9 @@ impl Recaller {
     }
 }
 
-/// Returns what got over an error quite like the last one, if its best fix was not in vain since and is nearly always the one:
-/// an error that says little is got over in many ways, each in its place. Where the tool that failed last never got over it,
-/// this is what other tools did before they were called again, if they all did the same.
+/// Returns the remedy of an error similar to the last one, if its best fix has not failed since and is nearly
+/// always the one used: an unspecific error has many remedies, depending on the place. If the tool that failed
+/// last never recovered from it, the remedy is the common one of other tools, if there is one.
 pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let failed = query.failed_tool()?;
     let like = || recall.fixes.iter().filter(|found| found.score >= SAME_FIX);
@@ -94,7 +96,7 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     let mut known = own.iter().filter(|found| found.item.helped().next().is_some());
     if let Some(first) = known.next() {
         let fix = usual_fix(&first.item)?;
-        // What differs by the name of a thing is a lesson of its own; what got over both counts for both.
+        // Errors that differ only by a name have separate lessons; a common fix counts for both.
         let fixes = known.filter_map(|found| usual_fix(&found.item));
         let same = fixes.filter(|other| other.tools() == fix.tools());
         let more = same.fold(0_u32, |sum, other| sum.saturating_add(other.worked));
@@ -114,7 +116,7 @@ pub(super) fn remedy(query: &RecallQuery, recall: &Recall) -> Option<Remedy> {
     (others.all(agrees) && !was_in_vain).then(|| remedy_by(failed, first, (fix, 0), tools))
 }
 
-/// Returns that there is nothing to be done, if the tool was only ever called again in vain, and nobody knows what it lacked.
+/// Returns an empty remedy if the tool was only ever repeated without success and no missing call is known.
 fn given_up(failed: &str, own: &[&Recalled<Failure>]) -> Option<Remedy> {
     let first = own.first().filter(|_| own.iter().all(|found| found.item.root_cause.is_none()))?;
     let again = own.iter().flat_map(|found| found.item.in_vain());
@@ -140,7 +142,7 @@ fn remedy_by(
     tools: Vec<String>,
 ) -> Remedy {
     let worked = fix.worked.saturating_add(more);
-    // How often it worked of the times it was tried, drawn to even by one time each way.
+    // Its success rate, smoothed towards even by one success and one failure.
     let share =
         f64::from(worked.saturating_add(1)) / f64::from(worked.saturating_add(fix.failed).saturating_add(2));
     Remedy {
@@ -155,22 +157,22 @@ fn remedy_by(
     }
 }
 
-/// Returns the fix of an error that is nearly always the one, and works, or that somebody pinned.
+/// Returns the fix of an error that is nearly always used and works, or that a person pinned.
 fn usual_fix(failure: &Failure) -> Option<&ModelRemedy> {
     let fix = failure.helped().next().filter(|fix| fix.works() || fix.is_pinned())?;
     (fix.is_pinned() || f64::from(fix.worked) >= USUAL * f64::from(failure.resolved)).then_some(fix)
 }
 
-/// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only calls that one
-/// otherwise.
+/// Returns the tools of a fix before it tries the tool that failed again; `None` if it does not, or if it only
+/// calls that one otherwise.
 fn before_the_next_try<'f>(fix: &'f ModelRemedy, failure: &Failure) -> Option<Vec<&'f str>> {
     let mut tools = fix.tools();
     let last = tools.pop()?;
     (last == failure.tool && !tools.is_empty()).then_some(tools)
 }
 
-/// Orders errors like the last one: what was got over comes before what never was, then the likest; of those equally alike
-/// one with a fix that was not in vain since, then one with a fix that worked more often.
+/// Orders errors like the last one: resolved ones before unresolved ones, then by similarity; among equally
+/// similar ones first those with a fix that has not failed since, then those with a fix that worked more often.
 fn better_fix(a: &Recalled<Failure>, b: &Recalled<Failure>) -> Ordering {
     let fixed = |it: &Recalled<Failure>| it.item.helped().next().is_some();
     let works = |it: &Recalled<Failure>| it.item.helped().next().is_some_and(ModelRemedy::works);
@@ -314,7 +316,7 @@ mod tests {
             assert_eq!(better_fix(&b, &a), Ordering::Greater);
         };
         check(lesson(1.0, works), lesson(1.0, in_vain));
-        // The lesson of this very error is not lost for one time in vain.
+        // One failed attempt does not discard the lesson of exactly this error.
         check(lesson(1.0, in_vain), lesson(0.7, works));
         check(lesson(0.7, in_vain), lesson(1.0, &[(0, 0, 6)]));
         check(lesson(0.7, works), lesson(1.0, &[]));

@@ -44,7 +44,7 @@ impl Recaller {
             let foreign = query.is_elsewhere(pattern.domain.as_deref()) && hit.score < PART_SCORE;
             let beside =
                 query.last_error().is_some_and(|error| is_beside(&pattern.body, error, for_others, recall));
-            // What somebody rejected as a remedy is none as a pattern, either.
+            // A call that a person rejected as a remedy is not shown as a pattern, either.
             let rejected = match &pattern.body {
                 PatternBody::ErrorRecovery { remedy, .. } => rulings.rejects_remedy(remedy),
                 _ => false,
@@ -71,8 +71,8 @@ fn fails_mostly(pattern: &Pattern) -> bool {
     pattern.tally.failures > pattern.tally.successes
 }
 
-/// Returns true for a pattern that says nothing of what to do after an error: it is about another error, it is the way of
-/// those whose tool worked, or it does not tell by which error to decide, where a fix is known that does.
+/// Returns true for a pattern that does not help after an error: it is about another error, it is the procedure
+/// of episodes whose tool worked, or it does not state its error although a fix is known that does.
 fn is_beside(body: &PatternBody, error: &str, for_others: &HashSet<String>, recall: &Recall) -> bool {
     match body {
         PatternBody::ErrorRecovery { error: known, .. } => errors::likeness(error, known, known) < SAME_ERROR,

@@ -15,14 +15,14 @@ use crate::memory::recaller::{LEARNED_RELEVANCE, PART_SCORE, Reached, SEARCHED_P
 
 /// Playbooks of which the best is suggested.
 const PLAYBOOKS: usize = 8;
-/// What is advised with this confidence is surely needed.
+/// A tool with this confidence counts as needed.
 const NEEDED_FROM: f64 = 0.5;
-/// What is advised with this confidence a playbook must have…
+/// A playbook must contain every tool with this confidence…
 const INDISPENSABLE_FROM: f64 = 0.75;
-/// … and so much of all that is surely needed, by confidence.
+/// … and this share of all needed tools, weighted by confidence.
 const COVERED: f64 = 0.75;
 
-/// What a playbook is looked for with.
+/// The text and tools that a playbook is searched for with.
 struct Wish<'r> {
     /// The words that find it.
     text: String,
@@ -37,10 +37,10 @@ struct Wish<'r> {
 }
 
 impl Recaller {
-    /// Suggests the best playbook that agrees with the advice: it has nearly all that is surely needed, and nothing that
-    /// only other tasks (`for_others`) call for. It is found by the text of the task, or by the words that call for the
-    /// tools: of the task as a whole, or of a part of it. One for a part is worth as much of its score as it covers of what
-    /// is needed.
+    /// Suggests the best playbook that agrees with the advice: it contains nearly all needed tools, and none
+    /// that only other tasks (`for_others`) need. It is found by the text of the task, or by the words that
+    /// predict the tools: of the whole task, or of a part of it. The score of a playbook for a part is weighted
+    /// by its share of the needed tools.
     pub(super) async fn add_playbook(
         &self,
         query: &RecallQuery,
@@ -59,7 +59,7 @@ impl Recaller {
             let hits = self.search_learned(Kind::Playbook, &asked, (PLAYBOOKS, least), now);
             found.extend(hits.into_iter().map(|hit| (wish, hit)));
         }
-        // Several wishes may find one playbook; it is read, or missed, once.
+        // Several searches may find one playbook; it is read, or counted as missing, once.
         let mut once: Vec<Hit> = Vec::new();
         for (_, hit) in &found {
             if once.iter().all(|held| held.key != hit.key) {
@@ -85,14 +85,14 @@ impl Recaller {
             if score <= 0.0 || !agrees(playbook) {
                 continue;
             }
-            // What the part does not say, the rest of the task may; but what the playbook's own task did not say either came
-            // from elsewhere, and is another wish's here.
+            // The rest of the task may have values that the part lacks. A value that the playbook's own task
+            // did not state came from elsewhere, and here belongs to another part.
             let mut values = playbook.suggest_values(&query.text);
             if let Some(own) = wish.part.and_then(|part| recall.task_parts.get(part)) {
                 values.retain(|name, _| playbook.title.contains(&format!("{{{name}}}")));
                 values.extend(playbook.suggest_values(own));
             }
-            // What is of another domain, or asks for much of which the task says nothing, must fit the better.
+            // A playbook of another domain, or with many values that the task lacks, needs a better match.
             let unlikely = query.is_elsewhere(playbook.domain.as_deref())
                 || values.is_empty() && playbook.placeholders.len() > playbook.steps.len();
             if unlikely && hit.score < PART_SCORE {
@@ -146,7 +146,7 @@ fn uses(playbook: &Playbook, tool: &str) -> bool {
     playbook.steps.iter().any(|step| step.tool == tool)
 }
 
-/// Returns how much of what is needed a playbook has, by confidence, in `0.0..=1.0`.
+/// Returns the share of the needed tools that a playbook contains, weighted by confidence, in `0.0..=1.0`.
 fn covered(playbook: &Playbook, needed: &[&ToolAdvice]) -> f64 {
     let sum =
         |tools: &mut dyn Iterator<Item = &&ToolAdvice>| tools.map(|advice| advice.confidence).sum::<f64>();
@@ -154,7 +154,7 @@ fn covered(playbook: &Playbook, needed: &[&ToolAdvice]) -> f64 {
     if all > 0.0 { sum(&mut needed.iter().filter(|advice| uses(playbook, &advice.tool))) / all } else { 1.0 }
 }
 
-/// Returns the share of a playbook's score that it covers of what is surely needed.
+/// Returns a playbook's score, weighted by its share of the needed tools.
 fn worth(found: &SuggestedPlaybook, sure: &[&ToolAdvice]) -> f64 {
     found.score * covered(&found.playbook, sure)
 }

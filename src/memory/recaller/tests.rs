@@ -1,4 +1,4 @@
-//! What recall names was recorded, whatever tools, arguments and errors are called.
+//! Recall names only recorded tools, arguments and errors, whatever their names are.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::memory::config::{LearningConfig, MemoryConfig};
 use crate::memory::recalled::Recall;
 
-/// Records the same course of actions in so many episodes, and recalls after its first error.
+/// Records the same course of actions in this many episodes, and recalls after its first error.
 async fn recalled(episodes: u32, course: &[Action], task: &str) -> Recall {
     let clock = Arc::new(ManualClock::new(Timestamp(1_700_000_000_000)));
     let learning = LearningConfig { background: false, ..LearningConfig::default() };
@@ -87,7 +87,7 @@ async fn an_argument_that_reads_like_a_remedy_adds_no_tool() {
     assert_eq!(unrecorded(&recall, &course), Vec::<String>::new());
 }
 
-/// A text with what separates things in sentences.
+/// A text with the separators of sentences.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         ", then ",

@@ -1,4 +1,4 @@
-//! What recall warns of.
+//! The warnings of a recall.
 
 use memory_core::{EpisodeId, ItemId, Key, Pattern, PatternBody, Timestamp};
 use memory_recall::groups::Contrast;
@@ -8,9 +8,9 @@ use crate::memory::advise::DeadEnd;
 use crate::memory::recalled::{Origin, Recall, Warning};
 use crate::memory::recaller::Recaller;
 
-/// Contrasts among similar episodes that are told.
+/// Contrasts among similar episodes that are rendered.
 const CONTRASTS: usize = 2;
-/// Contrasts and anti-patterns that are told together.
+/// Contrasts and anti-patterns that are rendered together.
 const WARNINGS: usize = 3;
 /// Tools that one warning names.
 const DEAD_ENDS: usize = 5;

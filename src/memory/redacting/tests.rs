@@ -42,7 +42,8 @@ async fn stored(memory: &Memory) -> String {
     all
 }
 
-/// Puts the secret into one string or name after the other; what is no free text does not decode and is left out.
+/// Puts the secret into one string or name after the other; texts with a fixed format fail to decode and are
+/// left out.
 fn with_secret_everywhere<T: Serialize + DeserializeOwned>(full: &T) -> Vec<(String, T)> {
     fn places(value: &Value, at: &str, found: &mut Vec<String>) {
         match value {

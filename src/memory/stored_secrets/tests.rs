@@ -52,7 +52,7 @@ async fn careless(durable: &Arc<MemoryStore>) -> Memory {
     memory
 }
 
-/// Goes over everything.
+/// Runs a complete pass.
 async fn pass(memory: &Memory, pass: RedactionPass) -> (u64, Vec<SecretsFound>) {
     let (mut checked, mut found, mut from) = (0, Vec::new(), None);
     loop {

@@ -8,16 +8,16 @@ use crate::memory::config::{LearningConfig, MemoryConfig};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Gives every text the same direction, as often as it is let.
+/// Gives every text the same direction, as often as permitted.
 #[derive(Debug)]
 struct Same {
     lets: tokio::sync::Semaphore,
-    /// Told when it is asked.
+    /// Notified of each call.
     asked: tokio::sync::Notify,
 }
 
 impl Same {
-    /// Answers so many times, and then only when it is let again.
+    /// Answers this many times, and then only when permitted.
     fn answering(times: usize) -> Arc<Self> {
         Arc::new(Self { lets: tokio::sync::Semaphore::new(times), asked: tokio::sync::Notify::new() })
     }

@@ -1,4 +1,4 @@
-//! What the demo tells.
+//! The output of the demo.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,11 +21,11 @@ use crate::text;
 /// Episodes that are shown for a rule, and against it.
 const EVIDENCE_SHOWN: usize = 3;
 
-/// Tells a person what happens; silent when the answer is one object.
+/// Narrates the demo to a person; silent when the answer is one object.
 pub(super) struct Telling<'o> {
     output: &'o mut Output,
     sections: u32,
-    /// Whether every section is told, not the three moments alone.
+    /// Whether every section is shown, not only the three main moments.
     verbose: bool,
 }
 
@@ -38,12 +38,12 @@ impl<'o> Telling<'o> {
         self.output.columns()
     }
 
-    /// Tells what opening the memory had to repair.
+    /// Shows what opening the memory had to repair.
     pub(super) fn warnings(&mut self, memory: &Memory) -> Result<(), Failure> {
         warn(memory, self.output)
     }
 
-    /// Tells a line of a section.
+    /// Writes a line of a section.
     fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
         if self.verbose { self.say(line) } else { Ok(()) }
     }
@@ -164,12 +164,12 @@ impl<'o> Telling<'o> {
         Ok(())
     }
 
-    /// Tells how much was learned.
+    /// Shows how much was learned.
     pub(super) fn learned(&mut self, knowledge: &str) -> Result<(), Failure> {
         self.line(format!("{} {knowledge}", paint(style::GOOD, "the memory now knows:")))
     }
 
-    /// Tells what the first rule of the answer rests on.
+    /// Shows the evidence of the answer's first rule.
     pub(super) fn explained(&mut self, explained: &Explanation) -> Result<(), Failure> {
         let Explanation { heuristic, supporting, contradicting, .. } = explained;
         self.line("")?;
@@ -185,7 +185,7 @@ impl<'o> Telling<'o> {
         lines.concat().iter().try_for_each(|line| self.line(line))
     }
 
-    /// Tells what is known of an error in the middle of a task.
+    /// Shows the known remedies of an error in the middle of a task.
     pub(super) fn midway(&mut self, answer: &Answer) -> Result<(), Failure> {
         let done = DONE.into_iter().map(|tool| ("✓", style::GOOD, tool, ""));
         for (number, (mark, look, tool, error)) in (1..).zip(done.chain([("✗", style::BAD, FAILED, ERROR)]))
@@ -200,7 +200,7 @@ impl<'o> Telling<'o> {
         Ok(())
     }
 
-    /// Tells how an episode was scored and what its reflection says.
+    /// Shows the score and the reflection of an episode.
     pub(super) fn reflected(
         &mut self,
         reward: Option<&Reward>,
@@ -247,7 +247,7 @@ impl<'o> Telling<'o> {
         lines.iter().try_for_each(|line| self.line(line))
     }
 
-    /// Tells the three moments that matter, unless all was told.
+    /// Shows the three main moments, unless every section was shown.
     pub(super) fn brief(
         &mut self,
         sample: &Imported,

@@ -88,7 +88,7 @@ pub(super) async fn curve(
     table(&["episodes", "ours", "to before", "learn s", "recall µs"], lines, output)
 }
 
-/// Writes the memory beside the baselines.
+/// Writes the memory's figures next to those of the baselines.
 pub(super) fn tell(compared: &Compared, output: &mut Output) -> Result<(), Failure> {
     telling::title(output, "Mean F1 with 95 % intervals, over the same tasks")?;
     let scores = compared.baselines.iter().map(|score| (score.name, Some(score.f1)));

@@ -1,4 +1,4 @@
-//! `memory eval lift`: what memory is worth to an agent of a simulation.
+//! `memory eval lift`: the benefit of memory for a simulated agent.
 
 use memory_eval::{LiftReport, Means, blocks};
 use serde_json::json;

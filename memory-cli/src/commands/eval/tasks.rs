@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: &EvalTasksArgs, by: &Means, output: &mut Outp
     let provider = learned.arena.provider();
     learned.arena.close().await?;
     if output.is_json() {
-        // The first is the answer; with both, leaving one out is beside it, as `left_one_out`.
+        // The first is the answer; with both, `left_one_out` has the leave-one-out figures.
         let mut object = json!(scored[0].1);
         object["seed"] = arguments.seed.into();
         object["train"] = train.len().into();

@@ -12,7 +12,7 @@ pub(super) fn title(output: &mut Output, text: &str) -> std::io::Result<()> {
     output.line(paint(style::TITLE, text))
 }
 
-/// Writes a figure with its name and what it means.
+/// Writes a figure with its name and meaning.
 pub(super) fn figure(output: &mut Output, name: &str, value: &str, meaning: &str) -> std::io::Result<()> {
     output.line(format!(
         "  {name:<18} {}  {}",
@@ -21,12 +21,12 @@ pub(super) fn figure(output: &mut Output, name: &str, value: &str, meaning: &str
     ))
 }
 
-/// Writes what recall went by.
+/// Writes the provider that recall used.
 pub(super) fn provider(output: &mut Output, provider: &str) -> std::io::Result<()> {
     output.line(format!("  {:<18} {}", "provider", paint(style::FAINT, provider)))
 }
 
-/// Writes how much of what was learned is junk.
+/// Writes how much of the learned items is junk.
 pub(super) fn junk(output: &mut Output, junk: &Junk) -> Result<(), Failure> {
     for (name, told) in junk.told() {
         output.line(format!("  {name:<18} {}", paint(style::FAINT, told)))?;

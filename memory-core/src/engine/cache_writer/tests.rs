@@ -38,7 +38,7 @@ async fn an_snapshot_is_made_of_enough_documents_once_enough_have_changed() {
             numbers.clone().for_each(|number| assert!(index.upsert(&key(number), document(number).as_ref())));
         });
     };
-    // Writes documents and asks for a snapshot; returns how many have changed since the one that there is then.
+    // Writes documents and requests a snapshot; returns how many have changed since the existing one.
     let changed_after = async |count: u64| {
         cache_writer.push(CacheWork::Documents((0..count).map(|number| (key(number), None)).collect()));
         cache_writer.push(CacheWork::Snapshot(index.clone(), space.clone()));

@@ -1,4 +1,4 @@
-//! Asking the durable tier for what is not at hand, and filling upward.
+//! Requests uncached records from the durable tier, and fills the caches.
 
 use std::sync::Arc;
 
@@ -10,11 +10,13 @@ use crate::error::{Error, Result};
 use crate::store::record::{Key, Record};
 
 impl Shared {
-    /// Asks the durable tier, for each key once for all who ask at the same time. Answers in the order of the keys.
+    /// Requests records from the durable tier, each key once for all concurrent readers. Answers in the order
+    /// of the keys.
     pub(super) async fn fetch(&self, keys: &[&Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
         let mut answers: Vec<Landing> = vec![None; keys.len()];
         while answers.iter().any(Option::is_none) {
-            // A departure goes before its leader: who follows a cancelled flight must find it gone.
+            // A request leaves the map before its leader ends: a follower of a cancelled request must find it
+            // gone.
             let (mut led, mut followed) = (Vec::new(), Vec::new());
             for place in (0..keys.len()).filter(|place| answers[*place].is_none()) {
                 match self.flights.board(keys[place]) {
@@ -25,7 +27,7 @@ impl Shared {
                     Role::Follow(flight) => followed.push((place, flight)),
                 }
             }
-            // What is led is answered before any other flight is waited for: nobody waits for one who waits.
+            // Led requests are answered before this one waits for others: no waiter waits for a waiter.
             let generation = self.generation();
             let wanted: Vec<Key> = led.iter().map(|(place, ..)| keys[*place].clone()).collect();
             for ((place, departure, leader), answer) in led.into_iter().zip(self.get_each(&wanted).await) {
@@ -37,7 +39,7 @@ impl Shared {
                 drop(departure);
             }
             for (place, mut flight) in followed {
-                // An error means that the leader was cancelled: somebody else must lead.
+                // An error means that the leader was cancelled: another reader must lead.
                 if let Ok(landed) = flight.wait_for(Option::is_some).await {
                     answers[place].clone_from(&landed);
                 }
@@ -46,8 +48,8 @@ impl Shared {
         answers.into_iter().flatten().collect()
     }
 
-    /// Asks the durable tier for some records with as few requests as may be. A record that is refused or damaged fails
-    /// by itself.
+    /// Requests some records from the durable tier with as few requests as possible. A refused or damaged
+    /// record only fails alone.
     async fn get_each(&self, keys: &[Key]) -> Vec<Result<Option<Record>, Arc<Error>>> {
         let mut answers = Vec::with_capacity(keys.len());
         for together in keys.chunks(TOGETHER) {
@@ -72,7 +74,8 @@ impl Shared {
         answers
     }
 
-    /// Fills upward, unless the change feed was applied since the request: the answer may be older than what it told.
+    /// Fills the caches, unless the change feed was applied since the request: the answer may be older than the
+    /// feed.
     pub(super) fn landed(&self, key: &Key, found: Option<&Record>, generation: u64) {
         match found {
             Some(record) => {

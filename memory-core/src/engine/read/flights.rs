@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::lock;
 use crate::store::record::{Key, Record};
 
-/// What a flight brought, once it has landed.
+/// The result of a request, once it has arrived.
 pub(super) type Landing = Option<Result<Option<Record>, Arc<Error>>>;
 
 /// Requests to the durable tier under way, so that concurrent misses of one key make one request.
@@ -30,7 +30,7 @@ impl Drop for Departure<'_> {
     }
 }
 
-/// Who asks for a key: the first leads, the others wait for it.
+/// The role of a reader of a key: the first leads, the others wait for it.
 pub(super) enum Role {
     Lead(watch::Sender<Landing>),
     Follow(watch::Receiver<Landing>),

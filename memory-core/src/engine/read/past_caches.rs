@@ -1,4 +1,4 @@
-//! What the durable tier has, whatever the caches hold.
+//! Reads from the durable tier, bypassing the caches.
 
 use super::{TOGETHER, means_away};
 use crate::engine::{Engine, Shared};
@@ -15,8 +15,9 @@ impl Engine {
         Ok(found.map(|mut found| found.pop().flatten()))
     }
 
-    /// Returns true if the durable tier has newer versions than these, whatever the caches hold; the next read finds them,
-    /// unless the change feed is about to bring them. While it is away, nothing newer is known.
+    /// Returns true if the durable tier has newer versions than these, bypassing the caches; the next read
+    /// finds them, unless the change feed is about to deliver them. While the tier is away, the answer is
+    /// false.
     ///
     /// # Errors
     /// Whatever the durable tier reports but that it is away.
@@ -27,7 +28,7 @@ impl Engine {
             let keys: Vec<Key> = known.iter().map(|(key, _)| key.clone()).collect();
             let is_newer = |place: usize, record: &Record| {
                 let known = known[place].1;
-                // What has expired and is not purged yet was not there for who read it.
+                // An expired record that is not purged yet did not exist for its reader.
                 let is_newer = Some(record.revision) > known && (known.is_some() || !record.is_expired(now));
                 newer |= is_newer;
                 is_newer
@@ -41,8 +42,8 @@ impl Engine {
 }
 
 impl Shared {
-    /// Asks the durable tier whatever the caches hold, and puts into them what `kept` says of a place and its record;
-    /// `None` while it is away.
+    /// Requests from the durable tier, bypassing the caches, and caches the records that `kept` selects by
+    /// place; `None` while it is away.
     async fn past_the_caches(
         &self,
         keys: &[Key],

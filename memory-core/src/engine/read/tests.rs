@@ -33,7 +33,7 @@ async fn many_are_read_in_order_with_one_request() {
     assert_eq!(found, [Some(3), None, Some(1), None, Some(2), Some(3)]);
     assert_eq!(faults.calls() - before, 1);
 
-    // What is at hand needs nobody; what is not is an error, and nothing is made up.
+    // Cached records need no tier; others are an error.
     faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
     let own = engine.read_many(&keys[2..3]).await.unwrap();
     assert_eq!(own[0].as_ref().map(|record| record.revision.clock), Some(1));
@@ -70,7 +70,7 @@ async fn each_of_some_is_read_with_one_request_for_all() {
     engine.read_each(&many).await.unwrap();
     assert_eq!(faults.calls() - before, 3, "more than go together");
 
-    // While the durable tier is away each is what was known of it last; of what was never known there is an error.
+    // While the durable tier is away each is its last known version; one that was never known is an error.
     engine.shared.cache_writer.settle().await;
     clock.advance(ttl * 2);
     faults.always(Some(Fault::Refuse(ErrorKind::Unavailable)));
@@ -98,7 +98,7 @@ async fn one_damaged_record_does_not_fail_those_asked_for_with_it() {
     assert!(reads.next().unwrap().unwrap().record.is_some());
 }
 
-/// Lets no reads by key through until it is opened, and counts them.
+/// Blocks reads by key until it is opened, and counts them.
 #[derive(Clone)]
 struct Gate(Arc<(tokio::sync::Semaphore, AtomicUsize)>);
 
@@ -118,7 +118,7 @@ impl Layer for Gate {
     }
 }
 
-/// Opens an engine that is told of nothing by the change feed.
+/// Opens an engine that gets nothing from the change feed.
 async fn open_engine(durable: Arc<dyn Durable>, clock: Arc<ManualClock>) -> Result<(Arc<Engine>, Namespace)> {
     let tiers = Tiers {
         durable,

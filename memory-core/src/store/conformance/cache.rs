@@ -1,4 +1,4 @@
-//! What the cache tier adds.
+//! Tests that are specific to the cache tier.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the durable tier adds.
+//! Tests that are specific to the durable tier.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -240,7 +240,7 @@ async fn what_belongs_to_a_forgotten_episode_is_not_taken(factory: &dyn Factory)
     end.revision = end.revision.into_final();
     end.expires_at = None;
     commit(&store, &[head(1, Some(episode(1))), end.clone()]).await;
-    // Completed by somebody who did not know, with a later clock; and with what stands by itself.
+    // Completed by a process that did not know, with a later clock; and with records that have no owner.
     let mut batch = belongings.clone();
     batch.push(head(9, Some(episode(1))));
     batch.push(record(&space, "other", 9, Some(episode(2))));
@@ -294,7 +294,7 @@ async fn positions_have_tokens(factory: &dyn Factory) {
     assert_eq!((end.next, end.token), seen[4], "and where there is nothing new");
 }
 
-/// Returns the record's id of what belongs to an episode.
+/// Returns the record's id of an entity that belongs to an episode.
 fn entity_id(entity: &Entity) -> Option<String> {
     Some(match entity {
         Entity::Step(step) => Key::step(&Namespace::default(), step).id.to_string(),

@@ -1,4 +1,4 @@
-//! What an outbox does.
+//! Tests of an outbox.
 
 use std::sync::Arc;
 

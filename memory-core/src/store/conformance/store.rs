@@ -1,4 +1,4 @@
-//! What every store does.
+//! Tests of every store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -42,11 +42,11 @@ pub enum BreakerState {
     Closed,
     /// Calls are refused until the back-off is over.
     Open,
-    /// One call is let through to see whether the store is back.
+    /// One call is admitted to see whether the store is back.
     HalfOpen,
 }
 
-/// What a breaker has seen.
+/// The observations of a breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BreakerStatus {
@@ -54,7 +54,7 @@ pub struct BreakerStatus {
     pub state: BreakerState,
     /// Failures in a row that count.
     pub consecutive_failures: u32,
-    /// How long until a probe is let through, in milliseconds; 0 unless open.
+    /// How long until a probe is admitted, in milliseconds; 0 unless open.
     pub retry_in_ms: u64,
     /// How often it has opened.
     pub opened: u64,
@@ -77,7 +77,7 @@ struct Shared {
     random: Arc<dyn IdSource>,
     contacts: Option<Arc<dyn Contacts>>,
     state: Mutex<State>,
-    /// Told whenever the state changes.
+    /// Notified whenever the state changes.
     changed: watch::Sender<()>,
 }
 
@@ -86,7 +86,8 @@ struct State {
     /// `Some` while not closed: when the next probe may go.
     probe_at: Option<Duration>,
     probing: bool,
-    /// Until when calls wait for the first answer instead of being refused; `None` once there was an answer or a failure.
+    /// Until when calls wait for the first answer instead of being refused; `None` once there was an answer or
+    /// a failure.
     patience: Option<Instant>,
     /// Held while this process is the one that probes.
     turn: Option<Turn>,
@@ -151,9 +152,10 @@ impl Breaker {
         Self { shared: Arc::new(Shared { config, clock, random, contacts, state, changed }) }
     }
 
-    /// Creates a breaker around a store that nobody has asked yet: one call goes through, and the others wait for its
-    /// outcome, but no longer than the store needs as a rule, at least `patience` and at most `longest`. After that they are
-    /// refused until there is an answer. If other processes found the store to be away a moment ago, so it is.
+    /// Creates a breaker around a store without any answer yet: one call is admitted, and the others wait for
+    /// its outcome, but no longer than the usual time of the store, at least `patience` and at most `longest`.
+    /// After that they are refused until there is an answer. If other processes recently found the store to be
+    /// away, the breaker starts open.
     pub fn unproven(
         config: BreakerConfig,
         clock: Arc<dyn Clock>,
@@ -163,7 +165,7 @@ impl Breaker {
     ) -> Self {
         let (now, elapsed) = (clock.now(), clock.monotonic());
         let contact = contacts.as_ref().map(|contacts| contacts.recall()).unwrap_or_default();
-        // What somebody notes whose clock is wrong must not keep this process from asking.
+        // A note from a process with a wrong clock must not keep this one from asking.
         let known = contact.outage.clone().filter(|outage| outage.since <= now);
         let wait = known.as_ref().map_or(Duration::ZERO, |outage| outage.probe_at.since(now).min(config.cap));
         let needed = contact.round_trip.map_or(Duration::ZERO, RoundTrip::timeout);
@@ -189,7 +191,7 @@ impl Breaker {
         lock(&self.shared.state).probe_at.is_none()
     }
 
-    /// Returns what refused calls are told; `None` while calls go through.
+    /// Returns the message of refused calls; `None` while calls are admitted.
     pub fn refusal(&self) -> Option<String> {
         let state = lock(&self.shared.state);
         state.probe_at.map(|_| refusal(&state, Duration::ZERO).message().to_owned())
@@ -227,7 +229,8 @@ impl Breaker {
         self.shared.changed.send_replace(());
     }
 
-    /// Ends this process's use of the store: if it waited for an answer in vain, the next process need not.
+    /// Ends this process's use of the store: if it waited for an answer without success, the next process need
+    /// not.
     pub fn leave(&self) {
         let mut state = lock(&self.shared.state);
         if state.probe_at.is_some() && state.last_error.is_none() && !state.is_waiting() {
@@ -256,7 +259,7 @@ impl Breaker {
         }
     }
 
-    /// Lets a probe through at once: somebody has reason to believe that the store is back.
+    /// Admits a probe at once, when there is reason to expect that the store is back.
     pub fn probe_now(&self) {
         let mut state = lock(&self.shared.state);
         if let Some(at) = &mut state.probe_at {
@@ -272,7 +275,7 @@ impl Breaker {
         let Some(at) = state.probe_at else {
             return Admission::Go(Permit { breaker: &self.shared, probe: false });
         };
-        // Somebody waits for a read: it is no probe.
+        // A caller waits for a read, so it is no probe.
         if !state.probing && at <= now && probes(operation) && self.take_turn(&mut state, now) {
             state.probing = true;
             return Admission::Go(Permit { breaker: &self.shared, probe: true });
@@ -299,7 +302,7 @@ impl Breaker {
         };
         state.turn = Some(turn);
         if let Some(mut outage) = state.contact.outage.clone() {
-            // Whoever comes next need not wait for the same answer, should this process end before it has one.
+            // If this process ends before it has an answer, the next one need not wait for the same answer.
             let BreakerConfig { base, cap, .. } = self.shared.config;
             let pause = backoff(base, state.exponent, cap, self.shared.random.random());
             (outage.probe_at, outage.exponent) =
@@ -329,7 +332,7 @@ impl Breaker {
         self.shared.changed.send_replace(());
     }
 
-    /// Refuses calls for a while, and tells other processes.
+    /// Refuses calls for a while, and informs other processes.
     fn open(&self, state: &mut State) {
         let BreakerConfig { base, cap, .. } = self.shared.config;
         let pause = backoff(base, state.exponent, cap, self.shared.random.random());
@@ -344,7 +347,8 @@ impl Breaker {
         self.note(state, Contact { outage: Some(outage), ..state.contact.clone() });
     }
 
-    /// Lets calls through, and tells other processes if they did not know; `took` is how long a first answer took.
+    /// Admits calls, and informs other processes if they did not know; `took` is the duration of a first
+    /// answer.
     fn answered(&self, state: &mut State, took: Option<Duration>) {
         let round_trip = match (took, state.contact.round_trip) {
             (Some(took), Some(known)) => Some(known.measured(took)),
@@ -365,12 +369,12 @@ impl Breaker {
     }
 }
 
-/// Calls that nobody waits for, as a rule.
+/// Calls that usually no caller waits for.
 fn probes(operation: Operation) -> bool {
     matches!(operation, Operation::Changes | Operation::Commit | Operation::Health)
 }
 
-/// Only failures that say "the store is away" or "it refuses this client" count.
+/// Only failures that mean "the store is away" or "it refuses this client" count.
 fn counts(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unauthorized)
 }

@@ -43,7 +43,7 @@ impl Faulty {
         Self::default()
     }
 
-    /// Makes the next call of `operation` (of any, for `None`) fail, behind the faults scripted before.
+    /// Makes the next call of `operation` (of any, for `None`) fail, after the faults scripted before.
     pub fn then(&self, operation: Option<Operation>, fault: Fault) {
         lock(&self.script).next.push_back((operation, fault));
     }

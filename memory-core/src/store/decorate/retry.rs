@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::id::IdSource;
 use crate::store::decorate::{Layer, Operation};
 
-/// A call that took longer than this before it failed is not repeated: it met a deadline, and its caller has waited
-/// enough.
+/// A call that took longer than this before it failed is not repeated: it met a deadline, and its caller has
+/// waited enough.
 const QUICK: Duration = Duration::from_secs(1);
 
 /// Repeats a call that failed quickly with a transient error, with exponential back-off and jitter.

@@ -194,7 +194,7 @@ fn done_tools_are_not_named_and_tools_are_in_order_of_use() {
     assert_eq!(model.predict(&query.done(["zip", "build", "deploy"])).named(), Vec::<&str>::new());
 }
 
-/// Episodes of one task that went like these courses: each call with its sign, over and over.
+/// Episodes of one task with these courses, in rotation: each call with its sign.
 fn went(model: &mut Model, from: u128, count: u128, courses: &[&str]) {
     for at in 0..count {
         let course = courses[at as usize % courses.len()];

@@ -12,7 +12,7 @@ use crate::confidence::pattern_confidence;
 /// Newest episodes that a merged pattern names.
 const NAMED_EPISODES: usize = 16;
 
-/// What patterns must share to be merged: strategy, domain and kind of task.
+/// The properties that patterns must share to be merged: strategy, domain and kind of task.
 pub(super) type Group = (Strategy, Option<String>, Option<String>);
 
 /// Returns the patterns that one may be merged with.
@@ -25,7 +25,7 @@ impl Consolidator {
     pub(super) fn find_duplicate(&mut self, id: PatternId) -> Changes {
         let Some((pattern, content)) = self.patterns.get(&id) else { return Changes::default() };
         let older = self.matched.entry(group_of(pattern)).or_default();
-        // Evidence of what somebody ruled on is not evidence of anything else.
+        // Evidence of an item with a ruling is not evidence of another item.
         if pattern.ruling.is_some() {
             older.push(id);
             return Changes::default();

@@ -1,4 +1,4 @@
-//! Computing items anew from their evidence, and removing what lacks it.
+//! Recomputing items from their evidence, and removing those without any.
 
 use memory_core::{Decision, Entity, Evidence, FailureId, ItemId, Kind, Remedy, Standing, Tally, Timestamp};
 
@@ -12,7 +12,7 @@ use crate::heuristics::prune::{is_prunable, prune};
 const NOTABLE: f64 = 0.005;
 
 impl Consolidator {
-    /// Computes an item anew from its evidence as of now, or removes it.
+    /// Recomputes an item from its evidence as of now, or removes it.
     pub(super) fn recount(
         &mut self,
         item: ItemId,
@@ -27,7 +27,7 @@ impl Consolidator {
         let Some((known, known_used, created_at, domain)) = self.figures(item) else {
             return Changes::default();
         };
-        // Evidence expired under other settings if what the item was first seen by is not there any more.
+        // If the item's first observation is missing, evidence has expired under other settings.
         let complete = complete && reaches(evidence, item, created_at);
         let of = |read: Tally, known: Tally| if complete { read } else { at_least(read, known) };
         let (observed, used) = (of(observed, known), of(used, known_used));
@@ -73,7 +73,8 @@ impl Consolidator {
             ItemId::Heuristic(id) => {
                 let Some(rule) = self.heuristics.get_mut(&id) else { return Changes::default() };
                 let was = Figures::of(&[&rule.used], rule.confidence, rule.standing);
-                // Its tally is that of the episodes, not of evidence records: only time goes on for it.
+                // Its counts are those of the episodes, not of evidence records: only time changes its
+                // confidence.
                 rule.confidence = rule.tally.lower_bound(now, &model);
                 rule.used = used;
                 if !prune(std::slice::from_ref(rule), now, &self.config, &model).is_empty() {
@@ -92,8 +93,8 @@ impl Consolidator {
         }
     }
 
-    /// Counts the episodes of a lesson anew, or removes it. It has no confidence: each of its remedies goes by what came
-    /// of it.
+    /// Recounts the episodes of a lesson, or removes it. It has no confidence: each of its remedies is judged
+    /// by its own results.
     fn recount_failure(&mut self, id: FailureId, Known { evidence, complete }: Known<'_>) -> Changes {
         let item = ItemId::Failure(id);
         let (observed, used) = tallies(evidence.iter().filter(|piece| piece.item == item), &self.confidence);
@@ -118,7 +119,7 @@ impl Consolidator {
         Changes { write: vec![(id.to_string(), failure.clone().into())], ..Changes::default() }
     }
 
-    /// Returns the tallies known of an item, when it was created, and its domain.
+    /// Returns the known counts of an item, its creation time, and its domain.
     fn figures(&self, item: ItemId) -> Option<(Tally, Tally, Timestamp, Option<String>)> {
         match item {
             ItemId::Pattern(id) => {
@@ -138,8 +139,8 @@ impl Consolidator {
     }
 }
 
-/// Returns the tally of the evidence read, or the one known if that counts more: evidence out of reach is no reason to
-/// forget what it said.
+/// Returns the counts of the evidence read, or the known ones if they are higher: unreachable evidence must not
+/// be discarded.
 fn at_least(read: Tally, known: Tally) -> Tally {
     if read.count() < known.count() { known } else { read }
 }
@@ -159,10 +160,10 @@ fn removed(item: ItemId, evidence: &[Evidence], note: String) -> Changes {
     Changes { remove, pruned: 1, notes: vec![note], ..Changes::default() }
 }
 
-/// What a recount may change of an item.
+/// The values of an item that a recount may change.
 #[derive(Debug, Clone, PartialEq)]
 struct Figures {
-    /// Successes and failures of its tallies.
+    /// Successes and failures of its counts.
     counts: Vec<(u32, u32)>,
     confidence: f64,
     standing: Standing,
@@ -175,8 +176,9 @@ impl Figures {
     }
 }
 
-/// Writes an item whose figures have changed. Two processes that learn at once write over each other's counts, which
-/// are right again only once they are written as the evidence has them, however little that does to the confidence.
+/// Writes an item whose figures have changed. Two processes that learn at once write over each other's counts,
+/// which are right again only once they are written as the evidence has them, however little that does to the
+/// confidence.
 fn changed(was: Figures, is: Figures, id: String, entity: impl FnOnce() -> Entity) -> Changes {
     let notable = (was.confidence - is.confidence).abs() >= NOTABLE || was.standing != is.standing;
     if !notable && was.counts == is.counts {

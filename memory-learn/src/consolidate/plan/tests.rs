@@ -42,7 +42,7 @@ fn seen(item: u128, episode: u128, success: f64, days_ago: u64, role: EvidenceRo
     }
 }
 
-/// Runs a cycle to its end; returns what is left of patterns and evidence, and the sum of the changes.
+/// Runs a cycle to its end; returns the remaining patterns and evidence, and the sum of the changes.
 fn cycle(
     patterns: Vec<Pattern>,
     heuristics: Vec<Heuristic>,
@@ -183,7 +183,7 @@ fn what_was_counted_twice_is_put_right_once_all_evidence_is_at_hand() {
     };
     check(&evidence, true, 4);
     check(&evidence, false, 8);
-    // The first of it has expired: what it said is not forgotten.
+    // The first of it has expired, but its count stays.
     check(&evidence[1..], true, 8);
 }
 
@@ -207,7 +207,7 @@ fn lesson(number: u128, error: &str, occurrences: u32, days_ago: u64) -> Failure
     }
 }
 
-/// Runs a cycle over lessons; returns those that are left and the sum of what was merged and pruned.
+/// Runs a cycle over lessons; returns the remaining ones and the sum of merges and prunings.
 fn lessons_after(lessons: &[Failure], evidence: &[Evidence], complete: bool) -> (Vec<Failure>, [u32; 2]) {
     let (config, confidence) = (ConsolidationConfig::default(), ConfidenceConfig::default());
     let (none, rules) = (Vec::new(), Vec::new());
@@ -310,7 +310,7 @@ fn what_others_changed_meanwhile_is_not_written_over() {
     let held = vec![one.clone(), two.clone()];
     let mut consolidator =
         Consolidator::new(held, Vec::new(), Vec::new(), Vec::new(), NOW, config, confidence);
-    // Forgotten and learned from anew while the cycle was on its way.
+    // Forgotten, and learned again, while the cycle was running.
     consolidator.renew(ItemId::Pattern(two.id), None);
     let retold = Pattern { terms: vec!["new".into()], ..one.clone() };
     consolidator.renew(ItemId::Pattern(one.id), Some(retold.clone().into()));

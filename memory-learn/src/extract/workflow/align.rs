@@ -6,24 +6,24 @@ use crate::calls::{Call, WordHasher, value_text};
 use crate::errors::cut;
 use crate::shape::{pieces, wide_mask};
 
-/// What any two calls of one tool are worth as partners; likeness adds less than half of it, so that a pair more always
-/// counts for more than pairs that are more alike.
+/// The value of any two calls of one tool as partners. Similarity adds less than half of it, so that one more
+/// pair always outweighs more similar pairs.
 const PAIR: u32 = 256;
-/// The likeness from which two calls are partners although their episode calls the tool several times.
+/// The similarity from which two calls are partners although their episode calls the tool several times.
 const ALIKE: u32 = 16;
-/// Of a value or a description only this many bytes are compared.
+/// A value or a description is compared up to this many bytes.
 const COMPARED_BYTES: usize = 120;
 /// Features compared of one call.
 const MAX_FEATURES: usize = 32;
-/// Words of 64 bits for the features of a call: so many that few features share a bit by chance.
+/// Words of 64 bits for the features of a call: enough that few features share a bit by chance.
 const WORDS: usize = 8;
 
 /// A call as alignment compares it.
 pub(super) struct Compared<'t> {
     tool: &'t str,
-    /// The tool is called more than once in the episode: its name alone does not tell the step.
+    /// The tool is called more than once in the episode, so its name alone does not identify the step.
     repeated: bool,
-    /// What is in its arguments and description, each feature a bit: two calls are compared in a few instructions.
+    /// The features of its arguments and description, each a bit: two calls are compared in a few instructions.
     features: [u64; WORDS],
     /// How many bits are set.
     count: u32,
@@ -61,7 +61,7 @@ fn features(call: &Call<'_>) -> [u64; WORDS] {
     call.arguments(|name, value| {
         let text = value_text(value);
         let text = cut(&text, COMPARED_BYTES);
-        // The whole, its form (ids of one kind are alike), and its words.
+        // The whole, its form (ids of one kind share it), and its words.
         add(name, text);
         if text.bytes().any(|byte| byte.is_ascii_digit()) {
             add("form", &wide_mask(text));
@@ -79,7 +79,7 @@ impl Compared<'_> {
         (254 * both.sum::<u32>()).checked_div(self.count + other.count).unwrap_or(127)
     }
 
-    /// Returns what the calls are worth as partners; zero if they are none.
+    /// Returns the value of the calls as partners; zero if they are none.
     fn worth(&self, other: &Self) -> u32 {
         if self.tool != other.tool {
             return 0;
@@ -89,8 +89,9 @@ impl Compared<'_> {
     }
 }
 
-/// Aligns two sequences of calls: for each call of `base` the place of its partner. Of all ways to pair calls of one tool in
-/// order it takes one with the greatest worth (Needleman and Wunsch's global alignment, gaps at no cost).
+/// Aligns two sequences of calls: for each call of `base` the place of its partner. Of all ways to pair calls
+/// of one tool in order it takes one with the greatest worth (Needleman and Wunsch's global alignment, gaps at
+/// no cost).
 pub(super) fn align(base: &[Compared<'_>], other: &[Compared<'_>]) -> Vec<Option<usize>> {
     let width = other.len() + 1;
     let mut best = vec![0_u32; (base.len() + 1) * width];

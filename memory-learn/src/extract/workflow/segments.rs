@@ -1,7 +1,7 @@
 //! Values within words: where they stand, and the words cut at them.
 
-/// Returns where a value stands in a text by itself: not as a part of a longer word or figure. A figure may follow a letter,
-/// as in `v3.2.1`.
+/// Returns the place of a value in a text as a separate word: not as a part of a longer word or figure. A
+/// figure may follow a letter, as in `v3.2.1`.
 pub(super) fn place_in(text: &str, value: &str) -> Option<usize> {
     let joins =
         |a: char, b: char| a.is_ascii_digit() && b.is_ascii_digit() || a.is_alphabetic() && b.is_alphabetic();
@@ -57,7 +57,7 @@ pub(super) fn segments<'p, 'v>(
     segments
 }
 
-/// Returns true for a text with what stays in its place and something for each value.
+/// Returns true for a text with the fixed segments in place and some text for each value.
 pub(super) fn alike(segments: &[Segment<'_>], text: &str) -> bool {
     let mut rest = text;
     let mut value = false;

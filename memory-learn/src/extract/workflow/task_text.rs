@@ -1,4 +1,4 @@
-//! What varies in the text of a task, told by contrast with tasks alike.
+//! The varying values in the text of a task, found by contrast with similar tasks.
 
 use std::collections::HashSet;
 
@@ -6,13 +6,13 @@ use crate::errors::cut;
 use crate::playbook::telling;
 use crate::shape::{Piece, Shape, pieces};
 
-/// Of a longer text only this many bytes at its start are read.
+/// A longer text is read up to this many bytes at its start.
 const MAX_BYTES: usize = 2_000;
 
 /// A value that the task states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stated {
-    /// What it is called there: `version` of "version 3.2.1", `service` of "the billing service".
+    /// Its name there: `version` of "version 3.2.1", `service` of "the billing service".
     pub(super) name: String,
     pub(super) value: String,
 }
@@ -29,7 +29,7 @@ struct Token<'t> {
     piece: Piece<'t>,
     /// In lower case, if it is a word.
     lower: String,
-    /// A word that says something.
+    /// An informative word.
     telling: bool,
 }
 
@@ -46,8 +46,8 @@ impl<'t> TaskText<'t> {
         Self { pieces: found, words }
     }
 
-    /// Returns the values that the task states: figures, ids, paths and quoted texts that not all tasks alike have, and words
-    /// in whose place a task alike has another word.
+    /// Returns the values that the task states: figures, ids, paths and quoted texts that not all similar tasks
+    /// have, and words that a similar task replaces by another word.
     pub(super) fn stated(&self, others: &[TaskText<'_>]) -> Vec<Stated> {
         let mut stated: Vec<Stated> = Vec::new();
         for (at, token) in self.pieces.iter().enumerate() {
@@ -88,7 +88,7 @@ impl<'t> TaskText<'t> {
         (at.checked_sub(1).map(|at| &self.pieces[at]), self.pieces.get(at + 1))
     }
 
-    /// Returns what a value is called: after the word beside it, or after its shape.
+    /// Returns the name of a value: from the word next to it, or from its shape.
     fn name(&self, at: usize) -> String {
         let beside = |token: Option<&Token<'t>>| {
             let Token { piece, lower, telling } = token?;
@@ -129,8 +129,8 @@ fn same(a: Option<&Token<'_>>, b: Option<&Token<'_>>) -> bool {
     }
 }
 
-/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however often it was
-/// done again.
+/// Returns true for a text with an id, an address, a date or a long figure: that is of one episode, however
+/// often it was done again.
 pub(super) fn is_key(text: &str) -> bool {
     let mut key = false;
     pieces(text, |piece| {

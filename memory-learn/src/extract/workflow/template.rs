@@ -1,4 +1,4 @@
-//! The text of a procedure: what stays, and placeholders for what varies.
+//! The text of a procedure: fixed text, and placeholders for varying values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,22 +17,22 @@ use crate::shape::{Piece, Shape, pieces};
 
 /// Placeholders of a procedure; an episode with more is no example of one.
 const MAX_PLACEHOLDERS: usize = 32;
-/// Values longer than this, in bytes, are told by name only.
+/// Values longer than this, in bytes, are rendered by name only.
 const MAX_CONSTANT_BYTES: usize = 80;
 /// Descriptions of steps and titles are cut to this many bytes.
 const MAX_TEXT_BYTES: usize = 160;
-/// Values shorter than this, in bytes, are too common in texts to be told by their look.
+/// Values shorter than this, in bytes, are too common in texts to be recognised by their look.
 const MIN_VALUE_BYTES: usize = 3;
 /// Others that must have a word that the task has, too, for it to stay: few may have it by chance.
 const MIN_SEEN: usize = 3;
-/// What stands for a value that has no name.
+/// The placeholder of a value without a name.
 const VARIES: &str = "…";
 
 /// A procedure in the making: which values became placeholders.
 pub(super) struct Template<'t> {
     task: &'t str,
     others: &'t [&'t str],
-    /// What the task states; the same of the other tasks.
+    /// The values that the task states, and those of the other tasks.
     stated: Vec<Stated>,
     stated_by_others: Vec<Stated>,
     /// The placeholder for each value of the base: by the value, and for short words also by the argument.
@@ -40,17 +40,17 @@ pub(super) struct Template<'t> {
     placeholders: Vec<String>,
     /// The values seen for each placeholder.
     values: Vec<Vec<String>>,
-    /// The values that texts may hold: placeholders' and what the task states, longer ones first.
+    /// The values that texts may hold: those of placeholders and those that the task states, longer ones first.
     in_texts: Vec<String>,
 }
 
-/// What becomes of an argument.
+/// The treatment of an argument.
 enum Argument {
     Constant(String),
     Placeholder(usize),
-    /// A text of several words, of which some may vary.
+    /// A text of several words, some of which may vary.
     Text,
-    /// Most others do without it.
+    /// Most other episodes lack it.
     Odd,
 }
 
@@ -95,7 +95,8 @@ impl<'t> Template<'t> {
         })
     }
 
-    /// Returns the shape by which a task tells a value; none for figures that no task stated: one that a task has is another.
+    /// Returns the shape by which a task's value is recognised; none for figures that no task stated: a figure
+    /// in a task is a different one.
     fn shape(&self, values: &[String]) -> String {
         let shape = common_shape(values);
         let mut tasks = std::iter::once(&self.task).chain(self.others);
@@ -107,7 +108,7 @@ impl<'t> Template<'t> {
         }
     }
 
-    /// Drops placeholders that no step has: what is done does not depend on them.
+    /// Drops placeholders that no step uses: the procedure does not depend on them.
     fn keep_used(&mut self, steps: &[PlaybookStep]) {
         let is_used =
             |name: &String| steps.iter().any(|step| step.instruction.contains(&format!("{{{name}}}")));
@@ -186,11 +187,11 @@ impl<'t> Template<'t> {
         PlaybookStep { tool: column.call.tool.to_owned(), instruction }
     }
 
-    /// Returns the first line of the task as people wrote it, with placeholders for what varies.
+    /// Returns the first line of the task in its original case, with placeholders for varying parts.
     fn title(&self) -> String {
         let line = self.task.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
         let values = self.names.keys().map(|(_, value)| value).filter(|value| value.contains(' '));
-        // Whom or what most other tasks do not name is of this one.
+        // A name that most other tasks lack is specific to this one.
         let shared = |name: &str| self.others.iter().filter(|other| place_in(other, name).is_some()).count();
         let own = names_in(line).filter(|name| 2 * shared(name) < self.others.len()).map(str::to_owned);
         let mut phrases: Vec<String> = values.cloned().chain(own).collect();
@@ -235,8 +236,8 @@ impl<'t> Template<'t> {
         title.push_str(if whole { &text[at..] } else { VARIES });
     }
 
-    /// Returns true for a short figure that the task has once, and that is the value of a placeholder whose other values are
-    /// in other tasks: "3 bags" is, the 3 of "3 May" is chance.
+    /// Returns true for a short figure that the task has once, and that is the value of a placeholder whose
+    /// other values are in other tasks: "3 bags" is, the 3 of "3 May" is chance.
     fn is_own_figure(&self, piece: Piece<'_>) -> bool {
         let Some(at) = self.names.iter().find(|((_, known), _)| known == piece.text).map(|(_, at)| *at)
         else {
@@ -252,8 +253,8 @@ impl<'t> Template<'t> {
             && others.iter().filter(stated).count() == others.len()
     }
 
-    /// Returns true for a value that belongs to the procedure: it is the same wherever it is seen, not one of the task's own,
-    /// and no id, address, date, long figure, or name of somebody. What is seen once must be a word.
+    /// Returns true for a value that belongs to the procedure: it is the same everywhere, not one of the task's
+    /// own, and no id, address, date, long figure, or name of a person. A value seen once must be a word.
     fn is_constant(&self, value: &Value, text: &str, others: &[&Value]) -> bool {
         if text.len() > MAX_CONSTANT_BYTES || others.iter().any(|other| *other != value) {
             return false;
@@ -268,7 +269,7 @@ impl<'t> Template<'t> {
             text.len() >= MIN_VALUE_BYTES && self.task.contains(text)
         };
         match constant(value) {
-            // What is seen once must be a word: `u_0` may be another one the next time.
+            // A value seen once must be a word: `u_0` may be different the next time.
             Some(_) if others.is_empty() => !of_task && !text.contains(|c: char| c.is_ascii_digit()),
             Some(_) => !of_task || others.len() >= MIN_SEEN,
             None => {
@@ -277,8 +278,8 @@ impl<'t> Template<'t> {
         }
     }
 
-    /// Returns true for a text with something in it that the task states, and that as many other tasks have as there are
-    /// other episodes with the text.
+    /// Returns true for a text with something in it that the task states, and that as many other tasks have as
+    /// there are other episodes with the text.
     fn follows_from_tasks(&self, text: &str, seen: usize) -> bool {
         let explains = |value: &str| {
             let in_others = self.others.iter().filter(|other| place_in(other, value).is_some()).count();
@@ -287,8 +288,8 @@ impl<'t> Template<'t> {
         self.stated.iter().any(|stated| stated.value.len() >= MIN_VALUE_BYTES && explains(&stated.value))
     }
 
-    /// Returns true for a text that may be told in parts: a command, or a text of which the task states a part and of which
-    /// others are to be seen.
+    /// Returns true for a text that may be split into parts: a command, or a text of which the task states a
+    /// part and other examples exist.
     fn is_text(&self, name: &str, value: &Value, text: &str, others: &[&Value]) -> bool {
         let mut words = 0;
         pieces(text, |_| words += 1);
@@ -300,8 +301,9 @@ impl<'t> Template<'t> {
         short && comparable && (is_command(name) && words > 1 || !others.is_empty() && stated())
     }
 
-    /// Returns a text with placeholders for the values that the task states and those that are arguments elsewhere. Of an
-    /// argument (`exact`) it returns `None` if something else varies, too; in a description that is told by an ellipsis.
+    /// Returns a text with placeholders for the values that the task states and those that are arguments
+    /// elsewhere. For an argument (`exact`) it returns `None` if something else varies, too; a description gets
+    /// an ellipsis there.
     fn text(&mut self, text: &str, rows: &[String], exact: bool) -> Option<String> {
         let mut own = Vec::new();
         pieces(text, |piece| own.push(piece));
@@ -340,7 +342,7 @@ impl<'t> Template<'t> {
         (!exact || words).then_some(told)
     }
 
-    /// Returns what becomes of a piece of a text.
+    /// Returns the treatment of a piece of a text.
     fn part(&mut self, piece: Piece<'_>, rows: &[Vec<&str>], stays: bool, exact: bool) -> Part {
         let word = piece.shape == Shape::Word;
         let seen = !rows.is_empty();
@@ -369,7 +371,8 @@ impl<'t> Template<'t> {
         let missing_everywhere = rows.iter().all(|row| !row.contains(&piece.text));
         let varies = match (word, seen, exact) {
             (true, true, true) => true,
-            // Other words for the same are no value: that is one which only this task has. Function words are none.
+            // Other words for the same are no value: that is one which only this task has. Function words are
+            // none.
             (true, true, false) => missing_everywhere && term(piece.text).is_some() && of_own_task(),
             (true, false, _) => false,
             (false, true, _) => true,
@@ -378,7 +381,8 @@ impl<'t> Template<'t> {
         if varies { Part::Varies } else { Part::Stays }
     }
 
-    /// Returns the values that texts may hold: placeholders' and what the task states, longer ones first.
+    /// Returns the values that texts may hold: those of placeholders and those that the task states, longer
+    /// ones first.
     fn values_of_texts(&self) -> Vec<String> {
         let known = self.names.keys().map(|(_, value)| value);
         let mut values: Vec<String> = known
@@ -440,7 +444,7 @@ impl<'t> Template<'t> {
         at
     }
 
-    /// Adds a placeholder with this name, or with the first number behind it that is free.
+    /// Adds a placeholder with this name, or with the first free number after it.
     fn fresh(&mut self, name: &str) -> usize {
         let taken = |name: &str| self.placeholders.iter().any(|known| known == name);
         let numbered = (2..).map(|n| format!("{name}_{n}"));
@@ -452,7 +456,7 @@ impl<'t> Template<'t> {
     }
 }
 
-/// What becomes of a piece of a text.
+/// The treatment of a piece of a text.
 enum Part {
     Stays,
     Told(String),

@@ -1,7 +1,7 @@
 //! A shard as part of a snapshot: its documents, its terms, and which document has which term.
 //!
-//! The snapshot is laid out to be read in place, see [`Frozen`]: of what grows with the number of documents, reading takes
-//! over lengths and the order of the episodes, and leaves the rest where it is.
+//! The snapshot's layout allows reading in place, see [`Frozen`]: of the parts that grow with the number of
+//! documents, reading copies only lengths and the order of the episodes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use crate::tokenize::stem;
 const FREE: u32 = u32::MAX;
 
 impl Shard {
-    /// Appends the shard; `tasks` has what is counted of its episodes. `None` if a part is too large for its offsets.
+    /// Appends the shard; `tasks` has the statistics of its episodes. `None` if a part is too large for its
+    /// offsets.
     pub(in crate::lexical) fn write_snapshot(
         &self,
         tasks: Option<&TaskFigures>,
@@ -32,7 +33,8 @@ impl Shard {
         for field in Field::ALL {
             snapshot.number(self.weight(field).into());
         }
-        // Slots without the free ones, in order of ids: whoever wrote the shard, its snapshot is the same.
+        // Slots without the free ones, in order of ids: the snapshot of a shard does not depend on the history
+        // of its slots.
         let mut order: Vec<(u32, &Entry)> = self.entries.iter().collect();
         order.sort_unstable_by(|(_, a), (_, b)| a.id.cmp(&b.id));
         let mut slots = vec![FREE; self.slots() as usize];
@@ -178,7 +180,7 @@ impl Shard {
         }))
     }
 
-    /// Reads what [`Shard::write_snapshot`] has written.
+    /// Reads the output of [`Shard::write_snapshot`].
     pub(in crate::lexical) fn read_snapshot(
         namespace: &Namespace,
         kind: Kind,

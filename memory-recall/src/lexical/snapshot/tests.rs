@@ -25,7 +25,7 @@ const WORDS: [&str; 12] = [
 ];
 const TOOLS: [&str; 5] = ["bash", "cancel_order", "edit", "search", "refund"];
 
-/// What makes a document: which record, the version, and what differs between documents.
+/// The inputs of a document: its record, the version, and the content that differs between documents.
 #[derive(Debug, Clone)]
 struct Put {
     id: u8,
@@ -111,7 +111,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(change, 0..60)
 }
 
-/// An index with the documents that a cache file has, and what has changed since a snapshot was made of it.
+/// An index with the documents of a cache file, and the changes since a snapshot of it.
 #[derive(Default)]
 struct World {
     index: LexicalIndex,
@@ -143,7 +143,7 @@ impl World {
     }
 }
 
-/// Everything that an index says to a few questions, without what has expired.
+/// All answers of an index to a few queries, without expired documents.
 fn answers(index: &mut LexicalIndex) -> Vec<String> {
     index.purge_expired(NOW);
     let space = Namespace::default();
@@ -240,7 +240,7 @@ proptest! {
         for (at, flip) in flips {
             let mut bytes = snapshot.clone();
             bytes[at.index(snapshot.len())] ^= flip;
-            // Another index at most, which can be asked and changed.
+            // At most another index, which can still be queried and changed.
             if let Some(mut index) = LexicalIndex::of_snapshot(&space, bytes) {
                 answers(&mut index);
                 let mut world = World { index, ..World::default() };

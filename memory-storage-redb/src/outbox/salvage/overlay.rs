@@ -1,4 +1,4 @@
-//! A view of a file that can be written to without changing the file: redb may repair what it needs to read.
+//! A writable view of a file that does not change the file: redb may repair what it needs to read.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,7 +21,7 @@ struct State {
     written: HashMap<u64, Box<[u8]>>,
 }
 
-/// The content of a file with what was written over it, which is forgotten on drop.
+/// The content of a file with changes on top, which are discarded on drop.
 #[derive(Debug)]
 pub(super) struct Overlay(Mutex<State>);
 
@@ -38,7 +38,7 @@ impl Overlay {
 }
 
 impl State {
-    /// Reads a page of the file; zeros behind its end.
+    /// Reads a page of the file; zeros after its end.
     fn page_of_file(&mut self, page: u64) -> io::Result<Box<[u8]>> {
         let start = page * PAGE as u64;
         let mut content = vec![0; PAGE];
@@ -97,7 +97,7 @@ impl StorageBackend for Overlay {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.state();
-        // What is cut off must read as zeros when the length grows again.
+        // Truncated content must read as zeros when the length grows again.
         if len < state.len {
             state.file_len = state.file_len.min(len);
             state.written.retain(|page, _| page * (PAGE as u64) < len);

@@ -1,4 +1,4 @@
-//! What the tables of a damaged outbox say of its rows, as far as they can be read.
+//! The state of rows by the tables of a damaged outbox, as far as they can be read.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::outbox::{DEAD_LETTERS, FIGURES_SEQ, ROWS, TAIL};
 /// A version of a record: the bytes of its key, and its revision.
 pub(super) type Version = (Vec<u8>, Revision);
 
-/// What has become of a row that does not wait.
+/// The fate of a row that is not pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// The durable tier acknowledged it then; it is in the tail.
+    /// The durable tier acknowledged it at this time.
     Acknowledged(Timestamp),
     /// It is a dead letter since then, for this reason.
     Dead(Timestamp, String),
@@ -31,7 +31,8 @@ pub(super) enum Settled {
 pub(super) struct Tables {
     pub(super) waiting: HashSet<Version>,
     pub(super) settled: HashMap<Version, Settled>,
-    /// Every checksum of the database holds and all was read: a row that is not listed is a leftover in a freed page.
+    /// Every checksum of the database holds and all was read: a row that is not listed is a leftover in a freed
+    /// page.
     pub(super) intact: bool,
 }
 

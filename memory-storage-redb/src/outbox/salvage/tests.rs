@@ -7,7 +7,8 @@ use memory_core::{ErrorKind, Namespace, Outbox, Record};
 use super::*;
 use crate::outbox::{OutboxOptions, RedbOutbox};
 
-/// A version made so many days ago. Of two, the one made later has the higher revision, in the same millisecond too.
+/// A version made this many days ago. Of two, the one made later has the higher revision, in the same
+/// millisecond too.
 fn version(id: &str, days: u64) -> Record {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let at = SystemClock::new().now().0 - days * 24 * 60 * 60 * 1_000;
@@ -38,7 +39,7 @@ fn declare_damaged(outbox: &RedbOutbox) {
     lock(&outbox.writer).failed = Some(Failure::Damaged("redb gave up".into()));
 }
 
-/// Four rows: one acknowledged, one refused, one that waits, and one older than all tombstones that waits.
+/// Four rows: one acknowledged, one refused, one pending, and one pending that is older than all tombstones.
 fn fill(outbox: &RedbOutbox) {
     outbox
         .append(&[version("sent", 0), version("no", 0), version("new", 0), version("old", 30)], now())
