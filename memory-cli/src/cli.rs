@@ -97,8 +97,14 @@ pub(crate) enum Command {
     /// The folder is --path, or `demo` in the usual folder; --url and --config are not taken. Running it again
     /// records the sample only once.
     Demo(DemoArgs),
-    /// Record episodes from JSON Lines files; importing again changes nothing
+    /// Record episodes from transcripts of other tools; importing again changes nothing
     Import(ImportArgs),
+    /// Answer an event of a coding agent, read from standard input as JSON; `memory install` sets it up
+    ///
+    /// Records the turns of a conversation as episodes, and says what is known: for a prompt, before a tool that mostly failed,
+    /// and what fixed an error before. The namespace is MEMORY_NAMESPACE, or the repository that the agent works in. It
+    /// always exits with 0 and never says anything but an answer; --why shows what it did.
+    Hook(HookArgs),
     /// Record an episode step by step, or a finished one as a whole
     #[command(subcommand)]
     Episode(EpisodeCommand),
@@ -149,24 +155,33 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// JSON Lines files; `-` is standard input
+    /// Transcripts and trajectories; `-` is standard input. Without a file: the histories of --agent claude-code or codex
     ///
-    /// A line is either a conversation, {"task_id", "trial", "reward", "messages": [OpenAI chat format]}, or a task
+    /// The format is recognised by the content. Of JSON Lines a line is either a conversation, {"task_id", "trial", "reward", "messages": [OpenAI chat format]}, or a task
     /// with its actions, {"id", "user_id", "instruction", "actions": [{"name", "kwargs"}], "outputs"}. Both may name
     /// "kind", "domain", "agent" and "tags". A line is identified by its content: importing it again, from
     /// whichever file, changes nothing.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "agent", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The shape of the lines
+    /// The format of the files
     #[arg(long, default_value = "auto")]
     pub(crate) format: Format,
+    /// Only what was done since then: a day (2026-11-01), or so many days ago (7d)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<Since>,
+    /// Say what would be recorded, by project and outcome; record nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on: record what is added to the files, until interrupted
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) watch: bool,
     /// Stop at the first bad line
     #[arg(long)]
     pub(crate) strict: bool,
     /// The domain of lines that name none
     #[arg(long, value_name = "D")]
     pub(crate) domain: Option<String>,
-    /// The agent of lines that name none
+    /// The agent of lines that name none; without a file, the agent whose histories are read
     #[arg(long, value_name = "A")]
     pub(crate) agent: Option<String>,
     /// Do not learn from what was imported: that is left to the next process that has the memory open
@@ -176,12 +191,113 @@ pub(crate) struct ImportArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Look at each line
+    /// Recognise it by the content
     Auto,
-    /// Conversations
+    /// JSON Lines of conversations
     Chat,
-    /// Tasks with their actions
+    /// JSON Lines of tasks with their actions
     Tasks,
+    /// Session files of Claude Code
+    ClaudeCode,
+    /// Rollout files of Codex CLI
+    Codex,
+    /// Agent Trajectory Interchange Format
+    Atif,
+    /// OpenTelemetry GenAI spans as OTLP JSON
+    Otlp,
+    /// Trajectories of SWE-agent
+    SweAgent,
+    /// Logs of Inspect AI
+    Inspect,
+    /// Output and events of OpenHands
+    #[value(name = "openhands")]
+    OpenHands,
+}
+
+impl Format {
+    /// Returns the format; `None` if it is to be recognised.
+    pub(crate) fn named(self) -> Option<memory_import::Format> {
+        Some(match self {
+            Self::Auto => return None,
+            Self::Chat => memory_import::Format::Chat,
+            Self::Tasks => memory_import::Format::Tasks,
+            Self::ClaudeCode => memory_import::Format::ClaudeCode,
+            Self::Codex => memory_import::Format::Codex,
+            Self::Atif => memory_import::Format::Atif,
+            Self::Otlp => memory_import::Format::Otlp,
+            Self::SweAgent => memory_import::Format::SweAgent,
+            Self::Inspect => memory_import::Format::Inspect,
+            Self::OpenHands => memory_import::Format::OpenHands,
+        })
+    }
+}
+
+/// A time in the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since(pub(crate) agent_memory::Timestamp);
+
+impl std::str::FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let now = agent_memory::testing::Clock::now(&agent_memory::testing::SystemClock::new());
+        if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok()) {
+            return Ok(Self(agent_memory::Timestamp(now.0.saturating_sub(days.saturating_mul(86_400_000)))));
+        }
+        let at = memory_import::day_ms(text).and_then(|at| u64::try_from(at).ok());
+        let at = at.ok_or("a day (2026-11-01) or a number of days (7d) is needed")?;
+        Ok(Self(agent_memory::Timestamp(at)))
+    }
+}
+
+/// A coding agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum AgentArg {
+    ClaudeCode,
+    Codex,
+    Gemini,
+    Cursor,
+    CopilotCli,
+    Vscode,
+    #[value(name = "opencode")]
+    OpenCode,
+}
+
+impl AgentArg {
+    /// Returns the name, as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Cursor => "cursor",
+            Self::CopilotCli => "copilot-cli",
+            Self::Vscode => "vscode",
+            Self::OpenCode => "opencode",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HookArgs {
+    /// The agent that runs the hook [default: recognised by the event]
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) agent: Option<AgentArg>,
+    /// The event, for agents that do not name it in their input
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Option<String>,
+    /// The time after which the process ends, whatever it is at, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) deadline_ms: u64,
+    /// The most that is said at once, in tokens
+    #[arg(long, value_name = "N", default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_tokens: u32,
+    /// At the end of a turn or a session: learn what is due, within the deadline
+    #[arg(long)]
+    pub(crate) learn: bool,
+    /// Show the last lines of the log: what each event was answered with, or why with nothing
+    #[arg(long)]
+    pub(crate) why: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,14 +1,9 @@
-//! Reading episodes from JSON Lines.
+//! Recording what other tools wrote down: their transcripts become episodes.
 
-mod chat;
-mod format;
-mod identity;
-mod line;
-mod lines;
+mod convert;
+mod history;
 mod run;
-mod tasks;
 
-#[cfg(feature = "eval")]
-pub(crate) use format::parse;
-pub(crate) use line::Defaults;
+pub(crate) use convert::{Defaults, Found, cut, normalized, outcome, parse, recording};
+pub(crate) use history::{History, histories};
 pub(crate) use run::{BadPlace, Import, Sink, Tally};

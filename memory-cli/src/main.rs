@@ -6,6 +6,7 @@ mod corrupt;
 mod document;
 mod endpoint;
 mod failure;
+mod hook;
 mod import;
 mod log;
 mod output;
@@ -60,6 +61,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Demo(arguments) => commands::demo::run(global, arguments, output).await,
         Command::Import(arguments) => commands::import::run(global, arguments, output).await,
+        Command::Hook(arguments) => hook::run(global, arguments, output),
         Command::Episode(command) => commands::episode::run(global, command, output).await,
         Command::Episodes(command) => commands::episodes::run(global, command, output).await,
         Command::Recall(arguments) => commands::recall::run(global, arguments, output).await,

@@ -103,6 +103,8 @@ pub struct Warning {
     pub text: String,
     /// The tools concerned.
     pub tools: Vec<String>,
+    /// True if episodes failed without these tools, false if they failed with them.
+    pub omitted: bool,
     /// How sure it is, in `0.0..=1.0`.
     pub score: f64,
     /// The item that it derives from.

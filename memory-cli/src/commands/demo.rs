@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::import::{knowledge, known};
 use super::recall;
 use super::status::{self, DEAD_LETTERS_SHOWN};
-use crate::cli::{DemoArgs, Format, Global};
+use crate::cli::{DemoArgs, Global};
 use crate::failure::{Exit, Failure};
 use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
 use crate::output::Output;
@@ -161,8 +161,8 @@ impl Sink for Unwatched {
 async fn import(memory: &Memory) -> Result<Imported, Failure> {
     let start = Instant::now();
     let mut sink = Unwatched;
-    let mut import = Import::new(memory.clone(), Format::Auto, true, Defaults::default(), &mut sink);
-    import.file("sample.jsonl", SAMPLE).await?;
+    let mut import = Import::new(memory.clone(), true, None, Defaults::default(), &mut sink);
+    import.file("sample.jsonl", memory_import::Format::JsonLines, Box::new(SAMPLE)).await?;
     Ok(Imported { tally: import.into_tally(), taken: start.elapsed() })
 }
 

@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use agent_memory::status::BreakerState;
-use agent_memory::{Error, Kind, Memory};
+use agent_memory::{Error, Kind, Memory, Timestamp};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use memory_import::{Trajectory, Verdict};
 use serde_json::{Value, json};
 
-use crate::cli::{Global, ImportArgs};
+use crate::cli::{Format, Global, ImportArgs};
 use crate::failure::{Exit, Failure};
-use crate::import::{BadPlace, Defaults, Import, Sink, Tally};
+use crate::hook;
+use crate::import::{BadPlace, Defaults, Import, Sink, Tally, histories};
 use crate::output::Output;
 use crate::output::style::{self, paint};
 use crate::session::{DRAIN, Session};
 use crate::text;
 
 const BUFFER_BYTES: usize = 256 << 10;
+/// How often `--watch` looks for what has been written.
+const WATCH: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(
     global: &Global,
@@ -29,83 +34,268 @@ pub(crate) async fn run(
     if arguments.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("standard input (-) is given twice", "it can be read once only"));
     }
+    if arguments.watch && arguments.files.iter().any(|file| file.as_os_str() == "-") {
+        return Err(Failure::usage("--watch does not go with standard input (-)", "give a file"));
+    }
     // Before anything is recorded: are all files there?
-    let sources = arguments.files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
-    let learn = !arguments.no_learn;
-    // Learning waits until everything is recorded, so that it does not depend on which line was recorded first.
-    let session = Session::open_with(global, output, |builder| builder.background_learning(false)).await?;
-    let start = Instant::now();
-    let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);
-    let defaults = Defaults {
-        domain: arguments.domain.clone(),
-        agent: arguments.agent.clone(),
-        limits: session.memory.limits().clone(),
-        redactor: session.memory.redactor().clone(),
+    let mut seen = Seen::default();
+    let groups = groups(arguments, &mut seen)?;
+    if arguments.dry_run {
+        return dry_run(groups, arguments, output);
+    }
+    let exit = import(global, arguments, groups, output).await?;
+    if !arguments.watch {
+        return Ok(exit);
+    }
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(exit),
+            () = tokio::time::sleep(WATCH) => {}
+        }
+        let groups = self::groups(arguments, &mut seen)?;
+        if !groups.is_empty() {
+            import(global, arguments, groups, output).await?;
+        }
+    }
+}
+
+/// Files that go into one namespace; `None` for the one of the flags.
+struct Group {
+    namespace: Option<String>,
+    sources: Vec<Source>,
+}
+
+/// Files as they were when they were last read: `--watch` reads those that have changed.
+#[derive(Default)]
+struct Seen {
+    files: BTreeMap<PathBuf, (u64, Option<SystemTime>)>,
+}
+
+impl Seen {
+    /// Returns true for a file that was not seen as it is now.
+    fn is_new(&mut self, file: &Path) -> bool {
+        let Ok(metadata) = file.metadata() else { return true };
+        let now = (metadata.len(), metadata.modified().ok());
+        self.files.insert(file.to_owned(), now) != Some(now)
+    }
+}
+
+/// Returns the files to read. The histories of an agent go into the namespaces of their repositories, where its hooks record.
+fn groups(arguments: &ImportArgs, seen: &mut Seen) -> Result<Vec<Group>, Failure> {
+    if !arguments.files.is_empty() {
+        let files = arguments.files.iter().filter(|file| file.as_os_str() == "-" || seen.is_new(file));
+        let sources = files.map(|file| Source::open(file)).collect::<Result<Vec<_>, _>>()?;
+        return Ok(if sources.is_empty() { Vec::new() } else { vec![Group { namespace: None, sources }] });
+    }
+    let agent = arguments.agent.as_deref().unwrap_or_default();
+    let known = clap::ValueEnum::from_str(agent, false).ok();
+    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).map(PathBuf::from);
+    let found = known.zip(home).and_then(|(agent, home)| histories(agent, &home));
+    let Some(found) = found else {
+        let message = format!("no file is given, and where {agent:?} keeps its histories is not known");
+        return Err(Failure::usage(message, "give files, or --agent claude-code or codex"));
     };
-    let mut import =
-        Import::new(session.memory.clone(), arguments.format, arguments.strict, defaults, &mut watcher);
-    let mut failed = None;
-    for source in sources {
-        if import.tally.stopped || failed.is_some() {
+    let mut groups: BTreeMap<Option<PathBuf>, Vec<Source>> = BTreeMap::new();
+    for history in found.into_iter().filter(|history| seen.is_new(&history.file)) {
+        groups.entry(history.folder).or_default().push(Source::later(&history.file));
+    }
+    // Several folders may be one repository.
+    let mut spaces: BTreeMap<String, Vec<Source>> = BTreeMap::new();
+    for (folder, sources) in groups {
+        let space = folder.as_deref().map_or_else(|| "default".to_owned(), hook::namespace_of);
+        spaces.entry(space).or_default().extend(sources);
+    }
+    Ok(spaces.into_iter().map(|(space, sources)| Group { namespace: Some(space), sources }).collect())
+}
+
+async fn import(
+    global: &Global,
+    arguments: &ImportArgs,
+    groups: Vec<Group>,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let start = Instant::now();
+    let mut total = Tally::default();
+    let mut learned: Option<Result<Option<BTreeMap<&'static str, u64>>, Error>> = None;
+    let mut waiting = 0;
+    let several = groups.len() > 1;
+    for Group { namespace, sources } in groups {
+        // Learning waits until all is recorded: then it does not depend on which line was recorded first.
+        let session = Session::open_with(global, output, |builder| {
+            let builder = builder.background_learning(false);
+            match namespace.as_deref().filter(|_| global.namespace.is_none()) {
+                Some(namespace) => builder.namespace(namespace),
+                None => builder,
+            }
+        })
+        .await?;
+        let mut watcher = Watcher::new(sources.iter().map(|source| source.bytes).sum(), output);
+        let defaults = Defaults {
+            domain: arguments.domain.clone(),
+            agent: arguments.agent.clone(),
+            limits: session.memory.limits().clone(),
+            redactor: session.memory.redactor().clone(),
+        };
+        let since = arguments.since.map(|since| since.0);
+        let mut import =
+            Import::new(session.memory.clone(), arguments.strict, since, defaults, &mut watcher);
+        let mut failed = None;
+        for source in sources {
+            if import.tally.stopped || failed.is_some() {
+                break;
+            }
+            failed = match source.reader(arguments.format) {
+                Ok((name, format, reader)) => import.file(&name, format, reader).await.err(),
+                Err(failure) => Some(failure),
+            };
+        }
+        let tally = import.into_tally();
+        if !arguments.no_learn && failed.is_none() {
+            watcher.learns();
+            learned = match session.memory.learn().await {
+                // Nothing was new, nor had an interrupted import left anything.
+                Ok(learned) if tally.new == 0 && learned.episodes == 0 => None,
+                Ok(_) => Some(known(&session.memory).await),
+                Err(error) => Some(Err(error)),
+            };
+        }
+        watcher.bar.finish_and_clear();
+        let new = tally.new;
+        let stopped = tally.stopped;
+        total.add(tally);
+        if let Some(failure) = failed {
+            let remark = match new {
+                0 => "nothing was recorded before that".to_owned(),
+                new => format!("{} recorded before that, and will not be recorded twice", were(new, "episode")),
+            };
+            if !output.is_json() {
+                output.note("note", style::UNSURE, remark)?;
+            }
+            session.close().await?;
+            return Err(failure);
+        }
+        waiting += session.drain(output).await?.rows;
+        if stopped {
             break;
         }
-        failed = import.file(&source.name, source.reader).await.err();
     }
-    let tally = import.into_tally();
-    let taken = start.elapsed();
-    let learned = if learn && failed.is_none() {
-        watcher.learns();
-        match session.memory.learn().await {
-            // Nothing was new, nor had an interrupted import left anything.
-            Ok(learned) if tally.new == 0 && learned.episodes == 0 => None,
-            Ok(_) => Some(known(&session.memory).await),
-            Err(error) => Some(Err(error)),
-        }
-    } else {
-        None
-    };
-    watcher.bar.finish_and_clear();
-    if let Some(failure) = failed {
-        let remark = match tally.new {
-            0 => "nothing was recorded before that".to_owned(),
-            new => format!("{} recorded before that, and will not be recorded twice", were(new, "episode")),
-        };
-        if !output.is_json() {
-            output.note("note", style::UNSURE, remark)?;
-        }
-        session.close().await?;
-        return Err(failure);
+    report(&total, start.elapsed(), learned.filter(|_| !several), waiting, output)?;
+    Ok(if total.bad > 0 { Exit::BadLines } else { Exit::Done })
+}
+
+/// Says what there is, by project and outcome, and records nothing.
+fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let mut counts = Counts { since: arguments.since.map(|since| since.0), ..Counts::default() };
+    for source in groups.into_iter().flat_map(|group| group.sources) {
+        let (name, format, mut reader) = source.reader(arguments.format)?;
+        memory_import::read(format, &mut reader, &mut counts).map_err(|source| Failure::file(&name, &source))?;
     }
     if output.is_json() {
-        let left = session.drain(output).await?;
+        let projects: Vec<Value> = counts
+            .projects
+            .iter()
+            .map(|(project, outcomes)| json!({"project": project, "outcomes": outcomes}))
+            .collect();
+        output.object(&json!({"projects": projects, "bad": counts.bad, "skipped": counts.skipped}))?;
+        return Ok(if counts.bad > 0 { Exit::BadLines } else { Exit::Done });
+    }
+    for (project, outcomes) in &counts.projects {
+        let project = project.as_deref().unwrap_or("(no project)");
+        let total: u64 = outcomes.values().sum();
+        let by_outcome: Vec<String> = outcomes.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+        output.line(format!(
+            "{}  {}: {}",
+            paint(style::TITLE, project),
+            text::count(total, "episode"),
+            by_outcome.join(", ")
+        ))?;
+    }
+    if counts.projects.is_empty() {
+        output.line("Nothing would be recorded.")?;
+    }
+    if counts.bad > 0 {
+        output.note("bad lines", style::BAD, text::count(counts.bad, "line"))?;
+    }
+    skipped(&counts.skipped, output)?;
+    Ok(if counts.bad > 0 { Exit::BadLines } else { Exit::Done })
+}
+
+/// What a dry run counts.
+#[derive(Default)]
+struct Counts {
+    since: Option<Timestamp>,
+    projects: BTreeMap<Option<String>, BTreeMap<&'static str, u64>>,
+    bad: u64,
+    skipped: BTreeMap<String, u64>,
+}
+
+impl memory_import::Sink for Counts {
+    fn trajectory(&mut self, _line: u64, trajectory: Trajectory) -> ControlFlow<()> {
+        let at = trajectory.at_ms.and_then(|at| u64::try_from(at).ok());
+        if let (Some(since), Some(at)) = (self.since, at)
+            && at < since.0
+        {
+            return ControlFlow::Continue(());
+        }
+        let verdict = match trajectory.outcome.verdict {
+            Some(Verdict::Success) => "success",
+            Some(Verdict::Partial(_)) => "partial",
+            Some(Verdict::Failure) => "failure",
+            Some(Verdict::Abandoned) => "abstained",
+            None => "unknown",
+        };
+        *self.projects.entry(trajectory.labels.project).or_default().entry(verdict).or_default() += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn bad(&mut self, _line: u64, _reason: String) -> ControlFlow<()> {
+        self.bad += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn skipped(&mut self, kind: &str) {
+        *self.skipped.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    fn progress(&mut self, _bytes: u64) {}
+}
+
+fn report(
+    tally: &Tally,
+    taken: Duration,
+    learned: Option<Result<Option<BTreeMap<&'static str, u64>>, Error>>,
+    waiting: u64,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if output.is_json() {
         let mut object = json!(tally);
         object["elapsed_ms"] = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX).into();
-        object["waiting"] = left.rows.into();
+        object["waiting"] = waiting.into();
         object["learned"] =
             learned.and_then(Result::ok).flatten().map_or(Value::Null, |learned| json!(learned));
-        output.object(&object)?;
-    } else {
-        tell(&tally, taken, output)?;
-        match learned {
-            Some(Ok(Some(learned))) => {
-                output.line(format!("  the memory now knows: {}", knowledge(&learned)))?;
-            }
-            // The episode is recorded nevertheless, and stays due.
-            Some(Err(error)) => {
-                let remark = format!("nothing was learned yet, later commands catch up: {error}");
-                output.note("note", style::UNSURE, text::one_line(&remark))?;
-            }
-            Some(Ok(None)) | None => {}
-        }
-        session.drain(output).await?;
+        return Ok(output.object(&object)?);
     }
-    Ok(if tally.bad > 0 { Exit::BadLines } else { Exit::Done })
+    tell(tally, taken, output)?;
+    match learned {
+        Some(Ok(Some(learned))) => {
+            output.line(format!("  the memory now knows: {}", knowledge(&learned)))?;
+        }
+        // It is recorded all the same, and what is due stays due.
+        Some(Err(error)) => {
+            let remark = format!("nothing was learned yet, later commands catch up: {error}");
+            output.note("note", style::UNSURE, text::one_line(&remark))?;
+        }
+        Some(Ok(None)) | None => {}
+    }
+    Ok(())
 }
 
 /// A file to read.
 struct Source {
     name: String,
-    reader: Box<dyn BufRead>,
+    /// Opened already; `None` for a file that is opened when it is its turn.
+    reader: Option<Box<dyn BufRead + Send>>,
+    path: PathBuf,
     /// Its size, as far as that is known.
     bytes: u64,
 }
@@ -113,11 +303,8 @@ struct Source {
 impl Source {
     fn open(path: &Path) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
-            return Ok(Self {
-                name: "standard input".into(),
-                reader: Box::new(io::stdin().lock()),
-                bytes: 0,
-            });
+            let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, io::stdin()));
+            return Ok(Self { name: "standard input".into(), reader: Some(reader), path: path.into(), bytes: 0 });
         }
         let name = path.display().to_string();
         let opened = File::open(path).and_then(|file| {
@@ -128,7 +315,32 @@ impl Source {
             Ok((file, metadata.len()))
         });
         let (file, bytes) = opened.map_err(|source| Failure::file(&name, &source))?;
-        Ok(Self { name, reader: Box::new(BufReader::with_capacity(BUFFER_BYTES, file)), bytes })
+        let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, file));
+        Ok(Self { name, reader: Some(reader), path: path.into(), bytes })
+    }
+
+    /// A file that is there, one of many: not all can be open at once.
+    fn later(path: &Path) -> Self {
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        Self { name: path.display().to_string(), reader: None, path: path.into(), bytes }
+    }
+
+    /// Returns its name, its format and its content. What looks like no format is read as JSON Lines, whose errors say what is
+    /// wrong with each line.
+    fn reader(self, format: Format) -> Result<(String, memory_import::Format, Box<dyn BufRead + Send>), Failure> {
+        let mut reader = match self.reader {
+            Some(reader) => reader,
+            None => Self::open(&self.path)?.reader.unwrap_or_else(|| Box::new(io::empty())),
+        };
+        let format = match format.named() {
+            Some(format) => format,
+            None => {
+                let start = reader.fill_buf().map_err(|source| Failure::file(&self.name, &source))?;
+                let start = &start[..start.len().min(64 << 10)];
+                memory_import::detect(start).unwrap_or(memory_import::Format::JsonLines)
+            }
+        };
+        Ok((self.name, format, reader))
     }
 }
 
@@ -219,6 +431,7 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
             output.line(paint(look, format!("  {} {what}", text::count(count, "line"))))?;
         }
     }
+    skipped(&tally.skipped, output)?;
     if tally.unconfirmed > 0 {
         let remark = format!(
             "{} not confirmed by the durable tier in time; kept here, to be sent when it answers",
@@ -230,6 +443,18 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
         let told = format!("  {} too long and cut, with a mark", were(tally.truncated, "text"));
         output.line(paint(style::UNSURE, told))?;
     }
+    Ok(())
+}
+
+/// Names the records of other types.
+fn skipped(skipped: &BTreeMap<String, u64>, output: &mut Output) -> Result<(), Failure> {
+    if skipped.is_empty() {
+        return Ok(());
+    }
+    let total: u64 = skipped.values().sum();
+    let kinds: Vec<String> = skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let line = format!("  {} of other types: {}", text::count(total, "record"), text::one_line(&kinds.join(", ")));
+    output.line(paint(style::FAINT, line))?;
     Ok(())
 }
 

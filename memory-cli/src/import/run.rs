@@ -1,29 +1,29 @@
-//! Recording the lines of files in batches: the next one is read while the one before is recorded.
+//! Recording what files have, in batches: the next one is read while the one before is recorded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent_memory::testing::{Clock, SystemClock};
 use agent_memory::{Error, ErrorKind, Memory, Recorded, Recording, Timestamp};
+use memory_import::{Format, Trajectory};
 use serde::Serialize;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::format::parse;
-use super::line::{BadLine, Defaults, Parsed};
-use super::lines::{Line, Lines};
-use crate::cli::Format;
+use super::convert::{Converted, Defaults, recording};
 use crate::failure::Failure;
 
-/// Lines of a batch at most.
-const BATCH_LINES: usize = 64;
-/// Their bytes together, unless one alone has more.
-const BATCH_BYTES: usize = 16 << 20;
-/// The longest line, in bytes.
-pub(crate) const MAX_LINE_BYTES: u64 = 32 << 20;
-/// Lines without a time that share one millisecond: about as fast as they are recorded.
-const LINES_A_MS: u64 = 8;
+/// Episodes of a batch at most.
+const BATCH_EPISODES: usize = 64;
+/// Their steps together, unless one alone has more: bounds the texts that are held.
+const BATCH_STEPS: usize = 2_000;
+/// What is read ahead of recording, in messages of the reader.
+const READ_AHEAD: usize = 64;
+/// Episodes without a time that share one millisecond: about as fast as they are recorded.
+const EPISODES_A_MS: u64 = 8;
 /// Bad lines that are remembered for the report; all are counted.
 const MAX_TOLD: usize = 100;
 
@@ -38,7 +38,7 @@ pub(crate) struct BadPlace {
 /// The result of an import.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Tally {
-    /// Lines read, without empty ones.
+    /// Episodes and bad lines that were read.
     pub(crate) lines: u64,
     pub(crate) new: u64,
     pub(crate) known: u64,
@@ -53,8 +53,30 @@ pub(crate) struct Tally {
     pub(crate) bytes: u64,
     /// Whether a bad line stopped it.
     pub(crate) stopped: bool,
+    /// Lines and records of other types, by type: they say nothing about a task, or this version does not know them.
+    pub(crate) skipped: BTreeMap<String, u64>,
     /// The first of the bad lines.
     pub(crate) bad_lines: BTreeSet<BadPlace>,
+}
+
+impl Tally {
+    /// Adds the result of another import.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.new += other.new;
+        self.known += other.known;
+        self.forgotten += other.forgotten;
+        self.bad += other.bad;
+        self.steps += other.steps;
+        self.unconfirmed += other.unconfirmed;
+        self.truncated += other.truncated;
+        self.bytes += other.bytes;
+        self.stopped |= other.stopped;
+        for (kind, count) in other.skipped {
+            *self.skipped.entry(kind).or_default() += count;
+        }
+        self.bad_lines.extend(other.bad_lines);
+    }
 }
 
 /// Receives the progress of an import.
@@ -68,13 +90,14 @@ pub(crate) trait Sink {
 /// An import under way.
 pub(crate) struct Import<'s> {
     memory: Memory,
-    format: Format,
     strict: bool,
+    /// Episodes from before that are left out.
+    since: Option<Timestamp>,
     defaults: Defaults,
     sink: &'s mut dyn Sink,
     /// Read, but not recorded, and how many bytes that are.
     batch: Vec<Read>,
-    bytes: usize,
+    steps: usize,
     /// The previous batch. One at a time, because the score of a line depends on those before it.
     recording: Option<JoinHandle<Vec<Done>>>,
     /// When the import began.
@@ -82,14 +105,14 @@ pub(crate) struct Import<'s> {
     pub(crate) tally: Tally,
 }
 
-/// A line that was read.
+/// An episode that was read.
 struct Read {
     file: Arc<str>,
     line: u64,
-    parsed: Parsed,
+    converted: Converted,
 }
 
-/// A line that was recorded, or not.
+/// An episode that was recorded, or not.
 struct Done {
     file: Arc<str>,
     line: u64,
@@ -103,33 +126,38 @@ impl<'s> Import<'s> {
     /// Prepares an import.
     pub(crate) fn new(
         memory: Memory,
-        format: Format,
         strict: bool,
+        since: Option<Timestamp>,
         defaults: Defaults,
         sink: &'s mut dyn Sink,
     ) -> Self {
         Self {
             memory,
-            format,
             strict,
+            since,
             defaults,
             sink,
             batch: Vec::new(),
-            bytes: 0,
+            steps: 0,
             recording: None,
             begun: SystemClock::new().now(),
             tally: Tally::default(),
         }
     }
 
-    /// Records the lines of a file; call it for one file after the other until one stops the import. On return
-    /// nothing is under way, whether or not it failed.
-    pub(crate) async fn file(&mut self, name: &str, reader: impl BufRead) -> Result<(), Failure> {
-        let read = self.lines(name, reader).await;
-        // Lines read before the failure are recorded nevertheless.
+    /// Records what a file has; call it for one file after the other until one stops the import. On return nothing is
+    /// under way, whether or not it failed.
+    pub(crate) async fn file(
+        &mut self,
+        name: &str,
+        format: Format,
+        reader: Box<dyn BufRead + Send>,
+    ) -> Result<(), Failure> {
+        let read = self.read(name, format, reader).await;
+        // What was read before the failure is recorded nevertheless.
         let begun = self.begin().await;
-        let settled = self.settle().await;
-        read.and(begun).and(settled)
+        let recorded = self.wait().await;
+        read.and(begun).and(recorded)
     }
 
     /// Ends the import and returns its result.
@@ -137,75 +165,82 @@ impl<'s> Import<'s> {
         self.tally
     }
 
-    async fn lines(&mut self, name: &str, reader: impl BufRead) -> Result<(), Failure> {
+    async fn read(
+        &mut self,
+        name: &str,
+        format: Format,
+        mut reader: Box<dyn BufRead + Send>,
+    ) -> Result<(), Failure> {
         let file: Arc<str> = name.into();
-        let mut lines = Lines::new(reader, MAX_LINE_BYTES);
-        while !self.tally.stopped {
-            let before = lines.position;
-            let Some(line) = lines.next().map_err(|source| Failure::file(name, &source))? else { break };
-            let read = lines.position - before;
-            self.tally.bytes += read;
-            self.sink.read(read);
-            let parsed = match line {
-                Line::Bytes(bytes) if bytes.trim_ascii().is_empty() => continue,
-                Line::Bytes(bytes) => {
-                    parse(&bytes, self.format, &self.defaults).map(|parsed| (parsed, bytes.len()))
+        let (send, mut receive) = mpsc::channel(READ_AHEAD);
+        let reading = tokio::task::spawn_blocking(move || {
+            memory_import::read(format, &mut reader, &mut Sending { to: send, bytes: 0 })
+        });
+        while let Some(message) = receive.recv().await {
+            match message {
+                Message::Trajectory(line, trajectory) => self.add(&file, line, *trajectory).await?,
+                Message::Bad(line, reason) => {
+                    self.tally.lines += 1;
+                    self.bad(BadPlace { file: file.clone(), line, reason })?;
                 }
-                Line::TooLong => Err(BadLine(format!("longer than {} MiB", MAX_LINE_BYTES >> 20))),
-            };
-            self.tally.lines += 1;
-            match parsed {
-                Ok((parsed, bytes)) => self.add(&file, lines.number, parsed, bytes).await?,
-                Err(BadLine(reason)) => {
-                    self.bad(BadPlace { file: file.clone(), line: lines.number, reason })?
+                Message::Skipped(kind) => *self.tally.skipped.entry(kind).or_default() += 1,
+                Message::Bytes(bytes) => {
+                    self.tally.bytes += bytes;
+                    self.sink.read(bytes);
                 }
             }
+            if self.tally.stopped {
+                // The reader ends with its next message.
+                receive.close();
+                while receive.recv().await.is_some() {}
+            }
         }
-        Ok(())
+        let read = reading.await.map_err(|source| Failure::Memory(given_up().with_source(source)))?;
+        read.map_err(|source| Failure::file(name, &source))
     }
 
-    async fn add(
-        &mut self,
-        file: &Arc<str>,
-        line: u64,
-        mut parsed: Parsed,
-        bytes: usize,
-    ) -> Result<(), Failure> {
-        // Learning follows the order of the lines, except within one millisecond. No line is from the future,
-        // however many lines before it were known or bad.
-        let at = Timestamp(self.begun.0 + self.tally.lines / LINES_A_MS).min(SystemClock::new().now());
-        parsed.recording.at.get_or_insert(at);
-        if self.batch.len() >= BATCH_LINES || !self.batch.is_empty() && self.bytes + bytes > BATCH_BYTES {
+    async fn add(&mut self, file: &Arc<str>, line: u64, trajectory: Trajectory) -> Result<(), Failure> {
+        let mut converted = recording(trajectory, &self.defaults);
+        if let (Some(since), Some(at)) = (self.since, converted.recording.at)
+            && at < since
+        {
+            return Ok(());
+        }
+        self.tally.lines += 1;
+        // Learning follows the order of the source, except within one millisecond. Nothing is from the future, however many
+        // before it were known or bad.
+        let at = Timestamp(self.begun.0 + self.tally.lines / EPISODES_A_MS).min(SystemClock::new().now());
+        converted.recording.at.get_or_insert(at);
+        let steps = converted.recording.actions.len();
+        let is_full = self.batch.len() >= BATCH_EPISODES || self.steps + steps > BATCH_STEPS;
+        if is_full && !self.batch.is_empty() {
             self.begin().await?;
         }
-        self.batch.push(Read { file: file.clone(), line, parsed });
-        self.bytes += bytes;
-        // Lines before a bad one are recorded and lines after it are not, so lines go one at a time.
+        self.batch.push(Read { file: file.clone(), line, converted });
+        self.steps += steps;
+        // What comes before a bad line is recorded and what comes after it is not, so episodes go one at a time.
         if self.strict {
             self.begin().await?;
-            self.settle().await?;
+            self.wait().await?;
         }
         Ok(())
     }
 
     /// Starts recording the lines read, once the previous batch is recorded.
     async fn begin(&mut self) -> Result<(), Failure> {
-        let settled = self.settle().await;
-        self.bytes = 0;
+        let recorded = self.wait().await;
+        self.steps = 0;
         let (memory, batch) = (self.memory.clone(), std::mem::take(&mut self.batch));
         self.recording = Some(tokio::spawn(record(memory, batch)));
-        settled
+        recorded
     }
 
     /// Waits until no recording is in flight.
-    async fn settle(&mut self) -> Result<(), Failure> {
+    async fn wait(&mut self) -> Result<(), Failure> {
         let mut failed = None;
         let Some(recording) = self.recording.take() else { return Ok(()) };
         let batch = recording.await.map_err(|source| {
-            Failure::Memory(
-                Error::new(ErrorKind::Closed, "import", "a batch of lines was given up on")
-                    .with_source(source),
-            )
+            Failure::Memory(given_up().with_source(source))
         })?;
         for done in batch {
             match done.result {
@@ -242,9 +277,56 @@ impl<'s> Import<'s> {
     }
 }
 
+fn given_up() -> Error {
+    Error::new(ErrorKind::Closed, "import", "a batch of episodes was given up on")
+}
+
+/// What the reader of a file sends.
+enum Message {
+    Trajectory(u64, Box<Trajectory>),
+    Bad(u64, String),
+    Skipped(String),
+    /// So many bytes more were read.
+    Bytes(u64),
+}
+
+/// Sends what is read to the recorder; waits while that is behind.
+struct Sending {
+    to: mpsc::Sender<Message>,
+    /// The bytes reported so far.
+    bytes: u64,
+}
+
+impl Sending {
+    /// Ends reading once nobody receives any more.
+    fn send(&self, message: Message) -> ControlFlow<()> {
+        self.to.blocking_send(message).map_or(ControlFlow::Break(()), ControlFlow::Continue)
+    }
+}
+
+impl memory_import::Sink for Sending {
+    fn trajectory(&mut self, line: u64, trajectory: Trajectory) -> ControlFlow<()> {
+        self.send(Message::Trajectory(line, Box::new(trajectory)))
+    }
+
+    fn bad(&mut self, line: u64, reason: String) -> ControlFlow<()> {
+        self.send(Message::Bad(line, reason))
+    }
+
+    fn skipped(&mut self, kind: &str) {
+        let _ends_with_the_next = self.send(Message::Skipped(kind.to_owned()));
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        let more = bytes.saturating_sub(self.bytes);
+        self.bytes = bytes;
+        let _ends_with_the_next = self.send(Message::Bytes(more));
+    }
+}
+
 /// Records a batch.
 async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
-    let recordings: Vec<&Recording> = batch.iter().map(|read| &read.parsed.recording).collect();
+    let recordings: Vec<&Recording> = batch.iter().map(|read| &read.converted.recording).collect();
     let mut results = patiently(&memory, &recordings).await;
     // Stored here, but not on the server in time (`ack = "durable"`): the memory knows it on the next attempt.
     let is_kept = |result: &Result<Recorded, Error>| {
@@ -259,7 +341,7 @@ async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
         }
     }
     let done = |((read, result), confirmed): ((Read, _), _)| {
-        let Read { file, line, parsed: Parsed { recording, truncated } } = read;
+        let Read { file, line, converted: Converted { recording, truncated } } = read;
         Done { file, line, steps: recording.actions.len(), truncated, result, confirmed }
     };
     batch.into_iter().zip(results).zip(confirmed).map(done).collect()

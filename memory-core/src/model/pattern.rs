@@ -131,6 +131,11 @@ pub enum Behaviour {
 }
 
 impl Behaviour {
+    /// Returns true if it is about what is not called.
+    pub fn is_omission(&self) -> bool {
+        matches!(self, Self::Without { .. })
+    }
+
     /// Returns the tools that it names.
     pub fn tools(&self) -> Vec<&str> {
         match self {

@@ -89,7 +89,7 @@ impl SolvedTask {
             self.outputs.iter().map(|output| scalar(output).unwrap_or_else(|| output.to_string())).collect();
         let outcome = outputs.join("; ").chars().take(Limits::default().outcome_chars).collect::<String>();
         let source_key = scalar(&self.id).unwrap_or_else(|| "task".to_owned());
-        let source_key = source_key.chars().take(100).collect();
+        let source_key: String = source_key.chars().take(100).collect();
         Recording::new(source_key, self.task(), Outcome::success(outcome)).actions(actions)
     }
 }

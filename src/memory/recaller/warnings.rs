@@ -42,6 +42,7 @@ impl Recaller {
             recall.warnings.push(Warning {
                 text,
                 tools: vec![contrast.tool],
+                omitted: contrast.omitted,
                 score: contrast.probability,
                 item: ItemId::Episode(*first),
                 origin: self.origin(&failing, query, now).unwrap_or_default(),
@@ -75,6 +76,7 @@ impl Recaller {
         Some(Warning {
             text: format!("in tasks like this one this failed {at}: {}", named.join(", ")),
             tools: shown.iter().map(|end| end.tool.clone()).collect(),
+            omitted: false,
             score: shown.first()?.probability,
             item: ItemId::Episode(*episodes.first()?),
             origin: self.origin(&episodes, query, now).unwrap_or_default(),
@@ -91,6 +93,7 @@ pub(super) fn warn_of(pattern: &Pattern, score: f64, origin: Origin, warnings: &
     warnings.push(Warning {
         text: format!("{behaviour}: {consequence}"),
         tools: behaviour.tools().into_iter().map(str::to_owned).collect(),
+        omitted: behaviour.is_omission(),
         score,
         item: ItemId::Pattern(pattern.id),
         episodes: pattern.episodes.clone(),

@@ -4,7 +4,7 @@ use memory_eval::{Means, TrajectoryScores, read_trajectories};
 use serde_json::json;
 
 use super::telling;
-use crate::cli::{EvalTrajectoriesArgs, Format};
+use crate::cli::EvalTrajectoriesArgs;
 use crate::commands::stats::Junk;
 use crate::failure::Failure;
 use crate::import::{Defaults, parse};
@@ -17,8 +17,7 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let rows = read_trajectories(&arguments.file, |line| {
-        let parsed = parse(line, Format::Chat, &Defaults::default());
-        parsed.map(|parsed| parsed.recording).map_err(|bad| bad.0)
+        parse(line, &Defaults::default()).map(|converted| converted.recording)
     })?;
     let (scores, arena) = memory_eval::trajectories(&rows, by).await?;
     let junk = Junk::of(arena.memory()).await?;
