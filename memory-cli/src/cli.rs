@@ -99,6 +99,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Record episodes from transcripts of other tools; importing again changes nothing
     Import(ImportArgs),
+    /// Set up the hooks and skills of a coding agent; installing again changes nothing
+    Install(InstallArgs),
     /// Answer an event of a coding agent, read from standard input as JSON; `memory install` sets it up
     ///
     /// Records the turns of a conversation as episodes, and says what is known: for a prompt, before a tool that mostly failed,
@@ -258,7 +260,6 @@ pub(crate) enum AgentArg {
     Gemini,
     Cursor,
     CopilotCli,
-    Vscode,
     #[value(name = "opencode")]
     OpenCode,
 }
@@ -272,10 +273,25 @@ impl AgentArg {
             Self::Gemini => "gemini",
             Self::Cursor => "cursor",
             Self::CopilotCli => "copilot-cli",
-            Self::Vscode => "vscode",
             Self::OpenCode => "opencode",
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The agent to set up; may be given several times
+    #[arg(long, value_name = "AGENT", required = true)]
+    pub(crate) agent: Vec<AgentArg>,
+    /// In the current folder, for everybody who works on this project, in place of the user's settings
+    #[arg(long)]
+    pub(crate) project: bool,
+    /// Show what would be written; write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Take out what was installed, and nothing else
+    #[arg(long)]
+    pub(crate) uninstall: bool,
 }
 
 #[derive(Debug, Args)]

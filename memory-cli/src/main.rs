@@ -8,6 +8,7 @@ mod endpoint;
 mod failure;
 mod hook;
 mod import;
+mod install;
 mod log;
 mod output;
 mod session;
@@ -62,6 +63,7 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Demo(arguments) => commands::demo::run(global, arguments, output).await,
         Command::Import(arguments) => commands::import::run(global, arguments, output).await,
         Command::Hook(arguments) => hook::run(global, arguments, output),
+        Command::Install(arguments) => install::run(global, arguments, output),
         Command::Episode(command) => commands::episode::run(global, command, output).await,
         Command::Episodes(command) => commands::episodes::run(global, command, output).await,
         Command::Recall(arguments) => commands::recall::run(global, arguments, output).await,
