@@ -7,13 +7,29 @@
 //! Texts come as the source has them; whoever stores them redacts first and cuts afterwards. A text of more than
 //! [`MAX_TEXT_CHARS`] loses its rest here, which bounds the memory that reading takes.
 
+mod atif;
+mod chat;
+mod documents;
+mod fields;
 mod format;
+mod identity;
+mod inspect;
+mod json_lines;
 mod lines;
+mod openhands;
+mod otlp;
 mod outcome;
+mod stated;
+mod swe_agent;
+mod tasks;
+mod texts;
+mod times;
 mod trajectory;
+mod transcript;
 
+pub use atif::to_atif;
 pub use format::{Format, detect, read};
-pub use outcome::{Evidence, Outcome, Verdict};
+pub use outcome::{Evidence, Outcome, Verdict, is_error_text};
 pub use trajectory::{Labels, Speaker, Step, StepKind, ToolResult, Trajectory};
 
 use std::ops::ControlFlow;
@@ -21,8 +37,12 @@ use std::ops::ControlFlow;
 /// The longest text that is kept of one message, result or argument, in characters: ten times what a memory stores of one.
 pub const MAX_TEXT_CHARS: usize = 100_000;
 
-/// The longest line or document that is read, in bytes.
+/// The longest line of JSON Lines that is read, in bytes.
 pub const MAX_LINE_BYTES: u64 = 32 << 20;
+
+/// The longest document that is read, in bytes, in formats whose documents are a whole task or more. The parts that no
+/// trajectory needs are not kept.
+pub const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
 /// Takes what is read, in the order of the source.
 pub trait Sink {

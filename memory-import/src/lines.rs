@@ -29,6 +29,11 @@ impl<R: BufRead> Lines<R> {
         Self { reader, limit, number: 0, position: 0 }
     }
 
+    /// Returns the reader, which stands behind the last line.
+    pub(crate) fn into_reader(self) -> R {
+        self.reader
+    }
+
     /// Returns the next line; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
