@@ -46,11 +46,9 @@ fn limited<T: DeserializeOwned>(
         }
         return Ok(());
     }
-    let mut whole = first;
-    let start = lines.number;
-    let mut length = whole.len() as u64;
-    let mut more = lines.into_reader().take(limit.saturating_sub(length) + 1);
+    let (mut whole, start, mut length) = (first, lines.number, lines.position);
     whole.push(b'\n');
+    let mut more = lines.into_reader().take(limit.saturating_sub(length) + 1);
     length += more.read_to_end(&mut whole)? as u64;
     if length > limit {
         let _ = sink.bad(start, too_long(limit));
@@ -65,7 +63,7 @@ fn limited<T: DeserializeOwned>(
         // The first of several lines is bad, not all of them.
         Err(_) if second_line(&whole).is_some_and(|line| fields::parse::<T>(line).is_ok()) => {
             let mut lines = Lines::new(whole.as_slice(), limit);
-            lines.number = start - 1;
+            (lines.number, lines.position) = (start - 1, length.saturating_sub(whole.len() as u64));
             rest(&mut lines, sink, read, limit)?;
         }
         Err(reason) => {

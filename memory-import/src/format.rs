@@ -33,8 +33,10 @@ pub enum Format {
     OpenHands,
 }
 
+type LooksLike = fn(&Value) -> bool;
+
 /// Formats by what their first record looks like. The most particular shape is asked first: many records have messages.
-const SHAPES: [(fn(&Value) -> bool, Format); 6] = [
+const SHAPES: [(LooksLike, Format); 6] = [
     (atif::looks_like, Format::Atif),
     (otlp::looks_like, Format::Otlp),
     (inspect::looks_like, Format::Inspect),

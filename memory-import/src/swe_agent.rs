@@ -40,14 +40,13 @@ struct Document {
 
 /// Tells whether a document is a trajectory of SWE-agent.
 pub(crate) fn looks_like(document: &Value) -> bool {
-    let has = |field| document.get(field).is_some();
-    if has("attempts") && (has("info") || has("trajectory")) {
-        return true;
+    if let Some(attempt) = fields::items(document, "attempts").first() {
+        return looks_like(attempt);
     }
     let Some(Value::Array(steps)) = document.get("trajectory") else { return false };
     match steps.first() {
         Some(step) => ["observation", "response", "thought"].into_iter().any(|it| has_text(step, it)),
-        None => has("history") || has("info"),
+        None => ["history", "info"].into_iter().any(|field| document.get(field).is_some()),
     }
 }
 

@@ -1,1 +1,10 @@
 //! Formats read from samples.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod atif;
+mod inspect;
+mod json_lines;
+mod openhands;
+mod otlp;
+mod support;
+mod swe_agent;
