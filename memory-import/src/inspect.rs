@@ -171,7 +171,7 @@ fn first(sample: &Sample, prompt: &str) -> usize {
     let behind = |index: Option<usize>| index.map(|index| index + 1);
     behind(messages.iter().rposition(|message| text(message, "source") == Some("input")))
         .or_else(|| behind(messages.iter().position(|message| is_user(&message) && said(message) == prompt)))
-        .or_else(|| messages.iter().position(|message| text(message, "role") == Some("assistant")))
+        .or_else(|| messages.iter().position(|it| matches!(text(it, "role"), Some("assistant" | "tool"))))
         .unwrap_or(messages.len())
 }
 

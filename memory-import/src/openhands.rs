@@ -95,12 +95,12 @@ fn output(document: &Value, sink: &mut dyn Sink) -> Result<Trajectory, String> {
     found.key = identity::key(&["openhands", &id, &identity::fingerprint(&first).to_string()]);
     found.labels = Labels {
         agent: Some(text(metadata, "agent_class").unwrap_or("openhands").to_owned()),
-        domain: text(metadata, "dataset").map(str::to_owned),
         correlation_id: Some(id),
         ..Labels::default()
     };
     let model = ["llm_config", "llm"].into_iter().find_map(|name| metadata.get(name)?.get("model"));
     attribute(&mut found.attributes, "gen_ai.request.model", model);
+    attribute(&mut found.attributes, "openhands.dataset", metadata.get("dataset"));
     measured(&mut found.attributes, document.get("metrics").unwrap_or(&Value::Null));
     Ok(found)
 }

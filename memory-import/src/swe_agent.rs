@@ -10,7 +10,7 @@
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::fields::{attribute, text};
@@ -23,11 +23,23 @@ use crate::{Sink, documents, fields, identity, stated, texts};
 const SHELL_WORDS: [&str; 12] =
     ["if", "for", "while", "until", "case", "function", "export", "set", "source", "time", "then", "do"];
 
+/// A step, without what the model was shown for it: each step would have all before it again.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Step {
+    action: Value,
+    observation: Value,
+    response: Value,
+    thought: Value,
+    execution_time: Value,
+    state: Value,
+}
+
 /// A document, or one of the attempts in it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Document {
-    trajectory: Option<Vec<Value>>,
+    trajectory: Option<Vec<Step>>,
     history: Value,
     info: Value,
     environment: Value,
@@ -87,7 +99,7 @@ fn config(document: &Document) -> Value {
 
 fn trajectory(
     run: &Document,
-    steps: &[Value],
+    steps: &[Step],
     config: &Value,
     sink: &mut dyn Sink,
 ) -> Result<Trajectory, String> {
@@ -99,8 +111,10 @@ fn trajectory(
         .ok_or("not a task: no message of the user in `history`")?;
     let id = text(problem, "id").or_else(|| text(problem, "instance_id"));
     // The first step has a time of its own, so that runs of one task stay apart; no later step changes it.
-    let first = steps.first().unwrap_or(&run.history);
-    let whole = json!([id, prompt, run.environment, first]);
+    let whole = match steps.first() {
+        Some(first) => json!([id, prompt, run.environment, first]),
+        None => json!([id, prompt, run.environment]),
+    };
     let fingerprint = identity::fingerprint(&whole).to_string();
     let key = match id {
         Some(id) => identity::key(&["swe-agent", id, &fingerprint]),
@@ -142,24 +156,27 @@ fn asked(history: &Value) -> Option<String> {
         .find(|text| !text.trim().is_empty())
 }
 
-fn add(transcript: &mut Transcript, step: &Value, sink: &mut dyn Sink) {
-    let action = step.get("action").and_then(Value::as_str).unwrap_or("").trim();
-    let observation = step.get("observation").map(texts::content).unwrap_or_default();
-    let said = text(step, "thought");
-    // Without an action all that the model answered is what it said.
-    let said = said.or_else(|| text(step, "response").filter(|_| action.is_empty()));
-    transcript.say(Speaker::Agent, said.unwrap_or("").trim().to_owned());
+fn add(transcript: &mut Transcript, step: &Step, sink: &mut dyn Sink) {
+    let trimmed = |value: &Value| value.as_str().unwrap_or("").trim().to_owned();
+    let action = trimmed(&step.action);
+    let observation = texts::content(&step.observation);
+    let mut said = trimmed(&step.thought);
+    if said.is_empty() && action.is_empty() {
+        // Without an action all that the model answered is what it said.
+        said = trimmed(&step.response);
+    }
+    let silent = transcript.say(Speaker::Agent, said).is_none();
     if action.is_empty() {
-        if transcript.say(Speaker::Other("environment".to_owned()), observation).is_none() && said.is_none() {
+        if transcript.say(Speaker::Other("environment".to_owned()), observation).is_none() && silent {
             sink.skipped("empty step");
         }
         return;
     }
-    transcript.call(None, tool(action), json!({"command": texts::clip(action.to_owned())}));
+    let command = json!({"command": texts::clip(action.clone())});
+    transcript.call(None, tool(&action), command);
     let done = transcript.result(Returned { text: observation, ..Returned::default() });
-    let seconds = step.get("execution_time").and_then(Value::as_f64);
-    done.duration_ms =
-        seconds.filter(|seconds| *seconds >= 0.0).map(|seconds| (seconds * 1_000.0).round() as u64);
+    let seconds = step.execution_time.as_f64().filter(|seconds| *seconds >= 0.0);
+    done.duration_ms = seconds.map(|seconds| (seconds * 1_000.0).round() as u64);
 }
 
 /// Returns the tool of an action.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::fields::{scalar, text};
+use crate::fields::{items, scalar, text};
 use crate::outcome::Evidence;
 use crate::trajectory::{Labels, Speaker, StepKind, Trajectory};
 use crate::transcript::{Returned, Transcript};
@@ -194,14 +194,17 @@ impl Reading {
     fn old_action(&mut self, event: &Value, kind: &str, args: &Value) {
         let thought = text(args, "thought").unwrap_or("");
         self.transcript.say(Speaker::Agent, thought.to_owned());
-        let called = event.get("tool_call_metadata").and_then(|call| text(call, "function_name"));
+        let called = event.get("tool_call_metadata").unwrap_or(&Value::Null);
         let (tool, arguments) = match kind {
             // A tool of an MCP server.
             "mcp" | "call_tool_mcp" => {
-                let arguments = args.get("arguments").cloned().unwrap_or_default();
-                (text(args, "name").unwrap_or(kind), arguments)
+                (text(args, "name").unwrap_or(kind), args.get("arguments").cloned().unwrap_or_default())
             }
-            _ => (called.unwrap_or(kind), without(args, &SETTINGS)),
+            // What the model gave, where that is known: OpenHands turns calls into actions of its own.
+            _ => (
+                text(called, "function_name").unwrap_or(kind),
+                given(called).unwrap_or_else(|| without(args, &SETTINGS)),
+            ),
         };
         let id = event.get("id").and_then(scalar);
         self.transcript.call(id, tool, texts::arguments(arguments));
@@ -227,6 +230,15 @@ impl Reading {
         }
         self.transcript.result(Returned { id: cause.as_deref(), tool: None, text, failed });
     }
+}
+
+/// Returns the arguments of a call of version 0, in the model's answer that OpenHands keeps with the action.
+fn given(called: &Value) -> Option<Value> {
+    let id = text(called, "tool_call_id")?;
+    let choice = called.get("model_response")?.get("choices")?.get(0)?;
+    let calls = items(choice.get("message")?, "tool_calls");
+    let call = calls.iter().find(|call| text(call, "id") == Some(id))?;
+    call.get("function")?.get("arguments").cloned()
 }
 
 /// Returns a command's exit code. It is -1 while the command runs on, which is no failure.

@@ -15,7 +15,7 @@ fn observations_are_joined_to_the_actions_that_caused_them() {
         brief(&run.steps),
         [
             "agent: I run the tests.",
-            "execute_bash {\"command\":\"pytest\"} ! 1 failed",
+            "execute_bash {\"command\":\"pytest -x\"} ! 1 failed",
             "search_docs {\"q\":\"cache\"} = found",
             "edit {\"new_str\":\"x\",\"path\":\"a.py\"} ! a.py does not exist",
             "user: Please go on.",
@@ -49,6 +49,14 @@ fn old_histories_are_pairs_without_ids() {
     let seen = read_sample(Format::OpenHands, "openhands/output.jsonl");
     let run = &seen.trajectories[1].1;
     assert_eq!(brief(&run.steps), ["run {\"command\":\"ls\"} = a.py", "read {\"path\":\"a.py\"} = pass"]);
+}
+
+#[test]
+fn flat_histories_without_ids_go_by_order() {
+    let seen = read_sample(Format::OpenHands, "openhands/output.jsonl");
+    let run = &seen.trajectories[3].1;
+    assert_eq!(brief(&run.steps), ["run {\"command\":\"ls\"} = b.py", "(environment): late words"]);
+    assert_eq!(run.outcome.verdict, Some(Verdict::Failure));
 }
 
 #[test]
