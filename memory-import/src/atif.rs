@@ -1,7 +1,7 @@
 //! Agent Trajectory Interchange Format (ATIF) 1.0 to 1.8, from Harbor: read here, written by [`to_atif`].
 //!
-//! A document has the steps of one agent, and since 1.7 those of its sub-agents. What ATIF has no field for, [`to_atif`]
-//! puts below `extra.agent_memory`, where it is read from again.
+//! A document has the steps of one agent, and since 1.7 those of its sub-agents. What ATIF has no field for,
+//! [`to_atif`] puts below `extra.agent_memory`, where it is read from again.
 
 mod write;
 
@@ -66,8 +66,8 @@ fn agent(line: u64, document: &Value, parent: Option<&Parent<'_>>, sink: &mut dy
     ControlFlow::Continue(())
 }
 
-/// Returns the key: `atif:SESSION[:TRAJECTORY]`; that of a trajectory that [`to_atif`] wrote is its own. A document
-/// without ids is known by its agent and its first two steps, which no longer version of it changes.
+/// Returns the key: `atif:SESSION[:TRAJECTORY]`; that of a trajectory that [`to_atif`] wrote is its own. A
+/// document without ids is known by its agent and its first two steps, which no longer version of it changes.
 fn key(document: &Value, session: Option<&str>, parent: Option<&Parent<'_>>) -> String {
     if let Some(key) = ours(document).and_then(|ours| text(ours, "key")) {
         return identity::key(&[key]);
@@ -278,7 +278,7 @@ fn tokens(metrics: &Value) -> Option<u64> {
     let count = |name: &str| metrics.get(name).and_then(Value::as_u64);
     match (count("prompt_tokens"), count("completion_tokens")) {
         (None, None) => ours(metrics)?.get("tokens")?.as_u64(),
-        (prompt, completion) => Some(prompt.unwrap_or(0) + completion.unwrap_or(0)),
+        (prompt, completion) => Some(prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0))),
     }
 }
 

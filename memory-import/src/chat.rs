@@ -1,7 +1,7 @@
 //! Conversations in the OpenAI chat format, with a reward: `{task_id, trial, reward, messages}`.
 //!
-//! Other fields (`instruction`, `reference_actions`) belong to whoever judges the agent. The agent never saw them, so
-//! they are not its experience and stay out.
+//! Other fields (`instruction`, `reference_actions`) belong to whoever judges the agent. The agent never saw
+//! them, so they are not its experience and stay out.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -149,7 +149,8 @@ mod tests {
     use crate::trajectory::{Step, StepKind, ToolResult};
 
     fn trajectory(reward: f64, messages: Value) -> Trajectory {
-        let line = json!({"task_id": 3, "trial": 1, "reward": reward, "instruction": "hidden", "messages": messages});
+        let line =
+            json!({"task_id": 3, "trial": 1, "reward": reward, "instruction": "no", "messages": messages});
         read("k".into(), line).unwrap()
     }
 
@@ -177,7 +178,7 @@ mod tests {
                 {"role": "user", "content": "Book a flight."},
                 {"role": "assistant", "content": "Which one?"},
                 {"role": "user", "content": [{"type": "text", "text": "HAT1"}, {"type": "image_url"}]},
-                {"role": "assistant", "content": null, "tool_calls": [call("c", "book", "{\"flight\": \"HAT1\"}")]},
+                {"role": "assistant", "tool_calls": [call("c", "book", "{\"flight\": \"HAT1\"}")]},
                 tool("c", "Error: no seats"),
                 {"role": "assistant", "content": null, "tool_calls": [call("c", "book", "not json")]},
                 tool("c", "{\"error\": null, \"id\": 7}"),

@@ -46,27 +46,26 @@ fn limited<T: DeserializeOwned>(
         }
         return Ok(());
     }
-    let (mut whole, start, mut length) = (first, lines.number, lines.position);
+    let (mut whole, start, position) = (first, lines.number, lines.position);
     whole.push(b'\n');
-    let mut more = lines.into_reader().take(limit.saturating_sub(length) + 1);
-    length += more.read_to_end(&mut whole)? as u64;
-    if length > limit {
-        let _ = sink.bad(start, too_long(limit));
-        return Ok(());
-    }
-    sink.progress(length);
+    let before = position.saturating_sub(whole.len() as u64);
+    let mut more = lines.into_reader().take(limit.saturating_sub(position) + 1);
+    let length = position + more.read_to_end(&mut whole)? as u64;
     let newlines = whole.trim_ascii_end().iter().filter(|byte| **byte == b'\n').count() as u64;
-    match fields::parse(&whole) {
+    let parsed = if length > limit { Err(too_long(limit)) } else { fields::parse(&whole) };
+    match parsed {
         Ok(document) => {
+            sink.progress(length);
             let _ = read(start + newlines, document, sink);
         }
         // The first of several lines is bad, not all of them.
-        Err(_) if second_line(&whole).is_some_and(|line| fields::parse::<T>(line).is_ok()) => {
-            let mut lines = Lines::new(whole.as_slice(), limit);
-            (lines.number, lines.position) = (start - 1, length.saturating_sub(whole.len() as u64));
+        Err(_) if later_lines(&whole).any(|line| fields::parse::<T>(line).is_ok()) => {
+            let mut lines = Lines::new(whole.as_slice().chain(more.into_inner()), limit);
+            (lines.number, lines.position) = (start - 1, before);
             rest(&mut lines, sink, read, limit)?;
         }
         Err(reason) => {
+            sink.progress(length);
             let _ = sink.bad(start, reason);
         }
     }
@@ -97,8 +96,9 @@ fn rest<R: BufRead, T: DeserializeOwned>(
     Ok(())
 }
 
-fn second_line(text: &[u8]) -> Option<&[u8]> {
-    text.split(|byte| *byte == b'\n').skip(1).map(<[u8]>::trim_ascii).find(|line| !line.is_empty())
+/// Returns the lines after the first that may be documents of their own.
+fn later_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').skip(1).filter(|line| line.starts_with(b"{"))
 }
 
 fn too_long(limit: u64) -> String {
@@ -158,6 +158,17 @@ mod tests {
             &[(2, "{\"c\":2}")],
             &[(1, "not JSON: EOF while parsing a value at column 5")],
         );
+        check(
+            "{\"a\":\nx\n{\"c\":2}",
+            &[(3, "{\"c\":2}")],
+            &[
+                (1, "not JSON: EOF while parsing a value at column 5"),
+                (2, "not JSON: expected value at column 1"),
+            ],
+        );
+        let many = "{\"c\":2}\n".repeat(9);
+        let found: Vec<_> = (2..11).map(|line| (line, "{\"c\":2}")).collect();
+        check(&format!("x\n{many}"), &found, &[(1, "not JSON: expected value at column 1")]);
         check("{\n\"a\":]\n}", &[], &[(1, "not JSON: expected value at line 2 column 5")]);
         check(&format!("{{\n{}}}", " ".repeat(40)), &[], &[(1, "longer than 40 bytes")]);
         check(&" x".repeat(40), &[], &[(1, "longer than 40 bytes")]);

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::texts::clip_value;
+
 /// Labels that a line of JSON Lines may have.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct LineLabels {
@@ -96,10 +98,10 @@ pub(crate) fn items<'v>(value: &'v Value, field: &str) -> &'v [Value] {
     value.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Adds an attribute unless it is null.
+/// Adds an attribute unless it is null. Its texts are cut as others are.
 pub(crate) fn attribute(attributes: &mut Map<String, Value>, name: &str, value: Option<&Value>) {
     if let Some(value) = value.filter(|value| !value.is_null()) {
-        attributes.insert(name.to_owned(), value.clone());
+        attributes.insert(name.to_owned(), clip_value(value.clone()));
     }
 }
 

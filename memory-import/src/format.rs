@@ -35,7 +35,8 @@ pub enum Format {
 
 type LooksLike = fn(&Value) -> bool;
 
-/// Formats by what their first record looks like. The most particular shape is asked first: many records have messages.
+/// Formats by what their first record looks like. The most particular shape is asked first: many records have
+/// messages.
 const SHAPES: [(LooksLike, Format); 6] = [
     (atif::looks_like, Format::Atif),
     (otlp::looks_like, Format::Otlp),
@@ -47,8 +48,8 @@ const SHAPES: [(LooksLike, Format); 6] = [
 
 /// Returns the format that the start of an input has, judged by its content; `None` if it is none of them.
 ///
-/// `start` is as much of the input as there is, up to 64 KB; it may end anywhere. JSON Lines of conversations or tasks
-/// are [`Format::JsonLines`], since a file may have both.
+/// `start` is as much of the input as there is, up to 64 KB; it may end anywhere. JSON Lines of conversations
+/// or tasks are [`Format::JsonLines`], since a file may have both.
 pub fn detect(start: &[u8]) -> Option<Format> {
     if inspect::is_archive(start) {
         return Some(Format::Inspect);
@@ -59,7 +60,8 @@ pub fn detect(start: &[u8]) -> Option<Format> {
     SHAPES.into_iter().find(|(looks_like, _)| looks_like(&record)).map(|(_, format)| format)
 }
 
-/// Returns the part of a document that a start of it has: what is open at the end is closed behind the last whole value.
+/// Returns the part of a document that a start of it has: what is open at the end is closed behind the last
+/// whole value.
 fn closed(start: &[u8]) -> Option<Value> {
     let (mut open, mut in_string, mut escaped) = (Vec::new(), false, false);
     // Where the text may end, and what closes it there.

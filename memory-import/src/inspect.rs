@@ -108,7 +108,7 @@ fn trajectory(eval: &Value, mut sample: Sample, sink: &mut dyn Sink) -> Result<T
         [("gen_ai.usage.input_tokens", "input_tokens"), ("gen_ai.usage.output_tokens", "output_tokens")]
     {
         let counts = sample.model_usage.values().filter_map(|usage| usage.get(field)?.as_u64());
-        let sum = counts.reduce(|a, b| a + b).map(Value::from);
+        let sum = counts.reduce(u64::saturating_add).map(Value::from);
         attribute(&mut attributes, name, sum.as_ref());
     }
     attribute(&mut attributes, "inspect.limit", sample.limit.get("type"));
@@ -165,7 +165,8 @@ fn prompt(sample: &Sample) -> Option<String> {
     asked.filter(|text| !text.trim().is_empty())
 }
 
-/// Returns the index of the first message that is no part of the input, which a solver may have put into other words.
+/// Returns the index of the first message that is no part of the input, which a solver may have put into other
+/// words.
 fn first(sample: &Sample, prompt: &str) -> usize {
     let messages = &sample.messages;
     let behind = |index: Option<usize>| index.map(|index| index + 1);
@@ -230,8 +231,8 @@ fn outcome(sample: &Sample, transcript: &Transcript, attributes: &mut Map<String
     outcome
 }
 
-/// Adds a score: C, I, P and N stand for correct, incorrect, partly correct and no answer. One on another scale than 0
-/// to 1 is an attribute.
+/// Adds a score: C, I, P and N stand for correct, incorrect, partly correct and no answer. One on another scale
+/// than 0 to 1 is an attribute.
 fn add_score(evidence: &mut Vec<Evidence>, attributes: &mut Map<String, Value>, name: &str, value: &Value) {
     if let Value::Object(parts) = value {
         for (part, value) in parts {

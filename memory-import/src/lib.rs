@@ -40,8 +40,7 @@ pub const MAX_TEXT_CHARS: usize = 100_000;
 /// The longest line of JSON Lines that is read, in bytes.
 pub const MAX_LINE_BYTES: u64 = 32 << 20;
 
-/// The longest document that is read, in bytes, in formats whose documents are a whole task or more. The parts that no
-/// trajectory needs are not kept.
+/// The longest document that is read, in bytes, in formats whose documents are a whole task or more.
 pub const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
 /// Takes what is read, in the order of the source.

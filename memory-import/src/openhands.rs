@@ -1,7 +1,8 @@
 //! OpenHands: lines of an evaluation's `output.jsonl`, and conversations as arrays of events or one event a line.
 //!
-//! Events of both kinds are read: those up to version 0 have `action` or `observation`, joined by `cause`, and in the
-//! oldest files stand in pairs without ids; those of the agent SDK (version 1) have `kind`, joined by `tool_call_id`.
+//! Events of both kinds are read: those up to version 0 have `action` or `observation`, joined by `cause`, and
+//! in the oldest files stand in pairs without ids; those of the agent SDK (version 1) have `kind`, joined by
+//! `tool_call_id`.
 
 mod events;
 
@@ -84,7 +85,7 @@ fn output(document: &Value, sink: &mut dyn Sink) -> Result<Trajectory, String> {
     let metadata = document.get("metadata").unwrap_or(&Value::Null);
     let mut evidence = judged(document);
     if let Some(error) = text(document, "error") {
-        evidence.push(Evidence::ExitStatus(error.lines().next().unwrap_or("").to_owned()));
+        evidence.push(Evidence::ExitStatus(texts::clip(error.lines().next().unwrap_or("").to_owned())));
     }
     let mut found = reading.trajectory(evidence)?;
     if let Some(error) = text(document, "error") {
@@ -124,7 +125,8 @@ fn conversation(events: &[Value], sink: &mut dyn Sink) -> Result<Trajectory, Str
     Ok(found)
 }
 
-/// Returns what an evaluation found out: `resolved`, `success`, a score or a reward, of the line or of a report in it.
+/// Returns what an evaluation found out: `resolved`, `success`, a score or a reward, of the line or of a report
+/// in it.
 fn judged(document: &Value) -> Vec<Evidence> {
     let result = document.get("test_result");
     let of = |name: &str| result.and_then(|result| result.get(name));

@@ -1,15 +1,17 @@
-//! OpenTelemetry's GenAI spans as OTLP JSON: one `TracesData` a line, as the Collector's file exporter writes them, or
-//! one document.
+//! OpenTelemetry's GenAI spans as OTLP JSON: one `TracesData` a line, as the Collector's file exporter writes
+//! them, or one document.
 //!
-//! An `invoke_agent` span is a task; the nearest one above it is its parent. Its steps come from the `execute_tool` and
-//! inference spans below it. Spans stand in no order and those of a trace may be spread over lines, so a file is read to
-//! its end first. Spans without GenAI attributes are dropped at once, but for which span is above them.
+//! An `invoke_agent` span is a task; the nearest one above it is its parent. Its steps come from the
+//! `execute_tool` and inference spans below it. Spans stand in no order and those of a trace may be spread over
+//! lines, so a file is read to its end first. Spans without GenAI attributes are dropped at once, but for which
+//! span is above them.
 //!
 //! Messages are opt-in: a task whose prompt was not recorded is nothing to learn from, and is skipped.
 //!
 //! Besides the names of the conventions 1.37 and later, these older ones are read: `gen_ai.system`;
-//! `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`; the span events `gen_ai.user.message`, `gen_ai.assistant.message`,
-//! `gen_ai.tool.message` and `gen_ai.choice`; `gen_ai.usage.prompt_tokens` and `gen_ai.usage.completion_tokens`.
+//! `gen_ai.prompt.N.*` and `gen_ai.completion.N.*`; the span events `gen_ai.user.message`,
+//! `gen_ai.assistant.message`, `gen_ai.tool.message` and `gen_ai.choice`; `gen_ai.usage.prompt_tokens` and
+//! `gen_ai.usage.completion_tokens`.
 
 mod messages;
 mod spans;

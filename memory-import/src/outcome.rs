@@ -81,8 +81,9 @@ const ERROR_STARTS: [&str; 5] =
 /// What follows "error" where something failed, in lower case.
 const ERROR_WHILE: [&str; 6] = [" calling", " executing", " in ", " reading", " running", " while"];
 
-/// Tells by its text whether a tool's result is an error, where the source has no mark: a text that starts so, or an
-/// object that says so. `value` is the result as JSON where the source has it so; else an object in the text counts.
+/// Tells by its text whether a tool's result is an error, where the source has no mark: a text that starts so,
+/// or an object that says so. `value` is the result as JSON where the source has it so; else an object in the
+/// text counts.
 pub fn is_error_text(text: &str, value: Option<&Value>) -> bool {
     let text = text.trim_start();
     if let Some(Value::Object(fields)) = value {

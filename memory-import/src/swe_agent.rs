@@ -1,7 +1,7 @@
 //! Trajectories of SWE-agent (`.traj`), which it rewrites after each step.
 //!
-//! `submitted` says that the agent gave its work in, not that it is right: only a score or `resolved`, which an evaluation
-//! adds, is a verdict.
+//! `submitted` says that the agent gave its work in, not that it is right: only a score or `resolved`, which an
+//! evaluation adds, is a verdict.
 //!
 //! A call's tool is the first word of its action (`edit`, `pytest`), and `bash` where that is no command's name: a
 //! variable, a path, a word of the shell's own language, or `cd` before another command. The whole action is the

@@ -54,8 +54,8 @@ impl Transcript {
         &mut self.steps[step]
     }
 
-    /// Gives a result to the first call that waits for it: by id, else by name, else the next in order. Sources give
-    /// several calls the same id, so an id alone does not identify one. Returns the step.
+    /// Gives a result to the first call that waits for it: by id, else by name, else the next in order. Sources
+    /// give several calls the same id, so an id alone does not identify one. Returns the step.
     pub(crate) fn result(&mut self, returned: Returned<'_>) -> &mut Step {
         let Returned { id, tool, text, failed } = returned;
         let by_id = id.and_then(|id| self.waiting.iter().position(|call| call.id.as_deref() == Some(id)));

@@ -190,7 +190,7 @@ impl Span {
         let count = |names: [&str; 2]| names.into_iter().find_map(|name| self.get(name)?.as_u64());
         let input = count(["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"]);
         let output = count(["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"]);
-        (input.is_some() || output.is_some()).then(|| input.unwrap_or(0) + output.unwrap_or(0))
+        (input.is_some() || output.is_some()).then(|| input.unwrap_or(0).saturating_add(output.unwrap_or(0)))
     }
 }
 
@@ -237,9 +237,43 @@ fn size(attributes: &Map<String, Value>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use serde_json::json;
 
     use super::*;
+
+    struct Counting(u64);
+
+    impl Sink for Counting {
+        fn trajectory(&mut self, _: u64, _: crate::Trajectory) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+        fn bad(&mut self, _: u64, _: String) -> ControlFlow<()> {
+            ControlFlow::Continue(())
+        }
+        fn skipped(&mut self, _: &str) {
+            self.0 += 1;
+        }
+        fn progress(&mut self, _: u64) {}
+    }
+
+    #[test]
+    fn spans_that_are_kept_are_bounded_and_others_are_not_kept() {
+        let data = |key: &str| {
+            let attributes = json!([{"key": key, "value": {"stringValue": "x".repeat(1_000)}}]);
+            let span = json!({"traceId": "1", "spanId": "2", "attributes": attributes});
+            let spans = json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]});
+            Data::deserialize(spans).unwrap()
+        };
+        let (mut spans, mut sink) = (Spans::default(), Counting(0));
+        assert!(spans.add(1, data("http.route"), &mut sink));
+        assert_eq!((spans.bytes, spans.kept.len(), sink.0), (0, 0, 1));
+        assert!(spans.add(2, data("gen_ai.tool.name"), &mut sink));
+        assert!(spans.bytes > 1_000);
+        spans.bytes = MAX_DOCUMENT_BYTES;
+        assert!(!spans.add(3, data("gen_ai.tool.name"), &mut sink));
+    }
 
     #[test]
     fn values_of_any_type_are_decoded() {

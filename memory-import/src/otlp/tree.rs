@@ -83,7 +83,8 @@ pub(super) fn tasks(spans: Spans, sink: &mut dyn Sink) {
     }
 }
 
-/// A task: an `invoke_agent` span and the spans below it that no other agent is nearer to, in order of their start.
+/// A task: an `invoke_agent` span and the spans below it that no other agent is nearer to, in order of their
+/// start.
 struct Task<'s> {
     span: &'s Span,
     parent: Option<&'s Span>,
@@ -180,10 +181,10 @@ impl Task<'_> {
             }
         }
         if self.span.failed == Some(true) {
-            let error = self.span.error.as_deref().unwrap_or("error");
-            evidence.insert(0, Evidence::ExitStatus(error.to_owned()));
+            let error = texts::clip(self.span.error.as_deref().unwrap_or("error").to_owned());
+            evidence.insert(0, Evidence::ExitStatus(error.clone()));
             let mut outcome = stated::of(steps, Verdict::Failure, evidence);
-            outcome.last_error = Some(texts::clip(error.to_owned()));
+            outcome.last_error = Some(error);
             return outcome;
         }
         match verdicts.split_first() {
@@ -220,8 +221,8 @@ impl Task<'_> {
     }
 }
 
-/// Returns what an evaluation says: its score, where it is in 0 to 1, and the verdict in its label. A score alone is no
-/// verdict: it may be of anything.
+/// Returns what an evaluation says: its score, where it is in 0 to 1, and the verdict in its label. A score
+/// alone is no verdict: it may be of anything.
 fn judged(evaluation: &Map<String, Value>) -> (Option<Evidence>, Option<Verdict>) {
     let name = evaluation.get("gen_ai.evaluation.name").and_then(Value::as_str).unwrap_or("evaluation");
     let label = evaluation.get("gen_ai.evaluation.score.label").and_then(Value::as_str);

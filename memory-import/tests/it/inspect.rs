@@ -63,7 +63,8 @@ fn letters_and_numbers_are_scores() {
     let limit = Evidence::ExitStatus("limit: message".into());
     check("inspect:ev1:s1:2", Some(Verdict::Failure), &[score("includes", 0.0), limit]);
     check("inspect:ev1:3:1", Some(Verdict::Partial(0.5)), &[score("match", 0.5)]);
-    // Scores of several things that disagree are no verdict; one of another scale is a fact without a meaning here.
+    // Scores of several things that disagree are no verdict; one of another scale is a fact without a meaning
+    // here.
     check("inspect:ev1:s6:1", None, &[score("rubric.clear", 1.0), score("rubric.right", 0.0)]);
     let attributes = &seen.of("inspect:ev1:s6:1").attributes;
     assert_eq!(attributes["inspect.score.stars"], 7);

@@ -6,5 +6,6 @@ mod inspect;
 mod json_lines;
 mod openhands;
 mod otlp;
+mod robust;
 mod support;
 mod swe_agent;

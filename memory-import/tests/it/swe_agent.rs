@@ -15,7 +15,7 @@ fn actions_are_calls_and_demonstrations_no_task() {
             "agent: I look at the source first.",
             "str_replace_editor {\"command\":\"str_replace_editor view /testbed/src\"} = calc.py\n",
             "agent: Now the tests.",
-            "bash {\"command\":\"cd /testbed && python -m pytest\"} ! Traceback (most recent call last):\n  ZeroDivisionError",
+            "bash {\"command\":\"cd /testbed && python -m pytest\"} ! Traceback (most recent call last):\n  E",
             "agent: I am confused.",
             "(environment): Your output was not formatted correctly.",
             "agent: I fixed the division.",
