@@ -42,8 +42,18 @@ pub(crate) fn outcome(steps: &[Step], evidence: Vec<Evidence>) -> Outcome {
     let verdicts = if rewards.is_empty() { of_kind(false) } else { rewards };
     match verdicts.split_first() {
         Some((first, rest)) if rest.iter().all(|other| other == first) => of(steps, *first, evidence),
-        _ => infer(steps, None, evidence),
+        _ => inferred(steps, evidence),
     }
+}
+
+/// Infers an outcome from what happened. Rewards and scores are kept, but decide nothing: they disagree, or nothing
+/// tells what they are of.
+pub(crate) fn inferred(steps: &[Step], evidence: Vec<Evidence>) -> Outcome {
+    let is_number = |fact: &Evidence| matches!(fact, Evidence::Reward(_) | Evidence::Score(..));
+    let (numbers, facts): (Vec<_>, Vec<_>) = evidence.into_iter().partition(is_number);
+    let mut outcome = infer(steps, None, facts);
+    outcome.evidence.extend(numbers);
+    outcome
 }
 
 /// Returns a score's value as a number: a number, a boolean, or a number in a string.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::messages::{self, Message, Part};
 use super::spans::{Id, Span, Spans};
 use crate::fields::attribute;
-use crate::outcome::{Evidence, Outcome, Verdict, infer, is_error_text};
+use crate::outcome::{Evidence, Outcome, Verdict, is_error_text};
 use crate::trajectory::{Labels, Speaker, Step, StepKind, ToolResult, Trajectory};
 use crate::{Sink, identity, stated, texts};
 
@@ -191,7 +191,7 @@ impl Task<'_> {
             Some((first, rest)) if rest.iter().all(|other| other == first) => {
                 stated::of(steps, *first, evidence)
             }
-            _ => infer(steps, None, evidence),
+            _ => stated::inferred(steps, evidence),
         }
     }
 
