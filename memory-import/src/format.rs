@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead};
 
-use crate::Sink;
+use serde_json::Value;
+
+use crate::{Sink, claude_code, codex};
 
 /// A format of transcripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,17 +30,37 @@ pub enum Format {
     OpenHands,
 }
 
+/// Tells whether a format's files have such a record.
+type Recogniser = fn(&Value) -> bool;
+
+/// The formats that are known by their records; the first that recognises one wins.
+const RECOGNISERS: [(Format, Recogniser); 2] =
+    [(Format::ClaudeCode, claude_code::looks_like), (Format::Codex, codex::looks_like)];
+
+/// How many lines of an input are looked at.
+const LINES: usize = 20;
+
 /// Returns the format that the start of an input has, judged by its content; `None` if it is none of them.
 ///
 /// `start` is as much of the input as there is, up to 64 KB.
-pub fn detect(_start: &[u8]) -> Option<Format> {
-    None
+pub fn detect(start: &[u8]) -> Option<Format> {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let lines = start.split(|byte| *byte == b'\n').take(LINES);
+    lines.filter_map(|line| serde_json::from_slice(line).ok()).find_map(|record| format_of(&record))
+}
+
+fn format_of(record: &Value) -> Option<Format> {
+    RECOGNISERS.iter().find(|(_, looks_like)| looks_like(record)).map(|(format, _)| *format)
 }
 
 /// Reads an input of a format and gives the sink what is in it.
 ///
 /// # Errors
 /// Those of the input; what cannot be parsed goes to [`Sink::bad`].
-pub fn read(_format: Format, _input: &mut dyn BufRead, _sink: &mut dyn Sink) -> io::Result<()> {
-    Ok(())
+pub fn read(format: Format, input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<()> {
+    match format {
+        Format::ClaudeCode => claude_code::read(input, sink),
+        Format::Codex => codex::read(input, sink),
+        other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?} cannot be read"))),
+    }
 }

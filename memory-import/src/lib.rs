@@ -7,9 +7,13 @@
 //! Texts come as the source has them; whoever stores them redacts first and cuts afterwards. A text of more than
 //! [`MAX_TEXT_CHARS`] loses its rest here, which bounds the memory that reading takes.
 
+mod bounds;
+mod claude_code;
+mod codex;
 mod format;
 mod lines;
 mod outcome;
+mod rfc3339;
 mod trajectory;
 
 pub use format::{Format, detect, read};
