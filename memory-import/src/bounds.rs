@@ -10,11 +10,11 @@ const MAX_KEY_BYTES: usize = 1_000;
 /// Keeps the first [`MAX_TEXT_CHARS`] characters of a text.
 pub(crate) fn cut(mut text: String) -> String {
     // A text of no more bytes than that has no more characters either.
-    if text.len() > MAX_TEXT_CHARS {
-        if let Some((end, _)) = text.char_indices().nth(MAX_TEXT_CHARS) {
-            text.truncate(end);
-            text.shrink_to_fit();
-        }
+    if text.len() > MAX_TEXT_CHARS
+        && let Some((end, _)) = text.char_indices().nth(MAX_TEXT_CHARS)
+    {
+        text.truncate(end);
+        text.shrink_to_fit();
     }
     text
 }

@@ -1,14 +1,16 @@
 //! Session files of Claude Code: `~/.claude/projects/*/SESSION.jsonl` and `SESSION/subagents/agent-*.jsonl`.
 //!
-//! A session is a tree of lines (`parentUuid`). One trajectory is what follows from one prompt of the user, up to the
-//! next prompt on any branch. A sub-agent's lines are a chain of their own, whose prompts come from the agent.
+//! A session is a tree of lines (`parentUuid`). One trajectory is what follows from one prompt of the user,
+//! up to the next prompt on any branch. A sub-agent's lines are a chain of their own, whose prompts come from
+//! the agent.
 //!
-//! A trajectory may be given before the one that started it, because it ended earlier: the order is that of the last
-//! lines, so that what a file gives is a prefix of what it gives once it has grown.
+//! A trajectory may be given before the one that started it, because it ended earlier: the order is that of
+//! the last lines, so that what a file gives is a prefix of what it gives once it has grown.
 
 mod record;
 mod tree;
 mod turn;
+mod words;
 
 use std::collections::HashSet;
 use std::io::{self, BufRead};
@@ -52,7 +54,8 @@ pub(crate) fn looks_like(record: &Value) -> bool {
         && ["sessionId", "leafUuid", "messageId"].into_iter().any(has)
 }
 
-/// Reads a session file; its lines are in memory until its end, since a later line may lead away from an earlier one.
+/// Reads a session file; its lines are in memory until its end, since a later line may lead away from an
+/// earlier one.
 pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<()> {
     let mut lines = Lines::new(input, MAX_LINE_BYTES);
     let mut records = Vec::new();
@@ -60,10 +63,10 @@ pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<(
     // A line that ends too early is one that is being written if it is the last.
     let mut torn: Option<(u64, String)> = None;
     while let Some(line) = lines.next()? {
-        if let Some((number, reason)) = torn.take() {
-            if sink.bad(number, reason).is_break() {
-                return Ok(());
-            }
+        if let Some((number, reason)) = torn.take()
+            && sink.bad(number, reason).is_break()
+        {
+            return Ok(());
         }
         let read = match line {
             Line::TooLong => Read::Bad { reason: "longer than a line may be".into(), is_torn: false },
@@ -71,7 +74,7 @@ pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<(
             Line::Bytes(bytes) => record::read(lines.number, &bytes),
         };
         match read {
-            Read::Record(record) => keep(record, &mut records, &mut seen, sink),
+            Read::Record(record) => keep(*record, &mut records, &mut seen, sink),
             Read::Skipped(kind) => sink.skipped(&kind),
             Read::Bad { reason, is_torn: true } => torn = Some((lines.number, reason)),
             Read::Bad { reason, .. } => {
@@ -93,8 +96,8 @@ pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<(
     Ok(())
 }
 
-/// Keeps a record unless its line is a copy: a resumed session starts with the lines of the one before, and compaction
-/// writes the lines that it preserves again.
+/// Keeps a record unless its line is a copy: a resumed session starts with the lines of the one before, and
+/// compaction writes the lines that it preserves again.
 fn keep(record: Record, records: &mut Vec<Record>, seen: &mut HashSet<String>, sink: &mut dyn Sink) {
     if let Some(kind) = record.says_nothing() {
         sink.skipped(&kind);

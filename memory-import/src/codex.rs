@@ -1,9 +1,12 @@
 //! Rollout files of Codex CLI: `~/.codex/sessions/YYYY/MM/DD/rollout-*.jsonl`.
 //!
-//! One trajectory is one turn. Current versions give turns ids; in older files a turn is what follows from one prompt,
-//! and its number among the prompts identifies it. Most messages are there twice, as an event and as a response item.
+//! One trajectory is one turn. Current versions give turns ids; in older files a turn is what follows from
+//! one prompt, and its number among the prompts identifies it. Most messages are there twice, as an event and
+//! as a response item.
 
 mod item;
+mod output;
+mod rollout;
 mod turn;
 
 use std::io::{self, BufRead};
@@ -34,18 +37,18 @@ pub(crate) fn looks_like(record: &Value) -> bool {
     is_current || is_first
 }
 
-/// Reads a rollout file; its items are in memory until its end, since which copy of a message counts depends on the
-/// whole file.
+/// Reads a rollout file; its items are in memory until its end, since which copy of a message counts depends
+/// on the whole file.
 pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<()> {
     let mut lines = Lines::new(input, MAX_LINE_BYTES);
     let mut items = Vec::new();
     // A line that ends too early is one that is being written if it is the last.
     let mut torn: Option<(u64, String)> = None;
     while let Some(line) = lines.next()? {
-        if let Some((number, reason)) = torn.take() {
-            if sink.bad(number, reason).is_break() {
-                return Ok(());
-            }
+        if let Some((number, reason)) = torn.take()
+            && sink.bad(number, reason).is_break()
+        {
+            return Ok(());
         }
         let read = match line {
             Line::TooLong => Read::Bad { reason: "longer than a line may be".into(), is_torn: false },
@@ -67,7 +70,7 @@ pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<(
     if torn.is_some() {
         sink.skipped("unfinished line");
     }
-    match turn::trajectories(items) {
+    match rollout::trajectories(items) {
         Ok(found) => {
             for _ in 0..found.copied {
                 sink.skipped("copied turn");
@@ -79,7 +82,7 @@ pub(crate) fn read(input: &mut dyn BufRead, sink: &mut dyn Sink) -> io::Result<(
             }
         }
         // Without the session's id there are no keys.
-        Err(turn::NoSession) => {
+        Err(rollout::NoSession) => {
             let _ = sink.bad(1, "no session_meta with an id".into());
         }
     }

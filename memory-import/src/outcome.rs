@@ -71,8 +71,9 @@ pub enum Evidence {
 
 /// How likely the verdict is right that one piece of evidence alone suggests.
 ///
-/// Judgements, not measurements: nobody has compared them with what became of the work. They order the evidence (what
-/// the source states, the user's word, tests, everything else) and keep all that is inferred below what is stated.
+/// Judgements, not measurements: nobody has compared them with what became of the work. They order the
+/// evidence (what the source states, the user's word, tests, everything else) and keep all that is inferred
+/// below what is stated.
 struct Confidences {
     /// A reward or score of the source.
     stated: f64,
@@ -131,9 +132,9 @@ const STOPPED: [&str; 11] = [
 /// Decides from what happened. `next` is what the user said after it, where there is a next message.
 ///
 /// The evidence with the highest confidence decides. Each piece that speaks against it takes half of its own
-/// confidence away: with 0.75 for passed tests and 0.7 for an interruption, success is left with 0.75 × (1 − 0.35).
-/// What the source states stays at 1. Evidence that agrees adds nothing, because it is seldom independent. Without
-/// evidence there is no verdict: that nothing went visibly wrong says nothing.
+/// confidence away: with 0.75 for passed tests and 0.7 for an interruption, success is left with 0.75 × (1 −
+/// 0.35). What the source states stays at 1. Evidence that agrees adds nothing, because it is seldom
+/// independent. Without evidence there is no verdict: that nothing went visibly wrong says nothing.
 pub(crate) fn infer(steps: &[Step], next: Option<&str>, stated: Vec<Evidence>) -> Outcome {
     let mut evidence = stated;
     evidence.extend(last_tests(steps));

@@ -1,8 +1,8 @@
 //! The tree of a session's lines: which task each belongs to, and which tasks the user went back from.
 //!
-//! A link leads to an earlier line or nowhere, so there are no cycles. A line whose parent is not in the file follows
-//! the line before it in its chain. Within a task the branches do not count: the results of calls that run in parallel
-//! make branches too, all of which are alive.
+//! A link leads to an earlier line or nowhere, so there are no cycles. A line whose parent is not in the file
+//! follows the line before it in its chain. Within a task the branches do not count: the results of calls
+//! that run in parallel make branches too, all of which are alive.
 
 use std::collections::HashMap;
 
@@ -138,7 +138,8 @@ impl<'records> Growing<'records> {
         turn
     }
 
-    /// Returns the chain of a record. Side chains without an agent's id (older versions) are known by their links.
+    /// Returns the chain of a record. Side chains without an agent's id (older versions) are known by their
+    /// links.
     fn chain(&mut self, record: &Record, parent: Option<usize>) -> usize {
         let Some(agent_id) = &record.side else { return MAIN };
         let found = match agent_id {
@@ -173,9 +174,9 @@ impl<'records> Growing<'records> {
         Tree { turns: self.turns, turn_of: self.turn_of }
     }
 
-    /// Marks the tasks from which the user went back: of several that follow from the same task, the one lives on
-    /// whose branch has the last line. Tasks that follow from none are not compared, since a conversation that was
-    /// cleared or compacted starts anew too.
+    /// Marks the tasks from which the user went back: of several that follow from the same task, the one
+    /// lives on whose branch has the last line. Tasks that follow from none are not compared, since a
+    /// conversation that was cleared or compacted starts anew too.
     fn mark_rewound(&mut self) {
         // A task comes after its parent, so that a branch is complete when its task is reached from the end.
         for turn in (0..self.turns.len()).rev() {
@@ -234,8 +235,8 @@ fn delegated(block: &Block) -> Option<&str> {
     }
 }
 
-/// Tells for each record whether it starts a task: a prompt, or a slash command about which the agent did something.
-/// Commands that Claude Code carries out itself are part of no task.
+/// Tells for each record whether it starts a task: a prompt, or a slash command about which the agent did
+/// something. Commands that Claude Code carries out itself are part of no task.
 fn tasks(records: &[Record]) -> Vec<bool> {
     let mut is_task = vec![false; records.len()];
     let mut agent_acts = false;
@@ -248,6 +249,7 @@ fn tasks(records: &[Record]) -> Vec<bool> {
                 }
             }
             (Content::Agent(_), _) if record.side.is_none() => agent_acts = true,
+            (Content::CommandOutput, _) => agent_acts = false,
             _ => {}
         }
     }

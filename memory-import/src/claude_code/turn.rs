@@ -1,6 +1,6 @@
 //! Trajectories from the lines of a session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -14,10 +14,7 @@ use crate::trajectory::{Labels, Speaker, Step, StepKind, ToolResult, Trajectory}
 /// Returns the finished trajectories with their last lines, in the order of these.
 pub(super) fn trajectories(records: Vec<Record>) -> Vec<(u64, Trajectory)> {
     let tree = Tree::of(&records);
-    // Old versions never say why a message ended; there the last text has to do.
-    let says_stops = records
-        .iter()
-        .any(|record| matches!(&record.content, Content::Agent(message) if message.stop_reason.is_some()));
+    let is_old = never_says_stops(&records);
     let mut session =
         Session { turns: tree.turns.iter().map(|_| Work::default()).collect(), waiting: HashMap::new() };
     for (record, turn) in records.into_iter().zip(&tree.turn_of) {
@@ -28,7 +25,7 @@ pub(super) fn trajectories(records: Vec<Record>) -> Vec<(u64, Trajectory)> {
     let prompts: Vec<String> = works.iter().map(Work::prompt).collect();
     let mut found: Vec<(u64, Trajectory)> = Vec::new();
     for ((work, turn), key) in works.into_iter().zip(&tree.turns).zip(&keys) {
-        let is_finished = turn.is_followed || work.has_ended(says_stops);
+        let is_finished = turn.is_followed || work.has_ended(is_old);
         if !is_finished || work.steps.is_empty() {
             continue;
         }
@@ -41,6 +38,16 @@ pub(super) fn trajectories(records: Vec<Record>) -> Vec<(u64, Trajectory)> {
     }
     found.sort_by_key(|(line, _)| *line);
     found
+}
+
+/// Tells whether a session is of an old version that does not write why messages end; there a last text has
+/// to do. Only a message that has ended shows that: one whose calls have results.
+fn never_says_stops(records: &[Record]) -> bool {
+    let says =
+        |record: &Record| matches!(&record.content, Content::Agent(message) if message.stop_reason.is_some());
+    let has_result =
+        |record: &Record| matches!(&record.content, Content::User { results, .. } if !results.is_empty());
+    records.iter().any(has_result) && !records.iter().any(says)
 }
 
 /// The tasks of a session as far as its lines have been read.
@@ -121,10 +128,11 @@ struct Work {
     last_line: u64,
     model: Option<String>,
     /// The ids of its calls; a message that is written again repeats them.
-    calls: Vec<String>,
+    calls: HashSet<String>,
     /// The message of the last step, if that is a text.
     last_text: Option<String>,
-    /// The first step of each message, and what the message cost: its lines repeat that, and the last one knows it.
+    /// The first step of each message, and what the message cost: its lines repeat that, and the last one
+    /// knows it.
     messages: HashMap<String, (Option<usize>, u64)>,
     /// The number of steps before the line that is being read.
     counted: usize,
@@ -181,24 +189,31 @@ impl Work {
             }
             Content::TurnsUsedUp => self.ending = Some(Evidence::ExitStatus("max_turns_reached".into())),
             Content::TurnEnd => self.is_ended = true,
-            Content::User { .. } | Content::Agent(_) | Content::AgentStarted { .. } | Content::Link(_) => {}
+            Content::User { .. }
+            | Content::Agent(_)
+            | Content::AgentStarted { .. }
+            | Content::CommandOutput
+            | Content::Link(_) => {}
         }
     }
 
     fn text(&mut self, message: Option<&str>, text: String, line: u64, at_ms: Option<i64>) {
-        if message.is_some() && self.last_text.as_deref() == message {
-            if let Some(Step { kind: StepKind::Message { text: before, .. }, .. }) = self.steps.last_mut() {
-                *before = cut(format!("{before}\n{text}"));
-                self.last_line = line;
-                return;
-            }
+        if message.is_some()
+            && self.last_text.as_deref() == message
+            && let Some(Step { kind: StepKind::Message { text: before, .. }, .. }) = self.steps.last_mut()
+        {
+            before.push('\n');
+            before.push_str(&text);
+            *before = cut(std::mem::take(before));
+            self.last_line = line;
+            return;
         }
         self.push(Step::message(Speaker::Agent, text), line, at_ms);
         self.last_text = message.map(str::to_owned);
     }
 
     fn call(&mut self, id: String, tool: String, arguments: Value, line: u64, at_ms: Option<i64>) -> usize {
-        self.calls.push(id);
+        self.calls.insert(id);
         let said = arguments.get("description").and_then(Value::as_str).unwrap_or("").to_owned();
         let mut step = Step::call(tool, arguments);
         if let StepKind::Call { description, .. } = &mut step.kind {
@@ -228,7 +243,7 @@ impl Work {
     }
 
     /// Tells whether nothing more is to come, though no other prompt follows yet.
-    fn has_ended(&self, says_stops: bool) -> bool {
+    fn has_ended(&self, is_old: bool) -> bool {
         if self.ending.is_some() {
             return true;
         }
@@ -240,7 +255,7 @@ impl Work {
         );
         let has_stopped = match self.stop_reason.as_deref() {
             Some(reason) => !matches!(reason, "tool_use" | "pause_turn"),
-            None => self.is_ended || !says_stops,
+            None => self.is_ended || is_old,
         };
         is_answered && is_text && has_stopped
     }

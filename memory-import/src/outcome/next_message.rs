@@ -94,14 +94,13 @@ pub(super) enum Says {
     Nothing,
 }
 
-/// Judges a message by how it starts: what comes later is the next task more often than a word about the last one.
+/// Judges a message by how it starts: what comes later is the next task more often than a word about the last
+/// one.
 pub(super) fn judge(message: &str) -> Says {
     let words = words(message);
     let mut start = words.as_slice();
-    if let [only] = start {
-        if only == "no" {
-            return Says::Corrects;
-        }
+    if start == ["no"] {
+        return Says::Corrects;
     }
     while let Some((first, rest)) = start.split_first() {
         if rest.is_empty()
