@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use serde_json::Value;
 
 use crate::json_lines::{self, Shape};
-use crate::{Sink, atif, fields, inspect, openhands, otlp, swe_agent};
+use crate::{Sink, atif, claude_code, codex, fields, inspect, openhands, otlp, swe_agent};
 
 /// A format of transcripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,14 +37,19 @@ type LooksLike = fn(&Value) -> bool;
 
 /// Formats by what their first record looks like. The most particular shape is asked first: many records have
 /// messages.
-const SHAPES: [(LooksLike, Format); 6] = [
+const SHAPES: [(LooksLike, Format); 8] = [
     (atif::looks_like, Format::Atif),
     (otlp::looks_like, Format::Otlp),
     (inspect::looks_like, Format::Inspect),
     (openhands::looks_like, Format::OpenHands),
     (swe_agent::looks_like, Format::SweAgent),
+    (claude_code::looks_like, Format::ClaudeCode),
+    (codex::looks_like, Format::Codex),
     (json_lines::looks_like, Format::JsonLines),
 ];
+
+/// How many lines of an input are looked at.
+const LINES: usize = 20;
 
 /// Returns the format that the start of an input has, judged by its content; `None` if it is none of them.
 ///
@@ -55,9 +60,13 @@ pub fn detect(start: &[u8]) -> Option<Format> {
         return Some(Format::Inspect);
     }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
-    let first = start.split(|byte| *byte == b'\n').next().unwrap_or(start);
-    let record: Value = fields::parse(first).ok().or_else(|| closed(start))?;
-    SHAPES.into_iter().find(|(looks_like, _)| looks_like(&record)).map(|(_, format)| format)
+    // The first lines of a session may be of types that several formats could have.
+    let lines = start.split(|byte| *byte == b'\n').take(LINES).filter_map(|line| fields::parse(line).ok());
+    lines.chain(closed(start)).find_map(|record| format_of(&record))
+}
+
+fn format_of(record: &Value) -> Option<Format> {
+    SHAPES.into_iter().find(|(looks_like, _)| looks_like(record)).map(|(_, format)| format)
 }
 
 /// Returns the part of a document that a start of it has: what is open at the end is closed behind the last
@@ -102,7 +111,8 @@ pub fn read(format: Format, input: &mut dyn BufRead, sink: &mut dyn Sink) -> io:
         Format::JsonLines => json_lines::read(Shape::Any, input, sink),
         Format::Chat => json_lines::read(Shape::Chat, input, sink),
         Format::Tasks => json_lines::read(Shape::Task, input, sink),
-        Format::ClaudeCode | Format::Codex => Ok(()),
+        Format::ClaudeCode => claude_code::read(input, sink),
+        Format::Codex => codex::read(input, sink),
         Format::Atif => atif::read(input, sink),
         Format::Otlp => otlp::read(input, sink),
         Format::SweAgent => swe_agent::read(input, sink),

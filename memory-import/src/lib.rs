@@ -8,7 +8,10 @@
 //! [`MAX_TEXT_CHARS`] loses its rest here, which bounds the memory that reading takes.
 
 mod atif;
+mod bounds;
 mod chat;
+mod claude_code;
+mod codex;
 mod documents;
 mod fields;
 mod format;
@@ -29,7 +32,8 @@ mod transcript;
 
 pub use atif::to_atif;
 pub use format::{Format, detect, read};
-pub use outcome::{Evidence, Outcome, Verdict, is_error_text};
+pub use outcome::{Evidence, Outcome, Verdict, infer, is_error_text};
+pub use times::day_ms;
 pub use trajectory::{Labels, Speaker, Step, StepKind, ToolResult, Trajectory};
 
 use std::ops::ControlFlow;

@@ -14,6 +14,11 @@ pub(crate) fn read(text: &str) -> Option<i64> {
     i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
+/// Returns the start of a day (`2026-11-01`) in UTC, in milliseconds since 1970; `None` if the text is no day.
+pub fn day_ms(day: &str) -> Option<i64> {
+    read(&format!("{day}T00:00:00Z"))
+}
+
 /// Reads the time in a field.
 pub(crate) fn of(value: &Value, field: &str) -> Option<i64> {
     value.get(field).and_then(Value::as_str).and_then(read)

@@ -209,7 +209,7 @@ impl RewardInput {
             Some(Outcome::Unknown { .. }) => 0.5,
             Some(outcome) => {
                 let share = outcome.success_share();
-                share * self.confidence + (1.0 - share) * (1.0 - self.confidence)
+                share * self.confidence + 0.5 * (1.0 - self.confidence)
             }
             None => 0.0,
         }

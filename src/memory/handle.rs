@@ -203,8 +203,8 @@ impl OpenEpisode {
         self.complete_inferred(outcome, 1.0).await
     }
 
-    /// Completes the episode with an outcome that nobody stated, and how likely it is right, in `0.0..=1.0`. Learning counts
-    /// it as so much of a success: one of 0.7 is 0.7 for and 0.3 against.
+    /// Completes the episode with an outcome that nobody stated, and how sure it is, in `0.0..=1.0`: 0 says nothing, 1 is
+    /// certain. Learning counts a success of 0.7 as 0.85 for and 0.15 against.
     ///
     /// # Errors
     /// As [`OpenEpisode::complete`], and `InvalidInput` for a confidence that is not in that range.

@@ -145,7 +145,7 @@ fn result(value: &Value, failed: bool) -> ToolResult {
     let is_error = marked("is_error").or_else(|| marked("isError")).is_some();
     let refused = response.get("resultType").and_then(Value::as_str).is_some_and(|kind| kind == "failure");
     let text = words(response);
-    if is_error || refused || memory_import::is_error_text(&text) {
+    if is_error || refused || memory_import::is_error_text(&text, None) {
         ToolResult::Failed(text)
     } else {
         ToolResult::Worked(text)

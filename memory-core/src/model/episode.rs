@@ -122,7 +122,7 @@ pub struct Episode {
     pub completed_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// How likely the outcome is right, in `0.0..=1.0`: 1 where it was stated, less where it was inferred. Learning weighs the
+    /// How sure the outcome is, in `0.0..=1.0`: 1 where it was stated, less where it was inferred. Learning weighs the
     /// episode by it.
     #[serde(default = "certain")]
     pub confidence: f64,
@@ -194,12 +194,12 @@ impl Episode {
             + self.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
     }
 
-    /// Returns how much of the task is expected to be done, in `0.0..=1.0`: what the outcome says, as likely as it is right.
-    /// `None` without an outcome that anybody knows.
+    /// Returns how much of the task is expected to be done, in `0.0..=1.0`: what the outcome says with the weight of its
+    /// confidence, and half with the rest. `None` without a known outcome.
     pub fn success_share(&self) -> Option<f64> {
         let outcome = self.outcome.as_ref().filter(|outcome| outcome.verdict() != Verdict::Unknown)?;
         let share = outcome.success_share();
-        Some(share * self.confidence + (1.0 - share) * (1.0 - self.confidence))
+        Some(share * self.confidence + 0.5 * (1.0 - self.confidence))
     }
 
     /// Returns true once the episode has its outcome.
