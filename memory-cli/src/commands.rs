@@ -4,8 +4,8 @@ mod advice;
 pub(crate) mod consolidate;
 mod dead_letters;
 pub(crate) mod demo;
-mod episode;
-mod episodes;
+pub(crate) mod episode;
+pub(crate) mod episodes;
 #[cfg(feature = "eval")]
 pub(crate) mod eval;
 pub(crate) mod failures;

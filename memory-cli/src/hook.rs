@@ -55,7 +55,8 @@ pub(crate) fn run(global: &Global, arguments: &HookArgs, output: &mut Output) ->
         let _worker = std::thread::Builder::new().spawn_scoped(scope, || {
             let work = AssertUnwindSafe(|| work(global, arguments, &send));
             if std::panic::catch_unwind(work).is_err() {
-                let _main_is_gone = send.send(Message::Done(Said::nothing("a fault of the command: it panicked")));
+                let _main_is_gone =
+                    send.send(Message::Done(Said::nothing("a fault of the command: it panicked")));
             }
         });
         let deadline = Duration::from_millis(arguments.deadline_ms);
@@ -71,7 +72,9 @@ pub(crate) fn run(global: &Global, arguments: &HookArgs, output: &mut Output) ->
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     break Said::nothing(format!("not done within {} ms", arguments.deadline_ms));
                 }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break Said::nothing("the system refuses threads"),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    break Said::nothing("the system refuses threads");
+                }
             }
         };
         if let Some(text) = &said.text
@@ -90,7 +93,11 @@ pub(crate) fn run(global: &Global, arguments: &HookArgs, output: &mut Output) ->
 /// What the worker reports.
 enum Message {
     /// The event was understood.
-    Read { agent: &'static str, event: String, answers: Option<answer::Shape> },
+    Read {
+        agent: &'static str,
+        event: String,
+        answers: Option<answer::Shape>,
+    },
     Done(Said),
 }
 
@@ -114,7 +121,8 @@ fn read(arguments: &HookArgs) -> Result<Event, String> {
     if bytes.len() as u64 > MAX_EVENT_BYTES {
         return Err(format!("the event is larger than {} MiB", MAX_EVENT_BYTES >> 20));
     }
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| format!("the event is not JSON: {error}"))?;
+    let value: Value =
+        serde_json::from_slice(&bytes).map_err(|error| format!("the event is not JSON: {error}"))?;
     Event::read(&value, arguments.agent, arguments.event.as_deref())
 }
 
@@ -127,12 +135,15 @@ fn handle(global: &Global, arguments: &HookArgs, event: &Event) -> Said {
         Ok(runtime) => runtime,
         Err(error) => return Said::nothing(format!("cannot start: {error}")),
     };
-    let namespace = global.namespace.clone().unwrap_or_else(|| repository::namespace(event.folder.as_deref()));
+    let namespace =
+        global.namespace.clone().unwrap_or_else(|| repository::namespace(event.folder.as_deref()));
     runtime.block_on(async {
         match turn::handle(global, arguments, event, &namespace).await {
             Ok(said) => said,
             Err(failure) => Said::nothing(
-                failure.report().map_or_else(|| "the answer cannot be written".into(), |report| report.message),
+                failure
+                    .report()
+                    .map_or_else(|| "the answer cannot be written".into(), |report| report.message),
             ),
         }
     })

@@ -63,7 +63,11 @@ pub(crate) fn run(global: &Global, arguments: &InstallArgs, output: &mut Output)
         return Ok(Exit::Done);
     }
     if arguments.agent.contains(&AgentArg::Codex) {
-        output.note("note", style::UNSURE, "Codex runs a hook only after you have trusted it: /hooks in Codex")?;
+        output.note(
+            "note",
+            style::UNSURE,
+            "Codex runs a hook only after you have trusted it: /hooks in Codex",
+        )?;
     }
     let folder = session::folder(global, None)?;
     output.line(format!("What agents do is recorded in {}, on this machine only.", folder.display()))?;
@@ -72,7 +76,8 @@ pub(crate) fn run(global: &Global, arguments: &InstallArgs, output: &mut Output)
 }
 
 fn home() -> Result<PathBuf, Failure> {
-    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).filter(|home| !home.is_empty());
+    let home =
+        std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).filter(|home| !home.is_empty());
     home.map(PathBuf::from)
         .ok_or_else(|| Failure::usage("HOME is not set", "set it to the folder with the agents' settings"))
 }
@@ -86,10 +91,14 @@ fn plan(
     remove: bool,
 ) -> Result<Vec<Plan>, Failure> {
     let root = |user: &str, own: &str| project.map_or_else(|| home.join(user), |project| project.join(own));
-    let merged = |path: PathBuf| Plan::merged(agent, path, |text| entries::merge(agent, text, command, remove));
+    let merged =
+        |path: PathBuf| Plan::merged(agent, path, |text| entries::merge(agent, text, command, remove));
     let own = |path: PathBuf, text: String| Plan::own(agent, path, text, remove);
     let skills = |folder: PathBuf| -> Result<Vec<Plan>, Failure> {
-        SKILLS.iter().map(|(name, text)| own(folder.join(name).join("SKILL.md"), (*text).to_owned())).collect()
+        SKILLS
+            .iter()
+            .map(|(name, text)| own(folder.join(name).join("SKILL.md"), (*text).to_owned()))
+            .collect()
     };
     let mut plans = Vec::new();
     match agent {

@@ -137,8 +137,7 @@ async fn import(
             redactor: session.memory.redactor().clone(),
         };
         let since = arguments.since.map(|since| since.0);
-        let mut import =
-            Import::new(session.memory.clone(), arguments.strict, since, defaults, &mut watcher);
+        let mut import = Import::new(session.memory.clone(), arguments.strict, since, defaults, &mut watcher);
         let mut failed = None;
         for source in sources {
             if import.tally.stopped || failed.is_some() {
@@ -166,7 +165,9 @@ async fn import(
         if let Some(failure) = failed {
             let remark = match new {
                 0 => "nothing was recorded before that".to_owned(),
-                new => format!("{} recorded before that, and will not be recorded twice", were(new, "episode")),
+                new => {
+                    format!("{} recorded before that, and will not be recorded twice", were(new, "episode"))
+                }
             };
             if !output.is_json() {
                 output.note("note", style::UNSURE, remark)?;
@@ -188,7 +189,8 @@ fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> R
     let mut counts = Counts { since: arguments.since.map(|since| since.0), ..Counts::default() };
     for source in groups.into_iter().flat_map(|group| group.sources) {
         let (name, format, mut reader) = source.reader(arguments.format)?;
-        memory_import::read(format, &mut reader, &mut counts).map_err(|source| Failure::file(&name, &source))?;
+        memory_import::read(format, &mut reader, &mut counts)
+            .map_err(|source| Failure::file(&name, &source))?;
     }
     if output.is_json() {
         let projects: Vec<Value> = counts
@@ -202,7 +204,8 @@ fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> R
     for (project, outcomes) in &counts.projects {
         let project = project.as_deref().unwrap_or("(no project)");
         let total: u64 = outcomes.values().sum();
-        let by_outcome: Vec<String> = outcomes.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+        let by_outcome: Vec<String> =
+            outcomes.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
         output.line(format!(
             "{}  {}: {}",
             paint(style::TITLE, project),
@@ -304,7 +307,12 @@ impl Source {
     fn open(path: &Path) -> Result<Self, Failure> {
         if path.as_os_str() == "-" {
             let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, io::stdin()));
-            return Ok(Self { name: "standard input".into(), reader: Some(reader), path: path.into(), bytes: 0 });
+            return Ok(Self {
+                name: "standard input".into(),
+                reader: Some(reader),
+                path: path.into(),
+                bytes: 0,
+            });
         }
         let name = path.display().to_string();
         let opened = File::open(path).and_then(|file| {
@@ -327,7 +335,10 @@ impl Source {
 
     /// Returns its name, its format and its content. What looks like no format is read as JSON Lines, whose errors say what is
     /// wrong with each line.
-    fn reader(self, format: Format) -> Result<(String, memory_import::Format, Box<dyn BufRead + Send>), Failure> {
+    fn reader(
+        self,
+        format: Format,
+    ) -> Result<(String, memory_import::Format, Box<dyn BufRead + Send>), Failure> {
         let mut reader = match self.reader {
             Some(reader) => reader,
             None => Self::open(&self.path)?.reader.unwrap_or_else(|| Box::new(io::empty())),
@@ -453,7 +464,8 @@ fn skipped(skipped: &BTreeMap<String, u64>, output: &mut Output) -> Result<(), F
     }
     let total: u64 = skipped.values().sum();
     let kinds: Vec<String> = skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let line = format!("  {} of other types: {}", text::count(total, "record"), text::one_line(&kinds.join(", ")));
+    let line =
+        format!("  {} of other types: {}", text::count(total, "record"), text::one_line(&kinds.join(", ")));
     output.line(paint(style::FAINT, line))?;
     Ok(())
 }

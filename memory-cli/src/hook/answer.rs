@@ -22,9 +22,10 @@ impl Shape {
             (AgentArg::CopilotCli, _) => None,
             (AgentArg::Cursor, What::SessionStart | What::AfterTool { .. }) => Some(Self::AdditionalContext),
             (AgentArg::Cursor, _) => None,
-            (_, What::Prompt { .. } | What::BeforeTool { .. } | What::AfterTool { .. } | What::SessionStart) => {
-                Some(Self::HookSpecific(event.name.clone()))
-            }
+            (
+                _,
+                What::Prompt { .. } | What::BeforeTool { .. } | What::AfterTool { .. } | What::SessionStart,
+            ) => Some(Self::HookSpecific(event.name.clone())),
             _ => None,
         }
     }

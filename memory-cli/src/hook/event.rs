@@ -27,13 +27,27 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum What {
     SessionStart,
-    Prompt { text: String },
-    BeforeTool { tool: String, arguments: Value },
-    AfterTool { tool: String, arguments: Value, result: ToolResult, duration_ms: Option<u64> },
+    Prompt {
+        text: String,
+    },
+    BeforeTool {
+        tool: String,
+        arguments: Value,
+    },
+    AfterTool {
+        tool: String,
+        arguments: Value,
+        result: ToolResult,
+        duration_ms: Option<u64>,
+    },
     /// The agent has answered.
-    Stop { last_message: Option<String> },
+    Stop {
+        last_message: Option<String>,
+    },
     SessionEnd,
-    SubagentStop { transcript: Option<PathBuf> },
+    SubagentStop {
+        transcript: Option<PathBuf>,
+    },
     /// Nothing is to be done.
     Other,
 }
@@ -103,7 +117,9 @@ impl What {
                     tool,
                     arguments: arguments(value),
                     result: result(value, failed),
-                    duration_ms: ["duration_ms", "duration"].iter().find_map(|field| value.get(field)?.as_u64()),
+                    duration_ms: ["duration_ms", "duration"]
+                        .iter()
+                        .find_map(|field| value.get(field)?.as_u64()),
                 })
             }
             "Stop" | "stop" | "AfterAgent" => Self::Stop {
@@ -122,7 +138,9 @@ impl What {
 fn arguments(value: &Value) -> Value {
     let given = ["tool_input", "toolArgs", "args"].iter().find_map(|field| value.get(field));
     match given {
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+        Some(Value::String(text)) => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))
+        }
         Some(given) => given.clone(),
         None => Value::Null,
     }
@@ -131,7 +149,8 @@ fn arguments(value: &Value) -> Value {
 fn result(value: &Value, failed: bool) -> ToolResult {
     let fields = ["tool_response", "toolResult", "tool_output", "result_json", "output"];
     let response = fields.iter().find_map(|field| value.get(field)).unwrap_or(&Value::Null);
-    let own_error = || ["error", "error_message", "message"].iter().find_map(|field| value.get(field)).map(words);
+    let own_error =
+        || ["error", "error_message", "message"].iter().find_map(|field| value.get(field)).map(words);
     if value.get("is_interrupt").and_then(Value::as_bool) == Some(true) {
         return ToolResult::Interrupted(own_error().unwrap_or_default());
     }
@@ -159,8 +178,16 @@ fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().map(words).collect::<Vec<_>>().join("\n"),
         Value::Object(fields) => {
-            const NAMES: [&str; 8] =
-                ["text", "llmContent", "textResultForLlm", "content", "output", "stdout", "stderr", "message"];
+            const NAMES: [&str; 8] = [
+                "text",
+                "llmContent",
+                "textResultForLlm",
+                "content",
+                "output",
+                "stdout",
+                "stderr",
+                "message",
+            ];
             let known: Vec<String> = NAMES
                 .iter()
                 .filter_map(|name| fields.get(*name))
@@ -224,7 +251,11 @@ mod tests {
         check("PostToolUseFailure", json!({"error": "exit 1"}), failed("exit 1"));
         let stopped = json!({"error": "stopped", "is_interrupt": true});
         check("PostToolUseFailure", stopped, ToolResult::Interrupted("stopped".into()));
-        check("AfterTool", json!({"tool_response": {"llmContent": "a", "error": {"message": "b"}}}), failed("b"));
+        check(
+            "AfterTool",
+            json!({"tool_response": {"llmContent": "a", "error": {"message": "b"}}}),
+            failed("b"),
+        );
         check("AfterTool", json!({"tool_response": {"llmContent": "a"}}), worked("a"));
         check("PostToolUse", json!({"tool_response": "Error: no such file"}), failed("Error: no such file"));
         let copilot = json!({"toolResult": {"resultType": "failure", "textResultForLlm": "denied"}});

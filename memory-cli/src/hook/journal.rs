@@ -72,7 +72,8 @@ impl Journal {
     /// Returns the last lines, the newest last.
     pub(crate) fn last(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
-        let lines: Vec<Value> = text.lines().rev().take(SHOWN).filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let lines: Vec<Value> =
+            text.lines().rev().take(SHOWN).filter_map(|line| serde_json::from_str(line).ok()).collect();
         lines.into_iter().rev().collect()
     }
 }

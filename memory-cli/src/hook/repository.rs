@@ -96,7 +96,8 @@ mod tests {
         let own = |name: &str| namespace(Some(&folder.path().join(name)));
         run(&["init", "-q", "one"]);
         run(&["init", "-q", "two"]);
-        let commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "a"];
+        let commit =
+            ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "a"];
         run(&[&["-C", "one"], &commit[..]].concat());
         run(&["-C", "one", "worktree", "add", "-q", "../tree"]);
         std::fs::create_dir_all(folder.path().join("one/deep/er")).unwrap();

@@ -116,7 +116,11 @@ impl Turn<'_> {
     }
 
     /// Recalls, notes what is shown, and renders it.
-    async fn recall(&self, episode: &mut OpenEpisode, query: RecallQuery) -> Result<Said, agent_memory::Error> {
+    async fn recall(
+        &self,
+        episode: &mut OpenEpisode,
+        query: RecallQuery,
+    ) -> Result<Said, agent_memory::Error> {
         let recall = self.memory.recall(query).await?;
         episode.note_recall(&recall).await?;
         let searched = recall.searched;
@@ -145,7 +149,8 @@ impl Turn<'_> {
         let steps = self.memory.steps(open.id).await?;
         let query = RecallQuery::for_task(&open.task).done(worked(&steps)).limit(1);
         let mut recall = self.memory.recall(query).await?;
-        let about = |warning: &agent_memory::Warning| !warning.omitted && warning.tools.iter().any(|it| it == tool);
+        let about =
+            |warning: &agent_memory::Warning| !warning.omitted && warning.tools.iter().any(|it| it == tool);
         recall.warnings.retain(about);
         let warnings = std::mem::take(&mut recall.warnings);
         clear(&mut recall);

@@ -63,8 +63,7 @@ pub(crate) fn recording(trajectory: Trajectory, defaults: &Defaults) -> Converte
     // A trajectory may have more steps than an episode: the first ones are what later tasks are like.
     let steps = trajectory.steps.into_iter().take(limits.steps as usize);
     let actions = steps.map(|step| action(step, &mut cutter)).collect();
-    let mut recording =
-        Recording::new(trajectory.key, task, outcome).actions(actions).confidence(confidence);
+    let mut recording = Recording::new(trajectory.key, task, outcome).actions(actions).confidence(confidence);
     recording.at = trajectory.at_ms.and_then(|at| u64::try_from(at).ok()).map(Timestamp);
     Converted { recording, truncated: cutter.truncated }
 }
@@ -95,7 +94,8 @@ fn action(step: memory_import::Step, cutter: &mut Cutter<'_>) -> Action {
             }
         }
         StepKind::Call { tool, description, arguments, result } => {
-            let mut action = Action::tool(tool).description(cutter.cut(description, limits.description_chars));
+            let mut action =
+                Action::tool(tool).description(cutter.cut(description, limits.description_chars));
             if !arguments.is_null() {
                 action = action.arguments(arguments);
             }
@@ -169,7 +169,8 @@ pub(crate) fn normalized(steps: &[Step]) -> Vec<memory_import::Step> {
 #[cfg_attr(not(feature = "eval"), expect(dead_code, reason = "evaluations read lines one by one"))]
 pub(crate) fn parse(line: &[u8], defaults: &Defaults) -> Result<Converted, String> {
     let mut found = Found::default();
-    memory_import::read(Format::JsonLines, &mut Cursor::new(line), &mut found).map_err(|error| error.to_string())?;
+    memory_import::read(Format::JsonLines, &mut Cursor::new(line), &mut found)
+        .map_err(|error| error.to_string())?;
     match (found.trajectories.pop(), found.bad.pop()) {
         (Some(trajectory), _) => Ok(recording(trajectory, defaults)),
         (None, Some((_, reason))) => Err(reason),

@@ -50,7 +50,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         match entry.file_type() {
             // Links are not followed: they may lead in a circle.
             Ok(kind) if kind.is_dir() => collect(&path, files),
-            Ok(kind) if kind.is_file() && path.extension().is_some_and(|it| it == "jsonl") => files.push(path),
+            Ok(kind) if kind.is_file() && path.extension().is_some_and(|it| it == "jsonl") => {
+                files.push(path)
+            }
             _ => {}
         }
     }

@@ -239,9 +239,7 @@ impl<'s> Import<'s> {
     async fn wait(&mut self) -> Result<(), Failure> {
         let mut failed = None;
         let Some(recording) = self.recording.take() else { return Ok(()) };
-        let batch = recording.await.map_err(|source| {
-            Failure::Memory(given_up().with_source(source))
-        })?;
+        let batch = recording.await.map_err(|source| Failure::Memory(given_up().with_source(source)))?;
         for done in batch {
             match done.result {
                 Ok(Recorded::New(_)) => {

@@ -24,7 +24,8 @@ pub(super) struct Command {
 
 impl Command {
     fn line(&self, agent: AgentArg, event: Option<&str>, learns: bool) -> String {
-        let mut line = format!("{} hook --agent {}", quoted(&self.program.display().to_string()), agent.name());
+        let mut line =
+            format!("{} hook --agent {}", quoted(&self.program.display().to_string()), agent.name());
         if let Some(folder) = &self.folder {
             line.push_str(&format!(" --path {}", quoted(&folder.display().to_string())));
         }
@@ -124,7 +125,8 @@ pub(super) fn merge(
         return Ok(None);
     }
     let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("{}\n");
-    let root = CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| format!("not JSON: {error}"))?;
+    let root =
+        CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| format!("not JSON: {error}"))?;
     let settings = root.object_value_or_create().ok_or("not an object")?;
     if !remove && agent == AgentArg::Cursor && settings.get("version").is_none() {
         settings.append("version", CstInputValue::Number("1".into()));
@@ -238,7 +240,8 @@ pub(super) fn copilot(command: &Command) -> String {
 
 /// Returns the plugin of OpenCode, which is ours as a whole: it passes events on to the hook.
 pub(super) fn opencode(command: &Command) -> String {
-    let mut words = vec![command.program.display().to_string(), "hook".into(), "--agent".into(), "opencode".into()];
+    let mut words =
+        vec![command.program.display().to_string(), "hook".into(), "--agent".into(), "opencode".into()];
     if let Some(folder) = &command.folder {
         words.extend(["--path".into(), folder.display().to_string()]);
     }
@@ -265,7 +268,10 @@ mod tests {
                     \"command\", \"command\": \"say done\"}]}\n    ]\n  },\n  \"alpha\": [1, 2]\n}\n";
         for agent in AGENTS {
             let once = merged(agent, text, false).unwrap();
-            assert!(once.contains("// mine") && once.contains("// stays") && once.contains("say done"), "{once}");
+            assert!(
+                once.contains("// mine") && once.contains("// stays") && once.contains("say done"),
+                "{once}"
+            );
             assert!(once.find("zeta") < once.find("alpha"), "{once}");
             assert_eq!(once.matches("/opt/memory hook").count(), events(agent).len(), "{once}");
             assert_eq!(merged(agent, &once, false).unwrap(), once);

@@ -64,7 +64,10 @@ impl Plan {
             return Err(Failure::Command {
                 exit: Exit::Failed,
                 kind: "conflict",
-                message: format!("{} is there already and is not of this program; nothing was changed", path.display()),
+                message: format!(
+                    "{} is there already and is not of this program; nothing was changed",
+                    path.display()
+                ),
                 hint: Some("move it away, and install again".into()),
             });
         }
