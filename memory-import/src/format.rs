@@ -34,8 +34,8 @@ pub enum Format {
 type Recogniser = fn(&Value) -> bool;
 
 /// The formats that are known by their records; the first that recognises one wins.
-const RECOGNISERS: [(Format, Recogniser); 2] =
-    [(Format::ClaudeCode, claude_code::looks_like), (Format::Codex, codex::looks_like)];
+const RECOGNISERS: &[(Format, Recogniser)] =
+    &[(Format::ClaudeCode, claude_code::looks_like), (Format::Codex, codex::looks_like)];
 
 /// How many lines of an input are looked at.
 const LINES: usize = 20;
@@ -62,5 +62,24 @@ pub fn read(format: Format, input: &mut dyn BufRead, sink: &mut dyn Sink) -> io:
         Format::ClaudeCode => claude_code::read(input, sink),
         Format::Codex => codex::read(input, sink),
         other => Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?} cannot be read"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_known_by_its_first_record_that_says_so() {
+        let check = |start: &[u8], expected: Option<Format>| {
+            assert_eq!(detect(start), expected, "{}", String::from_utf8_lossy(start));
+        };
+        check(b"", None);
+        check(b"\x00\xff", None);
+        check(b"{\"type\":\"user\"}\n", None);
+        check(b"{\"type\":\"user\",\"sessionId\":\"s\"}\n", Some(Format::ClaudeCode));
+        check(b"\xef\xbb\xbf{\"type\":\"summary\",\"leafUuid\":\"u\"}", Some(Format::ClaudeCode));
+        check(b"not json\n{\"type\":\"session_meta\",\"payload\":{}}\n{\"torn", Some(Format::Codex));
+        check(b"{\"id\":\"s\",\"timestamp\":\"t\",\"instructions\":null}", Some(Format::Codex));
     }
 }
