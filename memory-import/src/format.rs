@@ -152,4 +152,18 @@ mod tests {
         check("PK\u{3}\u{4}aaaaaaaaaaaaaaaaaaaaaaaaaa_journal/start.json", Some(Format::Inspect));
         check("PK\u{3}\u{4}aaaaaaaaaaaaaaaaaaaaaaaaaaword/document.xml", None);
     }
+
+    #[test]
+    fn a_format_is_known_by_its_first_record_that_says_so() {
+        let check = |start: &[u8], expected: Option<Format>| {
+            assert_eq!(detect(start), expected, "{}", String::from_utf8_lossy(start));
+        };
+        check(b"", None);
+        check(b"\x00\xff", None);
+        check(b"{\"type\":\"user\"}\n", None);
+        check(b"{\"type\":\"user\",\"sessionId\":\"s\"}\n", Some(Format::ClaudeCode));
+        check(b"\xef\xbb\xbf{\"type\":\"summary\",\"leafUuid\":\"u\"}", Some(Format::ClaudeCode));
+        check(b"not json\n{\"type\":\"session_meta\",\"payload\":{}}\n{\"torn", Some(Format::Codex));
+        check(b"{\"id\":\"s\",\"timestamp\":\"t\",\"instructions\":null}", Some(Format::Codex));
+    }
 }

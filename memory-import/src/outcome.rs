@@ -152,8 +152,14 @@ pub fn infer(steps: &[Step], next: Option<&str>, stated: Vec<Evidence>) -> Outco
 
 /// Combines evidence that is sorted by its confidence, as [`infer`] says.
 fn combine(evidence: &[Evidence]) -> (Option<Verdict>, f64) {
-    let mut suggested = evidence.iter().filter_map(suggests);
-    let Some((verdict, mut confidence)) = suggested.next() else { return (None, 0.0) };
+    let suggested: Vec<(Verdict, f64)> = evidence.iter().filter_map(suggests).collect();
+    let is_rewound = evidence.contains(&Evidence::Rewound);
+    let may_decide = |(verdict, confidence): &(Verdict, f64)| {
+        !is_rewound || *verdict != Verdict::Success || *confidence >= CONFIDENCES.stated
+    };
+    let Some((verdict, mut confidence)) = suggested.iter().copied().find(may_decide) else {
+        return (None, 0.0);
+    };
     if confidence < CONFIDENCES.stated {
         for (other, weight) in suggested {
             if contradicts(verdict, other) {
@@ -408,6 +414,15 @@ mod tests {
         };
         let confirmed = verdict(&steps, Some("thanks!"), vec![]);
         assert_eq!(confirmed, (Some(Verdict::Success), CONFIDENCES.next_message));
+    }
+
+    #[test]
+    fn a_task_that_was_rewound_did_not_succeed_whatever_its_tests_say() {
+        let steps = [ran("cargo test", false, "")];
+        let expected = CONFIDENCES.rewound * (1.0 - CONFIDENCES.tests / 2.0);
+        assert_eq!(verdict(&steps, None, vec![Evidence::Rewound]), (Some(Verdict::Abandoned), expected));
+        let stated = vec![Evidence::Rewound, Evidence::Reward(1.0)];
+        assert_eq!(verdict(&steps, None, stated), (Some(Verdict::Success), 1.0));
     }
 
     #[test]

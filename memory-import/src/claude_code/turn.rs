@@ -132,9 +132,8 @@ struct Work {
     calls: HashSet<String>,
     /// The message of the last step, if that is a text.
     last_text: Option<String>,
-    /// The first step of each message, and what the message cost: its lines repeat that, and the last one
-    /// knows it.
-    messages: HashMap<String, (Option<usize>, u64)>,
+    /// The first step of each message.
+    messages: HashMap<String, Option<usize>>,
     /// The number of steps before the line that is being read.
     counted: usize,
     stop_reason: Option<String>,
@@ -231,15 +230,14 @@ impl Work {
         self.steps.len() - 1
     }
 
-    /// Notes what a message cost on its first step.
+    /// Notes what a message cost on its first step. Each of its lines tells it, and the last one has all of it.
     fn count(&mut self, message: Option<String>, tokens: Option<u64>) {
         let first = (self.counted < self.steps.len()).then_some(self.counted);
         let (Some(message), Some(tokens)) = (message, tokens) else { return };
-        let (step, most) = self.messages.entry(message).or_insert((None, 0));
+        let step = self.messages.entry(message).or_insert(None);
         *step = step.or(first);
-        *most = tokens.max(*most);
         if let Some(step) = *step {
-            self.steps[step].tokens = Some(*most);
+            self.steps[step].tokens = Some(tokens);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use memory_import::{Evidence, Format, MAX_TEXT_CHARS, StepKind, Verdict};
 use serde_json::{Value, json};
 
-use crate::samples::{bytes_of, check_growth, outline, read_bytes, read_sample, verdict};
+use crate::samples::{Found, bytes_of, check_growth, outline, read_bytes, read_sample, verdict};
 
 const SESSION: &str = "0f6f0000-0000-4000-8000-000000000001";
 
@@ -114,29 +114,54 @@ fn an_unfinished_task_waits_for_the_rest_of_its_file() {
     assert_eq!(outline(&found.trajectories[1]), expected);
 }
 
+/// Returns a line of the session's main chain. What the agent says ends its turn unless it calls a tool.
+fn line(kind: &str, uuid: &str, parent: Option<&str>, content: Value) -> Value {
+    let stop = (kind == "assistant").then(|| if content.is_string() { "end_turn" } else { "tool_use" });
+    let message = json!({"id": uuid, "content": content, "stop_reason": stop});
+    json!({"type": kind, "uuid": uuid, "parentUuid": parent, "sessionId": SESSION, "message": message})
+}
+
+fn call(id: &str, tool: &str, input: Value) -> Value {
+    json!([{"type": "tool_use", "id": id, "name": tool, "input": input}])
+}
+
+fn result(id: &str, text: &str) -> Value {
+    json!([{"type": "tool_result", "tool_use_id": id, "content": text}])
+}
+
+fn read_lines(lines: &[Value]) -> Found {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    read_bytes(Format::ClaudeCode, text.as_bytes(), None)
+}
+
 #[test]
 fn a_text_without_a_stop_reason_ends_only_old_sessions() {
-    let line = |uuid: &str, parent: &str, kind: &str, content: Value, stop: Option<&str>| {
-        let message = json!({"id": uuid, "content": content, "stop_reason": stop});
-        json!({"type": kind, "uuid": uuid, "parentUuid": parent, "sessionId": "s", "message": message})
-            .to_string()
-    };
-    let check = |stop: Option<&str>, last: &str, expected: &[&str]| {
-        let call = json!([{"type": "tool_use", "id": "t1", "name": "Bash", "input": {}}]);
-        let result = json!([{"type": "tool_result", "tool_use_id": "t1", "content": "ok"}]);
-        let lines = [
-            line("p1", "", "user", json!("Go"), None),
-            line("a1", "p1", "assistant", call, stop),
-            line("r1", "a1", "user", result, None),
-            line("a2", "r1", "assistant", json!("Gone"), None),
+    let check = |stop: Option<&str>, count: usize, expected: &[&str]| {
+        let mut lines = [
+            line("user", "p1", None, "Go".into()),
+            line("assistant", "a1", Some("p1"), call("t1", "Bash", json!({}))),
+            line("user", "r1", Some("a1"), result("t1", "ok")),
+            line("assistant", "a2", Some("r1"), "Gone".into()),
         ];
-        let end = lines.iter().position(|line| line.contains(last)).unwrap();
-        let found = read_bytes(Format::ClaudeCode, lines[..=end].join("\n").as_bytes(), None);
-        assert_eq!(found.prompts(), expected, "{stop:?} up to {last}");
+        lines[1]["message"]["stop_reason"] = json!(stop);
+        lines[3]["message"]["stop_reason"] = Value::Null;
+        assert_eq!(read_lines(&lines[..count]).prompts(), expected, "{stop:?}, {count} lines");
     };
-    check(None, "Gone", &["Go"]);
-    check(None, "tool_result", &[]);
-    check(Some("tool_use"), "Gone", &[]);
+    check(None, 4, &["Go"]);
+    check(None, 3, &[]);
+    check(Some("tool_use"), 4, &[]);
+}
+
+#[test]
+fn a_task_with_a_call_that_has_no_result_is_unfinished() {
+    let mut lines = vec![
+        line("user", "p1", None, "Go".into()),
+        line("assistant", "a1", Some("p1"), call("t1", "Bash", json!({}))),
+        line("assistant", "a2", Some("a1"), "Gone".into()),
+    ];
+    assert_eq!(read_lines(&lines).prompts(), [""; 0]);
+    lines.push(line("user", "r1", Some("a1"), result("t1", "ok")));
+    assert_eq!(read_lines(&lines).prompts(), ["Go"]);
 }
 
 #[test]
@@ -204,6 +229,91 @@ fn compaction_neither_ends_a_task_nor_repeats_it() {
     let evidence = [Evidence::Tests(false, "pytest -q".into()), Evidence::ErrorAtEnd];
     assert_eq!(verdict(first), (Some(Verdict::Failure), &evidence[..]));
     assert_eq!(found.skipped["user/compact_summary"], 1);
+}
+
+#[test]
+fn lines_that_compaction_moved_behind_itself_stay_with_their_task() {
+    let mut summary = line("user", "c2", Some("c1"), "The user asked for a plan.".into());
+    summary["isCompactSummary"] = json!(true);
+    let found = read_lines(&[
+        line("user", "p1", None, "Plan".into()),
+        line("assistant", "a1", Some("p1"), "Planned".into()),
+        line("user", "p2", Some("a1"), "Build".into()),
+        // The link over the cut leads to a line that is behind it and follows from it.
+        boundary("c1", "a2"),
+        summary,
+        line("assistant", "a2", Some("c2"), "Built".into()),
+        line("user", "p3", Some("a2"), "Ship".into()),
+        line("assistant", "a3", Some("p3"), "Shipped".into()),
+    ]);
+    let outlines: Vec<_> = found.trajectories.iter().map(outline).collect();
+    assert_eq!(outlines, [["agent: Planned"], ["agent: Built"], ["agent: Shipped"]]);
+    assert!(found.trajectories.iter().all(|trajectory| trajectory.outcome.evidence.is_empty()));
+}
+
+#[test]
+fn compaction_goes_on_from_the_branch_that_it_names() {
+    let found = read_lines(&[
+        line("user", "p1", None, "Plan".into()),
+        line("assistant", "a1", Some("p1"), "Planned".into()),
+        line("user", "p2", Some("a1"), "Build".into()),
+        line("assistant", "a2", Some("p2"), "Built".into()),
+        // The user went back to the plan before the conversation was compacted.
+        boundary("c1", "a1"),
+        line("user", "p3", Some("c1"), "Ship".into()),
+        line("assistant", "a3", Some("p3"), "Shipped".into()),
+    ]);
+    let rewound: Vec<bool> =
+        found.trajectories.iter().map(|task| task.outcome.evidence.contains(&Evidence::Rewound)).collect();
+    assert_eq!(rewound, [false, true, false]);
+}
+
+fn boundary(uuid: &str, logical_parent: &str) -> Value {
+    json!({"type": "system", "subtype": "compact_boundary", "uuid": uuid, "parentUuid": null,
+        "logicalParentUuid": logical_parent, "sessionId": SESSION})
+}
+
+#[test]
+fn the_agent_that_compacts_repeats_the_session_and_is_left_out() {
+    let mut lines =
+        [line("user", "p1", None, "Plan".into()), line("assistant", "a1", Some("p1"), "Planned".into())];
+    for line in &mut lines {
+        line["isSidechain"] = json!(true);
+        line["agentId"] = json!("acompact-1");
+    }
+    let found = read_lines(&lines);
+    assert_eq!((found.trajectories.len(), found.skipped["agent/compaction"]), (0, 2));
+}
+
+#[test]
+fn the_task_that_started_an_agent_is_found_when_another_runs() {
+    let check = |agent_id: Option<&str>, told_id: Option<&str>, side_parent: Option<&str>, prompt: &str| {
+        let mut started = line("user", "r1", Some("a1"), result("t1", "started"));
+        started["toolUseResult"] = json!({"status": "async_launched", "agentId": told_id});
+        let mut asked = line("user", "q1", None, prompt.into());
+        let mut said = line("assistant", "b1", Some("q1"), "Counted".into());
+        for side in [&mut asked, &mut said] {
+            side["isSidechain"] = json!(true);
+            side["agentId"] = json!(agent_id);
+            side["sidechainParentUuid"] = json!(side_parent);
+        }
+        let found = read_lines(&[
+            line("user", "p1", None, "Count in the background".into()),
+            line("assistant", "a1", Some("p1"), call("t1", "Agent", json!({"prompt": "Count all files."}))),
+            started,
+            line("assistant", "a2", Some("r1"), "It counts".into()),
+            line("user", "p2", Some("a2"), "Meanwhile, wait".into()),
+            asked,
+            said,
+            line("assistant", "a3", Some("p2"), "I wait".into()),
+        ]);
+        found.asked(prompt).parent.clone()
+    };
+    assert_eq!(check(Some("x"), Some("x"), None, "Count"), Some(key("p1")));
+    assert_eq!(check(Some("x"), None, Some("a1"), "Count"), Some(key("p1")));
+    assert_eq!(check(None, None, None, "Count all files."), Some(key("p1")));
+    // Nothing but the place in the file is left to go by.
+    assert_eq!(check(Some("x"), Some("y"), None, "Count"), Some(key("p2")));
 }
 
 #[test]

@@ -93,8 +93,44 @@ fn a_turn_goes_on_until_its_end_is_written() {
     let found = read_bytes(Format::Codex, grown.as_bytes(), None);
     // What the user says within a turn is a step of it.
     let expected = ["agent: It tries twice.", "user: And log it.", "exec_command ?"];
-    assert_eq!(outline(found.asked("Try twice.")), expected);
+    assert_eq!(outline(found.asked("No, try twice.")), expected);
     assert_eq!(found.trajectories.len(), 4);
+}
+
+#[test]
+fn an_event_marks_a_failed_call_before_its_output_or_after_it() {
+    let check = |events: [Value; 2]| {
+        let mut lines = vec![
+            json!({"type": "session_meta", "payload": {"id": "s"}}),
+            json!({"type": "event_msg", "payload": {"type": "user_message", "message": "Go"}}),
+            json!({"type": "response_item", "payload": {"type": "custom_tool_call", "name": "apply_patch", "call_id": "c",
+                "input": "x"}}),
+        ];
+        lines.extend(events);
+        lines.push(json!({"type": "event_msg", "payload": {"type": "task_complete"}}));
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let found = read_bytes(Format::Codex, text.as_bytes(), None);
+        assert_eq!(outline(&found.trajectories[0]), ["apply_patch ! gone"]);
+    };
+    let end = json!({"type": "event_msg", "payload": {"type": "patch_apply_end", "call_id": "c", "success": false}});
+    let output = json!({"type": "response_item",
+        "payload": {"type": "custom_tool_call_output", "call_id": "c", "output": "gone"}});
+    check([end.clone(), output.clone()]);
+    check([output, end]);
+}
+
+#[test]
+fn a_prompt_may_be_written_before_its_turn_starts() {
+    let lines = [
+        json!({"type": "session_meta", "payload": {"id": "s"}}),
+        json!({"type": "event_msg", "payload": {"type": "user_message", "message": "Go"}}),
+        json!({"type": "event_msg", "payload": {"type": "task_started", "turn_id": "one"}}),
+        json!({"type": "event_msg", "payload": {"type": "agent_message", "message": "Gone"}}),
+        json!({"type": "event_msg", "payload": {"type": "task_complete", "turn_id": "one"}}),
+    ];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let found = read_bytes(Format::Codex, text.as_bytes(), None);
+    assert_eq!((found.keys(), found.prompts()), (vec!["codex:s:one"], vec!["Go"]));
 }
 
 #[test]
