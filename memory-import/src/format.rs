@@ -33,6 +33,9 @@ pub enum Format {
     OpenHands,
 }
 
+/// How many lines of an input are looked at: the first may be of a type that says nothing.
+const LINES: usize = 20;
+
 type LooksLike = fn(&Value) -> bool;
 
 /// Formats by what their first record looks like. The most particular shape is asked first: many records have
@@ -60,9 +63,10 @@ pub fn detect(start: &[u8]) -> Option<Format> {
         return Some(Format::Inspect);
     }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
-    // The first lines of a session may be of types that several formats could have.
-    let lines = start.split(|byte| *byte == b'\n').take(LINES).filter_map(|line| fields::parse(line).ok());
-    lines.chain(closed(start)).find_map(|record| format_of(&record))
+    let mut lines = start.split(|byte| *byte == b'\n').take(LINES).map(fields::parse);
+    // A first line that is no record begins a document over lines, or is a bad one.
+    let first = lines.next()?.ok().or_else(|| closed(start));
+    first.into_iter().chain(lines.flatten()).find_map(|record| format_of(&record))
 }
 
 fn format_of(record: &Value) -> Option<Format> {
@@ -135,6 +139,8 @@ mod tests {
         check("{\"a\": 1}", None);
         check("\u{feff}{\"reward\": 1, \"messages\": []}\n", Some(Format::JsonLines));
         check("{\"instruction\": \"x\", \"actions\": []}\n", Some(Format::JsonLines));
+        check("{\"resourceLogs\": []}\n{\"resourceSpans\": []}\n", Some(Format::Otlp));
+        check("{\"cut\": \n{\"resourceSpans\": []}\n", Some(Format::Otlp));
         check(
             "{\n  \"schema_version\": \"ATIF-v1.8\",\n  \"steps\": [\n {\"message\": \"cut he",
             Some(Format::Atif),
