@@ -33,9 +33,6 @@ pub enum Format {
     OpenHands,
 }
 
-/// How many lines of an input are looked at: the first may be of a type that says nothing.
-const LINES: usize = 20;
-
 type LooksLike = fn(&Value) -> bool;
 
 /// Formats by what their first record looks like. The most particular shape is asked first: many records have

@@ -127,7 +127,10 @@ impl Turn<'_> {
         if recall.withheld {
             return Ok(Said::nothing("what is known is withheld, to measure what memory is worth"));
         }
-        self.say(&recall, format!("nothing relevant among {searched} episodes"))
+        self.say(
+            &recall,
+            format!("nothing relevant among {}", crate::text::count(searched as u64, "episode")),
+        )
     }
 
     fn say(&self, recall: &Recall, otherwise: String) -> Result<Said, agent_memory::Error> {
