@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::fields::{read_fields, scalar};
 use crate::outcome::Verdict;
-use crate::trajectory::{Labels, Step, Trajectory};
+use crate::trajectory::{Labels, Step, StepKind, ToolResult, Trajectory};
 use crate::{stated, texts};
 
 /// The kind of task unless the line names one.
@@ -47,17 +47,23 @@ pub(crate) fn read(key: String, line: Value) -> Result<Trajectory, String> {
         correlation_id: scalar(&solved.id),
         project: None,
     };
-    let steps: Vec<Step> = solved
-        .actions
-        .into_iter()
-        .map(|call| Step::call(call.name, texts::clip_value(call.kwargs)))
-        .collect();
+    let steps: Vec<Step> =
+        solved.actions.into_iter().map(|call| worked(call.name, texts::clip_value(call.kwargs))).collect();
     let outputs: Vec<String> =
         solved.outputs.iter().map(|output| scalar(output).unwrap_or_else(|| output.to_string())).collect();
     let mut outcome = stated::of(&steps, Verdict::Success, Vec::new());
     outcome.summary = texts::clip(outputs.join("; "));
     let (prompt, attributes) = (texts::clip(solved.instruction), Map::new());
     Ok(Trajectory { key, parent: None, prompt, labels, at_ms: None, steps, outcome, attributes })
+}
+
+/// A call that is part of a solution: it worked, whatever it gave.
+fn worked(tool: String, arguments: Value) -> Step {
+    let mut step = Step::call(tool, arguments);
+    if let StepKind::Call { result, .. } = &mut step.kind {
+        *result = Some(ToolResult { text: String::new(), failed: false });
+    }
+    step
 }
 
 #[cfg(test)]
@@ -82,7 +88,7 @@ mod tests {
         };
         assert_eq!((found.prompt.as_str(), found.labels), ("Cancel order #W1.", labels));
         let calls =
-            [Step::call("cancel_order", json!({"order_id": "#W1"})), Step::call("think", Value::Null)];
+            [worked("cancel_order".into(), json!({"order_id": "#W1"})), worked("think".into(), Value::Null)];
         assert_eq!(found.steps, calls);
         assert_eq!(found.outcome.verdict, Some(Verdict::Success));
         assert_eq!((found.outcome.confidence, found.outcome.summary.as_str()), (1.0, "54.04; 3"));

@@ -63,6 +63,10 @@ impl Journal {
         if fs::metadata(&self.path).is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
             let _another_moved_it = fs::rename(&self.path, self.path.with_extension("log.1"));
         }
+        // Before there is a memory, a log may say why there is none.
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.exists()) {
+            let _nobody_to_tell = private_folder(folder);
+        }
         // One write a line: processes that write at the same time do not mix.
         let text = format!("{entry}\n");
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
@@ -76,6 +80,15 @@ impl Journal {
             text.lines().rev().take(SHOWN).filter_map(|line| serde_json::from_str(line).ok()).collect();
         lines.into_iter().rev().collect()
     }
+}
+
+/// Makes a folder that only its user may read, as that of a memory is.
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Renders a line of the log.

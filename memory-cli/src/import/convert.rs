@@ -165,11 +165,11 @@ pub(crate) fn normalized(steps: &[Step]) -> Vec<memory_import::Step> {
     normalized
 }
 
-/// Reads the one trajectory in a line of JSON Lines.
+/// Reads the one conversation in a line of JSON Lines.
 #[cfg_attr(not(feature = "eval"), expect(dead_code, reason = "evaluations read lines one by one"))]
 pub(crate) fn parse(line: &[u8], defaults: &Defaults) -> Result<Converted, String> {
     let mut found = Found::default();
-    memory_import::read(Format::JsonLines, &mut Cursor::new(line), &mut found)
+    memory_import::read(Format::Chat, &mut Cursor::new(line), &mut found)
         .map_err(|error| error.to_string())?;
     match (found.trajectories.pop(), found.bad.pop()) {
         (Some(trajectory), _) => Ok(recording(trajectory, defaults)),

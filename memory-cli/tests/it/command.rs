@@ -70,7 +70,8 @@ impl World {
         let mut command = self.command();
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
+        // A command that has seen enough hangs up.
+        let _hung_up = child.stdin.take().unwrap().write_all(input);
         Run::of(child.wait_with_output().unwrap())
     }
 

@@ -93,7 +93,7 @@ fn standard_input_is_a_file_too() {
 
 fn bad_file() -> Vec<u8> {
     let good: Vec<&str> = LINES.lines().collect();
-    let long = format!(r#"{{"id": 1, "instruction": "{}", "actions": []}}"#, "x".repeat(10_001));
+    let long = format!(r#"{{"id": 1, "kind": "{}", "instruction": "x", "actions": []}}"#, "x".repeat(201));
     let lines: Vec<&[u8]> = vec![
         good[0].as_bytes(),
         b"{\"id\": ",

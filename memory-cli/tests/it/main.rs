@@ -5,10 +5,13 @@
 mod command;
 mod dead_letters;
 mod demo;
+mod episode;
 mod episodes;
 mod errors;
 mod eval;
+mod hook;
 mod import;
+mod install;
 mod learned;
 mod outage;
 mod recall;
