@@ -99,6 +99,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Record episodes from transcripts of other tools; importing again changes nothing
     Import(ImportArgs),
+    /// Serve the memory to a client of the Model Context Protocol, over standard input and output
+    #[cfg(feature = "mcp")]
+    Mcp,
     /// Set up the hooks and skills of a coding agent; installing again changes nothing
     Install(InstallArgs),
     /// Answer an event of a coding agent, read from standard input as JSON; `memory install` sets it up

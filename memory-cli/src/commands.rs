@@ -13,6 +13,8 @@ pub(crate) mod heuristics;
 pub(crate) mod import;
 mod learned;
 pub(crate) mod lift;
+#[cfg(feature = "mcp")]
+pub(crate) mod mcp;
 pub(crate) mod patterns;
 pub(crate) mod playbooks;
 pub(crate) mod recall;

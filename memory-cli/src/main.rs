@@ -63,6 +63,8 @@ async fn dispatch(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Demo(arguments) => commands::demo::run(global, arguments, output).await,
         Command::Import(arguments) => commands::import::run(global, arguments, output).await,
         Command::Hook(arguments) => hook::run(global, arguments, output),
+        #[cfg(feature = "mcp")]
+        Command::Mcp => commands::mcp::run(global, output).await,
         Command::Install(arguments) => install::run(global, arguments, output),
         Command::Episode(command) => commands::episode::run(global, command, output).await,
         Command::Episodes(command) => commands::episodes::run(global, command, output).await,

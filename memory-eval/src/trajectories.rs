@@ -162,7 +162,7 @@ fn names_what_went_wrong<'w>(warned: impl IntoIterator<Item = &'w Vec<String>>, 
 
 #[cfg(test)]
 mod tests {
-    use agent_memory::{Action, Outcome, Recording, Task};
+    use agent_memory::{Action, Outcome, Recording};
     use serde_json::{Value, json};
 
     use super::*;

@@ -168,8 +168,7 @@ async fn each_of_a_batch_has_its_own_fate() {
         .await
         .unwrap();
     let recording = |key: &str, text: &str| {
-        Recording::new(key.into(), Task::new(text), Outcome::success("done"))
-            .actions(vec![Action::tool("look")])
+        Recording::new(key, text, Outcome::success("done")).actions(vec![Action::tool("look")])
     };
     let Recorded::New(old) = memory.record(recording("old", "old")).await.unwrap() else { panic!("new") };
     let batch = ["old", "a", "b", "a", "", "b", "c", "d", "c"];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_memory::status::BreakerState;
 use agent_memory::{
-    Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, NewArtifact, Outcome, Recording, Task,
+    Ack, Action, EpisodeQuery, ErrorKind, Freshness, Memory, NewArtifact, Outcome, Recording,
 };
 use memory_core::Outbox;
 use memory_storage_redb::{OutboxOptions, RedbOutbox};
