@@ -66,7 +66,8 @@ async fn review(memory: &Memory) -> Result<String, ErrorData> {
         }
         text.push('\n');
     };
-    let playbooks = knowledge.playbooks().await.map_err(failed)?;
+    let mut playbooks = knowledge.playbooks().await.map_err(failed)?.items;
+    playbooks.sort_by_key(|playbook| std::cmp::Reverse(playbook.tally.successes));
     let counted = |successes: u32, failures: u32| format!("({successes} for, {failures} against)");
     section(
         "Procedures",
@@ -75,7 +76,8 @@ async fn review(memory: &Memory) -> Result<String, ErrorData> {
             .map(|it| format!("{} {}", it.title, counted(it.tally.successes, it.tally.failures)))
             .collect(),
     );
-    let rules = knowledge.heuristics().await.map_err(failed)?;
+    let mut rules = knowledge.heuristics().await.map_err(failed)?.items;
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.tally.successes));
     section(
         "Rules",
         rules

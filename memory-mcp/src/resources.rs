@@ -28,7 +28,9 @@ pub(crate) async fn list(memory: &Memory) -> Result<ListResourcesResult, ErrorDa
             .with_description("Records, caches, queues and sync")
             .with_mime_type(JSON),
     ];
-    for playbook in knowledge.playbooks().await.map_err(failed)?.iter().take(LISTED) {
+    let mut playbooks = knowledge.playbooks().await.map_err(failed)?.items;
+    playbooks.sort_by_key(|playbook| std::cmp::Reverse(playbook.tally.successes));
+    for playbook in playbooks.iter().take(LISTED) {
         let uri = format!("{PLAYBOOK}{}", playbook.id);
         resources.push(Resource::new(uri, playbook.title.clone()).with_mime_type(JSON));
     }

@@ -8,7 +8,7 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::run::{cargo, program, run};
 use crate::workspace::Workspace;
-use crate::{examples, models, sqld, tools};
+use crate::{examples, mcp, models, sqld, tools};
 
 /// How often each bounded crash run kills the writer.
 const CRASH_ROUNDS: &str = "20";
@@ -64,6 +64,7 @@ const STEPS: &[Step] = &[
         quick: false,
         act: |context| examples::run_all(&context.workspace, &context.sqld),
     },
+    Step { name: "MCP clients", quick: false, act: |context| mcp::test(&context.workspace) },
     Step { name: "crash, local mode", quick: false, act: |context| context.crash("local") },
     Step { name: "crash, remote mode", quick: false, act: |context| context.crash("remote") },
     Step { name: "demo", quick: false, act: demo },
@@ -139,6 +140,7 @@ fn feature_variants(context: &Context) -> Result<(), Failure> {
         "memory-embed",
         "agent-memory",
         "memory-eval",
+        "memory-mcp",
     ] {
         context.cargo(&format!("check --package {package} --lib"))?;
     }

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod examples;
 mod failure;
+mod mcp;
 mod models;
 mod run;
 mod server;
@@ -22,6 +23,7 @@ Usage: cargo xtask <task> [options]
   test [--quick]      Run everything that CI runs. --quick: only format, clippy and tests.
   sqld                Fetch the sqld server that the tests use into the target folder.
   models [--test]     Fetch the embedding models that the tests use into the target folder. --test: run their tests.
+  mcp                 Run real MCP clients, fetched into the target folder, against the built memory command.
   crash --rounds N --mode local|remote [--release]
                       Kill a writing process N times and check that nothing acknowledged is lost.
   bench-report [--json] [--quick] [--only TEXT]...
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let result = match task.as_deref() {
         Some("test") => check::test(arguments),
         Some("sqld") => sqld::task(arguments),
+        Some("mcp") => mcp::task(arguments),
         Some("models") => models::task(arguments),
         Some("crash") => tools::crash(arguments),
         Some("bench-report") => tools::bench_report(arguments),

@@ -309,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn the_plugin_has_the_same_entries() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/claude-code/hooks/hooks.json");
+        let plugin: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let command = Command { program: "memory".into(), folder: None };
+        let merged = merge(AgentArg::ClaudeCode, None, &command, false).unwrap().unwrap();
+        let merged: Value = serde_json::from_str(&merged).unwrap();
+        assert_eq!(plugin["hooks"], merged["hooks"]);
+    }
+
+    #[test]
     fn taking_out_of_nothing_changes_nothing() {
         assert_eq!(merge(AgentArg::Codex, None, &command(), true), Ok(None));
         let text = "{ \"a\": 1 }";
