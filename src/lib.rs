@@ -49,8 +49,8 @@ pub use memory::{
     RecalledEpisode, Recorded, Recording, Status, SuggestedPlaybook, ToolAdvice, Warning,
 };
 pub use memory_core::{
-    Ack, Action, Artifact, Complexity, Episode, EpisodeId, Error, ErrorKind, Freshness, ItemId, Kind,
-    Namespace, NewArtifact, Outcome, Quality, Result, Role, Step, StepResult, Task, Timestamp, Verdict,
+    Ack, Action, Artifact, Complexity, Episode, EpisodeId, Error, ErrorKind, Feedback, Freshness, ItemId,
+    Kind, Namespace, NewArtifact, Outcome, Quality, Result, Role, Step, StepResult, Task, Timestamp, Verdict,
 };
 pub use memory_recall::query::{FailedCall, RecallQuery};
 pub use rate::RateLimit;

@@ -1,8 +1,8 @@
 //! Limits on what may be stored, checked at the edge before anything is written.
 
 use memory_core::{
-    Action, Error, ErrorKind, Json, LimitViolation, MAX_RECORD_BYTES, Namespace, NewArtifact, Outcome,
-    Result, Task, Timestamp,
+    Action, Error, ErrorKind, Feedback, Json, LimitViolation, MAX_RECORD_BYTES, Namespace, NewArtifact,
+    Outcome, Result, Task, Timestamp,
 };
 use memory_recall::query::{FailedCall, RecallQuery};
 use serde::{Deserialize, Serialize};
@@ -206,7 +206,21 @@ impl Limits {
             .map_or(Ok(()), |score| unit_interval(OPERATION, "artifact.quality.review_score", score))
     }
 
-    /// Checks how likely an outcome is right.
+    /// Checks feedback.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] that names the field, the limit and the size found.
+    pub fn check_feedback(&self, feedback: &Feedback) -> Result<()> {
+        const OPERATION: &str = "feedback";
+        self.label(OPERATION, "feedback.key", &feedback.key)?;
+        chars(OPERATION, "feedback.comment", &feedback.comment, self.outcome_chars)?;
+        feedback.outcome.as_ref().map_or(Ok(()), |outcome| self.check_outcome(outcome))?;
+        self.check_confidence(feedback.confidence)?;
+        let said = NewArtifact::new("feedback", "").quality(feedback.quality.clone());
+        self.check_product(&said)
+    }
+
+    /// Checks how sure an outcome is.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if that is not in `0.0..=1.0`.

@@ -9,6 +9,7 @@ mod backlog;
 mod config;
 mod consolidation;
 mod draft;
+mod feedback;
 mod forgetter;
 mod handle;
 mod knowledge;
@@ -49,6 +50,7 @@ use crate::redact::Redactor;
 use advisors::Advisors;
 use backlog::Backlog;
 use consolidation::{Consolidation, Progress};
+use feedback::Reviser;
 use forgetter::Forgetter;
 use learner::Learner;
 use plugged_in::PluggedIn;
@@ -93,6 +95,7 @@ struct Inner {
     consolidation: Consolidation,
     forgetter: Arc<Forgetter>,
     secrets: StoredSecrets,
+    reviser: Reviser,
     advisors: Arc<Advisors>,
     rules: Arc<Rules>,
     vectors: Option<Arc<Vectors>>,
@@ -184,20 +187,21 @@ impl Memory {
             vectors: vectors.clone(),
             learning: learning.clone(),
         });
+        let recorder = Arc::new(Recorder {
+            records: records.clone(),
+            traces,
+            backlog: backlog.clone(),
+            writing: writing.clone(),
+            limits: config.limits.clone(),
+            quotas: config.quotas,
+            rate,
+            redactor: redactor.clone(),
+            ids: ids.clone(),
+            redactions: AtomicU64::new(0),
+            learning: learning.clone(),
+        });
         let inner = Arc::new(Inner {
-            recorder: Arc::new(Recorder {
-                records: records.clone(),
-                traces,
-                backlog: backlog.clone(),
-                writing: writing.clone(),
-                limits: config.limits.clone(),
-                quotas: config.quotas,
-                rate,
-                redactor: redactor.clone(),
-                ids: ids.clone(),
-                redactions: AtomicU64::new(0),
-                learning: learning.clone(),
-            }),
+            recorder: recorder.clone(),
             recaller: Recaller {
                 records: records.clone(),
                 advisors: advisors.clone(),
@@ -222,11 +226,19 @@ impl Memory {
             secrets: StoredSecrets {
                 records: records.clone(),
                 backlog: backlog.clone(),
-                writing,
+                writing: writing.clone(),
                 forgetter: forgetter.clone(),
                 advisors: advisors.clone(),
                 rules: rules.clone(),
                 redactor,
+            },
+            reviser: Reviser {
+                recorder,
+                backlog: backlog.clone(),
+                writing,
+                forgetter: forgetter.clone(),
+                advisors: advisors.clone(),
+                rules: rules.clone(),
             },
             records,
             learner,

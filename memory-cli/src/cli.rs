@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use episode::{ArtifactArgs, CompleteArgs, EpisodeCommand, StartArgs, StepArgs};
+pub(crate) use episode::{
+    ArtifactArgs, CompleteArgs, EpisodeCommand, FeedbackArgs, MeasureArgs, StartArgs, StepArgs,
+};
 #[cfg(feature = "eval")]
 pub(crate) use eval::{
     EvalCommand, EvalControlsArgs, EvalLiftArgs, EvalSuiteArgs, EvalTasksArgs, EvalTrajectoriesArgs,
@@ -57,6 +59,9 @@ pub(crate) struct Global {
     /// The namespace [default: default]
     #[arg(long, global = true, value_name = "NS")]
     pub(crate) namespace: Option<String>,
+    /// The namespace of the repository in the current folder, where the hooks of coding agents record
+    #[arg(long, global = true, conflicts_with = "namespace")]
+    pub(crate) here: bool,
     /// A TOML file with settings
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -146,17 +146,23 @@ pub(crate) struct QualityDocument {
     pub(crate) measures: BTreeMap<String, f64>,
 }
 
+impl From<QualityDocument> for Quality {
+    fn from(document: QualityDocument) -> Self {
+        let mut quality = Self::default();
+        quality.tests_passed = document.tests_passed;
+        quality.tests_failed = document.tests_failed;
+        quality.lint_findings = document.lint_findings;
+        quality.review_score = document.review_score;
+        quality.accepted = document.accepted;
+        quality.measures = document.measures;
+        quality
+    }
+}
+
 impl From<ArtifactDocument> for NewArtifact {
     fn from(document: ArtifactDocument) -> Self {
-        let mut quality = Quality::default();
-        quality.tests_passed = document.quality.tests_passed;
-        quality.tests_failed = document.quality.tests_failed;
-        quality.lint_findings = document.quality.lint_findings;
-        quality.review_score = document.quality.review_score;
-        quality.accepted = document.quality.accepted;
-        quality.measures = document.quality.measures;
         let mut artifact = NewArtifact::new(document.name, document.content)
-            .quality(quality)
+            .quality(document.quality.into())
             .attributes(document.attributes);
         if let Some(media_type) = document.media_type {
             artifact = artifact.media_type(media_type);

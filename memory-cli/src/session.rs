@@ -11,6 +11,7 @@ use agent_memory::{Builder, Memory};
 use crate::cli::Global;
 use crate::endpoint::endpoint;
 use crate::failure::{Exit, Failure};
+use crate::hook;
 use crate::output::{Output, style};
 use crate::text;
 
@@ -53,7 +54,7 @@ impl Session {
         if let Some(url) = &global.url {
             builder = builder.remote(url);
         }
-        if let Some(namespace) = &global.namespace {
+        if let Some(namespace) = namespace(global) {
             builder = builder.namespace(namespace);
         }
         if let Some(model) = &global.embedding_model {
@@ -89,6 +90,12 @@ impl Session {
         }
         Ok(left)
     }
+}
+
+/// Returns the namespace that the flags name.
+fn namespace(global: &Global) -> Option<String> {
+    let here = || env::current_dir().map(|folder| hook::namespace_of(&folder)).ok();
+    global.namespace.clone().or_else(|| global.here.then(here).flatten())
 }
 
 /// The settings that the command itself reads from the file. Opening checks the rest of the file.

@@ -28,6 +28,7 @@ pub use model::entity::{Entity, Scalar};
 pub use model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse, add_call};
 pub use model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 pub use model::failure::{ErrorCategory, Failure};
+pub use model::feedback::{Feedback, Stated};
 pub use model::heuristic::{Advice, Heuristic, RuleCondition};
 pub use model::json::Json;
 pub use model::kind::{Column, ColumnType, Kind, KindSpec};

@@ -7,6 +7,7 @@ pub(crate) mod entity;
 pub(crate) mod episode;
 pub(crate) mod evidence;
 pub(crate) mod failure;
+pub(crate) mod feedback;
 pub(crate) mod heuristic;
 pub(crate) mod json;
 pub(crate) mod kind;

@@ -202,6 +202,16 @@ pub struct Usual {
     pub duration_ms: Option<f64>,
 }
 
+/// Scores an episode again after feedback: outcome and quality anew, while what it took and how new it was stay as they
+/// were scored at the time.
+pub fn rescore(old: &Reward, input: &RewardInput, config: &RewardConfig) -> Reward {
+    let share = input.success_share().clamp(0.0, 1.0);
+    let outcome = config.failure + (config.success - config.failure) * share;
+    let quality = quality(input, config);
+    let total = outcome * old.efficiency * old.complexity * quality + old.learning_bonus;
+    Reward { total, outcome, quality, learned: false, ..old.clone() }
+}
+
 impl RewardInput {
     /// Returns how much is expected to be done; half where nobody knows.
     fn success_share(&self) -> f64 {

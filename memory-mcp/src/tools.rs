@@ -1,7 +1,7 @@
 //! The tools. Errors of the memory are results that say what to do, which the model reads; only a broken request is an
 //! error of the protocol.
 
-use agent_memory::{Action, EpisodeId, Error, ItemId, Outcome, RecallQuery, Task};
+use agent_memory::{Action, EpisodeId, Error, Feedback, ItemId, Outcome, RecallQuery, Task};
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::{tool, tool_router};
@@ -118,6 +118,26 @@ pub(crate) struct CompleteArguments {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Completed {
     steps: u32,
+    reward: f64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct FeedbackArguments {
+    episode: String,
+    /// Who says so: user, ci, review
+    from: String,
+    /// How it really ended
+    outcome: Verdict,
+    /// Why
+    #[serde(default)]
+    summary: String,
+    /// Of a partial outcome: the share done, 0 to 1
+    #[serde(default)]
+    fraction: f64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Revised {
     reward: f64,
 }
 
@@ -245,13 +265,7 @@ impl Server {
         &self,
         Parameters(asked): Parameters<CompleteArguments>,
     ) -> Result<Json<Completed>, String> {
-        let outcome = match asked.outcome {
-            Verdict::Success => Outcome::success(asked.summary),
-            Verdict::Partial => Outcome::partial(asked.fraction, asked.summary).map_err(told)?,
-            Verdict::Failure => Outcome::failure(asked.summary),
-            Verdict::Abstained => Outcome::abstained(asked.summary),
-            Verdict::Unknown => Outcome::unknown(asked.summary),
-        };
+        let outcome = outcome(asked.outcome, asked.fraction, asked.summary)?;
         let used: Result<Vec<ItemId>, Error> = asked.used.iter().map(|item| item.parse()).collect();
         let used = used.map_err(told)?;
         let mut episode = self.memory.resume(id(&asked.episode)?).await.map_err(told)?;
@@ -260,6 +274,28 @@ impl Server {
         }
         let done = episode.complete(outcome).await.map_err(told)?;
         Ok(Json(Completed { steps: done.steps, reward: done.reward.unwrap_or_default() }))
+    }
+
+    /// Takes feedback.
+    #[tool(
+        name = "feedback",
+        description = "Correct the outcome of a completed episode when more is known: the user accepted or rejected it, tests ran.",
+        annotations(
+            title = "Feedback",
+            read_only_hint = false,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn feedback(
+        &self,
+        Parameters(asked): Parameters<FeedbackArguments>,
+    ) -> Result<Json<Revised>, String> {
+        let outcome = outcome(asked.outcome, asked.fraction, asked.summary)?;
+        let feedback = Feedback::new(asked.from).outcome(outcome);
+        let episode = self.memory.feedback(id(&asked.episode)?, feedback).await.map_err(told)?;
+        Ok(Json(Revised { reward: episode.reward.unwrap_or_default() }))
     }
 
     /// Explains an item.
@@ -294,6 +330,16 @@ impl Server {
             evidence: shown.collect(),
         }))
     }
+}
+
+fn outcome(verdict: Verdict, fraction: f64, summary: String) -> Result<Outcome, String> {
+    Ok(match verdict {
+        Verdict::Success => Outcome::success(summary),
+        Verdict::Partial => Outcome::partial(fraction, summary).map_err(told)?,
+        Verdict::Failure => Outcome::failure(summary),
+        Verdict::Abstained => Outcome::abstained(summary),
+        Verdict::Unknown => Outcome::unknown(summary),
+    })
 }
 
 fn id(text: &str) -> Result<EpisodeId, String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use memory_core::{Action, Episode, Outcome, Quality, Reward, StepResult};
 use memory_learn::keywords::Keywords;
 use memory_learn::recovery::{is_other_use, programs};
-use memory_learn::reward::{RewardConfig, RewardInput, Usual, score};
+use memory_learn::reward::{RewardConfig, RewardInput, Usual, rescore, score};
 
 /// Sums up actions and products as they are recorded.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +56,25 @@ impl Observed {
         let succeeded = outcome.is_some_and(|outcome| outcome.success_share() >= 1.0);
         let round = self.failing.iter().filter(|failing| succeeded && failing.got_round).count();
         self.recovered + round as u32
+    }
+
+    /// Scores an episode again by what is known now, and notes the reward in its head.
+    pub(super) fn conclude_again(self, old: &Reward, config: &RewardConfig, episode: &mut Episode) -> Reward {
+        let recovered = self.recovered(episode.outcome.as_ref());
+        let input = RewardInput {
+            outcome: episode.outcome.clone(),
+            confidence: episode.confidence,
+            steps: episode.steps,
+            duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
+            complexity: episode.task.complexity,
+            qualities: self.qualities,
+            errors: self.errors,
+            recovered,
+            novelty: 0.0,
+        };
+        let reward = rescore(old, &input, config);
+        episode.reward = Some(reward.total);
+        reward
     }
 
     /// Scores a completed episode by its task's usual effort and its novelty, in `0.0..=1.0`, and stores the

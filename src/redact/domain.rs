@@ -1,6 +1,6 @@
 //! Redaction of input from applications, and of stored records.
 
-use memory_core::{Action, Entity, Episode, NewArtifact, Outcome, RemedyCall, Task};
+use memory_core::{Action, Entity, Episode, Feedback, NewArtifact, Outcome, RemedyCall, Task};
 
 use crate::redact::Redactor;
 
@@ -43,10 +43,18 @@ impl Redactor {
         count + self.redact_json(&mut product.attributes.0)
     }
 
+    /// Replaces the secrets in every text of feedback; returns how many.
+    pub(crate) fn redact_feedback(&self, feedback: &mut Feedback) -> u32 {
+        self.redact_texts(feedback.texts_mut())
+    }
+
     /// Replaces the secrets in the texts of a stored episode's head; returns how many.
     pub(crate) fn redact_episode(&self, episode: &mut Episode) -> u32 {
         let outcome = episode.outcome.as_mut().map_or(0, |outcome| self.redact_outcome(outcome));
         let tools = episode.tools.iter_mut().map(|used| &mut used.tool);
+        let stated = episode.stated.iter_mut().flat_map(|stated| stated.outcome.texts_mut());
+        let later = episode.feedback.iter_mut().flat_map(Feedback::texts_mut).chain(stated);
+        let outcome = outcome + self.redact_texts(later);
         self.redact_task(&mut episode.task) + outcome + self.redact_texts(tools.chain(&mut episode.keywords))
     }
 

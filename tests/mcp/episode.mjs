@@ -24,6 +24,9 @@ assert.equal(done.steps, 2);
 const rule = recalled.items.find((item) => item.startsWith("heuristic:"));
 assert.ok((await call("explain", { item: rule })).evidence !== undefined);
 
+const revised = await call("feedback", { episode, from: "user", outcome: "failure", summary: "it was down" });
+assert.ok(revised.reward < done.reward, JSON.stringify({ revised, done }));
+
 // An error of the memory is a result that the model reads.
 const refused = await client.callTool({ name: "log", arguments: { episode, tool: "x" } });
 assert.ok(refused.isError && refused.content[0].text.includes("completed"), JSON.stringify(refused));

@@ -18,7 +18,7 @@ async def main(command: str, folder: str) -> None:
             return result.structured_content
 
         names = [tool.name for tool in (await client.list_tools()).tools]
-        assert names == ["complete", "explain", "log", "recall", "start"], names
+        assert names == ["complete", "explain", "feedback", "log", "recall", "start"], names
         episode = (await call("start", task="Sweep the yard"))["episode"]
         assert (await call("log", episode=episode, tool="broom", result="clean"))["step"] == 1
         done = await call("complete", episode=episode, outcome="success", summary="swept")

@@ -18,6 +18,10 @@ pub(crate) enum EpisodeCommand {
     Artifact(ArtifactArgs),
     /// Complete an open episode, and learn from it
     Complete(CompleteArgs),
+    /// Say what became known of a completed episode: acceptance, a review, tests that ran later, a corrected outcome
+    ///
+    /// Its reward and what it taught are computed again. Feedback with the same key replaces the one before.
+    Feedback(FeedbackArgs),
     /// Record a finished episode from one JSON document on standard input, and learn from it
     ///
     /// {"source_key", "task": {"description", "kind", …}, "steps": [{"tool", "arguments", "observation", "result", …}],
@@ -169,24 +173,8 @@ pub(crate) struct ArtifactArgs {
     /// Lines that it removes
     #[arg(long, value_name = "N")]
     pub(crate) lines_removed: Option<u32>,
-    /// Tests that passed
-    #[arg(long, value_name = "N")]
-    pub(crate) tests_passed: Option<u32>,
-    /// Tests that failed
-    #[arg(long, value_name = "N")]
-    pub(crate) tests_failed: Option<u32>,
-    /// Findings of linters and compilers
-    #[arg(long, value_name = "N")]
-    pub(crate) lint_findings: Option<u32>,
-    /// A reviewer's score, in 0 to 1
-    #[arg(long, value_name = "S")]
-    pub(crate) review_score: Option<f64>,
-    /// Whether the user accepted it
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) accepted: Option<bool>,
-    /// Another measure by name (coverage=0.83); may be given several times
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = measure)]
-    pub(crate) measure: Vec<(String, f64)>,
+    #[command(flatten)]
+    pub(crate) measures: MeasureArgs,
 }
 
 #[derive(Debug, Args)]
@@ -216,6 +204,59 @@ pub(crate) struct CompleteArgs {
     /// Do not learn from it: that is left to the next process that has the memory open
     #[arg(long)]
     pub(crate) no_learn: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FeedbackArgs {
+    /// The episode
+    #[arg(value_name = "ID")]
+    pub(crate) id: EpisodeId,
+    /// Who or what says so (user, ci, review); feedback with the same key replaces the one before
+    #[arg(long, value_name = "KEY", default_value = "user")]
+    pub(crate) key: String,
+    /// How it really ended
+    #[arg(long, value_name = "VERDICT")]
+    pub(crate) outcome: Option<Verdict>,
+    /// Of a corrected outcome: what was achieved, or why it failed
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, requires = "outcome")]
+    pub(crate) summary: Option<String>,
+    /// Of a partial outcome: the share that was done, in 0 to 1
+    #[arg(long, value_name = "F", requires = "outcome")]
+    pub(crate) fraction: Option<f64>,
+    /// How sure the corrected outcome is, in 0 to 1 [default: 1]
+    #[arg(long, value_name = "C", requires = "outcome")]
+    pub(crate) confidence: Option<f64>,
+    /// In words
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) comment: Option<String>,
+    #[command(flatten)]
+    pub(crate) measures: MeasureArgs,
+    /// Do not learn from it: that is left to the next process that has the memory open
+    #[arg(long)]
+    pub(crate) no_learn: bool,
+}
+
+/// How good a product is.
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// Tests that passed
+    #[arg(long, value_name = "N")]
+    pub(crate) tests_passed: Option<u32>,
+    /// Tests that failed
+    #[arg(long, value_name = "N")]
+    pub(crate) tests_failed: Option<u32>,
+    /// Findings of linters and compilers
+    #[arg(long, value_name = "N")]
+    pub(crate) lint_findings: Option<u32>,
+    /// A reviewer's score, in 0 to 1
+    #[arg(long, value_name = "S")]
+    pub(crate) review_score: Option<f64>,
+    /// Whether the user accepted it
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) accepted: Option<bool>,
+    /// Another measure by name (coverage=0.83); may be given several times
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = measure)]
+    pub(crate) measure: Vec<(String, f64)>,
 }
 
 fn json(text: &str) -> Result<Value, String> {

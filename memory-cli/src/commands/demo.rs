@@ -43,6 +43,7 @@ pub(crate) async fn run(global: &Global, arguments: &DemoArgs, output: &mut Outp
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
+    refuse("--here", global.here, why)?;
     let folder = match &global.path {
         Some(path) => path.clone(),
         None => folder(global, None)?.join("demo"),

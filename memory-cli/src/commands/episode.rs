@@ -1,9 +1,11 @@
 //! `memory episode`: recording from scripts and agents, one verb a process.
 
-use agent_memory::{Action, EpisodeId, NewArtifact, Recorded, Recording, Task};
+use agent_memory::{Action, EpisodeId, Feedback, NewArtifact, Quality, Recorded, Recording, Task};
 use serde_json::json;
 
-use crate::cli::{ArtifactArgs, CompleteArgs, EpisodeCommand, Global, StartArgs, StepArgs};
+use crate::cli::{
+    ArtifactArgs, CompleteArgs, EpisodeCommand, FeedbackArgs, Global, MeasureArgs, StartArgs, StepArgs,
+};
 use crate::document::{
     ArtifactDocument, EpisodeDocument, OutcomeDocument, QualityDocument, StepDocument, TaskDocument,
     from_stdin,
@@ -24,6 +26,10 @@ pub(crate) async fn run(
         EpisodeCommand::Step(arguments) => log(global, arguments.id, step(arguments)?, output).await,
         EpisodeCommand::Artifact(arguments) => keep(global, arguments.id, artifact(arguments)?, output).await,
         EpisodeCommand::Complete(arguments) => complete(global, arguments, output).await,
+        EpisodeCommand::Feedback(arguments) => {
+            let feedback = feedback(arguments)?;
+            revise(global, arguments.id, feedback, !arguments.no_learn, output).await
+        }
         EpisodeCommand::Record { no_learn } => {
             let recording = from_stdin::<EpisodeDocument>("an episode")?.recording()?;
             record(global, recording, !no_learn, output).await
@@ -135,6 +141,35 @@ async fn record(
     Ok(Exit::Done)
 }
 
+async fn revise(
+    global: &Global,
+    id: EpisodeId,
+    feedback: Feedback,
+    learns: bool,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let session = open(global, false, output).await?;
+    let episode = session.memory.feedback(id, feedback).await?;
+    let learned = learn(&session, learns, output).await?;
+    if output.is_json() {
+        let left = session.drain(output).await?;
+        let object = json!({
+            "episode": episode.id,
+            "outcome": episode.outcome,
+            "confidence": episode.confidence,
+            "reward": episode.reward,
+            "learned": learned,
+            "waiting": left.rows,
+        });
+        output.object(&object)?;
+    } else {
+        let verdict = episode.outcome.as_ref().map_or("open", |outcome| outcome.verdict().as_str());
+        output.line(format!("{verdict}, reward {:.2}", episode.reward.unwrap_or_default()))?;
+        session.drain(output).await?;
+    }
+    Ok(Exit::Done)
+}
+
 /// Learns what is due. What is recorded is recorded, whatever becomes of that; what is due stays due.
 async fn learn(session: &Session, learns: bool, output: &mut Output) -> Result<bool, Failure> {
     if !learns {
@@ -212,17 +247,44 @@ fn artifact(arguments: &ArtifactArgs) -> Result<NewArtifact, Failure> {
         language: arguments.language.clone(),
         lines_added: arguments.lines_added,
         lines_removed: arguments.lines_removed,
-        quality: QualityDocument {
-            tests_passed: arguments.tests_passed,
-            tests_failed: arguments.tests_failed,
-            lint_findings: arguments.lint_findings,
-            review_score: arguments.review_score,
-            accepted: arguments.accepted,
-            measures: arguments.measure.iter().cloned().collect(),
-        },
+        quality: quality(&arguments.measures),
         attributes: serde_json::Value::Null,
     }
     .into())
+}
+
+fn quality(arguments: &MeasureArgs) -> QualityDocument {
+    QualityDocument {
+        tests_passed: arguments.tests_passed,
+        tests_failed: arguments.tests_failed,
+        lint_findings: arguments.lint_findings,
+        review_score: arguments.review_score,
+        accepted: arguments.accepted,
+        measures: arguments.measure.iter().cloned().collect(),
+    }
+}
+
+fn feedback(arguments: &FeedbackArgs) -> Result<Feedback, Failure> {
+    let mut feedback = Feedback::new(&arguments.key)
+        .quality(quality(&arguments.measures).into())
+        .comment(arguments.comment.clone().unwrap_or_default());
+    if let Some(verdict) = arguments.outcome {
+        let document = OutcomeDocument {
+            verdict,
+            summary: arguments.summary.clone().unwrap_or_default(),
+            fraction: arguments.fraction,
+            last_error: None,
+            last_message: None,
+            confidence: arguments.confidence,
+        };
+        let (outcome, confidence) = document.outcome()?;
+        feedback = feedback.outcome(outcome).confidence(confidence);
+    }
+    if feedback.outcome.is_none() && feedback.comment.is_empty() && feedback.quality == Quality::default() {
+        let hint = "give --outcome, --accepted, --review-score, --tests-passed, --measure or --comment";
+        return Err(Failure::usage("the feedback says nothing", hint));
+    }
+    Ok(feedback)
 }
 
 fn outcome(arguments: &CompleteArgs) -> Result<OutcomeDocument, Failure> {

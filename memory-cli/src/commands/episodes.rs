@@ -189,6 +189,13 @@ async fn show(memory: &Memory, id: &str, output: &mut Output) -> Result<(), Fail
             output.line(paint(style::FAINT, "  not learned from yet; `memory consolidate` does it now"))?;
         }
     }
+    if !found.feedback.is_empty() {
+        output.line("")?;
+        output.line(paint(style::TITLE, "What became known later"))?;
+        for line in later(&found) {
+            output.line(format!("  {line}"))?;
+        }
+    }
     if let Some(recall) = &found.recall {
         output.line("")?;
         output.line(paint(style::TITLE, "What was recalled for it"))?;
@@ -222,6 +229,35 @@ fn head(episode: &Episode, columns: usize) -> Vec<String> {
         add("secrets", &format!("{} taken out before storage", episode.redactions));
     }
     lines.push(String::new());
+    lines
+}
+
+fn later(episode: &Episode) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(stated) = &episode.stated {
+        lines.push(format!("first taken for {}", stated.outcome.verdict()));
+    }
+    for feedback in &episode.feedback {
+        let verdict = feedback.outcome.as_ref().map(|outcome| outcome.verdict().to_string());
+        let quality = &feedback.quality;
+        let accepted = quality.accepted.map(|accepted| if accepted { "accepted" } else { "not accepted" });
+        let review = quality.review_score.map(|score| format!("review {score:.2}"));
+        let tests = (quality.tests_passed.is_some() || quality.tests_failed.is_some()).then(|| {
+            let of = |count: Option<u32>| count.unwrap_or_default();
+            format!("{} tests passed, {} failed", of(quality.tests_passed), of(quality.tests_failed))
+        });
+        let measures = quality.measures.iter().map(|(name, value)| format!("{name} {value}"));
+        let said: Vec<String> = verdict
+            .into_iter()
+            .chain(accepted.map(str::to_owned))
+            .chain(review)
+            .chain(tests)
+            .chain(measures)
+            .chain((!feedback.comment.is_empty()).then(|| feedback.comment.clone()))
+            .collect();
+        let key = paint(style::NAME, text::one_line(&feedback.key));
+        lines.push(format!("{key}  {}", text::one_line(&said.join("; "))));
+    }
     lines
 }
 

@@ -25,6 +25,7 @@ pub(crate) async fn run(
     refuse("--url", global.url.is_some(), why)?;
     refuse("--config", global.config.is_some(), why)?;
     refuse("--namespace", global.namespace.is_some(), why)?;
+    refuse("--here", global.here, why)?;
     let endpoint = endpoint(global)?;
     if let Some(endpoint) = &endpoint {
         // Without it recall would match words only, and the report would name a provider that was not used.

@@ -101,6 +101,56 @@ fn a_finished_episode_is_recorded_once_by_its_key() {
 }
 
 #[test]
+fn feedback_corrects_the_outcome_and_what_was_learned() {
+    let world = World::new();
+    let document = |key: &str| {
+        json!({
+            "source_key": key, "task": {"description": "Polish the brass lamp"},
+            "steps": [{"tool": "polish"}], "outcome": {"verdict": "success", "summary": "shiny"},
+        })
+    };
+    let record = |key: &str| {
+        let text = document(key).to_string();
+        world.run_with_input(&["--json", "episode", "record"], text.as_bytes()).object()["episode"].clone()
+    };
+    let id = record("one");
+    record("two");
+    let id = id.as_str().unwrap();
+    let forecast = || {
+        let recalled = world.run(["--json", "recall", "Polish the brass lamp"]).object();
+        recalled["forecast"]["success"].as_f64().unwrap()
+    };
+    let before = forecast();
+    let reward = |id: &str| {
+        world.run(["--json", "episodes", "show", id]).object()["episode"]["reward"].as_f64().unwrap()
+    };
+    let first = reward(id);
+    let give = |flags: &[&str]| world.run(["--json", "episode", "feedback", id].iter().chain(flags)).object();
+    let corrected = give(&["--outcome", "failure", "--summary", "it was scratched", "--accepted", "false"]);
+    assert_eq!(corrected["outcome"]["verdict"], "failure");
+    assert!(corrected["reward"].as_f64().unwrap() < first && forecast() < before);
+    // The same again changes nothing; another key adds; none of it touches another episode.
+    assert_eq!(
+        give(&["--outcome", "failure", "--summary", "it was scratched", "--accepted", "false"]),
+        corrected
+    );
+    give(&["--key", "ci", "--tests-passed", "3", "--tests-failed", "0"]);
+    let shown = world.run(["--json", "episodes", "show", id]).object();
+    assert_eq!(shown["episode"]["feedback"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["episode"]["stated"]["outcome"]["verdict"], "success");
+    let text = world.run(["episodes", "show", id]).ok();
+    assert!(text.contains("What became known later") && text.contains("not accepted"), "{text}");
+    // Taking the correction back by another one restores what it was worth.
+    give(&["--outcome", "success", "--summary", "shiny"]);
+    give(&["--key", "ci", "--comment", "void"]);
+    assert_eq!(reward(id), first);
+    let open = start(&world, "Sweep");
+    let (message, _) =
+        world.run(["--json", "episode", "feedback", &open, "--accepted", "true"]).error(1, "conflict");
+    assert!(message.contains("not completed"), "{message}");
+}
+
+#[test]
 fn bad_input_names_the_field_and_stores_nothing() {
     let world = World::new();
     let id = start(&world, "Sweep the yard");

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{EpisodeId, RecallId};
 use crate::model::evidence::ItemId;
+use crate::model::feedback::{Feedback, Stated};
 use crate::model::outcome::{Outcome, Verdict};
 use crate::model::step::{Action, StepResult};
 use crate::model::task::Task;
@@ -126,6 +127,12 @@ pub struct Episode {
     /// episode by it.
     #[serde(default = "certain")]
     pub confidence: f64,
+    /// The outcome before feedback corrected it; `None` if none did.
+    #[serde(default)]
+    pub stated: Option<Stated>,
+    /// What became known after completion, oldest first.
+    #[serde(default)]
+    pub feedback: Vec<Feedback>,
     /// The number of steps; 0 until completed.
     pub steps: u32,
     /// The tools used, in order of first use; empty until completed.
@@ -165,6 +172,8 @@ impl Episode {
             completed_at: None,
             outcome: None,
             confidence: certain(),
+            stated: None,
+            feedback: Vec::new(),
             steps: 0,
             tools: Vec::new(),
             course: Vec::new(),
@@ -190,8 +199,28 @@ impl Episode {
             + self.tools.iter().map(|tool| tool.tool.len() + 32).sum::<usize>()
             + std::mem::size_of_val(self.course.as_slice())
             + self.outcome.iter().flat_map(Outcome::texts).map(str::len).sum::<usize>()
+            + self.feedback.iter().map(|held| held.key.len() + held.comment.len() + 256).sum::<usize>()
             + self.keywords.iter().map(|word| word.len() + 24).sum::<usize>()
             + self.recall.as_ref().map_or(0, |recall| (recall.shown.len() + recall.used.len()) * 32)
+    }
+
+    /// Takes feedback: replaces that with the same key, and corrects the outcome by the latest that has one.
+    pub fn take_feedback(&mut self, feedback: Feedback) {
+        self.feedback.retain(|held| held.key != feedback.key);
+        self.feedback.push(feedback);
+        let own = self.outcome.take().map(|outcome| Stated { outcome, confidence: self.confidence });
+        let stated = self.stated.take().or(own);
+        let corrected =
+            self.feedback.iter().rev().find_map(|held| Some((held.outcome.clone()?, held.confidence)));
+        match (corrected, stated) {
+            (Some((outcome, confidence)), stated) => {
+                (self.outcome, self.confidence, self.stated) = (Some(outcome), confidence, stated);
+            }
+            (None, Some(Stated { outcome, confidence })) => {
+                (self.outcome, self.confidence) = (Some(outcome), confidence);
+            }
+            (None, None) => {}
+        }
     }
 
     /// Returns how much of the task is expected to be done, in `0.0..=1.0`: what the outcome says with the weight of its

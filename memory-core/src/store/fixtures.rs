@@ -15,6 +15,7 @@ use crate::model::entity::Entity;
 use crate::model::episode::{Attempt, Episode, EpisodeStatus, RecallUse, ToolUse};
 use crate::model::evidence::{Evidence, EvidenceRole, ItemId, Standing, Tally};
 use crate::model::failure::{ErrorCategory, Failure};
+use crate::model::feedback::Feedback;
 use crate::model::heuristic::{Advice, Heuristic, RuleCondition};
 use crate::model::kind::Kind;
 use crate::model::metric::Metric;
@@ -55,6 +56,10 @@ pub fn entities(seed: u64) -> Vec<Entity> {
     episode.completed_at = Some(Timestamp(at.0 + 5));
     episode.outcome = Some(Outcome::Partial { fraction: 0.1 + 0.2, summary: HARD_TEXT.into() });
     episode.confidence = 0.7;
+    let reviewed = Quality::default().review_score(0.5).measure("coverage", 0.25);
+    episode.take_feedback(
+        Feedback::new("review").outcome(Outcome::failure(HARD_TEXT)).quality(reviewed).comment(HARD_TEXT),
+    );
     episode.steps = 3;
     episode.tools = vec![ToolUse { tool: "bash".into(), calls: 3, failures: 1 }];
     episode.course = vec![Attempt { tool: 0, worked: false }, Attempt { tool: 0, worked: true }];
