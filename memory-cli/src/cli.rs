@@ -17,8 +17,8 @@ pub(crate) use eval::{
 };
 
 const AFTER_HELP: &str = "\
-Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, TURSO_DATABASE_URL, \
-TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL, MEMORY_EMBEDDING_KEY); the file of --config; defaults. Token and key are never flags:
+Settings are taken from the first that has them: flags; the environment (MEMORY_DB_PATH, MEMORY_NAMESPACE, \
+TURSO_DATABASE_URL, TURSO_AUTH_TOKEN, MEMORY_EMBEDDING_MODEL, MEMORY_EMBEDDING_KEY); the file of --config; defaults. Token and key are never flags:
 other users see arguments.
 
 Exit codes:

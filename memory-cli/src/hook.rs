@@ -61,9 +61,12 @@ pub(crate) fn run(global: &Global, arguments: &HookArgs, output: &mut Output) ->
         });
         let deadline = Duration::from_millis(arguments.deadline_ms);
         let mut line = Line::new(arguments.agent.map(AgentArg::name));
+        // The agent may be slow to write: the deadline is that of reading, and then that of the work.
+        let mut from = Instant::now();
         let said = loop {
-            match receive.recv_timeout(deadline.saturating_sub(begun.elapsed())) {
+            match receive.recv_timeout(deadline.saturating_sub(from.elapsed())) {
                 Ok(Message::Read { agent, event, answers }) => {
+                    from = Instant::now();
                     line.agent = agent.to_owned();
                     line.event = event;
                     line.answers = answers;

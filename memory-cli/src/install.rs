@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::cli::{AgentArg, Global, InstallArgs};
 use crate::failure::{Exit, Failure};
+use crate::import::{claude_root, codex_root};
 use crate::output::Output;
 use crate::output::style::{self, paint};
 use crate::session;
@@ -20,13 +21,23 @@ use files::{Change, Plan};
 
 pub(crate) fn run(global: &Global, arguments: &InstallArgs, output: &mut Output) -> Result<Exit, Failure> {
     let home = home()?;
+    let why = "hooks take the server from TURSO_DATABASE_URL, the namespace from MEMORY_NAMESPACE or the repository";
+    session::refuse("--url", global.url.is_some(), why)?;
+    session::refuse("--config", global.config.is_some(), why)?;
+    session::refuse("--namespace", global.namespace.is_some(), why)?;
     let project = match arguments.project {
         true => Some(std::env::current_dir().map_err(|source| Failure::file("the current folder", &source))?),
         false => None,
     };
-    let command = Command {
-        program: std::env::current_exe().map_err(|source| Failure::file("this program", &source))?,
-        folder: global.path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+    let from_env = || std::env::var_os("MEMORY_DB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let folder = global.path.clone().or_else(from_env);
+    let command = match project {
+        // What everybody on a project shares names no folder of this machine.
+        Some(_) => Command { program: "memory".into(), folder: None },
+        None => Command {
+            program: std::env::current_exe().map_err(|source| Failure::file("this program", &source))?,
+            folder: folder.map(|path| std::path::absolute(&path).unwrap_or(path)),
+        },
     };
     // All files are understood before the first is written.
     let mut plans = Vec::new();
@@ -103,12 +114,12 @@ fn plan(
     let mut plans = Vec::new();
     match agent {
         AgentArg::ClaudeCode => {
-            let folder = root(".claude", ".claude");
+            let folder = project.map_or_else(|| claude_root(home), |project| project.join(".claude"));
             plans.push(merged(folder.join("settings.json"))?);
             plans.extend(skills(folder.join("skills"))?);
         }
         AgentArg::Codex => {
-            let folder = root(".codex", ".codex");
+            let folder = project.map_or_else(|| codex_root(home), |project| project.join(".codex"));
             plans.push(merged(folder.join("hooks.json"))?);
             plans.extend(skills(folder.join("skills"))?);
         }

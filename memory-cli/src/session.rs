@@ -95,7 +95,8 @@ impl Session {
 /// Returns the namespace that the flags name.
 fn namespace(global: &Global) -> Option<String> {
     let here = || env::current_dir().map(|folder| hook::namespace_of(&folder)).ok();
-    global.namespace.clone().or_else(|| global.here.then(here).flatten())
+    let from_env = || variable("MEMORY_NAMESPACE").and_then(|name| name.into_string().ok());
+    global.namespace.clone().or_else(|| global.here.then(here).flatten()).or_else(from_env)
 }
 
 /// The settings that the command itself reads from the file. Opening checks the rest of the file.

@@ -9,6 +9,8 @@ mod output;
 mod rollout;
 mod turn;
 
+pub use output::call_result;
+
 use std::io::{self, BufRead};
 
 use serde_json::Value;

@@ -31,6 +31,7 @@ mod trajectory;
 mod transcript;
 
 pub use atif::to_atif;
+pub use codex::call_result;
 pub use format::{Format, detect, read};
 pub use outcome::{Evidence, Outcome, Verdict, infer, is_error_text};
 pub use times::day_ms;

@@ -9,6 +9,7 @@ mod skills;
 mod tools;
 
 use agent_memory::Memory;
+use agent_memory::redaction::visible_chars;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
     GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation,
@@ -122,6 +123,20 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<GetSkillResult, ErrorData> {
         skills::get(&self.memory, &request.uri).await
+    }
+}
+
+/// Returns recorded text as one short line, without what is invisible or could end a quotation.
+fn line(text: &str) -> String {
+    const CHARS: usize = 120;
+    let visible = visible_chars(text).filter(|(_, visible)| *visible).map(|(c, _)| c);
+    let plain: String =
+        visible.map(|c| if c.is_control() || matches!(c, '<' | '>' | '`') { ' ' } else { c }).collect();
+    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() <= CHARS {
+        words
+    } else {
+        words.chars().take(CHARS - 1).chain(['…']).collect()
     }
 }
 

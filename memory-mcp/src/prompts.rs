@@ -62,7 +62,7 @@ async fn review(memory: &Memory) -> Result<String, ErrorData> {
     let mut section = |heading: &str, lines: Vec<String>| {
         text.push_str(&format!("## {heading}\n\n"));
         for line in lines.iter().take(REVIEWED) {
-            text.push_str(&format!("- {}\n", line.replace(char::is_control, " ")));
+            text.push_str(&format!("- {}\n", crate::line(line)));
         }
         text.push('\n');
     };

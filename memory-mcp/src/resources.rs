@@ -8,7 +8,7 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 
-use crate::{failed, not_found, skills};
+use crate::{failed, line, not_found, skills};
 
 const JSON: &str = "application/json";
 const STATUS: &str = "memory://status";
@@ -32,16 +32,16 @@ pub(crate) async fn list(memory: &Memory) -> Result<ListResourcesResult, ErrorDa
     playbooks.sort_by_key(|playbook| std::cmp::Reverse(playbook.tally.successes));
     for playbook in playbooks.iter().take(LISTED) {
         let uri = format!("{PLAYBOOK}{}", playbook.id);
-        resources.push(Resource::new(uri, playbook.title.clone()).with_mime_type(JSON));
+        resources.push(Resource::new(uri, line(&playbook.title)).with_mime_type(JSON));
     }
     for failure in knowledge.failures().await.map_err(failed)?.iter().take(LISTED) {
         let uri = format!("{FAILURE}{}", failure.id);
-        resources.push(Resource::new(uri, failure.error.clone()).with_mime_type(JSON));
+        resources.push(Resource::new(uri, line(&failure.error)).with_mime_type(JSON));
     }
     let page = memory.list(&EpisodeQuery::default().limit(LISTED)).await.map_err(failed)?;
     for episode in page.episodes {
         let uri = format!("{EPISODE}{}", episode.id);
-        resources.push(Resource::new(uri, episode.task.description.clone()).with_mime_type(JSON));
+        resources.push(Resource::new(uri, line(&episode.task.description)).with_mime_type(JSON));
     }
     resources.extend(skills::resources(memory).await?);
     let mut listed = ListResourcesResult::with_all_items(resources);

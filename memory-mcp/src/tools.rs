@@ -18,6 +18,11 @@ fn max_tokens() -> u32 {
     800
 }
 
+/// No share: a partial outcome without one is refused.
+fn no_fraction() -> f64 {
+    -1.0
+}
+
 // Empty means not given: an optional field would have the type `["string", "null"]`, which not every client takes.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct RecallArguments {
@@ -108,7 +113,7 @@ pub(crate) struct CompleteArguments {
     #[serde(default)]
     summary: String,
     /// Of a partial outcome: the share done, 0 to 1
-    #[serde(default)]
+    #[serde(default = "no_fraction")]
     fraction: f64,
     /// Recalled items that were used
     #[serde(default)]
@@ -132,7 +137,7 @@ pub(crate) struct FeedbackArguments {
     #[serde(default)]
     summary: String,
     /// Of a partial outcome: the share done, 0 to 1
-    #[serde(default)]
+    #[serde(default = "no_fraction")]
     fraction: f64,
 }
 
@@ -179,7 +184,8 @@ impl Server {
         description = "What is known that helps with a task: tools it will need, a procedure that worked, what to avoid, fixes of an error. Call before a task, and again with done, failed and error when a call fails.",
         annotations(
             title = "Recall",
-            read_only_hint = true,
+            read_only_hint = false,
+            destructive_hint = false,
             idempotent_hint = true,
             open_world_hint = false
         )
@@ -190,7 +196,8 @@ impl Server {
             query = query.domain(asked.domain);
         }
         query = match (asked.failed.as_str(), asked.error.as_str()) {
-            (_, "") => query,
+            ("", "") => query,
+            (_, "") => return Err("failed: give the error, too".into()),
             ("", error) => query.error(error),
             (tool, error) => query.failed(tool, error),
         };
@@ -336,6 +343,7 @@ fn outcome(verdict: Verdict, fraction: f64, summary: String) -> Result<Outcome, 
     Ok(match verdict {
         Verdict::Success => Outcome::success(summary),
         Verdict::Partial => Outcome::partial(fraction, summary).map_err(told)?,
+        _ if fraction >= 0.0 => return Err("fraction: only a partial outcome has one".into()),
         Verdict::Failure => Outcome::failure(summary),
         Verdict::Abstained => Outcome::abstained(summary),
         Verdict::Unknown => Outcome::unknown(summary),

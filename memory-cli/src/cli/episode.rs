@@ -97,7 +97,7 @@ pub(crate) struct StepArgs {
     pub(crate) id: EpisodeId,
     /// Read one JSON document from standard input in place of the flags: {"tool", "description", "arguments",
     /// "observation", "role", "result": "success|error|timeout", "duration_ms", "tokens", "attributes"}
-    #[arg(long, conflicts_with_all = ["tool", "description", "arguments", "observation", "error", "timeout", "role"])]
+    #[arg(long, conflicts_with_all = ["tool", "description", "arguments", "observation", "error", "timeout", "role", "duration_ms", "tokens"])]
     pub(crate) stdin: bool,
     /// The tool called
     #[arg(long, value_name = "T")]
@@ -153,7 +153,7 @@ pub(crate) struct ArtifactArgs {
     /// Read one JSON document from standard input in place of the flags: {"name", "content", "media_type", "language",
     /// "lines_added", "lines_removed", "quality": {"tests_passed", "tests_failed", "lint_findings", "review_score",
     /// "accepted", "measures": {NAME: NUMBER}}, "attributes"}
-    #[arg(long, conflicts_with_all = ["name", "file", "measure"])]
+    #[arg(long, conflicts_with_all = ["name", "file", "media_type", "language", "lines_added", "lines_removed", "MeasureArgs"])]
     pub(crate) stdin: bool,
     /// Its name: a path, a title
     #[arg(long, value_name = "NAME", required_unless_present = "stdin")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,6 +23,10 @@ use crate::session::{DRAIN, Session};
 use crate::text;
 
 const BUFFER_BYTES: usize = 256 << 10;
+/// What is read of a file to recognise its format: session files begin with long lines.
+const START_BYTES: u64 = 1 << 20;
+/// Bad lines that a dry run names; all are counted.
+const BAD_LINES: usize = 100;
 /// How often `--watch` looks for what has been written.
 const WATCH: Duration = Duration::from_secs(2);
 
@@ -47,9 +51,12 @@ pub(crate) async fn run(
     if !arguments.watch {
         return Ok(exit);
     }
+    // One future for all turns: an interruption during an import ends it after that.
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(exit),
+            _ = &mut interrupted => return Ok(exit),
             () = tokio::time::sleep(WATCH) => {}
         }
         let groups = self::groups(arguments, &mut seen)?;
@@ -189,6 +196,7 @@ fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> R
     let mut counts = Counts { since: arguments.since.map(|since| since.0), ..Counts::default() };
     for source in groups.into_iter().flat_map(|group| group.sources) {
         let (name, format, mut reader) = source.reader(arguments.format)?;
+        counts.file.clone_from(&name);
         memory_import::read(format, &mut reader, &mut counts)
             .map_err(|source| Failure::file(&name, &source))?;
     }
@@ -198,7 +206,7 @@ fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> R
             .iter()
             .map(|(project, outcomes)| json!({"project": project, "outcomes": outcomes}))
             .collect();
-        output.object(&json!({"projects": projects, "bad": counts.bad, "skipped": counts.skipped}))?;
+        output.object(&json!({"projects": projects, "bad": counts.bad, "bad_lines": counts.bad_lines, "skipped": counts.skipped}))?;
         return Ok(if counts.bad > 0 { Exit::BadLines } else { Exit::Done });
     }
     for (project, outcomes) in &counts.projects {
@@ -216,7 +224,10 @@ fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> R
     if counts.projects.is_empty() {
         output.line("Nothing would be recorded.")?;
     }
-    if counts.bad > 0 {
+    for line in &counts.bad_lines {
+        output.note("bad line", style::BAD, text::one_line(line))?;
+    }
+    if counts.bad > counts.bad_lines.len() as u64 {
         output.note("bad lines", style::BAD, text::count(counts.bad, "line"))?;
     }
     skipped(&counts.skipped, output)?;
@@ -228,7 +239,11 @@ fn dry_run(groups: Vec<Group>, arguments: &ImportArgs, output: &mut Output) -> R
 struct Counts {
     since: Option<Timestamp>,
     projects: BTreeMap<Option<String>, BTreeMap<&'static str, u64>>,
+    /// The file that is read.
+    file: String,
     bad: u64,
+    /// The first of the bad lines, with their places.
+    bad_lines: Vec<String>,
     skipped: BTreeMap<String, u64>,
 }
 
@@ -251,8 +266,11 @@ impl memory_import::Sink for Counts {
         ControlFlow::Continue(())
     }
 
-    fn bad(&mut self, _line: u64, _reason: String) -> ControlFlow<()> {
+    fn bad(&mut self, line: u64, reason: String) -> ControlFlow<()> {
         self.bad += 1;
+        if self.bad_lines.len() < BAD_LINES {
+            self.bad_lines.push(format!("{}:{line}: {reason}", self.file));
+        }
         ControlFlow::Continue(())
     }
 
@@ -346,9 +364,13 @@ impl Source {
         let format = match format.named() {
             Some(format) => format,
             None => {
-                let start = reader.fill_buf().map_err(|source| Failure::file(&self.name, &source))?;
-                let start = &start[..start.len().min(64 << 10)];
-                memory_import::detect(start).unwrap_or(memory_import::Format::JsonLines)
+                // A pipe gives what there is: the start is read whole before it is judged.
+                let mut start = Vec::new();
+                let read = (&mut reader).take(START_BYTES).read_to_end(&mut start);
+                read.map_err(|source| Failure::file(&self.name, &source))?;
+                let found = memory_import::detect(&start);
+                reader = Box::new(io::Cursor::new(start).chain(reader));
+                found.unwrap_or(memory_import::Format::JsonLines)
             }
         };
         Ok((self.name, format, reader))
@@ -426,6 +448,8 @@ fn tell(tally: &Tally, taken: Duration, output: &mut Output) -> Result<(), Failu
     }
     let others = [
         (tally.known, "known already", style::PLAIN),
+        (tally.revised, "known, and their outcome is known now, too", style::PLAIN),
+        (tally.hooked, "of sessions that hooks recorded", style::PLAIN),
         (tally.forgotten, "forgotten before and left so", style::PLAIN),
         (
             tally.bad,

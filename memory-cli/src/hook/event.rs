@@ -43,6 +43,8 @@ pub(crate) enum What {
     /// The agent has answered.
     Stop {
         last_message: Option<String>,
+        /// The user stopped it.
+        aborted: bool,
     },
     SessionEnd,
     SubagentStop {
@@ -77,7 +79,7 @@ impl Event {
         let session = ["session_id", "conversation_id", "sessionId"].iter().find_map(|field| text(field));
         let session = session.or_else(|| folder.clone()).ok_or("the event names no session")?;
         let in_subagent = value.get("agent_id").is_some_and(|id| !id.is_null());
-        let what = What::read(&name, value);
+        let what = What::read(agent, &name, value);
         let model = text("model").filter(|model| !model.is_empty());
         Ok(Self { agent, name, session, folder: folder.map(PathBuf::from), model, in_subagent, what })
     }
@@ -94,7 +96,7 @@ fn guess(value: &Value, name: &str) -> AgentArg {
 }
 
 impl What {
-    fn read(name: &str, value: &Value) -> Self {
+    fn read(agent: AgentArg, name: &str, value: &Value) -> Self {
         let text = |field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
         let tool = || text("tool_name").or_else(|| text("toolName")).or_else(|| text("tool"));
         match name {
@@ -116,7 +118,7 @@ impl What {
                 tool().map_or(Self::Other, |tool| Self::AfterTool {
                     tool,
                     arguments: arguments(value),
-                    result: result(value, failed),
+                    result: result(agent, value, failed),
                     duration_ms: ["duration_ms", "duration"]
                         .iter()
                         .find_map(|field| value.get(field)?.as_u64()),
@@ -124,6 +126,7 @@ impl What {
             }
             "Stop" | "stop" | "AfterAgent" => Self::Stop {
                 last_message: text("last_assistant_message").or_else(|| text("prompt_response")),
+                aborted: text("status").is_some_and(|status| status == "aborted"),
             },
             "SessionEnd" | "sessionEnd" => Self::SessionEnd,
             "SubagentStop" | "subagentStop" => {
@@ -146,7 +149,7 @@ fn arguments(value: &Value) -> Value {
     }
 }
 
-fn result(value: &Value, failed: bool) -> ToolResult {
+fn result(agent: AgentArg, value: &Value, failed: bool) -> ToolResult {
     let fields = ["tool_response", "toolResult", "tool_output", "result_json", "output"];
     let response = fields.iter().find_map(|field| value.get(field)).unwrap_or(&Value::Null);
     let own_error =
@@ -157,18 +160,19 @@ fn result(value: &Value, failed: bool) -> ToolResult {
     if failed {
         return ToolResult::Failed(own_error().unwrap_or_else(|| words(response)));
     }
-    let marked = |field: &str| response.get(field).filter(|it| !it.is_null() && **it != Value::Bool(false));
-    if let Some(error) = marked("error") {
-        return ToolResult::Failed(words(error));
+    // These have an event of its own for a call that failed: what an output says about errors is its content.
+    if matches!(agent, AgentArg::ClaudeCode | AgentArg::Cursor) {
+        return ToolResult::Worked(words(response));
     }
-    let is_error = marked("is_error").or_else(|| marked("isError")).is_some();
     let refused = response.get("resultType").and_then(Value::as_str).is_some_and(|kind| kind == "failure");
     let text = words(response);
-    if is_error || refused || memory_import::is_error_text(&text, None) {
-        ToolResult::Failed(text)
-    } else {
-        ToolResult::Worked(text)
+    let known = memory_import::call_result(Value::String(text.clone()));
+    let marked = response.is_object() && memory_import::is_error_text(&text, Some(response));
+    if !(refused || marked || known.failed) {
+        return ToolResult::Worked(text);
     }
+    let error = response.get("error").filter(|error| !error.is_null()).map(words);
+    ToolResult::Failed(error.filter(|error| !error.is_empty()).unwrap_or(text))
 }
 
 /// Returns the words of a result: what agents put into a few well-known fields, or the JSON itself.
@@ -257,9 +261,28 @@ mod tests {
             failed("b"),
         );
         check("AfterTool", json!({"tool_response": {"llmContent": "a"}}), worked("a"));
-        check("PostToolUse", json!({"tool_response": "Error: no such file"}), failed("Error: no such file"));
-        let copilot = json!({"toolResult": {"resultType": "failure", "textResultForLlm": "denied"}});
-        check("postToolUse", copilot, failed("denied"));
+        // An agent with an event for failures says that this one worked.
+        check("PostToolUse", json!({"tool_response": "Error: no such file"}), worked("Error: no such file"));
+        let codex = |response: Value| json!({"tool_response": response, "turn_id": "1"});
+        let text = "Exit code: 101\nWall time: 1 s\nOutput:\nno";
+        check("PostToolUse", codex(json!(text)), failed(text));
+        check("PostToolUse", codex(json!({"stdout": "ok", "error": ""})), worked("ok"));
+        check("PostToolUse", codex(json!({"stdout": "p", "status": "error"})), failed("p"));
+        let gemini = |text: &str| json!({"tool_response": {"llmContent": text}});
+        check("AfterTool", gemini("Output:\nx\nExit Code: 1"), worked("Output:\nx\nExit Code: 1"));
+        check("AfterTool", gemini("Exit Code: 1\nOutput:\nx"), failed("Exit Code: 1\nOutput:\nx"));
+    }
+
+    #[test]
+    fn an_agent_that_does_not_name_its_events_is_understood_by_the_flags() {
+        let value = json!({
+            "cwd": "/w", "toolName": "bash", "toolArgs": "{\"command\": \"ls\"}",
+            "toolResult": {"resultType": "failure", "textResultForLlm": "denied"},
+        });
+        let event = Event::read(&value, Some(AgentArg::CopilotCli), Some("postToolUse")).unwrap();
+        let What::AfterTool { tool, arguments, result, .. } = event.what else { panic!("{event:?}") };
+        assert_eq!((tool.as_str(), arguments), ("bash", json!({"command": "ls"})));
+        assert_eq!((result, event.session.as_str()), (ToolResult::Failed("denied".into()), "/w"));
     }
 
     #[test]

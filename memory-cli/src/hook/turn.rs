@@ -6,6 +6,7 @@ use agent_memory::{
 };
 use serde_json::{Map, Value, json};
 
+use super::answer::Shape;
 use super::event::{Event, ToolResult, What};
 use super::{Said, repository};
 use crate::cli::{AgentArg, Global, HookArgs};
@@ -18,6 +19,8 @@ use crate::session::Session;
 const ABANDONED_MS: u64 = 3_600_000;
 /// Episodes left open that one event looks after.
 const ABANDONED_AT_ONCE: usize = 5;
+/// Two events with the same prompt within so long are one that two installations of the hook got. In milliseconds.
+const TWICE_MS: u64 = 5_000;
 /// The largest transcript of a sub-agent that is read within an event, in bytes.
 const MAX_TRANSCRIPT_BYTES: u64 = 16 << 20;
 /// Tags that say where an episode comes from.
@@ -59,7 +62,9 @@ impl Turn<'_> {
             What::AfterTool { tool, arguments, result, duration_ms } => {
                 self.after_tool(tool, arguments, result, *duration_ms).await
             }
-            What::Stop { last_message } => self.stop(last_message.as_deref(), learns).await,
+            What::Stop { last_message, aborted } => {
+                self.stop(last_message.as_deref(), *aborted, learns).await
+            }
             What::SessionEnd => {
                 let ended = match self.open().await? {
                     Some(episode) => self.end(episode, None).await?,
@@ -88,14 +93,22 @@ impl Turn<'_> {
 
     async fn prompt(&self, text: &str) -> Result<Said, agent_memory::Error> {
         let text = text.trim();
+        let limits = self.memory.limits();
         if let Some(open) = self.open().await? {
+            let age = self.now().0.saturating_sub(open.started_at.0);
+            if age < TWICE_MS && open.task.description == self.cut(text, limits.description_chars) {
+                return Ok(Said::nothing(
+                    "the same prompt came a moment ago: the hook seems to be installed twice",
+                ));
+            }
             self.end(open, Some(text)).await?;
         }
-        // A command of the agent's own is no task.
-        if text.is_empty() || text.starts_with('/') && !text.contains(char::is_whitespace) {
+        self.end_abandoned().await?;
+        // A command of the agent's own is no task; a path is one.
+        let is_command = text.strip_prefix('/').is_some_and(|name| !name.contains(['/', ' ', '\n']));
+        if text.is_empty() || is_command {
             return Ok(Said::nothing("the prompt is empty or a command of the agent"));
         }
-        let limits = self.memory.limits();
         let mut attributes = Map::new();
         attributes.insert("gen_ai.conversation.id".into(), self.event.session.as_str().into());
         if let Some(model) = &self.event.model {
@@ -109,8 +122,8 @@ impl Turn<'_> {
             .tag(TAG)
             .attributes(Value::Object(attributes));
         let mut episode = self.memory.start(task).await?;
-        if self.event.agent == AgentArg::Cursor {
-            return Ok(Said::nothing("this agent takes context after its first tool only"));
+        if Shape::of(self.event).is_none() {
+            return Ok(Said::nothing("this agent takes no context with a prompt"));
         }
         self.recall(&mut episode, RecallQuery::new(question)).await
     }
@@ -121,9 +134,13 @@ impl Turn<'_> {
         episode: &mut OpenEpisode,
         query: RecallQuery,
     ) -> Result<Said, agent_memory::Error> {
-        let recall = self.memory.recall(query).await?;
-        episode.note_recall(&recall).await?;
+        let mut recall = self.memory.recall(query).await?;
         let searched = recall.searched;
+        // Tools and rules alone rest on how often a tool is used at all: that is not known well enough to say.
+        if recall.episodes.is_empty() && recall.playbook.is_none() && !recall.withheld {
+            clear(&mut recall);
+        }
+        episode.note_recall(&recall).await?;
         if recall.withheld {
             return Ok(Said::nothing("what is known is withheld, to measure what memory is worth"));
         }
@@ -144,10 +161,13 @@ impl Turn<'_> {
             return Ok(Said::nothing(why));
         }
         let text = format!("{PREAMBLE}\n{text}");
-        Ok(Said { text: Some(text), why: format!("{} items", recall.items().len()) })
+        Ok(Said { text: Some(text), why: crate::text::count(recall.items().len() as u64, "item") })
     }
 
     async fn before_tool(&self, tool: &str) -> Result<Said, agent_memory::Error> {
+        if Shape::of(self.event).is_none() {
+            return Ok(Said::nothing("this agent takes no context before a tool"));
+        }
         let Some(open) = self.open().await? else { return Ok(Said::nothing("no turn is open")) };
         let steps = self.memory.steps(open.id).await?;
         let query = RecallQuery::for_task(&open.task).done(worked(&steps)).limit(1);
@@ -194,6 +214,9 @@ impl Turn<'_> {
             }
             return Ok(Said::nothing("the call worked"));
         };
+        if Shape::of(self.event).is_none() {
+            return Ok(Said::nothing("this agent takes no context after a tool"));
+        }
         let steps = self.memory.steps(open.id).await?;
         let error = self.cut(error, limits.observation_chars);
         let query = RecallQuery::for_task(&open.task).done(worked(&steps)).failed(tool, error).limit(1);
@@ -208,11 +231,20 @@ impl Turn<'_> {
     }
 
     /// The agent has answered; the turn stays open for what the user says to that.
-    async fn stop(&self, last_message: Option<&str>, learns: bool) -> Result<Said, agent_memory::Error> {
+    async fn stop(
+        &self,
+        last_message: Option<&str>,
+        aborted: bool,
+        learns: bool,
+    ) -> Result<Said, agent_memory::Error> {
         let Some(open) = self.open().await? else { return Ok(Said::nothing("no turn is open")) };
         if let Some(message) = last_message.filter(|message| !message.trim().is_empty()) {
             let text = self.cut(message, self.memory.limits().observation_chars);
             self.memory.resume(open.id).await?.step(Action::message(Role::Assistant, text)).await?;
+        }
+        if aborted {
+            let note = Action::note("the user stopped the agent").attributes(json!({"interrupted": true}));
+            self.memory.resume(open.id).await?.step(note).await?;
         }
         if learns {
             self.memory.learn().await?;
@@ -241,12 +273,15 @@ impl Turn<'_> {
 
     /// Ends turns of sessions that ended without a word.
     async fn end_abandoned(&self) -> Result<usize, agent_memory::Error> {
-        let now = agent_memory::testing::Clock::now(&agent_memory::testing::SystemClock::new());
+        let now = self.now();
         let mut ended = 0;
         let open = self.memory.list(&EpisodeQuery::open().limit(50)).await?.episodes;
         for episode in open.into_iter().filter(|episode| episode.task.tags.iter().any(|tag| tag == TAG)) {
             if ended >= ABANDONED_AT_ONCE {
                 break;
+            }
+            if now.0.saturating_sub(episode.started_at.0) <= ABANDONED_MS {
+                continue;
             }
             let steps = self.memory.steps(episode.id).await?;
             let last = steps.iter().map(|step| step.at).max().unwrap_or(episode.started_at);
@@ -256,6 +291,10 @@ impl Turn<'_> {
             }
         }
         Ok(ended)
+    }
+
+    fn now(&self) -> agent_memory::Timestamp {
+        agent_memory::testing::Clock::now(&agent_memory::testing::SystemClock::new())
     }
 
     /// Records what a sub-agent did, from its own transcript, as episodes of their own.
@@ -290,7 +329,8 @@ impl Turn<'_> {
         });
         let recorded = self.memory.record_all(recordings.collect()).await;
         let count = recorded.iter().filter(|recorded| recorded.is_ok()).count();
-        Ok(Said::nothing(format!("{count} episodes of a sub-agent were recorded")))
+        let count = crate::text::count(count as u64, "episode");
+        Ok(Said::nothing(format!("recorded {count} of a sub-agent")))
     }
 
     /// Cuts a text after redaction: no rule knows the first half of a secret.
@@ -321,7 +361,7 @@ fn worked(steps: &[Step]) -> Vec<String> {
 }
 
 fn interruption(steps: &[Step]) -> Vec<memory_import::Evidence> {
-    let last = steps.iter().rfind(|step| !step.action.tool.is_empty());
+    let last = steps.iter().rfind(|step| step.action.role.is_none());
     let interrupted = last.is_some_and(|step| step.action.attributes.0["interrupted"] == Value::Bool(true));
     if interrupted { vec![memory_import::Evidence::Interrupted] } else { Vec::new() }
 }

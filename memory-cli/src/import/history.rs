@@ -22,14 +22,10 @@ pub(crate) struct History {
 /// Finds the sessions of an agent below the home folder, in the order of their names; `None` for an agent whose histories this
 /// version does not know.
 pub(crate) fn histories(agent: AgentArg, home: &Path) -> Option<Vec<History>> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folders = match agent {
-        AgentArg::ClaudeCode => {
-            let root = variable("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.join(".claude"));
-            vec![root.join("projects")]
-        }
+        AgentArg::ClaudeCode => vec![claude_root(home).join("projects")],
         AgentArg::Codex => {
-            let root = variable("CODEX_HOME").unwrap_or_else(|| home.join(".codex"));
+            let root = codex_root(home);
             vec![root.join("sessions"), root.join("archived_sessions")]
         }
         _ => return None,
@@ -40,6 +36,20 @@ pub(crate) fn histories(agent: AgentArg, home: &Path) -> Option<Vec<History>> {
     }
     files.sort();
     Some(files.into_iter().map(|file| History { folder: folder_of(&file), file }).collect())
+}
+
+/// Returns the folder of Claude Code.
+pub(crate) fn claude_root(home: &Path) -> PathBuf {
+    variable("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.join(".claude"))
+}
+
+/// Returns the folder of Codex CLI.
+pub(crate) fn codex_root(home: &Path) -> PathBuf {
+    variable("CODEX_HOME").unwrap_or_else(|| home.join(".codex"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Adds the JSON Lines files below a folder; folders that cannot be read have none.

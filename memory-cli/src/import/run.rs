@@ -1,13 +1,16 @@
 //! Recording what files have, in batches: the next one is read while the one before is recorded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::BufRead;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent_memory::testing::{Clock, SystemClock};
-use agent_memory::{Error, ErrorKind, Memory, Recorded, Recording, Timestamp};
+use agent_memory::{
+    EpisodeId, EpisodeQuery, Error, ErrorKind, Feedback, Memory, Outcome, Recorded, Recording, Timestamp,
+    Verdict,
+};
 use memory_import::{Format, Trajectory};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -43,6 +46,10 @@ pub(crate) struct Tally {
     pub(crate) new: u64,
     pub(crate) known: u64,
     pub(crate) forgotten: u64,
+    /// Of those known: their outcome was not known before, and the source shows it now.
+    pub(crate) revised: u64,
+    /// Left out, because hooks recorded the session while it ran.
+    pub(crate) hooked: u64,
     pub(crate) bad: u64,
     /// Steps of the new episodes.
     pub(crate) steps: u64,
@@ -66,6 +73,8 @@ impl Tally {
         self.new += other.new;
         self.known += other.known;
         self.forgotten += other.forgotten;
+        self.revised += other.revised;
+        self.hooked += other.hooked;
         self.bad += other.bad;
         self.steps += other.steps;
         self.unconfirmed += other.unconfirmed;
@@ -100,6 +109,8 @@ pub(crate) struct Import<'s> {
     steps: usize,
     /// The previous batch. One at a time, because the score of a line depends on those before it.
     recording: Option<JoinHandle<Vec<Done>>>,
+    /// Sessions, and whether hooks recorded them.
+    hooked: HashMap<String, bool>,
     /// When the import began.
     begun: Timestamp,
     pub(crate) tally: Tally,
@@ -120,6 +131,7 @@ struct Done {
     truncated: u64,
     result: Result<Recorded, Error>,
     confirmed: bool,
+    revised: bool,
 }
 
 impl<'s> Import<'s> {
@@ -140,6 +152,7 @@ impl<'s> Import<'s> {
             batch: Vec::new(),
             steps: 0,
             recording: None,
+            hooked: HashMap::new(),
             begun: SystemClock::new().now(),
             tally: Tally::default(),
         }
@@ -207,6 +220,10 @@ impl<'s> Import<'s> {
             return Ok(());
         }
         self.tally.lines += 1;
+        if self.is_hooked(&converted.recording).await? {
+            self.tally.hooked += 1;
+            return Ok(());
+        }
         // Learning follows the order of the source, except within one millisecond. Nothing is from the future, however many
         // before it were known or bad.
         let at = Timestamp(self.begun.0 + self.tally.lines / EPISODES_A_MS).min(SystemClock::new().now());
@@ -224,6 +241,23 @@ impl<'s> Import<'s> {
             self.wait().await?;
         }
         Ok(())
+    }
+
+    /// Returns true for a session that hooks have recorded: its turns are there already, under other keys.
+    async fn is_hooked(&mut self, recording: &Recording) -> Result<bool, Failure> {
+        let task = &recording.task;
+        let (Some(agent @ ("claude-code" | "codex")), Some(session)) =
+            (task.agent.as_deref(), task.correlation_id.as_deref())
+        else {
+            return Ok(false);
+        };
+        if let Some(known) = self.hooked.get(session) {
+            return Ok(*known);
+        }
+        let query = EpisodeQuery::default().correlation_id(format!("{agent}:{session}")).limit(1);
+        let found = !self.memory.list(&query).await?.episodes.is_empty();
+        self.hooked.insert(session.to_owned(), found);
+        Ok(found)
     }
 
     /// Starts recording the lines read, once the previous batch is recorded.
@@ -248,7 +282,10 @@ impl<'s> Import<'s> {
                     self.tally.steps += done.steps as u64;
                     self.tally.truncated += done.truncated;
                 }
-                Ok(Recorded::Known(_)) => self.tally.known += 1,
+                Ok(Recorded::Known(_)) => {
+                    self.tally.known += 1;
+                    self.tally.revised += u64::from(done.revised);
+                }
                 Ok(Recorded::Forgotten(_)) => self.tally.forgotten += 1,
                 Err(error) if error.kind() == ErrorKind::InvalidInput => {
                     let reason = refusal(&error);
@@ -338,11 +375,29 @@ async fn record(memory: Memory, batch: Vec<Read>) -> Vec<Done> {
             (results[place], confirmed[place]) = (Ok(Recorded::New(id)), false);
         }
     }
-    let done = |((read, result), confirmed): ((Read, _), _)| {
+    let mut done = Vec::with_capacity(batch.len());
+    for ((read, result), confirmed) in batch.into_iter().zip(results).zip(confirmed) {
         let Read { file, line, converted: Converted { recording, truncated } } = read;
-        Done { file, line, steps: recording.actions.len(), truncated, result, confirmed }
-    };
-    batch.into_iter().zip(results).zip(confirmed).map(done).collect()
+        let steps = recording.actions.len();
+        let revised = match &result {
+            Ok(Recorded::Known(id)) => revise(&memory, *id, recording.outcome, recording.confidence).await,
+            _ => false,
+        };
+        done.push(Done { file, line, steps, truncated, result, confirmed, revised });
+    }
+    done
+}
+
+/// Gives an episode the outcome that its source shows by now, if nobody knew it when it was recorded: what the user said to
+/// it came later. Returns whether that changed it; what cannot be changed now stays as it is.
+async fn revise(memory: &Memory, id: EpisodeId, outcome: Outcome, confidence: f64) -> bool {
+    if outcome.verdict() == Verdict::Unknown {
+        return false;
+    }
+    let Ok(Some(held)) = memory.get(id).await else { return false };
+    let is_unknown = held.episode.outcome.as_ref().is_some_and(|held| held.verdict() == Verdict::Unknown);
+    let feedback = Feedback::new("transcript").outcome(outcome).confidence(confidence);
+    is_unknown && memory.feedback(id, feedback).await.is_ok()
 }
 
 /// Records, and waits when the memory limits the rate.

@@ -11,7 +11,8 @@ use crate::cli::AgentArg;
 
 /// How long an agent waits for an event that only asks or logs, in seconds. The hook's own deadline is far shorter.
 const TIMEOUT_S: u64 = 5;
-/// The deadline of the events at which the memory learns, in milliseconds; and what the agent waits for at most.
+/// The deadline of the events at which the memory learns or reads a transcript, in milliseconds; and what the agent
+/// waits for at most, in seconds.
 const LEARN_MS: u64 = 20_000;
 const LEARN_TIMEOUT_S: u64 = 30;
 
@@ -74,7 +75,7 @@ fn events(agent: AgentArg) -> Vec<Hooked> {
             tools("PostToolUse"),
             tools("PostToolUseFailure"),
             learns("Stop"),
-            hooked("SubagentStop"),
+            learns("SubagentStop"),
             learns("SessionEnd"),
         ],
         AgentArg::Codex => vec![
@@ -182,15 +183,14 @@ fn take_out(list: &CstArray) {
     }
 }
 
-/// Returns true for an entry whose command is the hook of a program named `memory`.
+/// Returns true for an entry whose command is the hook.
 fn is_ours(entry: &CstNode) -> bool {
     let command = entry.as_object().and_then(|entry| entry.get("command")).and_then(|it| it.value());
     let command = command.and_then(|value| value.as_string_lit()).and_then(|it| it.decoded_value().ok());
     command.is_some_and(|command| {
-        let Some((program, _)) = command.split_once(" hook --agent ") else { return false };
-        let program = program.trim_matches('\'');
-        let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
-        name == "memory" || name == "memory.exe"
+        // Whatever the program is called: nothing else has such a command.
+        let agent = command.split_once(" hook --agent ").and_then(|(_, rest)| rest.split(' ').next());
+        agent.is_some_and(|agent| <AgentArg as clap::ValueEnum>::from_str(agent, false).is_ok())
     })
 }
 
@@ -203,7 +203,7 @@ fn entry(agent: AgentArg, hooked: &Hooked, command: &Command) -> Value {
     let timeout = if agent == AgentArg::Gemini { seconds * 1_000 } else { seconds };
     let mut handler = json!({"type": "command", "command": line, "timeout": timeout});
     if agent == AgentArg::ClaudeCode && hooked.learns {
-        // Nothing is said at the end of a turn: the agent need not wait.
+        // Nothing is said then: the agent need not wait.
         handler["async"] = true.into();
     }
     let mut group = json!({"hooks": [handler]});

@@ -60,7 +60,11 @@ impl Plan {
     /// A file that is ours as a whole.
     pub(super) fn own(agent: AgentArg, path: PathBuf, text: String, remove: bool) -> Result<Self, Failure> {
         let before = read(&path)?;
-        if before.as_ref().is_some_and(|before| !before.contains(MARK)) {
+        let is_foreign = before.as_ref().is_some_and(|before| !before.contains(MARK));
+        if is_foreign && remove {
+            return Ok(Self { agent, path, change: Change::Nothing });
+        }
+        if is_foreign {
             return Err(Failure::Command {
                 exit: Exit::Failed,
                 kind: "conflict",
@@ -99,19 +103,32 @@ impl Plan {
                 if let Some(folder) = self.path.parent() {
                     fs::create_dir_all(folder).map_err(failed)?;
                 }
-                if let Some(before) = before {
-                    fs::write(beside(&self.path, "bak"), before).map_err(failed)?;
-                }
-                let written = beside(&self.path, "new");
-                fs::write(&written, after).map_err(failed)?;
-                if let Ok(metadata) = fs::metadata(&self.path) {
-                    fs::set_permissions(&written, metadata.permissions()).map_err(failed)?;
-                }
-                // A link stays one: what it points to is replaced.
+                // A link stays one: what it points to is replaced, from its own file system.
                 let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+                let backup = beside(&target, "bak");
+                if let Some(before) = before
+                    && !backup.exists()
+                {
+                    write(&backup, before, &target).map_err(failed)?;
+                }
+                let written = beside(&target, "new");
+                write(&written, after, &target).map_err(failed)?;
                 fs::rename(&written, target).map_err(failed)
             }
         }
+    }
+}
+
+/// Writes a file that only its user may read until it has the permissions of `like`: settings hold keys.
+fn write(path: &Path, text: &str, like: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::Write::write_all(&mut options.open(path)?, text.as_bytes())?;
+    match fs::metadata(like) {
+        Ok(metadata) => fs::set_permissions(path, metadata.permissions()),
+        Err(_) => Ok(()),
     }
 }
 
@@ -123,7 +140,7 @@ fn beside(path: &Path, what: &str) -> PathBuf {
 
 fn read(path: &Path) -> Result<Option<String>, Failure> {
     match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Failure::file(&path.display().to_string(), &source)),
     }

@@ -207,6 +207,25 @@ fn the_agent_never_notices_a_fault() {
 }
 
 #[test]
+fn wrong_flags_are_no_veto() {
+    // Agents take exit code 2 for one; the settings may be newer than the program.
+    let world = World::new();
+    for flags in [&["--agent", "unheard"][..], &["--newer"], &["--deadline-ms", "0"]] {
+        let arguments: Vec<&str> = ["hook"].iter().chain(flags).copied().collect();
+        assert_eq!(world.run(arguments).ok(), "");
+    }
+}
+
+#[test]
+fn a_prompt_that_two_installations_send_is_one_turn() {
+    let world = World::new();
+    let session = Session { world: &world, agent: "claude-code", id: "s" };
+    session.prompt("Count the sheep");
+    session.prompt("Count the sheep");
+    assert_eq!(episodes(&world).len(), 1);
+}
+
+#[test]
 fn an_input_that_never_ends_is_not_waited_for() {
     let world = World::new();
     let mut command = world.command();

@@ -18,3 +18,4 @@ mod recall;
 mod redact;
 mod secrets;
 mod terminal;
+mod transcripts;

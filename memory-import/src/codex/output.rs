@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::item::parts;
 use crate::outcome::is_error_text;
 use crate::texts::clip;
+use crate::trajectory::ToolResult;
 
 /// What a call gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,13 +47,22 @@ pub(super) fn output(value: Value) -> Output {
     Output { text: clip(text), failed, duration_ms: None }
 }
 
+/// Returns what a call gave, as an agent reports it while it works: text with an exit code before it, JSON in a string, an
+/// object or parts.
+pub fn call_result(value: Value) -> ToolResult {
+    let Output { text, failed, .. } = output(value);
+    ToolResult { text, failed }
+}
+
 /// Returns the exit code that stands in the lines before an output.
 fn exit_code(text: &str) -> Option<i64> {
     let head = text.lines().take(8).take_while(|line| !line.starts_with("Output:"));
     head.filter_map(|line| {
-        line.strip_prefix("Exit code:").or_else(|| line.strip_prefix("Process exited with code"))
+        let line = line.to_ascii_lowercase();
+        let code = line.strip_prefix("exit code:").or_else(|| line.strip_prefix("process exited with code"));
+        code.and_then(|code| code.trim().parse().ok())
     })
-    .find_map(|code| code.trim().parse().ok())
+    .next()
 }
 
 #[cfg(test)]
