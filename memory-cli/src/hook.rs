@@ -6,10 +6,7 @@
 mod answer;
 mod event;
 mod journal;
-mod repository;
 mod turn;
-
-pub(crate) use turn::namespace_of;
 
 use std::io::{Read, Write};
 use std::panic::AssertUnwindSafe;
@@ -21,7 +18,7 @@ use serde_json::Value;
 use crate::cli::{AgentArg, Global, HookArgs};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::session;
+use crate::{repository, session};
 use event::{Event, What};
 use journal::{Journal, Line};
 

@@ -11,6 +11,7 @@ mod import;
 mod install;
 mod log;
 mod output;
+mod repository;
 mod session;
 mod table;
 mod text;

@@ -11,8 +11,8 @@ use agent_memory::{Builder, Memory};
 use crate::cli::Global;
 use crate::endpoint::endpoint;
 use crate::failure::{Exit, Failure};
-use crate::hook;
 use crate::output::{Output, style};
+use crate::repository;
 use crate::text;
 
 /// How long a command that wrote waits for the durable tier before it ends.
@@ -94,7 +94,7 @@ impl Session {
 
 /// Returns the namespace that the flags name.
 fn namespace(global: &Global) -> Option<String> {
-    let here = || env::current_dir().map(|folder| hook::namespace_of(&folder)).ok();
+    let here = || env::current_dir().map(|folder| repository::namespace(Some(&folder))).ok();
     let from_env = || variable("MEMORY_NAMESPACE").and_then(|name| name.into_string().ok());
     global.namespace.clone().or_else(|| global.here.then(here).flatten()).or_else(from_env)
 }

@@ -392,3 +392,85 @@ fn words(slot: u32, plan: &Plan<'_>) -> Option<String> {
         words.iter().map(|(field, words)| format!("{} ({})", words.join(", "), field.name())).collect();
     (!fields.is_empty()).then(|| format!("matches: {}", fields.join("; ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Parts of a document with this support and nothing else.
+    fn support(support: f64) -> ScoreParts {
+        ScoreParts {
+            semantic: None,
+            keyword: support,
+            support,
+            domain: None,
+            kind: None,
+            progress: None,
+            reward: None,
+            recency: None,
+        }
+    }
+
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn a_score_is_the_mean_of_the_parts_that_there_are() {
+        close(support(0.6).score(), 0.6);
+        let parts = ScoreParts { domain: Some(1.0), ..support(0.5) };
+        close(parts.fit(), (0.3 * 0.5 + 0.2) / 0.5);
+        close(parts.likeness(), 0.5);
+        close(parts.labels(), 1.0);
+        let parts = ScoreParts { semantic: Some(0.9), domain: Some(0.0), kind: Some(1.0), ..support(0.5) };
+        close(parts.fit(), (0.4 * 0.9 + 0.3 * 0.5 + 0.1) / 1.0);
+        close(parts.likeness(), (0.4 * 0.9 + 0.3 * 0.5) / 0.7);
+        close(parts.labels(), 0.1 / 0.3);
+        close(support(0.5).labels(), 1.0);
+    }
+
+    #[test]
+    fn a_low_reward_and_age_cost_at_most_four_per_cent_each() {
+        let parts = ScoreParts { reward: Some(0.0), recency: Some(0.0), ..support(0.5) };
+        close(parts.score(), 0.5 * 0.96 * 0.96);
+        close(ScoreParts { reward: Some(1.0), recency: Some(1.0), ..support(0.5) }.score(), 0.5);
+    }
+
+    #[test]
+    fn states_are_admitted_by_what_the_query_asks_for() {
+        let check = |query: RecallQuery, admitted: &[State]| {
+            let found: Vec<State> = State::ALL.into_iter().filter(|state| admits(&query, *state)).collect();
+            assert_eq!(found, admitted, "{query:?}");
+        };
+        let ended = [State::Success, State::Partial, State::Failure, State::Abstained];
+        let rest = [State::Active, State::Pinned, State::Unknown];
+        check(RecallQuery::new("x"), &[&ended[..], &rest[..]].concat());
+        check(RecallQuery::new("x").include_open(true), &[&[State::Open], &ended[..], &rest[..]].concat());
+        let failed = RecallQuery::new("x").outcome(Verdict::Failure);
+        check(failed.clone(), &[State::Failure, State::Active]);
+        check(failed.outcome(Verdict::Unknown), &[State::Failure, State::Active, State::Unknown]);
+    }
+
+    proptest! {
+        #[test]
+        fn more_of_any_part_is_never_worse(
+            parts in prop::array::uniform5(0.0..=1.0f64),
+            which in 0usize..5,
+            more in 0.0..=1.0f64,
+        ) {
+            let of = |[semantic, support_, domain, kind, progress]: [f64; 5]| ScoreParts {
+                semantic: Some(semantic),
+                domain: Some(domain),
+                kind: Some(kind),
+                progress: Some(progress),
+                ..support(support_)
+            };
+            let mut better = parts;
+            better[which] = parts[which].max(more);
+            prop_assert!(of(better).score() >= of(parts).score());
+            prop_assert!((0.0..=1.0).contains(&of(parts).score()));
+        }
+    }
+}

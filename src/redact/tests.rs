@@ -229,23 +229,6 @@ fn a_key_that_is_cut_off_goes_up_to_where_it_ends() {
     check(format!("{begin}\n{line}\n{begin}\n{line}"), "[REDACTED:private-key]\n[REDACTED:private-key]");
 }
 
-#[test]
-fn hostile_text_takes_linear_time() {
-    // Each of these would take minutes if every match scanned to the end of the text.
-    let key = key(40, 1);
-    for part in [
-        format!("-----BEGIN PRIVATE KEY-----\n{key}\n"),
-        "-----BEGIN PRIVATE KEY-----".to_owned(),
-        "curl -x ".to_owned(),
-        "password=\"".to_owned(),
-        "://a:b".to_owned(),
-        "eyJ".to_owned(),
-        "[REDACTED:".to_owned(),
-    ] {
-        redacted(&part.repeat(1_000_000 / part.len()));
-    }
-}
-
 /// Text that must stay unchanged.
 const HARMLESS: &[&str] = &[
     "",
@@ -610,6 +593,12 @@ fn work_grows_with_the_length_of_hostile_text() {
     for piece in [
         token.clone(),
         format!("{token}{key}"),
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n", self::key(40, 1)),
+        "-----BEGIN PRIVATE KEY-----".into(),
+        "curl -x ".into(),
+        "://a:b".into(),
+        "eyJ".into(),
+        "[REDACTED:".into(),
         "echo abc|".into(),
         "password=\"".into(),
         "{\"password\":[".into(),

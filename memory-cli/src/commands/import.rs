@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use crate::cli::{Format, Global, ImportArgs};
 use crate::failure::{Exit, Failure};
-use crate::hook;
 use crate::import::{BadPlace, Defaults, Import, Sink, Tally, histories};
 use crate::output::Output;
 use crate::output::style::{self, paint};
+use crate::repository;
 use crate::session::{DRAIN, Session};
 use crate::text;
 
@@ -109,7 +109,7 @@ fn groups(arguments: &ImportArgs, seen: &mut Seen) -> Result<Vec<Group>, Failure
     // Several folders may be one repository.
     let mut spaces: BTreeMap<String, Vec<Source>> = BTreeMap::new();
     for (folder, sources) in groups {
-        let space = folder.as_deref().map_or_else(|| "default".to_owned(), hook::namespace_of);
+        let space = repository::namespace(folder.as_deref());
         spaces.entry(space).or_default().extend(sources);
     }
     Ok(spaces.into_iter().map(|(space, sources)| Group { namespace: Some(space), sources }).collect())

@@ -6,9 +6,9 @@ use agent_memory::{
 };
 use serde_json::{Map, Value, json};
 
+use super::Said;
 use super::answer::Shape;
 use super::event::{Event, ToolResult, What};
-use super::{Said, repository};
 use crate::cli::{AgentArg, Global, HookArgs};
 use crate::failure::Failure;
 use crate::import;
@@ -364,9 +364,4 @@ fn interruption(steps: &[Step]) -> Vec<memory_import::Evidence> {
     let last = steps.iter().rfind(|step| step.action.role.is_none());
     let interrupted = last.is_some_and(|step| step.action.attributes.0["interrupted"] == Value::Bool(true));
     if interrupted { vec![memory_import::Evidence::Interrupted] } else { Vec::new() }
-}
-
-/// Returns the namespace of a folder, for `memory install` and the importers.
-pub(crate) fn namespace_of(folder: &std::path::Path) -> String {
-    repository::namespace(Some(folder))
 }

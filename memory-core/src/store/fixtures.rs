@@ -54,12 +54,11 @@ pub fn entities(seed: u64) -> Vec<Entity> {
     let mut episode = Episode::open(episode_id, task, at);
     episode.status = EpisodeStatus::Completed;
     episode.completed_at = Some(Timestamp(at.0 + 5));
-    episode.outcome = Some(Outcome::Partial { fraction: 0.1 + 0.2, summary: HARD_TEXT.into() });
     episode.confidence = 0.7;
+    episode.outcome = Some(Outcome::failure(HARD_TEXT).last_error(HARD_TEXT));
     let reviewed = Quality::default().review_score(0.5).measure("coverage", 0.25);
-    episode.take_feedback(
-        Feedback::new("review").outcome(Outcome::failure(HARD_TEXT)).quality(reviewed).comment(HARD_TEXT),
-    );
+    let partial = Outcome::Partial { fraction: 0.1 + 0.2, summary: HARD_TEXT.into() };
+    episode.take_feedback(Feedback::new("review").outcome(partial).quality(reviewed).comment(HARD_TEXT));
     episode.steps = 3;
     episode.tools = vec![ToolUse { tool: "bash".into(), calls: 3, failures: 1 }];
     episode.course = vec![Attempt { tool: 0, worked: false }, Attempt { tool: 0, worked: true }];
