@@ -49,7 +49,7 @@ impl Memory {
     /// playbook. An empty answer is valid.
     ///
     /// The same store and query give the same answer, except for its id. With a hold-out share
-    /// ([`LearningConfig::hold_out`](crate::learning::LearningConfig::hold_out)) the id, or that of the recall
+    /// ([`crate::Builder::hold_out`]) the id, or that of the recall
     /// that this one follows, decides whether the answer is withheld.
     ///
     /// # Errors
