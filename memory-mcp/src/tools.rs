@@ -28,7 +28,6 @@ fn no_fraction() -> f64 {
 pub(crate) struct RecallArguments {
     /// The task, in the user's words
     text: String,
-    /// Its subject area
     #[serde(default)]
     domain: String,
     /// Tools whose calls worked so far, in order
@@ -43,7 +42,6 @@ pub(crate) struct RecallArguments {
     /// The episode that this is for
     #[serde(default)]
     episode: String,
-    /// The longest answer
     #[serde(default = "max_tokens")]
     max_tokens: u32,
 }
@@ -64,7 +62,6 @@ pub(crate) struct StartArguments {
     task: String,
     #[serde(default)]
     domain: String,
-    /// The kind of work
     #[serde(default)]
     kind: String,
 }
@@ -78,11 +75,9 @@ pub(crate) struct Started {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct LogArguments {
     episode: String,
-    /// The tool called
     tool: String,
     #[serde(default)]
     arguments: Map<String, Value>,
-    /// What came back
     #[serde(default)]
     result: String,
     /// The error, if the call failed
@@ -112,7 +107,7 @@ pub(crate) struct CompleteArguments {
     /// What was achieved, or why it failed
     #[serde(default)]
     summary: String,
-    /// Of a partial outcome: the share done, 0 to 1
+    /// Of a partial outcome: the share done
     #[serde(default = "no_fraction")]
     fraction: f64,
     /// Recalled items that were used
@@ -136,7 +131,7 @@ pub(crate) struct FeedbackArguments {
     /// Why
     #[serde(default)]
     summary: String,
-    /// Of a partial outcome: the share done, 0 to 1
+    /// Of a partial outcome: the share done
     #[serde(default = "no_fraction")]
     fraction: f64,
 }
@@ -183,7 +178,6 @@ impl Server {
         name = "recall",
         description = "What is known that helps with a task: tools it will need, a procedure that worked, what to avoid, fixes of an error. Call before a task, and again with done, failed and error when a call fails.",
         annotations(
-            title = "Recall",
             read_only_hint = false,
             destructive_hint = false,
             idempotent_hint = true,
@@ -215,12 +209,7 @@ impl Server {
     #[tool(
         name = "start",
         description = "Start recording a task. Returns the episode that log and complete take.",
-        annotations(
-            title = "Start",
-            read_only_hint = false,
-            destructive_hint = false,
-            open_world_hint = false
-        )
+        annotations(read_only_hint = false, destructive_hint = false, open_world_hint = false)
     )]
     async fn start(&self, Parameters(asked): Parameters<StartArguments>) -> Result<Json<Started>, String> {
         let mut task = Task::new(asked.task);
@@ -238,12 +227,7 @@ impl Server {
     #[tool(
         name = "log",
         description = "Log one call of a tool in an open episode, with its result or its error.",
-        annotations(
-            title = "Log a step",
-            read_only_hint = false,
-            destructive_hint = false,
-            open_world_hint = false
-        )
+        annotations(read_only_hint = false, destructive_hint = false, open_world_hint = false)
     )]
     async fn log(&self, Parameters(asked): Parameters<LogArguments>) -> Result<Json<Logged>, String> {
         let mut action = Action::tool(asked.tool).observation(asked.result);
@@ -261,12 +245,7 @@ impl Server {
     #[tool(
         name = "complete",
         description = "Complete an episode with its outcome; the memory learns from it. Say unknown if you cannot tell.",
-        annotations(
-            title = "Complete",
-            read_only_hint = false,
-            destructive_hint = false,
-            open_world_hint = false
-        )
+        annotations(read_only_hint = false, destructive_hint = false, open_world_hint = false)
     )]
     async fn complete(
         &self,
@@ -288,7 +267,6 @@ impl Server {
         name = "feedback",
         description = "Correct the outcome of a completed episode when more is known: the user accepted or rejected it, tests ran.",
         annotations(
-            title = "Feedback",
             read_only_hint = false,
             destructive_hint = false,
             idempotent_hint = true,
@@ -309,12 +287,7 @@ impl Server {
     #[tool(
         name = "explain",
         description = "The evidence for and against something that recall showed.",
-        annotations(
-            title = "Explain",
-            read_only_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
+        annotations(read_only_hint = true, idempotent_hint = true, open_world_hint = false)
     )]
     async fn explain(
         &self,

@@ -60,19 +60,8 @@ impl Observed {
 
     /// Scores an episode again by what is known now, and notes the reward in its head.
     pub(super) fn conclude_again(self, old: &Reward, config: &RewardConfig, episode: &mut Episode) -> Reward {
-        let recovered = self.recovered(episode.outcome.as_ref());
-        let input = RewardInput {
-            outcome: episode.outcome.clone(),
-            confidence: episode.confidence,
-            steps: episode.steps,
-            duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
-            complexity: episode.task.complexity,
-            qualities: self.qualities,
-            errors: self.errors,
-            recovered,
-            novelty: 0.0,
-        };
-        let reward = rescore(old, &input, config);
+        // How new the task was stays as it was scored at the time.
+        let reward = rescore(old, &self.input(0.0, episode), config);
         episode.reward = Some(reward.total);
         reward
     }
@@ -80,29 +69,32 @@ impl Observed {
     /// Scores a completed episode by its task's usual effort and its novelty, in `0.0..=1.0`, and stores the
     /// reward and the discriminating words in its head.
     pub(super) fn conclude(
-        self,
+        mut self,
         usual: &Usual,
         novelty: f64,
         config: &RewardConfig,
         episode: &mut Episode,
     ) -> Reward {
-        let recovered = self.recovered(episode.outcome.as_ref());
-        let input = RewardInput {
+        let keywords = std::mem::take(&mut self.keywords);
+        let at = episode.completed_at.unwrap_or(episode.started_at);
+        let reward = score(&self.input(novelty, episode), usual, config, episode.id, at);
+        episode.reward = Some(reward.total);
+        episode.keywords = keywords.finish();
+        reward
+    }
+
+    fn input(self, novelty: f64, episode: &Episode) -> RewardInput {
+        RewardInput {
             outcome: episode.outcome.clone(),
             confidence: episode.confidence,
             steps: episode.steps,
             duration_ms: (episode.step_duration_ms > 0).then_some(episode.step_duration_ms),
             complexity: episode.task.complexity,
+            recovered: self.recovered(episode.outcome.as_ref()),
             qualities: self.qualities,
             errors: self.errors,
-            recovered,
             novelty,
-        };
-        let at = episode.completed_at.unwrap_or(episode.started_at);
-        let reward = score(&input, usual, config, episode.id, at);
-        episode.reward = Some(reward.total);
-        episode.keywords = self.keywords.finish();
-        reward
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Recording {
     pub artifacts: Vec<NewArtifact>,
     /// How it ended.
     pub outcome: Outcome,
-    /// How likely the outcome is right, in `0.0..=1.0`: 1 if the source states it, less if it was inferred.
+    /// How sure the outcome is, in `0.0..=1.0`: 1 if the source states it, less if it was inferred.
     pub confidence: f64,
     /// When it was done, at most a day ahead of the clock; now, if the source does not say.
     pub at: Option<Timestamp>,
@@ -76,7 +76,7 @@ impl Recording {
         self
     }
 
-    /// Sets how likely the outcome is right, in `0.0..=1.0`.
+    /// Sets how sure the outcome is, in `0.0..=1.0`.
     #[must_use]
     pub fn confidence(mut self, confidence: f64) -> Self {
         self.confidence = confidence;

@@ -1,6 +1,6 @@
 //! Redaction of input from applications, and of stored records.
 
-use memory_core::{Action, Entity, Episode, Feedback, NewArtifact, Outcome, RemedyCall, Task};
+use memory_core::{Action, Entity, Episode, Feedback, NewArtifact, Outcome, Quality, RemedyCall, Task};
 
 use crate::redact::Redactor;
 
@@ -40,12 +40,26 @@ impl Redactor {
         let texts = [&mut product.name, &mut product.media_type, &mut product.content];
         let texts = texts.into_iter().chain(product.language.as_mut());
         let count: u32 = texts.map(|text| self.redact_text(text)).sum();
-        count + self.redact_json(&mut product.attributes.0)
+        count + self.redact_json(&mut product.attributes.0) + self.redact_quality(&mut product.quality)
     }
 
     /// Replaces the secrets in every text of feedback; returns how many.
     pub(crate) fn redact_feedback(&self, feedback: &mut Feedback) -> u32 {
-        self.redact_texts(feedback.texts_mut())
+        self.redact_texts(feedback.texts_mut()) + self.redact_quality(&mut feedback.quality)
+    }
+
+    /// Replaces the secrets in the names of measures; returns how many.
+    fn redact_quality(&self, quality: &mut Quality) -> u32 {
+        let mut count = 0;
+        let measures = std::mem::take(&mut quality.measures);
+        quality.measures = measures
+            .into_iter()
+            .map(|(mut name, value)| {
+                count += self.redact_text(&mut name);
+                (name, value)
+            })
+            .collect();
+        count
     }
 
     /// Replaces the secrets in the texts of a stored episode's head; returns how many.
@@ -53,8 +67,8 @@ impl Redactor {
         let outcome = episode.outcome.as_mut().map_or(0, |outcome| self.redact_outcome(outcome));
         let tools = episode.tools.iter_mut().map(|used| &mut used.tool);
         let stated = episode.stated.iter_mut().flat_map(|stated| stated.outcome.texts_mut());
-        let later = episode.feedback.iter_mut().flat_map(Feedback::texts_mut).chain(stated);
-        let outcome = outcome + self.redact_texts(later);
+        let later: u32 = episode.feedback.iter_mut().map(|held| self.redact_feedback(held)).sum();
+        let outcome = outcome + later + self.redact_texts(stated);
         self.redact_task(&mut episode.task) + outcome + self.redact_texts(tools.chain(&mut episode.keywords))
     }
 

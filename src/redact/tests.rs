@@ -1,6 +1,6 @@
 //! Both directions: secrets are replaced, other text stays.
 
-use memory_core::{Action, NewArtifact, Outcome, Task};
+use memory_core::{Action, Feedback, NewArtifact, Outcome, Quality, Task};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -417,7 +417,8 @@ fn every_text_of_the_domain_is_covered() {
 
     let mut action = Action::tool(text()).description(text()).observation(text());
     action = action.arguments(json!({"a": [text()], "b": {"password": "x y z"}}));
-    assert_eq!(redactor.redact_action(&mut action), 5);
+    action = action.attributes(json!({"c": text()}));
+    assert_eq!(redactor.redact_action(&mut action), 6);
     clean(format!("{action:?}"));
 
     for mut outcome in [
@@ -430,9 +431,19 @@ fn every_text_of_the_domain_is_covered() {
         clean(format!("{outcome:?}"));
     }
 
-    let mut product = NewArtifact::new(text(), text()).media_type(text());
-    assert_eq!(redactor.redact_product(&mut product), 3);
+    let mut product = NewArtifact::new(text(), text())
+        .media_type(text())
+        .language(text())
+        .quality(Quality::default().measure(text(), 1.0))
+        .attributes(json!({"c": text()}));
+    assert_eq!(redactor.redact_product(&mut product), 6);
     clean(format!("{product:?}"));
+
+    let reviewed = Quality::default().measure(text(), 1.0);
+    let mut feedback =
+        Feedback::new(text()).outcome(Outcome::failure(text())).comment(text()).quality(reviewed);
+    assert_eq!(redactor.redact_feedback(&mut feedback), 4);
+    clean(format!("{feedback:?}"));
 }
 
 #[test]

@@ -16,6 +16,9 @@ const NODE_PACKAGES: [&str; 3] = [
 ];
 const PYTHON_PACKAGE: &str = "mcp==2.3.0";
 
+/// The most that the definitions of all tools may take of a client's context, in bytes.
+const MAX_TOOLS_BYTES: usize = 6 * 1024;
+
 /// Runs `cargo xtask mcp`.
 pub(crate) fn task(arguments: Arguments) -> Result<(), Failure> {
     arguments.finish()?;
@@ -78,7 +81,14 @@ impl Clients {
 
     fn run(&self, workspace: &Workspace, memory: &Path, dir: &Path) -> Result<(), Failure> {
         for era in ["legacy", "modern"] {
-            self.inspect(memory, dir, &["--method", "tools/list", "--strict", "--protocol-era", era])?;
+            let tools =
+                self.inspect(memory, dir, &["--method", "tools/list", "--strict", "--protocol-era", era])?;
+            if tools.len() > MAX_TOOLS_BYTES {
+                let found = tools.len();
+                return Err(Failure::Task(format!(
+                    "the tools take {found} bytes, the limit is {MAX_TOOLS_BYTES}"
+                )));
+            }
         }
         let skills =
             self.inspect(memory, dir, &["--method", "skills/list", "--verify", "--protocol-era", "modern"])?;

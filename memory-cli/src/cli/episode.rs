@@ -198,7 +198,7 @@ pub(crate) struct CompleteArgs {
     /// Of a failure: the last error that the agent met
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) last_error: Option<String>,
-    /// How likely the outcome is right, in 0 to 1; less than 1 if it was inferred [default: 1]
+    /// How sure the outcome is, in 0 to 1; less than 1 if it was inferred [default: 1]
     #[arg(long, value_name = "C")]
     pub(crate) confidence: Option<f64>,
     /// Do not learn from it: that is left to the next process that has the memory open
